@@ -1,0 +1,3 @@
+//! The program `iox`.
+
+fn main() {}

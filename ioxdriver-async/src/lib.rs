@@ -1,0 +1,1 @@
+//! The body of the async drivers, over a small seam for each runtime.

@@ -1,0 +1,1 @@
+//! What all drivers share and that is not protocol: TLS policy, options, delivery, names.

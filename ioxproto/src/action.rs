@@ -1,0 +1,57 @@
+//! What the machine asks of its driver.
+
+use crate::{Address, Exchange, Notification};
+
+/// Names one attempt to connect and the connection it becomes.
+///
+/// Every answer carries it back; an answer to an abandoned attempt is recognised by it and dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnectionId(pub(crate) u64);
+
+/// Something for the driver to do, from [`EventStream::poll_action`](crate::EventStream::poll_action).
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Action {
+    /// Open a connection (name, TCP, and TLS if [`Address::tls`]), then run the upgrade exchange on it.
+    ///
+    /// Report the phases with [`phase`](crate::EventStream::phase), the exchange's answer with
+    /// [`upgrade_answered`](crate::EventStream::upgrade_answered), or what went wrong with
+    /// [`failed`](crate::EventStream::failed). Keep the socket and the bytes that came early
+    /// until `OpenWebSocket` or `Abort` says what becomes of them.
+    Connect {
+        /// Goes into each answer.
+        id: ConnectionId,
+        /// Where to.
+        address: Address,
+        /// The upgrade request and the judge of its answer's framing.
+        upgrade: Exchange,
+    },
+    /// The upgrade was accepted: speak WebSocket on that socket from here on, and read.
+    OpenWebSocket {
+        /// The connection.
+        id: ConnectionId,
+        /// Messages over this many bytes end the connection
+        /// ([`FailureKind::MessageTooLarge`](crate::FailureKind::MessageTooLarge)).
+        max_message_bytes: usize,
+    },
+    /// Send a ping with an empty payload.
+    Ping {
+        /// The connection.
+        id: ConnectionId,
+    },
+    /// Send a close frame with this code, read until the peer's close or the end, then report
+    /// [`closed`](crate::EventStream::closed).
+    Close {
+        /// The connection.
+        id: ConnectionId,
+        /// The close code.
+        code: u16,
+    },
+    /// Drop the connection, or the attempt at one, as it stands. Nothing is reported back.
+    Abort {
+        /// The connection.
+        id: ConnectionId,
+    },
+    /// Deliver this to whoever listens, before the event that the same call returned.
+    Notify(Notification),
+}

@@ -1,0 +1,296 @@
+//! What the caller decides: which controller, which account, and the timings, checked when built.
+
+use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::{Address, Secret};
+
+/// What a stream needs to know, checked.
+///
+/// ```
+/// use ioxproto::Config;
+/// let config = Config::builder("https://eisy.local:8443".parse()?)
+///     .local_account("admin", "hunter2")
+///     .seed(7)
+///     .build()?;
+/// assert_eq!(config.address().port(), 8443);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub(crate) address: Address,
+    pub(crate) username: String,
+    pub(crate) password: Secret,
+    pub(crate) profile: Profile,
+    pub(crate) timing: Timing,
+    pub(crate) max_message_bytes: usize,
+    pub(crate) keep_trying: bool,
+    pub(crate) seed: u64,
+}
+
+/// Which headers the controller wants on the upgrade.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Profile {
+    /// IoX 6 (eisy, Polisy): none beyond the account's; answered 400, the ISY-994's are tried once.
+    #[default]
+    Iox,
+    /// ISY-994: `Sec-WebSocket-Protocol: ISYSUB` and its `Origin`, from the start.
+    Isy994,
+}
+
+/// The stream's timings. The defaults are made for real controllers; tests shorten them.
+///
+/// Silences (`drain_*`, `stall_*`, `ping_*`, `proven_after`) count only while the driver waits on an
+/// empty socket.
+///
+/// ```
+/// use std::time::Duration;
+/// let mut timing = ioxproto::Timing::default();
+/// timing.ping_after = Duration::from_secs(20);
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Timing {
+    /// The replay is over once nothing came for this long. Default 1 s.
+    pub drain_quiet: Duration,
+    /// The same once the replay's end mark was seen. Default 0.25 s.
+    pub drain_quiet_after_mark: Duration,
+    /// The replay is over at the latest after this long. Default 10 s.
+    pub drain_cap: Duration,
+    /// Limit for name, TCP, TLS and upgrade together. Default 10 s.
+    pub connect: Duration,
+    /// Limit for a polite stop: close handshake and logout side by side. Default 1.5 s.
+    pub stop: Duration,
+    /// What an absent or senseless heartbeat promise counts as. Default 75 s.
+    pub stall_default: Duration,
+    /// The most that a heartbeat's promise counts for. Default 120 s.
+    pub stall_max: Duration,
+    /// Grace on top of the promise. Default 2 s.
+    pub stall_grace: Duration,
+    /// A ping goes out after this much silence. Default 35 s.
+    pub ping_after: Duration,
+    /// No frame of any kind within this time after a ping is a stall, if this controller ever answered one. Default 10 s.
+    pub pong_within: Duration,
+    /// A connection has proved itself, so that the backoff starts over, once connected for this long
+    /// (or by a live heartbeat). Default 30 s.
+    pub proven_after: Duration,
+    /// The waits between attempts; the last one repeats. Default 1, 2, 5, 10, 30, 60 s.
+    pub backoff: Vec<Duration>,
+    /// Lengthens each wait by a random share of it up to this factor, so that a fleet does not come
+    /// back all at once. 0 (the default) to 1.
+    pub jitter: f64,
+    /// The longest `Retry-After` that is honoured. Default 5 min.
+    pub retry_after_max: Duration,
+    /// A wait that ended this much later than its deadline proves no silence: the process was stopped,
+    /// or starved, and could not have noticed what came. Default 0.5 s.
+    pub overrun: Duration,
+    /// The wall clock running ahead of the monotonic clock by more than this means that the machine slept. Default 2 s.
+    pub sleep_noticed: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self {
+            drain_quiet: seconds(1),
+            drain_quiet_after_mark: Duration::from_millis(250),
+            drain_cap: seconds(10),
+            connect: seconds(10),
+            stop: Duration::from_millis(1500),
+            stall_default: seconds(75),
+            stall_max: seconds(120),
+            stall_grace: seconds(2),
+            ping_after: seconds(35),
+            pong_within: seconds(10),
+            proven_after: seconds(30),
+            backoff: [1, 2, 5, 10, 30, 60].map(seconds).to_vec(),
+            jitter: 0.0,
+            retry_after_max: seconds(300),
+            overrun: Duration::from_millis(500),
+            sleep_noticed: seconds(2),
+        }
+    }
+}
+
+/// The largest duration that a configuration may name: a day.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Why a configuration cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// No account was given.
+    #[error("no account: give the controller's user name and password")]
+    NoAccount,
+    /// The user name has a colon, which Basic authentication cannot carry.
+    #[error(
+        "the user name contains a colon or a control character, which HTTP Basic authentication cannot carry"
+    )]
+    Username,
+    /// A timing is zero where it must not be, or beyond a day.
+    #[error("the timing {name} must be more than zero and at most a day")]
+    Timing {
+        /// The field's name.
+        name: &'static str,
+    },
+    /// The backoff schedule is empty.
+    #[error("the backoff schedule is empty: name at least one wait")]
+    EmptyBackoff,
+    /// The jitter is not from 0 to 1.
+    #[error("the jitter must be a number from 0 to 1")]
+    Jitter,
+    /// The message limit is too small for any event or beyond what is sensible.
+    #[error("the message limit must be from 1 KiB to 1 GiB")]
+    MessageLimit,
+}
+
+impl Config {
+    /// Starts a configuration for the controller at this address.
+    #[must_use]
+    pub fn builder(address: Address) -> ConfigBuilder {
+        ConfigBuilder {
+            address,
+            account: None,
+            profile: Profile::default(),
+            timing: Timing::default(),
+            max_message_bytes: 1024 * 1024,
+            keep_trying: false,
+            seed: 0,
+        }
+    }
+
+    /// The controller's address.
+    #[must_use]
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// The timings.
+    #[must_use]
+    pub fn timing(&self) -> &Timing {
+        &self.timing
+    }
+
+    /// The limit for one message, in bytes.
+    #[must_use]
+    pub fn max_message_bytes(&self) -> usize {
+        self.max_message_bytes
+    }
+}
+
+/// Collects a [`Config`].
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct ConfigBuilder {
+    address: Address,
+    account: Option<(String, Secret)>,
+    profile: Profile,
+    timing: Timing,
+    max_message_bytes: usize,
+    keep_trying: bool,
+    seed: u64,
+}
+
+impl ConfigBuilder {
+    /// The controller's own account (HTTP Basic); required.
+    pub fn local_account(
+        mut self,
+        username: impl Into<String>,
+        password: impl Into<Secret>,
+    ) -> Self {
+        self.account = Some((username.into(), password.into()));
+        self
+    }
+
+    /// Which headers the upgrade carries. Default [`Profile::Iox`].
+    pub fn profile(mut self, profile: Profile) -> Self {
+        self.profile = profile;
+        self
+    }
+
+    /// The timings. Default [`Timing::default`].
+    pub fn timing(mut self, timing: Timing) -> Self {
+        self.timing = timing;
+        self
+    }
+
+    /// The longest message taken, in bytes; a longer one ends the connection. Default 1 MiB.
+    pub fn max_message_bytes(mut self, bytes: usize) -> Self {
+        self.max_message_bytes = bytes;
+        self
+    }
+
+    /// Whether refused credentials (401, 403) and a refused TLS identity are tried again, at the longest
+    /// wait of the backoff, rather than final. Default no. A controller may lock an account out
+    /// that is tried too often.
+    pub fn keep_trying(mut self, keep_trying: bool) -> Self {
+        self.keep_trying = keep_trying;
+        self
+    }
+
+    /// Where jitter and the WebSocket key come from. Give each stream its own. Default 0.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Checks and builds.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] names the first setting that cannot be used.
+    pub fn build(self) -> Result<Config, ConfigError> {
+        let (username, password) = self.account.ok_or(ConfigError::NoAccount)?;
+        if username.contains([':']) || username.chars().any(char::is_control) {
+            return Err(ConfigError::Username);
+        }
+        check_timing(&self.timing)?;
+        if !(1024..=1024 * 1024 * 1024).contains(&self.max_message_bytes) {
+            return Err(ConfigError::MessageLimit);
+        }
+        Ok(Config {
+            address: self.address,
+            username,
+            password,
+            profile: self.profile,
+            timing: self.timing,
+            max_message_bytes: self.max_message_bytes,
+            keep_trying: self.keep_trying,
+            seed: self.seed,
+        })
+    }
+}
+
+fn check_timing(timing: &Timing) -> Result<(), ConfigError> {
+    let named = [
+        ("drain_quiet", timing.drain_quiet),
+        ("drain_quiet_after_mark", timing.drain_quiet_after_mark),
+        ("drain_cap", timing.drain_cap),
+        ("connect", timing.connect),
+        ("stop", timing.stop),
+        ("stall_default", timing.stall_default),
+        ("stall_max", timing.stall_max),
+        ("stall_grace", timing.stall_grace),
+        ("ping_after", timing.ping_after),
+        ("pong_within", timing.pong_within),
+        ("proven_after", timing.proven_after),
+        ("retry_after_max", timing.retry_after_max),
+        ("overrun", timing.overrun),
+        ("sleep_noticed", timing.sleep_noticed),
+    ];
+    let waits = timing.backoff.iter().map(|wait| ("backoff", *wait));
+    for (name, value) in named.into_iter().chain(waits) {
+        if value.is_zero() || value > LONGEST {
+            return Err(ConfigError::Timing { name });
+        }
+    }
+    if timing.backoff.is_empty() {
+        return Err(ConfigError::EmptyBackoff);
+    }
+    if !(0.0..=1.0).contains(&timing.jitter) {
+        return Err(ConfigError::Jitter);
+    }
+    Ok(())
+}

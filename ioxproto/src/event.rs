@@ -1,0 +1,177 @@
+//! One event of the stream.
+
+use std::sync::Arc;
+
+/// A place in an event's text.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Span {
+    pub(crate) start: u32,
+    pub(crate) end: u32,
+}
+
+/// Where an event's parts stand in its text.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Parts {
+    pub(crate) sid: Span,
+    pub(crate) timestamp: Span,
+    pub(crate) control: Span,
+    pub(crate) action: Span,
+    pub(crate) uom: Span,
+    pub(crate) node: Span,
+    pub(crate) fmt_act: Span,
+    pub(crate) fmt_name: Span,
+    pub(crate) event_info: Span,
+    pub(crate) seqnum: Option<i64>,
+    pub(crate) prec: Option<i32>,
+}
+
+/// One event, owned and cheap to clone: one reference-counted text and places in it.
+#[derive(Clone)]
+pub struct Event {
+    text: Arc<str>,
+    parts: Parts,
+    live: bool,
+}
+
+impl Event {
+    pub(crate) fn new(text: Arc<str>, parts: Parts) -> Self {
+        Self {
+            text,
+            parts,
+            live: false,
+        }
+    }
+
+    pub(crate) fn set_live(&mut self, live: bool) {
+        self.live = live;
+    }
+
+    fn part(&self, span: Span) -> &str {
+        self.text
+            .get(span.start as usize..span.end as usize)
+            .unwrap_or_default()
+    }
+
+    /// Whether it happened just now; `false` for the replay of the controller's state after a connect,
+    /// and for an event that did not come from a stream.
+    #[must_use]
+    pub fn live(&self) -> bool {
+        self.live
+    }
+
+    /// The frame's number on its connection; 0 when missing or no integer ([`known_seqnum`](Self::known_seqnum) tells).
+    #[must_use]
+    pub fn seqnum(&self) -> i64 {
+        self.parts.seqnum.unwrap_or(0)
+    }
+
+    /// The frame's number, if it has one.
+    #[must_use]
+    pub fn known_seqnum(&self) -> Option<i64> {
+        self.parts.seqnum
+    }
+
+    /// The subscription's id, such as `uuid:1`.
+    #[must_use]
+    pub fn sid(&self) -> &str {
+        self.part(self.parts.sid)
+    }
+
+    /// When, by the controller's clock: ISO 8601 with its UTC offset, verbatim; empty on an ISY-994.
+    #[must_use]
+    pub fn timestamp(&self) -> &str {
+        self.part(self.parts.timestamp)
+    }
+
+    /// Property or command id (`ST`, `DON`), or a system code beginning with `_`.
+    #[must_use]
+    pub fn control(&self) -> &str {
+        self.part(self.parts.control)
+    }
+
+    /// The raw value as text, in the controller's own number form.
+    #[must_use]
+    pub fn action(&self) -> &str {
+        self.part(self.parts.action)
+    }
+
+    /// The unit of measure's id; empty when absent.
+    #[must_use]
+    pub fn uom(&self) -> &str {
+        self.part(self.parts.uom)
+    }
+
+    /// Decimal places of the action: real value = action / 10^prec. May be negative.
+    #[must_use]
+    pub fn prec(&self) -> Option<i32> {
+        self.parts.prec
+    }
+
+    /// The node's address; empty for system events.
+    #[must_use]
+    pub fn node(&self) -> &str {
+        self.part(self.parts.node)
+    }
+
+    /// The value as the controller displays it; may be empty.
+    #[must_use]
+    pub fn fmt_act(&self) -> &str {
+        self.part(self.parts.fmt_act)
+    }
+
+    /// The property's name as the controller displays it; may be empty.
+    #[must_use]
+    pub fn fmt_name(&self) -> &str {
+        self.part(self.parts.fmt_name)
+    }
+
+    /// The payload: its inner XML, or its text where it holds no element; trimmed.
+    #[must_use]
+    pub fn event_info(&self) -> &str {
+        self.part(self.parts.event_info)
+    }
+
+    /// Whether it updates a property of a node: control not of the system, control and node not empty.
+    #[must_use]
+    pub fn is_node_property(&self) -> bool {
+        !self.control().is_empty() && !self.control().starts_with('_') && !self.node().is_empty()
+    }
+}
+
+impl PartialEq for Event {
+    fn eq(&self, other: &Self) -> bool {
+        self.live == other.live
+            && self.parts.seqnum == other.parts.seqnum
+            && self.parts.prec == other.parts.prec
+            && self.sid() == other.sid()
+            && self.timestamp() == other.timestamp()
+            && self.control() == other.control()
+            && self.action() == other.action()
+            && self.uom() == other.uom()
+            && self.node() == other.node()
+            && self.fmt_act() == other.fmt_act()
+            && self.fmt_name() == other.fmt_name()
+            && self.event_info() == other.event_info()
+    }
+}
+
+impl Eq for Event {}
+
+impl std::fmt::Debug for Event {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Event")
+            .field("live", &self.live)
+            .field("seqnum", &self.parts.seqnum)
+            .field("sid", &self.sid())
+            .field("timestamp", &self.timestamp())
+            .field("control", &self.control())
+            .field("action", &self.action())
+            .field("uom", &self.uom())
+            .field("prec", &self.parts.prec)
+            .field("node", &self.node())
+            .field("fmt_act", &self.fmt_act())
+            .field("fmt_name", &self.fmt_name())
+            .field("event_info", &self.event_info())
+            .finish()
+    }
+}

@@ -1,0 +1,1 @@
+//! The WebSocket upgrade: the request as the core writes it, the answer as the core judges it.

@@ -1,0 +1,36 @@
+//! What a listener is told.
+
+use std::sync::Arc;
+
+use crate::{Event, Ignored, Malformed, StatusChange};
+
+/// One thing that happened on the stream, in order.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Notification {
+    /// The status changed.
+    Status(StatusChange),
+    /// An event, marked [`live`](Event::live) or not.
+    Event(Event),
+    /// Numbers are missing, repeated, or went back.
+    Gap(Gap),
+    /// A text frame that is no well-formed event, not even after recovery.
+    Malformed(Malformed),
+    /// A text frame that is no event and needs no attention.
+    Ignored(Ignored),
+    /// So many of the oldest notifications were dropped because the consumer was slow and the queue
+    /// was asked to drop rather than wait.
+    Dropped(u64),
+}
+
+/// The controller's numbering is not what it should be: frames were lost on the way, or it repeats itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Gap {
+    /// The subscription whose numbers these are.
+    pub sid: Arc<str>,
+    /// The last number accounted for, and one.
+    pub expected: i64,
+    /// The number that came.
+    pub got: i64,
+}

@@ -1,0 +1,318 @@
+//! Why a status changed: typed, with a stable code and a sentence for people.
+
+use std::fmt;
+use std::time::Duration;
+
+use thiserror::Error;
+
+/// How far an attempt to connect had come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Phase {
+    /// The host name is being looked up.
+    Resolving,
+    /// TCP connects.
+    Connecting,
+    /// The TLS handshake is under way.
+    Securing,
+    /// The upgrade request is out, its answer has not come.
+    Upgrading,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Resolving => "looking up the host name",
+            Self::Connecting => "connecting",
+            Self::Securing => "in the TLS handshake",
+            Self::Upgrading => "waiting for the answer to the upgrade",
+        })
+    }
+}
+
+/// Which silence showed that a connection was dead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Silence {
+    /// No frame for longer than the last heartbeat promised.
+    Heartbeat,
+    /// A ping was not answered by a controller that answers pings.
+    Ping,
+}
+
+/// What kind of trouble a transport met; the driver sorts its errors into these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FailureKind {
+    /// The host name does not resolve.
+    NameNotResolved,
+    /// Nobody listens on the port.
+    ConnectionRefused,
+    /// No route, or no answer at the level of TCP.
+    Unreachable,
+    /// The connection was reset or broken off.
+    ConnectionReset,
+    /// The connection ended without a close frame.
+    UnexpectedEnd,
+    /// The TLS handshake failed for a reason other than the certificate.
+    Tls,
+    /// Bytes that are no WebSocket frames.
+    Protocol,
+    /// A message over the limit.
+    MessageTooLarge,
+    /// The operating system refused a resource (file descriptors, memory).
+    Resources,
+    /// Anything else.
+    Other,
+}
+
+impl FailureKind {
+    /// The stable snake_case code.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::NameNotResolved => "name_not_resolved",
+            Self::ConnectionRefused => "connection_refused",
+            Self::Unreachable => "unreachable",
+            Self::ConnectionReset => "connection_reset",
+            Self::UnexpectedEnd => "unexpected_end",
+            Self::Tls => "tls_failed",
+            Self::Protocol => "protocol_violation",
+            Self::MessageTooLarge => "message_too_large",
+            Self::Resources => "resources_exhausted",
+            Self::Other => "transport_failed",
+        }
+    }
+}
+
+/// Why the identity that a controller showed in the TLS handshake was not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum IdentityProblem {
+    /// The certificate chains to no root that is trusted here: self-signed, most likely.
+    UnknownIssuer,
+    /// The certificate is for another name.
+    WrongName,
+    /// The certificate has expired; clocks are wrong after power cuts, so this is tried again.
+    Expired,
+    /// The certificate is not valid yet; clocks are wrong after power cuts, so this is tried again.
+    NotYetValid,
+    /// None of the pinned fingerprints is that of the certificate.
+    WrongPin,
+    /// The certificate or the handshake's signature cannot be verified.
+    Unverifiable,
+}
+
+impl IdentityProblem {
+    /// Whether only the dates are at fault, so that time may heal it.
+    #[must_use]
+    pub fn dates_only(self) -> bool {
+        matches!(self, Self::Expired | Self::NotYetValid)
+    }
+
+    /// The stable snake_case code.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::UnknownIssuer => "certificate_unknown",
+            Self::WrongName => "certificate_wrong_name",
+            Self::Expired => "certificate_expired",
+            Self::NotYetValid => "certificate_not_yet_valid",
+            Self::WrongPin => "certificate_wrong_pin",
+            Self::Unverifiable => "certificate_unverifiable",
+        }
+    }
+}
+
+/// Trouble that a driver reports: what kind, and what the system said of it.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Failure {
+    /// The transport failed.
+    #[error("{detail}")]
+    Transport {
+        /// What kind of failure.
+        kind: FailureKind,
+        /// What happened, to what: one line, without secrets.
+        detail: String,
+    },
+    /// The controller's TLS identity was refused before anything secret was sent.
+    #[error("{detail}")]
+    Identity {
+        /// What is wrong with it.
+        problem: IdentityProblem,
+        /// The SHA-256 fingerprint of the certificate shown, `sha256:` and 64 hex digits; empty when none was seen.
+        fingerprint: String,
+        /// What happened and what to do: one line.
+        detail: String,
+    },
+}
+
+impl Failure {
+    /// A failure of the transport.
+    pub fn transport(kind: FailureKind, detail: impl Into<String>) -> Self {
+        Self::Transport {
+            kind,
+            detail: detail.into(),
+        }
+    }
+
+    /// A refused TLS identity.
+    pub fn identity(
+        problem: IdentityProblem,
+        fingerprint: impl Into<String>,
+        detail: impl Into<String>,
+    ) -> Self {
+        Self::Identity {
+            problem,
+            fingerprint: fingerprint.into(),
+            detail: detail.into(),
+        }
+    }
+}
+
+/// Why the stream's status changed.
+///
+/// [`code`](Self::code) is stable and meant for programs; `Display` is one sentence for people that says
+/// what happened and, where there is something to try, what.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The caller stopped the stream.
+    #[error("stopped on request")]
+    StopRequested,
+    /// 401 or 403: the controller does not accept the user name and password.
+    #[error("the controller refused the user name or password ({}): check both, and that the account may use the REST interface", HttpStatus(*.status))]
+    CredentialsRefused {
+        /// The HTTP status, 401 or 403.
+        status: u16,
+    },
+    /// The upgrade was answered, but with neither a 101 nor a refusal of the credentials.
+    #[error("{}", refused(*.status))]
+    UpgradeRefused {
+        /// The HTTP status.
+        status: u16,
+        /// How long the controller asked us to stay away, capped by the configuration.
+        retry_after: Option<Duration>,
+    },
+    /// What answered is not a controller: not HTTP, or a 101 that is no WebSocket handshake.
+    #[error("what answered does not look like a controller: {detail}")]
+    NotAController {
+        /// What was wrong with the answer.
+        detail: String,
+    },
+    /// The attempt to connect took too long.
+    #[error("no connection within {} s (given up {phase})", .after.as_secs_f32())]
+    TimedOut {
+        /// How far it had come.
+        phase: Phase,
+        /// The limit that ran out.
+        after: Duration,
+    },
+    /// The controller closed the connection.
+    #[error("{}", closed(*.code, .text))]
+    Closed {
+        /// The close code, if a close frame came with one.
+        code: Option<u16>,
+        /// The text that came with it, at most 123 bytes.
+        text: String,
+    },
+    /// The connection went silent: half-open, frozen, or the network is gone.
+    #[error("{}", stalled(*.silent_for, *.silence))]
+    Stalled {
+        /// Seconds of silence while the driver was reading.
+        silent_for: Duration,
+        /// Which rule noticed.
+        silence: Silence,
+    },
+    /// A message was longer than the limit.
+    #[error("the controller sent a message of more than {limit} bytes")]
+    MessageTooLarge {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The transport failed, or the TLS identity was refused.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+impl Reason {
+    /// The stable snake_case code of this reason.
+    ///
+    /// ```
+    /// use ioxproto::Reason;
+    /// assert_eq!(Reason::CredentialsRefused { status: 401 }.code(), "credentials_refused");
+    /// ```
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::StopRequested => "stop_requested",
+            Self::CredentialsRefused { .. } => "credentials_refused",
+            Self::UpgradeRefused { .. } => "upgrade_refused",
+            Self::NotAController { .. } => "not_a_controller",
+            Self::TimedOut { .. } => "timed_out",
+            Self::Closed { .. } => "closed_by_controller",
+            Self::Stalled { .. } => "stalled",
+            Self::MessageTooLarge { .. } => "message_too_large",
+            Self::Failed(Failure::Transport { kind, .. }) => kind.code(),
+            Self::Failed(Failure::Identity { problem, .. }) => problem.code(),
+        }
+    }
+}
+
+/// An HTTP status with its usual phrase.
+struct HttpStatus(u16);
+
+impl fmt::Display for HttpStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let phrase = http::StatusCode::from_u16(self.0)
+            .ok()
+            .and_then(|status| status.canonical_reason());
+        match phrase {
+            Some(phrase) => write!(f, "HTTP {} {phrase}", self.0),
+            None => write!(f, "HTTP {}", self.0),
+        }
+    }
+}
+
+fn refused(status: u16) -> String {
+    let what = HttpStatus(status);
+    match status {
+        300..=399 => format!(
+            "the controller redirects to elsewhere ({what}), which is not followed: credentials go only to the host that was named; use the URL it redirects to"
+        ),
+        404 => format!(
+            "no event stream there ({what}): is this the controller's address, and the right port?"
+        ),
+        200..=299 => format!(
+            "the answer to the upgrade is an ordinary page ({what}): is this the controller's address, and the right port?"
+        ),
+        500..=599 => format!(
+            "the controller cannot serve the event stream now ({what}): it may be booting, or all its subscriptions are taken"
+        ),
+        _ => format!("the controller refused the event stream ({what})"),
+    }
+}
+
+fn closed(code: Option<u16>, text: &str) -> String {
+    match (code, text) {
+        (None, "") => "the controller closed the connection".to_owned(),
+        (None, text) => format!("the controller closed the connection ({text:?})"),
+        (Some(code), "") => format!("the controller closed the connection (code {code})"),
+        (Some(code), text) => {
+            format!("the controller closed the connection (code {code}, {text:?})")
+        }
+    }
+}
+
+fn stalled(silent_for: Duration, silence: Silence) -> String {
+    let seconds = silent_for.as_secs_f32();
+    match silence {
+        Silence::Heartbeat => format!(
+            "the connection is dead: nothing came for {seconds:.0} s, longer than the controller's heartbeat promises"
+        ),
+        Silence::Ping => format!(
+            "the connection is dead: a ping was not answered, nothing came for {seconds:.0} s"
+        ),
+    }
+}

@@ -1,0 +1,46 @@
+//! Text that must never be shown: passwords, tokens, header values.
+
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+/// Text that does not appear in `Debug` output and is wiped from memory when dropped.
+///
+/// ```
+/// let password = ioxproto::Secret::new("hunter2");
+/// assert_eq!(format!("{password:?}"), "Secret(***)");
+/// assert_eq!(password.expose(), "hunter2");
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// Wraps a text; the caller's own copies stay the caller's to wipe.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(Zeroizing::new(text.into()))
+    }
+
+    /// The text itself, for the one place that puts it on the wire.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(***)")
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self::new(text)
+    }
+}
+
+impl From<&str> for Secret {
+    fn from(text: &str) -> Self {
+        Self::new(text)
+    }
+}

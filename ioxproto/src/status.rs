@@ -1,0 +1,122 @@
+//! The stream's status, in the words that existing tools show.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::Reason;
+
+/// Where the stream stands; the strings are those of the field (`wire` names, stable).
+///
+/// ```
+/// use ioxproto::Status;
+/// assert_eq!(Status::StreamSyncing.as_str(), "stream_syncing");
+/// assert_eq!("connected".parse(), Ok(Status::Connected));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "the set is the field's own; a match over it should be complete"
+)]
+pub enum Status {
+    /// Not started yet.
+    NotStarted,
+    /// An attempt to connect begins.
+    StreamInitializing,
+    /// The socket is open and the replay of the controller's state drains.
+    StreamSyncing,
+    /// Live.
+    Connected,
+    /// The connection, or the attempt at one, is lost; another follows after a wait.
+    LostConnection,
+    /// The wait is over, the next attempt begins.
+    Reconnecting,
+    /// Given up: a person must act.
+    ReconnectFailed,
+    /// Stopped by the caller.
+    Disconnected,
+}
+
+impl Status {
+    /// All statuses, in the order of their declaration.
+    pub const ALL: [Self; 8] = [
+        Self::NotStarted,
+        Self::StreamInitializing,
+        Self::StreamSyncing,
+        Self::Connected,
+        Self::LostConnection,
+        Self::Reconnecting,
+        Self::ReconnectFailed,
+        Self::Disconnected,
+    ];
+
+    /// The status as existing tools write it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NotStarted => "not_started",
+            Self::StreamInitializing => "stream_initializing",
+            Self::StreamSyncing => "stream_syncing",
+            Self::Connected => "connected",
+            Self::LostConnection => "lost_connection",
+            Self::Reconnecting => "reconnecting",
+            Self::ReconnectFailed => "reconnect_failed",
+            Self::Disconnected => "disconnected",
+        }
+    }
+
+    /// Whether the stream rests until it is started (again): not started, failed for good, or stopped.
+    #[must_use]
+    pub fn at_rest(self) -> bool {
+        matches!(
+            self,
+            Self::NotStarted | Self::ReconnectFailed | Self::Disconnected
+        )
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl std::str::FromStr for Status {
+    type Err = UnknownStatus;
+
+    fn from_str(text: &str) -> Result<Self, UnknownStatus> {
+        Self::ALL
+            .into_iter()
+            .find(|status| status.as_str() == text)
+            .ok_or(UnknownStatus)
+    }
+}
+
+/// A text that names no status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not the name of a stream status")]
+#[non_exhaustive]
+pub struct UnknownStatus;
+
+/// One change of the stream's status, with its cause.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StatusChange {
+    /// The status from now on.
+    pub status: Status,
+    /// Why, where there is something to say: on a loss, a failure for good, and a stop.
+    pub reason: Option<Reason>,
+    /// After a loss: how long until the next attempt.
+    pub retry_in: Option<Duration>,
+}
+
+impl StatusChange {
+    /// A change without a reason.
+    #[must_use]
+    pub fn new(status: Status) -> Self {
+        Self {
+            status,
+            reason: None,
+            retry_in: None,
+        }
+    }
+}

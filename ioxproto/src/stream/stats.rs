@@ -1,0 +1,40 @@
+//! Counts of what a stream has seen.
+
+use std::time::Duration;
+
+use crate::Status;
+
+/// What a stream has seen since it was made; a plain copy, free of locks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Text frames of any kind.
+    pub frames: u64,
+    /// Bytes of those frames' text.
+    pub bytes: u64,
+    /// Events among them.
+    pub events: u64,
+    /// Events that were live.
+    pub live_events: u64,
+    /// Frames that were no events.
+    pub ignored: u64,
+    /// Frames that were not well-formed.
+    pub malformed: u64,
+    /// Frames with invalid UTF-8, delivered with the bad bytes replaced.
+    pub invalid_utf8: u64,
+    /// Gaps, repeats and steps back of the numbering.
+    pub gaps: u64,
+    /// Attempts to connect.
+    pub attempts: u64,
+    /// Connections lost and made again.
+    pub reconnects: u64,
+    pub(crate) time_in: [Duration; 8],
+}
+
+impl Stats {
+    /// How long the stream has been in a status, all its spells added up.
+    #[must_use]
+    pub fn time_in(&self, status: Status) -> Duration {
+        self.time_in[status as usize]
+    }
+}

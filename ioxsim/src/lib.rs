@@ -1,0 +1,1 @@
+//! A simulated IoX controller on real sockets, scriptable, with faults.

@@ -1,0 +1,1 @@
+//! The event stream of IoX and ISY-994 controllers on tokio.
