@@ -1,8 +1,40 @@
 //! The event stream of IoX and ISY-994 home controllers as a pure state machine.
+//!
+//! A controller's event stream is a protocol; a socket, a clock and a runtime are details. Every decision
+//! about it is made here, by [`EventStream`]: when to connect, what to say, which event is live and which
+//! only replayed, when a silence means a dead connection, how long to stay away. It never touches a socket,
+//! a clock, a thread or a random source: what happened is handed in, what to do is handed out.
+//!
+//! ```text
+//!              messages, ticks, answers, news of the socket ──►  ┌─────────────┐
+//!   driver                                                       │ EventStream │  ──► events, marked replay or live
+//!              connect, ping, close, abort, next deadline    ◄── └─────────────┘  ──► status changes with their reason
+//! ```
+//!
+//! Who wants to watch a controller takes a driver crate, such as `ioxtransport-tokio`. Who wants to write a
+//! driver reads [`driver`]. Who has frames and wants events takes a [`FrameReader`]:
+//!
+//! ```
+//! use ioxproto::{Frame, FrameReader};
+//!
+//! let text = r#"<Event seqnum="16" sid="uuid:1"><control>ST</control><action uom="100" prec="0">255</action>
+//!     <node>42 92 8C 1</node><fmtAct>On</fmtAct></Event>"#;
+//! let Frame::Event(event) = FrameReader::new().read(text) else { panic!("not an event") };
+//! assert_eq!((event.node(), event.control(), event.fmt_act()), ("42 92 8C 1", "ST", "On"));
+//! ```
+//!
+//! # What it promises
+//!
+//! * **Deterministic**: the same inputs with the same times and the same seed give the same outputs.
+//! * **No panic, no unbounded work** on whatever a peer sends; calls in a wrong order are harmless.
+//! * **Secrets stay in**: passwords and header values appear in no `Debug` output, error or log line.
+//! * **Logging** through `tracing`: a frame at TRACE, a decision at DEBUG, a change of status at INFO.
 
 mod action;
 mod address;
 mod config;
+#[doc = include_str!("driver.md")]
+pub mod driver {}
 mod event;
 mod frame;
 mod http;

@@ -93,4 +93,12 @@ impl FrameReader {
             text: text.into(),
         })
     }
+
+    /// Reads one frame's bytes; `true` where some were not UTF-8 and have been replaced.
+    pub fn read_bytes(&mut self, bytes: &[u8]) -> (Frame, bool) {
+        (
+            self.read(&String::from_utf8_lossy(bytes)),
+            std::str::from_utf8(bytes).is_err(),
+        )
+    }
 }

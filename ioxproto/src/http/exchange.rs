@@ -2,16 +2,46 @@
 
 use std::fmt;
 
+use http::{HeaderName, HeaderValue, Response, StatusCode};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+/// The longest head of an answer, in bytes; a controller's has a few hundred.
+const MAX_HEAD: usize = 64 * 1024;
+/// The most header lines in an answer.
+const MAX_HEADERS: usize = 100;
+
 /// One HTTP request to write and the answer to read, driven by whoever has the socket.
 ///
-/// Write [`request`](Self::request) once, then hand what comes to [`receive`](Self::receive) until it says
-/// [`Progress::Done`] (or the end of the input to [`end_of_input`](Self::end_of_input)), then take
+/// Write [`request`](Self::request) whole, once. Hand what comes to [`receive`](Self::receive) until it
+/// says [`Progress::Done`], or tell of the end with [`end_of_input`](Self::end_of_input). Then take
 /// [`into_answer`](Self::into_answer) apart.
+///
+/// ```
+/// use ioxproto::{Action, Config, EventStream, Now, Progress};
+/// # use std::time::{Instant, SystemTime};
+/// # let now = Now { monotonic: Instant::now(), utc: SystemTime::now() };
+/// # let config = Config::builder("http://eisy.local:8080".parse()?).local_account("admin", "x").build()?;
+/// let mut stream = EventStream::new(config);
+/// stream.start(now);
+/// # let mut seen = false;
+/// while let Some(action) = stream.poll_action() {
+///     let Action::Connect { mut upgrade, .. } = action else { continue };
+///     assert!(upgrade.request().starts_with(b"GET /rest/subscribe HTTP/1.1\r\n"));
+///     assert_eq!(upgrade.receive(b"HTTP/1.1 404 Not Found\r\nConte"), Progress::More);
+///     assert_eq!(upgrade.receive(b"nt-Length: 0\r\n\r\n"), Progress::Done);
+///     let (answer, early) = upgrade.into_answer();
+///     assert_eq!(answer?.status(), 404);
+///     assert!(early.is_empty());
+/// #   seen = true;
+/// }
+/// # assert!(seen);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Exchange {
     request: Zeroizing<Vec<u8>>,
+    received: Vec<u8>,
+    outcome: Option<Result<Response<Vec<u8>>, ExchangeError>>,
 }
 
 /// Whether an exchange wants more bytes.
@@ -28,41 +58,204 @@ pub enum Progress {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ExchangeError {
-    /// Not HTTP: garbage, an SSH banner, TLS on a plain port.
-    #[error("the answer is not HTTP (it begins with {0:?})")]
+    /// Not HTTP: garbage, an SSH banner, TLS on a plain port. Holds the first bytes, made printable.
+    #[error("the answer is not HTTP, it begins with \"{0}\"")]
     NotHttp(String),
     /// The connection ended before the answer was complete.
     #[error("the connection ended before the answer was complete")]
     Truncated,
-    /// The answer is longer than the limit.
+    /// The answer is longer than the limit in bytes.
     #[error("the answer is longer than {0} bytes")]
     TooLarge(usize),
 }
 
 impl Exchange {
-    /// The bytes of the request, head and body. They may hold credentials: do not log them.
+    /// An exchange whose answer ends with its head: what follows belongs to whatever the connection becomes.
+    pub(crate) fn head_only(request: Vec<u8>) -> Self {
+        Self {
+            request: Zeroizing::new(request),
+            received: Vec::new(),
+            outcome: None,
+        }
+    }
+
+    /// The bytes of the request, head and body. They hold credentials: do not log them.
     #[must_use]
     pub fn request(&self) -> &[u8] {
         &self.request
     }
 
-    /// Takes bytes that came from the controller.
-    pub fn receive(&mut self, _bytes: &[u8]) -> Progress {
+    /// Takes bytes that came from the controller. Bytes after the end are kept as early ones.
+    pub fn receive(&mut self, bytes: &[u8]) -> Progress {
+        self.received.extend_from_slice(bytes);
+        while self.outcome.is_none() {
+            match parse_head(&self.received) {
+                Head::Partial => return Progress::More,
+                Head::Complete { length, response } => {
+                    self.received.drain(..length);
+                    // Interim answers (RFC 9110 section 15.2) precede the real one; a 101 is real.
+                    if response.status().is_informational()
+                        && response.status() != StatusCode::SWITCHING_PROTOCOLS
+                    {
+                        continue;
+                    }
+                    self.outcome = Some(Ok(response));
+                }
+                Head::Broken(error) => self.outcome = Some(Err(error)),
+            }
+        }
         Progress::Done
     }
 
     /// Takes note that nothing more will come.
-    pub fn end_of_input(&mut self) {}
+    pub fn end_of_input(&mut self) {
+        self.outcome.get_or_insert(Err(ExchangeError::Truncated));
+    }
 
-    /// The answer, or why there is none, and the bytes that came after it: the first ones of the
-    /// WebSocket connection, on an upgrade.
-    pub fn into_answer(self) -> (Result<http::Response<Vec<u8>>, ExchangeError>, Vec<u8>) {
-        (Err(ExchangeError::Truncated), Vec::new())
+    /// The answer, or why there is none, and the bytes that came after it: on an upgrade, the first ones
+    /// of the WebSocket connection.
+    ///
+    /// # Errors
+    ///
+    /// The first half is an [`ExchangeError`] when what came was no complete HTTP answer.
+    pub fn into_answer(mut self) -> (Result<Response<Vec<u8>>, ExchangeError>, Vec<u8>) {
+        let outcome = self.outcome.take().unwrap_or(Err(ExchangeError::Truncated));
+        (outcome, self.received)
     }
 }
 
 impl fmt::Debug for Exchange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Exchange").finish_non_exhaustive()
+        f.debug_struct("Exchange")
+            .field("received", &self.received.len())
+            .finish_non_exhaustive()
+    }
+}
+
+enum Head {
+    Partial,
+    Complete {
+        length: usize,
+        response: Response<Vec<u8>>,
+    },
+    Broken(ExchangeError),
+}
+
+fn parse_head(bytes: &[u8]) -> Head {
+    // Told apart at the first wrong byte: a peer that speaks first (SSH) may never send a line end.
+    let start = b"HTTP/1.";
+    let seen = bytes.len().min(start.len());
+    if bytes[..seen] != start[..seen] {
+        return Head::Broken(ExchangeError::NotHttp(printable(bytes)));
+    }
+    let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+    let mut head = httparse::Response::new(&mut headers);
+    match head.parse(bytes) {
+        Ok(httparse::Status::Partial) if bytes.len() > MAX_HEAD => {
+            Head::Broken(ExchangeError::TooLarge(MAX_HEAD))
+        }
+        Ok(httparse::Status::Partial) => Head::Partial,
+        Ok(httparse::Status::Complete(length)) => match response(&head) {
+            Some(response) => Head::Complete { length, response },
+            None => Head::Broken(ExchangeError::NotHttp(printable(bytes))),
+        },
+        Err(_) => Head::Broken(ExchangeError::NotHttp(printable(bytes))),
+    }
+}
+
+fn response(head: &httparse::Response<'_, '_>) -> Option<Response<Vec<u8>>> {
+    let mut response = Response::new(Vec::new());
+    *response.status_mut() = StatusCode::from_u16(head.code?).ok()?;
+    for header in &*head.headers {
+        let name = HeaderName::from_bytes(header.name.as_bytes()).ok()?;
+        let value = HeaderValue::from_bytes(header.value).ok()?;
+        response.headers_mut().append(name, value);
+    }
+    Some(response)
+}
+
+/// The first bytes of an answer as something that can be shown.
+fn printable(bytes: &[u8]) -> String {
+    let first = &bytes[..bytes.len().min(24)];
+    first.escape_ascii().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(chunks: &[&[u8]]) -> (Result<Response<Vec<u8>>, ExchangeError>, Vec<u8>) {
+        let mut exchange = Exchange::head_only(b"GET / HTTP/1.1\r\n\r\n".to_vec());
+        let done = chunks
+            .iter()
+            .any(|chunk| exchange.receive(chunk) == Progress::Done);
+        if !done {
+            exchange.end_of_input();
+        }
+        exchange.into_answer()
+    }
+
+    #[test]
+    fn a_head_split_anywhere_gives_the_same_answer() {
+        let whole = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n\x81\x02hi";
+        for at in 0..whole.len() {
+            let mut exchange = Exchange::head_only(Vec::new());
+            exchange.receive(&whole[..at]);
+            exchange.receive(&whole[at..]);
+            let (answer, early) = exchange.into_answer();
+            let answer = answer.unwrap();
+            assert_eq!(answer.status(), 101);
+            assert_eq!(answer.headers()["upgrade"], "websocket");
+            assert_eq!(early, b"\x81\x02hi");
+        }
+    }
+
+    #[test]
+    fn interim_answers_are_skipped() {
+        let (answer, early) = answer(&[
+            b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\n",
+            b"Link: x\r\n\r\nHTTP/1.0 200 OK\r\n\r\nbody",
+        ]);
+        assert_eq!(answer.unwrap().status(), 200);
+        assert_eq!(early, b"body");
+    }
+
+    #[test]
+    fn a_greeting_that_is_not_http_is_told_at_once() {
+        let (answer, _) = answer(&[b"SSH-2.0-OpenSSH_9.2"]);
+        assert_eq!(
+            answer.unwrap_err(),
+            ExchangeError::NotHttp("SSH-2.0-OpenSSH_9.2".into())
+        );
+    }
+
+    #[test]
+    fn garbage_headers_are_not_http() {
+        let (answer, _) = answer(&[b"HTTP/1.1 200 OK\r\n\x00\x01\x02\r\n\r\n"]);
+        assert!(matches!(answer, Err(ExchangeError::NotHttp(_))));
+    }
+
+    #[test]
+    fn an_end_in_the_middle_is_truncated() {
+        assert_eq!(
+            answer(&[b"HTTP/1.1 200"]).0.unwrap_err(),
+            ExchangeError::Truncated
+        );
+        assert_eq!(answer(&[]).0.unwrap_err(), ExchangeError::Truncated);
+    }
+
+    #[test]
+    fn an_endless_head_is_cut_off() {
+        let line = [b"HTTP/1.1 200 OK\r\nA: ".as_slice(), &[b'x'; 2 * MAX_HEAD]].concat();
+        assert_eq!(
+            answer(&[&line]).0.unwrap_err(),
+            ExchangeError::TooLarge(MAX_HEAD)
+        );
+    }
+
+    #[test]
+    fn debug_shows_no_request() {
+        let exchange = Exchange::head_only(b"Authorization: Basic c2VjcmV0".to_vec());
+        assert!(!format!("{exchange:?}").contains("c2VjcmV0"));
     }
 }

@@ -4,3 +4,4 @@ mod exchange;
 mod upgrade;
 
 pub use exchange::{Exchange, ExchangeError, Progress};
+pub(crate) use upgrade::{Upgrade, Verdict};

@@ -1,6 +1,6 @@
 //! Counts of what a stream has seen.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::Status;
 
@@ -20,21 +20,27 @@ pub struct Stats {
     pub ignored: u64,
     /// Frames that were not well-formed.
     pub malformed: u64,
-    /// Frames with invalid UTF-8, delivered with the bad bytes replaced.
+    /// Frames with invalid UTF-8, taken with the bad bytes replaced.
     pub invalid_utf8: u64,
     /// Gaps, repeats and steps back of the numbering.
     pub gaps: u64,
     /// Attempts to connect.
     pub attempts: u64,
-    /// Connections lost and made again.
+    /// Times that a connection was live again after one was lost.
     pub reconnects: u64,
-    pub(crate) time_in: [Duration; 8],
+    time_in: [Duration; Status::ALL.len()],
 }
 
 impl Stats {
-    /// How long the stream has been in a status, all its spells added up.
+    /// How long the stream has been in a status, all its spells added up; zero for
+    /// [`Status::NotStarted`], which begins before the stream knows any time.
     #[must_use]
     pub fn time_in(&self, status: Status) -> Duration {
         self.time_in[status as usize]
+    }
+
+    /// Adds a spell in a status that began at `since`.
+    pub(crate) fn spent(&mut self, status: Status, since: Instant, now: Instant) {
+        self.time_in[status as usize] += now.saturating_duration_since(since);
     }
 }

@@ -1,0 +1,95 @@
+//! The waits between attempts, and when they start over.
+
+use std::time::Duration;
+
+/// How long to wait after each failure in a row.
+///
+/// The waits follow the schedule, and its last one repeats. They start over only once a connection has
+/// proved itself, so that a controller that accepts and drops is not hammered.
+#[derive(Debug)]
+pub(crate) struct Backoff {
+    schedule: Vec<Duration>,
+    jitter: f64,
+    failures: usize,
+}
+
+impl Backoff {
+    pub(crate) fn new(schedule: Vec<Duration>, jitter: f64) -> Self {
+        Self {
+            schedule,
+            jitter,
+            failures: 0,
+        }
+    }
+
+    /// A failure: the wait before the next attempt.
+    pub(crate) fn failed(&mut self, random: &mut fastrand::Rng) -> Duration {
+        let wait = self.wait(self.failures);
+        self.failures = self.failures.saturating_add(1);
+        self.spread(wait, random)
+    }
+
+    /// The longest wait, for what a person must mend; the schedule is left as it is.
+    pub(crate) fn longest(&self, random: &mut fastrand::Rng) -> Duration {
+        self.spread(self.wait(usize::MAX), random)
+    }
+
+    /// The connection has proved itself: the schedule starts over.
+    pub(crate) fn proved(&mut self) {
+        self.failures = 0;
+    }
+
+    fn wait(&self, failures: usize) -> Duration {
+        self.schedule
+            .get(failures)
+            .or(self.schedule.last())
+            .copied()
+            .unwrap_or(Duration::from_secs(60))
+    }
+
+    /// Jitter only ever lengthens a wait: nobody is early.
+    fn spread(&self, wait: Duration, random: &mut fastrand::Rng) -> Duration {
+        wait + wait.mul_f64(self.jitter * random.f64())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seconds(values: &[u64]) -> Vec<Duration> {
+        values.iter().copied().map(Duration::from_secs).collect()
+    }
+
+    #[test]
+    fn waits_follow_the_schedule_and_stay_at_the_last() {
+        let mut random = fastrand::Rng::with_seed(1);
+        let mut backoff = Backoff::new(seconds(&[1, 2, 5, 10, 30, 60]), 0.0);
+        let waits: Vec<_> = (0..8).map(|_| backoff.failed(&mut random)).collect();
+        assert_eq!(waits, seconds(&[1, 2, 5, 10, 30, 60, 60, 60]));
+        backoff.proved();
+        assert_eq!(backoff.failed(&mut random), Duration::from_secs(1));
+        assert_eq!(backoff.longest(&mut random), Duration::from_secs(60));
+        assert_eq!(backoff.failed(&mut random), Duration::from_secs(2));
+    }
+
+    #[test]
+    fn jitter_lengthens_only_and_is_seeded() {
+        let draw = |seed| {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let mut backoff = Backoff::new(seconds(&[10]), 0.5);
+            (0..100)
+                .map(|_| backoff.failed(&mut random))
+                .collect::<Vec<_>>()
+        };
+        let waits = draw(7);
+        assert!(
+            waits
+                .iter()
+                .all(|wait| (10.0..=15.0).contains(&wait.as_secs_f64()))
+        );
+        assert!(waits.iter().max() > waits.iter().min());
+        assert_eq!(waits, draw(7));
+        assert_ne!(waits, draw(8));
+    }
+}

@@ -1,0 +1,144 @@
+//! The controller's numbering of its frames: what is missing, repeated, or went back.
+
+use std::sync::Arc;
+
+use crate::Gap;
+
+/// A connection shows one subscription, rarely a second; more at once are not tracked.
+const MOST: usize = 8;
+
+/// The numbers seen on one connection, for each subscription id.
+///
+/// After `k` frames that may have taken a number without carrying one, the next number may be one to
+/// `k + 1` ahead. The first number of a subscription may be any.
+#[derive(Debug, Default)]
+pub(crate) struct Numbering {
+    subscriptions: Vec<Subscription>,
+    current: usize,
+}
+
+#[derive(Debug)]
+struct Subscription {
+    sid: Arc<str>,
+    last: Option<i64>,
+    unnumbered: i64,
+}
+
+impl Numbering {
+    /// The subscription id of the last event.
+    pub(crate) fn sid(&self) -> &str {
+        self.subscriptions
+            .get(self.current)
+            .map_or("", |subscription| &subscription.sid)
+    }
+
+    /// A frame that carries neither number nor subscription id, but may have taken a number of any.
+    pub(crate) fn unnumbered(&mut self) {
+        for subscription in &mut self.subscriptions {
+            subscription.unnumbered = subscription.unnumbered.saturating_add(1);
+        }
+    }
+
+    /// An event of a subscription; `None` where it has no number, which says nothing of what is missing.
+    pub(crate) fn event(&mut self, sid: &str, number: Option<i64>) -> Option<Gap> {
+        let subscription = self.enter(sid);
+        let Some(got) = number else {
+            subscription.unnumbered = subscription.unnumbered.saturating_add(1);
+            return None;
+        };
+        let skipped = std::mem::take(&mut subscription.unnumbered);
+        let last = subscription.last.replace(got)?;
+        let expected = last.saturating_add(1);
+        let furthest = expected.saturating_add(skipped);
+        let gap = !(expected..=furthest).contains(&got);
+        gap.then(|| Gap {
+            sid: Arc::clone(&subscription.sid),
+            expected,
+            got,
+        })
+    }
+
+    fn enter(&mut self, sid: &str) -> &mut Subscription {
+        let known = self
+            .subscriptions
+            .iter()
+            .position(|subscription| &*subscription.sid == sid);
+        self.current = known.unwrap_or_else(|| {
+            if self.subscriptions.len() == MOST {
+                self.subscriptions.remove(0);
+            }
+            self.subscriptions.push(Subscription {
+                sid: sid.into(),
+                last: None,
+                unnumbered: 0,
+            });
+            self.subscriptions.len() - 1
+        });
+        &mut self.subscriptions[self.current]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gaps(numbers: &[Option<i64>]) -> Vec<(i64, i64)> {
+        let mut numbering = Numbering::default();
+        let found = numbers
+            .iter()
+            .filter_map(|number| numbering.event("uuid:1", *number));
+        found.map(|gap| (gap.expected, gap.got)).collect()
+    }
+
+    #[test]
+    fn a_run_without_a_hole_is_silent_wherever_it_starts() {
+        assert_eq!(gaps(&[Some(17), Some(18), Some(19)]), []);
+    }
+
+    #[test]
+    fn a_missing_number_a_repeat_and_a_step_back_are_told_once() {
+        assert_eq!(gaps(&[Some(15), Some(16), Some(19), Some(20)]), [(17, 19)]);
+        assert_eq!(gaps(&[Some(4), Some(4), Some(5)]), [(5, 4)]);
+        assert_eq!(gaps(&[Some(9), Some(3), Some(4)]), [(10, 3)]);
+    }
+
+    #[test]
+    fn a_frame_without_a_number_accounts_for_one_and_says_nothing() {
+        assert_eq!(gaps(&[Some(1), None, Some(3)]), []);
+        assert_eq!(gaps(&[Some(1), None, Some(2)]), []);
+        assert_eq!(gaps(&[Some(1), None, None, Some(4), Some(5)]), []);
+        assert_eq!(gaps(&[Some(1), None, Some(4)]), [(2, 4)]);
+        assert_eq!(gaps(&[None, None, Some(40)]), []);
+    }
+
+    #[test]
+    fn a_frame_outside_any_subscription_accounts_for_one_number() {
+        let mut numbering = Numbering::default();
+        assert_eq!(numbering.event("a", Some(423)), None);
+        numbering.unnumbered();
+        assert_eq!(numbering.event("a", Some(425)), None);
+        assert!(numbering.event("a", Some(427)).is_some());
+    }
+
+    #[test]
+    fn subscriptions_are_numbered_apart_and_bounded() {
+        let mut numbering = Numbering::default();
+        assert_eq!(numbering.event("a", Some(5)), None);
+        assert_eq!(numbering.event("b", Some(0)), None);
+        assert_eq!(numbering.event("a", Some(6)), None);
+        assert_eq!(numbering.sid(), "a");
+        for other in 0..100 {
+            numbering.event(&format!("x{other}"), Some(1));
+        }
+        assert!(numbering.subscriptions.len() <= MOST);
+        assert_eq!(numbering.sid(), "x99");
+    }
+
+    #[test]
+    fn numbers_at_the_ends_of_their_range_do_no_harm() {
+        assert_eq!(
+            gaps(&[Some(i64::MAX), Some(i64::MIN)]),
+            [(i64::MAX, i64::MIN)]
+        );
+    }
+}

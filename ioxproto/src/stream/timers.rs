@@ -1,0 +1,236 @@
+//! The stream's deadlines, each with its reason, on two clocks.
+//!
+//! What the machine itself waits for (a retry, a connect, a stop) is due at an instant. Silences of the
+//! controller are due after so much *listening*: time counts for them only while the driver waits on an
+//! empty socket. A consumer that blocks the driver, or a process that is stopped, hears nothing, and what
+//! it did not hear proves nothing.
+
+use std::time::{Duration, Instant};
+
+/// What can be due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Timer {
+    /// The wait between attempts is over.
+    Retry,
+    /// Name, TCP, TLS and upgrade took too long.
+    Connect,
+    /// A polite stop took too long.
+    Stop,
+    /// Nothing came for so long that the replay is over.
+    DrainQuiet,
+    /// The replay has lasted as long as it may.
+    DrainCap,
+    /// The controller's heartbeat is overdue.
+    Stall,
+    /// Silence long enough to ask whether anybody is there.
+    Ping,
+    /// A ping ought to have been answered.
+    Pong,
+    /// The connection has lasted long enough to have proved itself.
+    Proven,
+}
+
+impl Timer {
+    const ALL: [Self; 9] = [
+        Self::Retry,
+        Self::Connect,
+        Self::Stop,
+        Self::DrainQuiet,
+        Self::DrainCap,
+        Self::Stall,
+        Self::Pong,
+        Self::Ping,
+        Self::Proven,
+    ];
+
+    fn reason(self) -> &'static str {
+        match self {
+            Self::Retry => "the next attempt",
+            Self::Connect => "the attempt's time limit",
+            Self::Stop => "the stop's time limit",
+            Self::DrainQuiet => "quiet after the replay",
+            Self::DrainCap => "the replay's time limit",
+            Self::Stall => "an overdue heartbeat",
+            Self::Ping => "a ping after silence",
+            Self::Pong => "an unanswered ping",
+            Self::Proven => "the connection's proof",
+        }
+    }
+}
+
+/// When to tick next, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Deadline {
+    /// The instant; in the past when something is due at once.
+    pub at: Instant,
+    /// What is due then, for logs and tests.
+    pub reason: &'static str,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Due {
+    At(Instant),
+    /// A reading of the listening clock.
+    Heard(Duration),
+}
+
+/// The timer table and the listening clock.
+#[derive(Debug, Default)]
+pub(crate) struct Timers {
+    table: [Option<Due>; Timer::ALL.len()],
+    heard: Duration,
+    wait: Option<Wait>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Wait {
+    since: Instant,
+    until: Option<Instant>,
+}
+
+impl Timers {
+    /// Due at an instant.
+    pub(crate) fn at(&mut self, timer: Timer, at: Instant) {
+        self.table[timer as usize] = Some(Due::At(at));
+    }
+
+    /// Due after so much listening from now on.
+    pub(crate) fn after_hearing(&mut self, timer: Timer, silence: Duration) {
+        self.table[timer as usize] = Some(Due::Heard(self.heard + silence));
+    }
+
+    pub(crate) fn cancel(&mut self, timer: Timer) {
+        self.table[timer as usize] = None;
+    }
+
+    pub(crate) fn cancel_all(&mut self) {
+        self.table = Default::default();
+    }
+
+    pub(crate) fn is_set(&self, timer: Timer) -> bool {
+        self.table[timer as usize].is_some()
+    }
+
+    /// The listening clock.
+    pub(crate) fn heard(&self) -> Duration {
+        self.heard
+    }
+
+    /// The driver begins to wait on an empty socket.
+    pub(crate) fn begin_wait(&mut self, now: Instant) -> Option<Deadline> {
+        let next = Timer::ALL
+            .into_iter()
+            .filter_map(|timer| Some((self.instant(timer, now)?, timer)));
+        let deadline = next.min_by_key(|(at, _)| *at).map(|(at, timer)| Deadline {
+            at,
+            reason: timer.reason(),
+        });
+        self.wait = Some(Wait {
+            since: now,
+            until: deadline.map(|deadline| deadline.at),
+        });
+        deadline
+    }
+
+    /// The driver's wait is over. `false` if it ended so late that the driver cannot have been listening.
+    pub(crate) fn end_wait(&mut self, now: Instant, overrun: Duration) -> bool {
+        let Some(wait) = self.wait.take() else {
+            return true;
+        };
+        let late = wait
+            .until
+            .is_some_and(|until| now.saturating_duration_since(until) > overrun);
+        if !late {
+            self.heard += now.saturating_duration_since(wait.since);
+        }
+        !late
+    }
+
+    /// Takes the first timer that is due out of the table.
+    pub(crate) fn take_due(&mut self, now: Instant) -> Option<Timer> {
+        let due = Timer::ALL
+            .into_iter()
+            .find(|timer| self.instant(*timer, now).is_some_and(|at| at <= now))?;
+        self.cancel(due);
+        Some(due)
+    }
+
+    fn instant(&self, timer: Timer, now: Instant) -> Option<Instant> {
+        match self.table[timer as usize]? {
+            Due::At(at) => Some(at),
+            Due::Heard(reading) => now.checked_add(reading.saturating_sub(self.heard)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OVERRUN: Duration = Duration::from_millis(500);
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a fake clock needs one instant to begin at"
+    )]
+    fn epoch() -> Instant {
+        Instant::now()
+    }
+
+    fn seconds(value: f64) -> Duration {
+        Duration::from_secs_f64(value)
+    }
+
+    #[test]
+    fn the_earliest_deadline_is_told_with_its_reason() {
+        let start = epoch();
+        let mut timers = Timers::default();
+        assert_eq!(timers.begin_wait(start), None);
+        timers.at(Timer::Connect, start + seconds(10.0));
+        timers.after_hearing(Timer::DrainQuiet, seconds(1.0));
+        let deadline = timers.begin_wait(start).unwrap();
+        assert_eq!(
+            (deadline.at, deadline.reason),
+            (start + seconds(1.0), "quiet after the replay")
+        );
+    }
+
+    #[test]
+    fn silence_counts_only_while_waiting() {
+        let start = epoch();
+        let mut timers = Timers::default();
+        timers.after_hearing(Timer::DrainQuiet, seconds(1.0));
+        timers.begin_wait(start);
+        assert!(timers.end_wait(start + seconds(0.4), OVERRUN));
+        // Ten seconds in a consumer's hands.
+        let later = start + seconds(10.4);
+        assert_eq!(timers.take_due(later), None);
+        assert_eq!(timers.begin_wait(later).unwrap().at, later + seconds(0.6));
+        assert!(timers.end_wait(later + seconds(0.6), OVERRUN));
+        assert_eq!(
+            timers.take_due(later + seconds(0.6)),
+            Some(Timer::DrainQuiet)
+        );
+    }
+
+    #[test]
+    fn a_wait_that_ended_far_too_late_counts_for_nothing() {
+        let start = epoch();
+        let mut timers = Timers::default();
+        timers.after_hearing(Timer::DrainQuiet, seconds(1.0));
+        timers.begin_wait(start);
+        assert!(!timers.end_wait(start + seconds(7.0), OVERRUN));
+        assert_eq!(timers.heard(), Duration::ZERO);
+        assert_eq!(timers.take_due(start + seconds(7.0)), None);
+    }
+
+    #[test]
+    fn taking_what_is_due_empties_the_table_and_repeats_nothing() {
+        let start = epoch();
+        let mut timers = Timers::default();
+        timers.at(Timer::Retry, start);
+        assert_eq!(timers.take_due(start), Some(Timer::Retry));
+        assert_eq!(timers.take_due(start), None);
+    }
+}

@@ -1,0 +1,147 @@
+//! The drain of the replay: replay never passes as live.
+
+use ioxproto::{Message, Status};
+
+use crate::harness::{Harness, event, seconds};
+
+#[test]
+fn the_replay_is_over_after_a_second_of_silence() {
+    let mut harness = Harness::syncing();
+    for seqnum in 0..5 {
+        harness.event(seqnum, "ST", "0", "11 22 33 1");
+        harness.pass(0.9);
+    }
+    assert_eq!(harness.stream.status(), Status::StreamSyncing);
+    harness.pass(0.1);
+    assert_eq!(harness.stream.status(), Status::Connected);
+    harness.event(5, "ST", "255", "11 22 33 1");
+    assert_eq!(harness.live(), [false, false, false, false, false, true]);
+}
+
+#[test]
+fn a_silent_controller_is_connected_after_a_second() {
+    let mut harness = Harness::syncing();
+    harness.pass(0.999);
+    assert_eq!(harness.stream.status(), Status::StreamSyncing);
+    harness.pass(0.001);
+    assert_eq!(harness.stream.status(), Status::Connected);
+}
+
+#[test]
+fn the_end_mark_shortens_the_silence_to_a_quarter_of_a_second() {
+    let mut harness = Harness::syncing();
+    harness.event(0, "_4", "5", "");
+    harness.event(1, "_4", "6", "");
+    harness.event(2, "_22", "1", "");
+    harness.pass(0.2);
+    // On an ISY-994 one more system event follows the mark.
+    harness.event(3, "_23", "1", "");
+    harness.pass(0.2);
+    assert_eq!(harness.stream.status(), Status::StreamSyncing);
+    harness.pass(0.05);
+    assert_eq!(harness.stream.status(), Status::Connected);
+    assert_eq!(harness.live(), [false; 4]);
+}
+
+#[test]
+fn a_controller_that_is_never_silent_is_connected_after_ten_seconds() {
+    let mut harness = Harness::syncing();
+    for seqnum in 0..100 {
+        harness.event(seqnum, "ST", "0", "11 22 33 1");
+        harness.pass(0.1);
+    }
+    assert_eq!(harness.stream.status(), Status::Connected);
+    assert_eq!(harness.live(), [false; 100]);
+}
+
+#[test]
+fn a_consumer_that_blocks_does_not_end_the_drain() {
+    let mut harness = Harness::syncing();
+    harness.event(0, "ST", "0", "11 22 33 1");
+    harness.block(60.0);
+    harness.event(1, "ST", "0", "11 22 33 2");
+    harness.block(60.0);
+    harness.pass(0.9);
+    harness.event(2, "ST", "0", "11 22 33 3");
+    assert_eq!(harness.live(), [false; 3]);
+}
+
+#[test]
+fn a_process_that_was_stopped_does_not_end_the_drain() {
+    let mut harness = Harness::syncing();
+    harness.event(0, "ST", "0", "11 22 33 1");
+    harness.freeze(60.0);
+    // A driver that ticks although frames are on their way does no harm either.
+    harness.stream.tick(harness.now);
+    harness.drain();
+    harness.event(1, "ST", "0", "11 22 33 2");
+    assert_eq!(harness.live(), [false; 2]);
+    harness.pass(1.0);
+    assert_eq!(harness.stream.status(), Status::Connected);
+}
+
+#[test]
+fn a_message_that_is_read_late_is_still_replay() {
+    let mut harness = Harness::syncing();
+    let _ = harness.stream.poll_timeout(harness.now);
+    harness.now = harness.now.after(seconds(1.2));
+    harness.event(0, "ST", "0", "11 22 33 1");
+    assert_eq!(harness.live(), [false]);
+}
+
+#[test]
+fn a_message_that_has_begun_to_arrive_holds_the_drain_open() {
+    let mut harness = Harness::syncing();
+    harness.event(0, "ST", "0", "11 22 33 1");
+    harness
+        .stream
+        .bytes_received(harness.now, harness.id(), true);
+    harness.pass(20.0);
+    assert_eq!(harness.stream.status(), Status::StreamSyncing);
+    harness.event(1, "ST", "0", "11 22 33 2");
+    harness
+        .stream
+        .bytes_received(harness.now, harness.id(), false);
+    harness.pass(1.0);
+    assert_eq!(harness.stream.status(), Status::Connected);
+    assert_eq!(harness.live(), [false; 2]);
+}
+
+#[test]
+fn ignored_and_malformed_frames_keep_the_drain_going_and_pings_do_not() {
+    let mut harness = Harness::syncing();
+    for text in ["{\"type\":\"spolisy\",\"data\":\"{}\"}", "<Event", "null"] {
+        harness.text(text);
+        harness.pass(0.9);
+    }
+    harness.message(Message::Binary(b"\x00"));
+    harness.pass(0.9);
+    assert_eq!(harness.stream.status(), Status::StreamSyncing);
+    harness.message(Message::Ping);
+    harness.pass(0.1);
+    assert_eq!(harness.stream.status(), Status::Connected);
+}
+
+#[test]
+fn each_connection_drains_its_own_replay() {
+    let mut harness = Harness::connected();
+    harness.event(0, "ST", "1", "11 22 33 1");
+    harness.closed();
+    harness.pass(1.0);
+    harness.accept();
+    harness.event(0, "ST", "1", "11 22 33 1");
+    harness.pass(1.0);
+    harness.event(1, "ST", "2", "11 22 33 1");
+    assert_eq!(harness.live(), [true, false, true]);
+}
+
+#[test]
+fn the_replay_is_delivered_too() {
+    let mut harness = Harness::syncing();
+    harness.text(&event(3, "ST", "128", "11 22 33 1"));
+    let events = harness.events();
+    assert_eq!(
+        (events[0].control(), events[0].action(), events[0].node()),
+        ("ST", "128", "11 22 33 1")
+    );
+}

@@ -1,0 +1,300 @@
+//! A driver without a socket: the test is the controller, and time passes when it says so.
+
+use base64::Engine as _;
+use sha1::Digest as _;
+use std::time::{Duration, Instant, SystemTime};
+
+use ioxproto::{
+    Action, Config, ConfigBuilder, ConnectionId, Event, EventStream, Exchange, Failure,
+    FailureKind, Gap, Message, Notification, Now, Phase, Progress, Reason, Status, StatusChange,
+};
+
+/// What the machine had its driver do to the connection, besides connecting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Done {
+    OpenWebSocket,
+    Ping,
+    Close(u16),
+    Abort,
+}
+
+pub(crate) struct Harness {
+    pub(crate) stream: EventStream,
+    pub(crate) now: Now,
+    pub(crate) began: Instant,
+    /// The latest attempt or connection.
+    pub(crate) id: Option<ConnectionId>,
+    /// The upgrade that waits for its answer.
+    pub(crate) upgrade: Option<Exchange>,
+    pub(crate) done: Vec<Done>,
+    pub(crate) told: Vec<Notification>,
+    /// When each attempt began, from the start of the test.
+    pub(crate) attempts: Vec<Duration>,
+}
+
+pub(crate) fn seconds(value: f64) -> Duration {
+    Duration::from_secs_f64(value)
+}
+
+impl Harness {
+    pub(crate) fn new() -> Self {
+        Self::with(|config| config)
+    }
+
+    pub(crate) fn with(change: impl FnOnce(ConfigBuilder) -> ConfigBuilder) -> Self {
+        let config = Config::builder("http://eisy.test:8080".parse().unwrap())
+            .local_account("admin", "secret");
+        Self::over(EventStream::new(change(config).build().unwrap()))
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a fake clock needs one instant to begin at"
+    )]
+    fn over(stream: EventStream) -> Self {
+        let utc = SystemTime::UNIX_EPOCH + Duration::from_secs(1_778_000_000);
+        let now = Now {
+            monotonic: Instant::now(),
+            utc,
+        };
+        Self {
+            stream,
+            now,
+            began: now.monotonic,
+            id: None,
+            upgrade: None,
+            done: Vec::new(),
+            told: Vec::new(),
+            attempts: Vec::new(),
+        }
+    }
+
+    /// A stream that has come as far as `stream_syncing`.
+    pub(crate) fn syncing() -> Self {
+        Self::new().into_syncing()
+    }
+
+    pub(crate) fn into_syncing(mut self) -> Self {
+        self.start();
+        self.accept();
+        self
+    }
+
+    /// A stream that is `connected`, everything told so far forgotten.
+    pub(crate) fn connected() -> Self {
+        Self::new().into_connected()
+    }
+
+    pub(crate) fn into_connected(self) -> Self {
+        let mut harness = self.into_syncing();
+        harness.become_connected();
+        harness
+    }
+
+    pub(crate) fn become_connected(&mut self) {
+        self.pass(1.0);
+        assert_eq!(self.stream.status(), Status::Connected);
+        self.told.clear();
+        self.done.clear();
+    }
+
+    pub(crate) fn start(&mut self) {
+        self.stream.start(self.now);
+        self.drain();
+    }
+
+    pub(crate) fn stop(&mut self) {
+        self.stream.stop(self.now);
+        self.drain();
+    }
+
+    pub(crate) fn drain(&mut self) {
+        while let Some(action) = self.stream.poll_action() {
+            match action {
+                Action::Connect { id, upgrade, .. } => {
+                    self.id = Some(id);
+                    self.upgrade = Some(upgrade);
+                    self.attempts.push(self.now.monotonic - self.began);
+                }
+                Action::OpenWebSocket { .. } => self.done.push(Done::OpenWebSocket),
+                Action::Ping { .. } => self.done.push(Done::Ping),
+                Action::Close { code, .. } => self.done.push(Done::Close(code)),
+                Action::Abort { .. } => self.done.push(Done::Abort),
+                Action::Notify(notification) => self.told.push(notification),
+                other => panic!("an action that this harness does not know: {other:?}"),
+            }
+        }
+    }
+
+    pub(crate) fn id(&self) -> ConnectionId {
+        self.id.expect("an attempt has begun")
+    }
+
+    /// The driver waits on an empty socket for so long, and ticks when it is told to.
+    pub(crate) fn pass(&mut self, duration: f64) {
+        let until = self.now.monotonic + seconds(duration);
+        for _ in 0..100_000 {
+            let deadline = self.stream.poll_timeout(self.now);
+            let Some(deadline) = deadline.filter(|deadline| deadline.at <= until) else {
+                return self.skip(until - self.now.monotonic);
+            };
+            self.skip(deadline.at.saturating_duration_since(self.now.monotonic));
+            self.stream.tick(self.now);
+            self.drain();
+        }
+        panic!("the stream ticks without end");
+    }
+
+    /// Time passes without the driver waiting: a consumer keeps it busy.
+    pub(crate) fn block(&mut self, duration: f64) {
+        self.skip(seconds(duration));
+    }
+
+    /// The driver begins to wait, and the process is stopped for so long.
+    pub(crate) fn freeze(&mut self, duration: f64) {
+        let _ = self.stream.poll_timeout(self.now);
+        self.skip(seconds(duration));
+    }
+
+    fn skip(&mut self, duration: Duration) {
+        self.now = self.now.after(duration);
+    }
+
+    /// The text of the pending upgrade request.
+    pub(crate) fn request(&self) -> String {
+        let upgrade = self
+            .upgrade
+            .as_ref()
+            .expect("an upgrade waits for its answer");
+        String::from_utf8(upgrade.request().to_vec()).unwrap()
+    }
+
+    /// Answers the upgrade with these bytes, then the end of the input.
+    pub(crate) fn answer(&mut self, bytes: &str) {
+        let mut upgrade = self
+            .upgrade
+            .take()
+            .expect("an upgrade waits for its answer");
+        if upgrade.receive(bytes.as_bytes()) == Progress::More {
+            upgrade.end_of_input();
+        }
+        self.stream
+            .upgrade_answered(self.now, self.id(), upgrade.into_answer().0);
+        self.drain();
+    }
+
+    pub(crate) fn refuse(&mut self, status: u16, headers: &str) {
+        self.answer(&format!(
+            "HTTP/1.1 {status} No\r\n{headers}Content-Length: 0\r\n\r\n"
+        ));
+    }
+
+    pub(crate) fn accept(&mut self) {
+        let request = self.request();
+        let key = request
+            .lines()
+            .find_map(|line| line.strip_prefix("Sec-WebSocket-Key: "))
+            .unwrap()
+            .to_owned();
+        let accept = accept_key(&key);
+        self.answer(&format!(
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
+        ));
+    }
+
+    pub(crate) fn message(&mut self, message: Message<'_>) {
+        let notification = self.stream.message(self.now, self.id(), message);
+        self.drain();
+        self.told.extend(notification);
+    }
+
+    pub(crate) fn text(&mut self, text: &str) {
+        self.message(Message::Text(text.as_bytes()));
+    }
+
+    pub(crate) fn event(&mut self, seqnum: i64, control: &str, action: &str, node: &str) {
+        self.text(&event(seqnum, control, action, node));
+    }
+
+    pub(crate) fn closed(&mut self) {
+        self.stream.closed(self.now, self.id(), None, "");
+        self.drain();
+    }
+
+    pub(crate) fn fail(&mut self, kind: FailureKind) {
+        self.stream
+            .failed(self.now, self.id(), Failure::transport(kind, "it broke"));
+        self.drain();
+    }
+
+    pub(crate) fn phase(&mut self, phase: Phase) {
+        self.stream.phase(self.now, self.id(), phase);
+    }
+
+    pub(crate) fn changes(&self) -> Vec<&StatusChange> {
+        let status = |notification| match notification {
+            &Notification::Status(ref change) => Some(change),
+            _ => None,
+        };
+        self.told.iter().filter_map(status).collect()
+    }
+
+    pub(crate) fn statuses(&self) -> Vec<&'static str> {
+        self.changes()
+            .iter()
+            .map(|change| change.status.as_str())
+            .collect()
+    }
+
+    pub(crate) fn last_reason(&self) -> &Reason {
+        let changes = self.changes();
+        let change = changes.iter().rev().find(|change| change.reason.is_some());
+        change
+            .expect("a change with a reason")
+            .reason
+            .as_ref()
+            .unwrap()
+    }
+
+    pub(crate) fn last_wait(&self) -> f64 {
+        let changes = self.changes();
+        let wait = changes.iter().rev().find_map(|change| change.retry_in);
+        wait.expect("a change with a wait").as_secs_f64()
+    }
+
+    pub(crate) fn events(&self) -> Vec<&Event> {
+        let event = |notification| match notification {
+            &Notification::Event(ref event) => Some(event),
+            _ => None,
+        };
+        self.told.iter().filter_map(event).collect()
+    }
+
+    /// For each event, whether it was live.
+    pub(crate) fn live(&self) -> Vec<bool> {
+        self.events().iter().map(|event| event.live()).collect()
+    }
+
+    pub(crate) fn gaps(&self) -> Vec<(i64, i64)> {
+        let gap = |notification: &Notification| match notification {
+            Notification::Gap(Gap { expected, got, .. }) => Some((*expected, *got)),
+            _ => None,
+        };
+        self.told.iter().filter_map(gap).collect()
+    }
+}
+
+/// An event in the shape that a controller sends.
+pub(crate) fn event(seqnum: i64, control: &str, action: &str, node: &str) -> String {
+    format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Event seqnum=\"{seqnum}\" sid=\"uuid:7\" \
+         timestamp=\"2026-05-05T18:52:41.875777-07:00\"><control>{control}</control>\
+         <action>{action}</action><node>{node}</node><eventInfo></eventInfo></Event>"
+    )
+}
+
+/// RFC 6455 section 4.2.2.
+fn accept_key(key: &str) -> String {
+    let digest = sha1::Sha1::digest(format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11"));
+    base64::engine::general_purpose::STANDARD.encode(digest)
+}

@@ -1,0 +1,228 @@
+//! Answers to the upgrade, and attempts that fail or hang.
+
+use ioxproto::{Failure, FailureKind, IdentityProblem, Phase, Profile, Reason, Status};
+
+use crate::harness::{Done, Harness};
+
+#[test]
+fn a_401_or_403_is_final_for_a_local_account() {
+    for status in [401, 403] {
+        let mut harness = Harness::new();
+        harness.start();
+        harness.refuse(status, "");
+        assert_eq!(
+            harness.statuses(),
+            ["stream_initializing", "reconnect_failed"]
+        );
+        assert_eq!(
+            *harness.last_reason(),
+            Reason::CredentialsRefused { status }
+        );
+        harness.pass(1e5);
+        assert_eq!(harness.attempts.len(), 1);
+        assert_eq!(harness.stream.poll_timeout(harness.now), None);
+    }
+}
+
+#[test]
+fn a_setting_keeps_trying_refused_credentials_at_the_longest_wait() {
+    let mut harness = Harness::with(|config| config.keep_trying(true));
+    harness.start();
+    for _ in 0..3 {
+        harness.refuse(401, "");
+        assert_eq!(harness.stream.status(), Status::LostConnection);
+        assert_eq!(harness.last_wait(), 60.0);
+        harness.pass(60.0);
+    }
+    harness.accept();
+    assert_eq!(harness.stream.status(), Status::StreamSyncing);
+}
+
+#[test]
+fn any_other_status_is_tried_again() {
+    for status in [200, 204, 302, 400, 404, 429, 500, 502, 503] {
+        let mut harness = Harness::with(|config| config.profile(Profile::Isy994));
+        harness.start();
+        harness.refuse(status, "Location: http://elsewhere.test/\r\n");
+        assert_eq!(harness.stream.status(), Status::LostConnection, "{status}");
+        assert_eq!(
+            *harness.last_reason(),
+            Reason::UpgradeRefused {
+                status,
+                retry_after: None
+            }
+        );
+        assert_eq!(harness.done, [Done::Abort]);
+        harness.pass(1.0);
+        assert!(
+            harness.request().contains("Host: eisy.test:8080\r\n"),
+            "redirects are never followed"
+        );
+    }
+}
+
+#[test]
+fn a_400_is_tried_once_more_at_once_with_the_isy_994_headers_and_remembered() {
+    let mut harness = Harness::new();
+    harness.start();
+    assert!(!harness.request().contains("ISYSUB"));
+    harness.refuse(400, "");
+    assert_eq!(
+        harness.statuses(),
+        ["stream_initializing"],
+        "the attempt goes on"
+    );
+    assert!(
+        harness
+            .request()
+            .contains("Sec-WebSocket-Protocol: ISYSUB\r\n")
+    );
+    assert!(
+        harness
+            .request()
+            .contains("Origin: com.universal-devices.websockets.isy\r\n")
+    );
+    harness.accept();
+    assert_eq!(harness.stream.status(), Status::StreamSyncing);
+    harness.closed();
+    harness.pass(1.0);
+    assert!(
+        harness.request().contains("ISYSUB"),
+        "what worked is remembered"
+    );
+}
+
+#[test]
+fn a_second_400_is_waited_out() {
+    let mut harness = Harness::new();
+    harness.start();
+    harness.refuse(400, "");
+    harness.refuse(400, "");
+    assert_eq!(harness.stream.status(), Status::LostConnection);
+    assert_eq!(harness.attempts.len(), 2);
+    harness.pass(1.0);
+    assert!(!harness.request().contains("ISYSUB"));
+}
+
+#[test]
+fn headers_that_once_worked_and_work_no_longer_are_found_out_anew() {
+    let mut harness = Harness::new();
+    harness.start();
+    harness.refuse(400, "");
+    harness.accept();
+    harness.closed();
+    harness.pass(1.0);
+    harness.refuse(400, "");
+    assert_eq!(harness.stream.status(), Status::LostConnection);
+    harness.pass(harness.last_wait());
+    assert!(!harness.request().contains("ISYSUB"));
+}
+
+#[test]
+fn the_isy_994_profile_sends_its_headers_from_the_start() {
+    let mut harness = Harness::with(|config| config.profile(Profile::Isy994));
+    harness.start();
+    assert!(harness.request().contains("ISYSUB"));
+}
+
+#[test]
+fn what_is_no_controller_is_named_and_tried_again() {
+    for answer in [
+        "SSH-2.0-OpenSSH_9.2\r\n",
+        "\u{15}\u{3}\u{1}",
+        "hello",
+        "HTTP/1.1 101 Switching Protocols\r\n\r\n",
+    ] {
+        let mut harness = Harness::new();
+        harness.start();
+        harness.answer(answer);
+        assert_eq!(
+            harness.last_reason().code(),
+            "not_a_controller",
+            "{answer:?}"
+        );
+        assert_eq!(harness.last_wait(), 1.0);
+    }
+}
+
+#[test]
+fn an_answer_cut_short_is_a_closed_connection() {
+    let mut harness = Harness::new();
+    harness.start();
+    harness.answer("HTTP/1.1 101 Swit");
+    assert_eq!(harness.last_reason().code(), "closed_by_controller");
+}
+
+#[test]
+fn name_tcp_tls_and_upgrade_together_have_ten_seconds() {
+    for phase in [
+        Phase::Resolving,
+        Phase::Connecting,
+        Phase::Securing,
+        Phase::Upgrading,
+    ] {
+        let mut harness = Harness::new();
+        harness.start();
+        harness.pass(4.0);
+        harness.phase(phase);
+        harness.pass(5.999);
+        assert_eq!(harness.stream.status(), Status::StreamInitializing);
+        harness.pass(0.001);
+        assert_eq!(harness.done, [Done::Abort]);
+        let Reason::TimedOut { phase: told, after } = harness.last_reason() else {
+            panic!()
+        };
+        assert_eq!((*told, after.as_secs()), (phase, 10));
+    }
+}
+
+#[test]
+fn a_refused_identity_is_final_unless_only_its_dates_are_wrong() {
+    for (problem, code, is_final) in [
+        (IdentityProblem::WrongPin, "certificate_wrong_pin", true),
+        (IdentityProblem::UnknownIssuer, "certificate_unknown", true),
+        (
+            IdentityProblem::Unverifiable,
+            "certificate_unverifiable",
+            true,
+        ),
+        (IdentityProblem::Expired, "certificate_expired", false),
+        (
+            IdentityProblem::NotYetValid,
+            "certificate_not_yet_valid",
+            false,
+        ),
+    ] {
+        let mut harness = Harness::new();
+        harness.start();
+        let failure = Failure::identity(problem, "sha256:00", "not this one");
+        harness.stream.failed(harness.now, harness.id(), failure);
+        harness.drain();
+        assert_eq!(harness.last_reason().code(), code);
+        assert_eq!(
+            harness.stream.status() == Status::ReconnectFailed,
+            is_final,
+            "{code}"
+        );
+    }
+}
+
+#[test]
+fn transport_failures_keep_their_kind_and_heal() {
+    let mut harness = Harness::new();
+    harness.start();
+    for (kind, code) in [
+        (FailureKind::NameNotResolved, "name_not_resolved"),
+        (FailureKind::ConnectionRefused, "connection_refused"),
+        (FailureKind::Unreachable, "unreachable"),
+        (FailureKind::Tls, "tls_failed"),
+        (FailureKind::Resources, "resources_exhausted"),
+    ] {
+        harness.fail(kind);
+        assert_eq!(harness.last_reason().code(), code);
+        harness.pass(harness.last_wait());
+    }
+    harness.accept();
+    harness.pass(1.0);
+    assert_eq!(harness.stream.status(), Status::Connected);
+}

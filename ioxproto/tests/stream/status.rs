@@ -1,0 +1,107 @@
+//! The order of statuses, and what goes with them.
+
+use ioxproto::{FailureKind, Status};
+
+use crate::harness::Harness;
+
+#[test]
+fn a_good_start_initializes_syncs_and_connects() {
+    let mut harness = Harness::new();
+    assert_eq!(harness.stream.status(), Status::NotStarted);
+    harness.start();
+    assert_eq!(harness.statuses(), ["stream_initializing"]);
+    harness.accept();
+    assert_eq!(
+        harness.statuses(),
+        ["stream_initializing", "stream_syncing"]
+    );
+    harness.pass(1.0);
+    assert_eq!(
+        harness.statuses(),
+        ["stream_initializing", "stream_syncing", "connected"]
+    );
+    assert!(
+        harness
+            .changes()
+            .iter()
+            .all(|change| change.reason.is_none())
+    );
+}
+
+#[test]
+fn a_loss_is_told_with_its_reason_then_waited_out_then_everything_anew() {
+    let mut harness = Harness::connected();
+    harness.fail(FailureKind::ConnectionReset);
+    assert_eq!(harness.statuses(), ["lost_connection"]);
+    assert_eq!(harness.last_reason().code(), "connection_reset");
+    harness.pass(0.999);
+    assert_eq!(harness.statuses(), ["lost_connection"]);
+    harness.pass(0.001);
+    assert_eq!(
+        harness.statuses(),
+        ["lost_connection", "reconnecting", "stream_initializing"]
+    );
+    harness.accept();
+    harness.pass(1.0);
+    assert_eq!(harness.statuses()[3..], ["stream_syncing", "connected"]);
+}
+
+#[test]
+fn a_drop_while_syncing_never_reports_connected() {
+    let mut harness = Harness::syncing();
+    harness.event(0, "ST", "0", "11 22 33 1");
+    harness.closed();
+    harness.pass(0.5);
+    assert_eq!(
+        harness.statuses(),
+        ["stream_initializing", "stream_syncing", "lost_connection"]
+    );
+}
+
+#[test]
+fn a_status_change_that_concerns_an_event_comes_before_it() {
+    let mut harness = Harness::syncing();
+    harness.pass(1.0);
+    harness.event(0, "ST", "0", "11 22 33 1");
+    let told: Vec<_> = harness
+        .told
+        .iter()
+        .map(|told| format!("{told:?}"))
+        .collect();
+    assert!(told[told.len() - 2].contains("Connected"), "{told:?}");
+    assert!(told[told.len() - 1].contains("live: true"), "{told:?}");
+}
+
+#[test]
+fn time_in_each_status_adds_up() {
+    let mut harness = Harness::connected();
+    harness.pass(4.0);
+    harness.closed();
+    harness.pass(1.0);
+    let stats = harness.stream.stats(harness.now);
+    assert_eq!(stats.time_in(Status::StreamSyncing).as_secs_f64(), 1.0);
+    assert_eq!(stats.time_in(Status::Connected).as_secs_f64(), 4.0);
+    assert_eq!(stats.time_in(Status::LostConnection).as_secs_f64(), 1.0);
+    harness.pass(3.0);
+    assert_eq!(
+        harness
+            .stream
+            .stats(harness.now)
+            .time_in(Status::StreamInitializing)
+            .as_secs_f64(),
+        3.0
+    );
+}
+
+#[test]
+fn stats_count_attempts_and_reconnects() {
+    let mut harness = Harness::connected();
+    harness.closed();
+    harness.pass(1.0);
+    harness.refuse(503, "");
+    harness.pass(2.0);
+    harness.accept();
+    harness.pass(1.0);
+    let stats = harness.stream.stats(harness.now);
+    assert_eq!((stats.attempts, stats.reconnects), (3, 1));
+}

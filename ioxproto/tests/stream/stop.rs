@@ -1,0 +1,106 @@
+//! Stop, from any state.
+
+use ioxproto::{FailureKind, Status};
+
+use crate::harness::{Done, Harness};
+
+#[test]
+fn stop_while_connecting_is_at_once() {
+    let mut harness = Harness::new();
+    harness.start();
+    harness.stop();
+    assert_eq!(harness.done, [Done::Abort]);
+    assert_eq!(harness.statuses(), ["stream_initializing", "disconnected"]);
+    assert_eq!(harness.last_reason().code(), "stop_requested");
+    assert_eq!(harness.stream.poll_timeout(harness.now), None);
+}
+
+#[test]
+fn stop_during_the_backoff_is_at_once() {
+    let mut harness = Harness::new();
+    harness.start();
+    harness.fail(FailureKind::ConnectionRefused);
+    harness.stop();
+    assert_eq!(harness.stream.status(), Status::Disconnected);
+    harness.pass(1e4);
+    assert_eq!(harness.attempts.len(), 1);
+}
+
+#[test]
+fn stop_while_syncing_or_connected_closes_politely() {
+    for mut harness in [Harness::syncing(), Harness::connected()] {
+        harness.done.clear();
+        harness.stop();
+        assert_eq!(harness.done, [Done::Close(1000)]);
+        assert_ne!(harness.stream.status(), Status::Disconnected);
+        harness.closed();
+        assert_eq!(harness.stream.status(), Status::Disconnected);
+    }
+}
+
+#[test]
+fn a_controller_that_does_not_answer_the_close_is_left_after_a_second_and_a_half() {
+    let mut harness = Harness::connected();
+    harness.stop();
+    harness.pass(1.499);
+    assert_eq!(harness.statuses(), [""; 0]);
+    harness.pass(0.001);
+    assert_eq!(harness.done, [Done::Close(1000), Done::Abort]);
+    assert_eq!(harness.statuses(), ["disconnected"]);
+}
+
+#[test]
+fn frames_after_the_stop_are_not_delivered() {
+    let mut harness = Harness::connected();
+    harness.stop();
+    harness.event(0, "ST", "1", "11 22 33 1");
+    assert!(harness.events().is_empty());
+}
+
+#[test]
+fn a_failure_while_stopping_is_a_stop() {
+    let mut harness = Harness::connected();
+    harness.stop();
+    harness.fail(FailureKind::ConnectionReset);
+    assert_eq!(harness.statuses(), ["disconnected"]);
+}
+
+#[test]
+fn stop_at_rest_and_stop_twice_do_nothing() {
+    let mut harness = Harness::new();
+    harness.stop();
+    assert_eq!(harness.stream.status(), Status::NotStarted);
+    harness.start();
+    harness.stop();
+    harness.stop();
+    assert_eq!(harness.statuses(), ["stream_initializing", "disconnected"]);
+}
+
+#[test]
+fn start_after_a_stop_or_a_failure_begins_anew() {
+    let mut harness = Harness::connected();
+    harness.stop();
+    harness.closed();
+    harness.start();
+    harness.refuse(401, "");
+    harness.start();
+    harness.accept();
+    harness.pass(1.0);
+    let expected = [
+        "disconnected",
+        "stream_initializing",
+        "reconnect_failed",
+        "stream_initializing",
+        "stream_syncing",
+        "connected",
+    ];
+    assert_eq!(harness.statuses(), expected);
+}
+
+#[test]
+fn start_while_running_does_nothing() {
+    let mut harness = Harness::connected();
+    harness.start();
+    assert_eq!(harness.attempts.len(), 1);
+    assert!(harness.told.is_empty());
+}
