@@ -1,12 +1,16 @@
 //! What the machine asks of its driver.
 
-use crate::{Address, Exchange, Notification};
+use crate::{Address, Exchange, Notification, Secret};
 
 /// Names one attempt to connect and the connection it becomes.
 ///
 /// Every answer carries it back; an answer to an abandoned attempt is recognised by it and dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConnectionId(pub(crate) u64);
+
+/// Names one HTTP request, or one question for a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RequestId(pub(crate) u64);
 
 /// Something for the driver to do, from [`EventStream::poll_action`](crate::EventStream::poll_action).
 #[derive(Debug)]
@@ -33,6 +37,37 @@ pub enum Action {
         /// Messages over this many bytes end the connection
         /// ([`FailureKind::MessageTooLarge`](crate::FailureKind::MessageTooLarge)).
         max_message_bytes: usize,
+    },
+    /// Open a connection of its own (name, TCP, and TLS if [`Address::tls`]), run this exchange on it, and close it.
+    ///
+    /// Report [`http_answered`](crate::EventStream::http_answered), or [`http_failed`](crate::EventStream::http_failed).
+    Request {
+        /// Goes into the answer.
+        id: RequestId,
+        /// Where to.
+        address: Address,
+        /// The request and the reader of its answer.
+        exchange: Exchange,
+    },
+    /// Drop that request as it stands, or the question for a token. Nothing is reported back.
+    Abandon {
+        /// The request.
+        id: RequestId,
+    },
+    /// Ask the caller for an access token, and report [`token`](crate::EventStream::token). Only a stream of
+    /// [`own_tokens`](crate::ConfigBuilder::own_tokens) asks.
+    ProvideToken {
+        /// Goes into the answer.
+        id: RequestId,
+        /// Whether the controller refused the last one: another is needed, not the same again.
+        rejected: bool,
+    },
+    /// Send this text. It holds a token: do not log it, and keep it out of recordings.
+    SendText {
+        /// The connection.
+        id: ConnectionId,
+        /// The text.
+        text: Secret,
     },
     /// Send a ping with an empty payload.
     Ping {

@@ -20,13 +20,43 @@ use crate::{Address, Secret};
 #[derive(Clone, Debug)]
 pub struct Config {
     pub(crate) address: Address,
-    pub(crate) username: String,
-    pub(crate) password: Secret,
+    pub(crate) account: Account,
+    pub(crate) path: SubscribePath,
     pub(crate) profile: Profile,
     pub(crate) timing: Timing,
     pub(crate) max_message_bytes: usize,
     pub(crate) keep_trying: bool,
     pub(crate) seed: u64,
+}
+
+/// Whose credentials a stream shows.
+#[derive(Clone, Debug)]
+pub(crate) enum Account {
+    Local { username: String, password: Secret },
+    Portal { username: String, password: Secret },
+    OwnTokens,
+}
+
+/// Where a stream subscribes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SubscribePath {
+    /// `/rest/subscribe`: any account, events as XML.
+    #[default]
+    Rest,
+    /// `/api/events/subscribe`: tokens only, events in JSON envelopes; replayed events keep the time of their change.
+    Api,
+}
+
+impl SubscribePath {
+    /// The path itself.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Rest => "/rest/subscribe",
+            Self::Api => "/api/events/subscribe",
+        }
+    }
 }
 
 /// Which headers the controller wants on the upgrade.
@@ -61,6 +91,10 @@ pub struct Timing {
     pub drain_cap: Duration,
     /// Limit for name, TCP, TLS and upgrade together. Default 10 s.
     pub connect: Duration,
+    /// Limit for each HTTP exchange: login, refresh. Default 10 s.
+    pub http: Duration,
+    /// On [`SubscribePath::Api`], a controller that is silent for this long after the token has not accepted it. Default 10 s.
+    pub token_accepted: Duration,
     /// Limit for a polite stop: close handshake and logout side by side. Default 1.5 s.
     pub stop: Duration,
     /// What an absent or senseless heartbeat promise counts as. Default 75 s.
@@ -98,6 +132,8 @@ impl Default for Timing {
             drain_quiet_after_mark: Duration::from_millis(250),
             drain_cap: seconds(10),
             connect: seconds(10),
+            http: seconds(10),
+            token_accepted: seconds(10),
             stop: Duration::from_millis(1500),
             stall_default: seconds(75),
             stall_max: seconds(120),
@@ -124,6 +160,16 @@ pub enum ConfigError {
     /// No account was given.
     #[error("no account: give the controller's user name and password")]
     NoAccount,
+    /// The path takes tokens only, and the account is a local one.
+    #[error(
+        "/api/events/subscribe takes portal accounts only: use /rest/subscribe with a local account"
+    )]
+    PathNeedsTokens,
+    /// An ISY-994 knows local accounts only.
+    #[error(
+        "an ISY-994 knows local accounts and /rest/subscribe only: use its own user name and password"
+    )]
+    ProfileNeedsLocal,
     /// The user name has a colon, which Basic authentication cannot carry.
     #[error(
         "the user name contains a colon or a control character, which HTTP Basic authentication cannot carry"
@@ -148,11 +194,11 @@ pub enum ConfigError {
 
 impl Config {
     /// Starts a configuration for the controller at this address.
-    #[must_use]
     pub fn builder(address: Address) -> ConfigBuilder {
         ConfigBuilder {
             address,
             account: None,
+            path: SubscribePath::default(),
             profile: Profile::default(),
             timing: Timing::default(),
             max_message_bytes: 1024 * 1024,
@@ -185,7 +231,8 @@ impl Config {
 #[must_use]
 pub struct ConfigBuilder {
     address: Address,
-    account: Option<(String, Secret)>,
+    account: Option<Account>,
+    path: SubscribePath,
     profile: Profile,
     timing: Timing,
     max_message_bytes: usize,
@@ -194,13 +241,42 @@ pub struct ConfigBuilder {
 }
 
 impl ConfigBuilder {
-    /// The controller's own account (HTTP Basic); required.
+    /// The controller's own account (HTTP Basic). One account is required; the last one named counts.
     pub fn local_account(
         mut self,
         username: impl Into<String>,
         password: impl Into<Secret>,
     ) -> Self {
-        self.account = Some((username.into(), password.into()));
+        self.account = Some(Account::Local {
+            username: username.into(),
+            password: password.into(),
+        });
+        self
+    }
+
+    /// A portal account: the stream logs in, keeps its tokens fresh, and logs out on stop.
+    pub fn portal_account(
+        mut self,
+        username: impl Into<String>,
+        password: impl Into<Secret>,
+    ) -> Self {
+        self.account = Some(Account::Portal {
+            username: username.into(),
+            password: password.into(),
+        });
+        self
+    }
+
+    /// Tokens that the caller manages: the stream asks for one when it needs it
+    /// ([`Action::ProvideToken`](crate::Action::ProvideToken)).
+    pub fn own_tokens(mut self) -> Self {
+        self.account = Some(Account::OwnTokens);
+        self
+    }
+
+    /// Where to subscribe. Default [`SubscribePath::Rest`].
+    pub fn path(mut self, path: SubscribePath) -> Self {
+        self.path = path;
         self
     }
 
@@ -242,9 +318,16 @@ impl ConfigBuilder {
     ///
     /// [`ConfigError`] names the first setting that cannot be used.
     pub fn build(self) -> Result<Config, ConfigError> {
-        let (username, password) = self.account.ok_or(ConfigError::NoAccount)?;
-        if username.contains([':']) || username.chars().any(char::is_control) {
-            return Err(ConfigError::Username);
+        let account = self.account.ok_or(ConfigError::NoAccount)?;
+        if let Account::Local { username, .. } = &account {
+            if username.contains(':') || username.chars().any(char::is_control) {
+                return Err(ConfigError::Username);
+            }
+            if self.path == SubscribePath::Api {
+                return Err(ConfigError::PathNeedsTokens);
+            }
+        } else if self.profile == Profile::Isy994 {
+            return Err(ConfigError::ProfileNeedsLocal);
         }
         check_timing(&self.timing)?;
         if !(1024..=1024 * 1024 * 1024).contains(&self.max_message_bytes) {
@@ -252,8 +335,8 @@ impl ConfigBuilder {
         }
         Ok(Config {
             address: self.address,
-            username,
-            password,
+            account,
+            path: self.path,
             profile: self.profile,
             timing: self.timing,
             max_message_bytes: self.max_message_bytes,
@@ -269,6 +352,8 @@ fn check_timing(timing: &Timing) -> Result<(), ConfigError> {
         ("drain_quiet_after_mark", timing.drain_quiet_after_mark),
         ("drain_cap", timing.drain_cap),
         ("connect", timing.connect),
+        ("http", timing.http),
+        ("token_accepted", timing.token_accepted),
         ("stop", timing.stop),
         ("stall_default", timing.stall_default),
         ("stall_max", timing.stall_max),

@@ -32,6 +32,7 @@
 
 mod action;
 mod address;
+mod auth;
 mod config;
 #[doc = include_str!("driver.md")]
 pub mod driver {}
@@ -45,9 +46,9 @@ mod secret;
 mod status;
 mod stream;
 
-pub use crate::action::{Action, ConnectionId};
+pub use crate::action::{Action, ConnectionId, RequestId};
 pub use crate::address::{Address, AddressError};
-pub use crate::config::{Config, ConfigBuilder, ConfigError, Profile, Timing};
+pub use crate::config::{Config, ConfigBuilder, ConfigError, Profile, SubscribePath, Timing};
 pub use crate::event::Event;
 pub use crate::frame::{Frame, FrameReader, Ignored, IgnoredKind, Malformed};
 pub use crate::http::{Exchange, ExchangeError, Progress};

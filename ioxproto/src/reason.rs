@@ -9,6 +9,8 @@ use thiserror::Error;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Phase {
+    /// Logging in, or refreshing the tokens.
+    SigningIn,
     /// The host name is being looked up.
     Resolving,
     /// TCP connects.
@@ -22,6 +24,7 @@ pub enum Phase {
 impl fmt::Display for Phase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::SigningIn => "logging in",
             Self::Resolving => "looking up the host name",
             Self::Connecting => "connecting",
             Self::Securing => "in the TLS handshake",
@@ -187,6 +190,31 @@ pub enum Reason {
         /// The HTTP status, 401 or 403.
         status: u16,
     },
+    /// The controller said no to the login: 401, 403, or `successful: false`.
+    #[error(
+        "the controller refused the login: check the user name and password of the portal account"
+    )]
+    LoginRefused {
+        /// The HTTP status.
+        status: u16,
+    },
+    /// A login or refresh came to nothing without a clear no: the controller may be booting.
+    #[error("logging in came to nothing ({})", undecided(*.status, .detail))]
+    LoginFailed {
+        /// The HTTP status; 0 where there was no answer.
+        status: u16,
+        /// What was wrong with the answer; empty where the status says it.
+        detail: String,
+    },
+    /// The caller was asked for an access token and had none.
+    #[error("no access token: the application was asked for one and gave none")]
+    NoToken,
+    /// On `/api/events/subscribe`, the controller closed or stayed silent after the token was sent.
+    #[error("the controller did not accept the token: {}", if *.closed { "it closed the connection" } else { "it stayed silent" })]
+    TokenNotAccepted {
+        /// Whether it closed; otherwise it stayed silent.
+        closed: bool,
+    },
     /// The upgrade was answered, but with neither a 101 nor a refusal of the credentials.
     #[error("{}", refused(*.status))]
     UpgradeRefused {
@@ -248,6 +276,10 @@ impl Reason {
         match self {
             Self::StopRequested => "stop_requested",
             Self::CredentialsRefused { .. } => "credentials_refused",
+            Self::LoginRefused { .. } => "login_refused",
+            Self::LoginFailed { .. } => "login_failed",
+            Self::NoToken => "no_token",
+            Self::TokenNotAccepted { .. } => "token_not_accepted",
             Self::UpgradeRefused { .. } => "upgrade_refused",
             Self::NotAController { .. } => "not_a_controller",
             Self::TimedOut { .. } => "timed_out",
@@ -291,6 +323,14 @@ fn refused(status: u16) -> String {
             "the controller cannot serve the event stream now ({what}): it may be booting, or all its subscriptions are taken"
         ),
         _ => format!("the controller refused the event stream ({what})"),
+    }
+}
+
+fn undecided(status: u16, detail: &str) -> String {
+    match (status, detail) {
+        (0, detail) => detail.to_owned(),
+        (status, "") => HttpStatus(status).to_string(),
+        (status, detail) => format!("{}, {detail}", HttpStatus(status)),
     }
 }
 

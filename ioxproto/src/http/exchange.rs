@@ -6,8 +6,12 @@ use http::{HeaderName, HeaderValue, Response, StatusCode};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+use super::body::Body;
+
 /// The longest head of an answer, in bytes; a controller's has a few hundred.
 const MAX_HEAD: usize = 64 * 1024;
+/// What every answer begins with.
+const START: &[u8] = b"HTTP/1.";
 /// The most header lines in an answer.
 const MAX_HEADERS: usize = 100;
 
@@ -40,8 +44,16 @@ const MAX_HEADERS: usize = 100;
 /// ```
 pub struct Exchange {
     request: Zeroizing<Vec<u8>>,
-    received: Vec<u8>,
-    outcome: Option<Result<Response<Vec<u8>>, ExchangeError>>,
+    received: Zeroizing<Vec<u8>>,
+    stage: Stage,
+    /// Whether the answer ends with its head, and what follows belongs to what the connection becomes.
+    head_only: bool,
+}
+
+enum Stage {
+    Head,
+    Body(Response<()>, Body),
+    Over(Result<Response<Vec<u8>>, ExchangeError>),
 }
 
 /// Whether an exchange wants more bytes.
@@ -64,18 +76,30 @@ pub enum ExchangeError {
     /// The connection ended before the answer was complete.
     #[error("the connection ended before the answer was complete")]
     Truncated,
+    /// The body's length or its chunks make no sense.
+    #[error("the answer's body is broken: its length or its chunks make no sense")]
+    BrokenBody,
     /// The answer is longer than the limit in bytes.
     #[error("the answer is longer than {0} bytes")]
     TooLarge(usize),
 }
 
 impl Exchange {
-    /// An exchange whose answer ends with its head: what follows belongs to whatever the connection becomes.
-    pub(crate) fn head_only(request: Vec<u8>) -> Self {
+    /// An upgrade: the answer ends with its head.
+    pub(crate) fn upgrade(request: Zeroizing<Vec<u8>>) -> Self {
         Self {
-            request: Zeroizing::new(request),
-            received: Vec::new(),
-            outcome: None,
+            request,
+            received: Zeroizing::default(),
+            stage: Stage::Head,
+            head_only: true,
+        }
+    }
+
+    /// A request whose answer has a body.
+    pub(crate) fn whole(request: Zeroizing<Vec<u8>>) -> Self {
+        Self {
+            head_only: false,
+            ..Self::upgrade(request)
         }
     }
 
@@ -87,29 +111,58 @@ impl Exchange {
 
     /// Takes bytes that came from the controller. Bytes after the end are kept as early ones.
     pub fn receive(&mut self, bytes: &[u8]) -> Progress {
+        let begun = self.received.len() >= START.len();
         self.received.extend_from_slice(bytes);
-        while self.outcome.is_none() {
-            match parse_head(&self.received) {
-                Head::Partial => return Progress::More,
-                Head::Complete { length, response } => {
-                    self.received.drain(..length);
-                    // Interim answers (RFC 9110 section 15.2) precede the real one; a 101 is real.
-                    if response.status().is_informational()
-                        && response.status() != StatusCode::SWITCHING_PROTOCOLS
-                    {
-                        continue;
+        // A head ends with a line: without one there is nothing new to find in it.
+        let same_line = begun && self.received.len() <= MAX_HEAD && !bytes.contains(&b'\n');
+        loop {
+            let next = match &mut self.stage {
+                Stage::Over(_) => return Progress::Done,
+                Stage::Head if same_line => return Progress::More,
+                Stage::Head => match parse_head(&self.received) {
+                    Head::Partial => return Progress::More,
+                    Head::Broken(error) => Stage::Over(Err(error)),
+                    Head::Complete { length, response } => {
+                        self.received.drain(..length);
+                        let status = response.status();
+                        // Interim answers (RFC 9110 section 15.2) precede the real one; a 101 is real.
+                        if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {
+                            Stage::Head
+                        } else if self.head_only {
+                            Stage::Over(Ok(response.map(|()| Vec::new())))
+                        } else {
+                            match Body::after(status, response.headers()) {
+                                Ok(body) => Stage::Body(response, body),
+                                Err(error) => Stage::Over(Err(error)),
+                            }
+                        }
                     }
-                    self.outcome = Some(Ok(response));
-                }
-                Head::Broken(error) => self.outcome = Some(Err(error)),
-            }
+                },
+                Stage::Body(_, body) => match body.receive(&mut self.received) {
+                    Ok(false) => return Progress::More,
+                    Ok(true) => self.completed(),
+                    Err(error) => Stage::Over(Err(error)),
+                },
+            };
+            self.stage = next;
         }
-        Progress::Done
     }
 
     /// Takes note that nothing more will come.
     pub fn end_of_input(&mut self) {
-        self.outcome.get_or_insert(Err(ExchangeError::Truncated));
+        self.stage = match &self.stage {
+            Stage::Over(_) => return,
+            Stage::Body(_, body) if body.end_of_input() => self.completed(),
+            Stage::Head | Stage::Body(..) => Stage::Over(Err(ExchangeError::Truncated)),
+        };
+    }
+
+    /// The stage after a body that is complete.
+    fn completed(&mut self) -> Stage {
+        match std::mem::replace(&mut self.stage, Stage::Head) {
+            Stage::Body(response, body) => Stage::Over(Ok(response.map(|()| body.into_content()))),
+            other => other,
+        }
     }
 
     /// The answer, or why there is none, and the bytes that came after it: on an upgrade, the first ones
@@ -119,8 +172,11 @@ impl Exchange {
     ///
     /// The first half is an [`ExchangeError`] when what came was no complete HTTP answer.
     pub fn into_answer(mut self) -> (Result<Response<Vec<u8>>, ExchangeError>, Vec<u8>) {
-        let outcome = self.outcome.take().unwrap_or(Err(ExchangeError::Truncated));
-        (outcome, self.received)
+        let outcome = match self.stage {
+            Stage::Over(outcome) => outcome,
+            Stage::Head | Stage::Body(..) => Err(ExchangeError::Truncated),
+        };
+        (outcome, std::mem::take(&mut *self.received))
     }
 }
 
@@ -136,16 +192,15 @@ enum Head {
     Partial,
     Complete {
         length: usize,
-        response: Response<Vec<u8>>,
+        response: Response<()>,
     },
     Broken(ExchangeError),
 }
 
 fn parse_head(bytes: &[u8]) -> Head {
     // Told apart at the first wrong byte: a peer that speaks first (SSH) may never send a line end.
-    let start = b"HTTP/1.";
-    let seen = bytes.len().min(start.len());
-    if bytes[..seen] != start[..seen] {
+    let seen = bytes.len().min(START.len());
+    if bytes[..seen] != START[..seen] {
         return Head::Broken(ExchangeError::NotHttp(printable(bytes)));
     }
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
@@ -163,8 +218,8 @@ fn parse_head(bytes: &[u8]) -> Head {
     }
 }
 
-fn response(head: &httparse::Response<'_, '_>) -> Option<Response<Vec<u8>>> {
-    let mut response = Response::new(Vec::new());
+fn response(head: &httparse::Response<'_, '_>) -> Option<Response<()>> {
+    let mut response = Response::new(());
     *response.status_mut() = StatusCode::from_u16(head.code?).ok()?;
     for header in &*head.headers {
         let name = HeaderName::from_bytes(header.name.as_bytes()).ok()?;
@@ -185,7 +240,7 @@ mod tests {
     use super::*;
 
     fn answer(chunks: &[&[u8]]) -> (Result<Response<Vec<u8>>, ExchangeError>, Vec<u8>) {
-        let mut exchange = Exchange::head_only(b"GET / HTTP/1.1\r\n\r\n".to_vec());
+        let mut exchange = Exchange::upgrade(Zeroizing::new(b"GET / HTTP/1.1\r\n\r\n".to_vec()));
         let done = chunks
             .iter()
             .any(|chunk| exchange.receive(chunk) == Progress::Done);
@@ -199,7 +254,7 @@ mod tests {
     fn a_head_split_anywhere_gives_the_same_answer() {
         let whole = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n\x81\x02hi";
         for at in 0..whole.len() {
-            let mut exchange = Exchange::head_only(Vec::new());
+            let mut exchange = Exchange::upgrade(Zeroizing::default());
             exchange.receive(&whole[..at]);
             exchange.receive(&whole[at..]);
             let (answer, early) = exchange.into_answer();
@@ -253,9 +308,97 @@ mod tests {
         );
     }
 
+    /// Reads a whole answer in pieces of one size.
+    fn whole(bytes: &[u8], piece: usize) -> Result<Response<Vec<u8>>, ExchangeError> {
+        let mut exchange = Exchange::whole(Zeroizing::default());
+        let done = bytes
+            .chunks(piece)
+            .any(|chunk| exchange.receive(chunk) == Progress::Done);
+        if !done {
+            exchange.end_of_input();
+        }
+        exchange.into_answer().0
+    }
+
+    #[test]
+    fn bodies_are_read_however_they_are_framed_and_split() {
+        let framed = [
+            "HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\nhello world",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6;x=y\r\n world\r\n0\r\nTrailer: t\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\nb\r\nhello world\r\n0\r\n\r\n",
+            "HTTP/1.0 200 OK\r\n\r\nhello world",
+            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 11\r\nContent-Length: 11\r\n\r\nhello world",
+        ];
+        for text in framed {
+            for piece in 1..text.len() {
+                assert_eq!(
+                    whole(text.as_bytes(), piece).unwrap().body(),
+                    b"hello world",
+                    "{text:?} by {piece}"
+                );
+            }
+        }
+        assert_eq!(
+            whole(b"HTTP/1.1 204 No Content\r\n\r\n", 5).unwrap().body(),
+            b""
+        );
+    }
+
+    #[test]
+    fn a_redirect_is_an_answer() {
+        let text =
+            b"HTTP/1.1 302 Found\r\nLocation: http://elsewhere.test/\r\nContent-Length: 0\r\n\r\n";
+        assert_eq!(whole(text, 9).unwrap().status(), 302);
+    }
+
+    #[test]
+    fn broken_and_endless_bodies_are_errors() {
+        let answer =
+            |rest: &str| whole(format!("HTTP/1.1 200 OK\r\n{rest}").as_bytes(), 7).unwrap_err();
+        assert_eq!(
+            answer("Content-Length: 12\r\n\r\nhello"),
+            ExchangeError::Truncated
+        );
+        assert_eq!(
+            answer("Content-Length: 1\r\nContent-Length: 2\r\n\r\nhello"),
+            ExchangeError::BrokenBody
+        );
+        assert_eq!(
+            answer("Content-Length: -1\r\n\r\n"),
+            ExchangeError::BrokenBody
+        );
+        assert_eq!(
+            answer("Content-Length: 99999999\r\n\r\n"),
+            ExchangeError::TooLarge(1024 * 1024)
+        );
+        assert_eq!(
+            answer("Transfer-Encoding: gzip\r\n\r\n"),
+            ExchangeError::BrokenBody
+        );
+        assert_eq!(
+            answer("Transfer-Encoding: chunked\r\n\r\nxyz\r\n"),
+            ExchangeError::BrokenBody
+        );
+        assert_eq!(
+            answer("Transfer-Encoding: chunked\r\n\r\n5\r\nhelloworld"),
+            ExchangeError::BrokenBody
+        );
+        assert_eq!(
+            answer("Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"),
+            ExchangeError::Truncated
+        );
+        let endless = format!("\r\n{}", "x".repeat(2 * 1024 * 1024));
+        assert_eq!(answer(&endless), ExchangeError::TooLarge(1024 * 1024));
+        let chunks = format!(
+            "Transfer-Encoding: chunked\r\n\r\n{}",
+            "1\r\nx\r\n".repeat(1_100_000)
+        );
+        assert_eq!(answer(&chunks), ExchangeError::TooLarge(1024 * 1024));
+    }
+
     #[test]
     fn debug_shows_no_request() {
-        let exchange = Exchange::head_only(b"Authorization: Basic c2VjcmV0".to_vec());
+        let exchange = Exchange::upgrade(Zeroizing::new(b"Authorization: Basic c2VjcmV0".to_vec()));
         assert!(!format!("{exchange:?}").contains("c2VjcmV0"));
     }
 }

@@ -2,16 +2,14 @@
 
 use std::time::{Duration, SystemTime};
 
+use super::Exchange;
+use super::post::finish;
+use crate::{Config, Secret};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use http::{HeaderMap, Response, StatusCode, header};
 use sha1::{Digest as _, Sha1};
-use zeroize::Zeroizing;
 
-use super::Exchange;
-use crate::Config;
-
-const SUBSCRIBE: &str = "/rest/subscribe";
 /// RFC 6455 section 1.3.
 const ACCEPT_SUFFIX: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
@@ -34,32 +32,35 @@ pub(crate) enum Verdict {
 }
 
 impl Upgrade {
-    /// Writes the request. `isy_headers` adds what an ISY-994 wants to see.
-    pub(crate) fn request(config: &Config, isy_headers: bool, key: [u8; 16]) -> (Self, Exchange) {
+    /// Writes the request. `authorization` is the header's value, where the upgrade carries one;
+    /// `isy_headers` adds what an ISY-994 wants to see.
+    pub(crate) fn request(
+        config: &Config,
+        authorization: Option<&Secret>,
+        isy_headers: bool,
+        key: [u8; 16],
+    ) -> (Self, Exchange) {
         let key = BASE64.encode(key);
-        let login = Zeroizing::new(format!("{}:{}", config.username, config.password.expose()));
-        let credentials = Zeroizing::new(BASE64.encode(login.as_bytes()));
         let isy = if isy_headers {
             "Sec-WebSocket-Protocol: ISYSUB\r\nOrigin: com.universal-devices.websockets.isy\r\n"
         } else {
             ""
         };
-        let request = format!(
+        let mut request = format!(
             "GET {path} HTTP/1.1\r\n\
              Host: {host}\r\n\
              Upgrade: websocket\r\n\
              Connection: Upgrade\r\n\
              Sec-WebSocket-Key: {key}\r\n\
              Sec-WebSocket-Version: 13\r\n\
-             {isy}\
-             Authorization: Basic {credentials}\r\n\
-             \r\n",
-            path = config.address.path(SUBSCRIBE),
+             {isy}",
+            path = config.address.path(config.path.as_str()),
             host = config.address.authority(),
-            credentials = credentials.as_str(),
-        );
+        )
+        .into_bytes();
+        let request = finish(&mut request, authorization);
         let accept = BASE64.encode(Sha1::digest(format!("{key}{ACCEPT_SUFFIX}")));
-        (Self { accept }, Exchange::head_only(request.into_bytes()))
+        (Self { accept }, Exchange::upgrade(request))
     }
 
     /// Judges the answer. That a 101 echoes no subprotocol is no error: some controllers do not.
@@ -117,6 +118,7 @@ fn retry_after(headers: &HeaderMap, utc: SystemTime) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::basic;
     use super::*;
 
     fn config() -> Config {
@@ -141,7 +143,8 @@ mod tests {
 
     #[test]
     fn the_request_is_origin_form_with_basic_credentials_in_utf_8() {
-        let (_, exchange) = Upgrade::request(&config(), false, KEY);
+        let authorization = basic("admin", &Secret::new("pässword"));
+        let (_, exchange) = Upgrade::request(&config(), Some(&authorization), false, KEY);
         let text = std::str::from_utf8(exchange.request()).unwrap();
         let expected = "GET /webroot/rest/subscribe HTTP/1.1\r\n\
             Host: [fd00::17]:8443\r\n\
@@ -155,7 +158,7 @@ mod tests {
 
     #[test]
     fn the_isy_994_headers_are_added_when_asked_for() {
-        let (_, exchange) = Upgrade::request(&config(), true, KEY);
+        let (_, exchange) = Upgrade::request(&config(), None, true, KEY);
         let text = std::str::from_utf8(exchange.request()).unwrap();
         assert!(text.contains("\r\nSec-WebSocket-Protocol: ISYSUB\r\n"));
         assert!(text.contains("\r\nOrigin: com.universal-devices.websockets.isy\r\n"));
@@ -163,7 +166,7 @@ mod tests {
 
     #[test]
     fn a_proper_101_is_accepted_without_a_subprotocol_echo() {
-        let (upgrade, _) = Upgrade::request(&config(), true, KEY);
+        let (upgrade, _) = Upgrade::request(&config(), None, true, KEY);
         let good = [
             ("Upgrade", "WebSocket"),
             ("Connection", "keep-alive, Upgrade"),
@@ -189,7 +192,7 @@ mod tests {
 
     #[test]
     fn retry_after_is_read_in_seconds_and_as_a_date() {
-        let (upgrade, _) = Upgrade::request(&config(), false, KEY);
+        let (upgrade, _) = Upgrade::request(&config(), None, false, KEY);
         let utc = httpdate::parse_http_date("Tue, 05 May 2026 18:52:41 GMT").unwrap();
         let after = |value: &str| match upgrade.judge(&answer(503, &[("Retry-After", value)]), utc)
         {

@@ -40,9 +40,9 @@ impl Backoff {
     }
 
     fn wait(&self, failures: usize) -> Duration {
+        let last = self.schedule.len().saturating_sub(1);
         self.schedule
-            .get(failures)
-            .or(self.schedule.last())
+            .get(failures.min(last))
             .copied()
             .unwrap_or(Duration::from_secs(60))
     }

@@ -14,8 +14,12 @@ pub(crate) enum Timer {
     Retry,
     /// Name, TCP, TLS and upgrade took too long.
     Connect,
+    /// A login or refresh, or the caller's token, took too long.
+    SignIn,
     /// A polite stop took too long.
     Stop,
+    /// Nothing came after the token was sent.
+    TokenAccepted,
     /// Nothing came for so long that the replay is over.
     DrainQuiet,
     /// The replay has lasted as long as it may.
@@ -31,10 +35,12 @@ pub(crate) enum Timer {
 }
 
 impl Timer {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 11] = [
         Self::Retry,
         Self::Connect,
+        Self::SignIn,
         Self::Stop,
+        Self::TokenAccepted,
         Self::DrainQuiet,
         Self::DrainCap,
         Self::Stall,
@@ -47,7 +53,9 @@ impl Timer {
         match self {
             Self::Retry => "the next attempt",
             Self::Connect => "the attempt's time limit",
+            Self::SignIn => "the login's time limit",
             Self::Stop => "the stop's time limit",
+            Self::TokenAccepted => "a sign that the token is accepted",
             Self::DrainQuiet => "quiet after the replay",
             Self::DrainCap => "the replay's time limit",
             Self::Stall => "an overdue heartbeat",

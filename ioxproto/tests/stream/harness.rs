@@ -6,16 +6,19 @@ use std::time::{Duration, Instant, SystemTime};
 
 use ioxproto::{
     Action, Config, ConfigBuilder, ConnectionId, Event, EventStream, Exchange, Failure,
-    FailureKind, Gap, Message, Notification, Now, Phase, Progress, Reason, Status, StatusChange,
+    FailureKind, Gap, Message, Notification, Now, Phase, Progress, Reason, RequestId, Status,
+    StatusChange,
 };
 
 /// What the machine had its driver do to the connection, besides connecting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Done {
     OpenWebSocket,
     Ping,
     Close(u16),
     Abort,
+    Abandon,
+    SendText(String),
 }
 
 pub(crate) struct Harness {
@@ -26,6 +29,12 @@ pub(crate) struct Harness {
     pub(crate) id: Option<ConnectionId>,
     /// The upgrade that waits for its answer.
     pub(crate) upgrade: Option<Exchange>,
+    /// The request of its own connection that waits for its answer.
+    pub(crate) http: Option<(RequestId, Exchange)>,
+    /// The question for a token, and whether the last one was refused.
+    pub(crate) asked_for_token: Option<(RequestId, bool)>,
+    /// The paths of all such requests so far.
+    pub(crate) posts: Vec<String>,
     pub(crate) done: Vec<Done>,
     pub(crate) told: Vec<Notification>,
     /// When each attempt began, from the start of the test.
@@ -63,6 +72,9 @@ impl Harness {
             began: now.monotonic,
             id: None,
             upgrade: None,
+            http: None,
+            asked_for_token: None,
+            posts: Vec::new(),
             done: Vec::new(),
             told: Vec::new(),
             attempts: Vec::new(),
@@ -120,6 +132,18 @@ impl Harness {
                 Action::Ping { .. } => self.done.push(Done::Ping),
                 Action::Close { code, .. } => self.done.push(Done::Close(code)),
                 Action::Abort { .. } => self.done.push(Done::Abort),
+                Action::Request { id, exchange, .. } => {
+                    let head = String::from_utf8_lossy(exchange.request()).into_owned();
+                    self.posts.push(head.split(' ').nth(1).unwrap().to_owned());
+                    self.http = Some((id, exchange));
+                }
+                Action::Abandon { .. } => self.done.push(Done::Abandon),
+                Action::ProvideToken { id, rejected } => {
+                    self.asked_for_token = Some((id, rejected));
+                }
+                Action::SendText { text, .. } => {
+                    self.done.push(Done::SendText(text.expose().to_owned()));
+                }
                 Action::Notify(notification) => self.told.push(notification),
                 other => panic!("an action that this harness does not know: {other:?}"),
             }
@@ -202,6 +226,48 @@ impl Harness {
         ));
     }
 
+    /// The text of the request that waits for its answer.
+    pub(crate) fn post(&self) -> String {
+        let (_, exchange) = self.http.as_ref().expect("a request waits for its answer");
+        String::from_utf8(exchange.request().to_vec()).unwrap()
+    }
+
+    pub(crate) fn answer_post(&mut self, status: u16, body: &str) {
+        let (id, mut exchange) = self.http.take().expect("a request waits for its answer");
+        let length = body.len();
+        exchange.receive(
+            format!("HTTP/1.1 {status} Some\r\nContent-Length: {length}\r\n\r\n{body}").as_bytes(),
+        );
+        self.stream
+            .http_answered(self.now, id, exchange.into_answer().0);
+        self.drain();
+    }
+
+    pub(crate) fn fail_post(&mut self, failure: Failure) {
+        let (id, _) = self.http.take().expect("a request waits for its answer");
+        self.stream.http_failed(self.now, id, failure);
+        self.drain();
+    }
+
+    /// Grants a login or refresh with tokens of this name that live for so long.
+    pub(crate) fn grant(&mut self, name: &str, lifetime: f64) {
+        let access = self.access_token(name, lifetime);
+        let body = format!(
+            r#"{{"successful":true,"data":{{"accessToken":"{access}","refreshToken":"refresh-{name}","ssl":{{"key":"PRIVATE"}}}}}}"#
+        );
+        self.answer_post(200, &body);
+    }
+
+    pub(crate) fn access_token(&self, name: &str, lifetime: f64) -> String {
+        let utc = self.now.utc.duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        let claims = format!(
+            r#"{{"sub":"{name}","exp":{}}}"#,
+            (utc.as_secs_f64() + lifetime) as u64
+        );
+        let engine = base64::engine::general_purpose::URL_SAFE_NO_PAD;
+        format!("{name}.{}.signature", engine.encode(claims))
+    }
+
     pub(crate) fn message(&mut self, message: Message<'_>) {
         let notification = self.stream.message(self.now, self.id(), message);
         self.drain();
@@ -232,11 +298,13 @@ impl Harness {
     }
 
     pub(crate) fn changes(&self) -> Vec<&StatusChange> {
-        let status = |notification| match notification {
-            &Notification::Status(ref change) => Some(change),
-            _ => None,
-        };
-        self.told.iter().filter_map(status).collect()
+        let mut changes = Vec::new();
+        for notification in &self.told {
+            if let Notification::Status(change) = notification {
+                changes.push(change);
+            }
+        }
+        changes
     }
 
     pub(crate) fn statuses(&self) -> Vec<&'static str> {
@@ -263,11 +331,13 @@ impl Harness {
     }
 
     pub(crate) fn events(&self) -> Vec<&Event> {
-        let event = |notification| match notification {
-            &Notification::Event(ref event) => Some(event),
-            _ => None,
-        };
-        self.told.iter().filter_map(event).collect()
+        let mut events = Vec::new();
+        for notification in &self.told {
+            if let Notification::Event(event) = notification {
+                events.push(event);
+            }
+        }
+        events
     }
 
     /// For each event, whether it was live.

@@ -1,10 +1,18 @@
 //! The stream machine against a scripted controller, under a fake clock: a test for each rule.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on has failed"
+)]
+
+mod api_path;
 mod backoff;
 mod drain;
 mod harness;
 mod messages;
 mod misuse;
+mod portal;
 mod refusals;
 mod stall;
 mod status;

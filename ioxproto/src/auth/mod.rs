@@ -1,0 +1,275 @@
+//! Who we are to a controller: a local account, a portal account with its tokens, or tokens of the caller's own.
+//!
+//! A portal account's machine, driven by HTTP answers:
+//!
+//! ```text
+//!                 none yet, or the refresh was refused
+//!   ┌──────────┐ ◄─────────────────────────────────────┐
+//!   │ Login    │                                       │
+//!   └──────────┘ ── tokens ──► ┌───────────┐ ── stale, or a 401 ──► ┌─────────┐
+//!        │                     │ Tokens    │                        │ Refresh │
+//!        │ 401, 403, no        └───────────┘ ◄──────── tokens ───── └─────────┘
+//!        ▼                           │ stop
+//!     refused                        ▼ logout, with a live token
+//! ```
+//!
+//! Everything but a clear no (time-outs, 5xx, broken answers) leaves the machine as it was, to be tried again later.
+
+mod tokens;
+
+use std::time::{Duration, SystemTime};
+
+use http::Response;
+use serde::Serialize;
+use tracing::debug;
+use zeroize::Zeroizing;
+
+use self::tokens::{Reply, Tokens};
+pub(crate) use self::tokens::{TokenShape, is_token};
+use crate::config::Account;
+use crate::http::{basic, post};
+use crate::{Address, Exchange, Secret};
+
+const LOGIN: &str = "/api/login";
+const REFRESH: &str = "/api/jwt/refresh";
+const LOGOUT: &str = "/api/jwt/logout";
+
+/// A token that expires within this time is stale: refreshed before it is used.
+const MARGIN: Duration = Duration::from_secs(60);
+
+/// The credentials of a stream, and how to come by more.
+#[derive(Debug)]
+pub(crate) struct Credentials {
+    account: Account,
+    address: Address,
+    tokens: Option<Tokens>,
+    /// The access token in use was refused: it is not to be used again.
+    rejected: bool,
+    asked: Option<Asked>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    Login,
+    Refresh,
+}
+
+/// What an attempt needs before it can connect.
+#[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "made once for each attempt, and taken apart at once"
+)]
+pub(crate) enum Access {
+    /// Ready.
+    Granted,
+    /// This request must be answered first.
+    Request(Exchange),
+    /// The caller must be asked for a token.
+    AskCaller,
+}
+
+/// What an answer to a request means.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// There are new tokens. They are used once whatever their expiry says: the clocks may be apart.
+    Granted,
+    /// The refresh was refused: this login comes next.
+    Request(Exchange),
+    /// A clear no to the login, with the HTTP status.
+    Refused(u16),
+    /// Nothing was decided: try again later.
+    Undecided { status: u16, detail: &'static str },
+}
+
+impl Credentials {
+    pub(crate) fn new(account: Account, address: Address) -> Self {
+        Self {
+            account,
+            address,
+            tokens: None,
+            rejected: false,
+            asked: None,
+        }
+    }
+
+    /// Whether a 401 may be mended by other credentials of the same account.
+    pub(crate) fn renewable(&self) -> bool {
+        !matches!(self.account, Account::Local { .. })
+    }
+
+    /// What is needed before the next attempt.
+    pub(crate) fn access(&mut self, utc: SystemTime) -> Access {
+        match &self.account {
+            Account::Local { .. } => Access::Granted,
+            Account::Portal { .. } => {
+                if self.live(utc) {
+                    return Access::Granted;
+                }
+                Access::Request(self.renew())
+            }
+            Account::OwnTokens if self.live(utc) => Access::Granted,
+            Account::OwnTokens => Access::AskCaller,
+        }
+    }
+
+    /// The controller refused the credentials in use.
+    pub(crate) fn reject(&mut self) {
+        self.rejected = true;
+    }
+
+    /// Forgets the tokens.
+    pub(crate) fn forget(&mut self) {
+        self.tokens = None;
+        self.asked = None;
+        self.rejected = false;
+    }
+
+    /// The value of the `Authorization` header.
+    pub(crate) fn authorization(&self) -> Option<Secret> {
+        match &self.account {
+            Account::Local { username, password } => Some(basic(username, password)),
+            Account::Portal { .. } | Account::OwnTokens => self
+                .token()
+                .map(|token| Secret::new(format!("Bearer {}", token.expose()))),
+        }
+    }
+
+    /// The access token in use.
+    pub(crate) fn token(&self) -> Option<&Secret> {
+        self.tokens.as_ref().map(|tokens| &tokens.access)
+    }
+
+    /// A token from the caller.
+    pub(crate) fn supply(&mut self, access: Secret) {
+        self.tokens = Some(Tokens {
+            access,
+            refresh: Secret::new(""),
+        });
+        self.rejected = false;
+    }
+
+    /// The answer to the request in hand.
+    pub(crate) fn answered(&mut self, answer: Response<Vec<u8>>) -> Outcome {
+        let status = answer.status().as_u16();
+        let body = Zeroizing::new(answer.into_body());
+        let asked = self.asked.take();
+        let reply = match status {
+            200..=299 => tokens::read_reply(&body),
+            401 | 403 => Reply::No,
+            // A refresh token that has expired, or that a rebooted controller does not know.
+            400 | 404 if asked == Some(Asked::Refresh) => Reply::No,
+            _ => return Outcome::Undecided { status, detail: "" },
+        };
+        match (reply, asked) {
+            (Reply::Tokens(tokens), _) => {
+                self.tokens = Some(tokens);
+                self.rejected = false;
+                Outcome::Granted
+            }
+            (Reply::No, Some(Asked::Refresh)) => {
+                debug!(status, "the refresh was refused");
+                self.tokens = None;
+                self.rejected = false;
+                Outcome::Request(self.renew())
+            }
+            (Reply::No, _) => {
+                self.tokens = None;
+                Outcome::Refused(status)
+            }
+            (Reply::Broken, _) => Outcome::Undecided {
+                status,
+                detail: "the answer holds no tokens",
+            },
+        }
+    }
+
+    /// Whether the token in use was refused.
+    pub(crate) fn is_rejected(&self) -> bool {
+        self.rejected
+    }
+
+    /// Whether a login or refresh waits for its answer.
+    pub(crate) fn is_asking(&self) -> bool {
+        self.asked.is_some()
+    }
+
+    /// The request in hand came to nothing.
+    pub(crate) fn abandoned(&mut self) {
+        self.asked = None;
+    }
+
+    /// What ends the session: the logout, or first the refresh of a stale token. `None` when there is nothing to end.
+    pub(crate) fn end_session(&mut self, utc: SystemTime) -> Option<Exchange> {
+        if !matches!(self.account, Account::Portal { .. }) || self.rejected || self.tokens.is_none()
+        {
+            return None;
+        }
+        if self.live(utc) {
+            self.logout()
+        } else {
+            Some(self.renew())
+        }
+    }
+
+    /// The logout itself. The tokens are gone with it.
+    pub(crate) fn logout(&mut self) -> Option<Exchange> {
+        let tokens = self.tokens.take()?;
+        debug!("logging out");
+        Some(post(&self.address, LOGOUT, Some(&tokens.access), b""))
+    }
+
+    /// Whether there is a token that is not about to expire. One whose expiry is unknown is taken to be good.
+    fn live(&self, utc: SystemTime) -> bool {
+        let Some(tokens) = self.tokens.as_ref().filter(|_| !self.rejected) else {
+            return false;
+        };
+        tokens::expiry(&tokens.access).is_none_or(|expires| {
+            expires
+                .duration_since(utc)
+                .is_ok_and(|remaining| remaining > MARGIN)
+        })
+    }
+
+    fn renew(&mut self) -> Exchange {
+        if let Some(tokens) = &self.tokens {
+            debug!("refreshing the tokens");
+            self.asked = Some(Asked::Refresh);
+            return self.request(
+                REFRESH,
+                &RefreshBody {
+                    refresh_token: tokens.refresh.expose(),
+                },
+            );
+        }
+        debug!("logging in");
+        self.asked = Some(Asked::Login);
+        let (username, password) = match &self.account {
+            Account::Local { username, password } | Account::Portal { username, password } => {
+                (username.as_str(), password.expose())
+            }
+            Account::OwnTokens => ("", ""),
+        };
+        self.request(LOGIN, &LoginBody { username, password })
+    }
+
+    fn request(&self, path: &str, body: &impl Serialize) -> Exchange {
+        // Room for all of it at once, so that no copy of a secret stays behind.
+        let mut json = Zeroizing::new(Vec::with_capacity(16 * 1024));
+        // Writing plain texts into memory cannot fail; were it to, the controller would say no to an empty body.
+        let _ = serde_json::to_writer(&mut *json, body);
+        post(&self.address, path, None, &json)
+    }
+}
+
+#[derive(Serialize)]
+struct LoginBody<'a> {
+    username: &'a str,
+    password: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RefreshBody<'a> {
+    refresh_token: &'a str,
+}

@@ -1,0 +1,215 @@
+//! Tokens of a portal account: when they expire, and what the controller's answers say of them.
+
+use std::time::{Duration, SystemTime};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use crate::Secret;
+
+/// The longest token whose expiry is looked for; a controller's has some 300 bytes.
+const LONGEST_TOKEN: usize = 16 * 1024;
+
+/// The two tokens of a session.
+#[derive(Debug)]
+pub(super) struct Tokens {
+    pub(super) access: Secret,
+    pub(super) refresh: Secret,
+}
+
+/// When a token expires: the `exp` claim of a JWT, unverified, for the controller verifies its own tokens.
+/// `None` for anything that is no such thing.
+pub(super) fn expiry(token: &Secret) -> Option<SystemTime> {
+    #[derive(Deserialize)]
+    struct Claims {
+        exp: f64,
+    }
+    let token = token.expose();
+    if token.len() > LONGEST_TOKEN {
+        return None;
+    }
+    let payload = token.split('.').nth(1)?.trim_end_matches('=');
+    let payload = Zeroizing::new(URL_SAFE_NO_PAD.decode(payload).ok()?);
+    let claims: Claims = serde_json::from_slice(&payload).ok()?;
+    let since_epoch = Duration::try_from_secs_f64(claims.exp).ok()?;
+    SystemTime::UNIX_EPOCH.checked_add(since_epoch)
+}
+
+/// What an answer to login or refresh says.
+#[derive(Debug)]
+pub(super) enum Reply {
+    Tokens(Tokens),
+    /// `successful` is false: a clear no.
+    No,
+    /// Not what it should be.
+    Broken,
+}
+
+/// Reads the body of an answer to login or refresh. Everything but the two tokens is skipped unread: beside them
+/// stands the private key of the controller's message broker.
+pub(super) fn read_reply(body: &[u8]) -> Reply {
+    #[derive(Deserialize)]
+    struct Answer {
+        successful: Option<bool>,
+        #[serde(default)]
+        data: Option<Data>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Data {
+        access_token: Option<Zeroizing<String>>,
+        refresh_token: Option<Zeroizing<String>>,
+    }
+    /// A no may come with data of any shape.
+    #[derive(Deserialize)]
+    struct Verdict {
+        successful: bool,
+    }
+    if let Ok(Verdict { successful: false }) = serde_json::from_slice(body) {
+        return Reply::No;
+    }
+    let Ok(Answer {
+        successful: Some(true),
+        data: Some(data),
+    }) = serde_json::from_slice(body)
+    else {
+        return Reply::Broken;
+    };
+    let whole = |token: Option<Zeroizing<String>>| {
+        token
+            .filter(|token| is_token(token))
+            .map(|mut token| Secret::new(std::mem::take(&mut *token)))
+    };
+    match (whole(data.access_token), whole(data.refresh_token)) {
+        (Some(access), Some(refresh)) => Reply::Tokens(Tokens { access, refresh }),
+        _ => Reply::Broken,
+    }
+}
+
+/// Whether a text can stand as a token in a header and in a JSON text: printable ASCII without blanks,
+/// quotation marks and backslashes.
+pub(crate) fn is_token(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\')
+}
+
+/// The two shapes of the first frame on `/api/events/subscribe`, both seen on real controllers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum TokenShape {
+    #[default]
+    Typed,
+    Bare,
+}
+
+impl TokenShape {
+    pub(crate) fn other(self) -> Self {
+        match self {
+            Self::Typed => Self::Bare,
+            Self::Bare => Self::Typed,
+        }
+    }
+
+    /// The frame's text.
+    pub(crate) fn frame(self, token: Option<&Secret>) -> Secret {
+        let (before, after) = match self {
+            Self::Typed => (r#"{"type":"auth","creds":{"token":""#, r#""}}"#),
+            Self::Bare => (r#"{"auth":{"token":""#, r#""}}"#),
+        };
+        let token = token.map_or("", Secret::expose);
+        let mut text = String::with_capacity(before.len() + token.len() + after.len());
+        text.extend([before, token, after]);
+        Secret::new(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn jwt(claims: &str) -> Secret {
+        Secret::new(format!(
+            "eyJhbGciOiJFUzI1NiJ9.{}.c2ln",
+            URL_SAFE_NO_PAD.encode(claims)
+        ))
+    }
+
+    #[test]
+    fn the_expiry_is_the_exp_claim() {
+        let expires = expiry(&jwt(
+            r#"{"sub":"user@example.test","exp":1778107261,"iat":1}"#,
+        ));
+        assert_eq!(
+            expires,
+            Some(SystemTime::UNIX_EPOCH + Duration::from_secs(1_778_107_261))
+        );
+    }
+
+    #[test]
+    fn a_token_that_cannot_be_decoded_has_no_known_expiry() {
+        for claims in [
+            "",
+            "null",
+            "{}",
+            "[]",
+            r#"{"exp":"soon"}"#,
+            r#"{"exp":-1}"#,
+            r#"{"exp":1e300}"#,
+            "{\"exp\":",
+        ] {
+            assert_eq!(expiry(&jwt(claims)), None, "{claims}");
+        }
+        for token in ["", ".", "..", "opaque", "a.b.c", "a.\u{e9}.c"] {
+            assert_eq!(expiry(&Secret::new(token)), None, "{token}");
+        }
+        assert_eq!(
+            expiry(&jwt(&format!(
+                r#"{{"exp":1,"x":"{}"}}"#,
+                "y".repeat(20_000)
+            ))),
+            None
+        );
+        assert_eq!(expiry(&jwt(&"[".repeat(10_000))), None);
+    }
+
+    #[test]
+    fn a_reply_gives_its_two_tokens_and_nothing_else() {
+        let body = br#"{"successful":true,"data":{"accessToken":"a.b.c","refreshToken":"d","ssl":{"key":"-----BEGIN"}}}"#;
+        let Reply::Tokens(tokens) = read_reply(body) else {
+            panic!()
+        };
+        assert_eq!(
+            (tokens.access.expose(), tokens.refresh.expose()),
+            ("a.b.c", "d")
+        );
+        assert!(!format!("{tokens:?}").contains("a.b.c"));
+    }
+
+    #[test]
+    fn a_clear_no_is_told_from_nonsense() {
+        assert!(matches!(
+            read_reply(br#"{"successful":false,"data":"no such user"}"#),
+            Reply::No
+        ));
+        for body in [
+            "",
+            "<html>busy</html>",
+            "{}",
+            "[]",
+            r#"{"successful":true}"#,
+            r#"{"successful":true,"data":null}"#,
+            r#"{"successful":true,"data":{"accessToken":"a"}}"#,
+            r#"{"successful":true,"data":{"accessToken":"","refreshToken":"d"}}"#,
+            r#"{"successful":true,"data":{"accessToken":"a\r\nX: y","refreshToken":"d"}}"#,
+            r#"{"successful":"false"}"#,
+        ] {
+            assert!(
+                matches!(read_reply(body.as_bytes()), Reply::Broken),
+                "{body}"
+            );
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! The body of an HTTP answer (RFC 9112 section 6): by length, in chunks, or up to the end.
+
+use http::{HeaderMap, StatusCode, header};
+use zeroize::Zeroizing;
+
+use super::exchange::ExchangeError;
+
+/// The longest body that is taken, in bytes; a login answer has a few thousand.
+const MAX_BODY: usize = 1024 * 1024;
+/// The longest line between chunks; they carry a hexadecimal number.
+const MAX_LINE: usize = 8 * 1024;
+
+/// Reads one body from bytes as they come.
+pub(super) struct Body {
+    framing: Framing,
+    content: Zeroizing<Vec<u8>>,
+}
+
+#[derive(Clone, Copy)]
+enum Framing {
+    Length(usize),
+    ChunkSize,
+    Chunk(usize),
+    /// The line end after a chunk's bytes.
+    ChunkEnd,
+    Trailer,
+    UntilEnd,
+    Complete,
+}
+
+impl Body {
+    /// What kind of body follows this head.
+    pub(super) fn after(status: StatusCode, headers: &HeaderMap) -> Result<Self, ExchangeError> {
+        let framing = framing(status, headers)?;
+        Ok(Self {
+            framing,
+            content: Zeroizing::default(),
+        })
+    }
+
+    /// Takes what it can from the front of the bytes. `true` once complete.
+    pub(super) fn receive(
+        &mut self,
+        bytes: &mut Zeroizing<Vec<u8>>,
+    ) -> Result<bool, ExchangeError> {
+        let mut used = 0;
+        let complete = loop {
+            let rest = &bytes[used..];
+            match self.framing {
+                Framing::Complete => break true,
+                Framing::Length(0) => self.framing = Framing::Complete,
+                Framing::Chunk(0) => self.framing = Framing::ChunkEnd,
+                Framing::Length(_) | Framing::Chunk(_) | Framing::UntilEnd if rest.is_empty() => {
+                    break false;
+                }
+                Framing::Length(missing) => {
+                    let taken = self.take(rest, missing)?;
+                    used += taken;
+                    self.framing = Framing::Length(missing - taken);
+                }
+                Framing::Chunk(missing) => {
+                    let taken = self.take(rest, missing)?;
+                    used += taken;
+                    self.framing = Framing::Chunk(missing - taken);
+                }
+                Framing::UntilEnd => used += self.take(rest, rest.len())?,
+                Framing::ChunkSize => match httparse::parse_chunk_size(rest) {
+                    Ok(httparse::Status::Complete((length, size))) => {
+                        used += length;
+                        let size =
+                            usize::try_from(size).map_err(|_| ExchangeError::TooLarge(MAX_BODY))?;
+                        self.framing = if size == 0 {
+                            Framing::Trailer
+                        } else {
+                            Framing::Chunk(size)
+                        };
+                    }
+                    Ok(httparse::Status::Partial) if rest.len() <= MAX_LINE => break false,
+                    _ => return Err(ExchangeError::BrokenBody),
+                },
+                Framing::ChunkEnd => match rest {
+                    [b'\r', b'\n', ..] => {
+                        used += 2;
+                        self.framing = Framing::ChunkSize;
+                    }
+                    [] | [b'\r'] => break false,
+                    _ => return Err(ExchangeError::BrokenBody),
+                },
+                Framing::Trailer => {
+                    let Some(end) = rest.iter().position(|byte| *byte == b'\n') else {
+                        if rest.len() > MAX_LINE {
+                            return Err(ExchangeError::BrokenBody);
+                        }
+                        break false;
+                    };
+                    used += end + 1;
+                    if matches!(&rest[..end], [] | [b'\r']) {
+                        self.framing = Framing::Complete;
+                    }
+                }
+            }
+        };
+        bytes.drain(..used);
+        Ok(complete)
+    }
+
+    /// Nothing more will come: a body that ends with the connection is complete now.
+    pub(super) fn end_of_input(&self) -> bool {
+        matches!(self.framing, Framing::UntilEnd | Framing::Complete)
+    }
+
+    pub(super) fn into_content(mut self) -> Vec<u8> {
+        std::mem::take(&mut *self.content)
+    }
+
+    fn take(&mut self, bytes: &[u8], most: usize) -> Result<usize, ExchangeError> {
+        let taken = bytes.len().min(most);
+        if self.content.len() + taken > MAX_BODY {
+            return Err(ExchangeError::TooLarge(MAX_BODY));
+        }
+        self.content.extend_from_slice(&bytes[..taken]);
+        Ok(taken)
+    }
+}
+
+fn framing(status: StatusCode, headers: &HeaderMap) -> Result<Framing, ExchangeError> {
+    if matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+        return Ok(Framing::Complete);
+    }
+    if let Some(coding) = headers
+        .get_all(header::TRANSFER_ENCODING)
+        .iter()
+        .next_back()
+    {
+        // Chunked overrides a length; anything else was not asked for.
+        let last = coding
+            .to_str()
+            .unwrap_or_default()
+            .rsplit(',')
+            .next()
+            .unwrap_or_default();
+        let chunked = last.trim().eq_ignore_ascii_case("chunked");
+        return if chunked {
+            Ok(Framing::ChunkSize)
+        } else {
+            Err(ExchangeError::BrokenBody)
+        };
+    }
+    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
+    let Some(first) = lengths.next() else {
+        return Ok(Framing::UntilEnd);
+    };
+    if lengths.any(|other| other != first) {
+        return Err(ExchangeError::BrokenBody);
+    }
+    let text = first.to_str().unwrap_or_default().trim();
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(ExchangeError::BrokenBody);
+    }
+    match text.parse() {
+        Ok(length) if length <= MAX_BODY => Ok(Framing::Length(length)),
+        _ => Err(ExchangeError::TooLarge(MAX_BODY)),
+    }
+}

@@ -1,0 +1,276 @@
+//! An attempt to connect: signing in, the upgrade, and what their answers lead to.
+
+use http::Response;
+use tracing::{debug, trace};
+
+use super::timers::Timer;
+use super::{EventStream, State};
+use crate::auth::{Access, Outcome, is_token};
+use crate::http::{Upgrade, Verdict};
+use crate::{
+    Action, ConnectionId, Exchange, ExchangeError, Failure, Now, Phase, Profile, Reason, RequestId,
+    Secret, SubscribePath,
+};
+
+impl EventStream {
+    /// An attempt has come this far; a timeout then says so.
+    pub fn phase(&mut self, now: Now, id: ConnectionId, reached: Phase) {
+        self.wake(now);
+        if let State::Connecting {
+            id: current, phase, ..
+        } = &mut self.state
+            && *current == id
+        {
+            trace!(phase = ?reached, "the attempt goes on");
+            *phase = reached;
+        }
+    }
+
+    /// The upgrade exchange is over: what [`Exchange::into_answer`](crate::Exchange::into_answer) gave.
+    pub fn upgrade_answered(
+        &mut self,
+        now: Now,
+        id: ConnectionId,
+        answer: Result<Response<Vec<u8>>, ExchangeError>,
+    ) {
+        self.wake(now);
+        let State::Connecting {
+            id: current,
+            upgrade,
+            fallback,
+            ..
+        } = &self.state
+        else {
+            return;
+        };
+        if *current != id {
+            return;
+        }
+        let fallback = *fallback;
+        let verdict = match answer {
+            Ok(answer) => upgrade.judge(&answer, now.utc),
+            Err(error) => {
+                self.actions.push_back(Action::Abort { id });
+                return self.lost(now, no_answer(error));
+            }
+        };
+        debug!(?verdict, "the upgrade was answered");
+        if verdict == Verdict::Accepted {
+            self.isy_headers |= fallback;
+            self.renewed = false;
+            return self.opened(now, id);
+        }
+        self.actions.push_back(Action::Abort { id });
+        match verdict {
+            Verdict::Refused { status: 400, .. } if !fallback && !self.isy_headers => {
+                self.attempt(now, true);
+            }
+            Verdict::Refused {
+                status: status @ (401 | 403),
+                ..
+            } => self.rejected(now, status, fallback),
+            Verdict::Refused {
+                status,
+                retry_after,
+            } => {
+                if status == 400 {
+                    // What worked once works no longer: the next attempt finds out anew.
+                    self.isy_headers = self.config.profile == Profile::Isy994;
+                }
+                let retry_after =
+                    retry_after.map(|after| after.min(self.config.timing.retry_after_max));
+                self.lost(
+                    now,
+                    Reason::UpgradeRefused {
+                        status,
+                        retry_after,
+                    },
+                );
+            }
+            Verdict::NotWebSocket(detail) => {
+                self.lost(
+                    now,
+                    Reason::NotAController {
+                        detail: detail.into(),
+                    },
+                );
+            }
+            Verdict::Accepted => {}
+        }
+    }
+
+    /// A request was answered: what [`Exchange::into_answer`](crate::Exchange::into_answer) gave.
+    pub fn http_answered(
+        &mut self,
+        now: Now,
+        id: RequestId,
+        answer: Result<Response<Vec<u8>>, ExchangeError>,
+    ) {
+        self.wake(now);
+        let fallback = match &mut self.state {
+            State::SigningIn { request, fallback } if *request == id => *fallback,
+            State::Stopping { request, .. } if *request == Some(id) => {
+                return self.logout_answered(now, answer);
+            }
+            _ => return trace!(?id, "a late answer to an abandoned request"),
+        };
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) => {
+                self.credentials.abandoned();
+                return self.lost(now, no_answer(error));
+            }
+        };
+        match self.credentials.answered(answer) {
+            Outcome::Granted => self.connect(now, fallback),
+            Outcome::Request(exchange) => self.sign_in(now, exchange, fallback),
+            Outcome::Refused(status) => self.lost(now, Reason::LoginRefused { status }),
+            Outcome::Undecided { status, detail } => {
+                self.lost(
+                    now,
+                    Reason::LoginFailed {
+                        status,
+                        detail: detail.into(),
+                    },
+                );
+            }
+        }
+    }
+
+    /// A request failed before it was answered.
+    pub fn http_failed(&mut self, now: Now, id: RequestId, failure: Failure) {
+        self.wake(now);
+        match &mut self.state {
+            State::SigningIn { request, .. } if *request == id => {
+                self.credentials.abandoned();
+                self.lost(now, Reason::Failed(failure));
+            }
+            State::Stopping { request, .. } if *request == Some(id) => {
+                *request = None;
+                self.ended(now);
+            }
+            _ => trace!(?id, "late news of an abandoned request"),
+        }
+    }
+
+    /// The caller's answer to [`Action::ProvideToken`]: an access token, or none at present.
+    pub fn token(&mut self, now: Now, id: RequestId, token: Option<Secret>) {
+        self.wake(now);
+        let State::SigningIn { request, fallback } = self.state else {
+            return;
+        };
+        if request != id {
+            return;
+        }
+        match token.filter(|token| is_token(token.expose())) {
+            Some(token) => {
+                self.credentials.supply(token);
+                self.connect(now, fallback);
+            }
+            None => self.lost(now, Reason::NoToken),
+        }
+    }
+
+    /// An attempt begins, or goes on at once: with the ISY-994 headers if `fallback`.
+    pub(super) fn attempt(&mut self, now: Now, fallback: bool) {
+        match self.credentials.access(now.utc) {
+            Access::Granted => self.connect(now, fallback),
+            Access::Request(exchange) => self.sign_in(now, exchange, fallback),
+            Access::AskCaller => {
+                let request = self.next_request();
+                let rejected = self.credentials.is_rejected();
+                debug!(rejected, "asking for an access token");
+                self.actions.push_back(Action::ProvideToken {
+                    id: request,
+                    rejected,
+                });
+                self.wait_for_sign_in(now, request, fallback);
+            }
+        }
+    }
+
+    fn sign_in(&mut self, now: Now, exchange: Exchange, fallback: bool) {
+        let request = self.request(exchange);
+        self.wait_for_sign_in(now, request, fallback);
+    }
+
+    fn wait_for_sign_in(&mut self, now: Now, request: RequestId, fallback: bool) {
+        self.state = State::SigningIn { request, fallback };
+        self.timers.cancel_all();
+        self.timers
+            .at(Timer::SignIn, now.monotonic + self.config.timing.http);
+    }
+
+    fn connect(&mut self, now: Now, fallback: bool) {
+        self.last_id += 1;
+        let id = ConnectionId(self.last_id);
+        let mut key = [0; 16];
+        self.random.fill(&mut key);
+        let isy_headers = self.isy_headers || fallback;
+        debug!(attempt = self.last_id, isy_headers, "connecting");
+        // On the other path the token goes into the first frame.
+        let authorization = match self.config.path {
+            SubscribePath::Rest => self.credentials.authorization(),
+            SubscribePath::Api => None,
+        };
+        let (upgrade, exchange) =
+            Upgrade::request(&self.config, authorization.as_ref(), isy_headers, key);
+        self.state = State::Connecting {
+            id,
+            upgrade,
+            phase: Phase::Resolving,
+            fallback,
+        };
+        self.stats.attempts += 1;
+        self.timers.cancel_all();
+        self.timers
+            .at(Timer::Connect, now.monotonic + self.config.timing.connect);
+        let address = self.config.address.clone();
+        self.actions.push_back(Action::Connect {
+            id,
+            address,
+            upgrade: exchange,
+        });
+    }
+
+    /// The upgrade was answered 401 or 403: renew what can be renewed, once.
+    fn rejected(&mut self, now: Now, status: u16, fallback: bool) {
+        self.credentials.reject();
+        if self.credentials.renewable() && !self.renewed {
+            self.renewed = true;
+            self.attempt(now, fallback);
+        } else {
+            self.lost(now, Reason::CredentialsRefused { status });
+        }
+    }
+
+    /// Queues a request of its own connection.
+    pub(super) fn request(&mut self, exchange: Exchange) -> RequestId {
+        let id = self.next_request();
+        let address = self.config.address.clone();
+        self.actions.push_back(Action::Request {
+            id,
+            address,
+            exchange,
+        });
+        id
+    }
+
+    fn next_request(&mut self) -> RequestId {
+        self.last_id += 1;
+        RequestId(self.last_id)
+    }
+}
+
+/// What an exchange without an answer means.
+fn no_answer(error: ExchangeError) -> Reason {
+    match error {
+        ExchangeError::Truncated => Reason::Closed {
+            code: None,
+            text: String::new(),
+        },
+        error => Reason::NotAController {
+            detail: error.to_string(),
+        },
+    }
+}

@@ -1,0 +1,107 @@
+//! Stop, from any state: a close frame and a logout side by side.
+
+use http::Response;
+use tracing::debug;
+
+use super::timers::Timer;
+use super::{Connection, EventStream, State};
+use crate::auth::Outcome;
+use crate::{Action, ExchangeError, Now, Reason, Status, StatusChange};
+
+impl EventStream {
+    /// Ends politely, from any state. Does nothing at rest, or when already stopping.
+    pub fn stop(&mut self, now: Now) {
+        self.wake(now);
+        let connection = match self.state {
+            State::AtRest | State::Stopping { .. } => return,
+            State::Waiting => None,
+            State::SigningIn { request, .. } => {
+                // Whatever the controller makes of it, the tokens in hand are no longer sure.
+                self.actions.push_back(Action::Abandon { id: request });
+                self.credentials.forget();
+                None
+            }
+            State::Connecting { id, .. } => {
+                self.actions.push_back(Action::Abort { id });
+                None
+            }
+            State::Draining(Connection { id, .. }) | State::Live(Connection { id, .. }) => {
+                debug!("closing the connection on request");
+                self.actions.push_back(Action::Close { id, code: 1000 });
+                Some(id)
+            }
+        };
+        let logout = self.credentials.end_session(now.utc);
+        let request = logout.map(|exchange| self.request(exchange));
+        self.state = State::Stopping {
+            connection,
+            request,
+        };
+        self.timers.cancel_all();
+        self.timers
+            .at(Timer::Stop, now.monotonic + self.config.timing.stop);
+        self.ended(now);
+    }
+
+    /// The logout was answered, or the refresh before it. A logout that is refused is no trouble.
+    pub(super) fn logout_answered(
+        &mut self,
+        now: Now,
+        answer: Result<Response<Vec<u8>>, ExchangeError>,
+    ) {
+        let refreshed = self.credentials.is_asking()
+            && answer
+                .is_ok_and(|answer| matches!(self.credentials.answered(answer), Outcome::Granted));
+        let logout = if refreshed {
+            self.credentials.logout()
+        } else {
+            None
+        };
+        let next = logout.map(|exchange| self.request(exchange));
+        if let State::Stopping { request, .. } = &mut self.state {
+            *request = next;
+        }
+        self.ended(now);
+    }
+
+    /// Whether there is still something to wait for on the way to a stop.
+    pub(super) fn ended(&mut self, now: Now) {
+        if matches!(
+            self.state,
+            State::Stopping {
+                connection: None,
+                request: None
+            }
+        ) {
+            self.stopped(now);
+        }
+    }
+
+    /// The stop has taken long enough.
+    pub(super) fn leave(&mut self, now: Now) {
+        let State::Stopping {
+            connection,
+            request,
+        } = self.state
+        else {
+            return;
+        };
+        self.actions
+            .extend(connection.map(|id| Action::Abort { id }));
+        self.actions
+            .extend(request.map(|id| Action::Abandon { id }));
+        self.stopped(now);
+    }
+
+    fn stopped(&mut self, now: Now) {
+        self.timers.cancel_all();
+        self.credentials.forget();
+        self.state = State::AtRest;
+        let change = StatusChange {
+            status: Status::Disconnected,
+            reason: Some(Reason::StopRequested),
+            retry_in: None,
+        };
+        self.set_status(now, change);
+    }
+}

@@ -1,0 +1,343 @@
+//! An open connection: its messages, the drain of the replay, and the silences that show it dead.
+
+use std::time::Duration;
+
+use tracing::{debug, trace};
+
+use super::timers::Timer;
+use super::{EventStream, Numbering, State};
+use crate::{
+    Action, ConnectionId, Event, Frame, Notification, Now, Reason, Silence, Status, StatusChange,
+    SubscribePath,
+};
+
+/// What came in on an open WebSocket, as the library below saw it.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Message<'a> {
+    /// A text message's bytes, UTF-8 or not.
+    Text(&'a [u8]),
+    /// A binary message; never an event.
+    Binary(&'a [u8]),
+    /// A ping; the WebSocket library answers it.
+    Ping,
+    /// A pong.
+    Pong,
+}
+
+/// What is known of an open connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Connection {
+    pub(super) id: ConnectionId,
+    /// The listening clock at the last text frame.
+    last_text: Duration,
+    /// What the last heartbeat promised, with the grace.
+    stall_after: Duration,
+    mid_message: bool,
+    /// Whether the controller has accepted us: by the 101 itself, or by a first frame after the token.
+    accepted: bool,
+    end_mark: bool,
+}
+
+impl EventStream {
+    /// A message came. Deliver what the queue holds by now, then what this returns.
+    #[must_use = "the notification is to be delivered after the actions that are queued"]
+    pub fn message(
+        &mut self,
+        now: Now,
+        id: ConnectionId,
+        message: Message<'_>,
+    ) -> Option<Notification> {
+        self.wake(now);
+        let live = matches!(self.state, State::Live(_));
+        let (State::Draining(connection) | State::Live(connection)) = &mut self.state else {
+            return None;
+        };
+        if connection.id != id {
+            return None;
+        }
+        connection.mid_message = false;
+        self.timers.cancel(Timer::Pong);
+        self.timers
+            .after_hearing(Timer::Ping, self.config.timing.ping_after);
+        match message {
+            Message::Text(bytes) => {
+                connection.last_text = self.timers.heard();
+                self.timers
+                    .after_hearing(Timer::Stall, connection.stall_after);
+                if bytes.len() > self.config.max_message_bytes {
+                    self.actions.push_back(Action::Abort { id });
+                    self.lost(
+                        now,
+                        Reason::MessageTooLarge {
+                            limit: self.config.max_message_bytes,
+                        },
+                    );
+                    return None;
+                }
+                self.text(now, live, bytes)
+            }
+            Message::Binary(bytes) => {
+                trace!(bytes = bytes.len(), "a binary message is ignored");
+                self.still_draining(None);
+                None
+            }
+            Message::Ping => None,
+            Message::Pong => {
+                self.answers_pings = true;
+                None
+            }
+        }
+    }
+
+    /// Bytes came, and whether the last of them leave a message unfinished.
+    ///
+    /// Tell it before waiting, once for all that came since the last wait. Without it a message that
+    /// arrives very slowly at the end of the replay could pass as live.
+    pub fn bytes_received(&mut self, now: Now, id: ConnectionId, mid_message: bool) {
+        self.wake(now);
+        if let State::Draining(connection) | State::Live(connection) = &mut self.state
+            && connection.id == id
+        {
+            connection.mid_message = mid_message;
+        }
+    }
+
+    /// The upgrade was accepted.
+    pub(super) fn opened(&mut self, now: Now, id: ConnectionId) {
+        let timing = &self.config.timing;
+        let stall_after = timing.stall_default.min(timing.stall_max) + timing.stall_grace;
+        self.numbering = Numbering::default();
+        self.timers.cancel_all();
+        self.timers.after_hearing(Timer::Stall, stall_after);
+        self.timers.after_hearing(Timer::Ping, timing.ping_after);
+        self.state = State::Draining(Connection {
+            id,
+            last_text: self.timers.heard(),
+            stall_after,
+            mid_message: false,
+            accepted: self.config.path == SubscribePath::Rest,
+            end_mark: false,
+        });
+        let max_message_bytes = self.config.max_message_bytes;
+        self.actions.push_back(Action::OpenWebSocket {
+            id,
+            max_message_bytes,
+        });
+        self.set_status(now, StatusChange::new(Status::StreamSyncing));
+        match self.config.path {
+            SubscribePath::Rest => self.drain_begins(),
+            SubscribePath::Api => self.send_token(id),
+        }
+    }
+
+    fn drain_begins(&mut self) {
+        self.timers
+            .after_hearing(Timer::DrainQuiet, self.config.timing.drain_quiet);
+        self.timers
+            .after_hearing(Timer::DrainCap, self.config.timing.drain_cap);
+    }
+
+    /// On `/api/events/subscribe` the token goes in the first frame, in one of two shapes seen on real controllers.
+    fn send_token(&mut self, id: ConnectionId) {
+        debug!(shape = ?self.token_shape, "sending the token");
+        let text = self.token_shape.frame(self.credentials.token());
+        self.actions.push_back(Action::SendText { id, text });
+        self.timers
+            .after_hearing(Timer::TokenAccepted, self.config.timing.token_accepted);
+    }
+
+    /// A text frame shows the token accepted: what worked is remembered, and the drain begins.
+    fn accepted(&mut self) {
+        if let State::Draining(connection) = &mut self.state
+            && !connection.accepted
+        {
+            connection.accepted = true;
+            self.shapes_refused = 0;
+            self.timers.cancel(Timer::TokenAccepted);
+            self.drain_begins();
+        }
+    }
+
+    /// A connection that ends before its first frame has not accepted the token: the other shape is
+    /// next, and after both, other tokens.
+    pub(super) fn unaccepted(&mut self, reason: Reason) -> Reason {
+        let State::Draining(Connection {
+            accepted: false, ..
+        }) = self.state
+        else {
+            return reason;
+        };
+        self.token_shape = self.token_shape.other();
+        self.shapes_refused += 1;
+        if self.shapes_refused == 2 {
+            self.shapes_refused = 0;
+            self.credentials.reject();
+        }
+        match reason {
+            Reason::Closed { .. } => Reason::TokenNotAccepted { closed: true },
+            reason => reason,
+        }
+    }
+
+    /// Nothing came after the token.
+    pub(super) fn token_ignored(&mut self, now: Now) {
+        let State::Draining(Connection { id, .. }) = self.state else {
+            return;
+        };
+        self.actions.push_back(Action::Abort { id });
+        let reason = self.unaccepted(Reason::TokenNotAccepted { closed: false });
+        self.lost(now, reason);
+    }
+
+    fn text(&mut self, now: Now, live: bool, bytes: &[u8]) -> Option<Notification> {
+        self.accepted();
+        self.last_event_at = Some(now.utc);
+        self.stats.frames += 1;
+        self.stats.bytes += bytes.len() as u64;
+        let (frame, replaced) = self.reader.read_bytes(bytes);
+        self.stats.invalid_utf8 += u64::from(replaced);
+        match frame {
+            Frame::Event(mut event) => {
+                event.set_live(live);
+                self.event(&event, live);
+                Some(Notification::Event(event))
+            }
+            Frame::Ignored(ignored) => {
+                trace!(kind = %ignored.kind, "ignored");
+                self.stats.ignored += 1;
+                if ignored.kind.may_take_number() {
+                    self.numbering.unnumbered();
+                }
+                self.still_draining(None);
+                Some(Notification::Ignored(ignored))
+            }
+            Frame::Malformed(malformed) => {
+                debug!(cause = malformed.cause, "malformed");
+                self.stats.malformed += 1;
+                self.numbering.unnumbered();
+                self.still_draining(None);
+                Some(Notification::Malformed(malformed))
+            }
+        }
+    }
+
+    fn event(&mut self, event: &Event, live: bool) {
+        trace!(
+            seqnum = event.seqnum(),
+            control = event.control(),
+            node = event.node(),
+            live,
+            "event"
+        );
+        self.stats.events += 1;
+        self.stats.live_events += u64::from(live);
+        if let Some(gap) = self.numbering.event(event.sid(), event.known_seqnum()) {
+            debug!(
+                expected = gap.expected,
+                got = gap.got,
+                "the numbering has a gap"
+            );
+            self.stats.gaps += 1;
+            self.actions
+                .push_back(Action::Notify(Notification::Gap(gap)));
+        }
+        if event.control() == "_0" {
+            self.heartbeat(event, live);
+        }
+        self.still_draining(Some(event));
+    }
+
+    fn heartbeat(&mut self, event: &Event, live: bool) {
+        let timing = &self.config.timing;
+        // A promise that is no positive number counts as none.
+        let promised = event
+            .action()
+            .trim()
+            .parse::<f64>()
+            .ok()
+            .filter(|seconds| *seconds > 0.0);
+        let promised = promised.map_or(timing.stall_default, |seconds| {
+            Duration::try_from_secs_f64(seconds).unwrap_or(timing.stall_max)
+        });
+        let stall_after = promised.min(timing.stall_max) + timing.stall_grace;
+        if let State::Draining(connection) | State::Live(connection) = &mut self.state {
+            connection.stall_after = stall_after;
+            self.timers.after_hearing(Timer::Stall, stall_after);
+        }
+        if live {
+            self.proved();
+        }
+    }
+
+    /// A message came: if the replay was draining, its quiet begins anew.
+    fn still_draining(&mut self, event: Option<&Event>) {
+        let State::Draining(connection) = &mut self.state else {
+            return;
+        };
+        // The replay of /rest/subscribe ends with `_22`/1.
+        connection.end_mark |= event.is_some_and(|event| event.control() == "_22");
+        let timing = &self.config.timing;
+        let quiet = if connection.end_mark {
+            timing.drain_quiet_after_mark
+        } else {
+            timing.drain_quiet
+        };
+        self.timers.after_hearing(Timer::DrainQuiet, quiet);
+    }
+
+    pub(super) fn drained(&mut self, now: Now) {
+        let State::Draining(connection) = self.state else {
+            return;
+        };
+        if connection.mid_message {
+            debug!("a message of the replay is still arriving");
+            self.timers
+                .after_hearing(Timer::DrainQuiet, self.config.timing.drain_quiet);
+            return;
+        }
+        self.state = State::Live(connection);
+        self.timers.cancel(Timer::DrainQuiet);
+        self.timers.cancel(Timer::DrainCap);
+        self.timers
+            .after_hearing(Timer::Proven, self.config.timing.proven_after);
+        self.stats.reconnects += u64::from(self.was_connected);
+        self.was_connected = true;
+        self.set_status(now, StatusChange::new(Status::Connected));
+    }
+
+    pub(super) fn ping(&mut self) {
+        let (State::Draining(connection) | State::Live(connection)) = &self.state else {
+            return;
+        };
+        self.actions.push_back(Action::Ping { id: connection.id });
+        if self.answers_pings {
+            self.timers.cancel(Timer::Ping);
+            self.timers
+                .after_hearing(Timer::Pong, self.config.timing.pong_within);
+        } else {
+            self.timers
+                .after_hearing(Timer::Ping, self.config.timing.ping_after);
+        }
+    }
+
+    pub(super) fn proved(&mut self) {
+        self.timers.cancel(Timer::Proven);
+        self.backoff.proved();
+    }
+
+    pub(super) fn stalled(&mut self, now: Now, silence: Silence) {
+        let (State::Draining(connection) | State::Live(connection)) = &self.state else {
+            return;
+        };
+        let silent_for = self.timers.heard() - connection.last_text;
+        self.actions.push_back(Action::Abort { id: connection.id });
+        self.lost(
+            now,
+            Reason::Stalled {
+                silent_for,
+                silence,
+            },
+        );
+    }
+}

@@ -1,0 +1,151 @@
+//! `/api/events/subscribe`: the token goes in the first frame.
+
+use ioxproto::{ConfigBuilder, Reason, Status, SubscribePath};
+
+use crate::harness::{Done, Harness};
+
+fn started() -> Harness {
+    let mut harness = Harness::with(|config: ConfigBuilder| {
+        config
+            .portal_account("user@example.test", "x")
+            .path(SubscribePath::Api)
+    });
+    harness.start();
+    harness.grant("one", 3600.0);
+    harness
+}
+
+fn token_frame(harness: &Harness) -> String {
+    let sent = harness.done.iter().rev().find_map(|done| match done {
+        Done::SendText(text) => Some(text.clone()),
+        _ => None,
+    });
+    sent.expect("a token was sent")
+}
+
+fn typed(token: &str) -> String {
+    format!(r#"{{"type":"auth","creds":{{"token":"{token}"}}}}"#)
+}
+
+fn bare(token: &str) -> String {
+    format!(r#"{{"auth":{{"token":"{token}"}}}}"#)
+}
+
+#[test]
+fn the_token_goes_in_the_first_frame_and_not_on_the_upgrade() {
+    let mut harness = started();
+    let token = harness.access_token("one", 3600.0);
+    assert!(
+        harness
+            .request()
+            .starts_with("GET /api/events/subscribe HTTP/1.1\r\n")
+    );
+    assert!(!harness.request().contains("Authorization"));
+    harness.accept();
+    assert_eq!(
+        harness.done,
+        [Done::OpenWebSocket, Done::SendText(typed(&token))]
+    );
+}
+
+#[test]
+fn not_connected_before_a_first_frame_came() {
+    let mut harness = started();
+    harness.accept();
+    harness.pass(9.9);
+    assert_eq!(harness.stream.status(), Status::StreamSyncing);
+    harness.event(0, "ST", "0", "a");
+    harness.pass(1.0);
+    assert_eq!(harness.stream.status(), Status::Connected);
+}
+
+#[test]
+fn silence_after_the_token_leads_to_the_other_shape_and_what_worked_is_remembered() {
+    let mut harness = started();
+    let token = harness.access_token("one", 3600.0);
+    harness.accept();
+    harness.pass(10.0);
+    assert_eq!(
+        *harness.last_reason(),
+        Reason::TokenNotAccepted { closed: false }
+    );
+    assert_eq!(harness.stream.status(), Status::LostConnection);
+    harness.pass(harness.last_wait());
+    harness.accept();
+    assert_eq!(token_frame(&harness), bare(&token));
+    harness.event(0, "ST", "0", "a");
+    harness.pass(1.0);
+    harness.closed();
+    harness.pass(harness.last_wait());
+    harness.accept();
+    assert_eq!(
+        token_frame(&harness),
+        bare(&token),
+        "what worked is remembered"
+    );
+    assert_eq!(harness.posts.len(), 1);
+}
+
+#[test]
+fn after_both_shapes_were_refused_the_tokens_are_renewed() {
+    let mut harness = started();
+    for _ in 0..2 {
+        harness.accept();
+        harness.closed();
+        assert_eq!(
+            *harness.last_reason(),
+            Reason::TokenNotAccepted { closed: true }
+        );
+        harness.pass(harness.last_wait());
+    }
+    assert_eq!(harness.posts, ["/api/login", "/api/jwt/refresh"]);
+    let token = harness.access_token("two", 3600.0);
+    harness.grant("two", 3600.0);
+    harness.accept();
+    assert_eq!(token_frame(&harness), typed(&token));
+}
+
+#[test]
+fn a_401_on_the_upgrade_is_renewed_here_too() {
+    let mut harness = started();
+    harness.refuse(401, "");
+    harness.grant("two", 3600.0);
+    let token = harness.access_token("two", 3600.0);
+    harness.accept();
+    assert_eq!(token_frame(&harness), typed(&token));
+}
+
+#[test]
+fn a_refused_token_never_loops_hot() {
+    let mut harness = started();
+    let mut waits = Vec::new();
+    for _ in 0..6 {
+        harness.accept();
+        harness.closed();
+        waits.push(harness.last_wait());
+        harness.pass(harness.last_wait());
+        if harness.http.is_some() {
+            harness.grant("next", 3600.0);
+        }
+    }
+    assert_eq!(waits, [1.0, 2.0, 5.0, 10.0, 30.0, 60.0]);
+}
+
+#[test]
+fn stop_before_the_first_frame_closes_and_logs_out() {
+    let mut harness = started();
+    harness.accept();
+    harness.done.clear();
+    harness.stop();
+    assert_eq!(harness.done, [Done::Close(1000)]);
+    assert_eq!(harness.posts.last().unwrap(), "/api/jwt/logout");
+}
+
+#[test]
+fn a_service_status_before_the_first_event_is_a_first_frame() {
+    let mut harness = started();
+    harness.accept();
+    harness.text(r#"{"type":"spolisy","data":"{\"status\":\"active\"}"}"#);
+    harness.pass(1.0);
+    assert_eq!(harness.stream.status(), Status::Connected);
+}
