@@ -28,15 +28,19 @@ pub(crate) struct Parts {
 /// One event, owned and cheap to clone: one reference-counted text and places in it.
 #[derive(Clone)]
 pub struct Event {
+    /// The document, and behind it the pieces of it that had to be decoded.
     text: Arc<str>,
+    document_length: u32,
     parts: Parts,
     live: bool,
 }
 
 impl Event {
-    pub(crate) fn new(text: Arc<str>, parts: Parts) -> Self {
+    pub(crate) fn new(text: Arc<str>, document_length: usize, parts: Parts) -> Self {
+        let document_length = u32::try_from(document_length).unwrap_or(u32::MAX);
         Self {
             text,
+            document_length,
             parts,
             live: false,
         }
@@ -129,6 +133,15 @@ impl Event {
     #[must_use]
     pub fn event_info(&self) -> &str {
         self.part(self.parts.event_info)
+    }
+
+    /// The XML document that it was read from, mended where it was not well-formed.
+    #[must_use]
+    pub fn document(&self) -> &str {
+        self.part(Span {
+            start: 0,
+            end: self.document_length,
+        })
     }
 
     /// Whether it updates a property of a node: control not of the system, control and node not empty.

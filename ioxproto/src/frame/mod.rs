@@ -1,9 +1,25 @@
 //! Frames: what one text message of a controller is.
 
+mod envelope;
+mod recover;
+mod xml;
+
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use self::envelope::Envelope;
+use self::xml::Document;
 use crate::Event;
+use crate::event::Parts;
+
+/// The longest frame that is read, in bytes; places in an event's text are 32 bits wide, and decoding can
+/// add as much again.
+const MAX_FRAME: usize = 1024 * 1024 * 1024;
+/// What is kept of the text of a frame that is not well-formed, in bytes.
+const KEPT_OF_MALFORMED: usize = 4 * 1024;
+/// Working memory above this, in bytes, is given back after the frame that needed it.
+const KEPT_SCRATCH: usize = 64 * 1024;
 
 /// What one text frame gives.
 #[derive(Clone, Debug)]
@@ -71,13 +87,28 @@ impl fmt::Display for IgnoredKind {
 pub struct Malformed {
     /// What is wrong, in a few words.
     pub cause: String,
-    /// The frame's text.
+    /// The beginning of the frame's text, at most 4 KiB of it.
     pub text: Arc<str>,
 }
 
 /// Reads text frames; keeps its working memory between frames.
+///
+/// ```
+/// use ioxproto::{Frame, FrameReader};
+///
+/// let mut reader = FrameReader::new();
+/// let text = r#"{"type":"event","data":"<Event seqnum=\"3\"><control>_0</control><action>90</action></Event>"}"#;
+/// let Frame::Event(heartbeat) = reader.read(text) else { panic!("not an event") };
+/// assert_eq!((heartbeat.seqnum(), heartbeat.control(), heartbeat.action()), (3, "_0", "90"));
+///
+/// assert!(matches!(reader.read("<SubscriptionResponse/>"), Frame::Ignored(_)));
+/// assert!(matches!(reader.read("<Event seqnum="), Frame::Malformed(_)));
+/// ```
 #[derive(Debug, Default)]
-pub struct FrameReader {}
+pub struct FrameReader {
+    decoded: String,
+    mended: String,
+}
 
 impl FrameReader {
     /// A reader with no working memory yet.
@@ -88,17 +119,97 @@ impl FrameReader {
 
     /// Reads one frame's text.
     pub fn read(&mut self, text: &str) -> Frame {
-        Frame::Malformed(Malformed {
-            cause: "not built yet".into(),
-            text: text.into(),
-        })
+        let frame = self.read_whole(text);
+        self.decoded.shrink_to(KEPT_SCRATCH);
+        self.mended.shrink_to(KEPT_SCRATCH);
+        frame
     }
 
-    /// Reads one frame's bytes; `true` where some were not UTF-8 and have been replaced.
+    /// Reads one frame's bytes; `true` where some were not UTF-8 and have been replaced by U+FFFD.
     pub fn read_bytes(&mut self, bytes: &[u8]) -> (Frame, bool) {
-        (
-            self.read(&String::from_utf8_lossy(bytes)),
-            std::str::from_utf8(bytes).is_err(),
-        )
+        match String::from_utf8_lossy(bytes) {
+            Cow::Borrowed(text) => (self.read(text), false),
+            Cow::Owned(text) => (self.read(&text), true),
+        }
     }
+
+    fn read_whole(&mut self, text: &str) -> Frame {
+        if text.len() > MAX_FRAME {
+            return malformed("the frame is longer than 1 GiB", text);
+        }
+        let document = text.trim_start_matches('\u{feff}').trim_ascii();
+        match document.as_bytes() {
+            [] => ignored(IgnoredKind::Empty, text),
+            [b'<', ..] => self.read_document(document, text),
+            [
+                b'{' | b'[' | b'"' | b'-' | b'0'..=b'9' | b'n' | b't' | b'f',
+                ..,
+            ] => self.read_envelope(document, text),
+            _ => malformed("neither XML nor JSON", text),
+        }
+    }
+
+    fn read_envelope(&mut self, json: &str, text: &str) -> Frame {
+        match envelope::read(json) {
+            Ok(Envelope::Event(document)) => self.read_document(document.trim_ascii(), text),
+            Ok(Envelope::OtherType(kind)) => ignored(IgnoredKind::OtherType(kind.into()), text),
+            Ok(Envelope::Other) => ignored(IgnoredKind::OtherJson, text),
+            Err(cause) => malformed(&cause, text),
+        }
+    }
+
+    /// A document is read as it stands; only where it is not well-formed is it mended and read again, so that
+    /// a well-formed one never changes its meaning.
+    fn read_document(&mut self, document: &str, text: &str) -> Frame {
+        match xml::read(document, &mut self.decoded) {
+            Ok(found) => frame(found, document, &self.decoded, text),
+            Err(cause) => {
+                recover::mend(document, &mut self.mended);
+                if self.mended == document {
+                    return malformed(&cause, text);
+                }
+                match xml::read(&self.mended, &mut self.decoded) {
+                    Ok(found) => frame(found, &self.mended, &self.decoded, text),
+                    Err(_) => malformed(&cause, text),
+                }
+            }
+        }
+    }
+}
+
+fn frame(found: Document, document: &str, decoded: &str, text: &str) -> Frame {
+    match found {
+        Document::Event(parts) => Frame::Event(event(document, decoded, parts)),
+        Document::OtherRoot(name) => {
+            let name = &document[name.start as usize..name.end as usize];
+            ignored(IgnoredKind::OtherRoot(name.into()), text)
+        }
+    }
+}
+
+fn event(document: &str, decoded: &str, parts: Parts) -> Event {
+    let text = if decoded.is_empty() {
+        Arc::from(document)
+    } else {
+        Arc::from([document, decoded].concat())
+    };
+    Event::new(text, document.len(), parts)
+}
+
+fn ignored(kind: IgnoredKind, text: &str) -> Frame {
+    Frame::Ignored(Ignored {
+        kind,
+        text: text.into(),
+    })
+}
+
+fn malformed(cause: &str, text: &str) -> Frame {
+    let mut lengths = (0..=text.len().min(KEPT_OF_MALFORMED)).rev();
+    let kept = lengths
+        .find_map(|length| text.get(..length))
+        .unwrap_or_default();
+    Frame::Malformed(Malformed {
+        cause: cause.to_owned(),
+        text: kept.into(),
+    })
 }

@@ -160,7 +160,8 @@ impl Harness {
         for _ in 0..100_000 {
             let deadline = self.stream.poll_timeout(self.now);
             let Some(deadline) = deadline.filter(|deadline| deadline.at <= until) else {
-                return self.skip(until - self.now.monotonic);
+                self.skip(until - self.now.monotonic);
+                return self.stream.tick(self.now);
             };
             self.skip(deadline.at.saturating_duration_since(self.now.monotonic));
             self.stream.tick(self.now);

@@ -1,0 +1,489 @@
+//! The general path: a well-formed XML document to the parts of an event.
+//!
+//! quick-xml finds the pieces; what it lets pass and XML does not is refused here: input that ends early, junk
+//! or a second element after the root, duplicate attributes, names that are none, control characters, a
+//! declaration in the middle, document types (which are never expanded).
+
+use quick_xml::Reader;
+use quick_xml::events::{BytesStart, Event as Piece};
+
+use crate::event::{Parts, Span};
+
+/// The most attributes on one tag; a controller's have up to eight. Keeps the check for duplicates linear.
+const MAX_ATTRIBUTES: usize = 64;
+
+/// What a well-formed document is.
+#[derive(Debug)]
+pub(super) enum Document {
+    Event(Parts),
+    OtherRoot(Span),
+}
+
+/// Reads a document. Spans point into `text`, or, past its end, into `decoded`, where the pieces go that do not
+/// stand in the text as they are.
+pub(super) fn read(text: &str, decoded: &mut String) -> Result<Document, String> {
+    decoded.clear();
+    check_characters(text)?;
+    let mut reader = Reader::from_str(text);
+    reader.config_mut().check_comments = false;
+    let mut walk = Walk::new(text, decoded);
+    loop {
+        let from = offset(reader.buffer_position());
+        let piece = reader.read_event().map_err(|error| error.to_string())?;
+        let to = offset(reader.buffer_position());
+        match piece {
+            Piece::Start(tag) => walk.start(&tag, from, to)?,
+            Piece::Empty(tag) => {
+                walk.start(&tag, from, to)?;
+                walk.end(to);
+            }
+            Piece::End(_) => walk.end(from),
+            Piece::Text(_) => walk.text(from, to)?,
+            Piece::CData(_) => walk.cdata(from + "<![CDATA[".len(), to - "]]>".len())?,
+            Piece::GeneralRef(_) => walk.reference(from, to)?,
+            Piece::Decl(_) if from == 0 => {}
+            Piece::Decl(_) => {
+                return Err(format!("an XML declaration in the middle, at byte {from}"));
+            }
+            Piece::DocType(_) => return Err("a document type, which is never expanded".to_owned()),
+            Piece::Comment(_) | Piece::PI(_) => walk.interrupt(),
+            Piece::Eof => return walk.finish(),
+        }
+    }
+}
+
+fn offset(position: u64) -> usize {
+    usize::try_from(position).unwrap_or(usize::MAX)
+}
+
+/// XML 1.0 section 2.2: no control characters but tab and line ends, no U+FFFE and U+FFFF.
+fn check_characters(text: &str) -> Result<(), String> {
+    let bytes = text.as_bytes();
+    let control = |byte: &u8| *byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r');
+    if let Some(at) = bytes.iter().position(control) {
+        return Err(format!(
+            "the control character {:#04x} at byte {at}",
+            bytes[at]
+        ));
+    }
+    if let Some(at) = text.find(['\u{fffe}', '\u{ffff}']) {
+        return Err(format!("a character that is none, at byte {at}"));
+    }
+    Ok(())
+}
+
+/// The direct children of `Event` that count.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Child {
+    Control,
+    Action,
+    Node,
+    EventInfo,
+    FmtAct,
+    FmtName,
+}
+
+impl Child {
+    fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "control" => Self::Control,
+            "action" => Self::Action,
+            "node" => Self::Node,
+            "eventInfo" => Self::EventInfo,
+            "fmtAct" => Self::FmtAct,
+            "fmtName" => Self::FmtName,
+            _ => return None,
+        })
+    }
+}
+
+struct Walk<'a> {
+    text: &'a str,
+    decoded: &'a mut String,
+    depth: usize,
+    root: Option<Span>,
+    is_event: bool,
+    parts: Parts,
+    /// The children seen so far, by bit: the first of a name counts.
+    seen: u8,
+    child: Option<Open>,
+}
+
+/// A child that counts, while it is open.
+struct Open {
+    child: Child,
+    content_from: usize,
+    has_element: bool,
+    value: Value,
+}
+
+/// The character data of an element: one stretch of the text as long as that is what it is, else decoded.
+enum Value {
+    Nothing,
+    Stretch(Span),
+    Decoded { from: usize },
+}
+
+impl<'a> Walk<'a> {
+    fn new(text: &'a str, decoded: &'a mut String) -> Self {
+        Self {
+            text,
+            decoded,
+            depth: 0,
+            root: None,
+            is_event: false,
+            parts: Parts::default(),
+            seen: 0,
+            child: None,
+        }
+    }
+
+    fn start(&mut self, tag: &BytesStart<'_>, from: usize, to: usize) -> Result<(), String> {
+        let name_to = from + 1 + tag.name().as_ref().len();
+        let name = self.text.get(from + 1..name_to).unwrap_or_default();
+        if !is_name(name) {
+            return Err(format!("a tag without a proper name, at byte {from}"));
+        }
+        match self.depth {
+            0 if self.root.is_some() => {
+                return Err(format!("a second element after the root, at byte {from}"));
+            }
+            0 => {
+                self.root = Some(span(from + 1, name_to));
+                self.is_event = name == "Event";
+            }
+            1 if self.is_event => {
+                if let Some(child) = Child::named(name)
+                    && self.seen & (1 << child as u8) == 0
+                {
+                    self.seen |= 1 << child as u8;
+                    self.child = Some(Open {
+                        child,
+                        content_from: to,
+                        has_element: false,
+                        value: Value::Nothing,
+                    });
+                }
+            }
+            _ => {
+                if let Some(open) = &mut self.child {
+                    open.has_element = true;
+                }
+            }
+        }
+        self.depth += 1;
+        let attributes_to = to
+            - if self.text[..to].ends_with("/>") {
+                2
+            } else {
+                1
+            };
+        self.attributes(name_to, attributes_to)
+    }
+
+    /// Reads a tag's attributes and keeps those that count.
+    fn attributes(&mut self, from: usize, to: usize) -> Result<(), String> {
+        let mut names: [&str; MAX_ATTRIBUTES] = [""; MAX_ATTRIBUTES];
+        let mut count = 0;
+        let mut at = from;
+        while let Some(attribute) = next_attribute(self.text, at, to)? {
+            let name = &self.text[attribute.name.0..attribute.name.1];
+            if count == MAX_ATTRIBUTES {
+                return Err(format!(
+                    "more than {MAX_ATTRIBUTES} attributes on one tag, at byte {from}"
+                ));
+            }
+            if names[..count].contains(&name) {
+                return Err(format!(
+                    "the attribute {name} twice on one tag, at byte {from}"
+                ));
+            }
+            names[count] = name;
+            count += 1;
+            at = attribute.value.1 + 1;
+            let on_action = self
+                .child
+                .as_ref()
+                .is_some_and(|open| open.child == Child::Action);
+            let value = match (self.depth, name) {
+                (1, "seqnum" | "sid" | "timestamp") if self.is_event => {
+                    self.attribute_value(attribute.value)?
+                }
+                (2, "uom" | "prec") if on_action => self.attribute_value(attribute.value)?,
+                _ => {
+                    check_references(&self.text[attribute.value.0..attribute.value.1])?;
+                    continue;
+                }
+            };
+            match name {
+                "seqnum" => self.parts.seqnum = self.piece(value).trim().parse().ok(),
+                "prec" => self.parts.prec = self.piece(value).trim().parse().ok(),
+                "sid" => self.parts.sid = value,
+                "timestamp" => self.parts.timestamp = value,
+                _ => self.parts.uom = value,
+            }
+        }
+        Ok(())
+    }
+
+    fn attribute_value(&mut self, (from, to): (usize, usize)) -> Result<Span, String> {
+        let raw = &self.text[from..to];
+        if !raw.contains('&') {
+            return Ok(span(from, to));
+        }
+        let start = self.decoded.len();
+        decode(raw, self.decoded)?;
+        Ok(span(
+            self.text.len() + start,
+            self.text.len() + self.decoded.len(),
+        ))
+    }
+
+    fn end(&mut self, content_to: usize) {
+        self.depth = self.depth.saturating_sub(1);
+        if self.depth != 1 {
+            return;
+        }
+        let Some(open) = self.child.take() else {
+            return;
+        };
+        let value = match open.value {
+            Value::Nothing => Span::default(),
+            Value::Stretch(stretch) => stretch,
+            Value::Decoded { from } => {
+                span(self.text.len() + from, self.text.len() + self.decoded.len())
+            }
+        };
+        match open.child {
+            Child::Control => self.parts.control = value,
+            Child::Action => self.parts.action = value,
+            Child::Node => self.parts.node = value,
+            Child::FmtAct => self.parts.fmt_act = value,
+            Child::FmtName => self.parts.fmt_name = value,
+            Child::EventInfo if open.has_element => {
+                self.parts.event_info = self.trimmed(span(open.content_from, content_to));
+            }
+            Child::EventInfo => self.parts.event_info = self.trimmed(value),
+        }
+    }
+
+    fn text(&mut self, from: usize, to: usize) -> Result<(), String> {
+        if self.depth == 0 {
+            let blank = |text: &str| {
+                text.trim_matches(['\u{feff}', ' ', '\t', '\r', '\n'])
+                    .is_empty()
+            };
+            return if blank(&self.text[from..to]) {
+                Ok(())
+            } else {
+                Err(format!("text outside the document, at byte {from}"))
+            };
+        }
+        self.stretch(from, to);
+        Ok(())
+    }
+
+    fn cdata(&mut self, from: usize, to: usize) -> Result<(), String> {
+        if self.depth == 0 {
+            return Err(format!("text outside the document, at byte {from}"));
+        }
+        self.stretch(from, to);
+        Ok(())
+    }
+
+    fn reference(&mut self, from: usize, to: usize) -> Result<(), String> {
+        let text = self.text;
+        let character = text
+            .get(from..to)
+            .and_then(reference)
+            .ok_or_else(|| format!("a reference to nothing known, at byte {from}"))?;
+        if self.depth == 0 {
+            return Err(format!("text outside the document, at byte {from}"));
+        }
+        if self.depth == 2 && self.child.is_some() {
+            self.move_to_decoded();
+            self.decoded.push(character);
+        }
+        Ok(())
+    }
+
+    /// A comment or an instruction: the text goes on behind it.
+    fn interrupt(&mut self) {
+        if self.depth == 2 {
+            self.move_to_decoded();
+        }
+    }
+
+    /// Character data that stands in the text as it is.
+    fn stretch(&mut self, from: usize, to: usize) {
+        let text = self.text;
+        let Some(open) = self.child.as_mut().filter(|_| self.depth == 2) else {
+            return;
+        };
+        match &open.value {
+            Value::Nothing => open.value = Value::Stretch(span(from, to)),
+            Value::Stretch(_) => {
+                self.move_to_decoded();
+                self.decoded.push_str(&text[from..to]);
+            }
+            Value::Decoded { .. } => self.decoded.push_str(&text[from..to]),
+        }
+    }
+
+    fn move_to_decoded(&mut self) {
+        let Some(open) = &mut self.child else { return };
+        let stretch = match open.value {
+            Value::Nothing => "",
+            Value::Stretch(stretch) => &self.text[stretch.start as usize..stretch.end as usize],
+            Value::Decoded { .. } => return,
+        };
+        open.value = Value::Decoded {
+            from: self.decoded.len(),
+        };
+        self.decoded.push_str(stretch);
+    }
+
+    fn piece(&self, span: Span) -> &str {
+        let (start, end) = (span.start as usize, span.end as usize);
+        match start.checked_sub(self.text.len()) {
+            None => &self.text[start..end],
+            Some(start) => &self.decoded[start..end - self.text.len()],
+        }
+    }
+
+    fn trimmed(&self, whole: Span) -> Span {
+        let text = self.piece(whole);
+        let start = whole.start as usize + (text.len() - text.trim_start().len());
+        span(start, start + text.trim().len())
+    }
+
+    fn finish(self) -> Result<Document, String> {
+        if self.depth > 0 {
+            return Err("the document ends in the middle".to_owned());
+        }
+        match self.root {
+            None => Err("no element".to_owned()),
+            Some(_) if self.is_event => Ok(Document::Event(self.parts)),
+            Some(name) => Ok(Document::OtherRoot(name)),
+        }
+    }
+}
+
+/// Offsets fit: a frame is far shorter than 4 GiB ([`super::MAX_FRAME`]).
+fn span(start: usize, end: usize) -> Span {
+    let narrow = |offset: usize| u32::try_from(offset).unwrap_or(u32::MAX);
+    Span {
+        start: narrow(start),
+        end: narrow(end),
+    }
+}
+
+/// Where an attribute's name and value stand.
+struct Attribute {
+    name: (usize, usize),
+    value: (usize, usize),
+}
+
+/// XML 1.0 section 3.1: blank, name, equals sign, quoted value without `<`.
+fn next_attribute(text: &str, from: usize, to: usize) -> Result<Option<Attribute>, String> {
+    let broken = || format!("a broken attribute, at byte {from}");
+    let bytes = &text.as_bytes()[..to];
+    let blanks = |mut at: usize| {
+        while bytes.get(at).is_some_and(|byte| byte.is_ascii_whitespace()) {
+            at += 1;
+        }
+        at
+    };
+    let name_from = blanks(from);
+    if name_from >= to {
+        return Ok(None);
+    }
+    if name_from == from {
+        return Err(broken());
+    }
+    let stop = |byte: &u8| *byte == b'=' || byte.is_ascii_whitespace();
+    let name_to = bytes[name_from..]
+        .iter()
+        .position(stop)
+        .map(|length| name_from + length)
+        .ok_or_else(broken)?;
+    let equals = blanks(name_to);
+    let quote_at = blanks(equals + 1);
+    let quote = bytes
+        .get(quote_at)
+        .copied()
+        .filter(|byte| matches!(byte, b'"' | b'\''));
+    let (Some(b'='), Some(quote)) = (bytes.get(equals), quote) else {
+        return Err(broken());
+    };
+    let value_from = quote_at + 1;
+    let length = bytes[value_from..]
+        .iter()
+        .position(|byte| *byte == quote)
+        .ok_or_else(broken)?;
+    let value = (value_from, value_from + length);
+    let name_ok = is_name(&text[name_from..name_to]);
+    if !name_ok || bytes[value.0..value.1].contains(&b'<') {
+        return Err(broken());
+    }
+    Ok(Some(Attribute {
+        name: (name_from, name_to),
+        value,
+    }))
+}
+
+fn check_references(raw: &str) -> Result<(), String> {
+    match raw.contains('&') {
+        true => decode(raw, &mut String::new()),
+        false => Ok(()),
+    }
+}
+
+/// Appends a text with its references replaced.
+fn decode(raw: &str, into: &mut String) -> Result<(), String> {
+    let mut rest = raw;
+    while let Some(at) = rest.find('&') {
+        into.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let unknown = || "a reference to nothing known in an attribute".to_owned();
+        let length = rest.find(';').ok_or_else(unknown)? + 1;
+        into.push(reference(&rest[..length]).ok_or_else(unknown)?);
+        rest = &rest[length..];
+    }
+    into.push_str(rest);
+    Ok(())
+}
+
+/// The character that a whole reference (`&amp;`, `&#65;`, `&#x41;`) stands for.
+pub(super) fn reference(text: &str) -> Option<char> {
+    let name = text.strip_prefix('&')?.strip_suffix(';')?;
+    let number = match name {
+        "lt" => return Some('<'),
+        "gt" => return Some('>'),
+        "amp" => return Some('&'),
+        "apos" => return Some('\''),
+        "quot" => return Some('"'),
+        _ => name.strip_prefix('#')?,
+    };
+    let (digits, radix) = number
+        .strip_prefix('x')
+        .map_or((number, 10), |digits| (digits, 16));
+    if !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return None;
+    }
+    let character = char::from_u32(u32::from_str_radix(digits, radix).ok()?)?;
+    let allowed = matches!(character, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..);
+    allowed.then_some(character)
+}
+
+/// XML 1.0 section 2.3, with every character beyond ASCII taken for a letter.
+pub(super) fn is_name(text: &str) -> bool {
+    let mut bytes = text.bytes();
+    bytes.next().is_some_and(starts_name)
+        && bytes.all(|byte| starts_name(byte) || matches!(byte, b'-' | b'.' | b'0'..=b'9'))
+}
+
+/// Whether a byte can begin a name.
+pub(super) fn starts_name(byte: u8) -> bool {
+    byte.is_ascii_alphabetic() || matches!(byte, b'_' | b':') || byte >= 0x80
+}
