@@ -1,1 +1,21 @@
-//! What all drivers share and that is not protocol: TLS policy, options, delivery, names.
+//! What all drivers of the event stream share and that is not protocol, each thing once.
+//!
+//! Applications use a driver crate, which shows the parts of this one that they need. Who writes a driver finds
+//! here: the [`Builder`] with its [`Launch`] seam, the [`Delivery`] queue, the [`Handle`] and what it
+//! [`Shared`]s with the driver, the TLS policy ([`Trust`], [`tls`]), names ([`resolve`]), the filter below the
+//! WebSocket library ([`TextAsBinary`]), and the sorting of the system's errors ([`failure`]).
+
+mod delivery;
+pub mod failure;
+mod handle;
+mod opcode;
+mod options;
+pub mod resolve;
+pub mod tls;
+mod trust;
+
+pub use crate::delivery::{Delivery, Overflow};
+pub use crate::handle::{Command, Handle, Shared};
+pub use crate::opcode::{TextAsBinary, masked_text};
+pub use crate::options::{BuildError, Builder, Launch, Prepared, Tap, Tapped};
+pub use crate::trust::{Fingerprint, FingerprintError, Trust};

@@ -18,6 +18,12 @@ pub enum Notification {
     Malformed(Malformed),
     /// A text frame that is no event and needs no attention.
     Ignored(Ignored),
+    /// The stream needs an access token of the caller's, who answers through the driver's handle. Only a stream
+    /// of [`own_tokens`](crate::ConfigBuilder::own_tokens) asks.
+    TokenWanted {
+        /// Whether the controller refused the last one: another is needed, not the same again.
+        rejected: bool,
+    },
     /// So many of the oldest notifications were dropped because the consumer was slow and the queue
     /// was asked to drop rather than wait.
     Dropped(u64),

@@ -39,6 +39,13 @@ impl Stats {
         self.time_in[status as usize]
     }
 
+    /// The same with some more time in a status: what a driver makes of a snapshot that is a moment old.
+    #[must_use]
+    pub fn and_in(mut self, status: Status, time: Duration) -> Self {
+        self.time_in[status as usize] += time;
+        self
+    }
+
     /// Adds a spell in a status that began at `since`.
     pub(crate) fn spent(&mut self, status: Status, since: Instant, now: Instant) {
         self.time_in[status as usize] += now.saturating_duration_since(since);

@@ -1,0 +1,238 @@
+//! The bounded queue between a driver and its one consumer.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use ioxproto::Notification;
+
+/// What becomes of notifications that the consumer does not take in time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Overflow {
+    /// A full queue stops the reading until there is room: nothing is lost here, memory is bounded. The controller
+    /// feels it, and may drop a subscriber that does not read; that is then reported like any loss.
+    #[default]
+    Wait,
+    /// The oldest are dropped, and their count is delivered. Status changes are never dropped.
+    DropOldest,
+}
+
+/// The queue. Wakers make it fit every runtime, and none: a blocking driver brings one that unparks a thread.
+#[derive(Debug)]
+pub struct Delivery {
+    queue: Mutex<Queue>,
+    capacity: usize,
+    overflow: Overflow,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    waiting: VecDeque<Notification>,
+    dropped: u64,
+    finished: bool,
+    abandoned: bool,
+    consumer: Option<Waker>,
+    producer: Option<Waker>,
+}
+
+impl Delivery {
+    /// A queue for so many notifications; at least one.
+    #[must_use]
+    pub fn new(capacity: usize, overflow: Overflow) -> Self {
+        Self {
+            queue: Mutex::default(),
+            capacity: capacity.max(1),
+            overflow,
+        }
+    }
+
+    /// The driver delivers. What is in hand is always taken, so that the queue may hold a few more than its capacity:
+    /// the driver asks [`poll_room`](Self::poll_room) before it reads on.
+    pub fn push(&self, notification: Notification) {
+        let mut queue = self.lock();
+        if queue.abandoned {
+            return;
+        }
+        if self.overflow == Overflow::DropOldest && queue.waiting.len() >= self.capacity {
+            let oldest = queue.waiting.iter().position(may_be_dropped);
+            if let Some(at) = oldest {
+                queue.waiting.remove(at);
+                queue.dropped += 1;
+            }
+        }
+        queue.waiting.push_back(notification);
+        let waker = queue.consumer.take();
+        drop(queue);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Ready when the driver may read on.
+    pub fn poll_room(&self, context: &mut Context<'_>) -> Poll<()> {
+        let mut queue = self.lock();
+        let room = queue.waiting.len() < self.capacity;
+        if room || queue.abandoned || self.overflow == Overflow::DropOldest {
+            return Poll::Ready(());
+        }
+        queue.producer = Some(context.waker().clone());
+        Poll::Pending
+    }
+
+    /// The consumer takes the next notification; `None` once the driver has finished and all are taken.
+    pub fn poll_next(&self, context: &mut Context<'_>) -> Poll<Option<Notification>> {
+        let mut queue = self.lock();
+        if queue.dropped > 0 {
+            return Poll::Ready(Some(Notification::Dropped(std::mem::take(
+                &mut queue.dropped,
+            ))));
+        }
+        let Some(next) = queue.waiting.pop_front() else {
+            if queue.finished {
+                return Poll::Ready(None);
+            }
+            queue.consumer = Some(context.waker().clone());
+            return Poll::Pending;
+        };
+        let room = queue.waiting.len() < self.capacity;
+        let waker = queue.producer.take_if(|_| room);
+        drop(queue);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        Poll::Ready(Some(next))
+    }
+
+    /// The driver has nothing more to deliver.
+    pub fn finish(&self) {
+        let mut queue = self.lock();
+        queue.finished = true;
+        let waker = queue.consumer.take();
+        drop(queue);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// The consumer is gone: what is delivered from now on is discarded, and blocks nobody.
+    pub fn abandon(&self) {
+        let mut queue = self.lock();
+        queue.abandoned = true;
+        let unread = std::mem::take(&mut queue.waiting);
+        let waker = queue.producer.take();
+        drop(queue);
+        drop(unread);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        // Nothing panics while the lock is held; were it to, the queue would still be sound.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Status changes, and questions that wait for an answer, always get through.
+fn may_be_dropped(notification: &Notification) -> bool {
+    !matches!(
+        notification,
+        Notification::Status(_) | Notification::TokenWanted { .. }
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use ioxproto::{Frame, FrameReader, Status, StatusChange};
+
+    use super::*;
+
+    fn event(seqnum: u32) -> Notification {
+        let text = format!("<Event seqnum=\"{seqnum}\"><control>ST</control></Event>");
+        let Frame::Event(event) = FrameReader::new().read(&text) else {
+            panic!()
+        };
+        Notification::Event(event)
+    }
+
+    fn status(status: Status) -> Notification {
+        Notification::Status(StatusChange::new(status))
+    }
+
+    /// Takes everything that is there, as short texts.
+    fn taken(delivery: &Delivery) -> Vec<String> {
+        let mut context = Context::from_waker(Waker::noop());
+        let mut taken = Vec::new();
+        while let Poll::Ready(Some(next)) = delivery.poll_next(&mut context) {
+            taken.push(match next {
+                Notification::Event(event) => event.seqnum().to_string(),
+                Notification::Status(change) => change.status.to_string(),
+                Notification::Dropped(count) => format!("dropped {count}"),
+                other => format!("{other:?}"),
+            });
+        }
+        taken
+    }
+
+    #[test]
+    fn a_full_queue_has_no_room_until_something_is_taken_and_loses_nothing() {
+        let delivery = Delivery::new(2, Overflow::Wait);
+        let mut context = Context::from_waker(Waker::noop());
+        for seqnum in 0..3 {
+            delivery.push(event(seqnum));
+        }
+        assert!(delivery.poll_room(&mut context).is_pending());
+        assert_eq!(taken(&delivery), ["0", "1", "2"]);
+        assert!(delivery.poll_room(&mut context).is_ready());
+    }
+
+    #[test]
+    fn the_oldest_are_dropped_on_request_and_counted_and_status_changes_never() {
+        let delivery = Delivery::new(3, Overflow::DropOldest);
+        delivery.push(status(Status::StreamSyncing));
+        for seqnum in 0..5 {
+            delivery.push(event(seqnum));
+        }
+        delivery.push(status(Status::Connected));
+        assert_eq!(
+            taken(&delivery),
+            ["dropped 4", "stream_syncing", "4", "connected"]
+        );
+        assert!(
+            delivery
+                .poll_room(&mut Context::from_waker(Waker::noop()))
+                .is_ready()
+        );
+    }
+
+    #[test]
+    fn an_abandoned_queue_blocks_nobody_and_keeps_nothing() {
+        let delivery = Delivery::new(1, Overflow::Wait);
+        delivery.push(event(0));
+        delivery.abandon();
+        delivery.push(event(1));
+        assert!(
+            delivery
+                .poll_room(&mut Context::from_waker(Waker::noop()))
+                .is_ready()
+        );
+        assert_eq!(taken(&delivery), [""; 0]);
+    }
+
+    #[test]
+    fn a_finished_queue_ends_after_what_it_holds() {
+        let delivery = Delivery::new(1, Overflow::Wait);
+        delivery.push(event(0));
+        delivery.finish();
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(matches!(
+            delivery.poll_next(&mut context),
+            Poll::Ready(Some(_))
+        ));
+        assert!(matches!(
+            delivery.poll_next(&mut context),
+            Poll::Ready(None)
+        ));
+    }
+}

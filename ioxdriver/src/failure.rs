@@ -1,0 +1,79 @@
+//! The system's errors, sorted into the core's kinds, in one sentence each.
+
+use std::io;
+
+use ioxproto::{Failure, FailureKind};
+
+/// The name does not resolve.
+#[must_use]
+pub fn unresolved(host: &str, error: &io::Error) -> Failure {
+    Failure::transport(
+        FailureKind::NameNotResolved,
+        format!(
+            "the name {host} does not resolve ({error}): check the spelling, or use the controller's IP address"
+        ),
+    )
+}
+
+/// No address of the host could be connected to.
+#[must_use]
+pub fn unconnected(error: &io::Error, place: &str) -> Failure {
+    let (kind, detail) = match error.kind() {
+        io::ErrorKind::ConnectionRefused => (
+            FailureKind::ConnectionRefused,
+            format!(
+                "nobody listens on {place} (connection refused): is the controller on, and the port right?"
+            ),
+        ),
+        io::ErrorKind::HostUnreachable
+        | io::ErrorKind::NetworkUnreachable
+        | io::ErrorKind::NetworkDown
+        | io::ErrorKind::AddrNotAvailable
+        | io::ErrorKind::TimedOut => (
+            FailureKind::Unreachable,
+            format!("{place} cannot be reached ({error}): is the network up?"),
+        ),
+        _ if out_of_resources(error) => (
+            FailureKind::Resources,
+            format!("no socket for {place} ({error}): too many files or sockets are open"),
+        ),
+        _ => (kind(error), format!("cannot connect to {place}: {error}")),
+    };
+    Failure::transport(kind, detail)
+}
+
+/// A connection broke while something was going on.
+#[must_use]
+pub fn broken(error: &io::Error, place: &str, when: &str) -> Failure {
+    let kind = kind(error);
+    let what = match kind {
+        FailureKind::ConnectionReset => format!("{place} reset the connection"),
+        FailureKind::UnexpectedEnd => format!("{place} ended the connection"),
+        _ => format!("the connection to {place} broke ({error})"),
+    };
+    Failure::transport(kind, format!("{what} {when}"))
+}
+
+/// The kind of an error on an open connection.
+#[must_use]
+pub fn kind(error: &io::Error) -> FailureKind {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => FailureKind::ConnectionRefused,
+        io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::BrokenPipe => FailureKind::ConnectionReset,
+        io::ErrorKind::UnexpectedEof => FailureKind::UnexpectedEnd,
+        io::ErrorKind::TimedOut
+        | io::ErrorKind::HostUnreachable
+        | io::ErrorKind::NetworkUnreachable => FailureKind::Unreachable,
+        io::ErrorKind::InvalidData => FailureKind::Protocol,
+        _ if out_of_resources(error) => FailureKind::Resources,
+        _ => FailureKind::Other,
+    }
+}
+
+/// EMFILE, ENFILE, ENOBUFS: the standard library has no kinds for them.
+fn out_of_resources(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::OutOfMemory
+        || matches!(error.raw_os_error(), Some(23 | 24 | 105))
+}

@@ -1,0 +1,286 @@
+//! Every byte of a text message reaches the core: below the WebSocket library, the opcode Text becomes Binary.
+//!
+//! WebSocket libraries end the connection over text that is not UTF-8, and controllers send it, in every replay. The
+//! filter scans the frames' headers as the bytes come in, in pieces of any size, and remembers which messages were text.
+
+use std::collections::VecDeque;
+
+const OPCODE: u8 = 0x0f;
+const FINAL: u8 = 0x80;
+const CONTROL: u8 = 0x08;
+const CONTINUATION: u8 = 0x0;
+const TEXT: u8 = 0x1;
+const BINARY: u8 = 0x2;
+
+/// Scans what a server sends (RFC 6455 section 5.2).
+#[derive(Debug, Default)]
+pub struct TextAsBinary {
+    stage: Stage,
+    /// The header being read: its first byte, and the length so far.
+    first: u8,
+    length: u64,
+    masked: bool,
+    /// For each message begun and not yet taken: whether it was text.
+    texts: VecDeque<bool>,
+    /// A data message has begun and its last frame has not.
+    open: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Stage {
+    #[default]
+    First,
+    Second,
+    /// So many more bytes of an extended length.
+    Length(u8),
+    /// So many more bytes of a mask; no server sends one, and the library will say so.
+    Mask(u8),
+    Payload,
+}
+
+impl TextAsBinary {
+    /// Takes the next bytes from the socket and turns their Text opcodes into Binary in place.
+    pub fn filter(&mut self, bytes: &mut [u8]) {
+        let mut at = 0;
+        while at < bytes.len() {
+            match self.stage {
+                Stage::First => {
+                    bytes[at] = self.begin(bytes[at]);
+                    at += 1;
+                }
+                Stage::Second => {
+                    self.second(bytes[at]);
+                    at += 1;
+                }
+                Stage::Length(missing) => {
+                    self.length = self.length << 8 | u64::from(bytes[at]);
+                    self.stage = Stage::Length(missing - 1);
+                    at += 1;
+                    if missing == 1 {
+                        self.after_length();
+                    }
+                }
+                Stage::Mask(missing) => {
+                    self.stage = if missing == 1 {
+                        Stage::Payload
+                    } else {
+                        Stage::Mask(missing - 1)
+                    };
+                    at += 1;
+                    self.after_payload();
+                }
+                Stage::Payload => {
+                    let here = u64::try_from(bytes.len() - at)
+                        .unwrap_or(u64::MAX)
+                        .min(self.length);
+                    self.length -= here;
+                    // `here` is at most the length of a slice.
+                    at += usize::try_from(here).unwrap_or(usize::MAX);
+                    self.after_payload();
+                }
+            }
+        }
+    }
+
+    /// Whether the next message that the library delivers was text; to be asked once for each.
+    pub fn take_was_text(&mut self) -> bool {
+        self.texts.pop_front().unwrap_or(false)
+    }
+
+    /// Whether a data message has begun to arrive and has not ended.
+    #[must_use]
+    pub fn mid_message(&self) -> bool {
+        self.open || (self.stage != Stage::First && self.first & CONTROL == 0)
+    }
+
+    fn begin(&mut self, byte: u8) -> u8 {
+        self.first = byte;
+        self.stage = Stage::Second;
+        match byte & OPCODE {
+            TEXT | BINARY => {
+                self.texts.push_back(byte & OPCODE == TEXT);
+                self.open = byte & FINAL == 0;
+                byte & !OPCODE | BINARY
+            }
+            CONTINUATION => {
+                self.open = byte & FINAL == 0;
+                byte
+            }
+            _ => byte,
+        }
+    }
+
+    fn second(&mut self, byte: u8) {
+        self.masked = byte & 0x80 != 0;
+        self.length = 0;
+        match byte & 0x7f {
+            126 => self.stage = Stage::Length(2),
+            127 => self.stage = Stage::Length(8),
+            length => {
+                self.length = u64::from(length);
+                self.after_length();
+            }
+        }
+    }
+
+    fn after_length(&mut self) {
+        self.stage = if self.masked {
+            Stage::Mask(4)
+        } else {
+            Stage::Payload
+        };
+        self.after_payload();
+    }
+
+    fn after_payload(&mut self) {
+        if self.stage == Stage::Payload && self.length == 0 {
+            self.stage = Stage::First;
+        }
+    }
+}
+
+/// A text message as a client sends it: one frame, masked. For what must not pass through a library that logs.
+#[must_use]
+pub fn masked_text(text: &str, mask: [u8; 4]) -> Vec<u8> {
+    let length = text.len();
+    let mut frame = Vec::with_capacity(length + 14);
+    frame.push(FINAL | TEXT);
+    match (u8::try_from(length), u16::try_from(length)) {
+        (Ok(short @ 0..126), _) => frame.push(0x80 | short),
+        (_, Ok(medium)) => {
+            frame.push(0x80 | 126);
+            frame.extend_from_slice(&medium.to_be_bytes());
+        }
+        _ => {
+            frame.push(0x80 | 127);
+            frame.extend_from_slice(&(length as u64).to_be_bytes());
+        }
+    }
+    frame.extend_from_slice(&mask);
+    frame.extend(
+        text.bytes()
+            .zip(mask.iter().cycle())
+            .map(|(byte, mask)| byte ^ mask),
+    );
+    frame
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+        let mut frame = vec![first];
+        match payload.len() {
+            length @ 0..126 => frame.push(length as u8),
+            length @ 126..65_536 => {
+                frame.push(126);
+                frame.extend((length as u16).to_be_bytes());
+            }
+            length => {
+                frame.push(127);
+                frame.extend((length as u64).to_be_bytes());
+            }
+        }
+        frame.extend(payload);
+        frame
+    }
+
+    #[test]
+    fn text_becomes_binary_and_is_remembered() {
+        let mut filter = TextAsBinary::default();
+        let mut bytes = [
+            frame(0x81, b"\xff\x81"),
+            frame(0x82, b"true binary"),
+            frame(0x81, b""),
+        ]
+        .concat();
+        filter.filter(&mut bytes);
+        assert_eq!(
+            bytes,
+            [
+                frame(0x82, b"\xff\x81"),
+                frame(0x82, b"true binary"),
+                frame(0x82, b"")
+            ]
+            .concat()
+        );
+        let was_text = [
+            filter.take_was_text(),
+            filter.take_was_text(),
+            filter.take_was_text(),
+        ];
+        assert_eq!(was_text, [true, false, true]);
+        assert!(!filter.mid_message());
+    }
+
+    #[test]
+    fn fragments_are_one_message_with_control_frames_between() {
+        let mut filter = TextAsBinary::default();
+        let mut first = [frame(0x01, b"half"), frame(0x89, b"ping")].concat();
+        filter.filter(&mut first);
+        assert!(filter.mid_message());
+        assert_eq!(first[0], 0x02);
+        let mut rest = frame(0x80, b"whole");
+        filter.filter(&mut rest);
+        assert!(!filter.mid_message());
+        assert_eq!(rest[0], 0x80);
+        assert!(filter.take_was_text());
+        assert!(!filter.take_was_text());
+    }
+
+    #[test]
+    fn an_unfinished_frame_is_mid_message_and_an_unfinished_ping_is_not() {
+        let mut filter = TextAsBinary::default();
+        filter.filter(&mut [0x81]);
+        assert!(filter.mid_message());
+        filter.filter(&mut [0x01]);
+        assert!(filter.mid_message());
+        filter.filter(b"x".to_vec().as_mut());
+        assert!(!filter.mid_message());
+        filter.filter(&mut [0x89, 0x02]);
+        assert!(!filter.mid_message());
+    }
+
+    #[test]
+    fn a_masked_text_is_what_a_server_expects() {
+        let frame = masked_text("Hi", [1, 2, 3, 4]);
+        assert_eq!(frame, [0x81, 0x82, 1, 2, 3, 4, b'H' ^ 1, b'i' ^ 2]);
+        assert_eq!(
+            masked_text(&"x".repeat(300), [0; 4])[..4],
+            [0x81, 0xfe, 1, 44]
+        );
+        assert_eq!(masked_text(&"x".repeat(70_000), [0; 4])[1], 0xff);
+    }
+
+    proptest! {
+        #[test]
+        fn pieces_of_any_size_give_the_same(
+            messages in proptest::collection::vec((0u8..3, proptest::collection::vec(any::<u8>(), 0..300)), 0..12),
+            cuts in proptest::collection::vec(1usize..50, 1..40),
+        ) {
+            let whole: Vec<u8> = messages
+                .iter()
+                .flat_map(|(kind, payload)| frame([0x81, 0x82, 0x8a][usize::from(*kind)], &payload[..payload.len().min(if *kind == 2 { 125 } else { 300 })]))
+                .collect();
+            let mut at_once = whole.clone();
+            TextAsBinary::default().filter(&mut at_once);
+            let mut in_pieces = whole;
+            let mut filter = TextAsBinary::default();
+            let mut at = 0;
+            for cut in cuts.iter().cycle() {
+                if at >= in_pieces.len() { break }
+                let to = in_pieces.len().min(at + cut);
+                filter.filter(&mut in_pieces[at..to]);
+                at = to;
+            }
+            prop_assert_eq!(at_once, in_pieces);
+            for (kind, _) in messages.iter().filter(|(kind, _)| *kind < 2) {
+                prop_assert_eq!(filter.take_was_text(), *kind == 0);
+            }
+            prop_assert!(!filter.mid_message());
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! The one rustls configuration, and the judge of certificates in it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use ioxproto::{Failure, FailureKind, IdentityProblem};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls13_signature_with_raw_key};
+use rustls::pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, SignatureScheme,
+};
+use x509_parser::prelude::{FromDer as _, X509Certificate};
+
+use crate::{Fingerprint, Trust};
+
+/// The TLS configuration for one policy: TLS 1.2 and 1.3 on `ring`, no process-wide default touched. Costs the
+/// reading of the platform's roots for [`Trust::System`]; share it between streams.
+#[must_use]
+pub fn client_config(trust: &Trust) -> Arc<ClientConfig> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let policy = match trust {
+        // Without any roots on the machine every certificate is unknown, which is what the refusal then says.
+        Trust::System => Policy::System(
+            rustls_platform_verifier::Verifier::new(Arc::clone(&provider))
+                .ok()
+                .map(Box::new),
+        ),
+        Trust::Pins(pins) => Policy::Pins(pins.clone()),
+        Trust::Insecure => Policy::Any,
+    };
+    let judge = Judge {
+        policy,
+        provider: Arc::clone(&provider),
+    };
+    let builder = ClientConfig::builder_with_provider(provider);
+    #[expect(
+        clippy::expect_used,
+        reason = "ring serves both versions, so this cannot fail"
+    )]
+    let builder = builder
+        .with_safe_default_protocol_versions()
+        .expect("ring speaks TLS 1.2 and 1.3");
+    let builder = builder
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(judge));
+    let mut config = builder.with_no_client_auth();
+    // A controller has nothing to resume from a moment ago, and a stream lasts for weeks.
+    config.resumption = rustls::client::Resumption::disabled();
+    Arc::new(config)
+}
+
+/// The name that goes into the handshake. A host that is no valid name (an underscore, say) is not sent: its
+/// certificate cannot be checked by name, but pinned.
+#[must_use]
+pub fn server_name(host: &str) -> ServerName<'static> {
+    ServerName::try_from(host.to_owned())
+        .unwrap_or_else(|_| ServerName::IpAddress(std::net::Ipv4Addr::UNSPECIFIED.into()))
+}
+
+/// What a failed TLS handshake means.
+#[must_use]
+pub fn handshake_failure(error: &std::io::Error, place: &str) -> Failure {
+    let tls = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<Error>());
+    match tls {
+        Some(Error::InvalidCertificate(CertificateError::Other(OtherError(cause)))) => {
+            match cause.downcast_ref::<Refusal>() {
+                Some(refusal) => refusal.failure(place),
+                None => Failure::identity(
+                    IdentityProblem::Unverifiable,
+                    "",
+                    format!("the certificate of {place} cannot be verified: {cause}"),
+                ),
+            }
+        }
+        Some(Error::InvalidCertificate(cause)) => Failure::identity(
+            IdentityProblem::Unverifiable,
+            "",
+            format!("the TLS handshake of {place} cannot be verified: {cause}"),
+        ),
+        Some(Error::InvalidMessage(_)) => Failure::transport(
+            FailureKind::Tls,
+            format!(
+                "{place} does not speak TLS: if it is the controller's plain port, use http:// on a network that you trust"
+            ),
+        ),
+        Some(Error::AlertReceived(alert)) => Failure::transport(
+            FailureKind::Tls,
+            format!(
+                "{place} broke off the TLS handshake ({alert:?}): an ISY-994 speaks only TLS that is too old to be safe; use http:// with it, on a network that you trust"
+            ),
+        ),
+        Some(Error::PeerIncompatible(what)) => Failure::transport(
+            FailureKind::Tls,
+            format!(
+                "{place} speaks only TLS that is too old to be safe ({what:?}), as an ISY-994 does: use http:// with it, on a network that you trust"
+            ),
+        ),
+        Some(other) => Failure::transport(
+            FailureKind::Tls,
+            format!("the TLS handshake with {place} failed: {other}"),
+        ),
+        None => crate::failure::broken(error, place, "during the TLS handshake"),
+    }
+}
+
+/// Why a certificate was refused, on its way through rustls.
+#[derive(Debug)]
+struct Refusal {
+    problem: IdentityProblem,
+    shown: Fingerprint,
+    pins: Vec<Fingerprint>,
+}
+
+impl std::error::Error for Refusal {}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "the certificate {} was refused ({})",
+            self.shown,
+            self.problem.code()
+        )
+    }
+}
+
+impl Refusal {
+    fn failure(&self, place: &str) -> Failure {
+        let shown = self.shown;
+        let how = format!(
+            "if {shown} is the fingerprint of your controller, trust it by pinning it (--pin {shown})"
+        );
+        let detail = match self.problem {
+            IdentityProblem::WrongPin => {
+                let pins: Vec<_> = self.pins.iter().map(Fingerprint::to_string).collect();
+                format!(
+                    "{place} shows another certificate than the pinned one: it shows {shown}, pinned is {}. Either the controller has a new certificate, or somebody is in between; nothing was sent. If you know that it is new, pin the new one",
+                    pins.join(" and ")
+                )
+            }
+            IdentityProblem::WrongName => {
+                format!("the certificate of {place} is for another name; {how}")
+            }
+            IdentityProblem::Expired => {
+                format!("the certificate of {place} has expired, or the clock here is wrong; {how}")
+            }
+            IdentityProblem::NotYetValid => {
+                format!(
+                    "the certificate of {place} is not valid yet, or the clock here is wrong; {how}"
+                )
+            }
+            IdentityProblem::UnknownIssuer => {
+                format!("nobody who is trusted here has signed the certificate of {place}; {how}")
+            }
+            _ => format!("the certificate of {place} cannot be verified; {how}"),
+        };
+        Failure::identity(self.problem, shown.to_string(), detail)
+    }
+}
+
+#[derive(Debug)]
+enum Policy {
+    System(Option<Box<rustls_platform_verifier::Verifier>>),
+    Pins(Vec<Fingerprint>),
+    Any,
+}
+
+#[derive(Debug)]
+struct Judge {
+    policy: Policy,
+    provider: Arc<CryptoProvider>,
+}
+
+impl Judge {
+    fn refuse(&self, problem: IdentityProblem, certificate: &CertificateDer<'_>) -> Error {
+        let pins = match &self.policy {
+            Policy::Pins(pins) => pins.clone(),
+            Policy::System(_) | Policy::Any => Vec::new(),
+        };
+        let refusal = Refusal {
+            problem,
+            shown: Fingerprint::of(certificate),
+            pins,
+        };
+        CertificateError::Other(OtherError(Arc::new(refusal))).into()
+    }
+}
+
+impl ServerCertVerifier for Judge {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let problem = match &self.policy {
+            Policy::Any => return Ok(ServerCertVerified::assertion()),
+            Policy::Pins(pins) if pins.contains(&Fingerprint::of(end_entity)) => {
+                return Ok(ServerCertVerified::assertion());
+            }
+            Policy::Pins(_) => IdentityProblem::WrongPin,
+            Policy::System(None) => IdentityProblem::UnknownIssuer,
+            Policy::System(Some(verifier)) => {
+                match verifier.verify_server_cert(
+                    end_entity,
+                    intermediates,
+                    server_name,
+                    ocsp_response,
+                    now,
+                ) {
+                    Ok(verified) => return Ok(verified),
+                    Err(error) => problem(&error),
+                }
+            }
+        };
+        Err(self.refuse(problem, end_entity))
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let key = public_key(certificate)
+            .ok_or_else(|| self.refuse(IdentityProblem::Unverifiable, certificate))?;
+        let entity = webpki::RawPublicKeyEntity::try_from(&key)
+            .map_err(|_| self.refuse(IdentityProblem::Unverifiable, certificate))?;
+        let supported = self.provider.signature_verification_algorithms;
+        let algorithms = supported
+            .mapping
+            .iter()
+            .filter(|(scheme, _)| *scheme == signed.scheme);
+        let valid = algorithms
+            .flat_map(|(_, algorithms)| algorithms.iter())
+            .any(|algorithm| {
+                entity
+                    .verify_signature(*algorithm, message, signed.signature())
+                    .is_ok()
+            });
+        if valid {
+            Ok(HandshakeSignatureValid::assertion())
+        } else {
+            Err(CertificateError::BadSignature.into())
+        }
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let key = public_key(certificate)
+            .ok_or_else(|| self.refuse(IdentityProblem::Unverifiable, certificate))?;
+        verify_tls13_signature_with_raw_key(
+            message,
+            &key,
+            signed,
+            &self.provider.signature_verification_algorithms,
+        )
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
+}
+
+/// The bare key of a certificate of any version: the usual verifier refuses X.509 v1.
+fn public_key(certificate: &CertificateDer<'_>) -> Option<SubjectPublicKeyInfoDer<'static>> {
+    let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
+    Some(SubjectPublicKeyInfoDer::from(
+        parsed.public_key().raw.to_vec(),
+    ))
+}
+
+fn problem(error: &Error) -> IdentityProblem {
+    let Error::InvalidCertificate(error) = error else {
+        return IdentityProblem::Unverifiable;
+    };
+    match error {
+        CertificateError::UnknownIssuer => IdentityProblem::UnknownIssuer,
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            IdentityProblem::WrongName
+        }
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            IdentityProblem::Expired
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            IdentityProblem::NotYetValid
+        }
+        // A self-signed certificate that is no authority either, as controllers have them, ends up here.
+        CertificateError::Other(_) => IdentityProblem::UnknownIssuer,
+        _ => IdentityProblem::Unverifiable,
+    }
+}

@@ -1,0 +1,120 @@
+//! Which controllers are believed to be who they say.
+
+use std::fmt;
+use std::str::FromStr;
+
+use sha2::{Digest as _, Sha256};
+
+/// How a controller's TLS certificate is judged. Default [`Trust::System`].
+///
+/// In each case the handshake's signature is verified: whoever answers holds the certificate's key.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Trust {
+    /// By chain, dates and host name, against the platform's roots.
+    #[default]
+    System,
+    /// The certificate's fingerprint is one of these; chain, dates and name do not matter. Several, since
+    /// certificates get renewed.
+    Pins(Vec<Fingerprint>),
+    /// Any certificate. Whoever sits between here and the controller can read the password.
+    Insecure,
+}
+
+/// The SHA-256 of a certificate (of its DER encoding).
+///
+/// ```
+/// use ioxdriver::Fingerprint;
+/// let hex = "ab".repeat(32);
+/// let fingerprint: Fingerprint = format!("sha256:{}", hex.to_uppercase()).parse()?;
+/// assert_eq!(fingerprint.to_string(), format!("sha256:{hex}"));
+/// # Ok::<(), ioxdriver::FingerprintError>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Fingerprint([u8; 32]);
+
+impl Fingerprint {
+    /// The fingerprint of a certificate in DER.
+    #[must_use]
+    pub fn of(certificate: &[u8]) -> Self {
+        Self(Sha256::digest(certificate).into())
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("sha256:")?;
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+/// A text that is no fingerprint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "not a fingerprint: write it as sha256: and 64 hexadecimal digits (colons between bytes are fine)"
+)]
+#[non_exhaustive]
+pub struct FingerprintError;
+
+impl FromStr for Fingerprint {
+    type Err = FingerprintError;
+
+    fn from_str(text: &str) -> Result<Self, FingerprintError> {
+        let (algorithm, digits) = text.trim().split_once(':').ok_or(FingerprintError)?;
+        if !algorithm.eq_ignore_ascii_case("sha256") {
+            return Err(FingerprintError);
+        }
+        let digits: Vec<u8> = digits.bytes().filter(|byte| *byte != b':').collect();
+        let mut bytes = [0; 32];
+        if digits.len() != 64 || !digits.iter().all(u8::is_ascii_hexdigit) {
+            return Err(FingerprintError);
+        }
+        for (byte, pair) in bytes.iter_mut().zip(digits.chunks(2)) {
+            let pair = std::str::from_utf8(pair).map_err(|_| FingerprintError)?;
+            *byte = u8::from_str_radix(pair, 16).map_err(|_| FingerprintError)?;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fingerprints_are_read_with_and_without_colons() {
+        let fingerprint = Fingerprint::of(b"certificate");
+        let plain = fingerprint.to_string();
+        assert_eq!(plain.len(), 7 + 64);
+        assert_eq!(plain.parse(), Ok(fingerprint));
+        let pairs: Vec<_> = plain[7..]
+            .as_bytes()
+            .chunks(2)
+            .map(|pair| std::str::from_utf8(pair).unwrap())
+            .collect();
+        assert_eq!(
+            format!("SHA256:{}", pairs.join(":").to_uppercase()).parse(),
+            Ok(fingerprint)
+        );
+    }
+
+    #[test]
+    fn what_is_no_fingerprint_is_refused() {
+        for text in [
+            "",
+            "sha256:",
+            "sha256:00",
+            "sha1:00",
+            &"0".repeat(64),
+            &format!("sha256:{}", "g".repeat(64)),
+        ] {
+            assert_eq!(text.parse::<Fingerprint>(), Err(FingerprintError), "{text}");
+        }
+    }
+}
