@@ -1,1 +1,33 @@
 //! The body of the async drivers, over a small seam for each runtime.
+//!
+//! Applications use the crate of their runtime. A crate for another runtime is an implementation of
+//! [`Runtime`], a [`Launch`](ioxdriver::Launch) that calls [`launch`], and its documentation.
+
+mod connect;
+mod driver;
+mod socket;
+mod stream;
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use futures_io::{AsyncRead, AsyncWrite};
+
+pub use crate::stream::{EventStream, launch};
+
+/// What a runtime must give: sockets, timers and tasks.
+pub trait Runtime: Clone + Send + Sync + 'static {
+    /// A connected TCP socket, or whatever takes its place.
+    type Socket: AsyncRead + AsyncWrite + Send + Unpin + 'static;
+
+    /// Connects to one address. May hang; it is dropped when it takes too long.
+    fn connect(&self, to: SocketAddr) -> impl Future<Output = io::Result<Self::Socket>> + Send;
+
+    /// Completes at this instant, or soon after.
+    fn sleep_until(&self, at: Instant) -> impl Future<Output = ()> + Send + 'static;
+
+    /// Runs a task to its end, whether anybody waits for it or not.
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static);
+}

@@ -14,7 +14,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 /// Looks up a host: an IP literal at once, a name on a thread of its own.
-#[must_use]
 pub fn lookup(host: &str, port: u16) -> Lookup {
     let pending = match host.parse::<IpAddr>() {
         Ok(address) => Pending::answered(Ok(vec![address])),

@@ -93,8 +93,7 @@ mod tests {
         let plain = fingerprint.to_string();
         assert_eq!(plain.len(), 7 + 64);
         assert_eq!(plain.parse(), Ok(fingerprint));
-        let pairs: Vec<_> = plain[7..]
-            .as_bytes()
+        let pairs: Vec<_> = plain.as_bytes()[7..]
             .chunks(2)
             .map(|pair| std::str::from_utf8(pair).unwrap())
             .collect();

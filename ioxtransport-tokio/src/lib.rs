@@ -1,1 +1,131 @@
 //! The event stream of IoX and ISY-994 controllers on tokio.
+//!
+//! ```no_run
+//! use ioxtransport_tokio::{EventStream, Notification, Trust};
+//!
+//! # async fn watch() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut stream = EventStream::builder("https://eisy.local:8443")
+//!     .local_account("admin", std::env::var("IOX_PASSWORD")?)
+//!     .trust(Trust::Pins(vec!["sha256:…".parse()?]))
+//!     .start()?;
+//! while let Some(notification) = stream.next().await {
+//!     match notification {
+//!         Notification::Event(event) if event.live() => {
+//!             println!("{} {} = {}", event.node(), event.control(), event.action());
+//!         }
+//!         Notification::Status(change) => println!("{}", change.status),
+//!         _ => {}
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What to know
+//!
+//! * **Replay is not live.** After each connect the controller repeats its state: those events come too, with
+//!   [`Event::live`](ioxproto::Event::live) false.
+//! * **The stream heals by itself** and ends only when it is stopped, or when a person must act: refused
+//!   credentials, a refused certificate. [`Handle::last_reason`] then says why.
+//! * **A slow consumer loses nothing**: a full queue stops the reading ([`Overflow`]). It does keep the controller
+//!   waiting, so hand long work to another task.
+//! * **Everything here is `Send`**, [`EventStream::next`], [`Handle::stop`] and [`Handle::wait_for`] may be dropped at
+//!   any await (in `select!`, say), and dropping the last [`Handle`] and the stream stops it.
+//! * **A runtime that shuts down** ends the stream where it stands, without a goodbye to the controller: stop it before.
+//!   A look-up of a name that the operating system will not interrupt may outlive it, on a thread of its own.
+//! * **Logs** go through `tracing`. Credentials are in none of ours; keep the targets `tungstenite` and `rustls`
+//!   below TRACE all the same, since they log what the controller sends.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+pub use ioxdriver::{BuildError, Fingerprint, FingerprintError, Handle, Overflow, Tapped, Trust};
+pub use ioxproto;
+pub use ioxproto::{
+    Event, Notification, Profile, Reason, Secret, Status, StatusChange, SubscribePath, Timing,
+};
+
+use futures_core::Stream;
+use ioxdriver::{Launch, Prepared};
+use ioxdriver_async::Runtime;
+use tokio::runtime;
+use tokio_util::compat::{Compat, TokioAsyncReadCompatExt as _};
+
+/// A running stream: what happens on it, in order.
+///
+/// It ends (`None`) after the stream was stopped or has failed for good; [`Handle::last_reason`] then says why.
+/// Dropping it leaves the stream running as long as there are [`Handle`]s; what it would have delivered is discarded.
+#[derive(Debug)]
+pub struct EventStream {
+    inner: ioxdriver_async::EventStream,
+}
+
+/// Collects what a stream needs.
+pub type Builder = ioxdriver::Builder<EventStream>;
+
+impl EventStream {
+    /// A stream of the controller at this URL, such as `https://eisy.local:8443`.
+    pub fn builder(url: impl Into<String>) -> Builder {
+        Builder::new(url)
+    }
+
+    /// The next notification; `None` at the end. Cancellation-safe: a dropped future has taken nothing.
+    pub async fn next(&mut self) -> Option<Notification> {
+        self.inner.next().await
+    }
+
+    /// A handle on the stream.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        self.inner.handle()
+    }
+}
+
+impl Stream for EventStream {
+    type Item = Notification;
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Notification>> {
+        Pin::new(&mut self.inner).poll_next(context)
+    }
+}
+
+impl Launch for EventStream {
+    type Stream = Self;
+
+    fn launch(prepared: Prepared) -> Result<Self, BuildError> {
+        let runtime = runtime::Handle::try_current().map_err(|_| BuildError::NoRuntime("tokio"))?;
+        Ok(Self {
+            inner: ioxdriver_async::launch(Tokio { runtime }, prepared),
+        })
+    }
+}
+
+/// The seam.
+#[derive(Clone, Debug)]
+struct Tokio {
+    runtime: runtime::Handle,
+}
+
+impl Runtime for Tokio {
+    type Socket = Compat<tokio::net::TcpStream>;
+
+    async fn connect(&self, to: SocketAddr) -> io::Result<Self::Socket> {
+        let socket = tokio::net::TcpStream::connect(to).await?;
+        socket.set_nodelay(true)?;
+        Ok(socket.compat())
+    }
+
+    fn sleep_until(&self, at: Instant) -> impl Future<Output = ()> + Send + 'static {
+        tokio::time::sleep_until(at.into())
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.runtime.spawn(task);
+    }
+}

@@ -220,6 +220,12 @@ impl EventStream {
         self.status
     }
 
+    /// Whether a stop is under way: messages that still come are not delivered.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        matches!(self.state, State::Stopping { .. })
+    }
+
     /// UTC of the last text frame of any kind.
     #[must_use]
     pub fn last_event_at(&self) -> Option<SystemTime> {
