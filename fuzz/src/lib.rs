@@ -1,0 +1,8 @@
+//! The bodies of the fuzz targets.
+
+#[path = "targets/envelope.rs"]
+pub mod envelope;
+#[path = "targets/exchange.rs"]
+pub mod exchange;
+#[path = "targets/frame.rs"]
+pub mod frame;

@@ -1,0 +1,28 @@
+//! Any text as the data of an envelope, and any text as the envelope itself.
+
+use ioxproto::{Frame, FrameReader};
+
+/// Reads the text both ways.
+pub fn run(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let mut reader = FrameReader::new();
+    let plain = reader.read(text.trim_ascii());
+    let envelope = serde_json::json!({"data": text, "type": "event"}).to_string();
+    let enveloped = reader.read(&envelope);
+    // A document is the same in an envelope and out of it.
+    if let Frame::Event(event) = &plain
+        && text.trim_ascii().starts_with('<')
+    {
+        let Frame::Event(other) = &enveloped else {
+            panic!("an event is none in an envelope")
+        };
+        assert_eq!(event, other);
+    }
+    let json = format!("{{\"type\":\"event\",\"data\":{text}}}");
+    let is_json = serde_json::from_str::<serde_json::Value>(&json).is_ok();
+    let frame = reader.read(&json);
+    assert!(
+        is_json || !matches!(frame, Frame::Event(_)),
+        "an event from what is no JSON"
+    );
+}

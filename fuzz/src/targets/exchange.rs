@@ -1,0 +1,53 @@
+//! Any bytes as the answer to an upgrade, in two pieces: no panic, and the pieces do not matter.
+
+use std::time::{Instant, SystemTime};
+
+use ioxproto::{Action, Config, EventStream, Exchange, Now, Progress};
+
+/// Reads the bytes as an answer; the first byte says where they are cut.
+pub fn run(data: &[u8]) {
+    let Some((cut, answer)) = data.split_first() else {
+        return;
+    };
+    let cut = usize::from(*cut).min(answer.len());
+    let whole = read(&[answer]);
+    let pieces = read(&[&answer[..cut], &answer[cut..]]);
+    assert_eq!(whole, pieces);
+}
+
+fn read(pieces: &[&[u8]]) -> String {
+    let mut exchange = upgrade();
+    let mut done = false;
+    for piece in pieces {
+        done = exchange.receive(piece) == Progress::Done;
+    }
+    if !done {
+        exchange.end_of_input();
+    }
+    let (answer, early) = exchange.into_answer();
+    match answer {
+        Ok(answer) => format!("{answer:?} {early:?}"),
+        // What is shown of garbage depends on how much of it had come.
+        Err(error) => format!("{:?}", std::mem::discriminant(&error)),
+    }
+}
+
+fn upgrade() -> Exchange {
+    let address = "http://eisy.test".parse().expect("a URL");
+    let config = Config::builder(address)
+        .local_account("admin", "x")
+        .build()
+        .expect("a configuration");
+    let mut stream = EventStream::new(config);
+    #[expect(clippy::disallowed_methods, reason = "the time does not matter here")]
+    stream.start(Now {
+        monotonic: Instant::now(),
+        utc: SystemTime::now(),
+    });
+    while let Some(action) = stream.poll_action() {
+        if let Action::Connect { upgrade, .. } = action {
+            return upgrade;
+        }
+    }
+    unreachable!("a start connects")
+}

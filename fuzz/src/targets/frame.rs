@@ -1,0 +1,48 @@
+//! Any bytes as a frame: no panic, and an event is what its own document says.
+
+use ioxproto::{Event, Frame, FrameReader};
+
+/// Reads the bytes as one frame.
+pub fn run(data: &[u8]) {
+    let mut reader = FrameReader::new();
+    let (frame, replaced) = reader.read_bytes(data);
+    assert_eq!(replaced, std::str::from_utf8(data).is_err());
+    if let Frame::Event(event) = &frame {
+        check(event);
+        let Frame::Event(again) = reader.read(event.document()) else {
+            panic!("an event's document is no event")
+        };
+        assert_eq!(again, *event);
+        let envelope = serde_json::json!({"type": "event", "data": event.document()}).to_string();
+        let Frame::Event(enveloped) = reader.read(&envelope) else {
+            panic!("an event's document is no event in an envelope")
+        };
+        assert_eq!(enveloped, *event);
+    }
+    // The reader's memory of other frames changes nothing.
+    let (fresh, _) = FrameReader::new().read_bytes(data);
+    assert_eq!(format!("{fresh:?}"), format!("{frame:?}"));
+}
+
+/// What holds for every event.
+fn check(event: &Event) {
+    assert_eq!(event.known_seqnum().unwrap_or(0), event.seqnum());
+    assert_eq!(event.event_info().trim(), event.event_info());
+    assert!(!event.live());
+    let parts = [
+        event.sid(),
+        event.timestamp(),
+        event.control(),
+        event.action(),
+        event.uom(),
+        event.node(),
+    ];
+    let displayed = [event.fmt_act(), event.fmt_name(), event.event_info()];
+    let longest = event.document().len();
+    assert!(
+        parts
+            .iter()
+            .chain(&displayed)
+            .all(|part| part.len() <= longest)
+    );
+}
