@@ -74,19 +74,19 @@ fn parse(criterion: &mut Criterion) {
 
     let mut raw = group(criterion, "raw", STATUS);
     raw.bench_function("event", |bencher| {
-        bencher.iter(|| fields(&mut reader, black_box(STATUS)))
+        bencher.iter(|| fields(&mut reader, black_box(STATUS)));
     });
     raw.bench_function("floor: every '<' with memchr", |bencher| {
         bencher.iter(|| memchr::memchr_iter(b'<', black_box(STATUS).as_bytes()).count());
     });
     raw.bench_function("floor: quick-xml alone", |bencher| {
-        bencher.iter(|| quick_xml_alone(black_box(STATUS)))
+        bencher.iter(|| quick_xml_alone(black_box(STATUS)));
     });
     raw.finish();
 
     let mut json = group(criterion, "envelope", &envelope);
     json.bench_function("event", |bencher| {
-        bencher.iter(|| fields(&mut reader, black_box(&envelope)))
+        bencher.iter(|| fields(&mut reader, black_box(&envelope)));
     });
     json.bench_function("floor: every '<' with memchr", |bencher| {
         bencher.iter(|| memchr::memchr_iter(b'<', black_box(&envelope).as_bytes()).count());
@@ -105,10 +105,10 @@ fn parse(criterion: &mut Criterion) {
     ] {
         let mut other = group(criterion, name, text);
         other.bench_function("event", |bencher| {
-            bencher.iter(|| fields(&mut reader, black_box(text)))
+            bencher.iter(|| fields(&mut reader, black_box(text)));
         });
         other.bench_function("floor: quick-xml alone", |bencher| {
-            bencher.iter(|| quick_xml_alone(black_box(text)))
+            bencher.iter(|| quick_xml_alone(black_box(text)));
         });
         other.finish();
     }
