@@ -42,6 +42,7 @@ mod http;
 mod notification;
 mod now;
 mod reason;
+pub mod recording;
 mod secret;
 mod status;
 mod stream;

@@ -1,0 +1,455 @@
+//! The handle by which a test scripts a running server and watches what comes of it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use http::{HeaderMap, Request};
+use ioxproto::Now;
+use tokio::sync::{Notify, mpsc, watch};
+use tracing::debug;
+
+use crate::controller::{Controller, Output, SubscriberId};
+use crate::event::Event;
+use crate::fault::{Ending, OnConnect, OnUpgrade, Plan, Times};
+use crate::observation::Observation;
+use crate::upgrade::Answer;
+
+/// What the tasks of a server and its controls share.
+pub(crate) struct Shared {
+    inner: Mutex<Inner>,
+    pub(crate) observation: watch::Sender<Observation>,
+    pub(crate) frozen: watch::Sender<bool>,
+    /// The controller's next deadline may have changed.
+    pub(crate) rescheduled: Notify,
+    /// Connections that are no subscriber's end in this way; it is told to those that are open now.
+    pub(crate) ending: watch::Sender<Ending>,
+    most_queued: usize,
+}
+
+struct Inner {
+    controller: Controller,
+    connections: BTreeMap<SubscriberId, Queue>,
+    on_connect: Plan<OnConnect>,
+}
+
+/// The way to the task of a subscriber's connection.
+struct Queue {
+    sender: mpsc::UnboundedSender<Output>,
+    bytes: Arc<AtomicUsize>,
+    overflowed: Arc<Notify>,
+}
+
+/// A subscriber's end of its queue. When it is dropped, the subscriber is forgotten.
+pub(crate) struct Subscription {
+    shared: Arc<Shared>,
+    pub(crate) id: SubscriberId,
+    pub(crate) outputs: mpsc::UnboundedReceiver<Output>,
+    pub(crate) queued: Arc<AtomicUsize>,
+    pub(crate) overflowed: Arc<Notify>,
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        let now = now();
+        let mut inner = self.shared.lock();
+        inner.connections.remove(&self.id);
+        inner.controller.closed(now, self.id);
+        drop(inner);
+        self.shared.observe(|seen| seen.subscribers -= 1);
+    }
+}
+
+/// Both clocks.
+pub(crate) fn now() -> Now {
+    Now {
+        monotonic: Instant::now(),
+        utc: SystemTime::now(),
+    }
+}
+
+/// About what an output takes while it waits.
+pub(crate) fn size(output: &Output) -> usize {
+    match output {
+        Output::Text(text) => text.len(),
+        Output::Pong(bytes) | Output::Raw(bytes) | Output::Slowly { bytes, .. } => bytes.len(),
+        Output::End(_) => 0,
+    }
+}
+
+impl Shared {
+    pub(crate) fn new(controller: Controller, most_queued: usize) -> Self {
+        Self {
+            inner: Mutex::new(Inner {
+                controller,
+                connections: BTreeMap::new(),
+                on_connect: Plan::default(),
+            }),
+            observation: watch::Sender::new(Observation::default()),
+            frozen: watch::Sender::new(false),
+            rescheduled: Notify::new(),
+            ending: watch::Sender::new(Ending::Fin),
+            most_queued,
+        }
+    }
+
+    /// Does something with the controller and hands out what came of it.
+    pub(crate) fn with<T>(&self, act: impl FnOnce(&mut Controller, Now) -> T) -> T {
+        let mut inner = self.lock();
+        let result = act(&mut inner.controller, now());
+        self.hand_out(&mut inner);
+        drop(inner);
+        self.rescheduled.notify_one();
+        result
+    }
+
+    pub(crate) fn on_connect(&self) -> Option<OnConnect> {
+        self.lock().on_connect.take()
+    }
+
+    /// Asks the controller for its answer, and makes the connection a subscriber's if it says so.
+    /// The answer is then the first thing in its queue.
+    pub(crate) fn upgrade(
+        self: &Arc<Self>,
+        request: &Request<()>,
+    ) -> (Answer, Option<Subscription>) {
+        let mut inner = self.lock();
+        let answer = inner.controller.upgrade(now(), request);
+        let subscription = answer.subscriber.map(|id| {
+            let (sender, outputs) = mpsc::unbounded_channel();
+            let queue = Queue {
+                sender,
+                bytes: Arc::default(),
+                overflowed: Arc::default(),
+            };
+            let subscription = Subscription {
+                shared: Arc::clone(self),
+                id,
+                outputs,
+                queued: Arc::clone(&queue.bytes),
+                overflowed: Arc::clone(&queue.overflowed),
+            };
+            inner.connections.insert(id, queue);
+            inner.put(id, Output::Raw(answer.bytes.clone()), usize::MAX);
+            subscription
+        });
+        // Before anything is handed out, so that what is sent finds its subscriber.
+        self.observe(|seen| {
+            seen.requests += 1;
+            seen.last_request_headers = request.headers().clone();
+            seen.last_request_path = request.uri().path().to_owned();
+            if let Some(id) = answer.subscriber {
+                seen.subscribed(id);
+            }
+        });
+        self.hand_out(&mut inner);
+        drop(inner);
+        self.rescheduled.notify_one();
+        (answer, subscription)
+    }
+
+    /// Lets the controller do what is due; says when to do so again.
+    pub(crate) fn tick(&self) -> Option<Instant> {
+        let mut inner = self.lock();
+        inner.controller.tick(now());
+        self.hand_out(&mut inner);
+        inner.controller.poll_timeout()
+    }
+
+    /// The client closes: after what it is still sent, it gets its close frame back.
+    pub(crate) fn answer_close(&self, id: SubscriberId, code: u16) {
+        let mut inner = self.lock();
+        inner.controller.closed(now(), id);
+        inner.put(id, Output::End(Ending::Close(code)), usize::MAX);
+    }
+
+    pub(crate) fn observe(&self, change: impl FnOnce(&mut Observation)) {
+        self.observation.send_modify(change);
+    }
+
+    /// Returns once the controller is not frozen.
+    pub(crate) async fn thawed(&self) {
+        // Cannot fail: the sender is our own.
+        let _ = self.frozen.subscribe().wait_for(|frozen| !frozen).await;
+    }
+
+    /// Returns once the controller is frozen.
+    pub(crate) async fn frozen(&self) {
+        let _ = self.frozen.subscribe().wait_for(|frozen| *frozen).await;
+    }
+
+    fn hand_out(&self, inner: &mut Inner) {
+        while let Some((id, output)) = inner.controller.poll_output() {
+            inner.put(id, output, self.most_queued);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    /// Queues an output; a subscriber that does not take what it was sent is dropped.
+    fn put(&mut self, id: SubscriberId, output: Output, most: usize) {
+        let Some(queue) = self.connections.get(&id) else {
+            return;
+        };
+        let size = size(&output);
+        if queue.bytes.fetch_add(size, Ordering::Relaxed) + size > most {
+            debug!(subscriber = %id, "subscriber does not read, it is dropped");
+            queue.overflowed.notify_one();
+            self.connections.remove(&id);
+            self.controller.closed(now(), id);
+        } else {
+            // Fails only when the connection is ending already.
+            let _ = queue.sender.send(output);
+        }
+    }
+}
+
+/// Scripts a running server and watches what comes of it. Cheap to clone, usable from any thread.
+///
+/// Each call takes effect before it returns: what it sends is queued, in the order of the calls.
+///
+/// ```
+/// # async fn example(server: ioxsim::Server) {
+/// use ioxsim::{Ending, OnUpgrade, Times};
+///
+/// let control = server.control();
+/// control.on_upgrade(OnUpgrade::refuse_with(503, "Retry-After", "7"), Times::Next(2));
+/// control.end(Ending::Reset);
+/// control.wait_for(|seen| seen.upgrades == 1).await;
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Control {
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl fmt::Debug for Control {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Control").finish_non_exhaustive()
+    }
+}
+
+/// What happens in the house.
+impl Control {
+    /// An event happens: the house takes note of it, and every subscriber is told, after its replay.
+    pub fn emit(&self, event: &Event) {
+        self.shared
+            .with(|controller, now| controller.emit(now, event));
+    }
+
+    /// So many events happen in the house, all at once.
+    pub fn flood(&self, events: usize) {
+        self.shared
+            .with(|controller, now| controller.flood(now, events));
+    }
+
+    /// The addresses of the nodes, in the order of the replay; none in a recorded house.
+    #[must_use]
+    pub fn nodes(&self) -> Vec<String> {
+        self.shared.with(|controller, _| controller.nodes())
+    }
+
+    /// The last event of a node's property or command; none in a recorded house.
+    #[must_use]
+    pub fn last(&self, node: &str, control: &str) -> Option<Event> {
+        self.shared
+            .with(|controller, _| controller.last(node, control))
+    }
+
+    /// How many frames the replay has for whoever connects now.
+    #[must_use]
+    pub fn replay_frames(&self) -> usize {
+        self.shared.with(|controller, _| controller.replay_frames())
+    }
+}
+
+/// Faults on the way to a subscription.
+impl Control {
+    /// TCP connections fare like this; several plans follow each other.
+    pub fn on_connect(&self, fault: OnConnect, times: Times) {
+        self.shared.lock().on_connect.add(fault, times);
+    }
+
+    /// Upgrades go wrong in this way; several plans follow each other.
+    pub fn on_upgrade(&self, fault: OnUpgrade, times: Times) {
+        self.shared
+            .with(|controller, _| controller.on_upgrade(fault, times));
+    }
+
+    /// Connects and upgrades go well again.
+    pub fn accept_normally(&self) {
+        self.shared.lock().on_connect.clear();
+        self.shared
+            .with(|controller, _| controller.upgrade_normally());
+    }
+
+    /// From now on 400 is, or is not, the answer to upgrades without the headers of an ISY-994.
+    pub fn require_isy994_headers(&self, require: bool) {
+        self.shared
+            .with(|controller, _| controller.require_isy994_headers(require));
+    }
+
+    /// From now on the subprotocol is, or is not, echoed in a 101.
+    pub fn echo_subprotocol(&self, echo: bool) {
+        self.shared
+            .with(|controller, _| controller.echo_subprotocol(echo));
+    }
+
+    /// Replays stop after so many frames until released.
+    pub fn hold_replay(&self, after_frames: usize) {
+        self.shared
+            .with(|controller, _| controller.hold_replay(after_frames));
+    }
+
+    /// Replays go on.
+    pub fn release_replay(&self) {
+        self.shared
+            .with(|controller, now| controller.release_replay(now));
+    }
+
+    /// Each replay from now on has one more text frame, before its end marks: these bytes, which need
+    /// not be UTF-8. Not in a recorded house.
+    pub fn add_to_replay(&self, bytes: impl Into<Vec<u8>>) {
+        self.shared
+            .with(|controller, _| controller.add_to_replay(bytes.into()));
+    }
+}
+
+/// Faults of a subscription.
+impl Control {
+    /// Stops everything, as if the process were stopped: nothing is accepted, read, sent or ticked.
+    pub fn freeze(&self) {
+        self.shared.frozen.send_replace(true);
+    }
+
+    /// Goes on after a [`freeze`](Self::freeze).
+    pub fn thaw(&self) {
+        self.shared.frozen.send_replace(false);
+    }
+
+    /// Ends all connections that are open now, subscribers' or not.
+    pub fn end(&self, ending: Ending) {
+        self.shared.ending.send_replace(ending);
+        self.shared.with(|controller, _| controller.end(ending));
+    }
+
+    /// Whether heartbeats are sent when their time comes.
+    pub fn heartbeats(&self, sent: bool) {
+        self.shared
+            .with(|controller, now| controller.heartbeats(now, sent));
+    }
+
+    /// Sends a heartbeat now that promises this, be it a number of seconds or not.
+    pub fn heartbeat(&self, promise: &str) {
+        self.shared
+            .with(|controller, now| controller.heartbeat(now, promise));
+    }
+
+    /// Whether pings are answered.
+    pub fn pongs(&self, answered: bool) {
+        self.shared.with(|controller, _| controller.pongs(answered));
+    }
+
+    /// The next number of each subscriber is off by so much: 1 skips a number, -1 repeats one.
+    pub fn shift_seqnum(&self, by: i64) {
+        self.shared
+            .with(|controller, _| controller.shift_seqnum(by));
+    }
+
+    /// Sends a text message as it is; the controller numbers and stamps nothing in it.
+    pub fn send_text(&self, text: impl Into<String>) {
+        let output = Output::Text(text.into());
+        self.shared.with(|controller, _| controller.send(&output));
+    }
+
+    /// Sends a text message of exactly these bytes, UTF-8 or not.
+    pub fn send_text_bytes(&self, bytes: &[u8]) {
+        self.shared
+            .with(|controller, _| controller.send_text_bytes(bytes));
+    }
+
+    /// Sends a binary message.
+    pub fn send_binary(&self, bytes: &[u8]) {
+        self.shared
+            .with(|controller, _| controller.send_binary(bytes));
+    }
+
+    /// Sends a text message in three fragments with a ping between each two.
+    pub fn send_fragmented(&self, text: &str) {
+        self.shared
+            .with(|controller, _| controller.send_fragmented(text));
+    }
+
+    /// Sends a text message byte by byte, with this pause after each.
+    pub fn send_slowly(&self, text: &str, pause: Duration) {
+        self.shared
+            .with(|controller, _| controller.send_slowly(text, pause));
+    }
+
+    /// Sends bytes that need be no WebSocket frames.
+    pub fn send_raw(&self, bytes: impl Into<Vec<u8>>) {
+        let output = Output::Raw(bytes.into());
+        self.shared.with(|controller, _| controller.send(&output));
+    }
+}
+
+/// What can be seen.
+impl Control {
+    /// Waits until what the server saw is like this, and returns it. Put a time limit around it.
+    pub async fn wait_for(&self, like_this: impl FnMut(&Observation) -> bool) -> Observation {
+        let mut receiver = self.shared.observation.subscribe();
+        match receiver.wait_for(like_this).await {
+            Ok(seen) => seen.clone(),
+            // Cannot be: the sender is our own.
+            Err(_) => self.seen(),
+        }
+    }
+
+    /// What the server saw so far.
+    #[must_use]
+    pub fn seen(&self) -> Observation {
+        self.shared.observation.borrow().clone()
+    }
+
+    /// TCP connections accepted so far.
+    #[must_use]
+    pub fn connections(&self) -> u64 {
+        self.shared.observation.borrow().connections
+    }
+
+    /// Upgrades answered with a 101 so far.
+    #[must_use]
+    pub fn upgrades(&self) -> u64 {
+        self.shared.observation.borrow().upgrades
+    }
+
+    /// Subscribers now.
+    #[must_use]
+    pub fn subscribers(&self) -> usize {
+        self.shared.observation.borrow().subscribers
+    }
+
+    /// The headers of the last request.
+    #[must_use]
+    pub fn last_request_headers(&self) -> HeaderMap {
+        self.seen().last_request_headers
+    }
+
+    /// Bytes that came as HTTP so far.
+    #[must_use]
+    pub fn http_bytes(&self) -> u64 {
+        self.shared.observation.borrow().http_bytes
+    }
+
+    /// Close codes from clients so far.
+    #[must_use]
+    pub fn closes(&self) -> Vec<Option<u16>> {
+        self.seen().closes.into()
+    }
+}

@@ -1,0 +1,512 @@
+//! The controller without sockets: its house, its subscribers, and what each of them is sent when.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use fastrand::Rng;
+use http::Request;
+use ioxproto::Now;
+use tracing::{debug, trace};
+
+use crate::event::Event;
+use crate::fault::{Ending, OnUpgrade, Plan, Times};
+use crate::house::House;
+use crate::local_time::LocalTime;
+use crate::options::{ControllerOptions, Firmware, HouseSource};
+use crate::subscriber::{Delivery, Item, Script, Subscriber};
+use crate::upgrade::{self, AfterAnswer, Answer};
+use crate::websocket;
+
+/// A house that lags behind by more than this lets the time pass instead of catching up.
+const CATCH_UP: Duration = Duration::from_secs(1);
+
+/// More events than this in a second are more than a test can want.
+const HIGHEST_RATE: f64 = 100_000.0;
+
+/// Names one subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SubscriberId(pub(crate) u64);
+
+impl SubscriberId {
+    /// The subscription's id on the wire, such as `uuid:1`. A recorded house sends that of its recording.
+    #[must_use]
+    pub fn sid(self) -> String {
+        format!("uuid:{}", self.0)
+    }
+}
+
+impl fmt::Display for SubscriberId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Something to be done on a subscriber's connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Output {
+    /// Send a text message.
+    Text(String),
+    /// Answer a ping with this payload.
+    Pong(Vec<u8>),
+    /// Send these bytes as they are; they are frames, good or bad.
+    Raw(Vec<u8>),
+    /// Send these bytes one at a time, with this pause after each.
+    Slowly {
+        /// The bytes, frames good or bad.
+        bytes: Vec<u8>,
+        /// The pause after each.
+        pause: Duration,
+    },
+    /// End the connection. Nothing follows for this subscriber.
+    End(Ending),
+}
+
+/// A controller as a state machine: calls go in with the time, outputs are polled.
+///
+/// It never asks a clock and has no chance of its own: with the same options, calls and times it does
+/// the same. After each call, poll [`poll_output`](Self::poll_output) until it is empty, and call
+/// [`tick`](Self::tick) when the time of [`poll_timeout`](Self::poll_timeout) has come.
+///
+/// ```
+/// use std::time::{Instant, SystemTime};
+/// use ioxproto::Now;
+/// use ioxsim::{Controller, ControllerOptions, Output};
+///
+/// let mut now = Now { monotonic: Instant::now(), utc: SystemTime::now() };
+/// let mut controller = Controller::new(ControllerOptions::default(), now);
+/// let request = b"GET /rest/subscribe HTTP/1.1\r\nHost: eisy\r\nAuthorization: Basic YWRtaW46YWRtaW4=\r\n\
+///     Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+///     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+/// let (request, _) = ioxsim::parse_request(request).unwrap().unwrap();
+/// let answer = controller.upgrade(now, &request);
+/// assert_eq!(answer.status, Some(101));
+///
+/// let mut frames = Vec::new();
+/// while frames.len() < controller.replay_frames() {
+///     while let Some((_, Output::Text(text))) = controller.poll_output() {
+///         frames.push(text);
+///     }
+///     let due = controller.poll_timeout().unwrap();
+///     now = now.after(due - now.monotonic);
+///     controller.tick(now);
+/// }
+/// assert!(frames.last().unwrap().contains("<control>_22</control>"));
+/// ```
+#[derive(Debug)]
+pub struct Controller {
+    options: ControllerOptions,
+    house: Option<House>,
+    /// When the house changes by itself next.
+    next_change: Option<Instant>,
+    subscribers: BTreeMap<SubscriberId, Subscriber>,
+    last_id: u64,
+    outputs: VecDeque<(SubscriberId, Output)>,
+    on_upgrade: Plan<OnUpgrade>,
+    replay_held_after: Option<usize>,
+    replay_extras: Vec<Vec<u8>>,
+    heartbeats: bool,
+    pongs: bool,
+    rng: Rng,
+}
+
+impl Controller {
+    /// A controller that was just switched on.
+    #[must_use]
+    pub fn new(options: ControllerOptions, now: Now) -> Self {
+        let local = LocalTime::new(now.utc, options.utc_offset_minutes);
+        let house = match &options.house {
+            HouseSource::Synthetic(house) => Some(House::new(house, &local)),
+            HouseSource::Recorded(_) => None,
+        };
+        let mut controller = Self {
+            rng: Rng::with_seed(options.seed),
+            options,
+            house,
+            next_change: None,
+            subscribers: BTreeMap::new(),
+            last_id: 0,
+            outputs: VecDeque::new(),
+            on_upgrade: Plan::default(),
+            replay_held_after: None,
+            replay_extras: Vec::new(),
+            heartbeats: true,
+            pongs: true,
+        };
+        controller.next_change = controller
+            .interval(1)
+            .map(|interval| now.monotonic + interval);
+        controller
+    }
+
+    // What happens on connections.
+
+    /// A request came: judges it, and makes a subscriber of its connection if all is well.
+    pub fn upgrade(&mut self, now: Now, request: &Request<()>) -> Answer {
+        let fault = self.on_upgrade.take();
+        if let Some(fault) = &fault {
+            debug!(?fault, "the upgrade goes wrong as planned");
+        }
+        match &fault {
+            Some(OnUpgrade::Refuse { status, headers }) => {
+                let headers = headers.iter().map(|(name, value)| (&**name, &**value));
+                return Answer::refusal(*status, headers);
+            }
+            Some(OnUpgrade::Raw(bytes)) => {
+                return Answer::raw(bytes.clone(), AfterAnswer::End(Ending::Close(1000)));
+            }
+            Some(OnUpgrade::Mute) => return Answer::raw(Vec::new(), AfterAnswer::Mute),
+            Some(OnUpgrade::End(ending)) => {
+                return Answer::raw(Vec::new(), AfterAnswer::End(*ending));
+            }
+            Some(OnUpgrade::WrongAcceptKey | OnUpgrade::AcceptThenEnd(_)) | None => {}
+        }
+        if let Some(refusal) = upgrade::objection(&self.options, request) {
+            debug!(status = refusal.status, "request refused");
+            return refusal;
+        }
+        if self.subscribers.len() >= self.options.max_subscribers {
+            debug!("request refused: all subscriptions are taken");
+            return Answer::refusal(503, []);
+        }
+        let accept_key = match fault {
+            Some(OnUpgrade::WrongAcceptKey) => "bm90IHRoZSBrZXkgeW91IHdhbnQ=".to_owned(),
+            _ => upgrade::accept_key(request),
+        };
+        let protocol = upgrade::subprotocol(request).filter(|_| self.options.echo_subprotocol);
+        let id = self.subscribe(now);
+        if let Some(OnUpgrade::AcceptThenEnd(ending)) = fault {
+            self.end_one(id, ending);
+        } else {
+            self.tick(now);
+        }
+        Answer::accepted(id, &accept_key, protocol)
+    }
+
+    /// A text message came; on `/rest/subscribe` a client has nothing to say, and it is passed over.
+    pub fn text(&mut self, _now: Now, id: SubscriberId, text: &str) {
+        debug!(subscriber = %id, bytes = text.len(), "text from the client passed over");
+    }
+
+    /// A ping came.
+    pub fn ping(&mut self, _now: Now, id: SubscriberId, payload: &[u8]) {
+        if self.pongs && self.subscribers.contains_key(&id) {
+            self.outputs.push_back((id, Output::Pong(payload.to_vec())));
+        }
+    }
+
+    /// A close frame came, or the connection ended: the subscriber is forgotten.
+    pub fn closed(&mut self, _now: Now, id: SubscriberId) {
+        if self.subscribers.remove(&id).is_some() {
+            debug!(subscriber = %id, "subscriber gone");
+        }
+    }
+
+    /// Does what is due. Harmless at any time.
+    pub fn tick(&mut self, now: Now) {
+        let Self {
+            options,
+            subscribers,
+            outputs,
+            replay_held_after,
+            heartbeats,
+            ..
+        } = self;
+        let mut ended = Vec::new();
+        for (id, subscriber) in subscribers.iter_mut() {
+            let mut delivery = Delivery {
+                id: *id,
+                options,
+                outputs,
+            };
+            if !subscriber.tick(now, &mut delivery, *replay_held_after, *heartbeats) {
+                ended.push(*id);
+            }
+        }
+        for id in ended {
+            self.end_one(id, Ending::Close(1000));
+        }
+        self.change_house(now);
+    }
+
+    /// When to [`tick`](Self::tick) next; none if nothing will happen by itself.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.subscribers
+            .values()
+            .filter_map(|subscriber| subscriber.due(self.replay_held_after, self.heartbeats))
+            .chain(self.next_change)
+            .min()
+    }
+
+    /// The next thing to be done, in order.
+    pub fn poll_output(&mut self) -> Option<(SubscriberId, Output)> {
+        self.outputs.pop_front()
+    }
+
+    // What can be seen.
+
+    /// The options it was made with.
+    #[must_use]
+    pub fn options(&self) -> &ControllerOptions {
+        &self.options
+    }
+
+    /// How many subscribers there are.
+    #[must_use]
+    pub fn subscribers(&self) -> usize {
+        self.subscribers.len()
+    }
+
+    /// The addresses of the nodes, in the order of the replay; none in a recorded house.
+    #[must_use]
+    pub fn nodes(&self) -> Vec<String> {
+        let addresses = self.house.iter().flat_map(House::addresses);
+        addresses.map(str::to_owned).collect()
+    }
+
+    /// The last event of a node's property or command; none in a recorded house.
+    #[must_use]
+    pub fn last(&self, node: &str, control: &str) -> Option<Event> {
+        self.house.as_ref()?.last(node, control).cloned()
+    }
+
+    /// How many frames the replay has for whoever connects now.
+    #[must_use]
+    pub fn replay_frames(&self) -> usize {
+        match &self.options.house {
+            HouseSource::Recorded(recording) => recording.replay_frames(),
+            HouseSource::Synthetic(_) => self.replay().len(),
+        }
+    }
+
+    // What can be brought about.
+
+    /// An event happens: the house takes note of it, and every subscriber is told, after its replay.
+    pub fn emit(&mut self, now: Now, event: &Event) {
+        if let Some(house) = &mut self.house {
+            house.apply(event);
+        }
+        self.tell(now, event, true);
+    }
+
+    /// So many events happen in the house, all at once.
+    pub fn flood(&mut self, now: Now, events: usize) {
+        let local = self.local(now);
+        let mut left = events;
+        while left > 0 {
+            let happened = match &mut self.house {
+                Some(house) => house.change(&local),
+                None => vec![Event::new("_5", "0")],
+            };
+            for event in happened.iter().take(left) {
+                self.tell(now, event, true);
+            }
+            left = left.saturating_sub(happened.len());
+        }
+    }
+
+    /// Does this on every subscriber's connection, at once and whatever its replay is doing.
+    pub fn send(&mut self, output: &Output) {
+        if let Output::End(ending) = output {
+            return self.end(*ending);
+        }
+        for id in self.subscribers.keys() {
+            self.outputs.push_back((*id, output.clone()));
+        }
+    }
+
+    /// Ends every subscriber's connection.
+    pub fn end(&mut self, ending: Ending) {
+        let ids: Vec<_> = self.subscribers.keys().copied().collect();
+        for id in ids {
+            self.end_one(id, ending);
+        }
+    }
+
+    /// Upgrades go wrong in this way; several plans follow each other.
+    pub fn on_upgrade(&mut self, fault: OnUpgrade, times: Times) {
+        self.on_upgrade.add(fault, times);
+    }
+
+    /// Upgrades go well again.
+    pub fn upgrade_normally(&mut self) {
+        self.on_upgrade.clear();
+    }
+
+    /// From now on 400 is, or is not, the answer to upgrades without the headers of an ISY-994.
+    pub fn require_isy994_headers(&mut self, require: bool) {
+        self.options.require_isy994_headers = require;
+    }
+
+    /// From now on the subprotocol is, or is not, echoed in a 101.
+    pub fn echo_subprotocol(&mut self, echo: bool) {
+        self.options.echo_subprotocol = echo;
+    }
+
+    /// Replays stop after so many frames until released.
+    pub fn hold_replay(&mut self, after_frames: usize) {
+        self.replay_held_after = Some(after_frames);
+    }
+
+    /// Replays go on.
+    pub fn release_replay(&mut self, now: Now) {
+        self.replay_held_after = None;
+        self.tick(now);
+    }
+
+    /// Each replay from now on has one more text frame, before its end marks: these bytes, which need
+    /// not be UTF-8. Not in a recorded house.
+    pub fn add_to_replay(&mut self, bytes: Vec<u8>) {
+        self.replay_extras.push(bytes);
+    }
+
+    /// Whether heartbeats are sent when their time comes. Those missed are not made up for.
+    pub fn heartbeats(&mut self, now: Now, sent: bool) {
+        self.heartbeats = sent;
+        let every = self.options.heartbeat_every;
+        for subscriber in self.subscribers.values_mut() {
+            subscriber.heartbeats_resume(now, every);
+        }
+    }
+
+    /// Sends a heartbeat now that promises this, be it a number of seconds or not.
+    pub fn heartbeat(&mut self, now: Now, promise: &str) {
+        self.tell(now, &Event::new("_0", promise), true);
+    }
+
+    /// Whether pings are answered.
+    pub fn pongs(&mut self, answered: bool) {
+        self.pongs = answered;
+    }
+
+    /// The next number of each subscriber is off by so much: 1 skips a number, -1 repeats one.
+    pub fn shift_seqnum(&mut self, by: i64) {
+        for subscriber in self.subscribers.values_mut() {
+            subscriber.shift_seqnum(by);
+        }
+    }
+
+    /// Sends a text message of exactly these bytes, UTF-8 or not.
+    pub fn send_text_bytes(&mut self, bytes: &[u8]) {
+        self.send(&Output::Raw(websocket::frame(websocket::TEXT, bytes)));
+    }
+
+    /// Sends a binary message.
+    pub fn send_binary(&mut self, bytes: &[u8]) {
+        self.send(&Output::Raw(websocket::frame(websocket::BINARY, bytes)));
+    }
+
+    /// Sends a text message in three fragments with a ping between each two.
+    pub fn send_fragmented(&mut self, text: &str) {
+        let (first, rest) = text.as_bytes().split_at(text.len() / 3);
+        let (second, third) = rest.split_at(rest.len() / 2);
+        let frames = websocket::fragmented(&[first, second, third]);
+        self.send(&Output::Raw(frames));
+    }
+
+    /// Sends a text message byte by byte.
+    pub fn send_slowly(&mut self, text: &str, pause: Duration) {
+        let bytes = websocket::frame(websocket::TEXT, text.as_bytes());
+        self.send(&Output::Slowly { bytes, pause });
+    }
+
+    // Inside.
+
+    fn subscribe(&mut self, now: Now) -> SubscriberId {
+        self.last_id += 1;
+        let id = SubscriberId(self.last_id);
+        let script = match &self.options.house {
+            HouseSource::Recorded(recording) => Script::recorded(now, recording.clone()),
+            HouseSource::Synthetic(_) => Script::house(now, self.replay()),
+        };
+        let (from, to) = self.options.first_heartbeat;
+        let first = from + to.saturating_sub(from).mul_f64(self.rng.f64());
+        let subscriber = Subscriber::new(id, now, first, script);
+        self.subscribers.insert(id, subscriber);
+        debug!(subscriber = %id, "subscriber accepted");
+        id
+    }
+
+    /// Everything that a replay says, end marks included.
+    fn replay(&self) -> Vec<Item> {
+        let mut replay = Vec::new();
+        if self.options.firmware == Firmware::Isy994 {
+            replay.push(Item::Greeting);
+        }
+        if self.options.heartbeat_in_replay {
+            let promise = crate::subscriber::promise(&self.options).to_string();
+            replay.push(Item::Event(Event::new("_0", promise)));
+        }
+        let state = self.house.iter().flat_map(House::replay);
+        replay.extend(state.map(Item::Event));
+        replay.extend(self.replay_extras.iter().cloned().map(Item::Raw));
+        let marks = [
+            Event::new("_4", "5").info("<status>1</status>"),
+            Event::new("_4", "6").info("<status>0</status>"),
+            Event::new("_22", "1"),
+        ];
+        replay.extend(marks.map(Item::Event));
+        if self.options.firmware == Firmware::Isy994 {
+            let portal = r#"<PortalStatus isConnected="false" isRegistered="false"/>"#;
+            replay.push(Item::Event(Event::new("_23", "1").info(portal)));
+        }
+        replay
+    }
+
+    /// Lets happen in the house what is due.
+    fn change_house(&mut self, now: Now) {
+        let local = self.local(now);
+        while let Some(due) = self.next_change.filter(|due| *due <= now.monotonic) {
+            let Some(house) = &mut self.house else {
+                return;
+            };
+            let events = house.change(&local);
+            for event in &events {
+                self.tell(now, event, false);
+            }
+            let behind = now.monotonic - due > CATCH_UP;
+            let from = if behind { now.monotonic } else { due };
+            self.next_change = self.interval(events.len()).map(|interval| from + interval);
+        }
+    }
+
+    /// How long so many events last at the house's rate.
+    fn interval(&mut self, events: usize) -> Option<Duration> {
+        let HouseSource::Synthetic(options) = &self.options.house else {
+            return None;
+        };
+        let rate = options.rate_per_second;
+        if rate.is_nan() || rate <= 0.0 {
+            return None;
+        }
+        let seconds = events as f64 / rate.min(HIGHEST_RATE) * self.house.as_mut()?.unevenness();
+        Duration::try_from_secs_f64(seconds)
+            .ok()
+            .filter(|interval| *interval < Duration::from_secs(1 << 30))
+    }
+
+    fn tell(&mut self, now: Now, event: &Event, at_once: bool) {
+        trace!(control = event.control(), node = event.address(), "event");
+        for (id, subscriber) in &mut self.subscribers {
+            let mut delivery = Delivery {
+                id: *id,
+                options: &self.options,
+                outputs: &mut self.outputs,
+            };
+            subscriber.tell(now, event, at_once, &mut delivery);
+        }
+    }
+
+    fn end_one(&mut self, id: SubscriberId, ending: Ending) {
+        if self.subscribers.remove(&id).is_some() {
+            debug!(subscriber = %id, ?ending, "the controller ends the connection");
+            self.outputs.push_back((id, Output::End(ending)));
+        }
+    }
+
+    fn local(&self, now: Now) -> LocalTime {
+        LocalTime::new(now.utc, self.options.utc_offset_minutes)
+    }
+}

@@ -1,0 +1,335 @@
+//! A synthetic house: what is in it, what it says in a replay, and what happens in it.
+
+use fastrand::Rng;
+
+use crate::device::{Device, Kind};
+use crate::event::{Event, escaped};
+use crate::local_time::LocalTime;
+
+/// What a synthetic house is made of. The same options give the same house and the same changes.
+///
+/// ```
+/// let lively = ioxsim::HouseOptions { nodes: 100, rate_per_second: 5.0, seed: 42 };
+/// # let _ = lively;
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct HouseOptions {
+    /// How many nodes (a keypad has several). Default 20; from 10 on there is one of each kind.
+    pub nodes: usize,
+    /// How many live events a second on average, at most 100 000. Default 0: nothing happens by itself.
+    pub rate_per_second: f64,
+    /// Settles everything that chance decides. Default 1.
+    pub seed: u64,
+}
+
+impl Default for HouseOptions {
+    fn default() -> Self {
+        Self {
+            nodes: 20,
+            rate_per_second: 0.0,
+            seed: 1,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Program {
+    /// Hex without padding.
+    id: String,
+    enabled: bool,
+    condition: bool,
+    last_run: String,
+    last_finish: String,
+}
+
+#[derive(Debug)]
+struct Variable {
+    kind: u8,
+    id: u32,
+    value: i64,
+    changed: String,
+}
+
+/// The state of the house.
+#[derive(Debug)]
+pub(crate) struct House {
+    devices: Vec<Device>,
+    programs: Vec<Program>,
+    variables: Vec<Variable>,
+    /// The last system events that changes or a test brought about, one for each control and action.
+    log: Event,
+    rng: Rng,
+}
+
+impl House {
+    pub(crate) fn new(options: &HouseOptions, local: &LocalTime) -> Self {
+        let mut rng = Rng::with_seed(options.seed);
+        let devices = crate::device::furnish(options.nodes, &mut rng);
+        let programs = (1..=3 + options.nodes / 10)
+            .map(|number| Program {
+                id: format!("{:X}", 2 * number + 1),
+                enabled: rng.u8(..10) > 0,
+                condition: rng.bool(),
+                last_run: local.of_program(),
+                last_finish: local.of_program(),
+            })
+            .collect();
+        let variables = (0..4 + options.nodes / 10)
+            .map(|number| Variable {
+                kind: 1 + (number % 2) as u8,
+                id: (number / 2 + 1) as u32,
+                value: rng.i64(0..100),
+                changed: local.of_variable(),
+            })
+            .collect();
+        Self {
+            devices,
+            programs,
+            variables,
+            log: Event::new("_7", "1")
+                .info("<![CDATA[U7 Rest:  submitCmd([2001],[DON],[<NULL>])]]>"),
+            rng,
+        }
+    }
+
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = &str> {
+        self.devices.iter().map(Device::address)
+    }
+
+    pub(crate) fn last(&self, address: &str, control: &str) -> Option<&Event> {
+        self.device(address)?.last(control)
+    }
+
+    /// Takes note of an event, so that the next replay tells of it.
+    pub(crate) fn apply(&mut self, event: &Event) {
+        if !event.of_node() {
+            if event.control() == "_7" {
+                self.log = event.clone();
+            }
+            return;
+        }
+        let known = self
+            .devices
+            .iter_mut()
+            .find(|device| device.address() == event.address());
+        match known {
+            Some(device) => device.apply(event),
+            None => {
+                let mut device = Device::new(event.address(), Kind::Unknown);
+                device.apply(event);
+                self.devices.push(device);
+            }
+        }
+    }
+
+    /// Everything that a new subscriber is told before the end marks, in order.
+    pub(crate) fn replay(&self) -> Vec<Event> {
+        let mut replay = vec![
+            Event::new("_5", "0"),
+            Event::new("_20", "2"),
+            Event::new("_26", "2"),
+            self.log.clone(),
+        ];
+        replay.extend(self.programs.iter().map(Program::status));
+        for variable in &self.variables {
+            replay.push(variable.init());
+            replay.push(variable.changed());
+        }
+        for device in &self.devices {
+            replay.extend(device.events().cloned());
+        }
+        replay
+    }
+
+    /// Something happens: one or a few events that belong together, already taken note of.
+    pub(crate) fn change(&mut self, local: &LocalTime) -> Vec<Event> {
+        let events = match self.rng.u8(..20) {
+            0 | 1 => self.run_program(local),
+            2 | 3 => self.change_variable(local),
+            4 => self.query(),
+            _ => self.change_device(),
+        };
+        for event in &events {
+            self.apply(event);
+        }
+        events
+    }
+
+    fn change_device(&mut self) -> Vec<Event> {
+        if self.devices.is_empty() {
+            return vec![Event::new("_5", "0")];
+        }
+        let index = self.rng.usize(..self.devices.len());
+        let mut events = self.devices[index].live(&mut self.rng);
+        // A keypad's button switches the load of a dimmer somewhere in the house.
+        if let Some(load) = self.devices[index].load() {
+            let on = events.first().is_some_and(|event| event.control() == "DON");
+            if let Some(dimmer) = self.device(load) {
+                events.push(dimmer.switched(on));
+            }
+        }
+        events
+    }
+
+    /// The controller asks a device: busy, the answer, idle again.
+    fn query(&mut self) -> Vec<Event> {
+        let mut events = vec![Event::new("_5", "1")];
+        if !self.devices.is_empty() {
+            let index = self.rng.usize(..self.devices.len());
+            let device = &self.devices[index];
+            if let Some(status) = device.last("ST") {
+                let mut line = String::new();
+                let report = format!(
+                    "[{:<16}] {:>13}   {}",
+                    device.address(),
+                    "ST",
+                    status.action()
+                );
+                escaped(&mut line, &report);
+                events.push(Event::new("_1", "3").info(line));
+                events.push(status.clone());
+            }
+        }
+        events.push(Event::new("_5", "0"));
+        events
+    }
+
+    fn run_program(&mut self, local: &LocalTime) -> Vec<Event> {
+        let index = self.rng.usize(..self.programs.len());
+        let program = &mut self.programs[index];
+        if self.rng.u8(..4) == 0 {
+            let info = format!("<id>{}</id><nsr>{}</nsr>", program.id, local.of_program());
+            return vec![Event::new("_1", "0").info(info)];
+        }
+        program.condition = self.rng.bool();
+        program.last_run = local.of_program();
+        let running = program.running();
+        program.last_finish = local.of_program();
+        vec![running, program.status()]
+    }
+
+    fn change_variable(&mut self, local: &LocalTime) -> Vec<Event> {
+        let index = self.rng.usize(..self.variables.len());
+        let variable = &mut self.variables[index];
+        variable.value += self.rng.i64(-3..=3);
+        variable.changed = local.of_variable();
+        vec![variable.changed()]
+    }
+
+    /// A number from 0.5 to 1.5, to space changes unevenly.
+    pub(crate) fn unevenness(&mut self) -> f64 {
+        0.5 + self.rng.f64()
+    }
+
+    fn device(&self, address: &str) -> Option<&Device> {
+        self.devices
+            .iter()
+            .find(|device| device.address() == address)
+    }
+}
+
+impl Program {
+    /// Idle, with the outcome of the last evaluation.
+    fn status(&self) -> Event {
+        self.frame(if self.condition { "21" } else { "31" })
+    }
+
+    /// In its then or its else.
+    fn running(&self) -> Event {
+        self.frame(if self.condition { "22" } else { "33" })
+    }
+
+    fn frame(&self, state: &str) -> Event {
+        Event::new("_1", "0").info(format!(
+            "<id>{}</id><{} /><nr /><r>{}</r><f>{}</f><s>{state}</s>",
+            self.id,
+            if self.enabled { "on" } else { "off" },
+            self.last_run,
+            self.last_finish,
+        ))
+    }
+}
+
+impl Variable {
+    fn init(&self) -> Event {
+        Event::new("_1", "7").info(format!(
+            r#"<var type="{}" id="{}"><init>0</init><prec>0</prec></var>"#,
+            self.kind, self.id
+        ))
+    }
+
+    fn changed(&self) -> Event {
+        Event::new("_1", "6").info(format!(
+            r#"<var type="{}" id="{}"><prec>0</prec><val>{}</val><ts>{}</ts></var>"#,
+            self.kind, self.id, self.value, self.changed
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use super::*;
+
+    fn local() -> LocalTime {
+        let utc = SystemTime::UNIX_EPOCH + Duration::from_secs(1_778_032_361);
+        LocalTime::new(utc, -7 * 60)
+    }
+
+    fn house(nodes: usize, seed: u64) -> House {
+        let options = HouseOptions {
+            nodes,
+            seed,
+            ..HouseOptions::default()
+        };
+        House::new(&options, &local())
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_house_and_the_same_changes() {
+        let run = |seed| {
+            let mut house = house(30, seed);
+            let replay = house.replay();
+            let changes: Vec<_> = (0..200).flat_map(|_| house.change(&local())).collect();
+            (replay, changes)
+        };
+        assert!(run(7) == run(7));
+        assert!(run(7) != run(8));
+    }
+
+    #[test]
+    fn a_change_shows_in_the_next_replay() {
+        let mut house = house(20, 1);
+        for _ in 0..100 {
+            for event in house.change(&local()) {
+                if event.of_node() {
+                    assert!(house.last(event.address(), event.control()).is_some());
+                }
+            }
+        }
+        for event in house.replay().iter().filter(|event| event.of_node()) {
+            assert_eq!(house.last(event.address(), event.control()), Some(event));
+        }
+    }
+
+    #[test]
+    fn a_house_has_as_many_nodes_as_asked_for_and_one_of_each_kind() {
+        for nodes in [0, 1, 5, 10, 100] {
+            assert_eq!(house(nodes, 3).addresses().count(), nodes);
+        }
+        let house = house(10, 3);
+        let has = |control: &str| {
+            house
+                .addresses()
+                .any(|address| house.last(address, control).is_some())
+        };
+        assert!(["OL", "RR", "CLISPH", "BATLVL", "GV1"].into_iter().all(has));
+    }
+
+    #[test]
+    fn an_empty_house_still_has_something_to_say() {
+        let mut house = house(0, 1);
+        assert!((0..50).all(|_| !house.change(&local()).is_empty()));
+    }
+}

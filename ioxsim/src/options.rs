@@ -1,0 +1,136 @@
+//! What kind of controller it is.
+
+use std::time::Duration;
+
+use ioxproto::Secret;
+
+use crate::{HouseOptions, Recording};
+
+/// An account that may subscribe.
+///
+/// ```
+/// let account = ioxsim::Account::new("admin", "hunter2");
+/// assert!(!format!("{account:?}").contains("hunter2"));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    pub(crate) username: String,
+    pub(crate) password: Secret,
+}
+
+impl Account {
+    /// A local account, for HTTP Basic.
+    pub fn new(username: impl Into<String>, password: impl Into<Secret>) -> Self {
+        Self {
+            username: username.into(),
+            password: password.into(),
+        }
+    }
+}
+
+/// Where the controller's events come from.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum HouseSource {
+    /// A house made up from a seed.
+    Synthetic(HouseOptions),
+    /// A recording, played to each subscriber from its connect on.
+    Recorded(Recording),
+}
+
+impl From<HouseOptions> for HouseSource {
+    fn from(options: HouseOptions) -> Self {
+        Self::Synthetic(options)
+    }
+}
+
+impl From<Recording> for HouseSource {
+    fn from(recording: Recording) -> Self {
+        Self::Recorded(recording)
+    }
+}
+
+/// Whose manners the controller has. A recorded house keeps those of its recording.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Firmware {
+    /// An eisy or Polisy on IoX 6.
+    #[default]
+    Iox6,
+    /// An ISY-994 on firmware 5: a `SubscriptionResponse` first, no timestamps and property names,
+    /// heartbeats that promise 120 s, `_23`/1 at the end of the replay.
+    Isy994,
+}
+
+/// How a controller is set up. The defaults are those of an eisy, except that the replay is quick.
+///
+/// ```
+/// use std::time::Duration;
+/// use ioxsim::{ControllerOptions, HouseOptions};
+///
+/// let options = ControllerOptions {
+///     house: HouseOptions { nodes: 100, rate_per_second: 2.0, seed: 1 }.into(),
+///     heartbeat_every: Duration::from_secs(1),
+///     ..ControllerOptions::default()
+/// };
+/// # let _ = options;
+/// ```
+#[derive(Clone, Debug)]
+pub struct ControllerOptions {
+    /// Who may subscribe; if empty, everybody. Default: `admin` with the password `admin`.
+    pub accounts: Vec<Account>,
+    /// Where events come from. Default: 20 nodes to which nothing happens by itself.
+    pub house: HouseSource,
+    /// Its manners. Default: IoX 6.
+    pub firmware: Firmware,
+    /// Path before `/rest/subscribe`, without a slash at its end. Default: none.
+    pub prefix: String,
+    /// Answer 400 unless the headers that an ISY-994 wants are there. Default: no.
+    pub require_isy994_headers: bool,
+    /// Echo the subprotocol that the client asked for in the 101. Default: yes.
+    pub echo_subprotocol: bool,
+    /// At most so many subscribers; the next is answered 503. Default 32.
+    pub max_subscribers: usize,
+    /// Frames of the replay that are sent in one go. Default 50.
+    pub replay_burst: usize,
+    /// The pause between two such bursts. Default 10 ms.
+    pub replay_pause: Duration,
+    /// Quiet kept after the replay: what happens in the house by itself is told after it at the earliest.
+    /// Default 1.2 s.
+    pub quiet_after_replay: Duration,
+    /// Whether the replay holds a heartbeat, as that of an eisy does. Default: yes.
+    pub heartbeat_in_replay: bool,
+    /// The first heartbeat comes between these two after the connect. Default 10 s and 19 s.
+    pub first_heartbeat: (Duration, Duration),
+    /// Time from one heartbeat to the next. Default 30 s.
+    pub heartbeat_every: Duration,
+    /// What a heartbeat promises, in seconds. Default: 90, or 120 on an ISY-994.
+    pub heartbeat_promise: Option<u32>,
+    /// The controller's time zone, in minutes east of UTC. Default -420 (-07:00).
+    pub utc_offset_minutes: i32,
+    /// Settles what chance decides outside of the house. Default 1.
+    pub seed: u64,
+}
+
+impl Default for ControllerOptions {
+    fn default() -> Self {
+        Self {
+            accounts: vec![Account::new("admin", "admin")],
+            house: HouseOptions::default().into(),
+            firmware: Firmware::default(),
+            prefix: String::new(),
+            require_isy994_headers: false,
+            echo_subprotocol: true,
+            max_subscribers: 32,
+            replay_burst: 50,
+            replay_pause: Duration::from_millis(10),
+            quiet_after_replay: Duration::from_millis(1200),
+            heartbeat_in_replay: true,
+            first_heartbeat: (Duration::from_secs(10), Duration::from_secs(19)),
+            heartbeat_every: Duration::from_secs(30),
+            heartbeat_promise: None,
+            utc_offset_minutes: -7 * 60,
+            seed: 1,
+        }
+    }
+}

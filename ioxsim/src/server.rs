@@ -1,0 +1,240 @@
+//! The controller on a socket.
+
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_rustls::TlsAcceptor;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{sleep, sleep_until, timeout};
+use tracing::{debug, warn};
+
+use crate::connection;
+use crate::control::{Control, Shared, now};
+use crate::controller::Controller;
+use crate::fault::Ending;
+use crate::options::{ControllerOptions, HouseSource};
+use crate::tls::Tls;
+
+/// How long clients have to close when the server shuts down.
+const POLITE: Duration = Duration::from_millis(1500);
+
+/// What to serve, and where.
+///
+/// ```
+/// use ioxsim::{HouseOptions, ServerOptions, Tls};
+///
+/// let options = ServerOptions {
+///     tls: Some(Tls::self_signed()?),
+///     ..ServerOptions::of(HouseOptions { nodes: 50, ..HouseOptions::default() })
+/// };
+/// # let _ = options;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct ServerOptions {
+    /// Address to listen on; port 0 takes a free one. Default `127.0.0.1:0`.
+    pub bind: SocketAddr,
+    /// The identity to serve TLS with. Default: none, plain TCP.
+    pub tls: Option<Tls>,
+    /// A subscriber for whom more bytes than this wait is dropped. Default 64 MiB.
+    pub most_queued: usize,
+    /// The controller.
+    pub controller: ControllerOptions,
+}
+
+impl Default for ServerOptions {
+    fn default() -> Self {
+        Self {
+            bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            tls: None,
+            most_queued: 64 * 1024 * 1024,
+            controller: ControllerOptions::default(),
+        }
+    }
+}
+
+impl ServerOptions {
+    /// The defaults, with this house.
+    pub fn of(house: impl Into<HouseSource>) -> Self {
+        Self {
+            controller: ControllerOptions {
+                house: house.into(),
+                ..ControllerOptions::default()
+            },
+            ..Self::default()
+        }
+    }
+}
+
+/// A running simulated controller. It stops when it is dropped.
+#[derive(Debug)]
+pub struct Server {
+    address: SocketAddr,
+    url: String,
+    fingerprint: Option<String>,
+    control: Control,
+    stop: oneshot::Sender<Stop>,
+    task: JoinHandle<()>,
+}
+
+#[derive(Debug)]
+enum Stop {
+    Politely,
+    Abruptly,
+}
+
+impl Server {
+    /// Listens, and serves until it is stopped or dropped. Needs a tokio runtime with I/O and time.
+    ///
+    /// # Errors
+    ///
+    /// When the address cannot be listened on, or certificate and key do not go together.
+    pub async fn start(options: ServerOptions) -> io::Result<Self> {
+        let acceptor = options.tls.as_ref().map(Tls::acceptor).transpose()?;
+        let listener = TcpListener::bind(options.bind).await?;
+        let address = listener.local_addr()?;
+        let scheme = if acceptor.is_some() { "https" } else { "http" };
+        let prefix = &options.controller.prefix;
+        let url = format!("{scheme}://{}{prefix}", reachable(address));
+        let controller = Controller::new(options.controller, now());
+        let shared = Arc::new(Shared::new(controller, options.most_queued));
+        let (stop, stopped) = oneshot::channel();
+        debug!(%address, "listening");
+        Ok(Self {
+            address,
+            url,
+            fingerprint: options.tls.as_ref().map(Tls::fingerprint),
+            control: Control {
+                shared: Arc::clone(&shared),
+            },
+            stop,
+            task: tokio::spawn(run(listener, acceptor, shared, stopped)),
+        })
+    }
+
+    /// The address it listens on.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The base URL for clients: `http://127.0.0.1:PORT`, or `https` with TLS.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.url.clone()
+    }
+
+    /// The fingerprint of the certificate, `sha256:` and 64 hex digits; none without TLS.
+    #[must_use]
+    pub fn fingerprint(&self) -> Option<String> {
+        self.fingerprint.clone()
+    }
+
+    /// The handle to script and watch it; it outlives the server harmlessly.
+    #[must_use]
+    pub fn control(&self) -> Control {
+        self.control.clone()
+    }
+
+    /// Stops in good order: nothing more is accepted, each subscriber gets a close frame (1001).
+    /// Returns once all is closed and the port is free, 1.5 s later at most.
+    pub async fn shutdown(self) {
+        self.stop(Stop::Politely).await;
+    }
+
+    /// Stops as if the process were killed: no close frames. The port is free on return.
+    pub async fn kill(self) {
+        self.stop(Stop::Abruptly).await;
+    }
+
+    async fn stop(self, how: Stop) {
+        // Both fail only if the task is gone already, with the runtime.
+        let _ = self.stop.send(how);
+        let _ = self.task.await;
+    }
+}
+
+/// Where an address that stands for all can be reached from here.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    address
+}
+
+async fn run(
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    shared: Arc<Shared>,
+    mut stopped: oneshot::Receiver<Stop>,
+) {
+    // Dropping the set ends all connections, also when this task is dropped with its runtime.
+    let mut connections = JoinSet::new();
+    let clock = keep_time(&shared);
+    tokio::pin!(clock);
+    let how = loop {
+        tokio::select! {
+            tcp = accept(&listener, &shared) => {
+                connections.spawn(connection::serve(Arc::clone(&shared), tcp, tls.clone()));
+            }
+            Some(_) = connections.join_next() => {}
+            () = &mut clock => {}
+            how = &mut stopped => break how.unwrap_or(Stop::Abruptly),
+        }
+    };
+    drop(listener);
+    debug!(?how, "stopping");
+    if matches!(how, Stop::Politely) {
+        let control = Control {
+            shared: Arc::clone(&shared),
+        };
+        control.end(Ending::Close(1001));
+        let all = async { while connections.join_next().await.is_some() {} };
+        // Whoever does not close in time is cut off below.
+        let _ = timeout(POLITE, all).await;
+    }
+    connections.shutdown().await;
+}
+
+async fn accept(listener: &TcpListener, shared: &Shared) -> TcpStream {
+    loop {
+        shared.thawed().await;
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = shared.frozen() => continue,
+        };
+        match accepted {
+            Ok((tcp, client)) => {
+                debug!(%client, "accepted");
+                return tcp;
+            }
+            Err(error) => {
+                warn!(%error, "cannot accept connections, trying again");
+                sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+/// Ticks the controller whenever it is due.
+async fn keep_time(shared: &Shared) {
+    loop {
+        shared.thawed().await;
+        let due = shared.tick();
+        let rescheduled = shared.rescheduled.notified();
+        match due {
+            Some(due) => tokio::select! {
+                () = sleep_until(due.into()) => {}
+                () = rescheduled => {}
+            },
+            None => rescheduled.await,
+        }
+    }
+}

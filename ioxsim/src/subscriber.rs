@@ -1,0 +1,352 @@
+//! One subscriber: how far its replay is, what waits for it, and its numbers.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use ioxproto::Now;
+
+use crate::controller::{Output, SubscriberId};
+use crate::event::{self, Event, Stamp};
+use crate::local_time::LocalTime;
+use crate::options::{ControllerOptions, Firmware};
+use crate::recorded::{self, Content, Recording};
+use crate::websocket;
+
+/// One frame of a replay.
+#[derive(Clone, Debug)]
+pub(crate) enum Item {
+    Event(Event),
+    /// The text frame that an ISY-994 begins with.
+    Greeting,
+    /// A text frame of these bytes.
+    Raw(Vec<u8>),
+}
+
+/// What a subscriber is told before and beside what happens.
+#[derive(Debug)]
+pub(crate) enum Script {
+    House {
+        replay: VecDeque<Item>,
+        replayed: usize,
+        next_burst: Instant,
+        /// Once the replay is over: until when it stays quiet.
+        quiet_until: Option<Instant>,
+        /// What happened in the meantime.
+        held: VecDeque<Event>,
+        /// Something is held that does not wait for the quiet.
+        urgent: bool,
+    },
+    Recorded {
+        recording: Recording,
+        started: Instant,
+        sent: usize,
+    },
+}
+
+impl Script {
+    pub(crate) fn house(now: Now, replay: Vec<Item>) -> Self {
+        Self::House {
+            replay: replay.into(),
+            replayed: 0,
+            next_burst: now.monotonic,
+            quiet_until: None,
+            held: VecDeque::new(),
+            urgent: false,
+        }
+    }
+
+    pub(crate) fn recorded(now: Now, recording: Recording) -> Self {
+        Self::Recorded {
+            recording,
+            started: now.monotonic,
+            sent: 0,
+        }
+    }
+}
+
+/// Where frames for one subscriber go.
+pub(crate) struct Delivery<'a> {
+    pub(crate) id: SubscriberId,
+    pub(crate) options: &'a ControllerOptions,
+    pub(crate) outputs: &'a mut VecDeque<(SubscriberId, Output)>,
+}
+
+impl Delivery<'_> {
+    fn push(&mut self, output: Output) {
+        self.outputs.push_back((self.id, output));
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Subscriber {
+    sid: String,
+    /// The number of the next frame.
+    seqnum: u64,
+    /// Replayed events are stamped at the connect.
+    connected: Now,
+    next_heartbeat: Instant,
+    script: Script,
+}
+
+/// What a heartbeat promises, in seconds.
+pub(crate) fn promise(options: &ControllerOptions) -> u32 {
+    let usual = match options.firmware {
+        Firmware::Iox6 => 90,
+        Firmware::Isy994 => 120,
+    };
+    options.heartbeat_promise.unwrap_or(usual)
+}
+
+impl Subscriber {
+    pub(crate) fn new(
+        id: SubscriberId,
+        now: Now,
+        first_heartbeat: Duration,
+        script: Script,
+    ) -> Self {
+        Self {
+            sid: id.sid(),
+            seqnum: 0,
+            connected: now,
+            next_heartbeat: now.monotonic + first_heartbeat,
+            script,
+        }
+    }
+
+    /// Sends what is due. False once the recording is over and the connection ends with it.
+    pub(crate) fn tick(
+        &mut self,
+        now: Now,
+        delivery: &mut Delivery<'_>,
+        held_after: Option<usize>,
+        heartbeats: bool,
+    ) -> bool {
+        self.go_on(now, delivery, held_after);
+        let over = match &self.script {
+            Script::House { .. } => true,
+            Script::Recorded {
+                recording, sent, ..
+            } => *sent == recording.frames(),
+        };
+        if let Script::Recorded { recording, .. } = &self.script
+            && over
+            && recording.closes()
+        {
+            return false;
+        }
+        if over && heartbeats && self.next_heartbeat <= now.monotonic {
+            let every = delivery.options.heartbeat_every;
+            self.next_heartbeat += every;
+            self.heartbeats_resume(now, every);
+            let promise = match &self.script {
+                Script::Recorded { recording, .. } => recording.tail().promise.clone(),
+                Script::House { .. } => promise(delivery.options).to_string(),
+            };
+            self.send(now, &Event::new("_0", promise), delivery);
+        }
+        true
+    }
+
+    /// When to tick next.
+    pub(crate) fn due(&self, held_after: Option<usize>, heartbeats: bool) -> Option<Instant> {
+        let heartbeat = heartbeats.then_some(self.next_heartbeat);
+        match &self.script {
+            Script::House {
+                replay,
+                replayed,
+                next_burst,
+                quiet_until,
+                held,
+                ..
+            } => {
+                let replaying =
+                    !replay.is_empty() && held_after.is_none_or(|most| *replayed < most);
+                let burst = replaying.then_some(*next_burst);
+                let release = quiet_until.filter(|_| !held.is_empty());
+                [burst, release, heartbeat].into_iter().flatten().min()
+            }
+            Script::Recorded {
+                recording,
+                started,
+                sent,
+            } => match recording.frame(*sent) {
+                Some(_) if held_after.is_some_and(|most| held_at(recording, *sent, most)) => None,
+                Some((due, _)) => Some(*started + due),
+                None => heartbeat,
+            },
+        }
+    }
+
+    /// An event for this subscriber; what happens in the house by itself waits for the quiet to end.
+    pub(crate) fn tell(
+        &mut self,
+        now: Now,
+        event: &Event,
+        at_once: bool,
+        delivery: &mut Delivery<'_>,
+    ) {
+        if let Script::House {
+            replay,
+            quiet_until,
+            held,
+            urgent,
+            ..
+        } = &mut self.script
+        {
+            let quiet = quiet_until.is_some_and(|until| now.monotonic < until);
+            if !replay.is_empty() || (quiet && !at_once) {
+                held.push_back(event.clone());
+                *urgent |= at_once;
+                return;
+            }
+            let before = std::mem::take(held);
+            for event in &before {
+                self.send(now, event, delivery);
+            }
+        }
+        self.send(now, event, delivery);
+    }
+
+    pub(crate) fn shift_seqnum(&mut self, by: i64) {
+        self.seqnum = self.seqnum.wrapping_add_signed(by);
+    }
+
+    /// Heartbeats that were missed are not made up for.
+    pub(crate) fn heartbeats_resume(&mut self, now: Now, every: Duration) {
+        if self.next_heartbeat <= now.monotonic {
+            self.next_heartbeat = now.monotonic + every.max(Duration::from_millis(1));
+        }
+    }
+
+    fn go_on(&mut self, now: Now, delivery: &mut Delivery<'_>, held_after: Option<usize>) {
+        match &mut self.script {
+            Script::House { .. } => self.go_on_in_house(now, delivery, held_after),
+            Script::Recorded { .. } => self.go_on_in_recording(now, delivery, held_after),
+        }
+    }
+
+    fn go_on_in_house(&mut self, now: Now, delivery: &mut Delivery<'_>, held_after: Option<usize>) {
+        while let Script::House {
+            replay,
+            replayed,
+            next_burst,
+            quiet_until,
+            urgent,
+            ..
+        } = &mut self.script
+            && !replay.is_empty()
+            && *next_burst <= now.monotonic
+        {
+            let most = held_after.unwrap_or(usize::MAX).saturating_sub(*replayed);
+            let burst = delivery.options.replay_burst.max(1);
+            let count = burst.min(most).min(replay.len());
+            if count == 0 {
+                break;
+            }
+            let items: Vec<_> = replay.drain(..count).collect();
+            *replayed += count;
+            *next_burst += delivery.options.replay_pause;
+            if replay.is_empty() {
+                let quiet = delivery.options.quiet_after_replay;
+                *quiet_until = Some(now.monotonic + if *urgent { Duration::ZERO } else { quiet });
+            }
+            for item in items {
+                self.replay(item, delivery);
+            }
+        }
+        if let Script::House {
+            quiet_until: Some(until),
+            held,
+            ..
+        } = &mut self.script
+            && *until <= now.monotonic
+        {
+            for event in std::mem::take(held) {
+                self.send(now, &event, delivery);
+            }
+        }
+    }
+
+    fn go_on_in_recording(
+        &mut self,
+        now: Now,
+        delivery: &mut Delivery<'_>,
+        held_after: Option<usize>,
+    ) {
+        let Script::Recorded {
+            recording,
+            started,
+            sent,
+        } = &mut self.script
+        else {
+            return;
+        };
+        while let Some((due, content)) = recording.frame(*sent) {
+            if *started + due > now.monotonic {
+                break;
+            }
+            if held_after.is_some_and(|most| held_at(recording, *sent, most)) {
+                // The rest keeps its pace once released.
+                *started = now.monotonic - due;
+                break;
+            }
+            match content {
+                Content::Text(text) => {
+                    let number = recorded::attribute(text, "seqnum");
+                    let number = number.and_then(|number| number.parse::<u64>().ok());
+                    // A frame without a number takes one all the same.
+                    self.seqnum = number.unwrap_or(self.seqnum).wrapping_add(1);
+                    delivery.push(Output::Text(text.clone()));
+                }
+                Content::Binary(bytes) => {
+                    let frame = websocket::frame(websocket::BINARY, bytes);
+                    delivery.push(Output::Raw(frame));
+                }
+            }
+            *sent += 1;
+            if *sent == recording.frames() {
+                self.next_heartbeat = *started + due + delivery.options.heartbeat_every;
+            }
+        }
+    }
+
+    fn replay(&mut self, item: Item, delivery: &mut Delivery<'_>) {
+        let connected = self.connected;
+        match item {
+            Item::Event(event) => self.send(connected, &event, delivery),
+            Item::Greeting => delivery.push(Output::Text(format!(
+                "<SubscriptionResponse><SID>{}</SID><duration>0</duration></SubscriptionResponse>",
+                self.sid
+            ))),
+            Item::Raw(bytes) => {
+                delivery.push(Output::Raw(websocket::frame(websocket::TEXT, &bytes)));
+            }
+        }
+    }
+
+    /// Numbers and stamps an event, and sends it.
+    fn send(&mut self, now: Now, event: &Event, delivery: &mut Delivery<'_>) {
+        let seqnum = self.seqnum;
+        self.seqnum = seqnum.wrapping_add(1);
+        let options = delivery.options;
+        let timestamp = LocalTime::new(now.utc, options.utc_offset_minutes).timestamp();
+        let text = match &self.script {
+            Script::Recorded { recording, .. } => recording.tail().text(event, seqnum, &timestamp),
+            Script::House { .. } => {
+                let stamped = options.firmware != Firmware::Isy994;
+                let stamp = Stamp {
+                    seqnum,
+                    sid: &self.sid,
+                    timestamp: stamped.then_some(timestamp.as_str()),
+                };
+                event::text(event, &stamp)
+            }
+        };
+        delivery.push(Output::Text(text));
+    }
+}
+
+/// Whether the replay of a recording is held before this frame.
+fn held_at(recording: &Recording, sent: usize, held_after: usize) -> bool {
+    sent < recording.replay_frames() && sent >= held_after
+}

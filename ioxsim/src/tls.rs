@@ -1,0 +1,81 @@
+//! The controller's TLS identity.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use futures_rustls::TlsAcceptor;
+use rustls::ServerConfig;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use sha2::{Digest as _, Sha256};
+
+/// A certificate and its key. Clone it to keep the identity over a restart.
+///
+/// ```
+/// let tls = ioxsim::Tls::self_signed()?;
+/// assert!(tls.fingerprint().starts_with("sha256:"));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Tls {
+    certificate: Vec<u8>,
+    key: Vec<u8>,
+}
+
+impl Tls {
+    /// A fresh self-signed certificate for `localhost`, `127.0.0.1` and `::1`.
+    ///
+    /// # Errors
+    ///
+    /// When the system has no randomness to make a key from.
+    pub fn self_signed() -> io::Result<Self> {
+        let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
+        let made = rcgen::generate_simple_self_signed(names).map_err(io::Error::other)?;
+        Ok(Self::new(
+            made.cert.der().to_vec(),
+            made.signing_key.serialize_der(),
+        ))
+    }
+
+    /// A certificate and its PKCS #8 key, both DER.
+    #[must_use]
+    pub fn new(certificate: Vec<u8>, key: Vec<u8>) -> Self {
+        Self { certificate, key }
+    }
+
+    /// The certificate, DER.
+    #[must_use]
+    pub fn certificate(&self) -> &[u8] {
+        &self.certificate
+    }
+
+    /// The SHA-256 of the certificate: `sha256:` and 64 hex digits.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let mut text = String::from("sha256:");
+        for byte in Sha256::digest(&self.certificate) {
+            text.push_str(&format!("{byte:02x}"));
+        }
+        text
+    }
+
+    pub(crate) fn acceptor(&self) -> io::Result<TlsAcceptor> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(self.key.clone()));
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(io::Error::other)?
+            .with_no_client_auth()
+            .with_single_cert(vec![CertificateDer::from(self.certificate.clone())], key)
+            .map_err(io::Error::other)?;
+        Ok(TlsAcceptor::from(Arc::new(config)))
+    }
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tls")
+            .field("fingerprint", &self.fingerprint())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,236 @@
+//! The upgrade: its request read, judged and answered.
+
+use std::fmt::Write as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use http::header::{
+    AUTHORIZATION, CONNECTION, HOST, ORIGIN, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
+    SEC_WEBSOCKET_VERSION, UPGRADE,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
+use sha1::{Digest as _, Sha1};
+use thiserror::Error;
+
+use crate::controller::SubscriberId;
+use crate::options::{Account, ControllerOptions};
+
+/// The most that a request's head may have, in bytes.
+pub const LONGEST_HEAD: usize = 16 * 1024;
+
+/// The most headers that a request may have.
+const MOST_HEADERS: usize = 100;
+
+/// What an ISY-994 wants to see on the upgrade.
+const ISY994_PROTOCOL: &str = "ISYSUB";
+const ISY994_ORIGIN: &str = "com.universal-devices.websockets.isy";
+
+/// Bytes that are no head of an HTTP request.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum BadRequest {
+    /// They are not HTTP.
+    #[error("not an HTTP request: {0}")]
+    NotHttp(String),
+    /// The head does not end within the limit.
+    #[error("the request's head is longer than {LONGEST_HEAD} bytes")]
+    TooLong,
+}
+
+/// Reads the head of an HTTP request; `None` while its end has not come. With it goes the
+/// number of bytes that it took. Values of `Authorization` are marked sensitive.
+///
+/// # Errors
+///
+/// When the bytes are no such head, or it has no end within [`LONGEST_HEAD`].
+pub fn parse_request(bytes: &[u8]) -> Result<Option<(Request<()>, usize)>, BadRequest> {
+    let not_http = |cause: &dyn std::fmt::Display| BadRequest::NotHttp(cause.to_string());
+    let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
+    let mut head = httparse::Request::new(&mut headers);
+    let length = match head.parse(bytes).map_err(|error| not_http(&error))? {
+        httparse::Status::Complete(length) if length <= LONGEST_HEAD => length,
+        httparse::Status::Partial if bytes.len() < LONGEST_HEAD => return Ok(None),
+        _ => return Err(BadRequest::TooLong),
+    };
+    let mut request = Request::builder()
+        .method(head.method.unwrap_or_default())
+        .uri(head.path.unwrap_or_default())
+        .body(())
+        .map_err(|error| not_http(&error))?;
+    for header in head.headers.iter() {
+        let name = HeaderName::try_from(header.name).map_err(|error| not_http(&error))?;
+        let mut value = HeaderValue::from_bytes(header.value).map_err(|error| not_http(&error))?;
+        value.set_sensitive(name == AUTHORIZATION);
+        request.headers_mut().append(name, value);
+    }
+    Ok(Some((request, length)))
+}
+
+/// What goes back to a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Answer {
+    /// The HTTP status; none if the answer is no HTTP, or empty.
+    pub status: Option<u16>,
+    /// Everything that goes to the client, the head's end included; may be empty.
+    pub bytes: Vec<u8>,
+    /// The subscriber that the connection now is.
+    pub subscriber: Option<SubscriberId>,
+    /// What becomes of a connection that is no subscriber's.
+    pub then: AfterAnswer,
+}
+
+/// What becomes of a connection that is no subscriber's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AfterAnswer {
+    /// It ends.
+    End(crate::Ending),
+    /// It stays open, and nothing is ever said on it.
+    Mute,
+}
+
+impl Answer {
+    /// Any bytes, then this.
+    pub(crate) fn raw(bytes: Vec<u8>, then: AfterAnswer) -> Self {
+        Self {
+            status: None,
+            bytes,
+            subscriber: None,
+            then,
+        }
+    }
+
+    /// A refusal with a short text that names the status.
+    pub(crate) fn refusal<'a>(
+        status: u16,
+        headers: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Self {
+        let phrase = phrase(status);
+        let body = format!("{status} {phrase}\n");
+        let mut head = format!("HTTP/1.1 {status} {phrase}\r\n");
+        for (name, value) in headers {
+            line(&mut head, name, value);
+        }
+        line(&mut head, "Content-Type", "text/plain");
+        line(&mut head, "Content-Length", &body.len().to_string());
+        line(&mut head, "Connection", "close");
+        Self {
+            status: Some(status),
+            bytes: format!("{head}\r\n{body}").into_bytes(),
+            subscriber: None,
+            then: AfterAnswer::End(crate::Ending::Close(1000)),
+        }
+    }
+
+    /// A 101 that makes the connection this subscriber's.
+    pub(crate) fn accepted(
+        subscriber: SubscriberId,
+        accept_key: &str,
+        protocol: Option<&str>,
+    ) -> Self {
+        let mut head = String::from("HTTP/1.1 101 Switching Protocols\r\n");
+        line(&mut head, "Upgrade", "websocket");
+        line(&mut head, "Connection", "Upgrade");
+        line(&mut head, "Sec-WebSocket-Accept", accept_key);
+        if let Some(protocol) = protocol {
+            line(&mut head, "Sec-WebSocket-Protocol", protocol);
+        }
+        Self {
+            status: Some(101),
+            bytes: format!("{head}\r\n").into_bytes(),
+            subscriber: Some(subscriber),
+            then: AfterAnswer::End(crate::Ending::Close(1000)),
+        }
+    }
+}
+
+fn phrase(status: u16) -> &'static str {
+    StatusCode::from_u16(status)
+        .ok()
+        .and_then(|status| status.canonical_reason())
+        .unwrap_or("Unknown")
+}
+
+fn line(head: &mut String, name: &str, value: &str) {
+    // Writing to a String cannot fail.
+    let _ = write!(head, "{name}: {value}\r\n");
+}
+
+/// Why a request is refused, as the answer that says so; `None` if nothing speaks against it.
+pub(crate) fn objection(options: &ControllerOptions, request: &Request<()>) -> Option<Answer> {
+    let headers = request.headers();
+    if request.uri().path() != format!("{}/rest/subscribe", options.prefix) {
+        return Some(Answer::refusal(404, []));
+    }
+    if request.method() != Method::GET {
+        return Some(Answer::refusal(405, [("Allow", "GET")]));
+    }
+    if !authorized(&options.accounts, headers) {
+        return Some(Answer::refusal(
+            401,
+            [("WWW-Authenticate", "Basic realm=\"/\"")],
+        ));
+    }
+    let websocket = names(headers, &UPGRADE, "websocket")
+        && names(headers, &CONNECTION, "upgrade")
+        && names(headers, &SEC_WEBSOCKET_VERSION, "13")
+        && headers.contains_key(HOST)
+        && client_key(headers).is_some();
+    let isy994 = names(headers, &SEC_WEBSOCKET_PROTOCOL, ISY994_PROTOCOL)
+        && names(headers, &ORIGIN, ISY994_ORIGIN);
+    if !websocket || (options.require_isy994_headers && !isy994) {
+        return Some(Answer::refusal(400, []));
+    }
+    None
+}
+
+/// The subprotocol that the client asked for first.
+pub(crate) fn subprotocol(request: &Request<()>) -> Option<&str> {
+    let asked = request
+        .headers()
+        .get(SEC_WEBSOCKET_PROTOCOL)?
+        .to_str()
+        .ok()?;
+    asked.split(',').next().map(str::trim)
+}
+
+/// What the client must see in `Sec-WebSocket-Accept`.
+pub(crate) fn accept_key(request: &Request<()>) -> String {
+    let key = client_key(request.headers()).unwrap_or_default();
+    let mut digest = Sha1::new();
+    digest.update(key);
+    digest.update(b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
+    BASE64.encode(digest.finalize())
+}
+
+/// The client's key, if it is one: 16 bytes in base64.
+fn client_key(headers: &HeaderMap) -> Option<&[u8]> {
+    let key = headers.get(SEC_WEBSOCKET_KEY)?.as_bytes();
+    let decoded = BASE64.decode(key).ok()?;
+    (decoded.len() == 16).then_some(key)
+}
+
+/// Whether a header's list of words has this one, in any case.
+fn names(headers: &HeaderMap, header: &HeaderName, word: &str) -> bool {
+    headers
+        .get_all(header)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|value| value.trim().eq_ignore_ascii_case(word))
+}
+
+fn authorized(accounts: &[Account], headers: &HeaderMap) -> bool {
+    let given = headers
+        .get(AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("basic"))
+        .and_then(|(_, credentials)| BASE64.decode(credentials.trim()).ok());
+    accounts.is_empty()
+        || accounts.iter().any(|account| {
+            let expected = format!("{}:{}", account.username, account.password.expose());
+            given.as_deref() == Some(expected.as_bytes())
+        })
+}

@@ -1,0 +1,245 @@
+//! WebSocket frames, from the server's side: written unmasked, read masked.
+
+use thiserror::Error;
+
+pub(crate) const CONTINUATION: u8 = 0;
+pub(crate) const TEXT: u8 = 1;
+pub(crate) const BINARY: u8 = 2;
+pub(crate) const CLOSE: u8 = 8;
+pub(crate) const PING: u8 = 9;
+pub(crate) const PONG: u8 = 10;
+
+/// Clients have little to say; a message over this many bytes ends the connection.
+const LONGEST_MESSAGE: usize = 1024 * 1024;
+
+/// Appends one frame.
+pub(crate) fn write_frame(out: &mut Vec<u8>, last: bool, opcode: u8, payload: &[u8]) {
+    out.push(if last { 0x80 | opcode } else { opcode });
+    match payload.len() {
+        // The casts cannot truncate: the patterns bound the length.
+        length @ 0..=125 => out.push(length as u8),
+        length @ 126..=0xFFFF => {
+            out.push(126);
+            out.extend_from_slice(&(length as u16).to_be_bytes());
+        }
+        length => {
+            out.push(127);
+            out.extend_from_slice(&(length as u64).to_be_bytes());
+        }
+    }
+    out.extend_from_slice(payload);
+}
+
+/// A message in one frame.
+pub(crate) fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(payload.len() + 10);
+    write_frame(&mut out, true, opcode, payload);
+    out
+}
+
+/// A close frame with this code.
+pub(crate) fn close_frame(code: u16) -> Vec<u8> {
+    frame(CLOSE, &code.to_be_bytes())
+}
+
+/// One text message in as many fragments as there are parts, with a ping between each two.
+pub(crate) fn fragmented(parts: &[&[u8]]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (index, part) in parts.iter().enumerate() {
+        if index > 0 {
+            write_frame(&mut out, true, PING, b"between");
+        }
+        let opcode = if index == 0 { TEXT } else { CONTINUATION };
+        write_frame(&mut out, index + 1 == parts.len(), opcode, part);
+    }
+    out
+}
+
+/// What a client sent.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Incoming {
+    Text(String),
+    Binary,
+    Ping(Vec<u8>),
+    Pong,
+    Close(Option<u16>),
+}
+
+/// Bytes that are no frames a client may send.
+#[derive(Debug, PartialEq, Eq, Error)]
+#[error("the client broke the WebSocket protocol: {0}")]
+pub(crate) struct Violation(&'static str);
+
+/// Collects bytes and gives messages.
+#[derive(Debug, Default)]
+pub(crate) struct Reader {
+    buffer: Vec<u8>,
+    /// The opcode and the payload so far of a message in fragments.
+    message: Option<(u8, Vec<u8>)>,
+}
+
+impl Reader {
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// The next message, or nothing until more bytes came.
+    pub(crate) fn next(&mut self) -> Result<Option<Incoming>, Violation> {
+        while let Some((last, opcode, payload)) = self.next_frame()? {
+            match opcode {
+                CLOSE => {
+                    let code = payload.first_chunk().map(|code| u16::from_be_bytes(*code));
+                    return Ok(Some(Incoming::Close(code)));
+                }
+                PING => return Ok(Some(Incoming::Ping(payload))),
+                PONG => return Ok(Some(Incoming::Pong)),
+                CONTINUATION | TEXT | BINARY => {
+                    if let Some(message) = self.fragment(last, opcode, payload)? {
+                        return Ok(Some(message));
+                    }
+                }
+                _ => return Err(Violation("unknown opcode")),
+            }
+        }
+        Ok(None)
+    }
+
+    fn fragment(
+        &mut self,
+        last: bool,
+        opcode: u8,
+        payload: Vec<u8>,
+    ) -> Result<Option<Incoming>, Violation> {
+        let (opcode, message) = match (self.message.take(), opcode) {
+            (Some((first, mut message)), CONTINUATION) => {
+                if message.len() + payload.len() > LONGEST_MESSAGE {
+                    return Err(Violation("message too long"));
+                }
+                message.extend_from_slice(&payload);
+                (first, message)
+            }
+            (None, TEXT | BINARY) => (opcode, payload),
+            _ => return Err(Violation("fragments out of order")),
+        };
+        if !last {
+            self.message = Some((opcode, message));
+            return Ok(None);
+        }
+        if opcode == BINARY {
+            return Ok(Some(Incoming::Binary));
+        }
+        let text = String::from_utf8(message).map_err(|_| Violation("text is not UTF-8"))?;
+        Ok(Some(Incoming::Text(text)))
+    }
+
+    fn next_frame(&mut self) -> Result<Option<(bool, u8, Vec<u8>)>, Violation> {
+        let Some(&[head, length]) = self.buffer.first_chunk() else {
+            return Ok(None);
+        };
+        if length & 0x80 == 0 {
+            return Err(Violation("frame is not masked"));
+        }
+        if head & 0x70 != 0 {
+            return Err(Violation("reserved bit set"));
+        }
+        let rest = &self.buffer[2..];
+        let (length, rest) = match length & 0x7F {
+            126 => match rest.split_first_chunk() {
+                Some((bytes, rest)) => (u64::from(u16::from_be_bytes(*bytes)), rest),
+                None => return Ok(None),
+            },
+            127 => match rest.split_first_chunk() {
+                Some((bytes, rest)) => (u64::from_be_bytes(*bytes), rest),
+                None => return Ok(None),
+            },
+            short => (u64::from(short), rest),
+        };
+        if length > LONGEST_MESSAGE as u64 {
+            return Err(Violation("message too long"));
+        }
+        // Bounded just above.
+        let length = length as usize;
+        let Some((mask, rest)) = rest.split_first_chunk::<4>() else {
+            return Ok(None);
+        };
+        let Some(payload) = rest.get(..length) else {
+            return Ok(None);
+        };
+        let payload = payload
+            .iter()
+            .zip(mask.iter().cycle())
+            .map(|(byte, mask)| byte ^ mask)
+            .collect();
+        let consumed = self.buffer.len() - rest.len() + length;
+        self.buffer.drain(..consumed);
+        Ok(Some((head & 0x80 != 0, head & 0x0F, payload)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A short frame as a client sends it.
+    fn masked(head: u8, payload: &[u8]) -> Vec<u8> {
+        let mask = [0x11, 0x22, 0x33, 0x44];
+        let mut out = vec![head, 0x80 | payload.len() as u8];
+        out.extend_from_slice(&mask);
+        out.extend(
+            payload
+                .iter()
+                .zip(mask.iter().cycle())
+                .map(|(byte, mask)| byte ^ mask),
+        );
+        out
+    }
+
+    #[test]
+    fn messages_are_read_byte_by_byte_with_fragments_and_a_ping_between() {
+        let mut bytes = masked(0x01, b"hel");
+        bytes.extend(masked(0x89, b"now"));
+        bytes.extend(masked(0x80, b"lo"));
+        bytes.extend(masked(0x88, &1000_u16.to_be_bytes()));
+        let mut reader = Reader::default();
+        let mut seen = Vec::new();
+        for byte in bytes {
+            reader.push(&[byte]);
+            seen.extend(reader.next().expect("the frames are good"));
+        }
+        assert_eq!(
+            seen,
+            [
+                Incoming::Ping(b"now".to_vec()),
+                Incoming::Text("hello".to_owned()),
+                Incoming::Close(Some(1000)),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_no_client_may_send_is_a_violation() {
+        let huge = [0x81, 0xFF, 0x7F, 0, 0, 0, 0, 0, 0, 0];
+        let cases: [&[u8]; 5] = [
+            &frame(TEXT, b"unmasked"),
+            &masked(0xC1, b"reserved bit"),
+            &masked(0x83, b"opcode"),
+            &masked(0x80, b"continues nothing"),
+            &huge,
+        ];
+        for bytes in cases {
+            let mut reader = Reader::default();
+            reader.push(bytes);
+            assert!(reader.next().is_err(), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn lengths_are_written_in_their_three_forms() {
+        assert_eq!(frame(TEXT, &[b'x'; 125])[..2], [0x81, 125]);
+        assert_eq!(frame(TEXT, &[b'x'; 126])[..4], [0x81, 126, 0, 126]);
+        assert_eq!(
+            frame(TEXT, &[b'x'; 65536])[..10],
+            [0x81, 127, 0, 0, 0, 0, 0, 1, 0, 0]
+        );
+    }
+}
