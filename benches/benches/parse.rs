@@ -1,6 +1,5 @@
 //! Frame text to event, beside the floors: visiting every `<`, quick-xml alone, serde_json and quick-xml.
 
-#![expect(missing_docs, reason = "criterion's macros write public items")]
 #![expect(
     clippy::expect_used,
     reason = "a benchmark that cannot go on has failed"
