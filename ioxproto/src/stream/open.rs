@@ -275,8 +275,14 @@ impl EventStream {
         let State::Draining(connection) = &mut self.state else {
             return;
         };
-        // The replay of /rest/subscribe ends with `_22`/1.
-        connection.end_mark |= event.is_some_and(|event| event.control() == "_22");
+        // The replay of /rest/subscribe ends with `_22`/1. A property after it means that it was not the end after
+        // all; elsewhere the same control is an event like any other.
+        if let Some(event) = event
+            && self.config.path == SubscribePath::Rest
+        {
+            connection.end_mark =
+                event.control() == "_22" || (connection.end_mark && !event.is_node_property());
+        }
         let timing = &self.config.timing;
         let quiet = if connection.end_mark {
             timing.drain_quiet_after_mark

@@ -60,6 +60,16 @@ fn not_connected_before_a_first_frame_came() {
 }
 
 #[test]
+fn the_end_mark_of_the_other_path_means_nothing_here() {
+    let mut harness = started();
+    harness.accept();
+    harness.event(0, "_22", "1", "");
+    harness.pass(0.9);
+    harness.event(1, "ST", "0", "a");
+    assert_eq!(harness.live(), [false; 2]);
+}
+
+#[test]
 fn silence_after_the_token_leads_to_the_other_shape_and_what_worked_is_remembered() {
     let mut harness = started();
     let token = harness.access_token("one", 3600.0);

@@ -44,6 +44,18 @@ fn the_end_mark_shortens_the_silence_to_a_quarter_of_a_second() {
 }
 
 #[test]
+fn a_mark_that_was_not_the_end_shortens_nothing() {
+    let mut harness = Harness::syncing();
+    harness.event(0, "_22", "1", "");
+    harness.event(1, "ST", "0", "11 22 33 1");
+    harness.pass(0.9);
+    harness.event(2, "ST", "0", "11 22 33 2");
+    assert_eq!(harness.live(), [false; 3]);
+    harness.pass(1.0);
+    assert_eq!(harness.stream.status(), Status::Connected);
+}
+
+#[test]
 fn a_controller_that_is_never_silent_is_connected_after_ten_seconds() {
     let mut harness = Harness::syncing();
     for seqnum in 0..100 {
