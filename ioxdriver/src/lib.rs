@@ -5,17 +5,23 @@
 //! [`Shared`]s with the driver, the TLS policy ([`Trust`], [`tls`]), names ([`resolve`]), the filter below the
 //! WebSocket library ([`TextAsBinary`]), and the sorting of the system's errors ([`failure`]).
 
+mod authority;
+mod certificate;
 mod delivery;
 pub mod failure;
 mod handle;
+mod inspect;
 mod opcode;
 mod options;
 pub mod resolve;
 pub mod tls;
 mod trust;
 
+pub use crate::authority::{Authority, AuthorityError};
+pub use crate::certificate::ServerCertificate;
 pub use crate::delivery::{Delivery, Overflow};
 pub use crate::handle::{Command, Handle, Shared};
+pub use crate::inspect::{InspectError, inspect};
 pub use crate::opcode::{TextAsBinary, masked_text};
 pub use crate::options::{BuildError, Builder, Launch, Prepared, Tap, Tapped};
 pub use crate::trust::{Fingerprint, FingerprintError, Trust};

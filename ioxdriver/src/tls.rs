@@ -4,15 +4,21 @@ use std::fmt;
 use std::sync::Arc;
 
 use ioxproto::{Failure, FailureKind, IdentityProblem};
+use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls13_signature_with_raw_key};
 use rustls::pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, SignatureScheme,
+    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError,
+    SignatureScheme,
 };
 use x509_parser::prelude::{FromDer as _, X509Certificate};
+use x509_parser::public_key::PublicKey;
 
 use crate::{Fingerprint, Trust};
+
+/// In bits; shorter keys are not verified by `ring`.
+const SHORTEST_RSA: usize = 2048;
 
 /// The TLS configuration for one policy: TLS 1.2 and 1.3 on `ring`, no process-wide default touched. Costs the
 /// reading of the platform's roots for [`Trust::System`]; share it between streams.
@@ -21,10 +27,16 @@ pub fn client_config(trust: &Trust) -> Arc<ClientConfig> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let policy = match trust {
         // Without any roots on the machine every certificate is unknown, which is what the refusal then says.
-        Trust::System => Policy::System(
+        Trust::System => Policy::Chain(
             rustls_platform_verifier::Verifier::new(Arc::clone(&provider))
                 .ok()
-                .map(Box::new),
+                .map(|verifier| Arc::new(verifier) as _),
+        ),
+        Trust::Authority(authority) => Policy::Chain(
+            WebPkiServerVerifier::builder_with_provider(authority.roots(), Arc::clone(&provider))
+                .build()
+                .ok()
+                .map(|verifier| verifier as _),
         ),
         Trust::Pins(pins) => Policy::Pins(pins.clone()),
         Trust::Insecure => Policy::Any,
@@ -66,6 +78,9 @@ pub fn handshake_failure(error: &std::io::Error, place: &str) -> Failure {
         .and_then(|inner| inner.downcast_ref::<Error>());
     match tls {
         Some(Error::InvalidCertificate(CertificateError::Other(OtherError(cause)))) => {
+            if let Some(weak) = cause.downcast_ref::<WeakKey>() {
+                return too_old(place, &weak.to_string());
+            }
             match cause.downcast_ref::<Refusal>() {
                 Some(refusal) => refusal.failure(place),
                 None => Failure::identity(
@@ -86,17 +101,16 @@ pub fn handshake_failure(error: &std::io::Error, place: &str) -> Failure {
                 "{place} does not speak TLS: if it is the controller's plain port, use http:// on a network that you trust"
             ),
         ),
+        // What servers say that have no version, cipher or signature in common with us.
+        Some(Error::AlertReceived(
+            alert @ (AlertDescription::ProtocolVersion
+            | AlertDescription::HandshakeFailure
+            | AlertDescription::InsufficientSecurity),
+        )) => too_old(place, &format!("{alert:?}")),
+        Some(Error::PeerIncompatible(what)) => too_old(place, &format!("{what:?}")),
         Some(Error::AlertReceived(alert)) => Failure::transport(
             FailureKind::Tls,
-            format!(
-                "{place} broke off the TLS handshake ({alert:?}): an ISY-994 speaks only TLS that is too old to be safe; use http:// with it, on a network that you trust"
-            ),
-        ),
-        Some(Error::PeerIncompatible(what)) => Failure::transport(
-            FailureKind::Tls,
-            format!(
-                "{place} speaks only TLS that is too old to be safe ({what:?}), as an ISY-994 does: use http:// with it, on a network that you trust"
-            ),
+            format!("{place} broke off the TLS handshake ({alert:?})"),
         ),
         Some(other) => Failure::transport(
             FailureKind::Tls,
@@ -104,6 +118,15 @@ pub fn handshake_failure(error: &std::io::Error, place: &str) -> Failure {
         ),
         None => crate::failure::broken(error, place, "during the TLS handshake"),
     }
+}
+
+fn too_old(place: &str, what: &str) -> Failure {
+    Failure::transport(
+        FailureKind::TlsTooOld,
+        format!(
+            "{place} speaks only TLS that is too old to be safe ({what}), as an ISY-994 does: use http:// with it, on a network that you trust"
+        ),
+    )
 }
 
 /// Why a certificate was refused, on its way through rustls.
@@ -163,7 +186,7 @@ impl Refusal {
 
 #[derive(Debug)]
 enum Policy {
-    System(Option<Box<rustls_platform_verifier::Verifier>>),
+    Chain(Option<Arc<dyn ServerCertVerifier>>),
     Pins(Vec<Fingerprint>),
     Any,
 }
@@ -178,7 +201,7 @@ impl Judge {
     fn refuse(&self, problem: IdentityProblem, certificate: &CertificateDer<'_>) -> Error {
         let pins = match &self.policy {
             Policy::Pins(pins) => pins.clone(),
-            Policy::System(_) | Policy::Any => Vec::new(),
+            Policy::Chain(_) | Policy::Any => Vec::new(),
         };
         let refusal = Refusal {
             problem,
@@ -186,6 +209,24 @@ impl Judge {
             pins,
         };
         CertificateError::Other(OtherError(Arc::new(refusal))).into()
+    }
+
+    /// The bare key of a certificate of any version: the usual verifier refuses X.509 v1.
+    fn public_key(
+        &self,
+        certificate: &CertificateDer<'_>,
+    ) -> Result<SubjectPublicKeyInfoDer<'static>, Error> {
+        let (_, parsed) = X509Certificate::from_der(certificate)
+            .map_err(|_| self.refuse(IdentityProblem::Unverifiable, certificate))?;
+        if let Ok(PublicKey::RSA(key)) = parsed.public_key().parsed()
+            && key.key_size() < SHORTEST_RSA
+        {
+            let bits = key.key_size();
+            return Err(CertificateError::Other(OtherError(Arc::new(WeakKey { bits }))).into());
+        }
+        Ok(SubjectPublicKeyInfoDer::from(
+            parsed.public_key().raw.to_vec(),
+        ))
     }
 }
 
@@ -204,8 +245,8 @@ impl ServerCertVerifier for Judge {
                 return Ok(ServerCertVerified::assertion());
             }
             Policy::Pins(_) => IdentityProblem::WrongPin,
-            Policy::System(None) => IdentityProblem::UnknownIssuer,
-            Policy::System(Some(verifier)) => {
+            Policy::Chain(None) => IdentityProblem::UnknownIssuer,
+            Policy::Chain(Some(verifier)) => {
                 match verifier.verify_server_cert(
                     end_entity,
                     intermediates,
@@ -227,8 +268,7 @@ impl ServerCertVerifier for Judge {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let key = public_key(certificate)
-            .ok_or_else(|| self.refuse(IdentityProblem::Unverifiable, certificate))?;
+        let key = self.public_key(certificate)?;
         let entity = webpki::RawPublicKeyEntity::try_from(&key)
             .map_err(|_| self.refuse(IdentityProblem::Unverifiable, certificate))?;
         let supported = self.provider.signature_verification_algorithms;
@@ -256,8 +296,7 @@ impl ServerCertVerifier for Judge {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let key = public_key(certificate)
-            .ok_or_else(|| self.refuse(IdentityProblem::Unverifiable, certificate))?;
+        let key = self.public_key(certificate)?;
         verify_tls13_signature_with_raw_key(
             message,
             &key,
@@ -273,12 +312,18 @@ impl ServerCertVerifier for Judge {
     }
 }
 
-/// The bare key of a certificate of any version: the usual verifier refuses X.509 v1.
-fn public_key(certificate: &CertificateDer<'_>) -> Option<SubjectPublicKeyInfoDer<'static>> {
-    let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
-    Some(SubjectPublicKeyInfoDer::from(
-        parsed.public_key().raw.to_vec(),
-    ))
+/// An RSA key so short that its signatures are not verified, as an ISY-994 has.
+#[derive(Debug)]
+struct WeakKey {
+    bits: usize,
+}
+
+impl std::error::Error for WeakKey {}
+
+impl fmt::Display for WeakKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "an RSA key of {} bits", self.bits)
+    }
 }
 
 fn problem(error: &Error) -> IdentityProblem {

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use sha2::{Digest as _, Sha256};
 
+use crate::Authority;
+
 /// How a controller's TLS certificate is judged. Default [`Trust::System`].
 ///
 /// In each case the handshake's signature is verified: whoever answers holds the certificate's key.
@@ -14,6 +16,8 @@ pub enum Trust {
     /// By chain, dates and host name, against the platform's roots.
     #[default]
     System,
+    /// By chain, dates and host name, against an authority of the owner's own, and no other.
+    Authority(Authority),
     /// The certificate's fingerprint is one of these; chain, dates and name do not matter. Several, since
     /// certificates get renewed.
     Pins(Vec<Fingerprint>),

@@ -59,6 +59,8 @@ pub enum FailureKind {
     UnexpectedEnd,
     /// The TLS handshake failed for a reason other than the certificate.
     Tls,
+    /// The peer speaks only TLS that is too old to be safe, as an ISY-994 does.
+    TlsTooOld,
     /// Bytes that are no WebSocket frames.
     Protocol,
     /// A message over the limit.
@@ -80,6 +82,7 @@ impl FailureKind {
             Self::ConnectionReset => "connection_reset",
             Self::UnexpectedEnd => "unexpected_end",
             Self::Tls => "tls_failed",
+            Self::TlsTooOld => "tls_too_old",
             Self::Protocol => "protocol_violation",
             Self::MessageTooLarge => "message_too_large",
             Self::Resources => "resources_exhausted",

@@ -42,7 +42,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-pub use ioxdriver::{BuildError, Fingerprint, FingerprintError, Handle, Overflow, Tapped, Trust};
+pub use ioxdriver::{
+    Authority, AuthorityError, BuildError, Fingerprint, FingerprintError, Handle, Overflow, Tapped,
+    Trust,
+};
 pub use ioxproto;
 pub use ioxproto::{
     Event, Notification, Profile, Reason, Secret, Status, StatusChange, SubscribePath, Timing,

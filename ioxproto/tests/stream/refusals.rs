@@ -216,6 +216,7 @@ fn transport_failures_keep_their_kind_and_heal() {
         (FailureKind::ConnectionRefused, "connection_refused"),
         (FailureKind::Unreachable, "unreachable"),
         (FailureKind::Tls, "tls_failed"),
+        (FailureKind::TlsTooOld, "tls_too_old"),
         (FailureKind::Resources, "resources_exhausted"),
     ] {
         harness.fail(kind);
