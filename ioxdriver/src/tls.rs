@@ -90,6 +90,13 @@ pub fn handshake_failure(error: &std::io::Error, place: &str) -> Failure {
                 ),
             }
         }
+        Some(Error::InvalidCertificate(CertificateError::BadSignature)) => Failure::identity(
+            IdentityProblem::Unverifiable,
+            "",
+            format!(
+                "whoever answers at {place} shows a certificate but does not hold the key to it (bad signature): somebody is in between, or the controller's TLS is broken; nothing was sent"
+            ),
+        ),
         Some(Error::InvalidCertificate(cause)) => Failure::identity(
             IdentityProblem::Unverifiable,
             "",
