@@ -13,7 +13,9 @@
 //!     refused                        ▼ logout, with a live token
 //! ```
 //!
-//! Everything but a clear no (time-outs, 5xx, broken answers) leaves the machine as it was, to be tried again later.
+//! Everything but a clear no (time-outs, 5xx, broken answers) leaves the machine as it was, to be tried again later. Only a
+//! refresh that was answered so twice in a row gives way to a login: there are controllers that answer 500 where they
+//! mean that they do not know a token.
 
 mod tokens;
 
@@ -37,6 +39,9 @@ const LOGOUT: &str = "/api/jwt/logout";
 /// A token that expires within this time is stale: refreshed before it is used.
 const MARGIN: Duration = Duration::from_secs(60);
 
+/// So many answers in a row that decide nothing, and a login takes the place of the refresh.
+const UNDECIDED_REFRESHES: u8 = 2;
+
 /// The credentials of a stream, and how to come by more.
 #[derive(Debug)]
 pub(crate) struct Credentials {
@@ -46,6 +51,8 @@ pub(crate) struct Credentials {
     /// The access token in use was refused: it is not to be used again.
     rejected: bool,
     asked: Option<Asked>,
+    /// How many refreshes in a row were answered by something that decided nothing.
+    undecided_refreshes: u8,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +97,7 @@ impl Credentials {
             tokens: None,
             rejected: false,
             asked: None,
+            undecided_refreshes: 0,
         }
     }
 
@@ -123,6 +131,7 @@ impl Credentials {
         self.tokens = None;
         self.asked = None;
         self.rejected = false;
+        self.undecided_refreshes = 0;
     }
 
     /// The value of the `Authorization` header.
@@ -150,21 +159,28 @@ impl Credentials {
     }
 
     /// The answer to the request in hand.
-    pub(crate) fn answered(&mut self, answer: Response<Vec<u8>>) -> Outcome {
+    pub(crate) fn answered(&mut self, answer: Response<Zeroizing<Vec<u8>>>) -> Outcome {
         let status = answer.status().as_u16();
-        let body = Zeroizing::new(answer.into_body());
+        let body = answer.into_body();
         let asked = self.asked.take();
         let reply = match status {
             200..=299 => tokens::read_reply(&body),
             401 | 403 => Reply::No,
             // A refresh token that has expired, or that a rebooted controller does not know.
             400 | 404 if asked == Some(Asked::Refresh) => Reply::No,
-            _ => return Outcome::Undecided { status, detail: "" },
+            // Too early, too often, too slow: not now.
+            408 | 425 | 429 => Reply::Broken,
+            400..=499 if matches!(tokens::read_reply(&body), Reply::No) => Reply::No,
+            _ => Reply::Broken,
         };
+        if matches!((&reply, asked), (Reply::Broken, Some(Asked::Refresh))) {
+            self.undecided_refreshes = self.undecided_refreshes.saturating_add(1);
+        }
         match (reply, asked) {
             (Reply::Tokens(tokens), _) => {
                 self.tokens = Some(tokens);
                 self.rejected = false;
+                self.undecided_refreshes = 0;
                 Outcome::Granted
             }
             (Reply::No, Some(Asked::Refresh)) => {
@@ -179,7 +195,13 @@ impl Credentials {
             }
             (Reply::Broken, _) => Outcome::Undecided {
                 status,
-                detail: "the answer holds no tokens",
+                detail: match status {
+                    200..=299 => "the answer holds no tokens",
+                    300..=399 => {
+                        "a redirect, which is not followed: credentials go only to the host that was named"
+                    }
+                    _ => "",
+                },
             },
         }
     }
@@ -201,14 +223,15 @@ impl Credentials {
 
     /// What ends the session: the logout, or first the refresh of a stale token. `None` when there is nothing to end.
     pub(crate) fn end_session(&mut self, utc: SystemTime) -> Option<Exchange> {
-        if !matches!(self.account, Account::Portal { .. }) || self.rejected || self.tokens.is_none()
-        {
+        if !matches!(self.account, Account::Portal { .. }) || self.tokens.is_none() {
             return None;
         }
         if self.live(utc) {
             self.logout()
-        } else {
+        } else if self.refreshes() {
             Some(self.renew())
+        } else {
+            None
         }
     }
 
@@ -231,8 +254,13 @@ impl Credentials {
         })
     }
 
+    /// Whether new tokens come by a refresh.
+    fn refreshes(&self) -> bool {
+        self.tokens.is_some() && self.undecided_refreshes < UNDECIDED_REFRESHES
+    }
+
     fn renew(&mut self) -> Exchange {
-        if let Some(tokens) = &self.tokens {
+        if let Some(tokens) = self.tokens.as_ref().filter(|_| self.refreshes()) {
             debug!("refreshing the tokens");
             self.asked = Some(Asked::Refresh);
             return self.request(

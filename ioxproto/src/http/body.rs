@@ -3,7 +3,7 @@
 use http::{HeaderMap, StatusCode, header};
 use zeroize::Zeroizing;
 
-use super::exchange::ExchangeError;
+use super::exchange::{ExchangeError, ROOM};
 
 /// The longest body that is taken, in bytes; a login answer has a few thousand.
 const MAX_BODY: usize = 1024 * 1024;
@@ -34,7 +34,7 @@ impl Body {
         let framing = framing(status, headers)?;
         Ok(Self {
             framing,
-            content: Zeroizing::default(),
+            content: Zeroizing::new(Vec::with_capacity(ROOM)),
         })
     }
 

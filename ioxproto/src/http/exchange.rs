@@ -12,6 +12,8 @@ use super::body::Body;
 const MAX_HEAD: usize = 64 * 1024;
 /// What every answer begins with.
 const START: &[u8] = b"HTTP/1.";
+/// What an answer with tokens fits into, in bytes.
+pub(super) const ROOM: usize = 16 * 1024;
 /// The most header lines in an answer.
 const MAX_HEADERS: usize = 100;
 
@@ -99,6 +101,8 @@ impl Exchange {
     pub(crate) fn whole(request: Zeroizing<Vec<u8>>) -> Self {
         Self {
             head_only: false,
+            // Room for all of a login's answer, so that no copy of a token stays behind.
+            received: Zeroizing::new(Vec::with_capacity(ROOM)),
             ..Self::upgrade(request)
         }
     }

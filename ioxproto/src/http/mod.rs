@@ -7,4 +7,4 @@ mod upgrade;
 
 pub use exchange::{Exchange, ExchangeError, Progress};
 pub(crate) use post::{basic, post};
-pub(crate) use upgrade::{Upgrade, Verdict};
+pub(crate) use upgrade::{Upgrade, Verdict, retry_after};

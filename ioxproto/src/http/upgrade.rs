@@ -105,7 +105,7 @@ fn has_token(headers: &HeaderMap, name: header::HeaderName, token: &str) -> bool
 }
 
 /// `Retry-After` in both its forms (RFC 9110 section 10.2.3): seconds, or a date.
-fn retry_after(headers: &HeaderMap, utc: SystemTime) -> Option<Duration> {
+pub(crate) fn retry_after(headers: &HeaderMap, utc: SystemTime) -> Option<Duration> {
     let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = value.parse() {
         return Some(Duration::from_secs(seconds));

@@ -2,11 +2,12 @@
 
 use http::Response;
 use tracing::{debug, trace};
+use zeroize::Zeroizing;
 
 use super::timers::Timer;
 use super::{EventStream, State};
 use crate::auth::{Access, Outcome, is_token};
-use crate::http::{Upgrade, Verdict};
+use crate::http::{Upgrade, Verdict, retry_after};
 use crate::{
     Action, ConnectionId, Exchange, ExchangeError, Failure, Now, Phase, Profile, Reason, RequestId,
     Secret, SubscribePath,
@@ -57,6 +58,7 @@ impl EventStream {
         debug!(?verdict, "the upgrade was answered");
         if verdict == Verdict::Accepted {
             self.isy_headers |= fallback;
+            self.token_on_upgrade |= self.renewed;
             self.renewed = false;
             return self.opened(now, id);
         }
@@ -79,13 +81,11 @@ impl EventStream {
                 }
                 let retry_after =
                     retry_after.map(|after| after.min(self.config.timing.retry_after_max));
-                self.lost(
-                    now,
-                    Reason::UpgradeRefused {
-                        status,
-                        retry_after,
-                    },
-                );
+                let reason = Reason::UpgradeRefused {
+                    status,
+                    retry_after,
+                };
+                self.lost_for(now, reason, retry_after);
             }
             Verdict::NotWebSocket(detail) => {
                 self.lost(
@@ -107,6 +107,8 @@ impl EventStream {
         answer: Result<Response<Vec<u8>>, ExchangeError>,
     ) {
         self.wake(now);
+        // Wiped when dropped, also where it came late: it may hold tokens and a private key.
+        let answer = answer.map(|answer| answer.map(Zeroizing::new));
         let fallback = match &mut self.state {
             State::SigningIn { request, fallback } if *request == id => *fallback,
             State::Stopping { request, .. } if *request == Some(id) => {
@@ -121,18 +123,14 @@ impl EventStream {
                 return self.lost(now, no_answer(error));
             }
         };
+        let retry_after = retry_after(answer.headers(), now.utc);
         match self.credentials.answered(answer) {
             Outcome::Granted => self.connect(now, fallback),
             Outcome::Request(exchange) => self.sign_in(now, exchange, fallback),
             Outcome::Refused(status) => self.lost(now, Reason::LoginRefused { status }),
             Outcome::Undecided { status, detail } => {
-                self.lost(
-                    now,
-                    Reason::LoginFailed {
-                        status,
-                        detail: detail.into(),
-                    },
-                );
+                let detail = detail.into();
+                self.lost_for(now, Reason::LoginFailed { status, detail }, retry_after);
             }
         }
     }
@@ -208,10 +206,10 @@ impl EventStream {
         self.random.fill(&mut key);
         let isy_headers = self.isy_headers || fallback;
         debug!(attempt = self.last_id, isy_headers, "connecting");
-        // On the other path the token goes into the first frame.
+        // On the other path the token goes into the first frame, and onto the upgrade only where it was refused without.
         let authorization = match self.config.path {
-            SubscribePath::Rest => self.credentials.authorization(),
-            SubscribePath::Api => None,
+            SubscribePath::Api if !self.renewed && !self.token_on_upgrade => None,
+            SubscribePath::Rest | SubscribePath::Api => self.credentials.authorization(),
         };
         let (upgrade, exchange) =
             Upgrade::request(&self.config, authorization.as_ref(), isy_headers, key);

@@ -2,6 +2,7 @@
 
 use http::Response;
 use tracing::debug;
+use zeroize::Zeroizing;
 
 use super::timers::Timer;
 use super::{Connection, EventStream, State};
@@ -12,13 +13,17 @@ impl EventStream {
     /// Ends politely, from any state. Does nothing at rest, or when already stopping.
     pub fn stop(&mut self, now: Now) {
         self.wake(now);
+        let mut pending = None;
         let connection = match self.state {
             State::AtRest | State::Stopping { .. } => return,
             State::Waiting => None,
+            State::SigningIn { request, .. } if self.credentials.is_asking() => {
+                // Its answer may open a session, which is then ended rather than left behind.
+                pending = Some(request);
+                None
+            }
             State::SigningIn { request, .. } => {
-                // Whatever the controller makes of it, the tokens in hand are no longer sure.
                 self.actions.push_back(Action::Abandon { id: request });
-                self.credentials.forget();
                 None
             }
             State::Connecting { id, .. } => {
@@ -31,8 +36,10 @@ impl EventStream {
                 Some(id)
             }
         };
-        let logout = self.credentials.end_session(now.utc);
-        let request = logout.map(|exchange| self.request(exchange));
+        let request = pending.or_else(|| {
+            let logout = self.credentials.end_session(now.utc);
+            logout.map(|exchange| self.request(exchange))
+        });
         self.state = State::Stopping {
             connection,
             request,
@@ -43,11 +50,11 @@ impl EventStream {
         self.ended(now);
     }
 
-    /// The logout was answered, or the refresh before it. A logout that is refused is no trouble.
+    /// The logout was answered, or the login or refresh before it. A logout that is refused is no trouble.
     pub(super) fn logout_answered(
         &mut self,
         now: Now,
-        answer: Result<Response<Vec<u8>>, ExchangeError>,
+        answer: Result<Response<Zeroizing<Vec<u8>>>, ExchangeError>,
     ) {
         let refreshed = self.credentials.is_asking()
             && answer

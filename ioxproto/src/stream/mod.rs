@@ -5,7 +5,7 @@
 //!   ┌────────┐ ──────────► │ SigningIn │ ───────► │ Connecting │ ───────► │ Draining │
 //!   │ At     │             └───────────┘ ◄─────── └────────────┘          └──────────┘
 //!   │ rest   │              │    ▲    a 401, once   │   ▲ 400, once: the    │     │ quiet,
-//!   └────────┘              │    │    per session   │   └ ISY-994 headers   │     ▼ or the cap
+//!   └────────┘              │    │    per attempt   │   └ ISY-994 headers   │     ▼ or the cap
 //!     ▲    ▲   a clear no   │    │                  │                       │  ┌──────┐
 //!     │    └────────────────┤    │ the wait         │ any other refusal,    │  │ Live │
 //!     │                     │    │ is over          │ failure, time-out     │  └──────┘
@@ -46,7 +46,7 @@ mod stats;
 mod timers;
 
 use std::collections::VecDeque;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use tracing::{debug, info, trace};
 
@@ -84,8 +84,10 @@ pub struct EventStream {
     last_id: u64,
     /// Whether the next upgrade carries the ISY-994 headers: by profile, or because they once helped.
     isy_headers: bool,
-    /// Whether the tokens were renewed because of a 401, and no upgrade was accepted since.
+    /// Whether this attempt has renewed the tokens because of a 401.
     renewed: bool,
+    /// Whether an upgrade on `/api/events/subscribe` was once accepted only with the token on it.
+    token_on_upgrade: bool,
     /// Which shape the first frame has on `/api/events/subscribe`, and how many in a row were not accepted.
     token_shape: TokenShape,
     shapes_refused: u8,
@@ -137,6 +139,7 @@ impl EventStream {
             last_id: 0,
             isy_headers: config.profile == Profile::Isy994,
             renewed: false,
+            token_on_upgrade: false,
             token_shape: TokenShape::default(),
             shapes_refused: 0,
             answers_pings: false,
@@ -337,7 +340,16 @@ impl EventStream {
 
     /// The attempt or the connection is lost: wait and try again, or give up where only a person can help.
     fn lost(&mut self, now: Now, reason: Reason) {
+        self.lost_for(now, reason, None);
+    }
+
+    /// The same, where the controller asked to be left alone for a while.
+    fn lost_for(&mut self, now: Now, reason: Reason, retry_after: Option<Duration>) {
         self.timers.cancel_all();
+        // The next attempt may renew once more, unless it is the refusal of renewed tokens that is waited out.
+        if !matches!(reason, Reason::CredentialsRefused { .. }) && !self.credentials.is_rejected() {
+            self.renewed = false;
+        }
         let for_a_person = match &reason {
             Reason::CredentialsRefused { .. } | Reason::LoginRefused { .. } => true,
             Reason::Failed(Failure::Identity { problem, .. }) => !problem.dates_only(),
@@ -345,6 +357,7 @@ impl EventStream {
         };
         if for_a_person && !self.config.keep_trying {
             self.state = State::AtRest;
+            self.credentials.forget();
             let change = StatusChange {
                 status: Status::ReconnectFailed,
                 reason: Some(reason),
@@ -357,12 +370,8 @@ impl EventStream {
         } else {
             self.backoff.failed(&mut self.random)
         };
-        if let Reason::UpgradeRefused {
-            retry_after: Some(after),
-            ..
-        } = reason
-        {
-            wait = wait.max(after);
+        if let Some(after) = retry_after {
+            wait = wait.max(after.min(self.config.timing.retry_after_max));
         }
         self.state = State::Waiting;
         self.timers.at(Timer::Retry, now.monotonic + wait);

@@ -1,6 +1,6 @@
 //! `/api/events/subscribe`: the token goes in the first frame.
 
-use ioxproto::{ConfigBuilder, Reason, Status, SubscribePath};
+use ioxproto::{ConfigBuilder, IgnoredKind, Notification, Reason, Secret, Status, SubscribePath};
 
 use crate::harness::{Done, Harness};
 
@@ -116,13 +116,83 @@ fn after_both_shapes_were_refused_the_tokens_are_renewed() {
 }
 
 #[test]
-fn a_401_on_the_upgrade_is_renewed_here_too() {
+fn a_401_or_403_on_the_upgrade_is_tried_with_a_renewed_token_on_it_which_is_remembered() {
+    for status in [401, 403] {
+        let mut harness = started();
+        harness.refuse(status, "");
+        assert_eq!(harness.posts, ["/api/login", "/api/jwt/refresh"]);
+        let token = harness.access_token("two", 3600.0);
+        harness.grant("two", 3600.0);
+        let header = format!("\r\nAuthorization: Bearer {token}\r\n");
+        assert!(harness.request().contains(&header));
+        harness.accept();
+        assert_eq!(token_frame(&harness), typed(&token));
+        harness.event(0, "ST", "0", "a");
+        harness.pass(1.0);
+        harness.closed();
+        harness.pass(harness.last_wait());
+        assert!(
+            harness.request().contains(&header),
+            "what worked is remembered"
+        );
+    }
+}
+
+#[test]
+fn a_second_401_on_the_upgrade_is_final_here_too() {
     let mut harness = started();
     harness.refuse(401, "");
     harness.grant("two", 3600.0);
-    let token = harness.access_token("two", 3600.0);
+    harness.refuse(403, "");
+    assert_eq!(harness.stream.status(), Status::ReconnectFailed);
+    assert_eq!(
+        *harness.last_reason(),
+        Reason::CredentialsRefused { status: 403 }
+    );
+}
+
+#[test]
+fn a_service_status_takes_a_number_and_is_no_gap_and_is_handed_on() {
+    let mut harness = started();
     harness.accept();
-    assert_eq!(token_frame(&harness), typed(&token));
+    harness.event(423, "ST", "0", "a");
+    let status = r#"{"type":"spolisy","data":{"service":"pg3","status":"active"}}"#;
+    harness.text(status);
+    harness.event(425, "ST", "1", "a");
+    assert!(harness.gaps().is_empty());
+    let handed_on = harness.told.iter().any(|told| {
+        matches!(told, Notification::Ignored(ignored)
+            if ignored.kind == IgnoredKind::OtherType("spolisy".into()) && *ignored.text == *status)
+    });
+    assert!(handed_on);
+    harness.event(427, "ST", "0", "a");
+    assert_eq!(harness.gaps(), [(426, 427)]);
+}
+
+#[test]
+fn own_tokens_go_in_the_first_frame_and_another_is_asked_for_after_both_shapes() {
+    let mut harness =
+        Harness::with(|config| ConfigBuilder::own_tokens(config).path(SubscribePath::Api));
+    harness.start();
+    let supply = |harness: &mut Harness, token: &str| {
+        let (id, rejected) = harness.asked_for_token.take().unwrap();
+        harness
+            .stream
+            .token(harness.now, id, Some(Secret::new(token)));
+        harness.drain();
+        rejected
+    };
+    assert!(!supply(&mut harness, "mine"));
+    for frame in [typed("mine"), bare("mine")] {
+        assert!(harness.asked_for_token.is_none());
+        harness.accept();
+        assert_eq!(token_frame(&harness), frame);
+        harness.closed();
+        harness.pass(harness.last_wait());
+    }
+    assert!(supply(&mut harness, "another"));
+    harness.accept();
+    assert_eq!(token_frame(&harness), typed("another"));
 }
 
 #[test]

@@ -1,25 +1,25 @@
-//! Portal accounts: login, refresh, logout, and tokens of the caller's own.
+//! Portal accounts: login and refresh.
 
 use ioxproto::{ConfigBuilder, Failure, FailureKind, IdentityProblem, Reason, Secret, Status};
 
 use crate::harness::{Done, Harness, seconds};
 
-const LOGIN: &str = "/api/login";
-const REFRESH: &str = "/api/jwt/refresh";
-const LOGOUT: &str = "/api/jwt/logout";
+pub(crate) const LOGIN: &str = "/api/login";
+pub(crate) const REFRESH: &str = "/api/jwt/refresh";
+pub(crate) const LOGOUT: &str = "/api/jwt/logout";
 
-fn portal(config: ConfigBuilder) -> ConfigBuilder {
+pub(crate) fn portal(config: ConfigBuilder) -> ConfigBuilder {
     config.portal_account("user@example.test", "hun\"ter2")
 }
 
-fn started() -> Harness {
+pub(crate) fn started() -> Harness {
     let mut harness = Harness::with(portal);
     harness.start();
     harness
 }
 
 /// A portal account that is connected with tokens `one` of this lifetime.
-fn connected(lifetime: f64) -> Harness {
+pub(crate) fn connected(lifetime: f64) -> Harness {
     let mut harness = started();
     harness.grant("one", lifetime);
     harness.accept();
@@ -27,7 +27,7 @@ fn connected(lifetime: f64) -> Harness {
     harness
 }
 
-fn reconnect(harness: &mut Harness) {
+pub(crate) fn reconnect(harness: &mut Harness) {
     harness.closed();
     harness.pass(harness.last_wait());
 }
@@ -72,6 +72,7 @@ fn a_clear_no_to_the_login_is_final() {
         (401, ""),
         (403, "{}"),
         (200, r#"{"successful":false,"data":null}"#),
+        (400, r#"{"successful":false,"data":"no such user"}"#),
     ] {
         let mut harness = started();
         harness.answer_post(status, body);
@@ -112,6 +113,52 @@ fn a_controller_that_boots_is_waited_for() {
     harness.accept();
     harness.pass(1.0);
     assert_eq!(harness.stream.status(), Status::Connected);
+}
+
+#[test]
+fn not_now_is_no_clear_no() {
+    for status in [408, 425, 429, 500, 503] {
+        let mut harness = started();
+        harness.answer_post(status, r#"{"successful":false}"#);
+        assert_eq!(harness.stream.status(), Status::LostConnection, "{status}");
+        harness.pass(1.0);
+        assert_eq!(harness.posts, [LOGIN, LOGIN]);
+    }
+}
+
+#[test]
+fn a_redirect_of_the_login_is_never_followed() {
+    for status in [301, 302, 307, 308] {
+        let mut harness = started();
+        let (id, mut exchange) = harness.http.take().unwrap();
+        exchange.receive(
+            format!("HTTP/1.1 {status} X\r\nLocation: http://elsewhere.test/\r\nContent-Length: 0\r\n\r\n")
+                .as_bytes(),
+        );
+        let answer = exchange.into_answer().0;
+        harness.stream.http_answered(harness.now, id, answer);
+        harness.drain();
+        let told = harness.last_reason().to_string();
+        assert!(told.contains("a redirect, which is not followed"), "{told}");
+        harness.pass(1.0);
+        assert!(harness.post().contains("\r\nHost: eisy.test:8080\r\n"));
+    }
+}
+
+#[test]
+fn a_login_that_is_to_come_later_is_tried_later() {
+    for (after, waited) in [("17", 17.0), ("100000", 300.0), ("0", 1.0)] {
+        let mut harness = started();
+        let (id, mut exchange) = harness.http.take().unwrap();
+        exchange.receive(
+            format!("HTTP/1.1 503 Booting\r\nRetry-After: {after}\r\nContent-Length: 0\r\n\r\n")
+                .as_bytes(),
+        );
+        let answer = exchange.into_answer().0;
+        harness.stream.http_answered(harness.now, id, answer);
+        harness.drain();
+        assert_eq!(harness.last_wait(), waited);
+    }
 }
 
 #[test]
@@ -286,80 +333,84 @@ fn a_refresh_that_fails_is_waited_out_and_keeps_its_tokens() {
 }
 
 #[test]
-fn stop_closes_and_logs_out_side_by_side() {
+fn a_refresh_that_is_twice_answered_by_trouble_gives_way_to_a_login() {
     let mut harness = connected(3600.0);
-    harness.stop();
-    assert_eq!(harness.done, [Done::Close(1000)]);
-    let token = harness.access_token("one", 3600.0 - 1.0);
-    assert!(
-        harness
-            .post()
-            .starts_with("POST /api/jwt/logout HTTP/1.1\r\n")
-    );
-    assert!(
-        harness
-            .post()
-            .contains(&format!("Authorization: Bearer {token}\r\n")),
-        "{}",
-        harness.post()
-    );
-    harness.closed();
-    assert!(harness.told.is_empty());
-    harness.answer_post(200, r#"{"successful":true,"data":null}"#);
-    assert_eq!(harness.statuses(), ["disconnected"]);
-}
-
-#[test]
-fn a_stale_token_is_refreshed_before_the_logout() {
-    let mut harness = connected(30.0);
-    harness.stop();
-    assert_eq!(harness.posts, [LOGIN, REFRESH]);
-    harness.grant("two", 3600.0);
-    assert_eq!(harness.posts, [LOGIN, REFRESH, LOGOUT]);
-    assert!(harness.post().contains("Bearer two."));
-    harness.answer_post(500, "");
-    harness.closed();
-    assert_eq!(harness.statuses(), ["disconnected"]);
-}
-
-#[test]
-fn a_logout_is_skipped_where_the_refresh_before_it_fails() {
-    for status in [401, 503] {
-        let mut harness = connected(30.0);
-        harness.stop();
-        harness.closed();
-        harness.answer_post(status, "");
-        assert_eq!(harness.statuses(), ["disconnected"]);
-        assert_eq!(harness.posts, [LOGIN, REFRESH]);
+    reconnect(&mut harness);
+    harness.refuse(401, "");
+    for (status, body) in [(500, ""), (200, "oops")] {
+        harness.answer_post(status, body);
+        harness.pass(harness.last_wait());
     }
+    assert_eq!(harness.posts, [LOGIN, REFRESH, REFRESH, LOGIN]);
+    harness.answer_post(503, "");
+    harness.pass(harness.last_wait());
+    assert_eq!(harness.posts.last().unwrap(), LOGIN);
+    harness.grant("two", 3600.0);
+    harness.accept();
+    harness.become_connected();
+    reconnect(&mut harness);
+    harness.refuse(401, "");
+    assert_eq!(
+        harness.posts.last().unwrap(),
+        REFRESH,
+        "and then begins anew"
+    );
 }
 
 #[test]
-fn a_logout_that_hangs_is_left_after_a_second_and_a_half() {
+fn a_refresh_that_nobody_answers_stays_a_refresh() {
+    let mut harness = connected(30.0);
+    reconnect(&mut harness);
+    for _ in 0..4 {
+        harness.fail_post(Failure::transport(FailureKind::ConnectionRefused, "off"));
+        harness.pass(harness.last_wait());
+    }
+    assert_eq!(harness.posts[1..], [REFRESH; 5]);
+}
+
+#[test]
+fn a_401_after_other_trouble_is_renewed_again() {
     let mut harness = connected(3600.0);
-    harness.stop();
-    harness.closed();
-    harness.pass(1.5);
-    assert_eq!(harness.done, [Done::Close(1000), Done::Abandon]);
-    assert_eq!(harness.statuses(), ["disconnected"]);
+    reconnect(&mut harness);
+    harness.refuse(401, "");
+    harness.grant("two", 3600.0);
+    // The controller boots; when it is up, it knows none of its old tokens.
+    harness.refuse(503, "");
+    harness.pass(harness.last_wait());
+    harness.refuse(401, "");
+    assert_eq!(harness.posts, [LOGIN, REFRESH, REFRESH]);
+    harness.grant("three", 3600.0);
+    harness.refuse(401, "");
+    assert_eq!(harness.stream.status(), Status::ReconnectFailed);
 }
 
 #[test]
-fn a_stop_during_the_wait_still_logs_out() {
+fn a_401_after_a_refresh_that_had_to_wait_is_the_second_one() {
     let mut harness = connected(3600.0);
-    harness.closed();
-    harness.stop();
-    assert_eq!(harness.posts, [LOGIN, LOGOUT]);
-    harness.fail_post(Failure::transport(FailureKind::ConnectionRefused, "nobody"));
-    assert_eq!(harness.statuses(), ["lost_connection", "disconnected"]);
+    reconnect(&mut harness);
+    harness.refuse(401, "");
+    harness.answer_post(503, "");
+    harness.pass(harness.last_wait());
+    harness.grant("two", 3600.0);
+    harness.refuse(401, "");
+    assert_eq!(harness.stream.status(), Status::ReconnectFailed);
+    assert_eq!(harness.posts, [LOGIN, REFRESH, REFRESH]);
 }
 
 #[test]
-fn a_stop_while_signing_in_is_at_once() {
+fn start_after_a_refused_login_logs_in_again() {
     let mut harness = started();
+    harness.answer_post(401, "");
+    harness.start();
+    assert_eq!(harness.posts, [LOGIN, LOGIN]);
+    harness.grant("one", 3600.0);
+    harness.accept();
+    harness.become_connected();
     harness.stop();
-    assert_eq!(harness.done, [Done::Abandon]);
-    assert_eq!(harness.statuses(), ["stream_initializing", "disconnected"]);
+    harness.closed();
+    harness.answer_post(200, "");
+    harness.start();
+    assert_eq!(harness.posts[2..], [LOGOUT, LOGIN]);
 }
 
 #[test]
@@ -418,48 +469,18 @@ fn an_hour_with_five_minute_tokens_refreshes_at_the_right_moments() {
 }
 
 #[test]
-fn the_callers_own_tokens_are_asked_for_and_asked_anew_after_a_401() {
-    let mut harness = Harness::with(ConfigBuilder::own_tokens);
-    harness.start();
-    let (id, rejected) = harness.asked_for_token.take().unwrap();
-    assert!(!rejected);
-    harness
-        .stream
-        .token(harness.now, id, Some(Secret::new("mine")));
-    harness.drain();
-    assert!(harness.request().contains("Authorization: Bearer mine\r\n"));
+fn a_400_without_the_isy_994_headers_is_tried_with_them_on_the_same_tokens() {
+    let mut harness = started();
+    harness.grant("one", 3600.0);
+    harness.refuse(400, "");
+    assert!(harness.request().contains("Bearer one."));
+    assert!(harness.request().contains("ISYSUB"));
     harness.refuse(401, "");
-    let (id, rejected) = harness.asked_for_token.take().unwrap();
-    assert!(rejected);
-    harness
-        .stream
-        .token(harness.now, id, Some(Secret::new("another")));
-    harness.drain();
+    harness.grant("two", 3600.0);
+    assert!(harness.request().contains("Bearer two."));
+    assert!(harness.request().contains("ISYSUB"));
     harness.accept();
-    harness.become_connected();
-    reconnect(&mut harness);
-    assert!(
-        harness.request().contains("Bearer another\r\n"),
-        "a token is used until it is refused or stale"
-    );
-    harness.stop();
-    assert!(harness.posts.is_empty(), "the session is the caller's");
-}
-
-#[test]
-fn a_caller_without_a_token_is_asked_again_later() {
-    for none in [None, Some(Secret::new("")), Some(Secret::new("a\r\nX: y"))] {
-        let mut harness = Harness::with(ConfigBuilder::own_tokens);
-        harness.start();
-        let (id, _) = harness.asked_for_token.take().unwrap();
-        harness.stream.token(harness.now, id, none);
-        harness.drain();
-        assert_eq!(*harness.last_reason(), Reason::NoToken);
-        harness.pass(1.0);
-        assert!(harness.asked_for_token.is_some());
-        harness.pass(10.0);
-        assert_eq!(harness.last_reason().code(), "timed_out");
-    }
+    assert_eq!(harness.posts, [LOGIN, REFRESH]);
 }
 
 #[test]
