@@ -34,6 +34,13 @@ fn fields(reader: &mut FrameReader, text: &str) -> usize {
     }
 }
 
+/// Visits every `<`; each is looked at, since counting alone is far cheaper.
+fn visit(text: &str) {
+    for at in memchr::memchr_iter(b'<', text.as_bytes()) {
+        black_box(at);
+    }
+}
+
 fn quick_xml_alone(text: &str) -> usize {
     let mut reader = Reader::from_str(text);
     let mut pieces = 0;
@@ -76,7 +83,7 @@ fn parse(criterion: &mut Criterion) {
         bencher.iter(|| fields(&mut reader, black_box(STATUS)));
     });
     raw.bench_function("floor: every '<' with memchr", |bencher| {
-        bencher.iter(|| memchr::memchr_iter(b'<', black_box(STATUS).as_bytes()).count());
+        bencher.iter(|| visit(black_box(STATUS)));
     });
     raw.bench_function("floor: quick-xml alone", |bencher| {
         bencher.iter(|| quick_xml_alone(black_box(STATUS)));
@@ -88,7 +95,7 @@ fn parse(criterion: &mut Criterion) {
         bencher.iter(|| fields(&mut reader, black_box(&envelope)));
     });
     json.bench_function("floor: every '<' with memchr", |bencher| {
-        bencher.iter(|| memchr::memchr_iter(b'<', black_box(&envelope).as_bytes()).count());
+        bencher.iter(|| visit(black_box(&envelope)));
     });
     json.bench_function("floor: serde_json and quick-xml", |bencher| {
         bencher.iter(|| serde_json_and_quick_xml(black_box(&envelope)));

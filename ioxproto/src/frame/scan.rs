@@ -1,0 +1,349 @@
+//! The straight scan: the one layout that nearly all frames have, read in one pass. It agrees with the general
+//! path ([`super::xml`], [`super::envelope`]) or declines; there is no third answer.
+//!
+//! ```text
+//! envelope    = '{"type":"event","data":"' document '"}'      each '"' of the document written as '\"'
+//! document    = [declaration] '<Event seqnum="' value '" sid="' value '"' [' timestamp="' value '"'] '>'
+//!               '<control>' text '</control>'
+//!               '<action' [' uom="' value '"'] [' prec="' value '"'] '>' text '</action>'
+//!               '<node>' text '</node>'
+//!               '<eventInfo>' payload '</eventInfo>'
+//!               ['<fmtAct>' text '</fmtAct>'] ['<fmtName>' text '</fmtName>'] '</Event>'
+//! declaration = '<?xml version="1.0"' [' encoding="UTF-8"'] '?>'
+//! payload     = text { element text }
+//! element     = '<' name { ' ' name '="' value '"' } ( '>' payload '</' name '>' | ['␠'] '/>' )
+//! name        = letter or '_', then letters, digits and '_', all of them ASCII
+//! text        = no '<'; in an envelope no '"' and no '\' either
+//! value       = no '<' and no '"'; in an envelope no '\' either
+//! ```
+//!
+//! Nowhere in it: control characters, `&`, and characters that begin with the byte 0xEF, among them the two
+//! that XML forbids. So nothing has to be decoded, and every part stands in the document as it is.
+
+use crate::event::{Parts, Span};
+
+const ENVELOPE: &str = "{\"type\":\"event\",\"data\":\"";
+/// The deepest nesting and the most attributes in a payload.
+const MOST: usize = 8;
+
+/// Reads a document.
+pub(super) fn document(text: &str) -> Option<Parts> {
+    let mut scan = Scan::<false> {
+        text,
+        at: 0,
+        copied: 0,
+        removed: 0,
+        document: &mut String::new(),
+    };
+    let parts = scan.document()?;
+    (scan.at == text.len()).then_some(parts)
+}
+
+/// Reads a document in an envelope, in place, and leaves it unescaped in `document`.
+pub(super) fn envelope(text: &str, document: &mut String) -> Option<Parts> {
+    document.clear();
+    let mut scan = Scan::<true> {
+        text,
+        at: ENVELOPE.len(),
+        copied: ENVELOPE.len(),
+        removed: ENVELOPE.len(),
+        document,
+    };
+    if !text.starts_with(ENVELOPE) {
+        return None;
+    }
+    let parts = scan.document()?;
+    scan.copy();
+    (&text[scan.at..] == "\"}").then_some(parts)
+}
+
+/// A place in the frame. `ESCAPED` where the document stands in a JSON string.
+struct Scan<'a, const ESCAPED: bool> {
+    text: &'a str,
+    at: usize,
+    /// How far the document has been copied, and how many bytes before `at` are not part of it.
+    copied: usize,
+    removed: usize,
+    document: &'a mut String,
+}
+
+impl<'a, const ESCAPED: bool> Scan<'a, ESCAPED> {
+    fn document(&mut self) -> Option<Parts> {
+        let mut parts = Parts::default();
+        if self.maybe("<?xml version=") {
+            self.quoted("1.0")?;
+            if self.maybe(" encoding=") {
+                self.quoted("UTF-8")?;
+            }
+            self.expect("?>")?;
+        }
+        self.expect("<Event seqnum=")?;
+        if !is_plain(&self.text.as_bytes()[self.at..]) {
+            return None;
+        }
+        parts.seqnum = self.value()?.1.trim().parse().ok();
+        self.expect(" sid=")?;
+        parts.sid = self.value()?.0;
+        if self.maybe(" timestamp=") {
+            parts.timestamp = self.value()?.0;
+        }
+        self.expect("><control>")?;
+        parts.control = self.text()?;
+        self.expect("</control><action")?;
+        if self.maybe(" uom=") {
+            parts.uom = self.value()?.0;
+        }
+        if self.maybe(" prec=") {
+            parts.prec = self.value()?.1.trim().parse().ok();
+        }
+        self.expect(">")?;
+        parts.action = self.text()?;
+        self.expect("</action><node>")?;
+        parts.node = self.text()?;
+        self.expect("</node><eventInfo>")?;
+        parts.event_info = self.payload()?;
+        self.expect("</eventInfo>")?;
+        if self.maybe("<fmtAct>") {
+            parts.fmt_act = self.text()?;
+            self.expect("</fmtAct>")?;
+        }
+        if self.maybe("<fmtName>") {
+            parts.fmt_name = self.text()?;
+            self.expect("</fmtName>")?;
+        }
+        self.expect("</Event>")?;
+        Some(parts)
+    }
+
+    /// Character data up to the next `<`.
+    fn text(&mut self) -> Option<Span> {
+        let from = self.at;
+        self.at = if ESCAPED {
+            find(self.text, from, [b'<', b'"', b'\\'])?
+        } else {
+            find(self.text, from, [b'<'])?
+        };
+        Some(self.span(from, self.at))
+    }
+
+    /// A quoted value.
+    fn value(&mut self) -> Option<(Span, &'a str)> {
+        self.quote()?;
+        let from = self.at;
+        self.at = if ESCAPED {
+            find(self.text, from, [b'\\', b'"', b'<'])?
+        } else {
+            find(self.text, from, [b'"', b'<'])?
+        };
+        let value = (self.span(from, self.at), &self.text[from..self.at]);
+        self.quote()?;
+        Some(value)
+    }
+
+    fn quoted(&mut self, value: &str) -> Option<()> {
+        self.quote()?;
+        self.expect(value)?;
+        self.quote()
+    }
+
+    /// A payload and the blanks around it, which are no part of it.
+    fn payload(&mut self) -> Option<Span> {
+        let from = self.at;
+        let begin = self.span(from, from).start;
+        let mut open = [""; MOST];
+        let mut depth = 0;
+        loop {
+            self.text()?;
+            if self.text[self.at..].starts_with("</") {
+                let Some(above) = usize::checked_sub(depth, 1) else {
+                    break;
+                };
+                depth = above;
+                self.at += "</".len();
+                self.expect(open[depth])?;
+                self.expect(">")?;
+                continue;
+            }
+            self.expect("<")?;
+            let name = self.name()?;
+            if self.attributes()? {
+                *open.get_mut(depth)? = name;
+                depth += 1;
+            }
+        }
+        let whole = &self.text[from..self.at];
+        let leading = whole.len() - whole.trim_start().len();
+        let trailing = whole.trim_start().len() - whole.trim().len();
+        Some(Span {
+            start: begin + leading as u32,
+            end: self.span(from, self.at - trailing).end,
+        })
+    }
+
+    /// The rest of a start tag; `false` where the element is empty.
+    fn attributes(&mut self) -> Option<bool> {
+        let mut names = [""; MOST];
+        for count in 0.. {
+            if self.maybe(">") {
+                return Some(true);
+            }
+            if self.maybe("/>") || self.maybe(" />") {
+                return Some(false);
+            }
+            self.expect(" ")?;
+            let name = self.name()?;
+            if names.contains(&name) {
+                return None;
+            }
+            *names.get_mut(count)? = name;
+            self.expect("=")?;
+            self.value()?;
+        }
+        None
+    }
+
+    fn name(&mut self) -> Option<&'a str> {
+        let rest = &self.text[self.at..];
+        let in_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        let length = rest.bytes().position(|byte| !in_name(byte))?;
+        if length == 0 || rest.as_bytes()[0].is_ascii_digit() {
+            return None;
+        }
+        self.at += length;
+        Some(&rest[..length])
+    }
+
+    fn quote(&mut self) -> Option<()> {
+        if ESCAPED {
+            self.expect("\\\"")?;
+            // The backslash stays behind.
+            self.document.push_str(&self.text[self.copied..self.at - 2]);
+            self.copied = self.at - 1;
+            self.removed += 1;
+            Some(())
+        } else {
+            self.expect("\"")
+        }
+    }
+
+    fn copy(&mut self) {
+        self.document.push_str(&self.text[self.copied..self.at]);
+    }
+
+    fn maybe(&mut self, literal: &str) -> bool {
+        let found = self.text.as_bytes()[self.at..].starts_with(literal.as_bytes());
+        if found {
+            self.at += literal.len();
+        }
+        found
+    }
+
+    fn expect(&mut self, literal: &str) -> Option<()> {
+        self.maybe(literal).then_some(())
+    }
+
+    /// A stretch of the frame without a quote in it, as a place in the document.
+    fn span(&self, from: usize, to: usize) -> Span {
+        // A frame is far shorter than 4 GiB.
+        Span {
+            start: (from - self.removed) as u32,
+            end: (to - self.removed) as u32,
+        }
+    }
+}
+
+/// Whether the bytes hold nothing that would have to be decoded or refused. A fold, since that is done on many bytes
+/// at once.
+fn is_plain(bytes: &[u8]) -> bool {
+    let odd = |odd: bool, byte: &u8| odd | (*byte < 0x20) | (*byte == b'&') | (*byte == 0xef);
+    !bytes.iter().fold(false, odd)
+}
+
+/// The place of the first of these bytes, eight bytes at a time; none where fewer than eight are left, since more
+/// than that always follows.
+fn find<const N: usize>(text: &str, mut at: usize, needles: [u8; N]) -> Option<usize> {
+    const LOW: u64 = u64::from_ne_bytes([0x01; 8]);
+    const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
+    loop {
+        let word = u64::from_le_bytes(*text.as_bytes().get(at..)?.first_chunk()?);
+        let mut found = 0;
+        for needle in needles {
+            // The highest bit of each byte that is zero, and perhaps of some above it: the lowest is right.
+            let zero = word ^ (LOW * u64::from(needle));
+            found |= zero.wrapping_sub(LOW) & !zero & HIGH;
+        }
+        if found != 0 {
+            return Some(at + found.trailing_zeros() as usize / 8);
+        }
+        at += 8;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each layout seen from controllers, to be read here and not by the general path.
+    const LAYOUTS: [&str; 8] = [
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Event seqnum=\"16\" sid=\"uuid:1\" timestamp=\"2026-05-05T18:52:41.875777-07:00\"><control>ST</control><action uom=\"100\" prec=\"0\">0</action><node>42 92 8C 1</node><eventInfo></eventInfo><fmtAct>Off</fmtAct><fmtName>Status</fmtName></Event>",
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Event seqnum=\"17\" sid=\"uuid:1\" timestamp=\"2026-05-05T18:52:41.875777-07:00\"><control>DON</control><action uom=\"100\" prec=\"0\">0</action><node>42 92 8C 1</node><eventInfo></eventInfo><fmtAct>Günstig</fmtAct></Event>",
+        "<?xml version=\"1.0\"?><Event seqnum=\"18\" sid=\"uuid:75\"><control>ST</control><action>255</action><node>42 92 8C 1</node><eventInfo></eventInfo></Event>",
+        "<Event seqnum=\"\" sid=\"uuid:75\"><control>_0</control><action>90</action><node></node><eventInfo></eventInfo></Event>",
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Event seqnum=\"19\" sid=\"uuid:1\" timestamp=\"2026-05-05T18:52:41.875777-07:00\"><control>_5</control><action>1</action><node></node><eventInfo>  [4B 28 E3 6      ]            ST   0 (uom=100 prec=0) </eventInfo></Event>",
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Event seqnum=\"20\" sid=\"uuid:1\" timestamp=\"2026-05-05T18:52:41.875777-07:00\"><control>_1</control><action>0</action><node></node><eventInfo><id>8D</id><on /><nr /><r>260506 14:30:36 </r><f>260506 14:30:36 </f><s>31</s></eventInfo></Event>",
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Event seqnum=\"21\" sid=\"uuid:1\" timestamp=\"2026-05-05T18:52:41.875777-07:00\"><control>_1</control><action>6</action><node></node><eventInfo> <var type=\"2\" id=\"12\"><prec>0</prec><val>0</val><ts>20260506 13:23:15 </ts></var> </eventInfo></Event>",
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Event seqnum=\"22\" sid=\"uuid:1\" timestamp=\"2026-05-05T18:52:41.875777-07:00\"><control>_28</control><action>1.3</action><node></node><eventInfo><matter loglevel=\"0\" interviewtimeout=\"0\" relaxdelay=\"0\" relaxdelaydefault=\"1\" connected=\"true\" /></eventInfo></Event>",
+    ];
+
+    #[test]
+    fn the_layouts_that_controllers_send_are_read_raw_and_in_envelopes() {
+        let mut unescaped = String::new();
+        for layout in LAYOUTS {
+            assert!(document(layout).is_some(), "{layout}");
+            let text = format!("{ENVELOPE}{}\"}}", layout.replace('"', "\\\""));
+            assert!(envelope(&text, &mut unescaped).is_some(), "{layout}");
+            assert_eq!(unescaped, layout);
+        }
+    }
+
+    #[test]
+    fn what_must_be_decoded_or_refused_is_declined() {
+        let plain = LAYOUTS[0];
+        for odd in [
+            "&amp;",
+            "&",
+            "\t",
+            "\u{1}",
+            "\u{fffe}",
+            "<![CDATA[0]]>",
+            "<!-- -->",
+            "<NULL>",
+        ] {
+            let text = plain.replace("Off", odd);
+            assert!(document(&text).is_none(), "{text}");
+        }
+        assert!(document(&format!("{plain} ")).is_none());
+        let text = format!("{ENVELOPE}{}\"}}", plain.replace('"', "\\\""));
+        for (from, to) in [
+            ("Off", "\\u0041"),
+            ("Off", "\""),
+            ("</node>", "<\\/node>"),
+            ("\"}", "\",\"x\":1}"),
+        ] {
+            let text = text.replace(from, to);
+            assert!(envelope(&text, &mut String::new()).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_payload_deeper_than_is_kept_count_of_is_declined() {
+        let nested = |depth| {
+            LAYOUTS[3].replace(
+                "<eventInfo>",
+                &format!("<eventInfo>{}{}", "<a>".repeat(depth), "</a>".repeat(depth)),
+            )
+        };
+        assert!(document(&nested(MOST)).is_some());
+        assert!(document(&nested(MOST + 1)).is_none());
+    }
+}
