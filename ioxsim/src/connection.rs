@@ -7,7 +7,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_rustls::TlsAcceptor;
-use http::Request;
+use http::header::CONTENT_LENGTH;
+use http::{Method, Request};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, sink};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
@@ -23,6 +24,9 @@ use crate::websocket::{self, Incoming, Reader};
 
 /// How long a client has for its side of an ending.
 const ENDING: Duration = Duration::from_secs(1);
+
+/// The longest body of a request, in bytes.
+const LONGEST_BODY: usize = 64 * 1024;
 
 /// Outputs that are written in one go at most.
 const BATCH: usize = 64;
@@ -61,14 +65,28 @@ pub(crate) async fn serve(shared: Arc<Shared>, tcp: TcpStream, tls: Option<TlsAc
         request = read_request(&shared, &mut socket) => request,
         ending = changed(&mut endings) => return finish(socket, ending).await,
     };
-    let (request, early) = match request {
+    let (request, mut early) = match request {
         Ok(read) => read,
         Err(error) => {
             debug!(%error, "no request came");
             return finish(socket, Ending::Close(1000)).await;
         }
     };
-    let (answer, subscription) = shared.upgrade(&request);
+    let (answer, subscription) = if request.method() == Method::POST {
+        let body = tokio::select! {
+            body = read_body(&shared, &mut socket, &request, &mut early) => body,
+            ending = changed(&mut endings) => return finish(socket, ending).await,
+        };
+        match body {
+            Ok(()) => (shared.post(&request.map(|()| early.clone())), None),
+            Err(error) => {
+                debug!(%error, "no whole body came");
+                return finish(socket, Ending::Close(1000)).await;
+            }
+        }
+    } else {
+        shared.upgrade(&request)
+    };
     if let Some(subscription) = subscription {
         return subscribed(&shared, socket, subscription, &early).await;
     }
@@ -138,6 +156,36 @@ async fn read_request(shared: &Shared, socket: &mut Socket) -> io::Result<(Reque
             }
         }
     }
+}
+
+/// Reads on until the body is there; one without a length is taken to be empty.
+async fn read_body(
+    shared: &Shared,
+    socket: &mut Socket,
+    request: &Request<()>,
+    body: &mut Vec<u8>,
+) -> io::Result<()> {
+    let length = request.headers().get(CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+    let length = length.unwrap_or(0);
+    if length > LONGEST_BODY {
+        write(
+            socket,
+            b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\n\r\n",
+        )
+        .await?;
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    while body.len() < length {
+        let read = socket.read_buf(body).await?;
+        shared.observe(|seen| seen.http_bytes += read as u64);
+        shared.thawed().await;
+        if read == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    body.truncate(length);
+    Ok(())
 }
 
 /// Writes what the controller says and reads what the client says, both at once.
@@ -329,9 +377,7 @@ impl Hearing<'_> {
             let id = self.id;
             match message {
                 Incoming::Text(text) => {
-                    self.shared.observe(|seen| seen.texts += 1);
-                    self.shared
-                        .with(|controller, now| controller.text(now, id, &text));
+                    self.shared.text(id, &text);
                 }
                 Incoming::Ping(payload) => {
                     self.shared.observe(|seen| seen.pings += 1);

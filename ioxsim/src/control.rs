@@ -13,8 +13,9 @@ use tracing::debug;
 
 use crate::controller::{Controller, Output, SubscriberId};
 use crate::event::Event;
-use crate::fault::{Ending, OnConnect, OnUpgrade, Plan, Times};
+use crate::fault::{Ending, Endpoint, OnConnect, OnPost, OnUpgrade, Plan, Times};
 use crate::observation::Observation;
+use crate::options::PortalOptions;
 use crate::upgrade::Answer;
 
 /// What the tasks of a server and its controls share.
@@ -137,9 +138,8 @@ impl Shared {
         });
         // Before anything is handed out, so that what is sent finds its subscriber.
         self.observe(|seen| {
-            seen.requests += 1;
-            seen.last_request_headers = request.headers().clone();
-            seen.last_request_path = request.uri().path().to_owned();
+            seen.requested(request);
+            seen.portal = inner.controller.portal_seen().clone();
             if let Some(id) = answer.subscriber {
                 seen.subscribed(id);
             }
@@ -148,6 +148,28 @@ impl Shared {
         drop(inner);
         self.rescheduled.notify_one();
         (answer, subscription)
+    }
+
+    /// Asks the controller for its answer to a request with a body.
+    pub(crate) fn post(&self, request: &Request<Vec<u8>>) -> Answer {
+        let mut inner = self.lock();
+        let answer = inner.controller.post(now(), request);
+        self.observe(|seen| {
+            seen.requested(request);
+            seen.portal = inner.controller.portal_seen().clone();
+        });
+        answer
+    }
+
+    /// A text message came from a subscriber.
+    pub(crate) fn text(&self, id: SubscriberId, text: &str) {
+        self.with(|controller, now| {
+            controller.text(now, id, text);
+            self.observe(|seen| {
+                seen.texts += 1;
+                seen.portal = controller.portal_seen().clone();
+            });
+        });
     }
 
     /// Lets the controller do what is due; says when to do so again.
@@ -301,6 +323,29 @@ impl Control {
             .with(|controller, _| controller.echo_subprotocol(echo));
     }
 
+    /// Logins, refreshes or logouts go wrong in this way; several plans follow each other.
+    pub fn on_post(&self, endpoint: Endpoint, fault: OnPost, times: Times) {
+        self.shared
+            .with(|controller, _| controller.on_post(endpoint, fault, times));
+    }
+
+    /// Logins, refreshes and logouts go well again.
+    pub fn post_normally(&self) {
+        self.shared.with(|controller, _| controller.post_normally());
+    }
+
+    /// All sessions are forgotten, as after a reboot: tokens that were issued are worth nothing.
+    pub fn forget_sessions(&self) {
+        self.shared
+            .with(|controller, _| controller.forget_sessions());
+    }
+
+    /// The portal accounts' side is like this from now on; none makes a controller that has no such accounts.
+    pub fn set_portal(&self, portal: Option<PortalOptions>) {
+        self.shared
+            .with(|controller, _| controller.set_portal(portal));
+    }
+
     /// Replays stop after so many frames until released.
     pub fn hold_replay(&self, after_frames: usize) {
         self.shared
@@ -360,6 +405,13 @@ impl Control {
     pub fn shift_seqnum(&self, by: i64) {
         self.shared
             .with(|controller, _| controller.shift_seqnum(by));
+    }
+
+    /// Tells subscribers on `/api/events/subscribe` the status of the plug-in service, `active` say, by a frame that takes a
+    /// number without carrying one.
+    pub fn service_status(&self, status: &str) {
+        self.shared
+            .with(|controller, _| controller.service_status(status));
     }
 
     /// Sends a text message as it is; the controller numbers and stamps nothing in it.

@@ -10,10 +10,13 @@ use ioxproto::Now;
 use tracing::{debug, trace};
 
 use crate::event::Event;
-use crate::fault::{Ending, OnUpgrade, Plan, Times};
+use crate::fault::{Ending, Endpoint, OnPost, OnUpgrade, Plan, Times};
 use crate::house::House;
 use crate::local_time::LocalTime;
-use crate::options::{ControllerOptions, Firmware, HouseSource};
+use crate::observation::PortalSeen;
+use crate::options::{ControllerOptions, HouseSource, PortalOptions};
+use crate::portal::Portal;
+use crate::replay::{self, Changes};
 use crate::subscriber::{Delivery, Item, Script, Subscriber};
 use crate::upgrade::{self, AfterAnswer, Answer};
 use crate::websocket;
@@ -98,6 +101,10 @@ pub enum Output {
 pub struct Controller {
     options: ControllerOptions,
     house: Option<House>,
+    changes: Changes,
+    portal: Portal,
+    /// On `/api/events/subscribe`: accepted, but no good token has come yet. False where it was refused and is ignored.
+    waiting: BTreeMap<SubscriberId, bool>,
     /// When the house changes by itself next.
     next_change: Option<Instant>,
     subscribers: BTreeMap<SubscriberId, Subscriber>,
@@ -122,6 +129,9 @@ impl Controller {
         };
         let mut controller = Self {
             rng: Rng::with_seed(options.seed),
+            changes: Changes::new(now.utc, options.seed),
+            portal: Portal::new(options.seed),
+            waiting: BTreeMap::new(),
             options,
             house,
             next_change: None,
@@ -162,11 +172,12 @@ impl Controller {
             }
             Some(OnUpgrade::WrongAcceptKey | OnUpgrade::AcceptThenEnd(_)) | None => {}
         }
-        if let Some(refusal) = upgrade::objection(&self.options, request) {
+        let objection = upgrade::objection(&self.options, &mut self.portal, now.utc, request);
+        if let Some(refusal) = objection {
             debug!(status = refusal.status, "request refused");
             return refusal;
         }
-        if self.subscribers.len() >= self.options.max_subscribers {
+        if self.subscribers() >= self.options.max_subscribers {
             debug!("request refused: all subscriptions are taken");
             return Answer::refusal(503, []);
         }
@@ -175,7 +186,13 @@ impl Controller {
             _ => upgrade::accept_key(request),
         };
         let protocol = upgrade::subprotocol(request).filter(|_| self.options.echo_subprotocol);
-        let id = self.subscribe(now);
+        self.last_id += 1;
+        let id = SubscriberId(self.last_id);
+        if upgrade::wants_token(&self.options, request) {
+            self.waiting.insert(id, true);
+        } else {
+            self.subscribe(now, id, false);
+        }
         if let Some(OnUpgrade::AcceptThenEnd(ending)) = fault {
             self.end_one(id, ending);
         } else {
@@ -184,21 +201,46 @@ impl Controller {
         Answer::accepted(id, &accept_key, protocol)
     }
 
-    /// A text message came; on `/rest/subscribe` a client has nothing to say, and it is passed over.
-    pub fn text(&mut self, _now: Now, id: SubscriberId, text: &str) {
-        debug!(subscriber = %id, bytes = text.len(), "text from the client passed over");
+    /// A request with a body came: a login, a refresh, a logout. Anything else is answered 404.
+    pub fn post(&mut self, now: Now, request: &Request<Vec<u8>>) -> Answer {
+        let Some(portal) = &self.options.portal else {
+            return Answer::refusal(404, []);
+        };
+        self.portal
+            .post(portal, &self.options.prefix, now.utc, request)
+            .unwrap_or_else(|| Answer::refusal(404, []))
+    }
+
+    /// A text message came. On `/api/events/subscribe` the first one shows a token; beyond that a client has nothing to
+    /// say, and it is passed over.
+    pub fn text(&mut self, now: Now, id: SubscriberId, text: &str) {
+        let (Some(true), Some(portal)) = (self.waiting.get(&id), &self.options.portal) else {
+            return debug!(subscriber = %id, bytes = text.len(), "text from the client passed over");
+        };
+        if self.portal.first_frame(portal, now.utc, text) {
+            self.waiting.remove(&id);
+            self.subscribe(now, id, true);
+            return self.tick(now);
+        }
+        debug!(subscriber = %id, then = ?portal.refused_first_frame, "the first frame is refused");
+        match portal.refused_first_frame {
+            AfterAnswer::End(ending) => self.end_one(id, ending),
+            AfterAnswer::Mute => {
+                self.waiting.insert(id, false);
+            }
+        }
     }
 
     /// A ping came.
     pub fn ping(&mut self, _now: Now, id: SubscriberId, payload: &[u8]) {
-        if self.pongs && self.subscribers.contains_key(&id) {
+        if self.pongs && (self.subscribers.contains_key(&id) || self.waiting.contains_key(&id)) {
             self.outputs.push_back((id, Output::Pong(payload.to_vec())));
         }
     }
 
     /// A close frame came, or the connection ended: the subscriber is forgotten.
     pub fn closed(&mut self, _now: Now, id: SubscriberId) {
-        if self.subscribers.remove(&id).is_some() {
+        if self.take(id) {
             debug!(subscriber = %id, "subscriber gone");
         }
     }
@@ -253,10 +295,16 @@ impl Controller {
         &self.options
     }
 
-    /// How many subscribers there are.
+    /// How many subscribers there are, those included whose token has not come yet.
     #[must_use]
     pub fn subscribers(&self) -> usize {
-        self.subscribers.len()
+        self.subscribers.len() + self.waiting.len()
+    }
+
+    /// What was seen of portal accounts.
+    #[must_use]
+    pub fn portal_seen(&self) -> &PortalSeen {
+        &self.portal.seen
     }
 
     /// The addresses of the nodes, in the order of the replay; none in a recorded house.
@@ -272,12 +320,12 @@ impl Controller {
         self.house.as_ref()?.last(node, control).cloned()
     }
 
-    /// How many frames the replay has for whoever connects now.
+    /// How many frames the replay has for whoever connects to `/rest/subscribe` now.
     #[must_use]
     pub fn replay_frames(&self) -> usize {
         match &self.options.house {
             HouseSource::Recorded(recording) => recording.replay_frames(),
-            HouseSource::Synthetic(_) => self.replay().len(),
+            HouseSource::Synthetic(_) => self.replay(false).len(),
         }
     }
 
@@ -288,6 +336,7 @@ impl Controller {
         if let Some(house) = &mut self.house {
             house.apply(event);
         }
+        self.changes.happened(event, now.utc);
         self.tell(now, event, true);
     }
 
@@ -301,6 +350,7 @@ impl Controller {
                 None => vec![Event::new("_5", "0")],
             };
             for event in happened.iter().take(left) {
+                self.changes.happened(event, now.utc);
                 self.tell(now, event, true);
             }
             left = left.saturating_sub(happened.len());
@@ -312,15 +362,15 @@ impl Controller {
         if let Output::End(ending) = output {
             return self.end(*ending);
         }
-        for id in self.subscribers.keys() {
+        for id in self.subscribers.keys().chain(self.waiting.keys()) {
             self.outputs.push_back((*id, output.clone()));
         }
     }
 
     /// Ends every subscriber's connection.
     pub fn end(&mut self, ending: Ending) {
-        let ids: Vec<_> = self.subscribers.keys().copied().collect();
-        for id in ids {
+        let ids = self.subscribers.keys().chain(self.waiting.keys());
+        for id in ids.copied().collect::<Vec<_>>() {
             self.end_one(id, ending);
         }
     }
@@ -333,6 +383,38 @@ impl Controller {
     /// Upgrades go well again.
     pub fn upgrade_normally(&mut self) {
         self.on_upgrade.clear();
+    }
+
+    /// Logins, refreshes or logouts go wrong in this way; several plans follow each other.
+    pub fn on_post(&mut self, endpoint: Endpoint, fault: OnPost, times: Times) {
+        self.portal.on_post(endpoint, fault, times);
+    }
+
+    /// Logins, refreshes and logouts go well again.
+    pub fn post_normally(&mut self) {
+        self.portal.post_normally();
+    }
+
+    /// All sessions are forgotten, as after a reboot: tokens that were issued are worth nothing.
+    pub fn forget_sessions(&mut self) {
+        self.portal.forget_sessions();
+    }
+
+    /// The portal accounts' side is like this from now on; none makes a controller that has no such accounts.
+    pub fn set_portal(&mut self, portal: Option<PortalOptions>) {
+        self.options.portal = portal;
+    }
+
+    /// Tells subscribers on `/api/events/subscribe` the status of the plug-in service.
+    pub fn service_status(&mut self, status: &str) {
+        for (id, subscriber) in &mut self.subscribers {
+            let mut delivery = Delivery {
+                id: *id,
+                options: &self.options,
+                outputs: &mut self.outputs,
+            };
+            subscriber.service_status(status, &mut delivery);
+        }
     }
 
     /// From now on 400 is, or is not, the answer to upgrades without the headers of an ISY-994.
@@ -414,45 +496,27 @@ impl Controller {
 
     // Inside.
 
-    fn subscribe(&mut self, now: Now) -> SubscriberId {
-        self.last_id += 1;
-        let id = SubscriberId(self.last_id);
+    fn subscribe(&mut self, now: Now, id: SubscriberId, enveloped: bool) {
         let script = match &self.options.house {
             HouseSource::Recorded(recording) => Script::recorded(now, recording.clone()),
-            HouseSource::Synthetic(_) => Script::house(now, self.replay()),
+            HouseSource::Synthetic(_) => Script::house(now, self.replay(enveloped)),
         };
         let (from, to) = self.options.first_heartbeat;
         let first = from + to.saturating_sub(from).mul_f64(self.rng.f64());
-        let subscriber = Subscriber::new(id, now, first, script);
+        let subscriber = Subscriber::new(id, now, first, script, enveloped);
         self.subscribers.insert(id, subscriber);
         debug!(subscriber = %id, "subscriber accepted");
-        id
     }
 
-    /// Everything that a replay says, end marks included.
-    fn replay(&self) -> Vec<Item> {
-        let mut replay = Vec::new();
-        if self.options.firmware == Firmware::Isy994 {
-            replay.push(Item::Greeting);
-        }
-        if self.options.heartbeat_in_replay {
-            let promise = crate::subscriber::promise(&self.options).to_string();
-            replay.push(Item::Event(Event::new("_0", promise)));
-        }
-        let state = self.house.iter().flat_map(House::replay);
-        replay.extend(state.map(Item::Event));
-        replay.extend(self.replay_extras.iter().cloned().map(Item::Raw));
-        let marks = [
-            Event::new("_4", "5").info("<status>1</status>"),
-            Event::new("_4", "6").info("<status>0</status>"),
-            Event::new("_22", "1"),
-        ];
-        replay.extend(marks.map(Item::Event));
-        if self.options.firmware == Firmware::Isy994 {
-            let portal = r#"<PortalStatus isConnected="false" isRegistered="false"/>"#;
-            replay.push(Item::Event(Event::new("_23", "1").info(portal)));
-        }
-        replay
+    /// Forgets a subscriber; whether there was one.
+    fn take(&mut self, id: SubscriberId) -> bool {
+        let waited = self.waiting.remove(&id).is_some();
+        self.subscribers.remove(&id).is_some() || waited
+    }
+
+    fn replay(&self, enveloped: bool) -> Vec<Item> {
+        let (house, extras) = (self.house.as_ref(), &self.replay_extras);
+        replay::replay(&self.options, house, &self.changes, extras, enveloped)
     }
 
     /// Lets happen in the house what is due.
@@ -464,6 +528,7 @@ impl Controller {
             };
             let events = house.change(&local);
             for event in &events {
+                self.changes.happened(event, now.utc);
                 self.tell(now, event, false);
             }
             let behind = now.monotonic - due > CATCH_UP;
@@ -500,7 +565,7 @@ impl Controller {
     }
 
     fn end_one(&mut self, id: SubscriberId, ending: Ending) {
-        if self.subscribers.remove(&id).is_some() {
+        if self.take(id) {
             debug!(subscriber = %id, ?ending, "the controller ends the connection");
             self.outputs.push_back((id, Output::End(ending)));
         }

@@ -136,6 +136,14 @@ pub(crate) fn text(event: &Event, stamp: &Stamp<'_>) -> String {
     text
 }
 
+/// The frame's text in the envelope of `/api/events/subscribe`.
+pub(crate) fn enveloped(text: &str) -> String {
+    format!(
+        r#"{{"type":"event","data":{}}}"#,
+        serde_json::Value::from(text)
+    )
+}
+
 fn attribute(text: &mut String, name: &str, value: &str) {
     // Writing to a String cannot fail.
     let _ = write!(text, " {name}=\"");

@@ -66,6 +66,74 @@ impl OnUpgrade {
     }
 }
 
+/// Where portal accounts are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Endpoint {
+    /// `POST /api/login`.
+    Login,
+    /// `POST /api/jwt/refresh`.
+    Refresh,
+    /// `POST /api/jwt/logout`.
+    Logout,
+}
+
+impl Endpoint {
+    pub(crate) const ALL: [Self; 3] = [Self::Login, Self::Refresh, Self::Logout];
+
+    /// Its path.
+    #[must_use]
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::Login => "/api/login",
+            Self::Refresh => "/api/jwt/refresh",
+            Self::Logout => "/api/jwt/logout",
+        }
+    }
+}
+
+/// What becomes of a login, refresh or logout.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnPost {
+    /// It is refused with this status and these headers, such as `Retry-After` or `Location`.
+    Refuse {
+        /// The HTTP status.
+        status: u16,
+        /// More headers, name and value.
+        headers: Vec<(String, String)>,
+    },
+    /// It is answered 200 with `"successful": false`.
+    Unsuccessful,
+    /// It is answered 200 with JSON that breaks off.
+    BrokenJson,
+    /// It is answered with these bytes, whatever they are; then the connection ends with a FIN.
+    Raw(Vec<u8>),
+    /// It is never answered.
+    Mute,
+    /// The connection ends without an answer.
+    End(Ending),
+}
+
+impl OnPost {
+    /// A refusal with this status and no more headers.
+    #[must_use]
+    pub fn refuse(status: u16) -> Self {
+        Self::Refuse {
+            status,
+            headers: Vec::new(),
+        }
+    }
+
+    /// A refusal with this status and one more header.
+    pub fn refuse_with(status: u16, name: impl Into<String>, value: impl Into<String>) -> Self {
+        Self::Refuse {
+            status,
+            headers: vec![(name.into(), value.into())],
+        }
+    }
+}
+
 /// How a connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -1,8 +1,9 @@
 //! A simulated IoX controller on real sockets, scriptable, with faults.
 //!
-//! It serves `/rest/subscribe` over `ws` and `wss` as an eisy or an ISY-994 does: Basic authentication,
-//! then for each subscriber the replay of the controller's state, then what happens in the house, with a
-//! heartbeat now and then. The house is made up from a seed ([`HouseOptions`]) or recorded
+//! It serves `/rest/subscribe` and `/api/events/subscribe` over `ws` and `wss` as an eisy or an ISY-994 does: local
+//! accounts by HTTP Basic, portal accounts with logins, refreshes, logouts and tokens that expire
+//! ([`PortalOptions`]), then for each subscriber the replay of the controller's state, then what happens in the
+//! house, with a heartbeat now and then. The house is made up from a seed ([`HouseOptions`]) or recorded
 //! ([`Recording`]). It is meant for tests: of the drivers beside it, and of your own program.
 //!
 //! # A test of your own
@@ -60,7 +61,7 @@
 //!   ([`Observation`]).
 //! * [`Controller`] is the same without sockets and clocks: calls go in with the time, outputs are polled.
 //!   Step it against a client machine under a fake clock.
-//! * What can go wrong: [`OnConnect`], [`OnUpgrade`], [`Ending`], and the methods of [`Control`].
+//! * What can go wrong: [`OnConnect`], [`OnUpgrade`], [`OnPost`], [`Ending`], and the methods of [`Control`].
 
 mod connection;
 mod control;
@@ -69,10 +70,13 @@ mod device;
 mod event;
 mod fault;
 mod house;
+mod jwt;
 mod local_time;
 mod observation;
 mod options;
+mod portal;
 mod recorded;
+mod replay;
 mod server;
 mod socket;
 mod subscriber;
@@ -83,10 +87,12 @@ mod websocket;
 pub use crate::control::Control;
 pub use crate::controller::{Controller, Output, SubscriberId};
 pub use crate::event::Event;
-pub use crate::fault::{Ending, OnConnect, OnUpgrade, Times};
+pub use crate::fault::{Ending, Endpoint, OnConnect, OnPost, OnUpgrade, Times};
 pub use crate::house::HouseOptions;
-pub use crate::observation::{Observation, Sent};
-pub use crate::options::{Account, ControllerOptions, Firmware, HouseSource};
+pub use crate::observation::{Observation, Place, PortalSeen, Sent, Shown};
+pub use crate::options::{
+    Account, ControllerOptions, Firmware, FirstFrames, HouseSource, PortalOptions,
+};
 pub use crate::recorded::{Recording, RecordingError};
 pub use crate::server::{Server, ServerOptions};
 pub use crate::tls::Tls;

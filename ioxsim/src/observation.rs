@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use http::HeaderMap;
+use http::{HeaderMap, Request};
+use ioxproto::Secret;
 
 use crate::controller::SubscriberId;
+use crate::fault::Endpoint;
 
 /// Of lists that would grow for ever, so many of the latest entries are kept.
 const KEPT: usize = 1000;
@@ -37,8 +39,97 @@ pub struct Observation {
     pub texts: u64,
     /// Pings from clients.
     pub pings: u64,
+    /// What was seen of portal accounts.
+    pub portal: PortalSeen,
     /// What went out to each subscriber, also to those that are gone. At most the last 1000.
     pub sent: BTreeMap<SubscriberId, Sent>,
+}
+
+/// What was seen of portal accounts. Tokens do not show in `Debug`.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct PortalSeen {
+    /// Logins, refreshes and logouts with the HTTP status of their answers, in order; none where the answer was no
+    /// HTTP. At most the last 1000.
+    pub posts: VecDeque<(Endpoint, Option<u16>)>,
+    /// Logins that were granted.
+    pub logins: u64,
+    /// Refreshes that were granted.
+    pub refreshes: u64,
+    /// Logouts that were granted.
+    pub logouts: u64,
+    /// Sessions that are open now.
+    pub sessions: usize,
+    /// The tokens that clients have shown, in order. At most the last 1000.
+    pub shown: VecDeque<Shown>,
+    /// The tokens that were issued, access and refresh token in turn. At most the last 1000.
+    pub issued: VecDeque<Secret>,
+    /// The private key that answers with tokens carry beside them, once there was one.
+    pub broker_key: Option<Secret>,
+}
+
+/// A token that a client has shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Shown {
+    /// Where.
+    pub place: Place,
+    /// The token.
+    pub token: Secret,
+    /// Whether it was accepted.
+    pub accepted: bool,
+}
+
+/// Where a token can be shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Place {
+    /// As Bearer on an upgrade.
+    Upgrade,
+    /// In a first frame `{"type":"auth","creds":{"token":…}}`.
+    TypedFrame,
+    /// In a first frame `{"auth":{"token":…}}`.
+    BareFrame,
+    /// In the body of a refresh.
+    Refresh,
+    /// As Bearer on a logout.
+    Logout,
+}
+
+impl PortalSeen {
+    pub(crate) fn answered(&mut self, endpoint: Endpoint, status: Option<u16>) {
+        keep(&mut self.posts, (endpoint, status));
+    }
+
+    pub(crate) fn shown(&mut self, place: Place, token: String, accepted: bool) {
+        let token = Secret::new(token);
+        let shown = Shown {
+            place,
+            token,
+            accepted,
+        };
+        keep(&mut self.shown, shown);
+    }
+
+    pub(crate) fn issued(&mut self, tokens: [String; 2]) {
+        for token in tokens {
+            keep(&mut self.issued, Secret::new(token));
+        }
+    }
+
+    /// How often this endpoint was asked.
+    #[must_use]
+    pub fn asked(&self, endpoint: Endpoint) -> usize {
+        let of_it = self.posts.iter().filter(|(asked, _)| *asked == endpoint);
+        of_it.count()
+    }
+}
+
+fn keep<T>(list: &mut VecDeque<T>, entry: T) {
+    list.push_back(entry);
+    if list.len() > KEPT {
+        list.pop_front();
+    }
 }
 
 /// What went out to one subscriber: written to its socket, which is not yet read by it.
@@ -64,6 +155,12 @@ impl Observation {
         self.sent.values().next_back().copied().unwrap_or_default()
     }
 
+    pub(crate) fn requested<T>(&mut self, request: &Request<T>) {
+        self.requests += 1;
+        self.last_request_headers = request.headers().clone();
+        self.last_request_path = request.uri().path().to_owned();
+    }
+
     pub(crate) fn subscribed(&mut self, id: SubscriberId) {
         self.upgrades += 1;
         self.subscribers += 1;
@@ -74,10 +171,7 @@ impl Observation {
     }
 
     pub(crate) fn closed(&mut self, code: Option<u16>) {
-        self.closes.push_back(code);
-        if self.closes.len() > KEPT {
-            self.closes.pop_front();
-        }
+        keep(&mut self.closes, code);
     }
 
     pub(crate) fn wrote(&mut self, id: SubscriberId, texts: u64, bytes: usize) {

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use ioxproto::Secret;
 
+use crate::fault::Ending;
+use crate::upgrade::AfterAnswer;
 use crate::{HouseOptions, Recording};
 
-/// An account that may subscribe.
+/// A local or a portal account.
 ///
 /// ```
 /// let account = ioxsim::Account::new("admin", "hunter2");
@@ -19,7 +21,7 @@ pub struct Account {
 }
 
 impl Account {
-    /// A local account, for HTTP Basic.
+    /// A local account, for HTTP Basic, or a portal account, for logins.
     pub fn new(username: impl Into<String>, password: impl Into<Secret>) -> Self {
         Self {
             username: username.into(),
@@ -62,6 +64,54 @@ pub enum Firmware {
     Isy994,
 }
 
+/// Portal accounts, and what comes with them.
+#[derive(Clone, Debug)]
+pub struct PortalOptions {
+    /// Who may log in. Default: `user@example.test` with the password `secret`.
+    pub accounts: Vec<Account>,
+    /// How long access tokens are good, in whole seconds. Default 1 h.
+    pub access_lifetime: Duration,
+    /// How long refresh tokens are good, in whole seconds. Default 30 days.
+    pub refresh_lifetime: Duration,
+    /// What a logout with a token that has expired is answered with: 404 or 500 on real controllers. Default 404.
+    pub stale_logout_status: u16,
+    /// Which shapes of the first frame are taken on `/api/events/subscribe`. Default: either.
+    pub first_frames: FirstFrames,
+    /// What becomes of a connection whose first frame is not taken. Default: it is closed with 1008.
+    pub refused_first_frame: AfterAnswer,
+    /// Whether the upgrade to `/api/events/subscribe` wants the token too. Default: no.
+    pub token_on_upgrade: bool,
+}
+
+impl Default for PortalOptions {
+    fn default() -> Self {
+        Self {
+            accounts: vec![Account::new("user@example.test", "secret")],
+            access_lifetime: Duration::from_secs(60 * 60),
+            refresh_lifetime: Duration::from_secs(30 * 24 * 60 * 60),
+            stale_logout_status: 404,
+            first_frames: FirstFrames::default(),
+            refused_first_frame: AfterAnswer::End(Ending::Close(1008)),
+            token_on_upgrade: false,
+        }
+    }
+}
+
+/// Which shapes of the first frame are taken; both were seen on real controllers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FirstFrames {
+    /// Either of them.
+    #[default]
+    Either,
+    /// `{"type":"auth","creds":{"token":…}}` alone.
+    Typed,
+    /// `{"auth":{"token":…}}` alone.
+    Bare,
+    /// Neither, whatever the token.
+    Neither,
+}
+
 /// How a controller is set up. The defaults are those of an eisy, except that the replay is quick.
 ///
 /// ```
@@ -77,13 +127,16 @@ pub enum Firmware {
 /// ```
 #[derive(Clone, Debug)]
 pub struct ControllerOptions {
-    /// Who may subscribe; if empty, everybody. Default: `admin` with the password `admin`.
+    /// Who may subscribe to `/rest/subscribe` by HTTP Basic; if empty, everybody. Default: `admin` with the password `admin`.
     pub accounts: Vec<Account>,
+    /// Portal accounts, and `/api/events/subscribe`; none on a controller that has neither, as an ISY-994. Default: those of
+    /// [`PortalOptions::default`].
+    pub portal: Option<PortalOptions>,
     /// Where events come from. Default: 20 nodes to which nothing happens by itself.
     pub house: HouseSource,
     /// Its manners. Default: IoX 6.
     pub firmware: Firmware,
-    /// Path before `/rest/subscribe`, without a slash at its end. Default: none.
+    /// Path before all others, without a slash at its end. Default: none.
     pub prefix: String,
     /// Answer 400 unless the headers that an ISY-994 wants are there. Default: no.
     pub require_isy994_headers: bool,
@@ -112,10 +165,26 @@ pub struct ControllerOptions {
     pub seed: u64,
 }
 
+impl ControllerOptions {
+    /// An ISY-994 on firmware 5: it wants its headers on the upgrade, has local accounts alone, and sends a heartbeat
+    /// every 120 s.
+    #[must_use]
+    pub fn isy994() -> Self {
+        Self {
+            firmware: Firmware::Isy994,
+            portal: None,
+            require_isy994_headers: true,
+            heartbeat_every: Duration::from_secs(120),
+            ..Self::default()
+        }
+    }
+}
+
 impl Default for ControllerOptions {
     fn default() -> Self {
         Self {
             accounts: vec![Account::new("admin", "admin")],
+            portal: Some(PortalOptions::default()),
             house: HouseOptions::default().into(),
             firmware: Firmware::default(),
             prefix: String::new(),

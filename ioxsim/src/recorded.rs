@@ -234,10 +234,7 @@ impl Tail {
         };
         let text = event::text(event, &stamp);
         if self.enveloped {
-            format!(
-                r#"{{"type":"event","data":{}}}"#,
-                serde_json::Value::from(text)
-            )
+            event::enveloped(&text)
         } else {
             text
         }

@@ -92,7 +92,7 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// When the address cannot be listened on, or certificate and key do not go together.
+    /// When the address cannot be listened on, or the TLS key is none.
     pub async fn start(options: ServerOptions) -> io::Result<Self> {
         let acceptor = options.tls.as_ref().map(Tls::acceptor).transpose()?;
         let listener = TcpListener::bind(options.bind).await?;

@@ -1,9 +1,10 @@
 //! One subscriber: how far its replay is, what waits for it, and its numbers.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use ioxproto::Now;
+use serde_json::{Value, json};
 
 use crate::controller::{Output, SubscriberId};
 use crate::event::{self, Event, Stamp};
@@ -16,6 +17,8 @@ use crate::websocket;
 #[derive(Clone, Debug)]
 pub(crate) enum Item {
     Event(Event),
+    /// An event that happened then; only `/api/events/subscribe` tells when.
+    Past(Event, SystemTime),
     /// The text frame that an ISY-994 begins with.
     Greeting,
     /// A text frame of these bytes.
@@ -82,8 +85,12 @@ pub(crate) struct Subscriber {
     sid: String,
     /// The number of the next frame.
     seqnum: u64,
-    /// Replayed events are stamped at the connect.
+    /// On `/rest/subscribe`, replayed events are stamped at the connect.
     connected: Now,
+    /// On `/api/events/subscribe`, events come in JSON envelopes.
+    enveloped: bool,
+    /// On `/api/events/subscribe`, the status of the plug-in service is told once, before the first heartbeat.
+    service_told: bool,
     next_heartbeat: Instant,
     script: Script,
 }
@@ -103,11 +110,14 @@ impl Subscriber {
         now: Now,
         first_heartbeat: Duration,
         script: Script,
+        enveloped: bool,
     ) -> Self {
         Self {
             sid: id.sid(),
             seqnum: 0,
             connected: now,
+            enveloped,
+            service_told: matches!(script, Script::Recorded { .. }),
             next_heartbeat: now.monotonic + first_heartbeat,
             script,
         }
@@ -142,9 +152,26 @@ impl Subscriber {
                 Script::Recorded { recording, .. } => recording.tail().promise.clone(),
                 Script::House { .. } => promise(delivery.options).to_string(),
             };
+            if !std::mem::replace(&mut self.service_told, true) {
+                self.service_status("inactive", delivery);
+            }
             self.send(now, &Event::new("_0", promise), delivery);
         }
         true
+    }
+
+    /// The status of the plug-in service: a frame without a number, which takes one all the same. Nothing on
+    /// `/rest/subscribe`.
+    pub(crate) fn service_status(&mut self, status: &str, delivery: &mut Delivery<'_>) {
+        if !self.enveloped {
+            return;
+        }
+        self.seqnum = self.seqnum.wrapping_add(1);
+        let data = json!({ "status": status }).to_string();
+        delivery.push(Output::Text(format!(
+            r#"{{"type":"spolisy","data":{}}}"#,
+            Value::from(data)
+        )));
     }
 
     /// When to tick next.
@@ -314,6 +341,10 @@ impl Subscriber {
         let connected = self.connected;
         match item {
             Item::Event(event) => self.send(connected, &event, delivery),
+            Item::Past(event, utc) if self.enveloped => {
+                self.send(Now { utc, ..connected }, &event, delivery);
+            }
+            Item::Past(event, _) => self.send(connected, &event, delivery),
             Item::Greeting => delivery.push(Output::Text(format!(
                 "<SubscriptionResponse><SID>{}</SID><duration>0</duration></SubscriptionResponse>",
                 self.sid
@@ -339,7 +370,12 @@ impl Subscriber {
                     sid: &self.sid,
                     timestamp: stamped.then_some(timestamp.as_str()),
                 };
-                event::text(event, &stamp)
+                let text = event::text(event, &stamp);
+                if self.enveloped {
+                    event::enveloped(&text)
+                } else {
+                    text
+                }
             }
         };
         delivery.push(Output::Text(text));

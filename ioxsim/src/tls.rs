@@ -7,6 +7,7 @@ use std::sync::Arc;
 use futures_rustls::TlsAcceptor;
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use sha2::{Digest as _, Sha256};
 
 /// A certificate and its key. Clone it to keep the identity over a restart.
@@ -37,7 +38,7 @@ impl Tls {
         ))
     }
 
-    /// A certificate and its PKCS #8 key, both DER.
+    /// A certificate and its PKCS #8 key, both DER. They need not go together, nor be any good: clients are to find out.
     #[must_use]
     pub fn new(certificate: Vec<u8>, key: Vec<u8>) -> Self {
         Self { certificate, key }
@@ -62,12 +63,17 @@ impl Tls {
     pub(crate) fn acceptor(&self) -> io::Result<TlsAcceptor> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(self.key.clone()));
+        let key = provider
+            .key_provider
+            .load_private_key(key)
+            .map_err(io::Error::other)?;
+        // Not by `with_single_cert`, which looks into the certificate and refuses X.509 v1, and a key of another one.
+        let shown = CertifiedKey::new(vec![CertificateDer::from(self.certificate.clone())], key);
         let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(io::Error::other)?
             .with_no_client_auth()
-            .with_single_cert(vec![CertificateDer::from(self.certificate.clone())], key)
-            .map_err(io::Error::other)?;
+            .with_cert_resolver(Arc::new(SingleCertAndKey::from(shown)));
         Ok(TlsAcceptor::from(Arc::new(config)))
     }
 }

@@ -1,6 +1,7 @@
 //! The upgrade: its request read, judged and answered.
 
 use std::fmt::Write as _;
+use std::time::SystemTime;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -14,12 +15,17 @@ use thiserror::Error;
 
 use crate::controller::SubscriberId;
 use crate::options::{Account, ControllerOptions};
+use crate::portal::Portal;
 
 /// The most that a request's head may have, in bytes.
 pub const LONGEST_HEAD: usize = 16 * 1024;
 
 /// The most headers that a request may have.
 const MOST_HEADERS: usize = 100;
+
+/// The two paths of the event stream.
+const REST: &str = "/rest/subscribe";
+const API: &str = "/api/events/subscribe";
 
 /// What an ISY-994 wants to see on the upgrade.
 const ISY994_PROTOCOL: &str = "ISYSUB";
@@ -106,18 +112,32 @@ impl Answer {
         status: u16,
         headers: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Self {
-        let phrase = phrase(status);
-        let body = format!("{status} {phrase}\n");
-        let mut head = format!("HTTP/1.1 {status} {phrase}\r\n");
+        let body = format!("{status} {}\n", phrase(status));
+        Self::with_body(status, headers, "text/plain", body.as_bytes())
+    }
+
+    /// An answer in JSON.
+    pub(crate) fn json(status: u16, body: &serde_json::Value) -> Self {
+        let body = body.to_string();
+        Self::with_body(status, [], "application/json", body.as_bytes())
+    }
+
+    pub(crate) fn with_body<'a>(
+        status: u16,
+        headers: impl IntoIterator<Item = (&'a str, &'a str)>,
+        kind: &str,
+        body: &[u8],
+    ) -> Self {
+        let mut head = format!("HTTP/1.1 {status} {}\r\n", phrase(status));
         for (name, value) in headers {
             line(&mut head, name, value);
         }
-        line(&mut head, "Content-Type", "text/plain");
+        line(&mut head, "Content-Type", kind);
         line(&mut head, "Content-Length", &body.len().to_string());
         line(&mut head, "Connection", "close");
         Self {
             status: Some(status),
-            bytes: format!("{head}\r\n{body}").into_bytes(),
+            bytes: [head.as_bytes(), b"\r\n", body].concat(),
             subscriber: None,
             then: AfterAnswer::End(crate::Ending::Close(1000)),
         }
@@ -158,15 +178,30 @@ fn line(head: &mut String, name: &str, value: &str) {
 }
 
 /// Why a request is refused, as the answer that says so; `None` if nothing speaks against it.
-pub(crate) fn objection(options: &ControllerOptions, request: &Request<()>) -> Option<Answer> {
+pub(crate) fn objection(
+    options: &ControllerOptions,
+    portal: &mut Portal,
+    utc: SystemTime,
+    request: &Request<()>,
+) -> Option<Answer> {
     let headers = request.headers();
-    if request.uri().path() != format!("{}/rest/subscribe", options.prefix) {
+    let in_band = wants_token(options, request);
+    if !in_band && request.uri().path().strip_prefix(&*options.prefix) != Some(REST) {
         return Some(Answer::refusal(404, []));
     }
     if request.method() != Method::GET {
         return Some(Answer::refusal(405, [("Allow", "GET")]));
     }
-    if !authorized(&options.accounts, headers) {
+    let bearer = options
+        .portal
+        .as_ref()
+        .and_then(|_| portal.upgrade(utc, headers));
+    let authorized = if in_band {
+        bearer.unwrap_or_else(|| !options.portal.as_ref().is_some_and(|o| o.token_on_upgrade))
+    } else {
+        bearer.unwrap_or_else(|| authorized(&options.accounts, headers))
+    };
+    if !authorized {
         return Some(Answer::refusal(
             401,
             [("WWW-Authenticate", "Basic realm=\"/\"")],
@@ -183,6 +218,11 @@ pub(crate) fn objection(options: &ControllerOptions, request: &Request<()>) -> O
         return Some(Answer::refusal(400, []));
     }
     None
+}
+
+/// Whether a request is for the path on which the token comes in the first frame.
+pub(crate) fn wants_token(options: &ControllerOptions, request: &Request<()>) -> bool {
+    options.portal.is_some() && request.uri().path().strip_prefix(&*options.prefix) == Some(API)
 }
 
 /// The subprotocol that the client asked for first.
