@@ -1,3 +1,74 @@
 //! The program `iox`.
+//!
+//! Standard output is for what was asked for, standard error for everything else. Nothing here decides about the
+//! stream: that is `ioxproto`'s.
 
-fn main() {}
+mod arguments;
+mod connection;
+mod decode;
+mod demo;
+mod logging;
+mod output;
+mod password;
+mod record;
+mod signals;
+mod simulate;
+mod trouble;
+mod watch;
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::Parser as _;
+
+use crate::arguments::{Arguments, Command};
+use crate::signals::Stop;
+use crate::trouble::{Trouble, say};
+
+fn main() -> ExitCode {
+    let began = Instant::now();
+    let arguments = Arguments::parse();
+    match run(arguments.command, began) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(trouble) => {
+            say(&trouble);
+            ExitCode::from(trouble.code)
+        }
+    }
+}
+
+fn run(command: Command, began: Instant) -> Result<(), Trouble> {
+    match command {
+        Command::Demo(demo) => {
+            let verbose = demo.output.logging.verbose;
+            attended(verbose, |stop| demo::run(demo, began, stop))
+        }
+        Command::Watch(watch) => {
+            let verbose = watch.output.logging.verbose;
+            attended(verbose, |stop| watch::run(watch, began, stop))
+        }
+        Command::Decode(decode) => decode::run(&decode),
+        Command::Simulate(simulate) => {
+            let verbose = simulate.logging.verbose;
+            attended(verbose, |stop| simulate::run(simulate, stop))
+        }
+    }
+}
+
+/// Runs what goes on until it is asked to stop, with logs and signals taken care of.
+fn attended<W: Future<Output = Result<(), Trouble>>>(
+    verbose: u8,
+    work: impl FnOnce(Stop) -> W,
+) -> Result<(), Trouble> {
+    logging::start(verbose);
+    let cannot = |error| Trouble::other(format!("cannot start: {error}"));
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(cannot)?;
+    let result = runtime.block_on(async { work(Stop::on_signals().map_err(cannot)?).await });
+    // A prompt or the look-up of a name may still hold a thread.
+    runtime.shutdown_background();
+    result
+}

@@ -1,0 +1,241 @@
+//! The command line.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use ioxproto::{Address, Profile, SubscribePath};
+use ioxtransport_tokio::Fingerprint;
+
+/// Watch the event stream of IoX (eisy, Polisy) and ISY-994 home controllers.
+#[derive(Debug, Parser)]
+#[command(name = "iox", version, max_term_width = 100, after_help = EXIT_CODES)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 stopped as asked (Ctrl-C, SIGTERM, --duration, --max-events), 2 wrong usage,
+3 credentials or certificate refused, 1 anything else.
+
+Nothing at hand? `iox demo` watches a simulated controller.";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Watch a simulated controller: nothing to configure
+    Demo(Demo),
+    /// Watch a controller
+    Watch(Watch),
+    /// Read frames from files or standard input
+    Decode(Decode),
+    /// Be a simulated controller
+    Simulate(Simulate),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Watch {
+    #[command(flatten)]
+    pub(crate) controller: Controller,
+    #[command(flatten)]
+    pub(crate) output: Output,
+    /// Shorten a timing of the stream, for tests: NAME=SECONDS
+    #[arg(long, hide = true, value_name = "NAME=SECONDS", value_parser = timing)]
+    pub(crate) timing: Vec<(String, Duration)>,
+}
+
+/// Which controller, and who we are to it.
+#[derive(Debug, Args)]
+pub(crate) struct Controller {
+    /// Its base URL, such as https://eisy.local:8443
+    pub(crate) url: Address,
+    /// User name: the controller's own, or the e-mail of a portal account. The password comes from the
+    /// environment (IOX_PASSWORD), from --password-file, or is asked for
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) username: String,
+    /// Read the password from the first line of a file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// Whose account it is [default: portal if the user name has an @, else local]
+    #[arg(long, value_enum)]
+    pub(crate) auth: Option<Auth>,
+    /// Where to subscribe: rest (/rest/subscribe) or api (/api/events/subscribe, portal accounts only)
+    #[arg(long, default_value = "rest", value_parser = path)]
+    pub(crate) path: SubscribePath,
+    /// What kind of controller it is: iox or isy994
+    #[arg(long, default_value = "iox", value_parser = profile)]
+    pub(crate) profile: Profile,
+    /// Trust the certificate with this fingerprint, whoever signed it (repeatable)
+    #[arg(long, value_name = "sha256:HEX", conflicts_with = "insecure")]
+    pub(crate) pin: Vec<Fingerprint>,
+    /// Trust any certificate: whoever sits between here and the controller can read the password
+    #[arg(long)]
+    pub(crate) insecure: bool,
+}
+
+/// What becomes of what comes, and when it is enough.
+#[derive(Debug, Args)]
+pub(crate) struct Output {
+    /// How to show it: text for people, json for programs (one object a line), none to count alone
+    #[arg(short, long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+    /// Keep every message that comes in this file; decode and simulate --replay read it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record: Option<PathBuf>,
+    /// Stop after so many seconds from the start of the program
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) duration: Option<Duration>,
+    /// Stop after exactly so many events
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) max_events: Option<u64>,
+    #[command(flatten)]
+    pub(crate) logging: Logging,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Logging {
+    /// Log to standard error: -v changes, -vv decisions, -vvv frames
+    #[arg(short, long, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Decode {
+    /// Files to read; none, or -, is standard input. Each line is a frame's XML or JSON, a JSON string that
+    /// holds one, or a line of a recording
+    pub(crate) files: Vec<PathBuf>,
+    /// How to show it: text for people, json for programs (one object a line), none to count alone
+    #[arg(short, long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Simulate {
+    /// Address to listen on
+    #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    pub(crate) bind: IpAddr,
+    /// Port to listen on; 0 takes a free one
+    #[arg(long, default_value_t = 0)]
+    pub(crate) port: u16,
+    /// Serve TLS, with a certificate made at the start
+    #[arg(long)]
+    pub(crate) tls: bool,
+    /// Nodes in the made-up house
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(..=100_000))]
+    pub(crate) nodes: u32,
+    /// Live events a second, on average
+    #[arg(long, value_name = "PER_SECOND", default_value_t = 1.0, value_parser = rate)]
+    pub(crate) rate: f64,
+    /// The same seed makes the same house
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Play a recording to each subscriber, instead of a made-up house
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["nodes", "rate", "seed", "profile"])]
+    pub(crate) replay: Option<PathBuf>,
+    /// Play the recording so many times faster
+    #[arg(long, value_name = "X", default_value_t = 1.0, requires = "replay", value_parser = factor)]
+    pub(crate) speed: f64,
+    /// User name of its one account
+    #[arg(long, value_name = "NAME", default_value = "admin")]
+    pub(crate) username: String,
+    /// Password of its one account; a made-up one, as it shows in the list of processes
+    #[arg(long, default_value = "admin")]
+    pub(crate) password: String,
+    /// What kind of controller it is: iox or isy994
+    #[arg(long, default_value = "iox", value_parser = profile)]
+    pub(crate) profile: Profile,
+    #[command(flatten)]
+    pub(crate) logging: Logging,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    Text,
+    Json,
+    None,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Auth {
+    Local,
+    Portal,
+}
+
+fn path(text: &str) -> Result<SubscribePath, String> {
+    [("rest", SubscribePath::Rest), ("api", SubscribePath::Api)]
+        .into_iter()
+        .find(|(name, path)| text == *name || text == path.as_str())
+        .map(|(_, path)| path)
+        .ok_or_else(|| "there are rest and api".to_owned())
+}
+
+fn profile(text: &str) -> Result<Profile, String> {
+    match text {
+        "iox" => Ok(Profile::Iox),
+        "isy994" => Ok(Profile::Isy994),
+        _ => Err("there are iox and isy994".to_owned()),
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    text.parse()
+        .ok()
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .filter(|duration| !duration.is_zero() && *duration < Duration::from_secs(10_000_000_000))
+        .ok_or_else(|| "it must be a number of seconds greater than 0".to_owned())
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|rate| (0.0..=100_000.0).contains(rate))
+        .ok_or_else(|| "it must be a number from 0 to 100000".to_owned())
+}
+
+fn factor(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|factor: &f64| factor.is_finite() && *factor > 0.0)
+        .ok_or_else(|| "it must be a number greater than 0".to_owned())
+}
+
+fn timing(text: &str) -> Result<(String, Duration), String> {
+    let (name, value) = text.split_once('=').ok_or("write it as NAME=SECONDS")?;
+    Ok((name.to_owned(), seconds(value)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn paths_go_by_name_or_in_full() {
+        assert_eq!(path("api"), Ok(SubscribePath::Api));
+        assert_eq!(path("/rest/subscribe"), Ok(SubscribePath::Rest));
+        assert!(path("/rest").is_err());
+    }
+
+    #[test]
+    fn numbers_that_make_no_sense_are_refused() {
+        for text in ["", "0", "-1", "NaN", "inf", "1e300", "x"] {
+            assert!(seconds(text).is_err(), "{text}");
+            assert!(factor(text).is_err() || text == "1e300", "{text}");
+        }
+        assert!(rate("-1").is_err() && rate("NaN").is_err() && rate("0").is_ok());
+        assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
+    }
+}

@@ -1,0 +1,307 @@
+//! For people: aligned columns, colour where it helps, replay dimmed.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use anstyle::{AnsiColor, Style};
+use ioxproto::{Event, Notification, Status, StatusChange};
+use jiff::ZonedDateTime;
+
+/// The columns' widths at first; a longer text makes its column wider, up to [`WIDEST`].
+const NODE: usize = 14;
+const NAME: usize = 12;
+const WIDEST: usize = 34;
+/// So much is shown of a payload, in characters.
+const PAYLOAD: usize = 120;
+
+const PLAIN: Style = Style::new();
+const DIM: Style = Style::new().dimmed();
+const BOLD: Style = Style::new().bold();
+const GOOD: Style = AnsiColor::Green.on_default().bold();
+const BUSY: Style = AnsiColor::Cyan.on_default();
+const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+const BAD: Style = AnsiColor::Red.on_default().bold();
+
+/// What stands in the first column of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Moment {
+    /// When it came, or that it is replay.
+    Arrival,
+    /// The time that the event carries.
+    Its,
+}
+
+/// Writes lines for people.
+#[derive(Debug)]
+pub(crate) struct Text {
+    colour: bool,
+    moment: Moment,
+    node: usize,
+    name: usize,
+    replayed: u64,
+}
+
+impl Text {
+    pub(crate) fn new(colour: bool) -> Self {
+        Self {
+            colour,
+            moment: Moment::Arrival,
+            node: NODE,
+            name: NAME,
+            replayed: 0,
+        }
+    }
+
+    /// Shows the time that an event carries, instead of the time of its arrival.
+    pub(crate) fn with_times_of_events(mut self) -> Self {
+        self.moment = Moment::Its;
+        self
+    }
+
+    pub(crate) fn show(&mut self, notification: &Notification, out: &mut Vec<u8>) {
+        match notification {
+            Notification::Status(change) => self.status(change, out),
+            Notification::Event(event) => self.event(event, out),
+            Notification::Gap(gap) => {
+                let text = format!("expected frame {}, got {}", gap.expected, gap.got);
+                self.remark("gap", &text, out);
+            }
+            Notification::Malformed(malformed) => self.malformed(&malformed.cause, out),
+            Notification::Ignored(ignored) => self.ignored(&ignored.kind.to_string(), out),
+            Notification::Dropped(count) => {
+                self.remark("dropped", &format!("{count} notifications"), out);
+            }
+            _ => {}
+        }
+    }
+
+    /// A message that is no event, with what it is instead.
+    pub(crate) fn ignored(&self, reason: &str, out: &mut Vec<u8>) {
+        let line = format!("{}  ignored: {}", self.now(), Clean(reason));
+        self.line(DIM, &line, out);
+    }
+
+    /// A frame that is not well-formed.
+    pub(crate) fn malformed(&self, error: &str, out: &mut Vec<u8>) {
+        self.remark("malformed frame", error, out);
+    }
+
+    fn remark(&self, what: &str, text: &str, out: &mut Vec<u8>) {
+        let what = self.styled(WARNING, what);
+        let line = format!("{}  {what}: {}", self.now(), Clean(text));
+        self.line(PLAIN, &line, out);
+    }
+
+    fn status(&mut self, change: &StatusChange, out: &mut Vec<u8>) {
+        let style = match change.status {
+            Status::Connected => GOOD,
+            Status::LostConnection | Status::Reconnecting => WARNING,
+            Status::ReconnectFailed => BAD,
+            Status::StreamInitializing | Status::StreamSyncing => BUSY,
+            Status::NotStarted | Status::Disconnected => BOLD,
+        };
+        let mut line = format!(
+            "{}  {}",
+            self.now(),
+            self.styled(style, change.status.as_str())
+        );
+        match change.status {
+            Status::StreamSyncing => self.replayed = 0,
+            Status::Connected => {
+                let _ = write!(line, "  after a replay of {} events", self.replayed);
+            }
+            _ => {}
+        }
+        if let Some(reason) = &change.reason {
+            let _ = write!(line, "  {}", Clean(&reason.to_string()));
+        }
+        if let Some(wait) = change.retry_in {
+            let _ = write!(line, "; next attempt in {}", Seconds(wait));
+        }
+        self.line(PLAIN, &line, out);
+    }
+
+    fn event(&mut self, event: &Event, out: &mut Vec<u8>) {
+        let replay = self.moment == Moment::Arrival && !event.live();
+        if replay {
+            self.replayed += 1;
+        }
+        let time = match self.moment {
+            Moment::Its => date_and_time(event.timestamp()),
+            Moment::Arrival if replay => "replay".to_owned(),
+            Moment::Arrival => self.now(),
+        };
+        let node = match event.node() {
+            "" => "-",
+            node => node,
+        };
+        let name = match event.fmt_name() {
+            "" => event.control(),
+            name => name,
+        };
+        let value = match event.fmt_act() {
+            "" => event.action(),
+            value => value,
+        };
+        let node = Clean(node).to_string();
+        let name = Clean(name).to_string();
+        self.node = self.node.max(node.chars().count()).min(WIDEST);
+        self.name = self.name.max(name.chars().count()).min(WIDEST);
+        let (node_width, name_width) = (self.node, self.name);
+        let mut line = format!(
+            "{time:8}  {node:node_width$}  {name:name_width$}  {}",
+            Clean(value)
+        );
+        let payload = event.event_info();
+        if !payload.is_empty() {
+            let shown: String = payload.chars().take(PAYLOAD).collect();
+            let more = if shown.len() < payload.len() {
+                "…"
+            } else {
+                ""
+            };
+            let _ = write!(line, "  {}{more}", Clean(&shown));
+        }
+        self.line(if replay { DIM } else { PLAIN }, line.trim_end(), out);
+    }
+
+    /// The time on the reader's clock.
+    fn now(&self) -> String {
+        match self.moment {
+            Moment::Arrival => ZonedDateTime::now().strftime("%H:%M:%S").to_string(),
+            Moment::Its => date_and_time(""),
+        }
+    }
+
+    fn styled(&self, style: Style, text: &str) -> String {
+        if self.colour {
+            format!("{style}{text}{style:#}")
+        } else {
+            text.to_owned()
+        }
+    }
+
+    fn line(&self, style: Style, text: &str, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.styled(style, text).as_bytes());
+        out.push(b'\n');
+    }
+}
+
+/// Date and time of day in a timestamp of the controller; blank where there are none.
+fn date_and_time(timestamp: &str) -> String {
+    let shown = timestamp.get(..19).unwrap_or_default();
+    format!("{:19}", Clean(&shown.replacen('T', " ", 1)).to_string())
+}
+
+/// Seconds, without a fraction where there is none.
+struct Seconds(Duration);
+
+impl std::fmt::Display for Seconds {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.0.subsec_millis() == 0 || self.0 > Duration::from_secs(10) {
+            write!(f, "{} s", self.0.as_secs())
+        } else {
+            write!(f, "{:.1} s", self.0.as_secs_f32())
+        }
+    }
+}
+
+/// A text from elsewhere on one line of a terminal: what could move the cursor or change colours is shown, not obeyed.
+pub(crate) struct Clean<'a>(pub(crate) &'a str);
+
+impl std::fmt::Display for Clean<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for piece in self.0.split_inclusive(commands_terminal) {
+            let mut characters = piece.chars();
+            match characters.next_back() {
+                Some('\n' | '\r' | '\t') => write!(f, "{} ", characters.as_str())?,
+                Some(last) if commands_terminal(last) => {
+                    write!(f, "{}\u{fffd}", characters.as_str())?;
+                }
+                _ => f.write_str(piece)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Control characters, and those that turn the direction of writing.
+fn commands_terminal(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use ioxproto::{Frame, FrameReader, Reason};
+
+    use super::*;
+
+    fn shown(text: &mut Text, notification: &Notification) -> String {
+        let mut out = Vec::new();
+        text.show(notification, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    fn event(text: &str) -> Notification {
+        match FrameReader::new().read(text) {
+            Frame::Event(event) => Notification::Event(event),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    const LAMP: &str = r#"<Event timestamp="2026-05-05T18:52:41.875777-07:00"><control>ST</control><action uom="51">255</action><node>42 92 8C 1</node><fmtAct>On</fmtAct><fmtName>Status</fmtName></Event>"#;
+
+    #[test]
+    fn an_event_shows_node_property_and_display_value_in_columns() {
+        let mut text = Text::new(false).with_times_of_events();
+        assert_eq!(
+            shown(&mut text, &event(LAMP)),
+            "2026-05-05 18:52:41  42 92 8C 1      Status        On\n"
+        );
+    }
+
+    #[test]
+    fn without_display_texts_the_raw_ones_are_shown() {
+        let mut text = Text::new(false);
+        let line = shown(
+            &mut text,
+            &event(
+                "<Event><control>_7</control><action>1</action><eventInfo>a\nb</eventInfo></Event>",
+            ),
+        );
+        assert_eq!(line, "replay    -               _7            1  a b\n");
+    }
+
+    #[test]
+    fn replay_is_dimmed_where_there_is_colour() {
+        let line = shown(&mut Text::new(true), &event(LAMP));
+        assert!(line.starts_with("\u{1b}[2mreplay"), "{line:?}");
+        assert!(line.ends_with("On\u{1b}[0m\n"), "{line:?}");
+    }
+
+    #[test]
+    fn a_loss_says_why_and_when_it_goes_on() {
+        let mut change = StatusChange::new(Status::LostConnection);
+        change.reason = Some(Reason::Closed {
+            code: Some(1001),
+            text: String::new(),
+        });
+        change.retry_in = Some(Duration::from_secs(2));
+        let line = shown(&mut Text::new(false), &Notification::Status(change));
+        let (_, line) = line.split_at(10);
+        assert_eq!(
+            line,
+            "lost_connection  the controller closed the connection (code 1001); next attempt in 2 s\n"
+        );
+    }
+
+    #[test]
+    fn what_a_peer_sends_commands_no_terminal() {
+        let hostile = "\u{1b}]0;title\u{7}\u{202e}abc\r\n\u{9b}2J";
+        assert_eq!(
+            Clean(hostile).to_string(),
+            "\u{fffd}]0;title\u{fffd}\u{fffd}abc  \u{fffd}2J"
+        );
+    }
+}

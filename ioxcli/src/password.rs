@@ -1,0 +1,140 @@
+//! Where the password comes from: a file, the environment, or a person. Never an argument, which others can see.
+
+use std::env::{self, VarError};
+use std::fs;
+use std::io::{self, IsTerminal as _};
+use std::path::Path;
+
+use ioxproto::Secret;
+use zeroize::Zeroizing;
+
+use crate::signals::Stop;
+use crate::trouble::Trouble;
+
+const VARIABLE: &str = "IOX_PASSWORD";
+
+/// The password; `None` when a signal came while it was asked for.
+pub(crate) async fn obtain(
+    username: &str,
+    file: Option<&Path>,
+    stop: &mut Stop,
+) -> Result<Option<Secret>, Trouble> {
+    if let Some(path) = file {
+        return from_file(path).map(Some);
+    }
+    match env::var(VARIABLE) {
+        Ok(password) if password.is_empty() => Err(Trouble::usage(format!(
+            "{VARIABLE} is set, but empty: put the password into it"
+        ))),
+        Ok(password) => Ok(Some(Secret::from(password))),
+        Err(VarError::NotUnicode(_)) => Err(Trouble::usage(format!(
+            "{VARIABLE} is not valid UTF-8: use --password-file with a file that is"
+        ))),
+        Err(VarError::NotPresent) if io::stdin().is_terminal() => ask(username, stop).await,
+        Err(VarError::NotPresent) => Err(Trouble::usage(format!(
+            "no password: put it into the environment variable {VARIABLE}, name a file with --password-file, or run this on a terminal to be asked"
+        ))),
+    }
+}
+
+fn from_file(path: &Path) -> Result<Secret, Trouble> {
+    let shown = path.display();
+    let text = fs::read(path)
+        .map_err(|error| Trouble::usage(format!("cannot read the password file {shown}: {error}")))
+        .map(Zeroizing::new)?;
+    let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    match str::from_utf8(line) {
+        Ok("") => Err(Trouble::usage(format!(
+            "the first line of the password file {shown} is empty: write the password there"
+        ))),
+        Ok(password) => Ok(Secret::from(password)),
+        Err(_) => Err(Trouble::usage(format!(
+            "the password file {shown} is not valid UTF-8"
+        ))),
+    }
+}
+
+async fn ask(username: &str, stop: &mut Stop) -> Result<Option<Secret>, Trouble> {
+    let terminal = Terminal::save();
+    let prompt = format!("Password of {username}: ");
+    let mut asked = tokio::task::spawn_blocking(move || rpassword::prompt_password(prompt));
+    let answer = tokio::select! {
+        answer = &mut asked => answer,
+        () = stop.requested() => {
+            // Ctrl-C ends the prompt as well as it reaches us; any other signal leaves it waiting without echo.
+            terminal.restore();
+            return Ok(None);
+        }
+    };
+    match answer {
+        Ok(Ok(password)) if password.is_empty() => Err(Trouble::usage("no password was entered")),
+        Ok(Ok(password)) => Ok(Some(Secret::from(password))),
+        Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => Ok(None),
+        Ok(Err(error)) => Err(Trouble::usage(format!(
+            "cannot ask for the password ({error}): put it into the environment variable {VARIABLE}, or name a file with --password-file"
+        ))),
+        Err(_) => Err(Trouble::other("asking for the password failed")),
+    }
+}
+
+/// How the terminal was before the prompt took its echo away.
+#[cfg(unix)]
+struct Terminal(Option<rustix::termios::Termios>);
+
+#[cfg(unix)]
+impl Terminal {
+    fn save() -> Self {
+        Self(rustix::termios::tcgetattr(io::stdin()).ok())
+    }
+
+    fn restore(self) {
+        if let Some(state) = self.0 {
+            // There is nobody left to tell.
+            let _ = rustix::termios::tcsetattr(
+                io::stdin(),
+                rustix::termios::OptionalActions::Now,
+                &state,
+            );
+        }
+    }
+}
+
+#[cfg(not(unix))]
+struct Terminal;
+
+#[cfg(not(unix))]
+impl Terminal {
+    fn save() -> Self {
+        Self
+    }
+
+    fn restore(self) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(content: &[u8]) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), content).unwrap();
+        file
+    }
+
+    #[test]
+    fn the_password_is_the_first_line_of_the_file_without_its_end() {
+        for content in ["pa ss", "pa ss\n", "pa ss\r\nmore\n"] {
+            let file = file(content.as_bytes());
+            assert_eq!(from_file(file.path()).unwrap().expose(), "pa ss");
+        }
+    }
+
+    #[test]
+    fn an_empty_first_line_and_bytes_that_are_no_text_are_refused() {
+        for content in [&b""[..], b"\n", b"\xff\n"] {
+            let file = file(content);
+            assert_eq!(from_file(file.path()).unwrap_err().code, 2);
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! `iox simulate`: a simulated controller for other programs.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::net::SocketAddr;
+use std::path::Path;
+
+use ioxproto::Profile;
+use ioxsim::{
+    Account, ControllerOptions, Firmware, HouseOptions, HouseSource, Recording, Server,
+    ServerOptions, Tls,
+};
+
+use crate::arguments::Simulate;
+use crate::signals::Stop;
+use crate::trouble::{Trouble, say};
+
+/// Serves until it is asked to stop.
+pub(crate) async fn run(simulate: Simulate, mut stop: Stop) -> Result<(), Trouble> {
+    let server = Server::start(options(&simulate)?).await.map_err(|error| {
+        let (bind, port) = (simulate.bind, simulate.port);
+        let advice = match error.kind() {
+            io::ErrorKind::AddrInUse => ": another program listens there, choose another --port",
+            io::ErrorKind::PermissionDenied => ": choose a --port above 1023",
+            _ => "",
+        };
+        Trouble::other(format!(
+            "cannot listen on {}: {error}{advice}",
+            SocketAddr::new(bind, port)
+        ))
+    })?;
+    // Who started it without reading what it says may still want the controller.
+    let _ = introduce(&server, &simulate);
+    stop.requested().await;
+    let seen = server.control().seen();
+    server.shutdown().await;
+    say(format_args!(
+        "stopped; {} connections, {} subscriptions, {} messages sent",
+        seen.connections,
+        seen.upgrades,
+        seen.texts_sent(),
+    ));
+    Ok(())
+}
+
+fn options(simulate: &Simulate) -> Result<ServerOptions, Trouble> {
+    let mut controller = ControllerOptions {
+        accounts: vec![Account::new(&*simulate.username, &*simulate.password)],
+        house: house(simulate)?,
+        seed: simulate.seed,
+        ..ControllerOptions::default()
+    };
+    if simulate.profile == Profile::Isy994 {
+        controller.firmware = Firmware::Isy994;
+        controller.require_isy994_headers = true;
+    }
+    let tls = simulate.tls.then(Tls::self_signed).transpose();
+    Ok(ServerOptions {
+        bind: SocketAddr::new(simulate.bind, simulate.port),
+        tls: tls.map_err(|error| Trouble::other(format!("cannot make a certificate: {error}")))?,
+        controller,
+        ..ServerOptions::default()
+    })
+}
+
+fn house(simulate: &Simulate) -> Result<HouseSource, Trouble> {
+    match &simulate.replay {
+        Some(path) => Ok(recording(path)?.speed(simulate.speed).into()),
+        None => Ok(HouseSource::from(HouseOptions {
+            nodes: simulate.nodes as usize,
+            rate_per_second: simulate.rate,
+            seed: simulate.seed,
+        })),
+    }
+}
+
+fn recording(path: &Path) -> Result<Recording, Trouble> {
+    let shown = path.display();
+    let lines = fs::read_to_string(path)
+        .map_err(|error| Trouble::usage(format!("cannot read the recording {shown}: {error}")))?;
+    Recording::parse(&lines)
+        .map_err(|error| Trouble::usage(format!("{shown} cannot be replayed: {error}")))
+}
+
+/// Says where it is and how to watch it.
+fn introduce(server: &Server, simulate: &Simulate) -> io::Result<()> {
+    let (url, fingerprint) = (server.url(), server.fingerprint());
+    let (username, password) = (&simulate.username, &simulate.password);
+    let mut text = format!("url          {url}\n");
+    let mut pin = String::new();
+    if let Some(fingerprint) = fingerprint {
+        text += &format!("fingerprint  {fingerprint}\n");
+        pin = format!(" --pin {fingerprint}");
+    }
+    text += &format!("account      {username}, password {password}\n");
+    text += &format!(
+        "watch it     IOX_PASSWORD={password} iox watch {url} --username {username}{pin}\n"
+    );
+    text += "Ctrl-C stops it.\n";
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()
+}

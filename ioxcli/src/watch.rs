@@ -1,0 +1,175 @@
+//! `iox watch`, and what `iox demo` does with its controller.
+
+use std::pin::pin;
+use std::time::{Duration, Instant};
+
+use ioxproto::{Notification, Status};
+use ioxtransport_tokio::{Builder, Handle};
+use tokio::time::{sleep, timeout};
+
+use crate::arguments::{Output, Watch};
+use crate::connection;
+use crate::output::{Ended, Screen, View};
+use crate::password;
+use crate::record::Recorder;
+use crate::signals::Stop;
+use crate::trouble::{Trouble, say};
+
+/// Output above this, in bytes, that nobody takes holds up the stream.
+const BUFFER: usize = 64 * 1024;
+
+/// At the end, so long is waited for a reader that does not read, and for a disk.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// Watches until it is asked to stop.
+pub(crate) async fn run(watch: Watch, began: Instant, mut stop: Stop) -> Result<(), Trouble> {
+    let controller = &watch.controller;
+    let timing = connection::timing(&watch.timing)?;
+    let file = controller.password_file.as_deref();
+    let Some(password) = password::obtain(&controller.username, file, &mut stop).await? else {
+        return Ok(());
+    };
+    let builder = connection::builder(controller, password)?.timing(timing);
+    let url = controller.url.to_string();
+    follow(builder, url, &watch.output, began, stop).await
+}
+
+/// Starts a stream and shows what comes of it, until it ends.
+pub(crate) async fn follow(
+    mut builder: Builder,
+    controller: String,
+    output: &Output,
+    began: Instant,
+    mut stop: Stop,
+) -> Result<(), Trouble> {
+    let mut recorder = None;
+    if let Some(path) = &output.record {
+        let (made, tap) = Recorder::create(path)?;
+        recorder = Some(made);
+        builder = builder.tap(tap);
+    }
+    let screen = Screen::stdout()
+        .map_err(|error| Trouble::other(format!("cannot write to standard output: {error}")))?;
+    let mut stream = builder
+        .start()
+        .map_err(|error| Trouble::usage(error.to_string()))?;
+    let handle = stream.handle();
+    let mut showing = Showing {
+        controller,
+        view: View::new(output.format),
+        left: output.max_events,
+        buffer: Vec::new(),
+    };
+    let mut recording = pin!(async {
+        match &mut recorder {
+            Some(recorder) => recorder.ended().await,
+            None => Ok(()),
+        }
+    });
+    let mut recorded = output.record.is_none().then_some(Ok(()));
+    let mut enough = pin!(async {
+        match output.duration {
+            Some(duration) => sleep(duration.saturating_sub(began.elapsed())).await,
+            None => std::future::pending().await,
+        }
+    });
+    let mut stopping = false;
+    let mut read = true;
+    loop {
+        // What is left of a stream that is stopping is bounded.
+        let roomy = stopping || showing.buffer.len() < BUFFER;
+        let was_stopping = stopping;
+        tokio::select! {
+            biased;
+            () = stop.requested(), if !stopping => stopping = true,
+            () = &mut enough, if !stopping => stopping = true,
+            ended = &mut recording, if recorded.is_none() => {
+                stopping |= ended.is_err();
+                recorded = Some(ended);
+            }
+            next = stream.next(), if roomy => match next {
+                Some(notification) => stopping |= showing.take(&notification),
+                None => break,
+            },
+            room = screen.room(), if read && !showing.buffer.is_empty() => match room {
+                Some(room) => room.send(std::mem::take(&mut showing.buffer)),
+                None => {
+                    read = false;
+                    stopping = true;
+                }
+            },
+        }
+        if stopping && !was_stopping {
+            handle.request_stop();
+        }
+        if !read {
+            showing.buffer.clear();
+        }
+    }
+    showing.view.finish(&handle.stats(), &mut showing.buffer);
+    let written = timeout(LAST_WORDS, screen.finish(showing.buffer)).await;
+    let recorded = match recorded {
+        Some(recorded) => recorded,
+        None => timeout(LAST_WORDS, recording).await.unwrap_or_else(|_| {
+            Err(Trouble::other(
+                "the end of the recording could not be written in time",
+            ))
+        }),
+    };
+    if let Ok(Ended::Failed(error)) = written {
+        return Err(Trouble::other(format!(
+            "cannot write to standard output: {error}"
+        )));
+    }
+    recorded?;
+    outcome(&handle, &showing.controller)
+}
+
+/// What the end of the stream means for the program.
+fn outcome(handle: &Handle, controller: &str) -> Result<(), Trouble> {
+    match handle.status() {
+        Status::Disconnected => Ok(()),
+        _ => Err(connection::failed(
+            controller,
+            handle.last_reason().as_ref(),
+        )),
+    }
+}
+
+/// What is shown, and how much more of it.
+struct Showing {
+    controller: String,
+    view: View,
+    /// Events until it is enough; none, if it never is.
+    left: Option<u64>,
+    /// Whole lines that are not yet handed over.
+    buffer: Vec<u8>,
+}
+
+impl Showing {
+    /// Shows a notification. `true` when it is enough.
+    fn take(&mut self, notification: &Notification) -> bool {
+        match notification {
+            Notification::Event(_) => {
+                if let Some(left) = &mut self.left {
+                    if *left == 0 {
+                        return true;
+                    }
+                    *left -= 1;
+                }
+            }
+            Notification::Status(change) if !self.view.gives_reasons() => {
+                if let (Some(reason), Some(wait)) = (&change.reason, change.retry_in) {
+                    let seconds = wait.as_secs_f32();
+                    let controller = &self.controller;
+                    say(format_args!(
+                        "{controller}: {reason}; next attempt in {seconds:.0} s"
+                    ));
+                }
+            }
+            _ => {}
+        }
+        self.view.show(notification, &mut self.buffer);
+        self.left == Some(0)
+    }
+}
