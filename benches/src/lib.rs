@@ -1,5 +1,7 @@
 //! Frames for the benchmarks, in the shapes that controllers send.
 
+pub mod ratio;
+
 /// A node's status, as most frames are.
 pub const STATUS: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Event seqnum=\"1016\" sid=\"uuid:17\" timestamp=\"2026-05-05T18:52:41.875777-07:00\"><control>ST</control><action uom=\"100\" prec=\"0\">128</action><node>1A 2B 3C 1</node><eventInfo></eventInfo><fmtAct>50%</fmtAct><fmtName>Status</fmtName></Event>";
 
