@@ -12,11 +12,11 @@ use futures_rustls::rustls::ClientConfig;
 use futures_util::future::{Either, select};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use futures_util::{AsyncReadExt as _, AsyncWriteExt as _};
-use ioxdriver::{failure, resolve, tls};
+use ioxdriver::{Connector, Resolver, failure, tls};
 use ioxproto::{Address, Exchange, ExchangeError, Failure, Phase, Progress};
 
 use crate::Runtime;
-use crate::socket::Connection;
+use crate::socket::{Connection, Io};
 
 /// The next address is tried after this time, while the last goes on (RFC 8305 section 5): a route that swallows
 /// packets costs a quarter of a second.
@@ -24,6 +24,15 @@ const STAGGER: Duration = Duration::from_millis(250);
 
 /// The answer of an exchange.
 pub(crate) type Answer = Result<http::Response<Vec<u8>>, ExchangeError>;
+
+/// How to get to the controller.
+#[derive(Clone, Debug)]
+pub(crate) struct Route<R> {
+    pub(crate) runtime: R,
+    pub(crate) tls: Option<Arc<ClientConfig>>,
+    pub(crate) resolver: Option<Resolver>,
+    pub(crate) connector: Option<Connector>,
+}
 
 /// How far an attempt has come, told across tasks.
 #[derive(Clone, Debug, Default)]
@@ -51,91 +60,84 @@ impl Progressed {
     }
 }
 
-/// Opens a connection of its own and runs the exchange on it. Gives the answer, the connection, and the bytes that
-/// came after the answer.
-pub(crate) async fn exchange<R: Runtime>(
-    runtime: R,
-    tls: Option<Arc<ClientConfig>>,
-    address: Address,
-    exchange: Exchange,
-    progress: Progressed,
-) -> Result<(Answer, Connection<R::Socket>, Vec<u8>), Failure> {
-    let place = address.authority();
-    let found = resolve::lookup(address.host(), address.port()).await;
-    let addresses = found.map_err(|error| failure::unresolved(address.host(), &error))?;
-    progress.reached(Phase::Connecting);
-    let socket = connect(&runtime, addresses)
-        .await
-        .map_err(|error| failure::unconnected(&error, &place))?;
-    let mut connection = match tls {
-        None => Connection::Plain(socket),
-        Some(config) => {
-            progress.reached(Phase::Securing);
-            let secured = TlsConnector::from(config)
-                .connect(tls::server_name(address.host()), socket)
-                .await;
-            Connection::Tls(Box::new(
-                secured.map_err(|error| tls::handshake_failure(&error, &place))?,
-            ))
-        }
-    };
-    progress.reached(Phase::Upgrading);
-    let broken = |error: io::Error| failure::broken(&error, &place, "before the answer came");
-    let (answer, early) = run(&mut connection, exchange).await.map_err(broken)?;
-    Ok((answer, connection, early))
-}
+impl<R: Runtime> Route<R> {
+    /// Opens a connection of its own and runs the exchange on it. Gives the answer, the connection, and the bytes that
+    /// came after the answer.
+    pub(crate) async fn exchange(
+        self,
+        address: Address,
+        exchange: Exchange,
+        progress: Progressed,
+    ) -> Result<(Answer, Connection, Vec<u8>), Failure> {
+        let place = address.authority();
+        let socket = self.socket(&address, &place, &progress).await?;
+        let mut connection = match self.tls {
+            None => Connection::Plain(socket),
+            Some(config) => {
+                progress.reached(Phase::Securing);
+                let secured = TlsConnector::from(config)
+                    .connect(tls::server_name(address.host()), socket)
+                    .await;
+                Connection::Tls(Box::new(
+                    secured.map_err(|error| tls::handshake_failure(&error, &place))?,
+                ))
+            }
+        };
+        progress.reached(Phase::Upgrading);
+        let broken = |error: io::Error| failure::broken(&error, &place, "before the answer came");
+        let (answer, early) = run(&mut connection, exchange).await.map_err(broken)?;
+        Ok((answer, connection, early))
+    }
 
-/// Connects to the first address that answers.
-async fn connect<R: Runtime>(runtime: &R, addresses: Vec<SocketAddr>) -> io::Result<R::Socket> {
-    let mut waiting = interleaved(addresses).into_iter();
-    let mut attempts = FuturesUnordered::new();
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    loop {
-        match waiting.next() {
-            Some(address) => attempts.push(runtime.connect(address)),
-            None if attempts.is_empty() => return Err(last),
-            None => {}
+    async fn socket(
+        &self,
+        address: &Address,
+        place: &str,
+        progress: &Progressed,
+    ) -> Result<Io, Failure> {
+        let unconnected = |error: io::Error| failure::unconnected(&error, place);
+        if let Some(connector) = &self.connector {
+            progress.reached(Phase::Connecting);
+            let socket = connector.connect(address).await.map_err(unconnected)?;
+            return self.runtime.adopt(socket).map_err(unconnected);
         }
-        let more = waiting.len() > 0;
+        let (host, port) = (address.host(), address.port());
+        let found = ioxdriver::addresses(self.resolver.as_ref(), host, port).await;
+        let addresses = found.map_err(|error| failure::unresolved(host, &error))?;
+        progress.reached(Phase::Connecting);
+        self.connect(addresses).await.map_err(unconnected)
+    }
+
+    /// Connects to the first address that answers.
+    async fn connect(&self, addresses: Vec<SocketAddr>) -> io::Result<Io> {
+        let mut waiting = addresses.into_iter();
+        let mut attempts = FuturesUnordered::new();
+        let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
         loop {
-            let stagger = pin!(runtime.sleep_until(Instant::now() + STAGGER));
-            match select(attempts.next(), stagger).await {
-                Either::Left((Some(Ok(socket)), _)) => return Ok(socket),
-                Either::Left((Some(Err(error)), _)) => {
-                    last = error;
-                    break;
+            match waiting.next() {
+                Some(address) => attempts.push(self.runtime.connect(address)),
+                None if attempts.is_empty() => return Err(last),
+                None => {}
+            }
+            let attempt = if waiting.len() == 0 {
+                attempts.next().await
+            } else {
+                let stagger = pin!(self.runtime.sleep_until(Instant::now() + STAGGER));
+                match select(attempts.next(), stagger).await {
+                    Either::Left((attempt, _)) => attempt,
+                    Either::Right(_) => None,
                 }
-                Either::Left((None, _)) => break,
-                Either::Right(_) if more => break,
-                Either::Right(_) => {}
+            };
+            match attempt {
+                Some(Ok(socket)) => return Ok(socket),
+                Some(Err(error)) => last = error,
+                None => {}
             }
         }
     }
 }
 
-/// Both families in turn, in the order that the system prefers.
-fn interleaved(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
-    let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
-    let (preferred, other): (Vec<_>, Vec<_>) = addresses
-        .into_iter()
-        .partition(|address| address.is_ipv6() == first_is_v6);
-    let mut other = other.into_iter();
-    let mut order = Vec::new();
-    for address in preferred {
-        order.push(address);
-        order.extend(other.next());
-    }
-    order.extend(other);
-    order
-}
-
-async fn run<S>(
-    connection: &mut Connection<S>,
-    mut exchange: Exchange,
-) -> io::Result<(Answer, Vec<u8>)>
-where
-    S: futures_io::AsyncRead + futures_io::AsyncWrite + Unpin,
-{
+async fn run(connection: &mut Connection, mut exchange: Exchange) -> io::Result<(Answer, Vec<u8>)> {
     connection.write_all(exchange.request()).await?;
     connection.flush().await?;
     let mut buffer = [0; 4096];
@@ -154,26 +156,4 @@ where
         }
     }
     Ok(exchange.into_answer())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn both_families_are_tried_in_turn() {
-        let addresses = ["[::1]:1", "[::2]:1", "[::3]:1", "1.1.1.1:1", "2.2.2.2:1"];
-        let parsed = addresses
-            .iter()
-            .map(|address| address.parse().unwrap())
-            .collect();
-        let order: Vec<_> = interleaved(parsed)
-            .iter()
-            .map(SocketAddr::to_string)
-            .collect();
-        assert_eq!(
-            order,
-            ["[::1]:1", "1.1.1.1:1", "[::2]:1", "2.2.2.2:1", "[::3]:1"]
-        );
-    }
 }

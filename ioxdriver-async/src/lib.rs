@@ -5,6 +5,7 @@
 
 mod connect;
 mod driver;
+mod link;
 mod socket;
 mod stream;
 
@@ -13,17 +14,21 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use futures_io::{AsyncRead, AsyncWrite};
-
+pub use crate::socket::{Duplex, Io};
 pub use crate::stream::{EventStream, launch};
 
 /// What a runtime must give: sockets, timers and tasks.
 pub trait Runtime: Clone + Send + Sync + 'static {
-    /// A connected TCP socket, or whatever takes its place.
-    type Socket: AsyncRead + AsyncWrite + Send + Unpin + 'static;
+    /// Connects to one address, by TCP and without Nagle's delay. May hang; it is dropped when it takes too long.
+    fn connect(&self, to: SocketAddr) -> impl Future<Output = io::Result<Io>> + Send;
 
-    /// Connects to one address. May hang; it is dropped when it takes too long.
-    fn connect(&self, to: SocketAddr) -> impl Future<Output = io::Result<Self::Socket>> + Send;
+    /// Takes over a connected socket of the standard library's.
+    ///
+    /// # Errors
+    ///
+    /// What the system says, or [`Unsupported`](io::ErrorKind::Unsupported) for a kind of socket that the runtime
+    /// cannot take.
+    fn adopt(&self, socket: ioxdriver::Socket) -> io::Result<Io>;
 
     /// Completes at this instant, or soon after.
     fn sleep_until(&self, at: Instant) -> impl Future<Output = ()> + Send + 'static;

@@ -8,13 +8,23 @@ use futures_io::{AsyncRead, AsyncWrite};
 use futures_rustls::client::TlsStream;
 use ioxdriver::TextAsBinary;
 
+/// A socket of any runtime. A virtual call for each read is nothing beside the system call in it.
+pub trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Duplex for S {}
+
+/// A connected socket.
+pub type Io = Box<dyn Duplex>;
+
 /// A connection to a controller.
-pub(crate) enum Connection<S> {
-    Plain(S),
-    Tls(Box<TlsStream<S>>),
+pub(crate) enum Connection {
+    Plain(Io),
+    Tls(Box<TlsStream<Io>>),
+    /// Taken elsewhere.
+    Closed,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Connection<S> {
+impl AsyncRead for Connection {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -22,12 +32,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Connection<S> {
     ) -> Poll<io::Result<usize>> {
         match &mut *self {
             Self::Plain(socket) => Pin::new(socket).poll_read(context, buffer),
-            Self::Tls(socket) => Pin::new(socket).poll_read(context, buffer),
+            Self::Tls(socket) => Pin::new(&mut **socket).poll_read(context, buffer),
+            Self::Closed => Poll::Ready(Ok(0)),
         }
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Connection<S> {
+impl AsyncWrite for Connection {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -35,34 +46,37 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Connection<S> {
     ) -> Poll<io::Result<usize>> {
         match &mut *self {
             Self::Plain(socket) => Pin::new(socket).poll_write(context, bytes),
-            Self::Tls(socket) => Pin::new(socket).poll_write(context, bytes),
+            Self::Tls(socket) => Pin::new(&mut **socket).poll_write(context, bytes),
+            Self::Closed => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut *self {
             Self::Plain(socket) => Pin::new(socket).poll_flush(context),
-            Self::Tls(socket) => Pin::new(socket).poll_flush(context),
+            Self::Tls(socket) => Pin::new(&mut **socket).poll_flush(context),
+            Self::Closed => Poll::Ready(Ok(())),
         }
     }
 
     fn poll_close(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut *self {
             Self::Plain(socket) => Pin::new(socket).poll_close(context),
-            Self::Tls(socket) => Pin::new(socket).poll_close(context),
+            Self::Tls(socket) => Pin::new(&mut **socket).poll_close(context),
+            Self::Closed => Poll::Ready(Ok(())),
         }
     }
 }
 
 /// A connection whose text frames come in as binary ones.
-pub(crate) struct Filtered<S> {
-    pub(crate) connection: Connection<S>,
+pub(crate) struct Filtered {
+    pub(crate) connection: Connection,
     pub(crate) filter: TextAsBinary,
     /// Whether bytes came since this was last set to `false`.
     pub(crate) received: bool,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Filtered<S> {
+impl AsyncRead for Filtered {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -75,7 +89,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Filtered<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Filtered<S> {
+impl AsyncWrite for Filtered {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

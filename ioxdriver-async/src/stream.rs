@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_util::Stream;
-use ioxdriver::{Delivery, Handle, Prepared, Shared};
+use ioxdriver::{Delivery, Handle, Prepared, Shared, Sleep};
 use ioxproto::Notification;
 
 use crate::Runtime;
@@ -13,7 +13,8 @@ use crate::driver::Driver;
 
 /// A running stream: what happens on it, in order.
 ///
-/// It ends (`None`) after the stream was stopped or has failed for good; [`Handle::last_reason`] then says why.
+/// It ends (`None`) after the stream was stopped or has failed for good; [`Handle::outcome`] then says why. After a
+/// [`Handle::start`] it goes on.
 /// Dropping it leaves the stream running as long as there are [`Handle`]s; what it would have delivered is discarded.
 #[derive(Debug)]
 pub struct EventStream {
@@ -25,10 +26,11 @@ pub struct EventStream {
 #[must_use]
 pub fn launch<R: Runtime>(runtime: R, prepared: Prepared) -> EventStream {
     let delivery = Arc::new(Delivery::new(prepared.queue, prepared.overflow));
-    let shared = Arc::new(Shared::default());
+    let sleeper = runtime.clone();
+    let sleep: Sleep = Box::new(move |at| Box::pin(sleeper.sleep_until(at)));
+    let shared = Arc::new(Shared::new(prepared.config.clone(), Some(sleep)));
     let handle = Handle::new(Arc::clone(&shared));
-    let driver = Driver::new(runtime.clone(), prepared, Arc::clone(&delivery), shared);
-    runtime.spawn(driver.run());
+    Driver::new(runtime, prepared, Arc::clone(&delivery), shared).spawn();
     EventStream { delivery, handle }
 }
 

@@ -50,23 +50,39 @@ impl Delivery {
     /// The driver delivers. What is in hand is always taken, so that the queue may hold a few more than its capacity:
     /// the driver asks [`poll_room`](Self::poll_room) before it reads on.
     pub fn push(&self, notification: Notification) {
+        self.push_all(&mut vec![notification]);
+    }
+
+    /// The driver delivers several at once, which costs less. Says how many more there is room for now; with
+    /// [`Overflow::DropOldest`], or without a consumer, there is always room.
+    pub fn push_all(&self, notifications: &mut Vec<Notification>) -> usize {
         let mut queue = self.lock();
         if queue.abandoned {
-            return;
+            drop(queue);
+            notifications.clear();
+            return usize::MAX;
         }
-        if self.overflow == Overflow::DropOldest && queue.waiting.len() >= self.capacity {
-            let oldest = queue.waiting.iter().position(may_be_dropped);
-            if let Some(at) = oldest {
-                queue.waiting.remove(at);
-                queue.dropped += 1;
+        let news = !notifications.is_empty();
+        for notification in notifications.drain(..) {
+            if self.overflow == Overflow::DropOldest && queue.waiting.len() >= self.capacity {
+                let oldest = queue.waiting.iter().position(may_be_dropped);
+                if let Some(at) = oldest {
+                    queue.waiting.remove(at);
+                    queue.dropped += 1;
+                }
             }
+            queue.waiting.push_back(notification);
         }
-        queue.waiting.push_back(notification);
-        let waker = queue.consumer.take();
+        let room = match self.overflow {
+            Overflow::Wait => self.capacity.saturating_sub(queue.waiting.len()),
+            Overflow::DropOldest => usize::MAX,
+        };
+        let waker = queue.consumer.take_if(|_| news);
         drop(queue);
         if let Some(waker) = waker {
             waker.wake();
         }
+        room
     }
 
     /// Ready when the driver may read on.
@@ -113,6 +129,11 @@ impl Delivery {
         if let Some(waker) = waker {
             waker.wake();
         }
+    }
+
+    /// The driver begins anew, after [`finish`](Self::finish).
+    pub fn resume(&self) {
+        self.lock().finished = false;
     }
 
     /// The consumer is gone: what is delivered from now on is discarded, and blocks nobody.
@@ -218,6 +239,30 @@ mod tests {
                 .is_ready()
         );
         assert_eq!(taken(&delivery), [""; 0]);
+    }
+
+    #[test]
+    fn a_batch_says_how_much_room_is_left() {
+        let delivery = Delivery::new(3, Overflow::Wait);
+        assert_eq!(delivery.push_all(&mut vec![event(0), event(1)]), 1);
+        assert_eq!(delivery.push_all(&mut vec![event(2), event(3)]), 0);
+        assert_eq!(taken(&delivery), ["0", "1", "2", "3"]);
+        assert_eq!(delivery.push_all(&mut Vec::new()), 3);
+    }
+
+    #[test]
+    fn a_finished_queue_that_is_resumed_delivers_again() {
+        let delivery = Delivery::new(3, Overflow::Wait);
+        delivery.finish();
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(matches!(
+            delivery.poll_next(&mut context),
+            Poll::Ready(None)
+        ));
+        delivery.resume();
+        assert!(delivery.poll_next(&mut context).is_pending());
+        delivery.push(event(7));
+        assert_eq!(taken(&delivery), ["7"]);
     }
 
     #[test]

@@ -1,68 +1,66 @@
 //! What an application knows of a running stream and can ask of it, from anywhere.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
-use std::time::{Instant, SystemTime};
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
+use std::time::{Duration, Instant, SystemTime};
 
-use event_listener::{Event, EventListener};
-use ioxproto::{EventStream, Now, Reason, Secret, Stats, Status};
+use event_listener::{EventListener, Listener as _};
+use ioxproto::{Account, ConfigError, Reason, Secret, Stats, Status};
+use thiserror::Error;
+
+use crate::Trust;
+use crate::shared::Shared;
 
 /// A cheap handle on a running stream; clones are equal. When the last one is dropped, the stream stops.
-#[derive(Debug)]
+///
+/// The methods that wait exist twice: for tasks, as futures of any runtime, and for threads, with `_blocking` at the
+/// end of their names. A future may be dropped at any time; the stream does not notice.
 pub struct Handle {
     shared: Arc<Shared>,
 }
 
-/// What handles and the driver share.
-#[derive(Debug, Default)]
-pub struct Shared {
-    snapshot: Mutex<Snapshot>,
-    changed: Event,
-    commands: Mutex<Commands>,
-    handles: AtomicUsize,
-}
-
-#[derive(Debug)]
-struct Snapshot {
-    status: Status,
-    last_event_at: Option<SystemTime>,
-    sid: Arc<str>,
-    stats: Stats,
-    taken: Option<Instant>,
-    last_reason: Option<Reason>,
-    ended: bool,
-}
-
-impl Default for Snapshot {
-    fn default() -> Self {
-        Self {
-            status: Status::NotStarted,
-            last_event_at: None,
-            sid: "".into(),
-            stats: Stats::default(),
-            taken: None,
-            last_reason: None,
-            ended: false,
-        }
-    }
-}
-
-#[derive(Debug, Default)]
-struct Commands {
-    stop: bool,
-    token: Option<Option<Secret>>,
-    driver: Option<Waker>,
-}
-
-/// What an application asks of the driver.
-#[derive(Debug)]
+/// Why waiting for a status came to nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
-pub enum Command {
-    /// Stop politely.
-    Stop,
-    /// The answer to [`Notification::TokenWanted`](ioxproto::Notification::TokenWanted).
-    Token(Option<Secret>),
+pub enum WaitError {
+    /// The time was over first.
+    #[error("the stream is still {status} after {after:?}{}", because(.reason.as_ref()))]
+    TimedOut {
+        /// The status at the end of the wait.
+        status: Status,
+        /// The time that was given.
+        after: Duration,
+        /// Why the status is what it is, where there is something to say.
+        reason: Option<Reason>,
+    },
+    /// The stream ended first. It can be started again.
+    #[error("the stream has ended as {status}{}", because(.reason.as_ref()))]
+    Ended {
+        /// The status at the end.
+        status: Status,
+        /// Why the stream ended.
+        reason: Option<Reason>,
+    },
+}
+
+/// Why a stream ended that nobody stopped.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum EndError {
+    /// It gave up: a person must act.
+    #[error("the stream has given up: {0}")]
+    Failed(Reason),
+    /// The driver is gone: its runtime was shut down, or what it called back has panicked.
+    #[error("the stream's driver is gone: its runtime was shut down, or it panicked")]
+    DriverGone,
+}
+
+fn because(reason: Option<&Reason>) -> String {
+    reason.map_or_else(String::new, |reason| format!(": {reason}"))
 }
 
 impl Handle {
@@ -97,13 +95,20 @@ impl Handle {
         Arc::clone(&self.shared.snapshot().sid)
     }
 
-    /// What the stream has seen so far; a copy.
+    /// What the stream has seen so far; a copy. Told by the driver whenever it waits, so that it may lag a little
+    /// while the stream is busy.
     #[must_use]
     pub fn stats(&self) -> Stats {
         let snapshot = self.shared.snapshot();
-        let since = snapshot.taken.filter(|_| !snapshot.ended);
+        let since = snapshot.taken.filter(|_| !snapshot.ended());
         let passed = since.map(|taken| taken.elapsed()).unwrap_or_default();
         snapshot.stats.and_in(snapshot.status, passed)
+    }
+
+    /// Whether a full queue keeps the driver from reading: the consumer is too slow, or does not take anything.
+    #[must_use]
+    pub fn waits_for_consumer(&self) -> bool {
+        self.shared.snapshot().waits_for_consumer
     }
 
     /// Why the status is what it is, where the last change had a reason: after the end, why it ended.
@@ -112,45 +117,168 @@ impl Handle {
         self.shared.snapshot().last_reason.clone()
     }
 
-    /// Whether the stream has come to its end: stopped, or failed for good.
+    /// Whether the stream has come to its end: stopped, or failed for good. A [`start`](Self::start) begins anew.
     #[must_use]
     pub fn ended(&self) -> bool {
-        self.shared.snapshot().ended
+        self.shared.snapshot().ended()
+    }
+
+    /// How the stream ended: `None` while it runs, `Ok` when it was stopped.
+    ///
+    /// # Errors
+    ///
+    /// [`EndError`] when it ended without being stopped.
+    #[must_use]
+    pub fn outcome(&self) -> Option<Result<(), EndError>> {
+        self.shared.snapshot().outcome()
+    }
+
+    /// Begins anew after a stop or a failure, with the same queue and the same listeners. Does nothing while the
+    /// stream runs; while it is stopping, it begins anew once it has stopped.
+    pub fn start(&self) {
+        self.shared.start();
+    }
+
+    /// Another account from the next [`start`](Self::start) on.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] when the account does not go with the other settings; the old one stays.
+    pub fn exchange_account(&self, account: Account) -> Result<(), ConfigError> {
+        self.shared.exchange_account(account)
+    }
+
+    /// Other rules for the controller's certificate, another pin say, from the next [`start`](Self::start) on.
+    pub fn exchange_trust(&self, trust: Trust) {
+        self.shared.exchange_trust(trust);
     }
 
     /// Asks the stream to stop: a close frame and a logout, 1.5 s for both at most. Returns at once; harmless twice.
     pub fn request_stop(&self) {
-        self.shared.command(|commands| commands.stop = true);
+        self.shared.request_stop();
     }
 
     /// Stops and waits until it is done. Dropping the future leaves the stop under way.
     pub async fn stop(&self) {
         self.request_stop();
-        while let Some(change) = self.until(Self::ended) {
+        while let Some(change) = self.unless(Self::ended) {
             change.await;
         }
     }
 
-    /// Waits for a status. `false` when the stream ends without it. Dropping the future does nothing.
-    pub async fn wait_for(&self, status: Status) -> bool {
-        while let Some(change) = self.until(|handle| handle.status() == status || handle.ended()) {
-            change.await;
+    /// Stops and waits, on this thread, until it is done.
+    pub fn stop_blocking(&self) {
+        self.request_stop();
+        while let Some(change) = self.unless(Self::ended) {
+            change.wait();
         }
-        self.status() == status
+    }
+
+    /// Waits for a status, for so long at most. A status that comes and goes meanwhile may be missed; all of them are
+    /// among the notifications.
+    ///
+    /// # Errors
+    ///
+    /// [`WaitError`] when the time is over, or the stream ends without it.
+    pub async fn wait_for(&self, status: Status, timeout: Duration) -> Result<(), WaitError> {
+        self.wait_until(|handle| handle.status() == status, timeout)
+            .await
+    }
+
+    /// [`wait_for`](Self::wait_for), on this thread.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn wait_for_blocking(&self, status: Status, timeout: Duration) -> Result<(), WaitError> {
+        self.wait_until_blocking(|handle| handle.status() == status, timeout)
+    }
+
+    /// Waits until something holds, for so long at most. It is looked at whenever the driver has news, so it should
+    /// ask this handle.
+    ///
+    /// # Errors
+    ///
+    /// [`WaitError`] when the time is over, or the stream ends and it still does not hold.
+    pub async fn wait_until(
+        &self,
+        holds: impl Fn(&Self) -> bool,
+        timeout: Duration,
+    ) -> Result<(), WaitError> {
+        let over = Instant::now().checked_add(timeout);
+        let mut alarm = over.and_then(|over| self.shared.sleep_until(over));
+        while let Some(mut change) = self.unless(|handle| holds(handle) || handle.ended()) {
+            let timed_out = poll_fn(|context| {
+                if Pin::new(&mut change).poll(context).is_ready() {
+                    return Poll::Ready(false);
+                }
+                match &mut alarm {
+                    Some(alarm) => alarm.as_mut().poll(context).map(|()| true),
+                    None => Poll::Pending,
+                }
+            });
+            if timed_out.await {
+                break;
+            }
+        }
+        self.waited(holds, timeout)
+    }
+
+    /// [`wait_until`](Self::wait_until), on this thread.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn wait_until_blocking(
+        &self,
+        holds: impl Fn(&Self) -> bool,
+        timeout: Duration,
+    ) -> Result<(), WaitError> {
+        let over = Instant::now().checked_add(timeout);
+        while let Some(change) = self.unless(|handle| holds(handle) || handle.ended()) {
+            let changed = match over {
+                Some(over) => change.wait_deadline(over).is_some(),
+                None => {
+                    change.wait();
+                    true
+                }
+            };
+            if !changed {
+                break;
+            }
+        }
+        self.waited(holds, timeout)
     }
 
     /// Answers [`Notification::TokenWanted`](ioxproto::Notification::TokenWanted): an access token, or none at
     /// present (then the stream asks again later).
     pub fn provide_token(&self, token: Option<Secret>) {
-        self.shared.command(|commands| commands.token = Some(token));
+        self.shared.provide_token(token);
+    }
+
+    fn waited(&self, holds: impl Fn(&Self) -> bool, after: Duration) -> Result<(), WaitError> {
+        if holds(self) {
+            return Ok(());
+        }
+        let snapshot = self.shared.snapshot();
+        let (status, reason) = (snapshot.status, snapshot.last_reason.clone());
+        Err(if snapshot.ended() {
+            WaitError::Ended { status, reason }
+        } else {
+            WaitError::TimedOut {
+                status,
+                after,
+                reason,
+            }
+        })
     }
 
     /// `None` when the condition holds, else what to wait for before looking again.
-    fn until(&self, holds: impl Fn(&Self) -> bool) -> Option<EventListener> {
+    fn unless(&self, holds: impl Fn(&Self) -> bool) -> Option<EventListener> {
         if holds(self) {
             return None;
         }
-        let change = self.shared.changed.listen();
+        let change = self.shared.listen();
         // It may have come to hold before the listener was there.
         (!holds(self)).then_some(change)
     }
@@ -165,80 +293,15 @@ impl Clone for Handle {
 impl Drop for Handle {
     fn drop(&mut self) {
         if self.shared.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.request_stop();
+            self.shared.deserted();
         }
     }
 }
 
-impl Shared {
-    /// The driver tells what it knows: on each change of status, and before it waits.
-    pub fn update(&self, stream: &EventStream, now: Now) {
-        let mut snapshot = self.snapshot();
-        snapshot.last_event_at = stream.last_event_at();
-        snapshot.stats = stream.stats(now);
-        snapshot.taken = Some(now.monotonic);
-        if *snapshot.sid != *stream.sid() {
-            snapshot.sid = stream.sid().into();
-        }
-    }
-
-    /// The driver tells of a change of status.
-    pub fn status_changed(
-        &self,
-        stream: &EventStream,
-        now: Now,
-        status: Status,
-        reason: Option<Reason>,
-    ) {
-        self.update(stream, now);
-        let mut snapshot = self.snapshot();
-        snapshot.status = status;
-        snapshot.last_reason = reason;
-        drop(snapshot);
-        self.changed.notify(usize::MAX);
-    }
-
-    /// The driver is gone, at its end or before it.
-    pub fn end(&self) {
-        self.snapshot().ended = true;
-        self.changed.notify(usize::MAX);
-    }
-
-    /// The next thing that the application asks for.
-    pub fn poll_command(&self, context: &mut Context<'_>) -> Poll<Command> {
-        let mut commands = self.commands();
-        if std::mem::take(&mut commands.stop) {
-            return Poll::Ready(Command::Stop);
-        }
-        if let Some(token) = commands.token.take() {
-            return Poll::Ready(Command::Token(token));
-        }
-        if !commands
-            .driver
-            .as_ref()
-            .is_some_and(|waker| waker.will_wake(context.waker()))
-        {
-            commands.driver = Some(context.waker().clone());
-        }
-        Poll::Pending
-    }
-
-    fn command(&self, give: impl FnOnce(&mut Commands)) {
-        let mut commands = self.commands();
-        give(&mut commands);
-        let waker = commands.driver.take();
-        drop(commands);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-
-    fn snapshot(&self) -> MutexGuard<'_, Snapshot> {
-        // Nothing panics while the lock is held; were it to, the snapshot would still be sound.
-        self.snapshot.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn commands(&self) -> MutexGuard<'_, Commands> {
-        self.commands.lock().unwrap_or_else(PoisonError::into_inner)
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle")
+            .field("status", &self.status())
+            .finish_non_exhaustive()
     }
 }

@@ -93,6 +93,13 @@ impl TextAsBinary {
         self.open || (self.stage != Stage::First && self.first & CONTROL == 0)
     }
 
+    /// Whether all that came is whole: no frame has begun, no message waits for more frames, and every message that was
+    /// whole is taken.
+    #[must_use]
+    pub fn between_messages(&self) -> bool {
+        self.stage == Stage::First && !self.open && self.texts.is_empty()
+    }
+
     fn begin(&mut self, byte: u8) -> u8 {
         self.first = byte;
         self.stage = Stage::Second;

@@ -1,8 +1,11 @@
 //! The builder that all drivers share.
 
 use std::fmt;
+use std::future::Future;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::io;
 use std::marker::PhantomData;
+use std::net::SocketAddr;
 
 use ioxproto::{
     Address, AddressError, Config, ConfigBuilder, ConfigError, Profile, Secret, SubscribePath,
@@ -10,7 +13,7 @@ use ioxproto::{
 };
 use thiserror::Error;
 
-use crate::{Overflow, Trust};
+use crate::{Connector, Overflow, Resolver, Socket, Trust};
 
 /// Collects what a stream needs, then starts it on the driver `L`.
 ///
@@ -23,6 +26,8 @@ pub struct Builder<L> {
     queue: usize,
     overflow: Overflow,
     tap: Option<Tap>,
+    resolver: Option<Resolver>,
+    connector: Option<Connector>,
     launch: PhantomData<fn() -> L>,
 }
 
@@ -53,6 +58,10 @@ pub struct Prepared {
     pub overflow: Overflow,
     /// Who sees each message as it comes.
     pub tap: Option<Tap>,
+    /// Who looks up names in the system's place.
+    pub resolver: Option<Resolver>,
+    /// Who connects in the driver's place.
+    pub connector: Option<Connector>,
 }
 
 /// Sees every message as it comes, before it is read: for recordings. Runs on the driver, so it must be quick.
@@ -106,6 +115,8 @@ impl<L: Launch> Builder<L> {
             queue: 1024,
             overflow: Overflow::default(),
             tap: None,
+            resolver: None,
+            connector: None,
             launch: PhantomData,
         }
     }
@@ -184,6 +195,45 @@ impl<L: Launch> Builder<L> {
         self
     }
 
+    /// Looks up names in the system's place. It is given the host and the port, and its addresses are tried in their
+    /// order, both families in turn. The future may be dropped when it takes too long.
+    ///
+    /// ```
+    /// # fn with<L: ioxdriver::Launch>(builder: ioxdriver::Builder<L>) -> ioxdriver::Builder<L> {
+    /// builder.resolver(|_host, port| async move { Ok(vec![([192, 168, 1, 20], port).into()]) })
+    /// # }
+    /// ```
+    pub fn resolver<F>(
+        mut self,
+        resolver: impl Fn(String, u16) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'static,
+    {
+        self.resolver = Some(Resolver::new(resolver));
+        self
+    }
+
+    /// Connects in the driver's place: through a tunnel, say, or over a Unix socket. Neither name nor address is looked
+    /// up then. TLS, if the URL says so, runs on top of what it gives, with the URL's host as the name. It is called for
+    /// each connection, and the future may be dropped when it takes too long.
+    ///
+    /// ```
+    /// # #[cfg(unix)]
+    /// # fn with<L: ioxdriver::Launch>(builder: ioxdriver::Builder<L>) -> ioxdriver::Builder<L> {
+    /// use std::os::unix::net::UnixStream;
+    ///
+    /// builder.connector(|_address| async { Ok(UnixStream::connect("/run/isy-tunnel")?.into()) })
+    /// # }
+    /// ```
+    pub fn connector<F>(mut self, connector: impl Fn(Address) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = io::Result<Socket>> + Send + 'static,
+    {
+        self.connector = Some(Connector::new(connector));
+        self
+    }
+
     /// Checks everything and starts.
     ///
     /// # Errors
@@ -204,6 +254,8 @@ impl<L: Launch> Builder<L> {
             queue: self.queue,
             overflow: self.overflow,
             tap: self.tap,
+            resolver: self.resolver,
+            connector: self.connector,
         })
     }
 

@@ -29,12 +29,44 @@ pub struct Config {
     pub(crate) seed: u64,
 }
 
-/// Whose credentials a stream shows.
-#[derive(Clone, Debug)]
-pub(crate) enum Account {
-    Local { username: String, password: Secret },
-    Portal { username: String, password: Secret },
+/// Whose credentials a stream shows. `Debug` hides passwords.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Account {
+    /// The controller's own account (HTTP Basic).
+    Local {
+        /// The user name; without a colon.
+        username: String,
+        /// The password.
+        password: Secret,
+    },
+    /// A portal account: the stream logs in, keeps its tokens fresh, and logs out on stop.
+    Portal {
+        /// The user name, an e-mail address.
+        username: String,
+        /// The password.
+        password: Secret,
+    },
+    /// Tokens that the caller manages and gives when asked.
     OwnTokens,
+}
+
+impl Account {
+    /// The controller's own account.
+    pub fn local(username: impl Into<String>, password: impl Into<Secret>) -> Self {
+        Self::Local {
+            username: username.into(),
+            password: password.into(),
+        }
+    }
+
+    /// A portal account.
+    pub fn portal(username: impl Into<String>, password: impl Into<Secret>) -> Self {
+        Self::Portal {
+            username: username.into(),
+            password: password.into(),
+        }
+    }
 }
 
 /// Where a stream subscribes.
@@ -224,6 +256,15 @@ impl Config {
     pub fn max_message_bytes(&self) -> usize {
         self.max_message_bytes
     }
+
+    /// Whether this account could take the place of the one given, beside the other settings.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] says why it could not.
+    pub fn check_account(&self, account: &Account) -> Result<(), ConfigError> {
+        check_account(account, self.path, self.profile)
+    }
 }
 
 /// Collects a [`Config`].
@@ -247,10 +288,7 @@ impl ConfigBuilder {
         username: impl Into<String>,
         password: impl Into<Secret>,
     ) -> Self {
-        self.account = Some(Account::Local {
-            username: username.into(),
-            password: password.into(),
-        });
+        self.account = Some(Account::local(username, password));
         self
     }
 
@@ -260,10 +298,7 @@ impl ConfigBuilder {
         username: impl Into<String>,
         password: impl Into<Secret>,
     ) -> Self {
-        self.account = Some(Account::Portal {
-            username: username.into(),
-            password: password.into(),
-        });
+        self.account = Some(Account::portal(username, password));
         self
     }
 
@@ -319,16 +354,7 @@ impl ConfigBuilder {
     /// [`ConfigError`] names the first setting that cannot be used.
     pub fn build(self) -> Result<Config, ConfigError> {
         let account = self.account.ok_or(ConfigError::NoAccount)?;
-        if let Account::Local { username, .. } = &account {
-            if username.contains(':') || username.chars().any(char::is_control) {
-                return Err(ConfigError::Username);
-            }
-            if self.path == SubscribePath::Api {
-                return Err(ConfigError::PathNeedsTokens);
-            }
-        } else if self.profile == Profile::Isy994 {
-            return Err(ConfigError::ProfileNeedsLocal);
-        }
+        check_account(&account, self.path, self.profile)?;
         check_timing(&self.timing)?;
         if !(1024..=1024 * 1024 * 1024).contains(&self.max_message_bytes) {
             return Err(ConfigError::MessageLimit);
@@ -343,6 +369,25 @@ impl ConfigBuilder {
             keep_trying: self.keep_trying,
             seed: self.seed,
         })
+    }
+}
+
+fn check_account(
+    account: &Account,
+    path: SubscribePath,
+    profile: Profile,
+) -> Result<(), ConfigError> {
+    match account {
+        Account::Local { username, .. }
+            if username.contains(':') || username.chars().any(char::is_control) =>
+        {
+            Err(ConfigError::Username)
+        }
+        Account::Local { .. } if path == SubscribePath::Api => Err(ConfigError::PathNeedsTokens),
+        Account::Portal { .. } | Account::OwnTokens if profile == Profile::Isy994 => {
+            Err(ConfigError::ProfileNeedsLocal)
+        }
+        _ => Ok(()),
     }
 }
 

@@ -43,19 +43,20 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 pub use ioxdriver::{
-    Authority, AuthorityError, BuildError, Fingerprint, FingerprintError, Handle, Overflow, Tapped,
-    Trust,
+    Authority, AuthorityError, BuildError, EndError, Fingerprint, FingerprintError, Handle,
+    Overflow, Socket, Tapped, Trust, WaitError,
 };
 pub use ioxproto;
 pub use ioxproto::{
-    Event, Notification, Profile, Reason, Secret, Status, StatusChange, SubscribePath, Timing,
+    Account, Event, Notification, Profile, Reason, Secret, Status, StatusChange, SubscribePath,
+    Timing,
 };
 
 use futures_core::Stream;
 use ioxdriver::{Launch, Prepared};
-use ioxdriver_async::Runtime;
+use ioxdriver_async::{Io, Runtime};
 use tokio::runtime;
-use tokio_util::compat::{Compat, TokioAsyncReadCompatExt as _};
+use tokio_util::compat::TokioAsyncReadCompatExt as _;
 
 /// A running stream: what happens on it, in order.
 ///
@@ -116,12 +117,27 @@ struct Tokio {
 }
 
 impl Runtime for Tokio {
-    type Socket = Compat<tokio::net::TcpStream>;
-
-    async fn connect(&self, to: SocketAddr) -> io::Result<Self::Socket> {
+    async fn connect(&self, to: SocketAddr) -> io::Result<Io> {
         let socket = tokio::net::TcpStream::connect(to).await?;
         socket.set_nodelay(true)?;
-        Ok(socket.compat())
+        Ok(Box::new(socket.compat()))
+    }
+
+    fn adopt(&self, socket: Socket) -> io::Result<Io> {
+        match socket {
+            Socket::Tcp(socket) => {
+                socket.set_nonblocking(true)?;
+                let socket = tokio::net::TcpStream::from_std(socket)?;
+                Ok(Box::new(socket.compat()))
+            }
+            #[cfg(unix)]
+            Socket::Unix(socket) => {
+                socket.set_nonblocking(true)?;
+                let socket = tokio::net::UnixStream::from_std(socket)?;
+                Ok(Box::new(socket.compat()))
+            }
+            _ => Err(io::ErrorKind::Unsupported.into()),
+        }
     }
 
     fn sleep_until(&self, at: Instant) -> impl Future<Output = ()> + Send + 'static {

@@ -60,8 +60,8 @@ use self::timers::{Timer, Timers};
 use crate::auth::{Credentials, TokenShape};
 use crate::http::Upgrade;
 use crate::{
-    Action, Config, ConnectionId, Failure, FailureKind, FrameReader, Notification, Now, Phase,
-    Profile, Reason, RequestId, Silence, Status, StatusChange,
+    Account, Action, Config, ConfigError, ConnectionId, Failure, FailureKind, FrameReader,
+    Notification, Now, Phase, Profile, Reason, RequestId, Silence, Status, StatusChange,
 };
 
 /// A controller's event stream, as a machine without socket, clock or runtime.
@@ -96,6 +96,8 @@ pub struct EventStream {
     was_connected: bool,
     last_event_at: Option<SystemTime>,
     last_now: Option<Now>,
+    /// The account from the next start on.
+    next_account: Option<Account>,
 }
 
 #[derive(Debug)]
@@ -146,6 +148,7 @@ impl EventStream {
             was_connected: false,
             last_event_at: None,
             last_now: None,
+            next_account: None,
             config,
         }
     }
@@ -157,11 +160,37 @@ impl EventStream {
             return;
         }
         self.backoff.proved();
+        if let Some(account) = self.next_account.take() {
+            self.config.account = account;
+            self.credentials =
+                Credentials::new(self.config.account.clone(), self.config.address.clone());
+        }
         self.credentials.forget();
+        self.shapes_refused = 0;
         self.renewed = false;
         self.was_connected = false;
         self.set_status(now, StatusChange::new(Status::StreamInitializing));
         self.attempt(now, false);
+    }
+
+    /// Another account from the next [`start`](Self::start) on. While the stream runs, nothing changes.
+    ///
+    /// ```
+    /// # use ioxproto::{Account, Config, ConfigError, EventStream, SubscribePath};
+    /// # let config = Config::builder("http://eisy.local:8080".parse()?).local_account("admin", "old").build()?;
+    /// let mut stream = EventStream::new(config);
+    /// stream.exchange_account(Account::local("admin", "new"))?;
+    /// assert_eq!(stream.exchange_account(Account::local("a:b", "")), Err(ConfigError::Username));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] when the account does not go with the other settings; the old one stays.
+    pub fn exchange_account(&mut self, account: Account) -> Result<(), ConfigError> {
+        self.config.check_account(&account)?;
+        self.next_account = Some(account);
+        Ok(())
     }
 
     /// The peer closed, by a close frame (code and text) or by the end of its bytes (neither); also the

@@ -1,6 +1,6 @@
 //! Stop, from any state.
 
-use ioxproto::{FailureKind, Status};
+use ioxproto::{Account, ConfigError, FailureKind, Profile, Status};
 
 use crate::harness::{Done, Harness};
 
@@ -103,4 +103,51 @@ fn start_while_running_does_nothing() {
     harness.start();
     assert_eq!(harness.attempts.len(), 1);
     assert!(harness.told.is_empty());
+}
+
+#[test]
+fn a_start_after_a_failure_uses_the_account_exchanged_in_between() {
+    let mut harness = Harness::new();
+    harness.start();
+    let refused = harness.request();
+    harness.refuse(401, "");
+    assert_eq!(harness.stream.status(), Status::ReconnectFailed);
+    let exchanged = harness
+        .stream
+        .exchange_account(Account::local("admin", "another"));
+    assert_eq!(exchanged, Ok(()));
+    harness.start();
+    assert_ne!(harness.request(), refused);
+    let value = basic("admin", "another");
+    assert!(harness.request().contains(&value), "{value}");
+    harness.accept();
+    harness.become_connected();
+}
+
+#[test]
+fn an_account_exchanged_while_running_waits_for_the_next_start() {
+    let mut harness = Harness::connected();
+    let exchanged = harness.stream.exchange_account(Account::local("new", "x"));
+    assert_eq!(exchanged, Ok(()));
+    harness.closed();
+    harness.pass(1.0);
+    assert!(!harness.request().contains(&basic("new", "x")));
+    harness.stop();
+    harness.start();
+    assert!(harness.request().contains(&basic("new", "x")));
+}
+
+#[test]
+fn an_account_that_does_not_fit_is_refused_and_the_old_one_stays() {
+    let mut harness = Harness::with(|config| config.profile(Profile::Isy994));
+    let portal = Account::portal("me@example.com", "x");
+    let refused = harness.stream.exchange_account(portal);
+    assert_eq!(refused, Err(ConfigError::ProfileNeedsLocal));
+    harness.start();
+    assert!(harness.request().contains("Authorization: Basic"));
+}
+
+fn basic(username: &str, password: &str) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(format!("{username}:{password}"))
 }

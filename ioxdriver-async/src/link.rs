@@ -1,0 +1,285 @@
+//! The one attempt or connection that a driver has at a time.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use async_tungstenite::WebSocketStream;
+use futures_util::{AsyncWrite as _, FutureExt as _, Sink as _, Stream as _};
+use ioxdriver::{TextAsBinary, failure};
+use ioxproto::{ConnectionId, Failure, FailureKind, Secret};
+use tracing::trace;
+use tungstenite::protocol::{Role, WebSocketConfig};
+
+use crate::connect::{Answer, Progressed};
+use crate::socket::{Connection, Filtered};
+
+/// Small, since an idle stream should cost little, and large enough that a burst of small frames comes with few reads.
+const READ_BUFFER: usize = 16 * 1024;
+/// A message longer than this leaves its size behind in the WebSocket library's buffer.
+const LARGE: usize = 4 * READ_BUFFER;
+
+pub(crate) type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+pub(crate) type Exchanged = Result<(Answer, Connection, Vec<u8>), Failure>;
+
+/// The attempt or the connection.
+pub(crate) enum Link {
+    None,
+    Attempt {
+        id: ConnectionId,
+        progress: Progressed,
+        future: Boxed<Exchanged>,
+    },
+    /// Answered; the core decides what becomes of it.
+    Answered {
+        id: ConnectionId,
+        connection: Connection,
+        early: Vec<u8>,
+    },
+    Open(Box<Open>),
+}
+
+/// What came of polling a link.
+pub(crate) enum News {
+    Exchanged(ConnectionId, Exchanged),
+    Received(ConnectionId, tungstenite::Message),
+    Ended(ConnectionId, Option<tungstenite::Error>),
+}
+
+impl Link {
+    pub(crate) fn id(&self) -> Option<ConnectionId> {
+        match self {
+            Self::None => None,
+            Self::Attempt { id, .. } | Self::Answered { id, .. } => Some(*id),
+            Self::Open(open) => Some(open.id),
+        }
+    }
+
+    pub(crate) fn open(&mut self, id: ConnectionId) -> Option<&mut Open> {
+        match self {
+            Self::Open(open) if open.id == id => Some(open),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn take(&mut self) -> Self {
+        std::mem::replace(self, Self::None)
+    }
+
+    /// The answered connection becomes a WebSocket; anything else is dropped.
+    pub(crate) fn upgrade(&mut self, id: ConnectionId, max_message_bytes: usize) {
+        if let Self::Answered {
+            id: answered,
+            connection,
+            early,
+        } = self.take()
+            && answered == id
+        {
+            let open = Open::new(id, connection, early, max_message_bytes);
+            *self = open.map_or(Self::None, |open| Self::Open(Box::new(open)));
+        }
+    }
+
+    pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<News> {
+        match self {
+            Self::None | Self::Answered { .. } => Poll::Pending,
+            Self::Attempt { id, future, .. } => future
+                .as_mut()
+                .poll(context)
+                .map(|exchanged| News::Exchanged(*id, exchanged)),
+            Self::Open(open) => open.poll(context),
+        }
+    }
+}
+
+/// An open WebSocket.
+pub(crate) struct Open {
+    pub(crate) id: ConnectionId,
+    socket: WebSocketStream<Filtered>,
+    config: WebSocketConfig,
+    /// A frame beside the WebSocket library, and how much of it is written.
+    aside: Option<Aside>,
+    unflushed: bool,
+    /// A large message has come, and its size is still in the library's buffer.
+    swollen: bool,
+}
+
+/// A frame that holds a secret, which also goes when the frame does.
+struct Aside {
+    _text: Secret,
+    frame: Vec<u8>,
+    written: usize,
+}
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        // The mask is in the frame, so what is in it can be read.
+        self.frame.fill(0);
+        std::hint::black_box(&self.frame);
+    }
+}
+
+impl Open {
+    fn new(
+        id: ConnectionId,
+        connection: Connection,
+        mut early: Vec<u8>,
+        max_message_bytes: usize,
+    ) -> Option<Self> {
+        let config = WebSocketConfig::default()
+            .read_buffer_size(READ_BUFFER)
+            .write_buffer_size(0)
+            .max_message_size(Some(max_message_bytes))
+            .max_frame_size(Some(max_message_bytes));
+        let mut filter = TextAsBinary::default();
+        filter.filter(&mut early);
+        let filtered = Filtered {
+            connection,
+            filter,
+            received: true,
+        };
+        Some(Self {
+            id,
+            socket: websocket(filtered, early, config)?,
+            config,
+            aside: None,
+            unflushed: false,
+            swollen: false,
+        })
+    }
+
+    /// Begins to send; an error shows when the socket is read.
+    pub(crate) fn send(&mut self, message: tungstenite::Message) {
+        let sent = Pin::new(&mut self.socket).start_send(message);
+        trace!(ok = sent.is_ok(), "sending");
+        self.unflushed = true;
+    }
+
+    /// Begins to send a frame that must not pass through a library that logs what it sends. Nothing else may have been
+    /// sent on this connection.
+    pub(crate) fn send_aside(&mut self, text: Secret, frame: Vec<u8>) {
+        self.aside = Some(Aside {
+            _text: text,
+            frame,
+            written: 0,
+        });
+    }
+
+    /// Whether the last message was text; to be asked once for each binary one.
+    pub(crate) fn take_was_text(&mut self, length: usize) -> bool {
+        self.swollen |= length > LARGE;
+        self.socket.get_mut().filter.take_was_text()
+    }
+
+    /// If bytes came since this was last asked: whether they leave a message unfinished.
+    pub(crate) fn take_received(&mut self) -> Option<bool> {
+        let filtered = self.socket.get_mut();
+        std::mem::take(&mut filtered.received).then(|| filtered.filter.mid_message())
+    }
+
+    /// Writes what is to be written, and reads.
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<News> {
+        self.poll_write(context);
+        let next = Pin::new(&mut self.socket).poll_next(context);
+        if next.is_pending() {
+            self.shrink();
+        }
+        next.map(|next| match next {
+            Some(Ok(message)) => {
+                // The library answers it, as far as it goes without waiting.
+                self.unflushed |= message.is_ping();
+                News::Received(self.id, message)
+            }
+            Some(Err(error)) => News::Ended(self.id, Some(error)),
+            None => News::Ended(self.id, None),
+        })
+    }
+
+    /// Writing that would block stops nothing.
+    fn poll_write(&mut self, context: &mut Context<'_>) {
+        while let Some(aside) = &mut self.aside {
+            let connection = Pin::new(&mut self.socket.get_mut().connection);
+            match connection.poll_write(context, &aside.frame[aside.written..]) {
+                Poll::Ready(Ok(length)) if length > 0 => {
+                    aside.written += length;
+                    if aside.written == aside.frame.len() {
+                        self.aside = None;
+                        self.unflushed = true;
+                    }
+                }
+                Poll::Ready(_) => self.aside = None,
+                Poll::Pending => return,
+            }
+        }
+        if self.unflushed && Pin::new(&mut self.socket).poll_flush(context).is_ready() {
+            self.unflushed = false;
+        }
+    }
+
+    /// All that came is read: after a large message, the library begins with a small buffer again. Only where it holds
+    /// nothing: between two frames of two messages, with nothing left to write.
+    fn shrink(&mut self) {
+        let between = self.socket.get_ref().filter.between_messages();
+        if !self.swollen || !between || self.unflushed || self.aside.is_some() {
+            return;
+        }
+        self.swollen = false;
+        let unused = Filtered {
+            connection: Connection::Closed,
+            filter: TextAsBinary::default(),
+            received: false,
+        };
+        let filtered = std::mem::replace(self.socket.get_mut(), unused);
+        if let Some(socket) = websocket(filtered, Vec::new(), self.config) {
+            self.socket = socket;
+        }
+    }
+
+    /// The peer has closed: sends what answers it, as far as it goes without waiting.
+    pub(crate) fn part(mut self) {
+        let mut context = Context::from_waker(Waker::noop());
+        let _ = Pin::new(&mut self.socket).poll_flush(&mut context);
+        let _ = Pin::new(&mut self.socket.get_mut().connection).poll_close(&mut context);
+    }
+}
+
+/// No handshake is left to wait for, so it is there at once.
+fn websocket(
+    filtered: Filtered,
+    early: Vec<u8>,
+    config: WebSocketConfig,
+) -> Option<WebSocketStream<Filtered>> {
+    WebSocketStream::from_partially_read(filtered, early, Role::Client, Some(config)).now_or_never()
+}
+
+/// What the WebSocket library's error means; `None` for an end without a close frame.
+pub(crate) fn ended_by(error: tungstenite::Error) -> Option<Failure> {
+    use tungstenite::Error;
+    use tungstenite::error::ProtocolError;
+    let (kind, detail) = match error {
+        Error::ConnectionClosed
+        | Error::AlreadyClosed
+        | Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => return None,
+        Error::Io(error) => match failure::kind(&error) {
+            FailureKind::UnexpectedEnd => return None,
+            FailureKind::ConnectionReset => (
+                FailureKind::ConnectionReset,
+                "the controller reset the connection".to_owned(),
+            ),
+            kind => (kind, format!("the connection broke: {error}")),
+        },
+        Error::Capacity(error) => (FailureKind::MessageTooLarge, error.to_string()),
+        other => (
+            FailureKind::Protocol,
+            format!("the controller sent what is no WebSocket frame: {other}"),
+        ),
+    };
+    Some(Failure::transport(kind, detail))
+}
+
+/// A mask need not be secret here, only not under the peer's control (RFC 6455 section 10.3).
+pub(crate) fn mask() -> [u8; 4] {
+    use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+    let [a, b, c, d, ..] = RandomState::new().build_hasher().finish().to_ne_bytes();
+    [a, b, c, d]
+}
