@@ -164,7 +164,7 @@ impl FrameReader {
         if !self.general
             && let Some(parts) = scan::envelope(json, &mut self.decoded)
         {
-            return Frame::Event(event(&self.decoded, "", parts));
+            return Frame::Event(event(&self.decoded, parts));
         }
         match envelope::read(json) {
             Ok(Envelope::Event(document)) => self.read_document(document.trim_ascii(), text),
@@ -180,17 +180,17 @@ impl FrameReader {
         if !self.general
             && let Some(parts) = scan::document(document)
         {
-            return Frame::Event(event(document, "", parts));
+            return Frame::Event(event(document, parts));
         }
         match xml::read(document, &mut self.decoded) {
-            Ok(found) => frame(found, document, &self.decoded, text),
+            Ok(found) => frame(found, document, &mut self.decoded, text),
             Err(cause) => {
                 recover::mend(document, &mut self.mended);
                 if self.mended == document {
                     return malformed(&cause, text);
                 }
                 match xml::read(&self.mended, &mut self.decoded) {
-                    Ok(found) => frame(found, &self.mended, &self.decoded, text),
+                    Ok(found) => frame(found, &self.mended, &mut self.decoded, text),
                     Err(_) => malformed(&cause, text),
                 }
             }
@@ -198,9 +198,13 @@ impl FrameReader {
     }
 }
 
-fn frame(found: Document, document: &str, decoded: &str, text: &str) -> Frame {
+fn frame(found: Document, document: &str, decoded: &mut String, text: &str) -> Frame {
     match found {
-        Document::Event(parts) => Frame::Event(event(document, decoded, parts)),
+        Document::Event(parts) if decoded.is_empty() => Frame::Event(event(document, parts)),
+        Document::Event(parts) => {
+            decoded.insert_str(0, document);
+            Frame::Event(Event::new(Arc::from(&**decoded), document.len(), parts))
+        }
         Document::OtherRoot(name) => {
             let name = &document[name.start as usize..name.end as usize];
             ignored(IgnoredKind::OtherRoot(name.into()), text)
@@ -208,13 +212,8 @@ fn frame(found: Document, document: &str, decoded: &str, text: &str) -> Frame {
     }
 }
 
-fn event(document: &str, decoded: &str, parts: Parts) -> Event {
-    let text = if decoded.is_empty() {
-        Arc::from(document)
-    } else {
-        Arc::from([document, decoded].concat())
-    };
-    Event::new(text, document.len(), parts)
+fn event(document: &str, parts: Parts) -> Event {
+    Event::new(Arc::from(document), document.len(), parts)
 }
 
 fn ignored(kind: IgnoredKind, text: &str) -> Frame {

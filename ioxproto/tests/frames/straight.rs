@@ -192,7 +192,7 @@ fn changed(text: &str, changes: &[(Index, usize, String)]) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
     fn both_paths_agree_on_frames_as_controllers_send_them(text in frame()) {

@@ -1,0 +1,122 @@
+//! In steady state a frame costs one allocation: its event's buffer.
+//!
+//! A binary of its own, since counting replaces the allocator.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on has failed"
+)]
+
+#[expect(dead_code, reason = "the stream's tests use the rest")]
+#[path = "stream/harness.rs"]
+mod harness;
+
+use allocation_counter::{AllocationInfo, measure};
+use ioxproto::{Event, Frame, FrameReader, Message, Notification};
+
+use self::harness::Harness;
+
+const FRAMES: i64 = 1000;
+
+fn document(seqnum: i64, parts: &str) -> String {
+    format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Event seqnum=\"{seqnum}\" sid=\"uuid:1\" timestamp=\"2026-05-05T18:52:41.875777-07:00\">{parts}</Event>"
+    )
+}
+
+fn enveloped(document: &str) -> String {
+    format!(
+        "{{\"type\":\"event\",\"data\":\"{}\"}}",
+        document.replace('"', "\\\"")
+    )
+}
+
+/// Frames of the usual kinds, numbered, raw or in envelopes.
+fn frames(in_envelopes: bool) -> Vec<String> {
+    let kinds = [
+        "<control>ST</control><action uom=\"100\" prec=\"0\">128</action><node>1A 2B 3C 1</node><eventInfo></eventInfo><fmtAct>50%</fmtAct><fmtName>Status</fmtName>",
+        "<control>DON</control><action>0</action><node>1A 2B 3C 1</node><eventInfo></eventInfo>",
+        "<control>_0</control><action>90</action><node></node><eventInfo></eventInfo>",
+        "<control>_1</control><action>0</action><node></node><eventInfo><id>8D</id><on /><nr /><r>260506 14:30:36 </r><f>260506 14:30:36 </f><s>31</s></eventInfo>",
+        "<control>_1</control><action>6</action><node></node><eventInfo><var type=\"2\" id=\"12\"><prec>0</prec><val>0</val><ts>20260506 13:23:15 </ts></var></eventInfo>",
+    ];
+    let document = |number: i64| document(number, kinds[number as usize % kinds.len()]);
+    (0..FRAMES)
+        .map(document)
+        .map(|document| match in_envelopes {
+            true => enveloped(&document),
+            false => document,
+        })
+        .collect()
+}
+
+fn touch(event: &Event) -> usize {
+    let parts = [event.sid(), event.timestamp(), event.control()];
+    let others = [event.action(), event.node(), event.event_info()];
+    parts.iter().chain(&others).map(|part| part.len()).sum()
+}
+
+fn assert_one_each(counted: AllocationInfo, frames: &[String]) {
+    assert_eq!(counted.count_total, FRAMES as u64, "{counted:?}");
+    assert_eq!(counted.count_current, 0, "{counted:?}");
+    assert!(counted.count_max <= 1, "{counted:?}");
+    // The text and two counters, rounded up to a word.
+    let bytes: usize = frames.iter().map(|frame| frame.len() + 24).sum();
+    assert!(counted.bytes_total <= bytes as u64, "{counted:?}");
+}
+
+#[test]
+fn a_frame_costs_one_allocation_to_read() {
+    for in_envelopes in [false, true] {
+        let frames = frames(in_envelopes);
+        let mut reader = FrameReader::new();
+        let mut read = |frame: &String| {
+            let (Frame::Event(event), false) = reader.read_bytes(frame.as_bytes()) else {
+                panic!("{frame}")
+            };
+            assert!(touch(&event) > 0);
+        };
+        frames.iter().for_each(&mut read);
+        assert_one_each(measure(|| frames.iter().for_each(&mut read)), &frames);
+    }
+}
+
+#[test]
+fn a_message_costs_the_machine_one_allocation() {
+    for in_envelopes in [false, true] {
+        let frames = frames(in_envelopes);
+        let mut harness = Harness::connected();
+        let id = harness.id();
+        let mut take = |frame: &String| {
+            let message = Message::Text(frame.as_bytes());
+            let notification = harness.stream.message(harness.now, id, message);
+            while let Some(action) = harness.stream.poll_action() {
+                drop(action);
+            }
+            let Some(Notification::Event(event)) = notification else {
+                panic!("{notification:?}")
+            };
+            assert!(touch(&event) > 0 && event.live());
+            harness.now = harness.now.after(harness::seconds(0.001));
+            assert!(harness.stream.poll_timeout(harness.now).is_some());
+        };
+        frames.iter().for_each(&mut take);
+        // The first number is a step back from the last, and the gap that tells it is no steady state.
+        take(&frames[0]);
+        let again = &frames[1..];
+        let counted = measure(|| again.iter().for_each(&mut take));
+        assert_eq!(counted.count_total, again.len() as u64, "{counted:?}");
+        assert_eq!(counted.count_current, 0, "{counted:?}");
+    }
+}
+
+#[test]
+fn a_clone_of_an_event_costs_nothing() {
+    let frames = frames(false);
+    let Frame::Event(event) = FrameReader::new().read(&frames[0]) else {
+        panic!()
+    };
+    let counted = measure(|| assert_eq!(touch(&event.clone()), touch(&event)));
+    assert_eq!(counted.count_total, 0);
+}
