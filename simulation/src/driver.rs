@@ -1,0 +1,388 @@
+//! The pretend driver. It does what `ioxproto::driver` asks of a driver, with queues for sockets, and it is
+//! made to stutter: it runs late, its consumer is slow, its process is stopped.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use ioxproto::{Action, EventStream, Exchange, FailureKind, Notification, Phase};
+
+use crate::link::{ClientEnd, Link, Owner};
+use crate::wire::{Arrival, Sent};
+use crate::world::World;
+
+/// More rounds than this at one instant, beside those that read something, are a hot loop.
+const MOST_ROUNDS: usize = 24;
+/// No single call has reason to ask for more than this.
+const MOST_ACTIONS: usize = 8;
+
+#[derive(Debug)]
+pub(crate) struct Driver {
+    pub(crate) core: EventStream,
+    pub(crate) commands: VecDeque<Command>,
+    /// The deadline that was asked for; none while there is something to do first.
+    pub(crate) wait: Option<Instant>,
+    at_rest: bool,
+    /// The process does not run before this.
+    pub(crate) asleep_until: Duration,
+    /// How much too late it wakes the next time.
+    pub(crate) late: Duration,
+    /// Whether bytes came since the last wait, and whether they leave a message unfinished.
+    pub(crate) received: Option<bool>,
+    pub(crate) wake_ups: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Command {
+    Start,
+    Stop,
+}
+
+/// What takes the notifications.
+#[derive(Debug)]
+pub(crate) struct Consumer {
+    pub(crate) queued: usize,
+    pub(crate) capacity: usize,
+    /// How long it takes for each.
+    pub(crate) pace: Duration,
+    /// It holds the driver up itself instead of taking from a queue.
+    pub(crate) blocking: bool,
+    pub(crate) next_take: Duration,
+}
+
+impl Consumer {
+    fn is_full(&self) -> bool {
+        self.queued >= self.capacity
+    }
+}
+
+impl Driver {
+    pub(crate) fn new(core: EventStream) -> Self {
+        Self {
+            core,
+            commands: VecDeque::new(),
+            wait: None,
+            at_rest: true,
+            asleep_until: Duration::ZERO,
+            late: Duration::ZERO,
+            received: None,
+            wake_ups: 0,
+        }
+    }
+
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.at_rest
+    }
+}
+
+impl World {
+    /// When the driver has something to do next; none if it waits for ever.
+    pub(crate) fn driver_wakes(&self) -> Option<Duration> {
+        let driver = &self.driver;
+        let now = self.clock.world();
+        let runs = |at: Duration| at.max(driver.asleep_until);
+        if !driver.commands.is_empty() {
+            return Some(runs(now));
+        }
+        let late = self.links.iter().filter(|link| link.abandoned);
+        let late = late.filter_map(Link::readable).min();
+        if driver.at_rest || self.waits_for_room() {
+            return late.map(runs);
+        }
+        let Some(wait) = driver.wait else {
+            return Some(runs(now));
+        };
+        let readable = self.links.iter().filter_map(Link::readable).min();
+        let due = self.clock.of_client(wait);
+        let first = readable.map_or(due, |at| at.min(due));
+        Some(runs(first + driver.late))
+    }
+
+    fn waits_for_room(&self) -> bool {
+        self.consumer.is_full() && !self.driver.core.is_stopping()
+    }
+
+    /// The driver runs until it has to wait.
+    pub(crate) fn turn(&mut self) {
+        self.driver.wake_ups += 1;
+        self.driver.late = Duration::ZERO;
+        let mut rounds = 0;
+        while self.witness.is_content() && self.driver.asleep_until <= self.clock.world() {
+            rounds += 1;
+            if rounds > MOST_ROUNDS {
+                return self
+                    .witness
+                    .fail("hot loop: the driver does not come to rest");
+            }
+            if let Some(command) = self.driver.commands.pop_front() {
+                self.command(command);
+                rounds = 0;
+                continue;
+            }
+            if let Some(index) = self.something_late() {
+                self.late_news(index);
+                rounds -= 1;
+                continue;
+            }
+            if self.driver.core.status().at_rest() {
+                self.driver.at_rest = true;
+                self.driver.wait = None;
+                let held = self
+                    .links
+                    .iter()
+                    .any(|link| !link.abandoned && !matches!(link.client, ClientEnd::Gone));
+                self.witness.check(!held, "at rest, with a connection open");
+                return;
+            }
+            if self.waits_for_room() {
+                self.driver.wait = None;
+                return;
+            }
+            if let Some(index) = self.something_readable() {
+                self.read(index);
+                rounds -= 1;
+                continue;
+            }
+            let now = self.clock.client();
+            if let Some(at) = self.driver.wait
+                && at <= now.monotonic
+            {
+                self.driver.wait = None;
+                self.entered();
+                self.driver.core.tick(now);
+                self.carry_out();
+                self.witness.ticked();
+                continue;
+            }
+            self.begin_to_listen();
+            if self.driver.wait.is_none_or(|at| at > now.monotonic) {
+                self.driver.late = self.lateness();
+                return;
+            }
+        }
+    }
+
+    fn lateness(&mut self) -> Duration {
+        if self.rng.f64() >= self.network.sluggish {
+            return Duration::ZERO;
+        }
+        let most = *crate::site::pick(&mut self.rng, &[5, 200, 490, 700, 3000, 20_000]);
+        Duration::from_millis(self.rng.u64(..most))
+    }
+
+    fn begin_to_listen(&mut self) {
+        let now = self.clock.client();
+        if let Some(mid_message) = self.driver.received.take()
+            && let Some(id) = self.connection()
+        {
+            self.entered();
+            self.driver.core.bytes_received(now, id, mid_message);
+        }
+        self.entered();
+        let deadline = self.driver.core.poll_timeout(now);
+        self.driver.wait = deadline.map(|deadline| deadline.at);
+        let until = self.driver.wait.map(|at| self.clock.reading(at));
+        self.witness.listens(self.clock.client_ran(), until);
+        self.witness
+            .check(deadline.is_some(), "no deadline, and not at rest");
+        self.log(|| match deadline {
+            Some(deadline) => format!(
+                "  waits {:?} for {}",
+                deadline.at.saturating_duration_since(now.monotonic),
+                deadline.reason
+            ),
+            None => "  waits for ever".to_owned(),
+        });
+    }
+
+    /// Before each call of the core's.
+    pub(crate) fn entered(&mut self) {
+        self.witness.entered(self.clock.client_ran());
+    }
+
+    fn connection(&self) -> Option<ioxproto::ConnectionId> {
+        self.links.iter().find_map(|link| match link.owner {
+            Owner::Connection(id) if !link.abandoned && matches!(link.client, ClientEnd::Open) => {
+                Some(id)
+            }
+            _ => None,
+        })
+    }
+
+    fn something_readable(&self) -> Option<usize> {
+        let now = self.clock.world();
+        let readable = |link: &Link| link.readable().is_some_and(|at| at <= now);
+        self.links
+            .iter()
+            .position(|link| !link.abandoned && readable(link))
+    }
+
+    fn something_late(&self) -> Option<usize> {
+        let now = self.clock.world();
+        let readable = |link: &Link| link.readable().is_some_and(|at| at <= now);
+        self.links
+            .iter()
+            .position(|link| link.abandoned && readable(link))
+    }
+
+    fn command(&mut self, command: Command) {
+        let now = self.clock.client();
+        self.log(|| format!("user: {command:?}"));
+        self.entered();
+        self.driver.wait = None;
+        match command {
+            Command::Start => {
+                self.driver.at_rest = false;
+                self.witness.starts(self.clock.client_ran());
+                self.driver.core.start(now);
+            }
+            Command::Stop => {
+                self.witness.stops(self.clock.client_ran());
+                self.driver.core.stop(now);
+            }
+        }
+        self.carry_out();
+    }
+
+    /// Does everything that the core asks for, and gives what it wants delivered.
+    pub(crate) fn carry_out(&mut self) -> Vec<Notification> {
+        let mut told = Vec::new();
+        let mut actions = 0;
+        while let Some(action) = self.driver.core.poll_action() {
+            actions += 1;
+            if actions > MOST_ACTIONS {
+                self.witness
+                    .fail("the queue of actions grows without bound");
+                break;
+            }
+            if !matches!(action, Action::Notify(_)) {
+                self.witness.keeps_secrets(&action);
+                self.log(|| format!("  core: {action:?}"));
+            }
+            match action {
+                Action::Connect {
+                    id,
+                    address,
+                    upgrade,
+                } => {
+                    let host = address.host().to_owned();
+                    let open = self.connection().is_some();
+                    self.witness
+                        .attempts(self.clock.client_ran(), &host, upgrade.request(), open);
+                    self.dial(Owner::Connection(id), upgrade);
+                }
+                Action::Request {
+                    id,
+                    address,
+                    exchange,
+                } => {
+                    self.witness.requests(address.host(), exchange.request());
+                    self.dial(Owner::Request(id), exchange);
+                }
+                Action::OpenWebSocket { id, .. } => {
+                    self.witness.opened(self.clock.client_ran());
+                    if let Some(link) = self.link(Owner::Connection(id)) {
+                        link.client = ClientEnd::Open;
+                    }
+                    self.driver.received = Some(false);
+                }
+                Action::SendText { id, text } => {
+                    let text = text.expose().to_owned();
+                    self.send(Owner::Connection(id), Sent::Text(text));
+                }
+                Action::Ping { id } => {
+                    self.witness.pings();
+                    self.send(Owner::Connection(id), Sent::Ping);
+                }
+                Action::Close { id, code } => self.send(Owner::Connection(id), Sent::Close(code)),
+                Action::Abort { id } => self.abandon(Owner::Connection(id)),
+                Action::Abandon { id } => self.abandon(Owner::Request(id)),
+                Action::Notify(notification) => {
+                    self.deliver(&notification);
+                    told.push(notification);
+                }
+                other => self.witness.fail(format!(
+                    "an action that the driver does not know: {other:?}"
+                )),
+            }
+        }
+        told
+    }
+
+    pub(crate) fn deliver(&mut self, notification: &Notification) {
+        match notification {
+            Notification::Status(change) => {
+                let why = change.reason.as_ref().map(ToString::to_string);
+                self.log(|| format!("STATUS {} {:?} {why:?}", change.status, change.retry_in));
+                self.totals.changed(change);
+                self.witness.changed(self.clock.client_ran(), change);
+            }
+            Notification::Gap(gap) => {
+                self.totals.gaps += 1;
+                self.log(|| format!("GAP expected {} got {}", gap.expected, gap.got));
+            }
+            _ => {}
+        }
+        if self.consumer.blocking {
+            let until = self.clock.world() + self.consumer.pace;
+            self.driver.asleep_until = self.driver.asleep_until.max(until);
+        } else if !self.consumer.pace.is_zero() {
+            if self.consumer.queued == 0 {
+                let first = self.clock.world() + self.consumer.pace;
+                self.consumer.next_take = self.consumer.next_take.max(first);
+            }
+            self.consumer.queued += 1;
+        }
+    }
+
+    fn dial(&mut self, owner: Owner, exchange: Exchange) {
+        let now = self.clock.world();
+        let mut link = Link::new(owner, exchange);
+        let looked_up = now + Duration::from_millis(self.rng.u64(..20));
+        match self.network.names {
+            Names::Resolve => {
+                link.send_to_client(looked_up, Arrival::Reached(Phase::Connecting));
+                let at = self.arrives() + (looked_up - now);
+                link.send_to_controller(at, Sent::Dial);
+            }
+            Names::Fail => {
+                link.send_to_client(looked_up, Arrival::Failed(FailureKind::NameNotResolved));
+            }
+            Names::Hang => {}
+        }
+        self.links.push(link);
+    }
+
+    fn link(&mut self, owner: Owner) -> Option<&mut Link> {
+        self.links.iter_mut().find(|link| link.owner == owner)
+    }
+
+    fn send(&mut self, owner: Owner, sent: Sent) {
+        let at = self.arrives();
+        if let Some(link) = self.link(owner) {
+            link.send_to_controller(at, sent);
+        }
+    }
+
+    /// Drops the socket, or, as a driver with threads may, tells of it for a while yet.
+    fn abandon(&mut self, owner: Owner) {
+        self.driver.received = None;
+        let lingers = self.rng.f64() < self.network.lingering;
+        let at = self.arrives();
+        if let Some(link) = self.link(owner) {
+            link.send_to_controller(at, Sent::Gone);
+            if lingers {
+                link.abandoned = true;
+            } else {
+                link.drop_client_end();
+            }
+        }
+    }
+}
+
+/// How name look-ups go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Names {
+    Resolve,
+    Fail,
+    Hang,
+}

@@ -1,0 +1,85 @@
+//! A client machine and a controller machine stepped against each other, under a fake clock.
+//!
+//! The client is the core, `ioxproto::EventStream`; the controller is the machine of `ioxsim`. Between them lie
+//! a pretend driver and a network, and all four are made to go wrong as one seed says: latency, pieces, held
+//! packets, half-open connections, reboots, refusals, garbage, late answers, slow consumers, a process that is
+//! stopped, a machine that sleeps, a wall clock that is set. After every step the rules of `witness` hold.
+//!
+//! A seed is a world. It begins with a storm, then the weather clears up and stays fair: the stream must be well
+//! again within a bounded time, stay so while nothing happens, and stop when it is told to.
+//!
+//! ```sh
+//! cargo run --profile simulation -p iox-simulation -- --seeds 10000
+//! cargo run --profile simulation -p iox-simulation -- --seed 17
+//! ```
+
+mod clock;
+mod driver;
+mod link;
+mod reading;
+mod site;
+mod totals;
+mod weather;
+mod wire;
+mod witness;
+mod world;
+
+pub use crate::totals::Totals;
+pub use crate::world::{Violation, run};
+
+/// Runs the seeds from one to before another, on as many threads as there are processors.
+///
+/// # Errors
+///
+/// The smallest seed that broke a rule among those that ran.
+pub fn run_all(from: u64, to: u64) -> Result<Totals, Violation> {
+    let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get() as u64);
+    let next = std::sync::atomic::AtomicU64::new(from);
+    let broken = std::sync::atomic::AtomicBool::new(false);
+    let outcomes: Vec<_> = std::thread::scope(|scope| {
+        let worker = || {
+            let mut totals = Totals::default();
+            loop {
+                let seed = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                if seed >= to || broken.load(std::sync::atomic::Ordering::Relaxed) {
+                    return Ok(totals);
+                }
+                match run(seed, false) {
+                    Ok(seen) => totals.add(&seen),
+                    Err(violation) => {
+                        broken.store(true, std::sync::atomic::Ordering::Relaxed);
+                        return Err(violation);
+                    }
+                }
+            }
+        };
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(worker)).collect();
+        workers.into_iter().map(|worker| worker.join()).collect()
+    });
+    let mut totals = Totals::default();
+    let mut first: Option<Violation> = None;
+    for outcome in outcomes {
+        match outcome {
+            Ok(Ok(seen)) => totals.add(&seen),
+            Ok(Err(violation)) => {
+                if first
+                    .as_ref()
+                    .is_none_or(|first| violation.seed < first.seed)
+                {
+                    first = Some(violation);
+                }
+            }
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    }
+    match first {
+        None => Ok(totals),
+        Some(violation) => Err(violation),
+    }
+}
+
+/// The command that runs one seed again, with its log.
+#[must_use]
+pub fn command(seed: u64) -> String {
+    format!("cargo run --profile simulation -p iox-simulation -- --seed {seed}")
+}

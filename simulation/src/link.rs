@@ -1,0 +1,139 @@
+//! One TCP connection between the machines, from its first packet to its last: what is under way in each
+//! direction, in order, and the two ends.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use ioxproto::{ConnectionId, Exchange, RequestId};
+use ioxsim::SubscriberId;
+
+use crate::wire::{Arrival, Sent};
+
+/// What the client has it for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Owner {
+    Connection(ConnectionId),
+    Request(RequestId),
+}
+
+/// The client's end.
+#[derive(Debug)]
+pub(crate) enum ClientEnd {
+    /// Until the answer to the request is there.
+    Exchange(Box<Exchange>),
+    /// Answered; what becomes of it is the core's to say.
+    Answered,
+    /// A WebSocket.
+    Open,
+    /// Dropped.
+    Gone,
+}
+
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) owner: Owner,
+    pub(crate) client: ClientEnd,
+    /// The core has abandoned it, and a driver that has not caught up with that still tells of it.
+    pub(crate) abandoned: bool,
+    /// Nothing passes any more, and neither end knows.
+    pub(crate) dead: bool,
+    pub(crate) subscriber: Option<SubscriberId>,
+    /// Frames of the replay that the controller has yet to send, heartbeats not counted.
+    pub(crate) replay_left: usize,
+    pub(crate) accepted_at: Duration,
+    inbound: VecDeque<(Duration, Arrival)>,
+    outbound: VecDeque<(Duration, Sent)>,
+}
+
+impl Link {
+    pub(crate) fn new(owner: Owner, exchange: Exchange) -> Self {
+        Self {
+            owner,
+            client: ClientEnd::Exchange(Box::new(exchange)),
+            abandoned: false,
+            dead: false,
+            subscriber: None,
+            replay_left: 0,
+            accepted_at: Duration::ZERO,
+            inbound: VecDeque::new(),
+            outbound: VecDeque::new(),
+        }
+    }
+
+    /// Something is under way to the client, and is there at this time, or when what was sent before it is.
+    pub(crate) fn send_to_client(&mut self, at: Duration, arrival: Arrival) {
+        if !self.dead {
+            let before = self.inbound.back().map_or(at, |(before, _)| *before);
+            self.inbound.push_back((at.max(before), arrival));
+        }
+    }
+
+    pub(crate) fn send_to_controller(&mut self, at: Duration, sent: Sent) {
+        if !self.dead {
+            let before = self.outbound.back().map_or(at, |(before, _)| *before);
+            self.outbound.push_back((at.max(before), sent));
+        }
+    }
+
+    /// When the client has something to read.
+    pub(crate) fn readable(&self) -> Option<Duration> {
+        let (at, _) = self.inbound.front()?;
+        (!matches!(self.client, ClientEnd::Gone)).then_some(*at)
+    }
+
+    pub(crate) fn read(&mut self, now: Duration) -> Option<(Duration, Arrival)> {
+        self.readable().filter(|at| *at <= now)?;
+        self.inbound.pop_front()
+    }
+
+    /// How much the client has not read yet.
+    pub(crate) fn unread(&self, now: Duration) -> usize {
+        self.inbound.partition_point(|(at, _)| *at <= now)
+    }
+
+    pub(crate) fn controller_due(&self) -> Option<Duration> {
+        self.outbound.front().map(|(at, _)| *at)
+    }
+
+    pub(crate) fn at_controller(&mut self, now: Duration) -> Option<Sent> {
+        self.controller_due().filter(|at| *at <= now)?;
+        self.outbound.pop_front().map(|(_, sent)| sent)
+    }
+
+    /// The network lets nothing through until then.
+    pub(crate) fn hold(&mut self, now: Duration, until: Duration) {
+        for (at, _) in &mut self.inbound {
+            if *at > now {
+                *at = (*at).max(until);
+            }
+        }
+        for (at, _) in &mut self.outbound {
+            *at = (*at).max(until);
+        }
+    }
+
+    /// From now on nothing passes. What the client has received already it can still read.
+    pub(crate) fn die(&mut self, now: Duration) {
+        self.dead = true;
+        self.inbound.truncate(self.unread(now));
+        self.outbound.clear();
+    }
+
+    /// The connection is reset: what the client has not read is lost.
+    pub(crate) fn reset(&mut self, at: Duration) {
+        if !self.dead {
+            self.inbound.clear();
+            self.inbound.push_back((at, Arrival::Reset));
+        }
+    }
+
+    pub(crate) fn drop_client_end(&mut self) {
+        self.client = ClientEnd::Gone;
+        self.inbound.clear();
+    }
+
+    /// Whether nothing more can happen on it.
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self.client, ClientEnd::Gone) && (self.outbound.is_empty() || self.dead)
+    }
+}

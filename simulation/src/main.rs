@@ -1,0 +1,64 @@
+//! Runs seeds of the simulation, or one seed with its log.
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+const USAGE: &str = "usage: iox-simulation --seeds COUNT | --seed SEED";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        ["--seeds", count] => match count.parse() {
+            Ok(count) => many(count),
+            Err(error) => usage(&format!("{count:?}: {error}")),
+        },
+        ["--seed", seed] => match seed.parse() {
+            Ok(seed) => one(seed, usize::MAX),
+            Err(error) => usage(&format!("{seed:?}: {error}")),
+        },
+        _ => usage("which seeds?"),
+    }
+}
+
+fn usage(what: &str) -> ExitCode {
+    eprintln!("{what}\n{USAGE}");
+    ExitCode::from(2)
+}
+
+fn many(count: u64) -> ExitCode {
+    let began = Instant::now();
+    match iox_simulation::run_all(0, count) {
+        Ok(totals) => {
+            println!("{totals}\nin {:.1} s", began.elapsed().as_secs_f64());
+            ExitCode::SUCCESS
+        }
+        Err(violation) => one(violation.seed, 200),
+    }
+}
+
+/// Prints the end of the seed's log, the rule that it broke, and how to see that again.
+fn one(seed: u64, most: usize) -> ExitCode {
+    match iox_simulation::run(seed, true) {
+        Ok(totals) => {
+            println!("{totals}");
+            ExitCode::SUCCESS
+        }
+        Err(violation) => {
+            let skipped = violation.log.len().saturating_sub(most);
+            if skipped > 0 {
+                println!("({skipped} lines before these)");
+            }
+            for line in violation.log.iter().skip(skipped) {
+                println!("{line}");
+            }
+            println!(
+                "\nseed {seed} broke a rule at {:.6} s: {}\nto see it again: {}",
+                violation.at.as_secs_f64(),
+                violation.rule,
+                iox_simulation::command(seed)
+            );
+            ExitCode::FAILURE
+        }
+    }
+}

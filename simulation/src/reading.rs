@@ -1,0 +1,226 @@
+//! The reading half of the pretend driver: what comes on a connection, and what the core is told of it.
+
+use std::time::Duration;
+
+use ioxproto::{Action, ConnectionId, Failure, FailureKind, Message, Phase, Progress};
+
+use crate::link::{ClientEnd, Owner};
+use crate::wire::{Arrival, Payload, Sent, Truth};
+use crate::witness::Handled;
+use crate::world::World;
+
+impl World {
+    pub(crate) fn read(&mut self, index: usize) {
+        let now = self.clock.world();
+        let owner = self.links[index].owner;
+        let Some((available, arrival)) = self.links[index].read(now) else {
+            return;
+        };
+        self.entered();
+        self.driver.wait = None;
+        match &mut self.links[index].client {
+            ClientEnd::Exchange(_) => self.read_answer(index, owner, arrival),
+            ClientEnd::Open => self.read_message(index, owner, available, arrival),
+            // Nothing is read before the core has decided.
+            ClientEnd::Answered | ClientEnd::Gone => {}
+        }
+    }
+
+    /// Gives the exchange what came for it; `true` once it has its answer.
+    fn exchange(&mut self, index: usize, arrival: Arrival) -> Result<bool, FailureKind> {
+        let at = self.arrives();
+        let link = &mut self.links[index];
+        let ClientEnd::Exchange(exchange) = &mut link.client else {
+            return Ok(false);
+        };
+        match arrival {
+            Arrival::Reached(Phase::Upgrading) => {
+                let request = exchange.request().to_vec();
+                link.send_to_controller(at, Sent::Request(request));
+                Ok(false)
+            }
+            Arrival::Reached(_) => Ok(false),
+            Arrival::Failed(kind) => Err(kind),
+            Arrival::Reset => Err(FailureKind::ConnectionReset),
+            Arrival::Bytes(bytes) => Ok(exchange.receive(&bytes) == Progress::Done),
+            Arrival::Fin => {
+                exchange.end_of_input();
+                Ok(true)
+            }
+            Arrival::Piece | Arrival::Message(..) | Arrival::Close(_) | Arrival::Junk => {
+                Ok(exchange.receive(b"\x81\x02") == Progress::Done)
+            }
+        }
+    }
+
+    fn read_answer(&mut self, index: usize, owner: Owner, arrival: Arrival) {
+        let now = self.clock.client();
+        if let (Owner::Connection(id), Arrival::Reached(phase)) = (owner, &arrival) {
+            self.driver.core.phase(now, id, *phase);
+        }
+        match self.exchange(index, arrival) {
+            Ok(false) => return,
+            Ok(true) => {
+                let end = std::mem::replace(&mut self.links[index].client, ClientEnd::Answered);
+                let ClientEnd::Exchange(exchange) = end else {
+                    return;
+                };
+                let answer = exchange.into_answer().0;
+                match owner {
+                    Owner::Connection(id) => self.driver.core.upgrade_answered(now, id, answer),
+                    Owner::Request(id) => {
+                        self.hang_up(index);
+                        self.driver.core.http_answered(now, id, answer);
+                    }
+                }
+            }
+            Err(kind) => {
+                self.hang_up(index);
+                let failure = Failure::transport(kind, "the attempt failed");
+                match owner {
+                    Owner::Connection(id) => self.driver.core.failed(now, id, failure),
+                    Owner::Request(id) => self.driver.core.http_failed(now, id, failure),
+                }
+            }
+        }
+        self.carry_out();
+    }
+
+    fn hang_up(&mut self, index: usize) {
+        let at = self.arrives();
+        self.links[index].send_to_controller(at, Sent::Gone);
+        self.links[index].drop_client_end();
+        self.driver.received = None;
+    }
+
+    fn read_message(&mut self, index: usize, owner: Owner, available: Duration, arrival: Arrival) {
+        let Owner::Connection(id) = owner else { return };
+        let now = self.clock.client();
+        let available = self.clock.client_reading(available);
+        match arrival {
+            Arrival::Piece => {
+                self.driver.received = Some(true);
+                self.witness.piece(available);
+            }
+            Arrival::Message(payload, truth) => {
+                self.driver.received = Some(false);
+                self.message(id, available, payload, truth);
+            }
+            Arrival::Close(code) => {
+                self.hang_up(index);
+                self.driver.core.closed(now, id, Some(code), "bye");
+            }
+            Arrival::Fin => {
+                self.hang_up(index);
+                self.driver.core.closed(now, id, None, "");
+            }
+            other => {
+                let kind = match other {
+                    Arrival::Reset => FailureKind::ConnectionReset,
+                    _ => FailureKind::Protocol,
+                };
+                self.hang_up(index);
+                let failure = Failure::transport(kind, "the connection broke");
+                self.driver.core.failed(now, id, failure);
+            }
+        }
+        self.carry_out();
+    }
+
+    fn message(&mut self, id: ConnectionId, available: Duration, payload: Payload, truth: Truth) {
+        let now = self.clock.client();
+        let stopping = self.driver.core.is_stopping();
+        let message = match &payload {
+            Payload::Text(bytes) => Message::Text(bytes),
+            Payload::Binary(bytes) => Message::Binary(bytes),
+            Payload::Ping => Message::Ping,
+            Payload::Pong => Message::Pong,
+        };
+        self.witness.receives(available, &payload);
+        let returned = self.driver.core.message(now, id, message);
+        let before = self.carry_out();
+        if let Some(notification) = &returned {
+            self.deliver(notification);
+            self.log(|| format!("  {truth:?} {notification:?}"));
+        }
+        self.totals.message(returned.as_ref());
+        let handled = Handled {
+            payload: &payload,
+            truth,
+            stopping,
+            before: &before,
+            returned: returned.as_ref(),
+        };
+        self.witness.handled(&handled);
+        let last_event_at = self.driver.core.last_event_at();
+        if matches!(payload, Payload::Text(_)) && returned.is_some() {
+            self.witness.check(
+                last_event_at == Some(now.utc),
+                "last_event_at is another time",
+            );
+        }
+    }
+
+    /// News of what the core has abandoned: they must change nothing.
+    pub(crate) fn late_news(&mut self, index: usize) {
+        let now = self.clock.client();
+        let Some((_, arrival)) = self.links[index].read(self.clock.world()) else {
+            return;
+        };
+        self.log(|| format!("  late news: {arrival:?}"));
+        self.totals.late_news += 1;
+        let owner = self.links[index].owner;
+        // Whatever call ends the wait ends it for good.
+        self.entered();
+        self.driver.wait = None;
+        let mut returned = None;
+        let core = &mut self.driver.core;
+        match owner {
+            Owner::Connection(id) => match arrival {
+                Arrival::Reached(phase) => core.phase(now, id, phase),
+                Arrival::Piece => core.bytes_received(now, id, true),
+                Arrival::Message(Payload::Text(bytes), _) => {
+                    returned = core.message(now, id, Message::Text(&bytes));
+                }
+                Arrival::Message(..) => returned = core.message(now, id, Message::Pong),
+                Arrival::Close(code) => core.closed(now, id, Some(code), ""),
+                Arrival::Fin => core.closed(now, id, None, ""),
+                Arrival::Bytes(_) => {
+                    let answer = Err(ioxproto::ExchangeError::Truncated);
+                    core.upgrade_answered(now, id, answer);
+                }
+                Arrival::Failed(_) | Arrival::Reset | Arrival::Junk => {
+                    let failure = Failure::transport(FailureKind::Other, "late");
+                    core.failed(now, id, failure);
+                }
+            },
+            Owner::Request(id) => {
+                let answer = Err(ioxproto::ExchangeError::Truncated);
+                core.http_answered(now, id, answer);
+            }
+        }
+        let mut effects = usize::from(returned.is_some());
+        while let Some(action) = core.poll_action() {
+            // Whatever wakes the core may show it that time has passed unnoticed.
+            effects += usize::from(!matches!(action, Action::Ping { .. }));
+            if let Action::Ping { id } = action {
+                self.witness.pings();
+                let at = self.clock.world() + self.network.latency;
+                if let Some(link) = self
+                    .links
+                    .iter_mut()
+                    .find(|link| link.owner == Owner::Connection(id))
+                {
+                    link.send_to_controller(at, Sent::Ping);
+                }
+            }
+        }
+        self.witness.check(
+            effects == 0,
+            "late news of what was abandoned had an effect",
+        );
+        if self.links[index].readable().is_none() {
+            self.links[index].drop_client_end();
+        }
+    }
+}

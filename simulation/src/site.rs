@@ -1,0 +1,322 @@
+//! The controller's site: the machine of `ioxsim`, switched on or not, and its ends of the connections.
+
+use std::time::Duration;
+
+use ioxsim::{AfterAnswer, Controller, ControllerOptions, Ending, Output};
+
+use crate::link::{Link, Owner};
+use crate::wire::{self, Arrival, Payload, Sent, Truth};
+use crate::world::World;
+
+/// What a connection attempt meets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Site {
+    /// A controller at work.
+    Up,
+    /// The machine runs, the program does not: connections are refused.
+    Refusing,
+    /// Switched off: packets are swallowed.
+    Off,
+    /// Connections are accepted, and nothing is ever said.
+    Mute,
+    /// Connections are accepted and reset.
+    Resetting,
+    /// Every request is answered 503.
+    Booting,
+}
+
+impl World {
+    /// A controller that was just switched on.
+    pub(crate) fn boot(&mut self) {
+        self.site = Site::Up;
+        self.controller = Controller::new(self.options.clone(), self.clock.controller());
+    }
+
+    /// The controller's machine is gone; its ends of the connections go as they may.
+    pub(crate) fn go_down(&mut self, how: Site) {
+        self.site = how;
+        for index in 0..self.links.len() {
+            let at = self.arrives();
+            let fate = self.rng.u8(..4);
+            let link = &mut self.links[index];
+            link.subscriber = None;
+            match fate {
+                0 => link.reset(at),
+                1 => link.send_to_client(at, Arrival::Fin),
+                _ => link.die(self.clock.world()),
+            }
+        }
+    }
+
+    /// Lets the controller do what is due, and what came in.
+    pub(crate) fn controller_due(&mut self) {
+        let now = self.clock.world();
+        for index in 0..self.links.len() {
+            while let Some(sent) = self.links[index].at_controller(now) {
+                self.received_by_controller(index, sent);
+            }
+        }
+        self.links.retain(|link| !link.is_over());
+        if self.runs() {
+            self.controller.tick(self.clock.controller());
+            self.forward();
+        }
+    }
+
+    /// When the controller does something of its own accord.
+    pub(crate) fn controller_timeout(&self) -> Option<Duration> {
+        let own = self
+            .controller
+            .poll_timeout()
+            .filter(|_| self.runs())
+            .map(|at| self.clock.of_controller(at));
+        let links = self.links.iter().filter_map(Link::controller_due);
+        links.chain(own).min()
+    }
+
+    fn runs(&self) -> bool {
+        self.site == Site::Up
+    }
+
+    fn received_by_controller(&mut self, index: usize, sent: Sent) {
+        let now = self.clock.controller();
+        let subscriber = self.links[index].subscriber;
+        match sent {
+            Sent::Dial => self.dialled(index),
+            Sent::Request(request) => self.asked(index, &request),
+            Sent::Text(text) => {
+                if let Some(id) = subscriber {
+                    self.controller.text(now, id, &text);
+                }
+            }
+            Sent::Ping => {
+                if let Some(id) = subscriber {
+                    self.controller.ping(now, id, b"");
+                    self.forward();
+                }
+            }
+            Sent::Close(code) => {
+                if let Some(id) = self.links[index].subscriber.take() {
+                    self.controller.closed(now, id);
+                    let at = self.arrives();
+                    self.links[index].send_to_client(at, Arrival::Close(code));
+                    self.links[index].send_to_client(at, Arrival::Fin);
+                }
+            }
+            Sent::Gone => {
+                if let Some(id) = self.links[index].subscriber.take() {
+                    self.controller.closed(now, id);
+                }
+            }
+        }
+    }
+
+    fn dialled(&mut self, index: usize) {
+        let at = self.arrives();
+        let link = &mut self.links[index];
+        match self.site {
+            Site::Off => {}
+            Site::Refusing => link.send_to_client(
+                at,
+                Arrival::Failed(ioxproto::FailureKind::ConnectionRefused),
+            ),
+            Site::Resetting => link.send_to_client(at, Arrival::Reset),
+            Site::Up | Site::Mute | Site::Booting => {
+                link.send_to_client(at, Arrival::Reached(ioxproto::Phase::Upgrading));
+            }
+        }
+    }
+
+    fn asked(&mut self, index: usize, request: &[u8]) {
+        match self.site {
+            Site::Up => {}
+            Site::Booting => {
+                let answer = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n";
+                self.witness.answered(503);
+                return self.answer(index, answer, AfterAnswer::End(Ending::Fin));
+            }
+            _ => return,
+        }
+        let now = self.clock.controller();
+        let Ok(Some((request, _))) = ioxsim::parse_request(request) else {
+            self.witness.fail("the client sent a request that is none");
+            return;
+        };
+        let replay = self.controller.replay_frames();
+        let answer = self.controller.upgrade(now, &request);
+        let heartbeat = usize::from(self.options.heartbeat_in_replay);
+        let link = &mut self.links[index];
+        link.subscriber = answer.subscriber;
+        link.replay_left = replay - heartbeat;
+        link.accepted_at = self.clock.world();
+        if let Some(status) = answer.status {
+            self.witness.answered(status);
+        }
+        let then = if answer.subscriber.is_some() {
+            AfterAnswer::Mute
+        } else {
+            answer.then
+        };
+        self.answer(index, &answer.bytes, then);
+        self.forward();
+    }
+
+    fn answer(&mut self, index: usize, bytes: &[u8], then: AfterAnswer) {
+        let pieces = 1 + self.rng.usize(..3);
+        for piece in bytes.chunks(bytes.len().div_ceil(pieces).max(1)) {
+            let at = self.arrives();
+            self.links[index].send_to_client(at, Arrival::Bytes(piece.to_vec()));
+        }
+        if let AfterAnswer::End(ending) = then {
+            self.end(index, ending);
+        }
+    }
+
+    /// Brings what the controller has to say under way.
+    pub(crate) fn forward(&mut self) {
+        while let Some((id, output)) = self.controller.poll_output() {
+            let link = self
+                .links
+                .iter()
+                .position(|link| link.subscriber == Some(id));
+            let Some(index) = link else { continue };
+            match output {
+                Output::Text(text) => {
+                    let truth = self.truth(index, &text);
+                    self.say(index, Payload::Text(text.into_bytes()), truth);
+                }
+                Output::Pong(_) => self.say(index, Payload::Pong, Truth::default()),
+                Output::Raw(bytes) => self.raw(index, &bytes),
+                Output::Slowly { bytes, pause } => {
+                    let duration = pause.saturating_mul(bytes.len() as u32);
+                    let at = self.arrives();
+                    self.links[index].send_to_client(at, Arrival::Piece);
+                    self.links[index].send_to_client(at + duration / 2, Arrival::Piece);
+                    let (messages, _) = wire::messages(&bytes).unwrap_or_default();
+                    for payload in messages {
+                        let arrival = Arrival::Message(payload, Truth::default());
+                        self.links[index].send_to_client(at + duration, arrival);
+                    }
+                }
+                Output::End(ending) => self.end(index, ending),
+                _ => self.witness.fail("an output that the world does not know"),
+            }
+        }
+    }
+
+    /// Whether the next text of the controller's is of the replay. Heartbeats go their own way.
+    fn truth(&mut self, index: usize, text: &str) -> Truth {
+        let world = self.clock.world();
+        let link = &mut self.links[index];
+        let replaying = link.replay_left > 0;
+        let heartbeat = text.contains("<control>_0</control>");
+        if !heartbeat {
+            link.replay_left = link.replay_left.saturating_sub(1);
+        }
+        Truth {
+            replay: replaying && (!heartbeat || link.accepted_at == world),
+            spoiled: false,
+        }
+    }
+
+    fn raw(&mut self, index: usize, bytes: &[u8]) {
+        let link = &mut self.links[index];
+        let replay = link.replay_left > 0;
+        link.replay_left = link.replay_left.saturating_sub(1);
+        let truth = Truth {
+            replay,
+            spoiled: true,
+        };
+        match wire::messages(bytes) {
+            Ok((messages, unfinished)) => {
+                for payload in messages {
+                    self.say(index, payload, truth);
+                }
+                if unfinished {
+                    let at = self.arrives();
+                    self.links[index].send_to_client(at, Arrival::Piece);
+                }
+            }
+            Err(wire::BadFrame) => {
+                let at = self.arrives();
+                self.links[index].send_to_client(at, Arrival::Junk);
+            }
+        }
+    }
+
+    /// Sends a message, in pieces if the network is in the mood.
+    pub(crate) fn say(&mut self, index: usize, payload: Payload, truth: Truth) {
+        if self.rng.f64() < self.network.piecemeal {
+            let pieces = 1 + self.rng.usize(..3);
+            for _ in 0..pieces {
+                let at = self.arrives();
+                self.links[index].send_to_client(at, Arrival::Piece);
+            }
+        }
+        let at = self.arrives();
+        self.links[index].send_to_client(at, Arrival::Message(payload, truth));
+    }
+
+    pub(crate) fn end(&mut self, index: usize, ending: Ending) {
+        let at = self.arrives();
+        let link = &mut self.links[index];
+        let is_subscriber = link.subscriber.take().is_some();
+        match ending {
+            Ending::Close(code) if is_subscriber => link.send_to_client(at, Arrival::Close(code)),
+            Ending::Reset => link.reset(at),
+            Ending::MidFrame => {
+                link.send_to_client(at, Arrival::Piece);
+                link.send_to_client(at, Arrival::Fin);
+            }
+            _ => link.send_to_client(at, Arrival::Fin),
+        }
+    }
+
+    /// When what is sent now arrives.
+    pub(crate) fn arrives(&mut self) -> Duration {
+        let spread = Duration::from_micros(self.rng.u64(..=self.network.jitter_micros));
+        let at = self.clock.world() + self.network.latency + spread;
+        at.max(self.network.held_until)
+    }
+
+    /// The places of the open connections, as the controller sees them.
+    pub(crate) fn subscribed(&self) -> Vec<usize> {
+        let open =
+            |link: &Link| link.subscriber.is_some() && matches!(link.owner, Owner::Connection(_));
+        (0..self.links.len())
+            .filter(|index| open(&self.links[*index]))
+            .collect()
+    }
+}
+
+/// The house and manners of the controller of one seed.
+pub(crate) fn options(rng: &mut fastrand::Rng) -> ControllerOptions {
+    let nodes = rng.usize(..8);
+    let rate = *pick(rng, &[0.0, 0.0, 0.01, 0.05, 0.5]);
+    let firmware = if rng.u8(..4) == 0 {
+        ioxsim::Firmware::Isy994
+    } else {
+        ioxsim::Firmware::Iox6
+    };
+    let pause = *pick(rng, &[1, 10, 50, 200, 600]);
+    ControllerOptions {
+        house: ioxsim::HouseOptions {
+            nodes,
+            rate_per_second: rate,
+            seed: rng.u64(..),
+        }
+        .into(),
+        firmware,
+        echo_subprotocol: rng.bool(),
+        max_subscribers: 3,
+        replay_burst: 1 + rng.usize(..60),
+        replay_pause: Duration::from_millis(pause),
+        heartbeat_in_replay: rng.bool(),
+        seed: rng.u64(..),
+        ..ControllerOptions::default()
+    }
+}
+
+pub(crate) fn pick<'a, T>(rng: &mut fastrand::Rng, from: &'a [T]) -> &'a T {
+    &from[rng.usize(..from.len())]
+}

@@ -1,0 +1,126 @@
+//! What many worlds saw, added up.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use ioxproto::{Notification, Status, StatusChange};
+
+/// Counts over one seed or many.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Totals {
+    /// Worlds.
+    pub seeds: u64,
+    /// How long they lasted, in their own time.
+    pub virtual_time: Duration,
+    /// Things that went wrong.
+    pub faults: u64,
+    /// Text frames that were handed to the core and taken.
+    pub messages: u64,
+    /// Events among them.
+    pub events: u64,
+    /// Live events among those.
+    pub live: u64,
+    /// Frames that were no events.
+    pub ignored: u64,
+    /// Frames that were not well-formed.
+    pub malformed: u64,
+    /// Gaps told.
+    pub gaps: u64,
+    /// Times that the stream became connected.
+    pub connects: u64,
+    /// Times that a connection or an attempt was lost.
+    pub losses: u64,
+    /// Answers to what the core had abandoned.
+    pub late_news: u64,
+    /// Probes that came through live.
+    pub probes: u64,
+    /// Replayed frames that passed as live after the network had been silent, in the middle of the replay, for
+    /// longer than the drain waits: no client can tell.
+    pub excused: u64,
+    /// How often the status changed for which reason.
+    pub reasons: BTreeMap<&'static str, u64>,
+}
+
+impl Totals {
+    pub(crate) fn changed(&mut self, change: &StatusChange) {
+        match change.status {
+            Status::Connected => self.connects += 1,
+            Status::LostConnection | Status::ReconnectFailed => self.losses += 1,
+            _ => {}
+        }
+        if let Some(reason) = &change.reason {
+            *self.reasons.entry(reason.code()).or_default() += 1;
+        }
+    }
+
+    pub(crate) fn message(&mut self, returned: Option<&Notification>) {
+        match returned {
+            Some(Notification::Event(event)) => {
+                self.messages += 1;
+                self.events += 1;
+                self.live += u64::from(event.live());
+                self.probes += u64::from(event.live() && event.node() == "PROBE 1");
+            }
+            Some(Notification::Ignored(_)) => {
+                self.messages += 1;
+                self.ignored += 1;
+            }
+            Some(Notification::Malformed(_)) => {
+                self.messages += 1;
+                self.malformed += 1;
+            }
+            _ => {}
+        }
+    }
+
+    /// Adds another's counts.
+    pub fn add(&mut self, other: &Self) {
+        self.seeds += other.seeds;
+        self.virtual_time += other.virtual_time;
+        self.faults += other.faults;
+        self.messages += other.messages;
+        self.events += other.events;
+        self.live += other.live;
+        self.ignored += other.ignored;
+        self.malformed += other.malformed;
+        self.gaps += other.gaps;
+        self.connects += other.connects;
+        self.losses += other.losses;
+        self.late_news += other.late_news;
+        self.probes += other.probes;
+        self.excused += other.excused;
+        for (reason, count) in &other.reasons {
+            *self.reasons.entry(reason).or_default() += count;
+        }
+    }
+}
+
+impl fmt::Display for Totals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let days = self.virtual_time.as_secs_f64() / 86_400.0;
+        writeln!(f, "{} seeds, {days:.0} days of virtual time", self.seeds)?;
+        writeln!(
+            f,
+            "{} faults; connected {} times, lost {} times; {} late answers",
+            self.faults, self.connects, self.losses, self.late_news
+        )?;
+        writeln!(
+            f,
+            "{} frames: {} events, {} of them live, {} ignored, {} malformed; {} gaps",
+            self.messages, self.events, self.live, self.ignored, self.malformed, self.gaps
+        )?;
+        writeln!(
+            f,
+            "{} replayed frames after a silence of the network that ends any drain",
+            self.excused
+        )?;
+        let reasons: Vec<_> = self
+            .reasons
+            .iter()
+            .map(|(reason, count)| format!("{reason} {count}"))
+            .collect();
+        write!(f, "reasons: {}", reasons.join(", "))
+    }
+}

@@ -1,0 +1,200 @@
+//! The rules about messages: what is live, what is told of missing numbers, what vanishes.
+
+use std::time::Duration;
+
+use ioxproto::{Event, Notification, Status, Timing};
+
+use super::{Connection, Witness};
+use crate::wire::{Payload, Truth};
+
+/// A message and what the core made of it.
+pub(crate) struct Handled<'a> {
+    pub(crate) payload: &'a Payload,
+    pub(crate) truth: Truth,
+    pub(crate) stopping: bool,
+    /// What was told before what the call returned.
+    pub(crate) before: &'a [Notification],
+    pub(crate) returned: Option<&'a Notification>,
+}
+
+impl Witness {
+    pub(crate) fn opened(&mut self, now: Duration) {
+        self.now = now;
+        self.connection = Connection {
+            open: true,
+            opened: now,
+            opened_heard: self.heard,
+            data_available: now,
+            data_heard: self.heard,
+            text_heard: self.heard,
+            text_read: now,
+            text_available: now,
+            any_heard: self.heard,
+            promise: self.timing.stall_default.min(self.timing.stall_max),
+            ..Connection::default()
+        };
+    }
+
+    pub(crate) fn pings(&mut self) {
+        let connection = &mut self.connection;
+        connection.pinged_heard.get_or_insert(self.heard);
+    }
+
+    pub(crate) fn piece(&mut self, available: Duration) {
+        self.silence_before(available);
+        self.connection.mid_message = true;
+    }
+
+    /// Whether the wire was silent for so long before this that the drain had to end.
+    fn silence_before(&mut self, available: Duration) {
+        let connection = &mut self.connection;
+        let quiet = if connection.end_mark {
+            self.timing.drain_quiet_after_mark
+        } else {
+            self.timing.drain_quiet
+        };
+        let silent = available.saturating_sub(connection.data_available);
+        let cap = available.saturating_sub(connection.opened) >= self.timing.drain_cap;
+        connection.fell_silent |= (silent >= quiet && !connection.mid_message) || cap;
+    }
+
+    /// A message is about to be handed in.
+    pub(crate) fn receives(&mut self, available: Duration, payload: &Payload) {
+        let data = matches!(payload, Payload::Text(_) | Payload::Binary(_));
+        if data {
+            self.silence_before(available);
+        }
+        self.ever_ponged |= matches!(payload, Payload::Pong) && self.stop_asked.is_none();
+        let connection = &mut self.connection;
+        connection.mid_message = false;
+        connection.any_heard = self.heard;
+        connection.pinged_heard = None;
+        if data {
+            connection.data_available = available;
+            connection.data_heard = self.heard;
+        }
+        if let Payload::Text(_) = payload {
+            connection.text_heard = self.heard;
+            connection.text_read = self.now;
+            connection.text_available = available;
+        }
+    }
+
+    pub(crate) fn handled(&mut self, handled: &Handled<'_>) {
+        let Payload::Text(bytes) = handled.payload else {
+            return self.check(
+                handled.returned.is_none(),
+                "an event from what is no text message",
+            );
+        };
+        if handled.stopping {
+            return self.check(
+                handled.returned.is_none(),
+                "a message is delivered while the stream stops",
+            );
+        }
+        if bytes.len() > self.limit {
+            let lost = matches!(
+                self.status,
+                Status::LostConnection | Status::Connected | Status::StreamSyncing
+            ) && handled.returned.is_none();
+            return self.check(
+                lost && self.status == Status::LostConnection,
+                "a message over the limit is let through",
+            );
+        }
+        let Some(returned) = handled.returned else {
+            return self.fail("a frame vanished");
+        };
+        let text = String::from_utf8_lossy(bytes);
+        match returned {
+            Notification::Event(event) => {
+                let live = event.live();
+                self.check(
+                    live == (self.status == Status::Connected),
+                    "an event is live in the wrong status",
+                );
+                if live && handled.truth.replay {
+                    if self.connection.fell_silent {
+                        self.excused += 1;
+                    } else {
+                        self.fail("a replayed frame passes as live");
+                    }
+                }
+                let control = event.control().to_owned();
+                if !handled.truth.spoiled {
+                    let same = text.contains(&format!("<control>{control}</control>"))
+                        && between(&text, "seqnum=\"", "\"")
+                            .and_then(|number| number.parse::<i64>().ok())
+                            .is_none_or(|number| number == event.seqnum());
+                    self.check(same, "an event is not what was sent");
+                }
+                self.marks(event);
+                if control == "_0" {
+                    self.proved |= live;
+                    self.connection.promise = promised(&self.timing, event.action());
+                }
+                self.numbered(event, handled);
+            }
+            Notification::Ignored(_) | Notification::Malformed(_) => {
+                self.check(
+                    handled.truth.spoiled || !text.contains("<Event"),
+                    "an event that was well-formed is none",
+                );
+                for (_, unnumbered) in self.connection.numbers.values_mut() {
+                    *unnumbered += 1;
+                }
+            }
+            _ => self.fail("a message gives what it cannot give"),
+        }
+    }
+
+    /// The replay's end mark shortens the silence, until a property shows that it was not the end.
+    fn marks(&mut self, event: &Event) {
+        let property = !event.control().starts_with('_') && !event.node().is_empty();
+        let connection = &mut self.connection;
+        connection.end_mark = event.control() == "_22" || (connection.end_mark && !property);
+    }
+
+    /// Missing numbers are told, with the numbers, and nothing else is.
+    fn numbered(&mut self, event: &Event, handled: &Handled<'_>) {
+        let told = handled.before.iter().find_map(|told| match told {
+            Notification::Gap(gap) => Some((gap.expected, gap.got)),
+            _ => None,
+        });
+        let Some(number) = event.known_seqnum() else {
+            if let Some((_, unnumbered)) = self.connection.numbers.get_mut(event.sid()) {
+                *unnumbered += 1;
+            }
+            return self.check(told.is_none(), "a gap at a frame without a number");
+        };
+        let numbers = &mut self.connection.numbers;
+        let before = numbers.insert(event.sid().to_owned(), (number, 0));
+        let Some((last, unnumbered)) = before else {
+            return self.check(told.is_none(), "a gap before the first number");
+        };
+        let next = last + 1;
+        if number == next {
+            self.check(told.is_none(), "a gap is told where nothing is missing");
+        } else if number < next || number > next + unnumbered {
+            let right = told == Some((next, number));
+            self.check(right, "missing numbers are not told");
+        }
+    }
+}
+
+fn promised(timing: &Timing, action: &str) -> Duration {
+    let seconds: f64 = action.trim().parse().unwrap_or(0.0);
+    if seconds > 0.0 {
+        Duration::try_from_secs_f64(seconds)
+            .unwrap_or(Duration::MAX)
+            .min(timing.stall_max)
+    } else {
+        timing.stall_default.min(timing.stall_max)
+    }
+}
+
+fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
+    let (_, rest) = text.split_once(before)?;
+    rest.split_once(after).map(|(found, _)| found)
+}

@@ -1,0 +1,22 @@
+//! A few hundred worlds; `.ci/run` steps through thousands.
+
+#[test]
+fn whatever_happens_the_stream_delivers_or_says_what_went_wrong_and_heals() {
+    match iox_simulation::run_all(0, 150) {
+        Ok(totals) => println!("{totals}"),
+        Err(violation) => panic!(
+            "seed {} broke a rule at {:?}: {}\nto see it again: {}",
+            violation.seed,
+            violation.at,
+            violation.rule,
+            iox_simulation::command(violation.seed)
+        ),
+    }
+}
+
+#[test]
+fn the_same_seed_is_the_same_world() {
+    let run = || iox_simulation::run(7, true);
+    let (first, second) = (run(), run());
+    assert_eq!(first.ok(), second.ok());
+}
