@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
-use ioxproto::{Address, Profile, SubscribePath};
+use ioxproto::{Profile, SubscribePath};
 use ioxtransport_tokio::Fingerprint;
 
 /// Watch the event stream of IoX (eisy, Polisy) and ISY-994 home controllers.
@@ -54,8 +54,8 @@ pub(crate) struct Watch {
 /// Which controller, and who we are to it.
 #[derive(Debug, Args)]
 pub(crate) struct Controller {
-    /// Its base URL, such as https://eisy.local:8443
-    pub(crate) url: Address,
+    #[arg(help = "Its base URL, such as https://eisy.local:8443")]
+    pub(crate) url: String,
     /// User name: the controller's own, or the e-mail of a portal account. The password comes from the
     /// environment (IOX_PASSWORD), from --password-file, or is asked for
     #[arg(short, long, value_name = "NAME")]
@@ -90,7 +90,7 @@ pub(crate) struct Output {
     #[arg(long, value_name = "FILE")]
     pub(crate) record: Option<PathBuf>,
     /// Stop after so many seconds from the start of the program
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) duration: Option<Duration>,
     /// Stop after exactly so many events
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -131,7 +131,7 @@ pub(crate) struct Simulate {
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(..=100_000))]
     pub(crate) nodes: u32,
     /// Live events a second, on average
-    #[arg(long, value_name = "PER_SECOND", default_value_t = 1.0, value_parser = rate)]
+    #[arg(long, value_name = "PER_SECOND", default_value_t = 1.0, value_parser = rate, allow_negative_numbers = true)]
     pub(crate) rate: f64,
     /// The same seed makes the same house
     #[arg(long, default_value_t = 1)]
@@ -140,7 +140,7 @@ pub(crate) struct Simulate {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["nodes", "rate", "seed", "profile"])]
     pub(crate) replay: Option<PathBuf>,
     /// Play the recording so many times faster
-    #[arg(long, value_name = "X", default_value_t = 1.0, requires = "replay", value_parser = factor)]
+    #[arg(long, value_name = "X", default_value_t = 1.0, requires = "replay", value_parser = factor, allow_negative_numbers = true)]
     pub(crate) speed: f64,
     /// User name of its one account
     #[arg(long, value_name = "NAME", default_value = "admin")]

@@ -1,6 +1,6 @@
 //! From the command line to a running stream.
 
-use ioxproto::{Failure, Reason, Secret};
+use ioxproto::{Address, Failure, Reason, Secret};
 use ioxtransport_tokio::{EventStream, Timing, Trust};
 
 use crate::arguments::{Auth, Controller};
@@ -9,12 +9,13 @@ use crate::trouble::{Trouble, say};
 /// A builder with everything that the command line says of the controller.
 pub(crate) fn builder(
     controller: &Controller,
+    address: &Address,
     password: Secret,
 ) -> Result<ioxtransport_tokio::Builder, Trouble> {
-    let builder = EventStream::builder(controller.url.to_string())
+    let builder = EventStream::builder(address.to_string())
         .path(controller.path)
         .profile(controller.profile)
-        .trust(trust(controller)?);
+        .trust(trust(controller, address)?);
     let username = controller.username.as_str();
     Ok(match auth(controller) {
         Auth::Local => builder.local_account(username, password),
@@ -29,8 +30,8 @@ fn auth(controller: &Controller) -> Auth {
         .unwrap_or(if portal { Auth::Portal } else { Auth::Local })
 }
 
-fn trust(controller: &Controller) -> Result<Trust, Trouble> {
-    let secured = controller.url.tls();
+fn trust(controller: &Controller, address: &Address) -> Result<Trust, Trouble> {
+    let secured = address.tls();
     if !secured && !controller.pin.is_empty() {
         return Err(Trouble::usage(
             "--pin is about the certificate of a https:// controller, and http:// has none: leave it out, or use https://",

@@ -3,7 +3,7 @@
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use ioxproto::{Notification, Status};
+use ioxproto::{Address, AddressError, Notification, Status};
 use ioxtransport_tokio::{Builder, Handle};
 use tokio::time::{sleep, timeout};
 
@@ -24,14 +24,18 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Watches until it is asked to stop.
 pub(crate) async fn run(watch: Watch, began: Instant, mut stop: Stop) -> Result<(), Trouble> {
     let controller = &watch.controller;
+    // Not by clap, whose errors repeat what was typed: it may hold a password.
+    let address: Address = controller
+        .url
+        .parse()
+        .map_err(|error: AddressError| Trouble::usage(error.to_string()))?;
     let timing = connection::timing(&watch.timing)?;
     let file = controller.password_file.as_deref();
     let Some(password) = password::obtain(&controller.username, file, &mut stop).await? else {
         return Ok(());
     };
-    let builder = connection::builder(controller, password)?.timing(timing);
-    let url = controller.url.to_string();
-    follow(builder, url, &watch.output, began, stop).await
+    let builder = connection::builder(controller, &address, password)?.timing(timing);
+    follow(builder, address.to_string(), &watch.output, began, stop).await
 }
 
 /// Starts a stream and shows what comes of it, until it ends.

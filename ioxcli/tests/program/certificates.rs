@@ -1,0 +1,72 @@
+//! No password before the certificate is known.
+
+use crate::house::House;
+use crate::iox::{run, watch};
+
+const JSON: [&str; 2] = ["--format", "json"];
+
+#[test]
+fn an_unknown_certificate_is_refused_with_its_fingerprint_and_the_way_to_trust_it() {
+    let house = House::secured();
+    let finished = run(watch(&house.url, &JSON));
+    assert_eq!(finished.code, Some(3), "{finished:?}");
+    let last = finished.stdout.lines().last().unwrap();
+    assert!(last.contains("reconnect_failed"), "{finished:?}");
+    let way = format!("--pin {}", house.fingerprint);
+    assert!(finished.stderr.contains(&way), "{finished:?}");
+    assert_eq!(house.control().http_bytes(), 0);
+}
+
+#[test]
+fn a_wrong_pin_is_refused_with_both_fingerprints() {
+    let house = House::secured();
+    let pin = format!("sha256:{}", "ab".repeat(32));
+    let finished = run(watch(&house.url, &["--pin", &pin]));
+    assert_eq!(finished.code, Some(3), "{finished:?}");
+    for fingerprint in [&pin, &house.fingerprint] {
+        assert!(finished.stderr.contains(fingerprint), "{finished:?}");
+    }
+    assert_eq!(house.control().http_bytes(), 0);
+}
+
+#[test]
+fn one_of_several_pins_is_enough() {
+    let house = House::secured();
+    let other = format!("sha256:{}", "ab".repeat(32));
+    let pins = ["--pin", &other, "--pin", &house.fingerprint];
+    let finished = run(watch(
+        &house.url,
+        &[&pins[..], &["--max-events", "1"]].concat(),
+    ));
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+    assert_eq!(finished.stderr, "");
+}
+
+#[test]
+fn insecure_works_and_says_once_what_it_gives_up() {
+    let house = House::secured();
+    let finished = run(watch(&house.url, &["--insecure", "--max-events", "1"]));
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+    assert_eq!(finished.stderr.matches("can read the password").count(), 1);
+}
+
+#[test]
+fn no_log_shows_the_password_or_other_libraries() {
+    let house = House::secured();
+    let pin = ["--pin", &house.fingerprint, "-vvvv", "--max-events", "3"];
+    let mut command = watch(&house.url, &pin);
+    command.env("RUST_LOG", "trace");
+    let finished = run(command);
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+    assert!(finished.stderr.contains("ioxproto"), "{finished:?}");
+    // "admin:admin", as HTTP sends it.
+    for secret in ["YWRtaW46YWRtaW4", "admin:admin"] {
+        assert!(!finished.stderr.contains(secret), "{finished:?}");
+    }
+    for library in ["tungstenite", "rustls", "mio", "polling", "hyper", "tokio:"] {
+        assert!(
+            !finished.stderr.contains(&format!(" {library}")),
+            "{library}: {finished:?}"
+        );
+    }
+}

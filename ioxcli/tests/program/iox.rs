@@ -1,0 +1,177 @@
+//! Runs the binary and reads what it says.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+/// Nothing takes so long, not even on a busy machine.
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
+
+/// The command, with no password and no terminal.
+pub(crate) fn iox(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_iox"));
+    command
+        .args(arguments)
+        .env_remove("IOX_PASSWORD")
+        .stdin(Stdio::null());
+    command
+}
+
+/// A `watch` of this controller with the simulator's account.
+pub(crate) fn watch(url: &str, arguments: &[&str]) -> Command {
+    let mut command = iox(&["watch", url, "--username", "admin"]);
+    command.args(arguments).env("IOX_PASSWORD", "admin");
+    command
+}
+
+/// A program that is running.
+pub(crate) struct Running {
+    child: Child,
+    lines: Receiver<String>,
+    errors: Option<JoinHandle<String>>,
+}
+
+/// What became of a program.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Running {
+    pub(crate) fn start(mut command: Command) -> Self {
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (sender, lines) = mpsc::channel();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        thread::spawn(move || {
+            for line in stdout.lines() {
+                if sender.send(line.unwrap()).is_err() {
+                    break;
+                }
+            }
+        });
+        let errors = read_along(child.stderr.take().unwrap());
+        Self {
+            child,
+            lines,
+            errors: Some(errors),
+        }
+    }
+
+    /// The next line.
+    pub(crate) fn line(&self) -> String {
+        self.lines.recv_timeout(LIMIT).expect("a line of output")
+    }
+
+    /// Reads until a line holds this text; gives that line.
+    pub(crate) fn wait_for(&self, text: &str) -> String {
+        loop {
+            let line = self
+                .lines
+                .recv_timeout(LIMIT)
+                .unwrap_or_else(|_| panic!("no line with {text:?}"));
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    /// Waits for a change to this status; gives its reason.
+    pub(crate) fn wait_for_status(&self, status: &str) -> Option<String> {
+        let line = self.wait_for(&format!(r#"{{"type":"status","status":"{status}","#));
+        let line: Value = serde_json::from_str(&line).unwrap();
+        line["reason"].as_str().map(str::to_owned)
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        let id = Pid::from_child(&self.child);
+        kill_process(id, signal).unwrap();
+    }
+
+    /// Waits for the end; the output is what was not yet read.
+    pub(crate) fn finish(mut self) -> Finished {
+        let status = wait(&mut self.child);
+        let rest: Vec<String> = self.lines.iter().collect();
+        Finished {
+            code: status.code(),
+            stdout: rest.join("\n"),
+            stderr: self.errors.take().unwrap().join().unwrap(),
+        }
+    }
+
+    /// Asks it to stop, and expects that it does so well.
+    pub(crate) fn stop(self) -> Finished {
+        self.signal(Signal::INT);
+        let finished = self.finish();
+        assert_eq!(finished.code, Some(0), "{finished:?}");
+        finished
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs a program to its end.
+pub(crate) fn run(command: Command) -> Finished {
+    Running::start(command).finish()
+}
+
+/// Runs a program to its end with this standard input.
+pub(crate) fn run_with_input(mut command: Command, input: &[u8]) -> Finished {
+    command.stdin(Stdio::piped());
+    let mut running = Running::start(command);
+    let mut stdin = running.child.stdin.take().unwrap();
+    let input = input.to_vec();
+    let writer = thread::spawn(move || stdin.write_all(&input));
+    let finished = running.finish();
+    writer.join().unwrap().unwrap();
+    finished
+}
+
+/// Waits until a child ends, and kills it when it does not.
+pub(crate) fn wait(child: &mut Child) -> ExitStatus {
+    let pid = Pid::from_child(child);
+    let (done, watched) = mpsc::channel::<()>();
+    let guard = thread::spawn(move || {
+        if watched.recv_timeout(LIMIT) == Err(mpsc::RecvTimeoutError::Timeout) {
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    });
+    let began = Instant::now();
+    let status = child.wait().unwrap();
+    drop(done);
+    guard.join().unwrap();
+    assert!(began.elapsed() < LIMIT, "the program did not end");
+    status
+}
+
+fn read_along(mut stderr: std::process::ChildStderr) -> JoinHandle<String> {
+    thread::spawn(move || {
+        let mut text = Vec::new();
+        stderr.read_to_end(&mut text).unwrap();
+        String::from_utf8(text).unwrap()
+    })
+}
+
+/// The lines of JSON output.
+pub(crate) fn objects(stdout: &str) -> Vec<Value> {
+    stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}")))
+        .collect()
+}

@@ -1,0 +1,17 @@
+//! The program as its users meet it: the binary itself, against simulated controllers.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
+
+mod bad_input;
+mod certificates;
+mod decode;
+mod endings;
+mod healing;
+mod house;
+mod iox;
+mod output;
+mod simulate;
