@@ -46,6 +46,8 @@ pub mod recording;
 mod secret;
 mod status;
 mod stream;
+pub mod view;
+pub mod vocabulary;
 
 pub use crate::action::{Action, ConnectionId, RequestId};
 pub use crate::address::{Address, AddressError};

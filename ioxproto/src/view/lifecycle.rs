@@ -1,0 +1,247 @@
+//! Nodes, folders and scenes come, go and change (`_3`).
+
+use std::borrow::Cow;
+use std::fmt;
+
+use super::ViewError;
+use super::payload;
+use crate::Event;
+use crate::vocabulary::{Code, Lifecycle, LifecycleSubject, SystemControl};
+
+/// A lifecycle event: the verb, the address, and the payload's fields on demand.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct LifecycleChange<'a> {
+    /// What happened.
+    pub verb: Code<'a, Lifecycle>,
+    /// The address of the node, folder or scene; the name of an editor or resource in some.
+    pub address: &'a str,
+    info: &'a str,
+}
+
+/// What a lifecycle event's payload says, by its verb. Text that the payload lacks is `None`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LifecycleDetails<'a> {
+    /// `ND`.
+    NodeAdded {
+        /// The node's name (`nodeName`).
+        name: Option<Cow<'a, str>>,
+        /// The node's type (`nodeType`).
+        kind: Option<Cow<'a, str>>,
+        /// The whole `<node>` element, which IoX 6 sends.
+        node_xml: Option<&'a str>,
+    },
+    /// `RV`.
+    NodeRevised {
+        /// The whole `<node>` element.
+        node_xml: Option<&'a str>,
+    },
+    /// `NN`, `FN`, `GN`.
+    Renamed {
+        /// The new name (`newName`).
+        name: Cow<'a, str>,
+    },
+    /// `MV`.
+    MovedIntoScene {
+        /// The node that was moved (`movedNode`).
+        node: Cow<'a, str>,
+        /// The kind of link (`linkType`).
+        link_type: Option<Cow<'a, str>>,
+    },
+    /// `RG`.
+    RemovedFromScene {
+        /// The node that was removed (`removedNode`).
+        node: Cow<'a, str>,
+    },
+    /// `PC`.
+    ParentChanged {
+        /// The node (`node`).
+        node: Option<Cow<'a, str>>,
+        /// Its type (`nodeType`).
+        node_type: Option<Cow<'a, str>>,
+        /// Its new parent (`parent`).
+        parent: Option<Cow<'a, str>>,
+        /// The parent's type (`parentType`).
+        parent_type: Option<Cow<'a, str>>,
+    },
+    /// `EN`.
+    Enabled(bool),
+    /// `PI`.
+    PowerInfo {
+        /// `deviceClass`.
+        device_class: Option<Cow<'a, str>>,
+        /// `wattage`.
+        wattage: Option<Cow<'a, str>>,
+        /// `dcPeriod`.
+        dc_period: Option<Cow<'a, str>>,
+    },
+    /// `GD`.
+    SceneAdded {
+        /// The scene's name (`groupName`).
+        name: Option<Cow<'a, str>>,
+        /// The scene's type (`groupType`).
+        kind: Option<Cow<'a, str>>,
+    },
+    /// A verb whose payload has no fields of its own, or an unknown one.
+    Plain,
+}
+
+impl<'a> LifecycleChange<'a> {
+    /// Whether cached structure is no longer right and is to be loaded again. An unknown verb does not say so.
+    #[must_use]
+    pub fn requires_reload(&self) -> bool {
+        self.verb.known().is_some_and(Lifecycle::requires_reload)
+    }
+
+    /// The payload's text: inner XML.
+    #[must_use]
+    pub fn payload(&self) -> &'a str {
+        self.info
+    }
+
+    /// The text of the payload's first element of this name.
+    ///
+    /// # Errors
+    ///
+    /// The payload is not well-formed.
+    pub fn field(&self, name: &str) -> Result<Option<Cow<'a, str>>, ViewError> {
+        payload::text(self.info, name)
+    }
+
+    /// The payload's fields, by the verb.
+    ///
+    /// # Errors
+    ///
+    /// The payload is not well-formed, or lacks what its verb cannot do without: the new name, the node that was moved
+    /// or removed, whether it is enabled.
+    pub fn details(&self) -> Result<LifecycleDetails<'a>, ViewError> {
+        let Code::Known(verb) = self.verb else {
+            return Ok(LifecycleDetails::Plain);
+        };
+        Ok(match verb {
+            Lifecycle::NodeAdded => {
+                let node = payload::first(self.info, "node")?;
+                let inner = node.as_ref().map_or("", |node| node.inner);
+                let name = self.field("nodeName")?;
+                LifecycleDetails::NodeAdded {
+                    name: name
+                        .map_or_else(|| payload::text(inner, "name"), |name| Ok(Some(name)))?,
+                    kind: self.field("nodeType")?,
+                    node_xml: node.map(|node| node.outer),
+                }
+            }
+            Lifecycle::NodeRevised => LifecycleDetails::NodeRevised {
+                node_xml: payload::first(self.info, "node")?.map(|node| node.outer),
+            },
+            Lifecycle::NodeRenamed | Lifecycle::FolderRenamed | Lifecycle::SceneRenamed => {
+                LifecycleDetails::Renamed {
+                    name: self.needed("newName")?,
+                }
+            }
+            Lifecycle::NodeMoved => LifecycleDetails::MovedIntoScene {
+                node: self.needed("movedNode")?,
+                link_type: self.field("linkType")?,
+            },
+            Lifecycle::RemovedFromScene => LifecycleDetails::RemovedFromScene {
+                node: self.needed("removedNode")?,
+            },
+            Lifecycle::ParentChanged => LifecycleDetails::ParentChanged {
+                node: self.field("node")?,
+                node_type: self.field("nodeType")?,
+                parent: self.field("parent")?,
+                parent_type: self.field("parentType")?,
+            },
+            Lifecycle::EnabledChanged => {
+                let text = self.needed("enabled")?;
+                LifecycleDetails::Enabled(
+                    truth(&text).ok_or_else(|| {
+                        ViewError::invalid("enabled", &text, "true, false, 1 or 0")
+                    })?,
+                )
+            }
+            Lifecycle::PowerInfo => LifecycleDetails::PowerInfo {
+                device_class: self.field("deviceClass")?,
+                wattage: self.field("wattage")?,
+                dc_period: self.field("dcPeriod")?,
+            },
+            Lifecycle::SceneAdded => LifecycleDetails::SceneAdded {
+                name: self.field("groupName")?,
+                kind: self.field("groupType")?,
+            },
+            _ => LifecycleDetails::Plain,
+        })
+    }
+
+    fn needed(&self, part: &'static str) -> Result<Cow<'a, str>, ViewError> {
+        self.field(part)?.ok_or(ViewError::Missing { part })
+    }
+}
+
+/// `true`, `false`, `1`, `0`, in any case of letters.
+pub(super) fn truth(text: &str) -> Option<bool> {
+    match text.trim() {
+        "1" => Some(true),
+        "0" => Some(false),
+        text if text.eq_ignore_ascii_case("true") => Some(true),
+        text if text.eq_ignore_ascii_case("false") => Some(false),
+        _ => None,
+    }
+}
+
+/// `node n009_harmonyctrl added`, `scene 25614 renamed to Porch`; of an unknown verb its code.
+impl fmt::Display for LifecycleChange<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Code::Known(verb) = self.verb else {
+            return write!(f, "{}: {}", self.address, self.verb);
+        };
+        let subject = match verb.subject() {
+            LifecycleSubject::Node => "node",
+            LifecycleSubject::Folder => "folder",
+            LifecycleSubject::Scene => "scene",
+            LifecycleSubject::Resource => "resource",
+        };
+        f.write_str(subject)?;
+        if !self.address.is_empty() {
+            write!(f, " {}", self.address)?;
+        }
+        match (verb, self.details()) {
+            (Lifecycle::NodeAdded | Lifecycle::FolderAdded | Lifecycle::SceneAdded, _) => {
+                f.write_str(" added")
+            }
+            (Lifecycle::NodeRemoved | Lifecycle::FolderRemoved | Lifecycle::SceneRemoved, _) => {
+                f.write_str(" removed")
+            }
+            (_, Ok(LifecycleDetails::Renamed { name })) => write!(f, " renamed to {name}"),
+            (_, Ok(LifecycleDetails::MovedIntoScene { node, .. })) => {
+                write!(f, " took in node {node}")
+            }
+            (_, Ok(LifecycleDetails::RemovedFromScene { node })) => {
+                write!(f, " let go of node {node}")
+            }
+            (_, Ok(LifecycleDetails::Enabled(true))) => f.write_str(" enabled"),
+            (_, Ok(LifecycleDetails::Enabled(false))) => f.write_str(" disabled"),
+            (Lifecycle::NodeRevised, _) => f.write_str(" revised"),
+            (verb, _) => write!(f, ": {}", verb.label().replace('_', " ")),
+        }
+    }
+}
+
+impl Event {
+    /// The event as a lifecycle event. Its payload is read by [`LifecycleChange::details`], so that a broken
+    /// one does not hide what happened.
+    ///
+    /// # Errors
+    ///
+    /// It is another event.
+    pub fn lifecycle(&self) -> Result<LifecycleChange<'_>, ViewError> {
+        if self.control() != SystemControl::NodeLifecycle.code() {
+            return Err(ViewError::other(self, "a lifecycle event"));
+        }
+        Ok(LifecycleChange {
+            verb: Code::of(self.action()),
+            address: self.node(),
+            info: self.event_info(),
+        })
+    }
+}

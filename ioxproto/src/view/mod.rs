@@ -1,0 +1,216 @@
+//! Typed views of an event, decoded when they are asked for.
+//!
+//! An [`Event`] is text and places in it. A view reads that text by the rules of its kind: a node's property, a
+//! program's status, a variable's value. Nothing is decoded before someone asks, and a payload that is not what
+//! it should be is a [`ViewError`] from the view; the event itself stays as it is.
+//!
+//! ```
+//! use ioxproto::view::View;
+//! # use ioxproto::{Frame, FrameReader};
+//! # let text = r#"<Event><control>_1</control><action>0</action><eventInfo><id>8D</id><on/><s>22</s></eventInfo></Event>"#;
+//! # let Frame::Event(event) = FrameReader::new().read(text) else { panic!("not an event") };
+//! match event.view()? {
+//!     View::Program(program) => assert_eq!(program.to_string(), "program 008D then running, true"),
+//!     View::Property(property) => println!("{} {}", property.node, property.control),
+//!     _ => {}
+//! }
+//! # Ok::<(), ioxproto::view::ViewError>(())
+//! ```
+
+mod decimal;
+mod lifecycle;
+mod payload;
+mod program;
+mod property;
+mod system;
+mod time;
+mod variable;
+
+use std::fmt;
+
+use crate::Event;
+use crate::vocabulary::{Code, SystemControl, TriggerAction};
+
+pub use self::decimal::{Decimal, NotDecimal};
+pub use self::lifecycle::{LifecycleChange, LifecycleDetails};
+pub use self::program::{Evaluation, ProgramId, ProgramStatus, RunState};
+pub use self::property::NodeProperty;
+pub use self::system::{
+    DeviceMemory, DeviceWrite, Heartbeat, InternetAccess, PortalStatus, Progress, SystemConfig,
+    SystemStatus,
+};
+pub use self::time::{ControllerTime, Timestamp};
+pub use self::variable::{VariableChange, VariableField, VariableId, VariableTable, VariableType};
+
+/// What of a wrong text is shown, in characters.
+const SHOWN: usize = 80;
+
+/// Why an event does not give a view.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ViewError {
+    /// The event is of another kind.
+    #[error("not {expected}: the event is {found:?}")]
+    OtherKind {
+        /// What was asked for.
+        expected: &'static str,
+        /// Its control and action in words.
+        found: String,
+    },
+    /// A part that the kind needs is not there.
+    #[error("{part} is missing")]
+    Missing {
+        /// The part's name on the wire.
+        part: &'static str,
+    },
+    /// A part is there and cannot be read.
+    #[error("{part} is {text:?}; it must be {expected}")]
+    Invalid {
+        /// The part's name on the wire.
+        part: &'static str,
+        /// Its text, cut where it is long.
+        text: String,
+        /// What it must be.
+        expected: &'static str,
+    },
+    /// The payload is not well-formed.
+    #[error("the payload is not well-formed: {cause}")]
+    Payload {
+        /// What is wrong with it.
+        cause: String,
+    },
+}
+
+impl ViewError {
+    fn other(event: &Event, expected: &'static str) -> Self {
+        Self::OtherKind {
+            expected,
+            found: event.describe().chars().take(SHOWN).collect(),
+        }
+    }
+
+    fn invalid(part: &'static str, text: &str, expected: &'static str) -> Self {
+        Self::Invalid {
+            part,
+            text: text.chars().take(SHOWN).collect(),
+            expected,
+        }
+    }
+}
+
+/// An event by its kind.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum View<'a> {
+    /// A node's property, or a command of a node.
+    Property(NodeProperty<'a>),
+    /// A sign of life.
+    Heartbeat(Heartbeat),
+    /// A node, folder or scene came, went or changed.
+    Lifecycle(LifecycleChange<'a>),
+    /// A program's status.
+    Program(ProgramStatus),
+    /// A variable's value, or its value at start-up.
+    Variable(VariableChange<'a>),
+    /// A table of variables changed.
+    VariableTable(VariableTable),
+    /// Progress of long work, or a log line.
+    Progress(Progress<'a>),
+    /// Progress of writing to a device.
+    DeviceWrite(DeviceWrite<'a>),
+    /// A write to a device's memory.
+    DeviceMemory(DeviceMemory<'a>),
+    /// The system's status.
+    SystemStatus(SystemStatus<'a>),
+    /// The system's configuration.
+    SystemConfig(SystemConfig<'a>),
+    /// Access from the internet.
+    InternetAccess(InternetAccess<'a>),
+    /// The portal's status.
+    Portal(PortalStatus),
+    /// Any other event: its [`describe`](Event::describe) and its parts say what there is.
+    Other,
+}
+
+impl View<'_> {
+    /// The kind as a stable word, such as `node_property` or `program_status`.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Property(_) => "node_property",
+            Self::Heartbeat(_) => "heartbeat",
+            Self::Lifecycle(_) => "node_lifecycle",
+            Self::Program(_) => "program_status",
+            Self::Variable(change) => change.field.label(),
+            Self::VariableTable(_) => "variable_table",
+            Self::Progress(_) => "progress",
+            Self::DeviceWrite(_) => "device_write",
+            Self::DeviceMemory(_) => "device_memory",
+            Self::SystemStatus(_) => "system_status",
+            Self::SystemConfig(_) => "system_config",
+            Self::InternetAccess(_) => "internet_access",
+            Self::Portal(_) => "portal_status",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// In words for a person: `variable state 12 = 5.1`, `node n009_harmonyctrl added`. [`View::Other`] is `other`.
+impl fmt::Display for View<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Property(view) => view.fmt(f),
+            Self::Heartbeat(view) => view.fmt(f),
+            Self::Lifecycle(view) => view.fmt(f),
+            Self::Program(view) => view.fmt(f),
+            Self::Variable(view) => view.fmt(f),
+            Self::VariableTable(view) => view.fmt(f),
+            Self::Progress(view) => view.fmt(f),
+            Self::DeviceWrite(view) => view.fmt(f),
+            Self::DeviceMemory(view) => view.fmt(f),
+            Self::SystemStatus(view) => view.fmt(f),
+            Self::SystemConfig(view) => view.fmt(f),
+            Self::InternetAccess(view) => view.fmt(f),
+            Self::Portal(view) => view.fmt(f),
+            Self::Other => f.write_str("other"),
+        }
+    }
+}
+
+impl Event {
+    /// The event by its kind, decoded.
+    ///
+    /// # Errors
+    ///
+    /// The kind is known and its payload is not what it should be.
+    pub fn view(&self) -> Result<View<'_>, ViewError> {
+        if self.is_node_property() {
+            return self.node_property().map(View::Property);
+        }
+        let Some(Code::Known(control)) = self.system_control() else {
+            return Ok(View::Other);
+        };
+        match control {
+            SystemControl::Heartbeat => self.heartbeat().map(View::Heartbeat),
+            SystemControl::NodeLifecycle => self.lifecycle().map(View::Lifecycle),
+            SystemControl::Trigger => match TriggerAction::of(self.action()) {
+                Some(TriggerAction::ProgramStatus) => self.program_status().map(View::Program),
+                Some(TriggerAction::VariableValue | TriggerAction::VariableInit) => {
+                    self.variable_change().map(View::Variable)
+                }
+                Some(TriggerAction::VariableTable) => {
+                    self.variable_table().map(View::VariableTable)
+                }
+                _ => Ok(View::Other),
+            },
+            SystemControl::Progress => self.progress().map(View::Progress),
+            SystemControl::DeviceWrite => self.device_write().map(View::DeviceWrite),
+            SystemControl::DeviceMemory => self.device_memory().map(View::DeviceMemory),
+            SystemControl::SystemStatus => self.system_status().map(View::SystemStatus),
+            SystemControl::SystemConfig => self.system_config().map(View::SystemConfig),
+            SystemControl::InternetAccess => self.internet_access().map(View::InternetAccess),
+            SystemControl::Portal if self.action() == "1" => self.portal_status().map(View::Portal),
+            _ => Ok(View::Other),
+        }
+    }
+}

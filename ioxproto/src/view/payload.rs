@@ -1,0 +1,208 @@
+//! The payload's elements: direct children alone, in time linear in its length, whatever it holds.
+
+use std::borrow::Cow;
+
+use quick_xml::Reader;
+use quick_xml::events::{BytesRef, BytesStart, Event as Piece};
+
+use super::ViewError;
+
+/// The most attributes of one element that are looked at.
+const MAX_ATTRIBUTES: usize = 16;
+
+/// A direct child of the payload.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Child<'a> {
+    pub(super) name: &'a str,
+    /// The whole element as it stands.
+    pub(super) outer: &'a str,
+    /// What stands between its tags.
+    pub(super) inner: &'a str,
+    /// Its own character data, decoded and trimmed; that of nested elements is not its own.
+    pub(super) text: Cow<'a, str>,
+    start_tag: &'a str,
+}
+
+impl<'a> Child<'a> {
+    /// An attribute of its start tag, decoded.
+    pub(super) fn attribute(&self, name: &str) -> Option<Cow<'a, str>> {
+        let content = self.start_tag.strip_prefix('<')?;
+        let content = content.strip_suffix('>')?;
+        let content = content.strip_suffix('/').unwrap_or(content);
+        let tag = BytesStart::from_content(content, self.name.len());
+        let found = tag
+            .attributes()
+            .with_checks(false)
+            .take(MAX_ATTRIBUTES)
+            .filter_map(Result::ok)
+            .find(|attribute| attribute.key.as_ref() == name)?;
+        let value = found.value.as_ref();
+        let value = quick_xml::escape::unescape(value).ok()?;
+        Some(Cow::Owned(value.into_owned()))
+    }
+
+    /// Its attribute of this name, or the text of its child of this name: controllers write either.
+    pub(super) fn field(&self, name: &str) -> Result<Option<Cow<'a, str>>, ViewError> {
+        if let Some(value) = self.attribute(name) {
+            return Ok(Some(value));
+        }
+        Ok(first(self.inner, name)?.map(|child| child.text))
+    }
+}
+
+/// The first direct child of this name.
+pub(super) fn first<'a>(payload: &'a str, name: &str) -> Result<Option<Child<'a>>, ViewError> {
+    let mut found = None;
+    children(payload, |child| {
+        if found.is_none() && child.name == name {
+            found = Some(child);
+        }
+    })?;
+    Ok(found)
+}
+
+/// The text of the first direct child of this name.
+pub(super) fn text<'a>(payload: &'a str, name: &str) -> Result<Option<Cow<'a, str>>, ViewError> {
+    Ok(first(payload, name)?.map(|child| child.text))
+}
+
+/// Hands out the direct children in order. Text between them is passed over.
+pub(super) fn children<'a>(
+    payload: &'a str,
+    mut each: impl FnMut(Child<'a>),
+) -> Result<(), ViewError> {
+    let mut reader = Reader::from_str(payload);
+    reader.config_mut().check_comments = false;
+    let mut depth = 0_usize;
+    let mut open = Child::default();
+    let (mut outer_from, mut inner_from) = (0, 0);
+    loop {
+        let from = offset(reader.buffer_position());
+        let piece = reader.read_event().map_err(|error| broken(&error))?;
+        let to = offset(reader.buffer_position());
+        match piece {
+            Piece::Start(tag) => {
+                if depth == 0 {
+                    (outer_from, inner_from) = (from, to);
+                    open = child(payload, &tag, from, to);
+                }
+                depth += 1;
+            }
+            Piece::Empty(tag) if depth == 0 => {
+                let mut empty = child(payload, &tag, from, to);
+                empty.outer = slice(payload, from, to);
+                each(empty);
+            }
+            Piece::End(_) => {
+                depth = depth.saturating_sub(1);
+                if depth == 0 {
+                    let mut closed = std::mem::take(&mut open);
+                    closed.outer = slice(payload, outer_from, to);
+                    closed.inner = slice(payload, inner_from, from);
+                    closed.text = trimmed(closed.text);
+                    each(closed);
+                }
+            }
+            Piece::Text(_) if depth == 1 => append(&mut open.text, slice(payload, from, to)),
+            Piece::CData(_) if depth == 1 => {
+                let content = slice(payload, from + "<![CDATA[".len(), to - "]]>".len());
+                append(&mut open.text, content);
+            }
+            Piece::GeneralRef(reference) if depth == 1 => {
+                let mut buffer = [0; 4];
+                if let Some(character) = character(&reference) {
+                    let piece = character.encode_utf8(&mut buffer);
+                    open.text.to_mut().push_str(piece);
+                } else {
+                    append(&mut open.text, slice(payload, from, to));
+                }
+            }
+            Piece::Eof if depth == 0 => return Ok(()),
+            Piece::Eof => {
+                return Err(ViewError::Payload {
+                    cause: format!("the element {:?} is not closed", open.name),
+                });
+            }
+            _ => {}
+        }
+    }
+}
+
+fn child<'a>(payload: &'a str, tag: &BytesStart<'_>, from: usize, to: usize) -> Child<'a> {
+    let name_from = from + 1;
+    Child {
+        name: slice(payload, name_from, name_from + tag.name().as_ref().len()),
+        start_tag: slice(payload, from, to),
+        ..Child::default()
+    }
+}
+
+fn append<'a>(text: &mut Cow<'a, str>, piece: &'a str) {
+    if text.is_empty() {
+        *text = Cow::Borrowed(piece);
+    } else {
+        text.to_mut().push_str(piece);
+    }
+}
+
+fn trimmed(text: Cow<'_, str>) -> Cow<'_, str> {
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
+        Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
+    }
+}
+
+fn character(reference: &BytesRef<'_>) -> Option<char> {
+    if let Ok(Some(character)) = reference.resolve_char_ref() {
+        return Some(character);
+    }
+    let name: &str = reference.as_ref();
+    Some(match name {
+        "amp" => '&',
+        "lt" => '<',
+        "gt" => '>',
+        "quot" => '"',
+        "apos" => '\'',
+        _ => return None,
+    })
+}
+
+fn slice(payload: &str, from: usize, to: usize) -> &str {
+    payload.get(from..to).unwrap_or_default()
+}
+
+fn offset(position: u64) -> usize {
+    usize::try_from(position).unwrap_or(usize::MAX)
+}
+
+fn broken(error: &quick_xml::Error) -> ViewError {
+    ViewError::Payload {
+        cause: error.to_string().chars().take(super::SHOWN * 2).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn direct_children_alone_count() {
+        let payload = "x<a>1 <b>2</b> 3&amp;<![CDATA[<4>]]></a>y<c k='&lt;'/><a>5</a>";
+        let a = first(payload, "a").unwrap().unwrap();
+        assert_eq!(a.text, "1  3&<4>");
+        assert_eq!(a.inner, "1 <b>2</b> 3&amp;<![CDATA[<4>]]>");
+        assert!(first(payload, "b").unwrap().is_none());
+        let c = first(payload, "c").unwrap().unwrap();
+        assert_eq!(
+            (c.outer, c.attribute("k").as_deref()),
+            ("<c k='&lt;'/>", Some("<"))
+        );
+    }
+
+    #[test]
+    fn a_broken_payload_is_an_error() {
+        for payload in ["<a>", "<a></b>", "</a>", "<a", "<![CDATA["] {
+            assert!(first(payload, "a").is_err(), "{payload}");
+        }
+    }
+}

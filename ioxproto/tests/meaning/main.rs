@@ -1,0 +1,23 @@
+//! What events mean: words, views, the picture of the house, listeners. One test for each rule.
+
+mod programs;
+mod variables;
+mod views;
+mod words;
+
+use ioxproto::{Event, Frame, FrameReader};
+
+/// Reads a frame that is an event.
+fn event(text: &str) -> Event {
+    match FrameReader::new().read(text) {
+        Frame::Event(event) => event,
+        other => panic!("{text}: {other:?}"),
+    }
+}
+
+/// A system event.
+fn system(control: &str, action: &str, node: &str, info: &str) -> Event {
+    event(&format!(
+        r#"<Event seqnum="9" sid="uuid:1" timestamp="2026-05-06T14:30:36.236101-07:00"><control>{control}</control><action>{action}</action><node>{node}</node><eventInfo>{info}</eventInfo></Event>"#
+    ))
+}
