@@ -3,6 +3,12 @@
 //! Standard output is for what was asked for, standard error for everything else. Nothing here decides about the
 //! stream: that is `ioxproto`'s.
 
+#![allow(
+    rustdoc::bare_urls,
+    rustdoc::broken_intra_doc_links,
+    reason = "doc comments on arguments are the text of --help"
+)]
+
 mod arguments;
 mod connection;
 mod decode;
