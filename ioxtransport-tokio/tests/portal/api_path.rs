@@ -1,0 +1,96 @@
+//! `/api/events/subscribe`.
+
+use ioxsim::{AfterAnswer, ControllerOptions, Ending, Event, FirstFrames, Place, PortalOptions};
+use ioxtransport_tokio::{Builder, Notification, SubscribePath};
+
+use crate::watched::{Watched, portal_account, serve, soon};
+
+fn options(portal: PortalOptions) -> ControllerOptions {
+    ControllerOptions {
+        portal: Some(portal),
+        ..ControllerOptions::default()
+    }
+}
+
+fn account(server: &ioxsim::Server) -> Builder {
+    portal_account(server).path(SubscribePath::Api)
+}
+
+fn places(watched: &Watched) -> Vec<Place> {
+    let portal = watched.control.seen().portal;
+    portal.shown.iter().map(|shown| shown.place).collect()
+}
+
+#[tokio::test]
+async fn a_session_shows_its_token_in_the_first_frame_and_logs_out() {
+    let server = serve(options(PortalOptions::default())).await;
+    let watched = Watched::start(account(&server), &server);
+    watched.connected().await;
+    let headers = watched.control.last_request_headers();
+    assert!(!headers.contains_key("authorization"));
+    watched
+        .control
+        .emit(&Event::new("ST", "255").node("42 92 8C 1"));
+    watched.control.service_status("active");
+    watched
+        .control
+        .emit(&Event::new("ST", "0").node("42 92 8C 1"));
+    let live = |told: &Notification| matches!(told, Notification::Event(event) if event.live());
+    watched
+        .until(|told| told.iter().filter(|told| live(told)).count() == 2)
+        .await;
+    let told = watched.told();
+    assert!(told.iter().any(
+        |told| matches!(told, Notification::Ignored(ignored) if ignored.text.contains("spolisy"))
+    ));
+    assert!(!told.iter().any(|told| matches!(told, Notification::Gap(_))));
+    watched.stop().await;
+    assert_eq!(places(&watched), [Place::TypedFrame, Place::Logout]);
+    assert_eq!(watched.control.seen().portal.sessions, 0);
+}
+
+#[tokio::test]
+async fn both_shapes_of_the_first_frame_are_found_out_and_remembered() {
+    for refused_first_frame in [
+        AfterAnswer::End(Ending::Close(1008)),
+        AfterAnswer::End(Ending::Fin),
+        AfterAnswer::End(Ending::Reset),
+        AfterAnswer::Mute,
+    ] {
+        let portal = PortalOptions {
+            first_frames: FirstFrames::Bare,
+            refused_first_frame,
+            ..PortalOptions::default()
+        };
+        let server = serve(options(portal)).await;
+        let watched = Watched::start(account(&server), &server);
+        watched.connected().await;
+        watched.reconnect().await;
+        let expected = [Place::TypedFrame, Place::BareFrame, Place::BareFrame];
+        assert_eq!(places(&watched), expected, "{refused_first_frame:?}");
+    }
+}
+
+#[tokio::test]
+async fn after_both_shapes_the_token_is_renewed_before_the_third() {
+    let portal = PortalOptions {
+        first_frames: FirstFrames::Neither,
+        ..PortalOptions::default()
+    };
+    let server = serve(options(portal)).await;
+    let watched = Watched::start(account(&server), &server);
+    soon(
+        watched
+            .control
+            .wait_for(|seen| seen.portal.shown.len() >= 4),
+    )
+    .await;
+    let expected = [
+        Place::TypedFrame,
+        Place::BareFrame,
+        Place::Refresh,
+        Place::TypedFrame,
+    ];
+    assert_eq!(places(&watched)[..4], expected);
+    watched.stop().await;
+}

@@ -1,0 +1,13 @@
+//! Accounts, paths, profiles and TLS identities over real sockets, against the simulated controller.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on has failed"
+)]
+
+mod accounts;
+mod api_path;
+mod identity;
+mod profiles;
+mod watched;
