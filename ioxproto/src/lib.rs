@@ -34,11 +34,13 @@ mod action;
 mod address;
 mod auth;
 mod config;
+pub mod dispatch;
 #[doc = include_str!("driver.md")]
 pub mod driver {}
 mod event;
 mod frame;
 mod http;
+pub mod mirror;
 mod notification;
 mod now;
 mod reason;

@@ -81,6 +81,15 @@ impl Decimal {
             .unwrap_or(f64::NAN)
     }
 
+    /// The number as an integer, where it is one and fits.
+    #[must_use]
+    pub fn to_i64(self) -> Option<i64> {
+        let (mantissa, scale) = self.normal();
+        let zeros = u32::try_from(-scale).ok()?;
+        let whole = mantissa.checked_mul(10_i128.checked_pow(zeros)?)?;
+        whole.try_into().ok()
+    }
+
     /// Without zeros at the end.
     fn normal(self) -> (i128, i32) {
         if self.mantissa == 0 {

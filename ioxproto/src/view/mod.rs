@@ -178,6 +178,13 @@ impl fmt::Display for View<'_> {
 }
 
 impl Event {
+    /// The same event, marked live or replayed: for who has events from elsewhere than a stream, a test say.
+    #[must_use]
+    pub fn with_live(mut self, live: bool) -> Self {
+        self.set_live(live);
+        self
+    }
+
     /// The event by its kind, decoded.
     ///
     /// # Errors

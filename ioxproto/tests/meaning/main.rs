@@ -1,5 +1,6 @@
 //! What events mean: words, views, the picture of the house, listeners. One test for each rule.
 
+mod listeners;
 mod programs;
 mod variables;
 mod views;
@@ -13,6 +14,18 @@ fn event(text: &str) -> Event {
         Frame::Event(event) => event,
         other => panic!("{text}: {other:?}"),
     }
+}
+
+/// A node's property.
+fn property(node: &str, control: &str, raw: &str) -> Event {
+    event(&format!(
+        r#"<Event seqnum="9" sid="uuid:1" timestamp="2026-05-06T14:30:36.236101-07:00"><control>{control}</control><action uom="100" prec="0">{raw}</action><node>{node}</node><fmtAct>{raw}%</fmtAct><fmtName>Status</fmtName></Event>"#
+    ))
+}
+
+/// A node's property that changed just now.
+fn live(node: &str, control: &str, raw: &str) -> Event {
+    property(node, control, raw).with_live(true)
 }
 
 /// A system event.

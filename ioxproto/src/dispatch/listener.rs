@@ -1,0 +1,80 @@
+//! A registered listener.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::{Filter, ListenerPanic};
+use crate::mirror::Change;
+use crate::view::{LifecycleChange, ProgramStatus, VariableTable};
+use crate::vocabulary::{SystemControl, TriggerAction};
+use crate::{Event, StatusChange};
+
+type Listener<T> = Box<dyn Fn(&T) + Send + Sync>;
+type EventListener<T> = Box<dyn Fn(&T, &Event) + Send + Sync>;
+type LifecycleListener = Box<dyn Fn(&LifecycleChange<'_>, &Event) + Send + Sync>;
+
+pub(super) enum Call {
+    Event(Filter, Listener<Event>),
+    Lifecycle(Filter, LifecycleListener),
+    Program(Filter, EventListener<ProgramStatus>),
+    VariableTable(Filter, EventListener<VariableTable>),
+    Status(Listener<StatusChange>),
+    Change(Listener<Change>),
+    Panic(Listener<ListenerPanic>),
+}
+
+impl Call {
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::Event(..) => "event",
+            Self::Lifecycle(..) => "lifecycle",
+            Self::Program(..) => "program",
+            Self::VariableTable(..) => "variable_table",
+            Self::Status(_) => "status",
+            Self::Change(_) => "change",
+            Self::Panic(_) => "panic",
+        }
+    }
+
+    /// Whether it wants to be told of this event, by its kind and filter; cheap, nothing is decoded.
+    pub(super) fn takes(&self, event: &Event) -> bool {
+        let trigger = |action: TriggerAction| {
+            event.control() == SystemControl::Trigger.code() && event.action() == action.code()
+        };
+        match self {
+            Self::Event(filter, _) => filter.takes(event),
+            Self::Lifecycle(filter, _) => {
+                event.control() == SystemControl::NodeLifecycle.code() && filter.takes(event)
+            }
+            Self::Program(filter, _) => {
+                trigger(TriggerAction::ProgramStatus) && filter.takes(event)
+            }
+            Self::VariableTable(filter, _) => {
+                trigger(TriggerAction::VariableTable) && filter.takes(event)
+            }
+            Self::Status(_) | Self::Change(_) | Self::Panic(_) => false,
+        }
+    }
+}
+
+pub(super) struct Entry {
+    pub(super) call: Call,
+    active: AtomicBool,
+}
+
+impl Entry {
+    pub(super) fn new(call: Call) -> Self {
+        Self {
+            call,
+            active: AtomicBool::new(true),
+        }
+    }
+
+    pub(super) fn active(&self) -> bool {
+        self.active.load(Ordering::Acquire)
+    }
+
+    /// Whether it was still active.
+    pub(super) fn deactivate(&self) -> bool {
+        self.active.swap(false, Ordering::AcqRel)
+    }
+}

@@ -1,0 +1,147 @@
+//! The picture as JSON. The shape is stable:
+//!
+//! ```json
+//! {
+//!   "nodes": {"42 92 8C 1": {"ST": {"raw": "255", "value": 255, "uom": "100", "precision": 0,
+//!     "formatted": "On", "name": "Status", "time": "2026-05-05T18:52:41.875777-07:00"}}},
+//!   "programs": {"008D": {"status": true, "enabled": true, "run_at_reboot": false, "run_state": "idle",
+//!     "evaluation": "true", "last_run": "2026-05-06T14:30:36-07:00", "last_finish": null, "next_run": null}},
+//!   "variables": {"state": {"12": {"value": 5.1, "init": null, "time": null}}},
+//!   "scenes": {"25614": ["42 92 8C 1"]}
+//! }
+//! ```
+//!
+//! Texts are never null; numbers, words and times are where they are not known. Keys are in order.
+
+use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
+
+use super::{ControllerState, Program, Property, Variable};
+use crate::view::{ControllerTime, Decimal, Evaluation, RunState, Timestamp, VariableType};
+
+/// Shown as text, or null.
+struct Shown<T>(Option<T>);
+
+impl<T: std::fmt::Display> Serialize for Shown<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.0 {
+            Some(value) => serializer.collect_str(value),
+            None => serializer.serialize_none(),
+        }
+    }
+}
+
+/// As a number: whole where it is whole and fits, else the nearest floating-point number.
+impl Serialize for Decimal {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.to_i64() {
+            Some(whole) => serializer.serialize_i64(whole),
+            None => serializer.serialize_f64(self.to_f64()),
+        }
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl Serialize for ControllerTime {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl Serialize for Property {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_struct("Property", 7)?;
+        object.serialize_field("raw", self.raw())?;
+        object.serialize_field("value", &self.number())?;
+        object.serialize_field("uom", self.uom())?;
+        object.serialize_field("precision", &self.prec())?;
+        object.serialize_field("formatted", self.formatted())?;
+        object.serialize_field("name", self.name())?;
+        object.serialize_field("time", &self.time())?;
+        object.end()
+    }
+}
+
+impl Serialize for Program {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_struct("Program", 8)?;
+        object.serialize_field("status", &self.status)?;
+        object.serialize_field("enabled", &self.enabled)?;
+        object.serialize_field("run_at_reboot", &self.run_at_reboot)?;
+        object.serialize_field("run_state", &Shown(self.run_state.map(RunState::label)))?;
+        object.serialize_field("evaluation", &Shown(self.evaluation.map(Evaluation::label)))?;
+        object.serialize_field("last_run", &self.last_run)?;
+        object.serialize_field("last_finish", &self.last_finish)?;
+        object.serialize_field("next_run", &self.next_run)?;
+        object.end()
+    }
+}
+
+impl Serialize for Variable {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_struct("Variable", 3)?;
+        object.serialize_field("value", &self.value)?;
+        object.serialize_field("init", &self.init)?;
+        object.serialize_field("time", &self.time)?;
+        object.end()
+    }
+}
+
+/// An object whose members are made when they are written.
+struct Object<F>(F);
+
+impl<F, I, K, V> Serialize for Object<F>
+where
+    F: Fn() -> I,
+    I: Iterator<Item = (K, V)>,
+    K: Serialize,
+    V: Serialize,
+{
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map((self.0)())
+    }
+}
+
+/// The variables of one type.
+struct OfType<'a>(&'a ControllerState, VariableType);
+
+impl Serialize for OfType<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let of_type = self.0.variables().filter(|(id, _)| id.kind == self.1);
+        serializer.collect_map(of_type.map(|(id, variable)| (id.number, variable)))
+    }
+}
+
+impl Serialize for ControllerState {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let nodes = Object(|| {
+            self.nodes()
+                .map(|node| (node, Object(move || self.properties(node))))
+        });
+        let programs = Object(|| {
+            self.programs()
+                .map(|(id, program)| (id.to_string(), program))
+        });
+        let mut types: Vec<VariableType> = self.variables.keys().map(|id| id.kind).collect();
+        types.dedup();
+        let variables = Object(|| {
+            types
+                .iter()
+                .map(|kind| (kind.to_string(), OfType(self, *kind)))
+        });
+        let scenes = Object(|| {
+            self.scenes()
+                .map(|scene| (scene, self.members(scene).collect::<Vec<_>>()))
+        });
+        let mut object = serializer.serialize_map(Some(4))?;
+        object.serialize_entry("nodes", &nodes)?;
+        object.serialize_entry("programs", &programs)?;
+        object.serialize_entry("variables", &variables)?;
+        object.serialize_entry("scenes", &scenes)?;
+        object.end()
+    }
+}

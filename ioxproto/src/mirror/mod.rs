@@ -1,0 +1,237 @@
+//! A picture of the house: what the controller said last of its nodes, programs, variables and scenes.
+//!
+//! [`ControllerState`] is fed events, from a stream or not, or seeded by the caller. It keeps what an update does not
+//! carry, and says what changed. It is a value: a clone is a consistent snapshot, and it can be written as JSON.
+//!
+//! ```
+//! use ioxproto::mirror::ControllerState;
+//! # use ioxproto::{Frame, FrameReader};
+//! # let text = r#"<Event><control>ST</control><action uom="17" prec="1">725</action><node>n001_porch</node></Event>"#;
+//! # let Frame::Event(event) = FrameReader::new().read(text) else { panic!("not an event") };
+//!
+//! let mut state = ControllerState::new();
+//! for change in state.apply_event(&event) {
+//!     println!("{change}");
+//! }
+//! let temperature = state.property("n001_porch", "ST").and_then(|property| property.number());
+//! assert_eq!(temperature.map(|number| number.to_string()).as_deref(), Some("72.5"));
+//! ```
+//!
+//! # Replay, live, while away
+//!
+//! Each change says its [`Occasion`]. A replay sets the state, and nobody should act on it as on news: its changes are
+//! [`Occasion::Replay`]. When it ends (the status `connected`, or [`ControllerState::end_replay`]), what
+//! is different from what was known before it is told once more, as [`Occasion::WhileAway`]: the door that was opened
+//! during an outage. A state that knew nothing before, neither from an earlier replay nor seeded, has nothing to tell.
+//!
+//! # Memory
+//!
+//! What a controller can make it keep is bounded by [`Limits`]. Texts are copied and never pin a message's buffer; the
+//! names of units, controls and properties are kept once. An update of a known property reuses its storage.
+
+mod apply;
+mod away;
+mod change;
+mod intern;
+mod json;
+mod program;
+mod property;
+mod scene;
+mod seed;
+mod shared;
+mod variable;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use self::away::{Away, Kept};
+pub use self::change::{
+    Change, ChangeKind, Invalidated, Occasion, ProgramChange, PropertyChange, VariableChanged,
+};
+use self::intern::Names;
+pub use self::program::Program;
+pub use self::property::Property;
+use self::property::Slot;
+use self::scene::Scenes;
+pub use self::shared::SharedState;
+pub use self::variable::Variable;
+use crate::view::{ProgramId, VariableId};
+
+/// What a [`ControllerState`] may come to hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "callers build it from its default, and a new limit is a change for them"
+)]
+pub struct Limits {
+    /// The most entries: properties, programs, variables, scenes and members of scenes together. Default 200,000.
+    pub entries: usize,
+    /// The longest texts of one property together, in bytes: address, ids, value, display text. Default 4096.
+    pub texts: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            entries: 200_000,
+            texts: 4096,
+        }
+    }
+}
+
+/// The picture of a house; see the [module](self).
+///
+/// By default it grows: what it hears of, it keeps. [`ControllerState::known_only`] makes one that keeps up only
+/// what it was seeded with.
+#[derive(Clone, Debug)]
+pub struct ControllerState {
+    nodes: BTreeMap<Arc<str>, Vec<Slot>>,
+    programs: BTreeMap<ProgramId, Kept<Program>>,
+    variables: BTreeMap<VariableId, Kept<Variable>>,
+    scenes: Scenes,
+    names: Names,
+    away: Away,
+    limits: Limits,
+    grows: bool,
+    entries: usize,
+    left_out: u64,
+}
+
+impl Default for ControllerState {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl ControllerState {
+    /// An empty state that grows with what it hears of.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            nodes: BTreeMap::new(),
+            programs: BTreeMap::new(),
+            variables: BTreeMap::new(),
+            scenes: Scenes::default(),
+            names: Names::default(),
+            away: Away::default(),
+            limits: Limits::default(),
+            grows: true,
+            entries: 0,
+            left_out: 0,
+        }
+    }
+
+    /// An empty state that updates only what it knows: nodes, programs, variables and scenes that the caller seeds. A
+    /// known node may come to have more properties.
+    #[must_use]
+    pub fn known_only() -> Self {
+        Self {
+            grows: false,
+            ..Self::new()
+        }
+    }
+
+    /// The same state with other limits. What is over them already stays.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Whether it takes up addresses that it does not know.
+    #[must_use]
+    pub fn grows(&self) -> bool {
+        self.grows
+    }
+
+    /// How many updates were left out: over a limit, or with a payload that cannot be read.
+    #[must_use]
+    pub fn left_out(&self) -> u64 {
+        self.left_out
+    }
+
+    /// How many entries it holds, as [`Limits::entries`] counts them.
+    #[must_use]
+    pub fn entries(&self) -> usize {
+        self.entries
+    }
+
+    /// The addresses of its nodes, in order.
+    pub fn nodes(&self) -> impl Iterator<Item = &str> {
+        self.nodes.keys().map(AsRef::as_ref)
+    }
+
+    /// A property of a node.
+    #[must_use]
+    pub fn property(&self, node: &str, control: &str) -> Option<&Property> {
+        let slots = self.nodes.get(node)?;
+        let at = find(slots, control).ok()?;
+        Some(&slots[at].property)
+    }
+
+    /// The properties of a node by their ids, in order; none of an unknown node.
+    pub fn properties(&self, node: &str) -> impl Iterator<Item = (&str, &Property)> {
+        self.nodes
+            .get(node)
+            .into_iter()
+            .flatten()
+            .map(|slot| (slot.control.as_ref(), &slot.property))
+    }
+
+    /// The properties that the last complete replay did not mention although it was known before: what the controller no
+    /// longer has, such as those of a node that was removed during an outage. They are kept until the caller
+    /// [forgets](Self::forget_node) their node. None before a replay was complete.
+    pub fn not_replayed(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.nodes.iter().flat_map(|(node, slots)| {
+            slots
+                .iter()
+                .filter(|slot| self.away.missed(slot.replay))
+                .map(move |slot| (node.as_ref(), slot.control.as_ref()))
+        })
+    }
+
+    /// A program.
+    #[must_use]
+    pub fn program(&self, id: ProgramId) -> Option<&Program> {
+        self.programs.get(&id).map(|kept| &kept.value)
+    }
+
+    /// All programs, in order of their ids.
+    pub fn programs(&self) -> impl Iterator<Item = (ProgramId, &Program)> {
+        self.programs
+            .iter()
+            .map(|(id, program)| (*id, &program.value))
+    }
+
+    /// A variable.
+    #[must_use]
+    pub fn variable(&self, id: VariableId) -> Option<&Variable> {
+        self.variables.get(&id).map(|kept| &kept.value)
+    }
+
+    /// All variables, integers before states, in order of their numbers.
+    pub fn variables(&self) -> impl Iterator<Item = (VariableId, &Variable)> {
+        self.variables
+            .iter()
+            .map(|(id, variable)| (*id, &variable.value))
+    }
+
+    /// The addresses of its scenes, in order.
+    pub fn scenes(&self) -> impl Iterator<Item = &str> {
+        self.scenes.addresses()
+    }
+
+    /// The members of a scene, in order; none of an unknown one.
+    pub fn members(&self, scene: &str) -> impl Iterator<Item = &str> {
+        self.scenes.members(scene)
+    }
+
+    /// The scenes that a node is in, in order.
+    pub fn scenes_of(&self, node: &str) -> impl Iterator<Item = &str> {
+        self.scenes.of(node).iter().map(AsRef::as_ref)
+    }
+}
+
+fn find(slots: &[Slot], control: &str) -> Result<usize, usize> {
+    slots.binary_search_by(|slot| slot.control.as_ref().cmp(control))
+}

@@ -1,0 +1,89 @@
+//! What the caller knows already, and what it wants forgotten.
+
+use std::sync::Arc;
+
+use super::away::Kept;
+use super::property::Slot;
+use super::{ControllerState, Program, Property, Variable, find};
+use crate::view::{ProgramId, VariableId};
+
+impl ControllerState {
+    /// Makes a node known, without properties. Seeding is not held to the limits.
+    pub fn seed_node(&mut self, address: &str) {
+        self.node(address);
+    }
+
+    /// Sets a property of a node, and makes the node known.
+    pub fn seed_property(&mut self, node: &str, control: &str, mut property: Property) {
+        property.share(&mut self.names);
+        let control = self.names.shared(control);
+        let slots = self.node(node);
+        match find(slots, &control) {
+            Ok(at) => slots[at].property = property,
+            Err(at) => {
+                slots.reserve_exact(1);
+                slots.insert(at, Slot::new(control, property, 0));
+                self.entries += 1;
+            }
+        }
+    }
+
+    /// Sets a program.
+    pub fn seed_program(&mut self, id: ProgramId, program: Program) {
+        let kept = Kept {
+            value: program,
+            born: 0,
+        };
+        if self.programs.insert(id, kept).is_none() {
+            self.entries += 1;
+        }
+    }
+
+    /// Sets a variable.
+    pub fn seed_variable(&mut self, id: VariableId, variable: Variable) {
+        let kept = Kept {
+            value: variable,
+            born: 0,
+        };
+        if self.variables.insert(id, kept).is_none() {
+            self.entries += 1;
+        }
+    }
+
+    /// Sets a scene and its members, in place of those it had.
+    pub fn seed_scene<'a>(&mut self, address: &str, members: impl IntoIterator<Item = &'a str>) {
+        self.forget_scene(address);
+        self.scenes.add(address);
+        self.entries += 1;
+        for node in members {
+            if !self.scenes.contains(address, node) {
+                self.scenes.join(address, node);
+                self.entries += 1;
+            }
+        }
+    }
+
+    /// Forgets a node, its properties and its place in scenes; harmless if it is not known.
+    pub fn forget_node(&mut self, address: &str) {
+        if let Some(slots) = self.nodes.remove(address) {
+            self.entries -= 1 + slots.len();
+        }
+        self.entries -= self.scenes.remove_node(address);
+        self.away
+            .before
+            .properties
+            .retain(|(node, _), _| node.as_ref() != address);
+    }
+
+    /// Forgets a scene; harmless if it is not known.
+    pub fn forget_scene(&mut self, address: &str) {
+        self.entries -= self.scenes.remove(address);
+    }
+
+    fn node(&mut self, address: &str) -> &mut Vec<Slot> {
+        if !self.nodes.contains_key(address) {
+            self.entries += 1;
+        }
+        self.nodes.entry(Arc::from(address)).or_default()
+    }
+}
