@@ -18,8 +18,11 @@ use crate::trouble::{Trouble, say};
 /// Output above this, in bytes, that nobody takes holds up the stream.
 const BUFFER: usize = 64 * 1024;
 
-/// At the end, so long is waited for a reader that does not read, and for a disk.
+/// At the end, so long is waited for a reader that does not read.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// At the end, so long is waited for a slow disk; a second signal ends the wait.
+const LAST_WRITES: Duration = Duration::from_secs(30);
 
 /// Watches until it is asked to stop.
 pub(crate) async fn run(watch: Watch, began: Instant, mut stop: Stop) -> Result<(), Trouble> {
@@ -114,7 +117,7 @@ pub(crate) async fn follow(
     let written = timeout(LAST_WORDS, screen.finish(showing.buffer)).await;
     let recorded = match recorded {
         Some(recorded) => recorded,
-        None => timeout(LAST_WORDS, recording).await.unwrap_or_else(|_| {
+        None => timeout(LAST_WRITES, recording).await.unwrap_or_else(|_| {
             Err(Trouble::other(
                 "the end of the recording could not be written in time",
             ))
