@@ -8,6 +8,8 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use ioxproto::{Profile, SubscribePath};
 use ioxtransport_tokio::Fingerprint;
 
+use crate::fault::Fault;
+
 /// Watch the event stream of IoX (eisy, Polisy) and ISY-994 home controllers.
 #[derive(Debug, Parser)]
 #[command(name = "iox", version, max_term_width = 100, after_help = EXIT_CODES)]
@@ -32,6 +34,8 @@ pub(crate) enum Command {
     Decode(Decode),
     /// Be a simulated controller
     Simulate(Simulate),
+    /// Show a controller's certificate and, after a yes, trust it from now on
+    Trust(Trust),
 }
 
 #[derive(Debug, Args)]
@@ -75,6 +79,9 @@ pub(crate) struct Controller {
     /// Trust the certificate with this fingerprint, whoever signed it (repeatable)
     #[arg(long, value_name = "sha256:HEX", conflicts_with = "insecure")]
     pub(crate) pin: Vec<Fingerprint>,
+    /// Trust certificates that an authority of your own has signed: a file of PEM
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["insecure", "pin"])]
+    pub(crate) ca: Option<PathBuf>,
     /// Trust any certificate: whoever sits between here and the controller can read the password
     #[arg(long)]
     pub(crate) insecure: bool,
@@ -142,15 +149,42 @@ pub(crate) struct Simulate {
     /// Play the recording so many times faster
     #[arg(long, value_name = "X", default_value_t = 1.0, requires = "replay", value_parser = factor, allow_negative_numbers = true)]
     pub(crate) speed: f64,
-    /// User name of its one account
+    /// User name of its local account
     #[arg(long, value_name = "NAME", default_value = "admin")]
     pub(crate) username: String,
-    /// Password of its one account; a made-up one, as it shows in the list of processes
+    /// Password of its local account; a made-up one, as it shows in the list of processes
     #[arg(long, default_value = "admin")]
     pub(crate) password: String,
+    /// E-mail of its portal account
+    #[arg(long, value_name = "E-MAIL", default_value = "user@example.test")]
+    pub(crate) portal_username: String,
+    /// Password of its portal account
+    #[arg(long, value_name = "PASSWORD", default_value = "secret")]
+    pub(crate) portal_password: String,
+    /// How long the access tokens of the portal account are good
+    #[arg(long, value_name = "SECONDS", default_value_t = 3600, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) token_lifetime: u32,
+    /// How long its refresh tokens are good
+    #[arg(long, value_name = "SECONDS", default_value_t = 2_592_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) refresh_lifetime: u32,
     /// What kind of controller it is: iox or isy994
     #[arg(long, default_value = "iox", value_parser = profile)]
     pub(crate) profile: Profile,
+    /// Let something go wrong, always or so many times: connect=mute|close|reset, upgrade=STATUS|mute|close|drop|…,
+    /// login, refresh and logout=STATUS|no|broken|… (repeatable)
+    #[arg(long, value_name = "WHERE=WHAT[*TIMES]")]
+    pub(crate) fault: Vec<Fault>,
+    #[command(flatten)]
+    pub(crate) logging: Logging,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Trust {
+    #[arg(help = "Its base URL, such as https://eisy.local:8443")]
+    pub(crate) url: String,
+    /// Trust it without asking
+    #[arg(long)]
+    pub(crate) yes: bool,
     #[command(flatten)]
     pub(crate) logging: Logging,
 }

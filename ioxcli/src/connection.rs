@@ -1,10 +1,22 @@
 //! From the command line to a running stream.
 
-use ioxproto::{Address, Failure, Reason, Secret};
-use ioxtransport_tokio::{EventStream, Timing, Trust};
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use ioxproto::{Address, AddressError, Failure, Reason, Secret};
+use ioxtransport_tokio::{Authority, EventStream, Timing, Trust};
 
 use crate::arguments::{Auth, Controller};
+use crate::known_hosts::KnownHosts;
 use crate::trouble::{Trouble, say};
+
+/// The address of a controller. It is not for clap to parse, whose errors repeat what was typed: that may hold a
+/// password.
+pub(crate) fn address(url: &str) -> Result<Address, Trouble> {
+    url.parse()
+        .map_err(|error: AddressError| Trouble::usage(error.to_string()))
+}
 
 /// A builder with everything that the command line says of the controller.
 pub(crate) fn builder(
@@ -30,29 +42,48 @@ fn auth(controller: &Controller) -> Auth {
         .unwrap_or(if portal { Auth::Portal } else { Auth::Local })
 }
 
+/// What the command line says counts, then what `iox trust` has kept, then the platform's roots.
 fn trust(controller: &Controller, address: &Address) -> Result<Trust, Trouble> {
-    let secured = address.tls();
-    if !secured && !controller.pin.is_empty() {
-        return Err(Trouble::usage(
-            "--pin is about the certificate of a https:// controller, and http:// has none: leave it out, or use https://",
-        ));
+    if !address.tls() {
+        let option = match (&*controller.pin, &controller.ca) {
+            ([], None) => return Ok(Trust::System),
+            ([], Some(_)) => "--ca",
+            _ => "--pin",
+        };
+        return Err(Trouble::usage(format!(
+            "{option} is about the certificate of a https:// controller, and http:// has none: leave it out, or use https://"
+        )));
     }
     if !controller.pin.is_empty() {
         return Ok(Trust::Pins(controller.pin.clone()));
     }
+    if let Some(path) = &controller.ca {
+        return Ok(Trust::Authority(authority(path)?));
+    }
     if controller.insecure {
-        if secured {
-            say(
-                "--insecure: the certificate is not checked, so whoever sits between here and the controller can read the password and pretend to be it",
-            );
-        }
+        say(
+            "--insecure: the certificate is not checked, so whoever sits between here and the controller can read the password and pretend to be it",
+        );
         return Ok(Trust::Insecure);
     }
-    Ok(Trust::System)
+    let kept = KnownHosts::load()?.pins(address);
+    Ok(if kept.is_empty() {
+        Trust::System
+    } else {
+        Trust::Pins(kept)
+    })
+}
+
+fn authority(path: &Path) -> Result<Authority, Trouble> {
+    let shown = path.display();
+    let pem =
+        fs::read(path).map_err(|error| Trouble::usage(format!("cannot read {shown}: {error}")))?;
+    Authority::from_pem(&pem)
+        .map_err(|error| Trouble::usage(format!("cannot use {shown} for --ca: {error}")))
 }
 
 /// Timings by their names.
-pub(crate) fn timing(changes: &[(String, std::time::Duration)]) -> Result<Timing, Trouble> {
+pub(crate) fn timing(changes: &[(String, Duration)]) -> Result<Timing, Trouble> {
     let mut timing = Timing::default();
     for (name, value) in changes {
         let field = match name.as_str() {
@@ -77,7 +108,12 @@ pub(crate) fn failed(controller: &str, reason: Option<&Reason>) -> Trouble {
         return Trouble::other(format!("the stream of {controller} has failed"));
     };
     match reason {
-        Reason::Failed(Failure::Identity { .. }) => Trouble::refused(reason.to_string()),
+        Reason::Failed(Failure::Identity { fingerprint, .. }) if fingerprint.is_empty() => {
+            Trouble::refused(reason.to_string())
+        }
+        Reason::Failed(Failure::Identity { .. }) => Trouble::refused(format!(
+            "{reason}\niox: or look at it, and keep it as trusted, with: iox trust {controller}"
+        )),
         Reason::CredentialsRefused { .. }
         | Reason::LoginRefused { .. }
         | Reason::NoToken

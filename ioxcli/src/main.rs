@@ -13,6 +13,8 @@ mod arguments;
 mod connection;
 mod decode;
 mod demo;
+mod fault;
+mod known_hosts;
 mod logging;
 mod output;
 mod password;
@@ -20,6 +22,7 @@ mod record;
 mod signals;
 mod simulate;
 mod trouble;
+mod trust;
 mod watch;
 
 use std::process::ExitCode;
@@ -57,6 +60,10 @@ fn run(command: Command, began: Instant) -> Result<(), Trouble> {
         Command::Simulate(simulate) => {
             let verbose = simulate.logging.verbose;
             attended(verbose, |stop| simulate::run(simulate, stop))
+        }
+        Command::Trust(trust) => {
+            let verbose = trust.logging.verbose;
+            attended(verbose, |stop| trust::run(trust, stop))
         }
     }
 }

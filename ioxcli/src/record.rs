@@ -20,11 +20,12 @@ const WAITING: usize = 4096;
 #[derive(Debug)]
 pub(crate) struct Recorder {
     path: PathBuf,
+    end: SyncSender<Option<Entry>>,
     ended: Option<oneshot::Receiver<io::Result<()>>>,
 }
 
 impl Recorder {
-    /// Makes the file, or empties it, and gives what takes the messages. Dropping that ends the recording.
+    /// Makes the file, or empties it, and gives what takes the messages. [`Recorder::end`] ends it.
     pub(crate) fn create(
         path: &Path,
     ) -> Result<(Self, impl FnMut(Tapped<'_>) + Send + 'static), Trouble> {
@@ -46,9 +47,19 @@ impl Recorder {
             .map_err(cannot)?;
         let recorder = Self {
             path: path.to_owned(),
+            end: sender.clone(),
             ended: Some(ended),
         };
         Ok((recorder, tap(sender)))
+    }
+
+    /// What takes the rest to the file, and ends it there.
+    pub(crate) fn end(&self) -> impl FnOnce() + Send + 'static {
+        let end = self.end.clone();
+        move || {
+            // It fails where the writing has ended by itself.
+            let _ = end.send(None);
+        }
     }
 
     /// Completes when the recording has ended: before its time only if it could not be written.
@@ -72,7 +83,7 @@ impl Recorder {
     }
 }
 
-fn tap(sender: SyncSender<Entry>) -> impl FnMut(Tapped<'_>) + Send + 'static {
+fn tap(sender: SyncSender<Option<Entry>>) -> impl FnMut(Tapped<'_>) + Send + 'static {
     move |message| {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let time = since.unwrap_or_default().as_secs_f64();
@@ -85,15 +96,18 @@ fn tap(sender: SyncSender<Entry>) -> impl FnMut(Tapped<'_>) + Send + 'static {
             _ => return,
         };
         // It fails once the writing has, which is told elsewhere.
-        let _ = sender.send(entry);
+        let _ = sender.send(Some(entry));
     }
 }
 
-fn write(file: File, waiting: &Receiver<Entry>) -> io::Result<()> {
+fn write(file: File, waiting: &Receiver<Option<Entry>>) -> io::Result<()> {
     let mut file = BufWriter::new(file);
-    while let Ok(entry) = waiting.recv() {
+    while let Ok(Some(entry)) = waiting.recv() {
         writeln!(file, "{entry}")?;
         for entry in waiting.try_iter() {
+            let Some(entry) = entry else {
+                return file.flush();
+            };
             writeln!(file, "{entry}")?;
         }
         // Whoever reads along, or ends the program hard, finds what has come.

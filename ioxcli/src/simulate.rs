@@ -4,10 +4,11 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
 use ioxproto::Profile;
 use ioxsim::{
-    Account, ControllerOptions, Firmware, HouseOptions, HouseSource, Recording, Server,
+    Account, ControllerOptions, HouseOptions, HouseSource, PortalOptions, Recording, Server,
     ServerOptions, Tls,
 };
 
@@ -29,10 +30,14 @@ pub(crate) async fn run(simulate: Simulate, mut stop: Stop) -> Result<(), Troubl
             SocketAddr::new(bind, port)
         ))
     })?;
+    let control = server.control();
+    for fault in &simulate.fault {
+        fault.clone().plan(&control);
+    }
     // Who started it without reading what it says may still want the controller.
     let _ = introduce(&server, &simulate);
     stop.requested().await;
-    let seen = server.control().seen();
+    let seen = control.seen();
     server.shutdown().await;
     say(format_args!(
         "stopped; {} connections, {} subscriptions, {} messages sent",
@@ -44,16 +49,19 @@ pub(crate) async fn run(simulate: Simulate, mut stop: Stop) -> Result<(), Troubl
 }
 
 fn options(simulate: &Simulate) -> Result<ServerOptions, Trouble> {
-    let mut controller = ControllerOptions {
+    let manners = match simulate.profile {
+        Profile::Isy994 => ControllerOptions::isy994(),
+        _ => ControllerOptions {
+            portal: Some(portal(simulate)),
+            ..ControllerOptions::default()
+        },
+    };
+    let controller = ControllerOptions {
         accounts: vec![Account::new(&*simulate.username, &*simulate.password)],
         house: house(simulate)?,
         seed: simulate.seed,
-        ..ControllerOptions::default()
+        ..manners
     };
-    if simulate.profile == Profile::Isy994 {
-        controller.firmware = Firmware::Isy994;
-        controller.require_isy994_headers = true;
-    }
     let tls = simulate.tls.then(Tls::self_signed).transpose();
     Ok(ServerOptions {
         bind: SocketAddr::new(simulate.bind, simulate.port),
@@ -61,6 +69,16 @@ fn options(simulate: &Simulate) -> Result<ServerOptions, Trouble> {
         controller,
         ..ServerOptions::default()
     })
+}
+
+fn portal(simulate: &Simulate) -> PortalOptions {
+    let account = Account::new(&*simulate.portal_username, &*simulate.portal_password);
+    PortalOptions {
+        accounts: vec![account],
+        access_lifetime: Duration::from_secs(simulate.token_lifetime.into()),
+        refresh_lifetime: Duration::from_secs(simulate.refresh_lifetime.into()),
+        ..PortalOptions::default()
+    }
 }
 
 fn house(simulate: &Simulate) -> Result<HouseSource, Trouble> {
@@ -93,6 +111,10 @@ fn introduce(server: &Server, simulate: &Simulate) -> io::Result<()> {
         pin = format!(" --pin {fingerprint}");
     }
     text += &format!("account      {username}, password {password}\n");
+    if simulate.profile != Profile::Isy994 {
+        let (username, password) = (&simulate.portal_username, &simulate.portal_password);
+        text += &format!("portal       {username}, password {password}; also on --path api\n");
+    }
     text += &format!(
         "watch it     IOX_PASSWORD={password} iox watch {url} --username {username}{pin}\n"
     );

@@ -3,7 +3,7 @@
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use ioxproto::{Address, AddressError, Notification, Status};
+use ioxproto::{Notification, Status};
 use ioxtransport_tokio::{Builder, Handle};
 use tokio::time::{sleep, timeout};
 
@@ -27,11 +27,7 @@ const LAST_WRITES: Duration = Duration::from_secs(30);
 /// Watches until it is asked to stop.
 pub(crate) async fn run(watch: Watch, began: Instant, mut stop: Stop) -> Result<(), Trouble> {
     let controller = &watch.controller;
-    // Not by clap, whose errors repeat what was typed: it may hold a password.
-    let address: Address = controller
-        .url
-        .parse()
-        .map_err(|error: AddressError| Trouble::usage(error.to_string()))?;
+    let address = connection::address(&controller.url)?;
     let timing = connection::timing(&watch.timing)?;
     let file = controller.password_file.as_deref();
     let Some(password) = password::obtain(&controller.username, file, &mut stop).await? else {
@@ -67,6 +63,7 @@ pub(crate) async fn follow(
         left: output.max_events,
         buffer: Vec::new(),
     };
+    let end_recording = recorder.as_ref().map(Recorder::end);
     let mut recording = pin!(async {
         match &mut recorder {
             Some(recorder) => recorder.ended().await,
@@ -115,6 +112,10 @@ pub(crate) async fn follow(
     }
     showing.view.finish(&handle.stats(), &mut showing.buffer);
     let written = timeout(LAST_WORDS, screen.finish(showing.buffer)).await;
+    if let Some(end) = end_recording {
+        // It waits where the disk does.
+        tokio::task::spawn_blocking(end);
+    }
     let recorded = match recorded {
         Some(recorded) => recorded,
         None => timeout(LAST_WRITES, recording).await.unwrap_or_else(|_| {

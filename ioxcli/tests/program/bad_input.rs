@@ -88,6 +88,10 @@ fn settings_that_contradict_each_other_are_wrong_usage() {
     let pin = format!("sha256:{}", "0".repeat(64));
     let plain = run(watch("http://127.0.0.1:9", &["--pin", &pin]));
     refused(&plain, &["--pin", "https://"]);
+    let authority = run(watch("http://127.0.0.1:9", &["--ca", "/dev/null"]));
+    refused(&authority, &["--ca", "https://"]);
+    let no_authority = run(watch("https://127.0.0.1:9", &["--ca", "/dev/null"]));
+    refused(&no_authority, &["/dev/null", "no certificate"]);
     let both = run(watch("https://127.0.0.1:9", &["--pin", &pin, "--insecure"]));
     refused(&both, &["--insecure"]);
     let local_on_api = run(watch("http://127.0.0.1:9", &["--path", "api"]));

@@ -1,5 +1,7 @@
 //! No password before the certificate is known.
 
+use ioxsim::{ServerOptions, Tls};
+
 use crate::house::House;
 use crate::iox::{run, watch};
 
@@ -69,4 +71,32 @@ fn no_log_shows_the_password_or_other_libraries() {
             "{library}: {finished:?}"
         );
     }
+}
+
+#[test]
+fn an_authority_of_ones_own_is_believed_and_no_other() {
+    let fixture = |name: &str| {
+        let folder = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../ioxdriver/tests/certificates"
+        );
+        std::path::Path::new(folder).join(name)
+    };
+    let authority = fixture("authority.pem");
+    let ca = ["--ca", authority.to_str().unwrap(), "--max-events", "1"];
+    let secured = |name: &str| {
+        let read = |name: String| std::fs::read(fixture(&name)).unwrap();
+        let tls = Tls::new(read(format!("{name}.der")), read(format!("{name}.key.der")));
+        House::start(ServerOptions {
+            tls: Some(tls),
+            ..ServerOptions::default()
+        })
+    };
+    let house = secured("signed");
+    let finished = run(watch(&house.url, &ca));
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+    let house = secured("ec-good");
+    let finished = run(watch(&house.url, &ca));
+    assert_eq!(finished.code, Some(3), "{finished:?}");
+    assert!(finished.stderr.contains(&house.fingerprint), "{finished:?}");
 }

@@ -59,6 +59,7 @@ impl House {
         self.server.as_ref().unwrap().control()
     }
 
+    /// Waits until what it saw is like this.
     pub(crate) fn wait_for(&self, holds: impl FnMut(&ioxsim::Observation) -> bool) {
         let control = self.control();
         self.runtime

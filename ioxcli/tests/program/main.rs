@@ -14,4 +14,6 @@ mod healing;
 mod house;
 mod iox;
 mod output;
+mod portal;
 mod simulate;
+mod trust;

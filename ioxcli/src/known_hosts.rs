@@ -1,0 +1,187 @@
+//! The certificates that a person said yes to: a file of lines, host and port, then the fingerprint.
+
+use std::env;
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use ioxproto::Address;
+use ioxtransport_tokio::Fingerprint;
+
+use crate::trouble::Trouble;
+
+const HEAD: &str = "# Certificates of controllers that iox trusts: host:port sha256:HEX\n";
+
+/// What is kept, in the order of the file.
+#[derive(Debug)]
+pub(crate) struct KnownHosts {
+    path: Option<PathBuf>,
+    entries: Vec<(String, Fingerprint)>,
+}
+
+impl KnownHosts {
+    /// Reads the file of this user; empty where there is none.
+    pub(crate) fn load() -> Result<Self, Trouble> {
+        let Some(folder) = folder() else {
+            return Ok(Self {
+                path: None,
+                entries: Vec::new(),
+            });
+        };
+        Self::read(&folder.join("iox").join("known_hosts"))
+    }
+
+    fn read(path: &Path) -> Result<Self, Trouble> {
+        let shown = path.display();
+        let text = match fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(Trouble::usage(format!("cannot read {shown}: {error}"))),
+        };
+        let mut entries = Vec::new();
+        for (index, line) in text.lines().enumerate() {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let parsed = line
+                .split_once(char::is_whitespace)
+                .and_then(|(host, pin)| Some((host.to_ascii_lowercase(), pin.parse().ok()?)));
+            entries.push(parsed.ok_or_else(|| {
+                let number = index + 1;
+                Trouble::usage(format!(
+                    "line {number} of {shown} is not host:port and sha256:HEX: mend or delete it"
+                ))
+            })?);
+        }
+        Ok(Self {
+            path: Some(path.to_owned()),
+            entries,
+        })
+    }
+
+    /// Where it is kept.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// The fingerprints that are trusted for a controller.
+    pub(crate) fn pins(&self, address: &Address) -> Vec<Fingerprint> {
+        let key = key(address);
+        self.entries
+            .iter()
+            .filter(|(host, _)| *host == key)
+            .map(|(_, pin)| *pin)
+            .collect()
+    }
+
+    /// Trusts this certificate of a controller, and no other of it, from now on.
+    pub(crate) fn trust(&mut self, address: &Address, pin: Fingerprint) -> Result<(), Trouble> {
+        let Some(path) = &self.path else {
+            return Err(Trouble::other(
+                "there is no folder to keep it in: set HOME or XDG_CONFIG_HOME, or use --pin instead",
+            ));
+        };
+        let key = key(address);
+        self.entries.retain(|(host, _)| *host != key);
+        self.entries.push((key, pin));
+        let mut text = HEAD.to_owned();
+        for (host, pin) in &self.entries {
+            text += &format!("{host} {pin}\n");
+        }
+        replace(path, text.as_bytes())
+            .map_err(|error| Trouble::other(format!("cannot write {}: {error}", path.display())))
+    }
+}
+
+/// Host and port, always both.
+fn key(address: &Address) -> String {
+    let host = address.host().to_ascii_lowercase();
+    let port = address.port();
+    if host.contains(':') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
+    }
+}
+
+/// Writes the file anew, whole or not at all, for its owner alone. A link to it stays one.
+fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let folder = path.parent().ok_or(io::ErrorKind::NotFound)?;
+    fs::create_dir_all(folder)?;
+    // Made with mode 600.
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(content)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
+}
+
+/// The folder for configurations of this user.
+fn folder() -> Option<PathBuf> {
+    let absolute = |name| {
+        env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    if cfg!(windows) {
+        return absolute("APPDATA");
+    }
+    absolute("XDG_CONFIG_HOME").or_else(|| absolute("HOME").map(|home| home.join(".config")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pin(of: &str) -> Fingerprint {
+        Fingerprint::of(of.as_bytes())
+    }
+
+    #[test]
+    fn what_is_trusted_is_read_back_and_replaced_by_what_is_trusted_later() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("iox").join("known_hosts");
+        let eisy: Address = "https://EISY.local:8443/web".parse().unwrap();
+        let other: Address = "https://[fd00::17]".parse().unwrap();
+        let mut known = KnownHosts::read(&path).unwrap();
+        assert_eq!(known.pins(&eisy), []);
+        known.trust(&eisy, pin("old")).unwrap();
+        known.trust(&other, pin("other")).unwrap();
+        known.trust(&eisy, pin("new")).unwrap();
+        let known = KnownHosts::read(&path).unwrap();
+        assert_eq!(known.pins(&eisy), [pin("new")]);
+        assert_eq!(known.pins(&other), [pin("other")]);
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains("\neisy.local:8443 sha256:"), "{text}");
+        assert!(text.contains("\n[fd00::17]:443 sha256:"), "{text}");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            let mode = fs::metadata(&path).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+        }
+    }
+
+    #[test]
+    fn several_pins_of_one_controller_are_read_and_comments_passed_over() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let text = format!("# mine\n\nh:1 {}\nH:1   {}\n", pin("a"), pin("b"));
+        fs::write(file.path(), text).unwrap();
+        let known = KnownHosts::read(file.path()).unwrap();
+        let address = "https://h:1".parse().unwrap();
+        assert_eq!(known.pins(&address), [pin("a"), pin("b")]);
+    }
+
+    #[test]
+    fn a_line_that_cannot_be_read_is_refused_by_its_number() {
+        for line in ["h:1", "h:1 sha256:00", "h:1 x y"] {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            fs::write(file.path(), format!("# c\n{line}\n")).unwrap();
+            let error = KnownHosts::read(file.path()).unwrap_err();
+            assert_eq!(error.code, 2);
+            assert!(error.to_string().starts_with("line 2 of "), "{error}");
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! `iox trust`: shows a controller's certificate, asks, and keeps it.
+
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::time::{Duration, SystemTime};
+
+use ioxdriver::{InspectError, ServerCertificate, inspect};
+use ioxproto::Address;
+use ioxtransport_tokio::Fingerprint;
+use jiff::Timestamp;
+
+use crate::arguments::Trust;
+use crate::connection;
+use crate::known_hosts::KnownHosts;
+use crate::signals::Stop;
+use crate::trouble::{Trouble, say};
+
+/// For the name, the connection and the TLS handshake together.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Looks, asks, keeps.
+pub(crate) async fn run(trust: Trust, mut stop: Stop) -> Result<(), Trouble> {
+    let address = connection::address(&trust.url)?;
+    let mut known = KnownHosts::load()?;
+    let kept = known.pins(&address);
+    let certificate = tokio::select! {
+        looked = look(address.clone()) => looked?,
+        () = stop.requested() => return Err(not_trusted()),
+    };
+    let pin = certificate.fingerprint;
+    print(&describe(&address, &certificate, &kept));
+    if kept == [pin] {
+        print("It is trusted already.\n");
+        return Ok(());
+    }
+    if !trust.yes {
+        if !io::stdin().is_terminal() {
+            return Err(Trouble::usage(
+                "there is no terminal to ask on: compare the fingerprint, then say --yes to trust this certificate",
+            ));
+        }
+        let agreed = tokio::select! {
+            agreed = ask() => agreed?,
+            () = stop.requested() => false,
+        };
+        if !agreed {
+            return Err(not_trusted());
+        }
+    }
+    known.trust(&address, pin)?;
+    if let Some(path) = known.path() {
+        print(&format!(
+            "Trusted from now on; kept in {}.\n",
+            path.display()
+        ));
+    }
+    Ok(())
+}
+
+fn not_trusted() -> Trouble {
+    Trouble::other("not trusted; nothing was changed")
+}
+
+async fn look(address: Address) -> Result<ServerCertificate, Trouble> {
+    let looked = tokio::task::spawn_blocking(move || inspect(&address, PATIENCE)).await;
+    match looked {
+        Ok(Ok(certificate)) => Ok(certificate),
+        Ok(Err(error @ InspectError::Plain { .. })) => Err(Trouble::usage(error.to_string())),
+        Ok(Err(error)) => Err(Trouble::other(error.to_string())),
+        Err(error) => Err(Trouble::other(error.to_string())),
+    }
+}
+
+async fn ask() -> Result<bool, Trouble> {
+    print("Trust this certificate from now on? [y/N] ");
+    let mut answer = String::new();
+    let read =
+        tokio::task::spawn_blocking(move || io::stdin().read_line(&mut answer).map(|_| answer));
+    match read.await {
+        Ok(Ok(answer)) => Ok(matches!(
+            answer.trim().to_ascii_lowercase().as_str(),
+            "y" | "yes"
+        )),
+        Ok(Err(error)) => Err(Trouble::other(format!("cannot read the answer: {error}"))),
+        Err(error) => Err(Trouble::other(format!("cannot read the answer: {error}"))),
+    }
+}
+
+fn describe(address: &Address, certificate: &ServerCertificate, kept: &[Fingerprint]) -> String {
+    let ServerCertificate {
+        fingerprint,
+        subject,
+        issuer,
+        not_before,
+        not_after,
+        names,
+        ..
+    } = certificate;
+    let issuer = if issuer == subject { "itself" } else { issuer };
+    let validity = validity(*not_before, *not_after, SystemTime::now());
+    let mut text = format!(
+        "controller   {address}\nfingerprint  {fingerprint}\nsubject      {subject}\nsigned by    {issuer}\nvalid        {validity}\n"
+    );
+    if !names.is_empty() {
+        let _ = writeln!(text, "for          {}", names.join(", "));
+    }
+    if !kept.is_empty() && *kept != [*fingerprint] {
+        let kept: Vec<_> = kept.iter().map(Fingerprint::to_string).collect();
+        let _ = writeln!(
+            text,
+            "trusted was  {}\nThe certificate has changed. If nobody has renewed it, somebody may sit between here and the controller.",
+            kept.join(", ")
+        );
+    }
+    text
+}
+
+fn validity(from: SystemTime, until: SystemTime, now: SystemTime) -> String {
+    let remark = if now < from {
+        " (not yet, by the clock here)"
+    } else if now > until {
+        " (expired, by the clock here)"
+    } else {
+        ""
+    };
+    format!("{} to {}{remark}", day(from), day(until))
+}
+
+fn day(time: SystemTime) -> String {
+    Timestamp::try_from(time).map_or_else(
+        |_| "a date beyond all calendars".to_owned(),
+        |time| time.strftime("%Y-%m-%d").to_string(),
+    )
+}
+
+/// A reader that is gone has no questions.
+fn print(text: &str) {
+    let mut stdout = io::stdout().lock();
+    if stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+        .is_err()
+    {
+        say("nobody reads what is said here");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_out_of_its_time_says_so() {
+        let at = |days: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(days * 86_400);
+        assert_eq!(validity(at(0), at(2), at(1)), "1970-01-01 to 1970-01-03");
+        assert!(validity(at(0), at(2), at(3)).ends_with("(expired, by the clock here)"));
+        assert!(validity(at(1), at(2), at(0)).ends_with("(not yet, by the clock here)"));
+    }
+}

@@ -1,0 +1,115 @@
+//! `iox trust`, and what a watch makes of what it keeps.
+
+use std::path::Path;
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::house::{House, closed_port};
+use crate::iox::{Finished, iox, run, watch};
+
+fn with_folder(mut command: Command, folder: &TempDir) -> Command {
+    command.env("XDG_CONFIG_HOME", folder.path());
+    command
+}
+
+fn trust(url: &str, arguments: &[&str], folder: &TempDir) -> Finished {
+    run(with_folder(
+        iox(&[&["trust", url], arguments].concat()),
+        folder,
+    ))
+}
+
+fn file(folder: &TempDir) -> String {
+    let path = Path::new("iox").join("known_hosts");
+    std::fs::read_to_string(folder.path().join(path)).unwrap_or_default()
+}
+
+#[test]
+fn what_was_trusted_once_is_watched_and_what_changes_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let house = House::secured();
+    let unknown = run(with_folder(watch(&house.url, &[]), &folder));
+    assert_eq!(unknown.code, Some(3), "{unknown:?}");
+    let way = format!("iox trust {}", house.url);
+    assert!(unknown.stderr.contains(&way), "{unknown:?}");
+
+    let trusted = trust(&house.url, &["--yes"], &folder);
+    assert_eq!(trusted.code, Some(0), "{trusted:?}");
+    for word in ["subject", "valid", "127.0.0.1", &house.fingerprint] {
+        assert!(trusted.stdout.contains(word), "{trusted:?}");
+    }
+    assert_eq!(house.control().http_bytes(), 0);
+    assert!(file(&folder).contains(&house.fingerprint));
+    let watched = run(with_folder(
+        watch(&house.url, &["--max-events", "1"]),
+        &folder,
+    ));
+    assert_eq!(watched.code, Some(0), "{watched:?}");
+    let again = trust(&house.url, &[], &folder);
+    assert_eq!(again.code, Some(0), "{again:?}");
+    assert!(again.stdout.contains("trusted already"), "{again:?}");
+
+    // Another controller on the same address.
+    let known = file(&folder);
+    let other = House::secured();
+    let (host, other_host) = (host(&house.url), host(&other.url));
+    let path = folder.path().join("iox").join("known_hosts");
+    std::fs::write(path, known.replace(host, other_host)).unwrap();
+    let changed = run(with_folder(watch(&other.url, &[]), &folder));
+    assert_eq!(changed.code, Some(3), "{changed:?}");
+    for fingerprint in [&house.fingerprint, &other.fingerprint] {
+        assert!(changed.stderr.contains(fingerprint), "{changed:?}");
+    }
+    assert_eq!(other.control().http_bytes(), 0);
+    let accepted = trust(&other.url, &["--yes"], &folder);
+    assert!(accepted.stdout.contains("has changed"), "{accepted:?}");
+    assert!(!file(&folder).contains(&house.fingerprint));
+    assert!(file(&folder).contains(&other.fingerprint));
+}
+
+fn host(url: &str) -> &str {
+    url.strip_prefix("https://").unwrap()
+}
+
+#[test]
+fn without_a_terminal_nobody_is_asked_and_nothing_is_trusted() {
+    let folder = tempfile::tempdir().unwrap();
+    let house = House::secured();
+    let finished = trust(&house.url, &[], &folder);
+    assert_eq!(finished.code, Some(2), "{finished:?}");
+    assert!(finished.stdout.contains(&house.fingerprint), "{finished:?}");
+    assert!(finished.stderr.contains("--yes"), "{finished:?}");
+    assert_eq!(file(&folder), "");
+}
+
+#[test]
+fn what_shows_no_certificate_cannot_be_trusted() {
+    let folder = tempfile::tempdir().unwrap();
+    let house = House::quiet();
+    let plain = trust(&house.url, &["--yes"], &folder);
+    assert_eq!(plain.code, Some(2), "{plain:?}");
+    assert!(plain.stderr.contains("plain http"), "{plain:?}");
+    let no_tls = trust(&house.url.replace("http:", "https:"), &["--yes"], &folder);
+    assert_eq!(no_tls.code, Some(1), "{no_tls:?}");
+    let nobody = format!("https://127.0.0.1:{}", closed_port());
+    let nobody = trust(&nobody, &["--yes"], &folder);
+    assert_eq!(nobody.code, Some(1), "{nobody:?}");
+    assert!(nobody.stderr.contains("refused"), "{nobody:?}");
+    assert_eq!(file(&folder), "");
+}
+
+#[test]
+fn a_damaged_file_of_trust_is_refused_by_name_and_line() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("iox")).unwrap();
+    std::fs::write(folder.path().join("iox/known_hosts"), "nonsense\n").unwrap();
+    let finished = run(with_folder(watch("https://127.0.0.1:9", &[]), &folder));
+    assert_eq!(finished.code, Some(2), "{finished:?}");
+    assert!(finished.stderr.contains("line 1 of"), "{finished:?}");
+    // What the command line says needs no file.
+    let house = House::secured();
+    let pin = ["--pin", &house.fingerprint, "--max-events", "1"];
+    let finished = run(with_folder(watch(&house.url, &pin), &folder));
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+}
