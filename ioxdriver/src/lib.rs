@@ -4,6 +4,20 @@
 //! here: the [`Builder`] with its [`Launch`] seam, the [`Delivery`] queue, the [`Handle`] and what it
 //! [`Shared`]s with the driver, the TLS policy ([`Trust`], [`tls`]), names ([`resolve`]), the filter below the
 //! WebSocket library ([`TextAsBinary`]), and the sorting of the system's errors ([`failure`]).
+//!
+//! # Secrets and logs
+//!
+//! Passwords, tokens and `Authorization` values are in no log, no `Debug`, no error and no recording of ours, nor in
+//! those of the libraries below, at any level: requests and the first frame with its token go to the socket past the
+//! WebSocket library, which logs what it handles. A test of the tokio driver listens to every target of every
+//! crate through whole sessions and looks for them in a dozen encodings. What is left to you:
+//!
+//! * **Mute the targets of others below your own level.** `tungstenite` logs each frame, by the `log` crate and at
+//!   TRACE: no credentials, but what goes on in the house. With `tracing-subscriber` that is
+//!   `EnvFilter::new("info,tungstenite=off,rustls=off")`; with `env_logger` the same directives.
+//! * **A [`Connector`] of your own** carries what is sent in the clear on an `http` address: log none of it.
+//! * **Your own copies** of a password are yours to wipe; a [`Secret`](ioxproto::Secret) wipes itself when dropped. Hand it
+//!   over early, and keep no other.
 
 mod authority;
 mod certificate;

@@ -44,3 +44,23 @@ impl From<&str> for Secret {
         Self::new(text)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_wiped_when_dropped() {
+        // What is freed cannot be looked at without unsafe code; that it is wiped before, its type promises.
+        fn wiped_when_dropped(_: &impl zeroize::ZeroizeOnDrop) {}
+        let Secret(text) = &Secret::new("hunter2");
+        wiped_when_dropped(text);
+    }
+
+    #[test]
+    fn a_secret_does_not_show_in_debug_however_it_is_nested() {
+        let nested = vec![Some(Secret::new("hunter2"))];
+        assert_eq!(format!("{nested:?}"), "[Some(Secret(***))]");
+        assert!(!format!("{nested:#?}").contains("hunter2"));
+    }
+}

@@ -33,8 +33,8 @@
 //!   any await (in `select!`, say), and dropping the last [`Handle`] and the stream stops it.
 //! * **A runtime that shuts down** ends the stream where it stands, without a goodbye to the controller: stop it before.
 //!   A look-up of a name that the operating system will not interrupt may outlive it, on a thread of its own.
-//! * **Logs** go through `tracing`. Credentials are in none of ours; keep the targets `tungstenite` and `rustls`
-//!   below TRACE all the same, since they log what the controller sends.
+//! * **Logs** go through `tracing`. Credentials are in none of ours and in none of the libraries below. Mute the
+//!   target `tungstenite` all the same (`tungstenite=off`): at TRACE it logs what the controller sends.
 
 use std::io;
 use std::net::SocketAddr;
