@@ -169,8 +169,9 @@ impl Handle {
     /// Stops and waits, on this thread, until it is done.
     pub fn stop_blocking(&self) {
         self.request_stop();
-        while let Some(change) = self.unless(Self::ended) {
-            change.wait();
+        self.wait_blocking(Self::ended, None);
+        if let Some(drive) = self.shared.drive() {
+            drive.join();
         }
     }
 
@@ -235,18 +236,7 @@ impl Handle {
         timeout: Duration,
     ) -> Result<(), WaitError> {
         let over = Instant::now().checked_add(timeout);
-        while let Some(change) = self.unless(|handle| holds(handle) || handle.ended()) {
-            let changed = match over {
-                Some(over) => change.wait_deadline(over).is_some(),
-                None => {
-                    change.wait();
-                    true
-                }
-            };
-            if !changed {
-                break;
-            }
-        }
+        self.wait_blocking(|handle| holds(handle) || handle.ended(), over);
         self.waited(holds, timeout)
     }
 
@@ -254,6 +244,21 @@ impl Handle {
     /// present (then the stream asks again later).
     pub fn provide_token(&self, token: Option<Secret>) {
         self.shared.provide_token(token);
+    }
+
+    /// Waits on this thread until it holds, or the time is over.
+    fn wait_blocking(&self, holds: impl Fn(&Self) -> bool, over: Option<Instant>) {
+        if let Some(drive) = self.shared.drive() {
+            drive.wait(over, &mut || holds(self));
+            return;
+        }
+        while let Some(change) = self.unless(&holds) {
+            match over {
+                None => change.wait(),
+                Some(over) if change.wait_deadline(over).is_none() => return,
+                Some(_) => {}
+            }
+        }
     }
 
     fn waited(&self, holds: impl Fn(&Self) -> bool, after: Duration) -> Result<(), WaitError> {

@@ -41,5 +41,5 @@ pub use crate::inspect::{InspectError, inspect};
 pub use crate::opcode::{TextAsBinary, masked_text};
 pub use crate::options::{BuildError, Builder, Launch, Prepared, Tap, Tapped};
 pub use crate::route::{Connector, Resolver, Socket, addresses};
-pub use crate::shared::{Command, Exchanged, Relaunch, Shared, Sleep};
+pub use crate::shared::{Command, Drive, Exchanged, Relaunch, Shared, Sleep};
 pub use crate::trust::{Fingerprint, FingerprintError, Trust};

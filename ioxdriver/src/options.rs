@@ -103,6 +103,11 @@ pub enum BuildError {
     /// The driver's runtime is not there.
     #[error("no {0} runtime here: start the stream from within one")]
     NoRuntime(&'static str),
+    /// The operating system does not give what the driver needs.
+    #[error(
+        "the operating system does not let a stream wait on sockets ({0}): are too many files open?"
+    )]
+    System(#[source] io::Error),
 }
 
 impl<L: Launch> Builder<L> {

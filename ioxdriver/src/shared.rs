@@ -14,7 +14,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::{Instant, SystemTime};
 
@@ -29,10 +29,20 @@ pub type Relaunch = Box<dyn FnOnce() + Send>;
 /// A timer of the driver's runtime, for handles that wait.
 pub type Sleep = Box<dyn Fn(Instant) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
+/// A driver without a thread of its own: whoever waits drives it.
+pub trait Drive: Send + Sync {
+    /// Waits until it holds or the time is over, and drives meanwhile.
+    fn wait(&self, until: Option<Instant>, holds: &mut dyn FnMut() -> bool);
+
+    /// The stream has been stopped: waits until nothing is left of it.
+    fn join(&self);
+}
+
 /// What handles and the driver share.
 pub struct Shared {
     config: Config,
     sleep: Option<Sleep>,
+    drive: OnceLock<Weak<dyn Drive>>,
     snapshot: Mutex<Snapshot>,
     changed: Event,
     commands: Mutex<Commands>,
@@ -116,6 +126,7 @@ impl Shared {
         Self {
             config,
             sleep,
+            drive: OnceLock::new(),
             snapshot: Mutex::new(Snapshot {
                 status: Status::NotStarted,
                 last_event_at: None,
@@ -136,6 +147,11 @@ impl Shared {
 
 /// For the driver.
 impl Shared {
+    /// Threads that wait on a handle drive from now on.
+    pub fn driven_by(&self, drive: Weak<dyn Drive>) {
+        let _ = self.drive.set(drive);
+    }
+
     /// The driver tells what it knows, before it waits.
     pub fn update(&self, stream: &EventStream, now: Now) {
         self.tell(stream, now, |snapshot| snapshot.waits_for_consumer = false);
@@ -300,6 +316,10 @@ impl Shared {
         self.request_stop();
         let relaunch = self.commands().relaunch.take();
         drop(relaunch);
+    }
+
+    pub(crate) fn drive(&self) -> Option<Arc<dyn Drive>> {
+        self.drive.get()?.upgrade()
     }
 
     pub(crate) fn listen(&self) -> EventListener {
