@@ -1,8 +1,5 @@
 //! Frames for the benchmarks, in the shapes that controllers send.
 
-pub mod blast;
-pub mod clients;
-pub mod clock;
 pub mod ratio;
 
 /// A node's status, as most frames are.

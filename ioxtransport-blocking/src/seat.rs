@@ -1,0 +1,271 @@
+//! Who drives. There is one driver and no thread of its own: whoever waits for something drives meanwhile, and who comes
+//! second waits for what the first one brings about. A background thread is one that waits for the end.
+//!
+//! ```text
+//!   nobody waits      the driver rests, nothing is read
+//!   one waits         takes the seat: turn, look whether it has come, turn ...
+//!   others wait       for the consumer's queue, a change of status, or the seat
+//! ```
+
+use std::fmt;
+use std::future::Future as _;
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, JoinHandle, Thread, ThreadId};
+use std::time::Instant;
+
+use event_listener::Event;
+use ioxdriver::{Delivery, Drive, Prepared, Shared};
+use tracing::warn;
+
+use crate::driver::{Driver, Turn};
+
+/// So many more turns are taken once the time is over, to take what is there: none of them waits.
+const LAST_TURNS: u32 = 256;
+
+pub(crate) struct Seat {
+    driver: Mutex<Driver>,
+    driving: Mutex<Option<ThreadId>>,
+    delivery: Arc<Delivery>,
+    /// Something new to know, or a seat left.
+    news: Arc<Event>,
+    /// A start was asked for.
+    wanted: Arc<AtomicBool>,
+    /// The consumer is gone, and no thread is to go on without it.
+    deserted: AtomicBool,
+    background: AtomicBool,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Seat {
+    pub(crate) fn new(
+        prepared: Prepared,
+        delivery: Arc<Delivery>,
+        shared: Arc<Shared>,
+    ) -> io::Result<Arc<Self>> {
+        let news = Arc::new(Event::new());
+        let wanted = Arc::new(AtomicBool::new(true));
+        let driver = Driver::new(
+            prepared,
+            Arc::clone(&delivery),
+            shared,
+            Arc::clone(&news),
+            Arc::clone(&wanted),
+        )?;
+        Ok(Arc::new_cyclic(|seat| Self {
+            driver: Mutex::new(driver.seated(seat.clone())),
+            driving: Mutex::new(None),
+            delivery,
+            news,
+            wanted,
+            deserted: AtomicBool::new(false),
+            background: AtomicBool::new(false),
+            thread: Mutex::new(None),
+        }))
+    }
+
+    /// Waits until something is there, driving if nobody else does. `None` when the time is over, or when the stream
+    /// has ended and it is not there.
+    pub(crate) fn wait_until<T>(
+        &self,
+        until: Option<Instant>,
+        mut ready: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> Option<T> {
+        let waker = Waker::from(Arc::new(Unpark(thread::current())));
+        let mut context = Context::from_waker(&waker);
+        loop {
+            if let Some(done) = self.try_wait(until, &mut ready, &mut context) {
+                return done;
+            }
+            let mut news = self.news.listen();
+            // The seat may have become free before the listener was there.
+            if let Some(done) = self.try_wait(until, &mut ready, &mut context) {
+                return done;
+            }
+            if Pin::new(&mut news).poll(&mut context).is_pending() && !park(until) {
+                return there(ready(&mut context));
+            }
+        }
+    }
+
+    /// `None` when another thread drives, and it is not there yet.
+    fn try_wait<T>(
+        &self,
+        until: Option<Instant>,
+        ready: &mut impl FnMut(&mut Context<'_>) -> Poll<T>,
+        context: &mut Context<'_>,
+    ) -> Option<Option<T>> {
+        if let Poll::Ready(there) = ready(context) {
+            return Some(Some(there));
+        }
+        if let Some(mut driving) = self.take() {
+            return Some(driving.until(until, || ready(context)));
+        }
+        // From within a callback of the driver's nothing can happen before it returns.
+        self.drives().then_some(None)
+    }
+
+    /// Lets a thread drive, to the end and after each start.
+    pub(crate) fn drive_in_background(self: &Arc<Self>) -> io::Result<()> {
+        self.background.store(true, Ordering::Release);
+        let seat = Arc::clone(self);
+        let thread = thread::Builder::new()
+            .name("iox-stream".into())
+            .spawn(move || {
+                // To the end, or until others have driven there.
+                seat.wait_until(None, |_| Poll::<()>::Pending);
+            })?;
+        *lock(&self.thread) = Some(thread);
+        Ok(())
+    }
+
+    pub(crate) fn in_background(&self) -> bool {
+        self.background.load(Ordering::Acquire)
+    }
+
+    /// From rest.
+    pub(crate) fn begin_anew(self: &Arc<Self>) {
+        self.delivery.resume();
+        self.wanted.store(true, Ordering::Release);
+        self.news.notify(usize::MAX);
+        if self.in_background()
+            && let Err(error) = self.drive_in_background()
+        {
+            warn!(%error, "no thread for the stream: it goes on only while somebody waits on it");
+        }
+    }
+
+    /// The consumer is gone: whoever leaves the seat last ends the stream.
+    pub(crate) fn desert(&self) {
+        self.deserted.store(true, Ordering::Release);
+        drop(self.take());
+    }
+
+    fn drives(&self) -> bool {
+        *lock(&self.driving) == Some(thread::current().id())
+    }
+
+    fn take(&self) -> Option<Driving<'_>> {
+        let driver = match self.driver.try_lock() {
+            Ok(driver) => driver,
+            // A callback of the driver's has panicked, and the stream was ended then.
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        *lock(&self.driving) = Some(thread::current().id());
+        Some(Driving {
+            seat: self,
+            driver: Some(driver),
+        })
+    }
+}
+
+impl Drive for Seat {
+    fn wait(&self, until: Option<Instant>, holds: &mut dyn FnMut() -> bool) {
+        self.wait_until(until, |_| match holds() {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        });
+    }
+
+    fn join(&self) {
+        if self.drives() {
+            return;
+        }
+        let thread = lock(&self.thread).take();
+        if let Some(thread) = thread {
+            // If a callback of the driver's has panicked, the panic hook has shown it.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl fmt::Debug for Seat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Seat").finish_non_exhaustive()
+    }
+}
+
+/// The seat, taken.
+struct Driving<'a> {
+    seat: &'a Seat,
+    /// There until it is dropped.
+    driver: Option<MutexGuard<'a, Driver>>,
+}
+
+impl Driving<'_> {
+    fn until<T>(
+        &mut self,
+        until: Option<Instant>,
+        mut ready: impl FnMut() -> Poll<T>,
+    ) -> Option<T> {
+        let driver = self.driver.as_mut()?;
+        let mut last_turns = 0;
+        loop {
+            if let Poll::Ready(there) = ready() {
+                return Some(there);
+            }
+            match driver.turn(until) {
+                Turn::Moved if until.is_none_or(|until| Instant::now() < until) => {}
+                Turn::Moved if last_turns < LAST_TURNS => last_turns += 1,
+                Turn::Moved | Turn::Nothing | Turn::Ended => {
+                    return there(ready());
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Driving<'_> {
+    fn drop(&mut self) {
+        if let Some(driver) = &mut self.driver
+            && (thread::panicking() || self.seat.deserted.load(Ordering::Acquire))
+        {
+            driver.leave();
+        }
+        *lock(&self.seat.driving) = None;
+        self.driver = None;
+        self.seat.news.notify(usize::MAX);
+    }
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+fn there<T>(poll: Poll<T>) -> Option<T> {
+    match poll {
+        Poll::Ready(there) => Some(there),
+        Poll::Pending => None,
+    }
+}
+
+/// Sleeps until woken; `false` when the time is over.
+fn park(until: Option<Instant>) -> bool {
+    match until {
+        None => thread::park(),
+        Some(until) => {
+            let patience = until.saturating_duration_since(Instant::now());
+            if patience.is_zero() {
+                return false;
+            }
+            thread::park_timeout(patience);
+        }
+    }
+    true
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

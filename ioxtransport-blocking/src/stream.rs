@@ -1,0 +1,128 @@
+//! The consumer's end.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ioxdriver::{BuildError, Delivery, Drive, Handle, Launch, Prepared, Shared};
+use ioxproto::Notification;
+use thiserror::Error;
+
+use crate::seat::Seat;
+
+/// A stream: an iterator over what happens on it, in order.
+///
+/// It ends (`None`) after the stream was stopped or has failed for good; [`Handle::outcome`] then says why.
+/// After a [`Handle::start`] it goes on.
+///
+/// It begins with the first [`next`](Iterator::next), and goes on within it and the other methods that wait, on the thread
+/// that calls them. Dropping it ends the stream at once: a connection is closed with a close frame, without waiting for
+/// the answer, and a portal account is not logged out. [`stop`](Self::stop) does both in order.
+/// [`in_background`](Self::in_background) changes that: a thread drives, and the stream then goes on while there are [`Handle`]s.
+#[derive(Debug)]
+pub struct EventStream {
+    delivery: Arc<Delivery>,
+    handle: Handle,
+    seat: Arc<Seat>,
+}
+
+/// Collects what a stream needs.
+pub type Builder = ioxdriver::Builder<EventStream>;
+
+/// Nothing happened in the time that was given; the stream goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("nothing happened on the stream in the time given")]
+pub struct TimedOut;
+
+impl EventStream {
+    /// A stream of the controller at this URL, such as `https://eisy.local:8443`.
+    pub fn builder(url: impl Into<String>) -> Builder {
+        Builder::new(url)
+    }
+
+    /// The next notification, if it comes within this time; `Ok(None)` at the end.
+    ///
+    /// # Errors
+    ///
+    /// [`TimedOut`] when nothing came.
+    pub fn next_timeout(&mut self, patience: Duration) -> Result<Option<Notification>, TimedOut> {
+        let until = Instant::now().checked_add(patience);
+        self.seat
+            .wait_until(until, |context| self.delivery.poll_next(context))
+            .ok_or(TimedOut)
+    }
+
+    /// The next notification, if it is there; `Ok(None)` at the end. For programs with a loop of their own: call it until
+    /// it says [`TimedOut`], several times a second, for only then does the stream read, answer, and keep its times.
+    ///
+    /// # Errors
+    ///
+    /// [`TimedOut`] when there is none.
+    pub fn try_next(&mut self) -> Result<Option<Notification>, TimedOut> {
+        self.next_timeout(Duration::ZERO)
+    }
+
+    /// Stops and waits until it is done, 1.5 s at most. What was not taken yet, and the last changes of status, are still
+    /// delivered afterwards.
+    pub fn stop(&mut self) {
+        self.handle.stop_blocking();
+    }
+
+    /// A handle on the stream.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Lets a thread of its own drive the stream, named `iox-stream`, so that it reads whether anybody takes or not, up to what the
+    /// [`queue`](Builder::queue) holds. The thread ends with the stream; [`stop`](Self::stop) waits for it. From here on
+    /// dropping the stream discards what it would have delivered, and the stream goes on as long as there are handles.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system says when it gives no thread.
+    pub fn in_background(self) -> io::Result<Self> {
+        self.seat.drive_in_background()?;
+        Ok(self)
+    }
+}
+
+impl Iterator for EventStream {
+    type Item = Notification;
+
+    /// Waits for the next notification; `None` at the end.
+    fn next(&mut self) -> Option<Notification> {
+        let next = self
+            .seat
+            .wait_until(None, |context| self.delivery.poll_next(context));
+        next.flatten()
+    }
+}
+
+impl Launch for EventStream {
+    type Stream = Self;
+
+    fn launch(prepared: Prepared) -> Result<Self, BuildError> {
+        let delivery = Arc::new(Delivery::new(prepared.queue, prepared.overflow));
+        let shared = Arc::new(Shared::new(prepared.config.clone(), None));
+        let seat = Seat::new(prepared, Arc::clone(&delivery), Arc::clone(&shared));
+        let seat = seat.map_err(BuildError::System)?;
+        let drive: Arc<dyn Drive> = Arc::<Seat>::clone(&seat);
+        shared.driven_by(Arc::downgrade(&drive));
+        let handle = Handle::new(shared);
+        Ok(Self {
+            delivery,
+            handle,
+            seat,
+        })
+    }
+}
+
+impl Drop for EventStream {
+    fn drop(&mut self) {
+        self.delivery.abandon();
+        if !self.seat.in_background() {
+            self.seat.desert();
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! A stream on a simulated controller, and patience.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use ioxsim::{Control, ControllerOptions, HouseOptions, Server, ServerOptions, Tls};
+use ioxtransport_blocking::{
+    Builder, Event, EventStream, Fingerprint, Handle, Notification, Reason, Status, StatusChange,
+    Timing, Trust,
+};
+use tokio::runtime::Runtime;
+
+/// How long a test waits for what must come; far longer than it takes on a busy machine.
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
+
+/// Plain or TLS: every test that cares runs on both.
+pub(crate) const BOTH: [bool; 2] = [false, true];
+
+/// The simulator's runtime; the driver has none.
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap()
+});
+
+/// Timings short enough for tests, in the proportions of the real ones.
+pub(crate) fn quick() -> Timing {
+    let milliseconds = Duration::from_millis;
+    let mut timing = Timing::default();
+    timing.drain_quiet = milliseconds(300);
+    timing.drain_quiet_after_mark = milliseconds(150);
+    timing.backoff = [20, 40, 100, 200].map(milliseconds).to_vec();
+    timing.proven_after = milliseconds(3000);
+    timing
+}
+
+pub(crate) fn server(tls: bool) -> Server {
+    server_with(tls, |_| {})
+}
+
+pub(crate) fn server_with(tls: bool, change: impl FnOnce(&mut ControllerOptions)) -> Server {
+    let mut options = ServerOptions::of(HouseOptions {
+        nodes: 12,
+        rate_per_second: 0.0,
+        seed: 5,
+    });
+    options.tls = tls.then(|| Tls::self_signed().unwrap());
+    change(&mut options.controller);
+    RUNTIME.block_on(Server::start(options)).unwrap()
+}
+
+pub(crate) fn builder(server: &Server) -> Builder {
+    let builder = EventStream::builder(server.url())
+        .local_account("admin", "admin")
+        .timing(quick());
+    match server.fingerprint() {
+        Some(fingerprint) => builder.trust(Trust::Pins(vec![
+            fingerprint.parse::<Fingerprint>().unwrap(),
+        ])),
+        None => builder,
+    }
+}
+
+/// A stream and what it has told so far.
+pub(crate) struct Watched {
+    pub(crate) stream: EventStream,
+    pub(crate) told: Vec<Notification>,
+}
+
+impl Watched {
+    pub(crate) fn of(server: &Server) -> Self {
+        Self::start(builder(server))
+    }
+
+    pub(crate) fn start(builder: Builder) -> Self {
+        Self {
+            stream: builder.start().unwrap(),
+            told: Vec::new(),
+        }
+    }
+
+    pub(crate) fn in_background(self) -> Self {
+        Self {
+            stream: self.stream.in_background().unwrap(),
+            told: self.told,
+        }
+    }
+
+    pub(crate) fn handle(&self) -> Handle {
+        self.stream.handle()
+    }
+
+    /// Takes notifications up to one that fits.
+    pub(crate) fn until(
+        &mut self,
+        what: &str,
+        mut fits: impl FnMut(&Notification) -> bool,
+    ) -> Notification {
+        loop {
+            let next = self.stream.next_timeout(LIMIT).unwrap_or_else(|_| {
+                panic!("waited in vain for {what}; told: {:#?}", self.statuses())
+            });
+            let next = next
+                .unwrap_or_else(|| panic!("the end before {what}; told: {:#?}", self.statuses()));
+            self.told.push(next.clone());
+            if fits(&next) {
+                return next;
+            }
+        }
+    }
+
+    pub(crate) fn status(&mut self, status: Status) -> StatusChange {
+        let fits = |notification: &Notification| matches!(notification, Notification::Status(change) if change.status == status);
+        match self.until(status.as_str(), fits) {
+            Notification::Status(change) => change,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn connected(&mut self) {
+        self.status(Status::Connected);
+    }
+
+    /// The reason of the next loss.
+    pub(crate) fn lost(&mut self) -> Reason {
+        self.status(Status::LostConnection).reason.unwrap()
+    }
+
+    pub(crate) fn event(&mut self, control: &str, action: &str) -> Event {
+        let fits = |notification: &Notification| matches!(notification, Notification::Event(event) if event.control() == control && event.action() == action);
+        match self.until(&format!("{control} {action}"), fits) {
+            Notification::Event(event) => event,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Takes what is left, to the end of the stream.
+    pub(crate) fn end(&mut self) {
+        while let Some(next) = self.stream.next_timeout(LIMIT).expect("the stream ends") {
+            self.told.push(next);
+        }
+    }
+
+    pub(crate) fn statuses(&self) -> Vec<String> {
+        let status = |notification: &Notification| match notification {
+            Notification::Status(change) => Some(change.status.to_string()),
+            _ => None,
+        };
+        self.told.iter().filter_map(status).collect()
+    }
+
+    pub(crate) fn events(&self) -> Vec<&Event> {
+        let mut events = Vec::new();
+        for notification in &self.told {
+            if let Notification::Event(event) = notification {
+                events.push(event);
+            }
+        }
+        events
+    }
+}
+
+/// Waits until the controller has seen something.
+pub(crate) fn seen(control: &Control, what: &str, fits: impl FnMut(&ioxsim::Observation) -> bool) {
+    let waited =
+        RUNTIME.block_on(async { tokio::time::timeout(LIMIT, control.wait_for(fits)).await });
+    assert!(
+        waited.is_ok(),
+        "the controller never saw {what}: {:#?}",
+        control.seen()
+    );
+}
+
+/// Runs this beside the stream, which is driven meanwhile.
+pub(crate) fn beside<T: Send + 'static>(
+    watched: &mut Watched,
+    work: impl FnOnce(Handle) -> T + Send + 'static,
+) -> T {
+    let handle = watched.handle();
+    let thread = std::thread::spawn(move || {
+        let done = work(handle.clone());
+        handle.request_stop();
+        done
+    });
+    watched.end();
+    thread.join().unwrap()
+}
