@@ -25,6 +25,7 @@ const SHORTEST_RSA: usize = 2048;
 #[must_use]
 pub fn client_config(trust: &Trust) -> Arc<ClientConfig> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut own = Vec::new();
     let policy = match trust {
         // Without any roots on the machine every certificate is unknown, which is what the refusal then says.
         Trust::System => Policy::Chain(
@@ -32,17 +33,24 @@ pub fn client_config(trust: &Trust) -> Arc<ClientConfig> {
                 .ok()
                 .map(|verifier| Arc::new(verifier) as _),
         ),
-        Trust::Authority(authority) => Policy::Chain(
-            WebPkiServerVerifier::builder_with_provider(authority.roots(), Arc::clone(&provider))
+        Trust::Authority(authority) => {
+            own = authority.fingerprints().to_vec();
+            Policy::Chain(
+                WebPkiServerVerifier::builder_with_provider(
+                    authority.roots(),
+                    Arc::clone(&provider),
+                )
                 .build()
                 .ok()
                 .map(|verifier| verifier as _),
-        ),
+            )
+        }
         Trust::Pins(pins) => Policy::Pins(pins.clone()),
         Trust::Insecure => Policy::Any,
     };
     let judge = Judge {
         policy,
+        own,
         provider: Arc::clone(&provider),
     };
     let builder = ClientConfig::builder_with_provider(provider);
@@ -142,6 +150,8 @@ struct Refusal {
     problem: IdentityProblem,
     shown: Fingerprint,
     pins: Vec<Fingerprint>,
+    /// It is one of those that were given as an authority.
+    is_authority: bool,
 }
 
 impl std::error::Error for Refusal {}
@@ -182,6 +192,11 @@ impl Refusal {
                     "the certificate of {place} is not valid yet, or the clock here is wrong; {how}"
                 )
             }
+            IdentityProblem::UnknownIssuer if self.is_authority => {
+                format!(
+                    "the certificate of {place} is itself the one given as an authority, which vouches for others but not for itself: pin it instead (--pin {shown})"
+                )
+            }
             IdentityProblem::UnknownIssuer => {
                 format!("nobody who is trusted here has signed the certificate of {place}; {how}")
             }
@@ -201,6 +216,8 @@ enum Policy {
 #[derive(Debug)]
 struct Judge {
     policy: Policy,
+    /// The certificates of the owner's own authority.
+    own: Vec<Fingerprint>,
     provider: Arc<CryptoProvider>,
 }
 
@@ -210,10 +227,12 @@ impl Judge {
             Policy::Pins(pins) => pins.clone(),
             Policy::Chain(_) | Policy::Any => Vec::new(),
         };
+        let shown = Fingerprint::of(certificate);
         let refusal = Refusal {
             problem,
-            shown: Fingerprint::of(certificate),
+            shown,
             pins,
+            is_authority: self.own.contains(&shown),
         };
         CertificateError::Other(OtherError(Arc::new(refusal))).into()
     }

@@ -266,6 +266,22 @@ fn an_own_authority_vouches_for_nobody_else() {
 }
 
 #[test]
+fn a_controllers_own_certificate_given_as_an_authority_is_taken_or_the_pin_is_advised() {
+    let trust = |name: &str| {
+        let pem = file(&format!("{name}.pem"));
+        Trust::Authority(Authority::from_pem(&pem).unwrap())
+    };
+    for version in BOTH {
+        let name = "ec-self-authority";
+        let (problem, _, detail) = refused(shake(&trust(name), "eisy.test", name, version));
+        assert_eq!(problem, IdentityProblem::UnknownIssuer);
+        assert!(detail.contains("pin it instead (--pin sha256:"), "{detail}");
+        // One that does not call itself an authority is its own root.
+        assert!(shake(&trust("ec-good"), "eisy.test", "ec-good", version).is_ok());
+    }
+}
+
+#[test]
 fn the_platforms_roots_refuse_a_self_signed_certificate_and_say_how_to_trust_it() {
     for version in BOTH {
         let (problem, fingerprint, detail) =

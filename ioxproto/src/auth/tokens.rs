@@ -212,4 +212,18 @@ mod tests {
             );
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn anything_may_come_as_an_answer_or_a_token(
+            body in proptest::collection::vec(proptest::num::u8::ANY, 0..400),
+            token in ".{0,200}",
+            claims in ".{0,80}",
+        ) {
+            if let Reply::Tokens(tokens) = read_reply(&body) {
+                assert!(is_token(tokens.access.expose()) && is_token(tokens.refresh.expose()));
+            }
+            let _ = (expiry(&Secret::new(token)), expiry(&jwt(&claims)));
+        }
+    }
 }

@@ -116,6 +116,21 @@ fn a_controller_that_boots_is_waited_for() {
 }
 
 #[test]
+fn a_setting_keeps_trying_a_refused_login_at_the_longest_wait() {
+    let mut harness = Harness::with(|config| portal(config).keep_trying(true));
+    harness.start();
+    for _ in 0..3 {
+        harness.answer_post(401, "");
+        assert_eq!(harness.stream.status(), Status::LostConnection);
+        assert_eq!(harness.last_wait(), 60.0);
+        harness.pass(60.0);
+    }
+    harness.grant("one", 3600.0);
+    harness.accept();
+    assert_eq!(harness.stream.status(), Status::StreamSyncing);
+}
+
+#[test]
 fn not_now_is_no_clear_no() {
     for status in [408, 425, 429, 500, 503] {
         let mut harness = started();

@@ -77,6 +77,24 @@ fn a_logout_that_hangs_is_left_after_a_second_and_a_half() {
 }
 
 #[test]
+fn a_late_answer_to_a_logout_that_was_left_changes_nothing() {
+    let mut harness = connected(3600.0);
+    harness.stop();
+    harness.closed();
+    let (late, _) = harness.http.take().unwrap();
+    harness.pass(1.5);
+    harness.start();
+    assert_eq!(harness.posts, [LOGIN, LOGOUT, LOGIN]);
+    let told = harness.told.len();
+    let failure = Failure::transport(FailureKind::Other, "late");
+    harness.stream.http_failed(harness.now, late, failure);
+    harness.drain();
+    assert_eq!(harness.told.len(), told);
+    harness.grant("two", 3600.0);
+    assert!(harness.request().contains("Bearer two."));
+}
+
+#[test]
 fn a_stop_during_the_wait_still_logs_out() {
     let mut harness = connected(3600.0);
     harness.closed();
