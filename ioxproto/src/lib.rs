@@ -39,6 +39,7 @@ pub mod dispatch;
 pub mod driver {}
 mod event;
 mod frame;
+pub mod freshness;
 mod http;
 pub mod mirror;
 mod notification;

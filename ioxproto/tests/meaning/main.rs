@@ -1,6 +1,9 @@
 //! What events mean: words, views, the picture of the house, listeners. One test for each rule.
 
+mod freshness;
+mod house;
 mod listeners;
+mod model;
 mod programs;
 mod variables;
 mod views;
