@@ -6,3 +6,5 @@ pub mod envelope;
 pub mod exchange;
 #[path = "targets/frame.rs"]
 pub mod frame;
+#[path = "targets/mirror.rs"]
+pub mod mirror;

@@ -7,11 +7,11 @@
 //! Rules:
 //!
 //! * A live frame with a timestamp shows how far the controller's clock is from ours. Frames arrive late, never
-//!   early, so of the last [`SAMPLES`] the one that came quickest counts.
+//!   early, so of the last eight the one that came quickest counts.
 //! * When the controller says that its clock was set (`_4` action 0, live), what was learned before is void.
 //! * Before a live frame was seen, nothing is known. A replayed frame of `/rest/subscribe` is stamped at the connect
 //!   and never tells an age.
-//! * A time up to [`TOLERANCE`] ahead of the controller's clock is now; one farther ahead is unknown.
+//! * A time up to 10 s ahead of the controller's clock is now; one farther ahead is unknown.
 
 use std::time::{Duration, SystemTime};
 

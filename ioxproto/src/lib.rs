@@ -23,6 +23,36 @@
 //! assert_eq!((event.node(), event.control(), event.fmt_act()), ("42 92 8C 1", "ST", "On"));
 //! ```
 //!
+//! # What an event means
+//!
+//! * [`vocabulary`]: the words of system events, with stable labels; [`Event::describe`] says `system_status = busy`.
+//! * [`view`]: an event by its kind, decoded on demand: [`Event::view`], [`Event::node_property`],
+//!   [`Event::program_status`] and their like.
+//! * [`mirror`]: a live picture of the house, which says what changed, and after an outage what changed while away.
+//! * [`dispatch`]: listeners, called in order, each isolated from the others' panics.
+//! * [`freshness`]: how old an event is, by the controller's own clock.
+//!
+//! ```
+//! use ioxproto::dispatch::{Dispatcher, Filter};
+//! use ioxproto::mirror::{ControllerState, SharedState};
+//! # use ioxproto::{Frame, FrameReader};
+//! # let text = r#"<Event><control>ST</control><action uom="17" prec="1">725</action><node>n001_porch</node></Event>"#;
+//! # let Frame::Event(event) = FrameReader::new().read(text) else { panic!("not an event") };
+//! # let event = event.with_live(true);
+//!
+//! let house = SharedState::new(ControllerState::new());
+//! let dispatcher = Dispatcher::new();
+//! dispatcher.attach(house.clone());
+//! let _porch = dispatcher.on_event(Filter::new().node("n001_porch").live_only(), |event| {
+//!     println!("{}", event.describe());
+//! });
+//!
+//! // What a stream delivers goes in here: `dispatcher.dispatch(&notification)`.
+//! dispatcher.dispatch_event(&event);
+//! let porch = house.read(|house| house.property("n001_porch", "ST").and_then(|now| now.number()));
+//! assert_eq!(porch.map(|number| number.to_string()).as_deref(), Some("72.5"));
+//! ```
+//!
 //! # What it promises
 //!
 //! * **Deterministic**: the same inputs with the same times and the same seed give the same outputs.

@@ -11,6 +11,8 @@ mod envelope;
 mod exchange;
 #[path = "../../fuzz/src/targets/frame.rs"]
 mod frame;
+#[path = "../../fuzz/src/targets/mirror.rs"]
+mod mirror;
 
 fn replay(target: &str, run: fn(&[u8])) {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -40,4 +42,9 @@ fn envelopes() {
 #[test]
 fn exchanges() {
     replay("exchange", exchange::run);
+}
+
+#[test]
+fn mirrors() {
+    replay("mirror", mirror::run);
 }

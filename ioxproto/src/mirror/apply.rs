@@ -71,9 +71,10 @@ impl ControllerState {
             let Some(after) = self.property(&node, &control) else {
                 continue;
             };
+            let touched = |before: &Property| self.change_times && before.time() < after.time();
             if before
                 .as_ref()
-                .is_some_and(|before| before.same_value(after))
+                .is_some_and(|before| before.same_value(after) && !touched(before))
             {
                 continue;
             }
@@ -192,14 +193,12 @@ impl ControllerState {
         let update = Update::of(event, &uom, &slot.property);
         let (born, number) = (slot.born, self.away.number());
         slot.replay = number;
-        let remembers = update.changes && occasion == Occasion::Replay && born != number;
-        let before =
-            (update.changes && (out.is_some() || remembers)).then(|| slot.property.clone());
+        // Of what is known from before this replay, the former value is news when it has ended.
+        let remembers =
+            (update.changes || self.change_times) && occasion == Occasion::Replay && born != number;
+        let before = (remembers || update.changes && out.is_some()).then(|| slot.property.clone());
         slot.property.update(&update, event, &mut self.names);
-        if !update.changes {
-            return;
-        }
-        let after = out.is_some().then(|| slot.property.clone());
+        let after = (update.changes && out.is_some()).then(|| slot.property.clone());
         let known = &mut self.away.before.properties;
         if remembers {
             known

@@ -1,17 +1,4 @@
-//! The picture as JSON. The shape is stable:
-//!
-//! ```json
-//! {
-//!   "nodes": {"42 92 8C 1": {"ST": {"raw": "255", "value": 255, "uom": "100", "precision": 0,
-//!     "formatted": "On", "name": "Status", "time": "2026-05-05T18:52:41.875777-07:00"}}},
-//!   "programs": {"008D": {"status": true, "enabled": true, "run_at_reboot": false, "run_state": "idle",
-//!     "evaluation": "true", "last_run": "2026-05-06T14:30:36-07:00", "last_finish": null, "next_run": null}},
-//!   "variables": {"state": {"12": {"value": 5.1, "init": null, "time": null}}},
-//!   "scenes": {"25614": ["42 92 8C 1"]}
-//! }
-//! ```
-//!
-//! Texts are never null; numbers, words and times are where they are not known. Keys are in order.
+//! The picture as JSON, in the shape that the head of [`mirror`](super) shows.
 
 use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
 

@@ -24,6 +24,26 @@
 //! is different from what was known before it is told once more, as [`Occasion::WhileAway`]: the door that was opened
 //! during an outage. A state that knew nothing before, neither from an earlier replay nor seeded, has nothing to tell.
 //!
+//! The controller's replay is the last of each property, so what changed and changed back during an outage is not in the
+//! values. On `/api/events/subscribe` it is in the times: see [`ControllerState::with_change_times`].
+//!
+//! # JSON
+//!
+//! The shape is stable:
+//!
+//! ```json
+//! {
+//!   "nodes": {"42 92 8C 1": {"ST": {"raw": "255", "value": 255, "uom": "100", "precision": 0,
+//!     "formatted": "On", "name": "Status", "time": "2026-05-05T18:52:41.875777-07:00"}}},
+//!   "programs": {"008D": {"status": true, "enabled": true, "run_at_reboot": false, "run_state": "idle",
+//!     "evaluation": "true", "last_run": "2026-05-06T14:30:36-07:00", "last_finish": null, "next_run": null}},
+//!   "variables": {"state": {"12": {"value": 5.1, "init": null, "time": null}}},
+//!   "scenes": {"25614": ["42 92 8C 1"]}
+//! }
+//! ```
+//!
+//! Texts are never null; numbers, words and times are where they are not known. Keys are in order.
+//!
 //! # Memory
 //!
 //! What a controller can make it keep is bounded by [`Limits`]. Texts are copied and never pin a message's buffer; the
@@ -93,6 +113,7 @@ pub struct ControllerState {
     away: Away,
     limits: Limits,
     grows: bool,
+    change_times: bool,
     entries: usize,
     left_out: u64,
 }
@@ -116,6 +137,7 @@ impl ControllerState {
             away: Away::default(),
             limits: Limits::default(),
             grows: true,
+            change_times: false,
             entries: 0,
             left_out: 0,
         }
@@ -135,6 +157,16 @@ impl ControllerState {
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// The same state, for a stream on `/api/events/subscribe`, whose replayed frames keep the time of the change: a
+    /// property that has its old value again but a later time changed and came back while away (the door that was opened
+    /// and closed, the button that was pressed), and is told as well. On `/rest/subscribe`, where replayed frames are
+    /// stamped at the connect, it would tell of every property.
+    #[must_use]
+    pub fn with_change_times(mut self) -> Self {
+        self.change_times = true;
         self
     }
 

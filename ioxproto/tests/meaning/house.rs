@@ -387,6 +387,39 @@ fn what_changed_while_away_is_told_once_and_never_as_live() {
 }
 
 #[test]
+fn what_changed_and_came_back_shows_in_its_time() {
+    let at = |node: &str, raw: &str, time: &str| {
+        event(&format!(
+            "<Event timestamp='{time}'><control>ST</control><action>{raw}</action><node>{node}</node></Event>"
+        ))
+    };
+    let (spring, today) = ("2026-03-01T08:00:00-08:00", "2026-05-06T14:30:00-07:00");
+    for (with_times, expected) in [
+        (
+            true,
+            &[
+                "door ST: 0 -> 0 (while away)",
+                "lamp ST: 0 -> 1 (while away)",
+            ][..],
+        ),
+        (false, &["lamp ST: 0 -> 1 (while away)"][..]),
+    ] {
+        let mut state = ControllerState::new();
+        if with_times {
+            state = state.with_change_times();
+        }
+        for node in ["door", "fan", "lamp"] {
+            state.update(&at(node, "0", spring));
+        }
+        assert!(state.end_replay().is_empty());
+        state.update(&at("door", "0", today));
+        state.update(&at("fan", "0", spring));
+        state.update(&at("lamp", "1", today));
+        assert_eq!(shown(&state.end_replay()), expected);
+    }
+}
+
+#[test]
 fn a_seeded_state_is_caught_up_by_the_first_replay() {
     let mut state = ControllerState::new();
     state.seed_property(

@@ -1,0 +1,99 @@
+//! Frames, replays and reconnects into a picture of the house: no panic, and it stays within its limits.
+//!
+//! Each line is one step: `live` or `replayed` and a blank before a frame, or the name of a stream status.
+
+use ioxproto::mirror::{ControllerState, Limits, Occasion};
+use ioxproto::{Event, Frame, FrameReader, Notification, Status, StatusChange};
+
+const LIMITS: Limits = Limits {
+    entries: 12,
+    texts: 256,
+};
+
+/// Feeds the lines.
+pub fn run(data: &[u8]) {
+    let mut states = [
+        ControllerState::new().with_limits(LIMITS),
+        ControllerState::new()
+            .with_limits(LIMITS)
+            .with_change_times(),
+        ControllerState::known_only(),
+    ];
+    states[2].seed_property("n", "ST", ioxproto::mirror::Property::new("0"));
+    states[2].seed_scene("s", ["n"]);
+    let mut reader = FrameReader::new();
+    for line in data.split(|byte| *byte == b'\n') {
+        let Some(notification) = step(&mut reader, line) else {
+            continue;
+        };
+        for state in &mut states {
+            let changes = state.apply(&notification);
+            let occasion = match &notification {
+                Notification::Event(event) if event.live() => Occasion::Live,
+                Notification::Event(_) => Occasion::Replay,
+                _ => Occasion::WhileAway,
+            };
+            assert!(changes.iter().all(|change| change.occasion == occasion));
+            for change in &changes {
+                assert!(!change.to_string().is_empty());
+            }
+            check(state);
+        }
+        assert_eq!(states[2].nodes().filter(|node| *node != "n").count(), 0);
+    }
+}
+
+fn step(reader: &mut FrameReader, line: &[u8]) -> Option<Notification> {
+    if let Some(status) = std::str::from_utf8(line)
+        .ok()
+        .and_then(|name| name.parse::<Status>().ok())
+    {
+        return Some(Notification::Status(StatusChange::new(status)));
+    }
+    let (live, frame) = match (line.strip_prefix(b"live "), line.strip_prefix(b"replayed ")) {
+        (Some(frame), _) => (true, frame),
+        (_, Some(frame)) => (false, frame),
+        _ => return None,
+    };
+    let (Frame::Event(event), _) = reader.read_bytes(frame) else {
+        return None;
+    };
+    let event = event.with_live(live);
+    views(&event);
+    Some(Notification::Event(event))
+}
+
+/// Every view of every event, though most are errors.
+fn views(event: &Event) {
+    assert!(event.describe().contains(" = "));
+    match event.view() {
+        Ok(view) => assert!(!view.to_string().is_empty()),
+        Err(error) => assert!(error.to_string().len() < 4096),
+    }
+    if let Ok(change) = event.lifecycle() {
+        _ = change.details();
+    }
+}
+
+fn check(state: &ControllerState) {
+    assert!(!state.grows() || state.entries() <= LIMITS.entries);
+    let properties: usize = state
+        .nodes()
+        .map(|node| state.properties(node).count())
+        .sum();
+    let members: usize = state
+        .scenes()
+        .map(|scene| state.members(scene).count())
+        .sum();
+    let others = state.programs().count() + state.variables().count() + state.scenes().count();
+    assert_eq!(
+        state.entries(),
+        state.nodes().count() + properties + members + others
+    );
+    for node in state.nodes() {
+        for scene in state.scenes_of(node) {
+            assert!(state.members(scene).any(|member| member == node));
+        }
+    }
+    assert!(serde_json::to_value(state).is_ok_and(|json| json.is_object()));
+}
