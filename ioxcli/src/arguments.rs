@@ -34,6 +34,8 @@ pub(crate) enum Command {
     Decode(Decode),
     /// Be a simulated controller
     Simulate(Simulate),
+    /// Print the house as it is, once, and leave
+    State(State),
     /// Show a controller's certificate and, after a yes, trust it from now on
     Trust(Trust),
 }
@@ -96,6 +98,14 @@ pub(crate) struct Output {
     /// Keep every message that comes in this file; decode and simulate --replay read it
     #[arg(long, value_name = "FILE")]
     pub(crate) record: Option<PathBuf>,
+    /// At the end, write what is known of the house to this file, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) state: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    /// Leave the replay out: show only what happens from now on
+    #[arg(long)]
+    pub(crate) live_only: bool,
     /// Stop after so many seconds from the start of the program
     #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) duration: Option<Duration>,
@@ -104,6 +114,39 @@ pub(crate) struct Output {
     pub(crate) max_events: Option<u64>,
     #[command(flatten)]
     pub(crate) logging: Logging,
+}
+
+/// Which events.
+#[derive(Debug, Args)]
+pub(crate) struct Selection {
+    /// Only events of this node (repeatable)
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) node: Vec<String>,
+    /// Only events of this property, command or system control, such as ST, DON or _3 (repeatable)
+    #[arg(long, value_name = "ID")]
+    pub(crate) control: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct State {
+    #[command(flatten)]
+    pub(crate) controller: Controller,
+    /// How to show it: text for people, json for programs
+    #[arg(short, long, value_enum, default_value_t = StateFormat::Text)]
+    pub(crate) format: StateFormat,
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    /// Give up after so many seconds
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds, allow_negative_numbers = true)]
+    pub(crate) timeout: Duration,
+    #[command(flatten)]
+    pub(crate) logging: Logging,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StateFormat {
+    Text,
+    Json,
 }
 
 #[derive(Debug, Args)]

@@ -18,9 +18,13 @@ mod known_hosts;
 mod logging;
 mod output;
 mod password;
+mod picture;
 mod record;
+mod selection;
+mod showing;
 mod signals;
 mod simulate;
+mod state;
 mod trouble;
 mod trust;
 mod watch;
@@ -60,6 +64,10 @@ fn run(command: Command, began: Instant) -> Result<(), Trouble> {
         Command::Simulate(simulate) => {
             let verbose = simulate.logging.verbose;
             attended(verbose, |stop| simulate::run(simulate, stop))
+        }
+        Command::State(state) => {
+            let verbose = state.logging.verbose;
+            attended(verbose, |stop| state::run(state, stop))
         }
         Command::Trust(trust) => {
             let verbose = trust.logging.verbose;

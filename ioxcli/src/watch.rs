@@ -3,17 +3,19 @@
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use ioxproto::{Notification, Status};
+use ioxproto::Status;
 use ioxtransport_tokio::{Builder, Handle};
 use tokio::time::{sleep, timeout};
 
 use crate::arguments::{Output, Watch};
 use crate::connection;
-use crate::output::{Ended, Screen, View};
+use crate::output::{Ended, Screen};
 use crate::password;
+use crate::picture::PictureFile;
 use crate::record::Recorder;
+use crate::showing::Showing;
 use crate::signals::Stop;
-use crate::trouble::{Trouble, say};
+use crate::trouble::Trouble;
 
 /// Output above this, in bytes, that nobody takes holds up the stream.
 const BUFFER: usize = 64 * 1024;
@@ -51,18 +53,14 @@ pub(crate) async fn follow(
         recorder = Some(made);
         builder = builder.tap(tap);
     }
+    let picture = output.state.as_deref().map(PictureFile::new).transpose()?;
     let screen = Screen::stdout()
         .map_err(|error| Trouble::other(format!("cannot write to standard output: {error}")))?;
     let mut stream = builder
         .start()
         .map_err(|error| Trouble::usage(error.to_string()))?;
     let handle = stream.handle();
-    let mut showing = Showing {
-        controller,
-        view: View::new(output.format),
-        left: output.max_events,
-        buffer: Vec::new(),
-    };
+    let mut showing = Showing::new(controller, output);
     let end_recording = recorder.as_ref().map(Recorder::end);
     let mut recording = pin!(async {
         match &mut recorder {
@@ -111,7 +109,11 @@ pub(crate) async fn follow(
         }
     }
     showing.view.finish(&handle.stats(), &mut showing.buffer);
-    let written = timeout(LAST_WORDS, screen.finish(showing.buffer)).await;
+    let written = timeout(
+        LAST_WORDS,
+        screen.finish(std::mem::take(&mut showing.buffer)),
+    )
+    .await;
     if let Some(end) = end_recording {
         // It waits where the disk does.
         tokio::task::spawn_blocking(end);
@@ -130,54 +132,19 @@ pub(crate) async fn follow(
         )));
     }
     recorded?;
+    if let (Some(picture), Some(state)) = (picture, &showing.state) {
+        picture.write(state)?;
+    }
     outcome(&handle, &showing.controller)
 }
 
 /// What the end of the stream means for the program.
-fn outcome(handle: &Handle, controller: &str) -> Result<(), Trouble> {
+pub(crate) fn outcome(handle: &Handle, controller: &str) -> Result<(), Trouble> {
     match handle.status() {
         Status::Disconnected => Ok(()),
         _ => Err(connection::failed(
             controller,
             handle.last_reason().as_ref(),
         )),
-    }
-}
-
-/// What is shown, and how much more of it.
-struct Showing {
-    controller: String,
-    view: View,
-    /// Events until it is enough; none, if it never is.
-    left: Option<u64>,
-    /// Whole lines that are not yet handed over.
-    buffer: Vec<u8>,
-}
-
-impl Showing {
-    /// Shows a notification. `true` when it is enough.
-    fn take(&mut self, notification: &Notification) -> bool {
-        match notification {
-            Notification::Event(_) => {
-                if let Some(left) = &mut self.left {
-                    if *left == 0 {
-                        return true;
-                    }
-                    *left -= 1;
-                }
-            }
-            Notification::Status(change) if !self.view.gives_reasons() => {
-                if let (Some(reason), Some(wait)) = (&change.reason, change.retry_in) {
-                    let seconds = wait.as_secs_f32();
-                    let controller = &self.controller;
-                    say(format_args!(
-                        "{controller}: {reason}; next attempt in {seconds:.0} s"
-                    ));
-                }
-            }
-            _ => {}
-        }
-        self.view.show(notification, &mut self.buffer);
-        self.left == Some(0)
     }
 }

@@ -3,12 +3,18 @@
 use ioxproto::{Event, Gap, Notification, StatusChange};
 use serde::Serialize;
 
+use super::kind::Kind;
+
 /// Writes JSON lines.
 #[derive(Debug)]
 pub(crate) struct Json;
 
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "made for a line and written at once"
+)]
 enum Line<'a> {
     Status {
         status: &'a str,
@@ -44,6 +50,8 @@ struct EventLine<'a> {
     uom: &'a str,
     precision: Option<i32>,
     event_info: &'a str,
+    #[serde(flatten)]
+    kind: Kind<'a>,
 }
 
 impl<'a> EventLine<'a> {
@@ -61,6 +69,7 @@ impl<'a> EventLine<'a> {
             uom: event.uom(),
             precision: event.prec(),
             event_info: event.event_info(),
+            kind: Kind::of(event),
         }
     }
 }
@@ -103,6 +112,7 @@ impl Json {
     }
 }
 
+/// Members that are added later come after those of the contract.
 fn write(line: &Line<'_>, out: &mut Vec<u8>) {
     // Texts and numbers always serialise, and a vector takes everything.
     let _ = serde_json::to_writer(&mut *out, line);
@@ -138,7 +148,7 @@ mod tests {
             concat!(
                 r#"{"type":"event","live":false,"seqnum":16,"sid":"uuid:1","timestamp":"2026-05-05T18:52:41.875777-07:00","#,
                 r#""control":"ST","action":"0","node_address":"42 92 8C 1","formatted_action":"Off \"°\"","#,
-                r#""formatted_name":"Status","uom":"100","precision":0,"event_info":""}"#,
+                r#""formatted_name":"Status","uom":"100","precision":0,"event_info":"","kind":"node_property","value":0}"#,
                 "\n"
             )
         );
@@ -150,7 +160,7 @@ mod tests {
             shown(&event("<Event/>")),
             concat!(
                 r#"{"type":"event","live":false,"seqnum":0,"sid":"","timestamp":"","control":"","action":"","#,
-                r#""node_address":"","formatted_action":"","formatted_name":"","uom":"","precision":null,"event_info":""}"#,
+                r#""node_address":"","formatted_action":"","formatted_name":"","uom":"","precision":null,"event_info":"","kind":"other","description":" = "}"#,
                 "\n"
             )
         );

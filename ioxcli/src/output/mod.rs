@@ -1,13 +1,16 @@
 //! How notifications are shown.
 
 mod json;
+mod kind;
 mod screen;
+mod table;
 mod text;
 
 use ioxproto::{Notification, Stats};
 
 pub(crate) use self::json::Json;
 pub(crate) use self::screen::{Ended, Screen, nobody_reads, stdout_has_colour};
+pub(crate) use self::table::house;
 pub(crate) use self::text::Text;
 use crate::arguments::Format;
 

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
+use ioxproto::view::View;
 use ioxproto::{Event, Notification, Status, StatusChange};
 use jiff::ZonedDateTime;
 
@@ -107,7 +108,7 @@ impl Text {
         );
         match change.status {
             Status::StreamSyncing => self.replayed = 0,
-            Status::Connected => {
+            Status::Connected if self.replayed > 0 => {
                 let _ = write!(line, "  after a replay of {} events", self.replayed);
             }
             _ => {}
@@ -131,10 +132,16 @@ impl Text {
             Moment::Arrival if replay => "replay".to_owned(),
             Moment::Arrival => self.now(),
         };
-        let node = match event.node() {
-            "" => "-",
-            node => node,
+        let line = if event.is_node_property() {
+            self.property(&time, event)
+        } else {
+            system(&time, event)
         };
+        self.line(if replay { DIM } else { PLAIN }, line.trim_end(), out);
+    }
+
+    /// Node, property name and display value, in columns.
+    fn property(&mut self, time: &str, event: &Event) -> String {
         let name = match event.fmt_name() {
             "" => event.control(),
             name => name,
@@ -143,7 +150,7 @@ impl Text {
             "" => event.action(),
             value => value,
         };
-        let node = Clean(node).to_string();
+        let node = Clean(event.node()).to_string();
         let name = Clean(name).to_string();
         self.node = self.node.max(node.chars().count()).min(WIDEST);
         self.name = self.name.max(name.chars().count()).min(WIDEST);
@@ -152,17 +159,8 @@ impl Text {
             "{time:8}  {node:node_width$}  {name:name_width$}  {}",
             Clean(value)
         );
-        let payload = event.event_info();
-        if !payload.is_empty() {
-            let shown: String = payload.chars().take(PAYLOAD).collect();
-            let more = if shown.len() < payload.len() {
-                "…"
-            } else {
-                ""
-            };
-            let _ = write!(line, "  {}{more}", Clean(&shown));
-        }
-        self.line(if replay { DIM } else { PLAIN }, line.trim_end(), out);
+        payload(event, &mut line);
+        line
     }
 
     /// The time on the reader's clock.
@@ -184,6 +182,35 @@ impl Text {
     fn line(&self, style: Style, text: &str, out: &mut Vec<u8>) {
         out.extend_from_slice(self.styled(style, text).as_bytes());
         out.push(b'\n');
+    }
+}
+
+/// An event of the controller itself, in words.
+fn system(time: &str, event: &Event) -> String {
+    match event.view() {
+        Ok(View::Other) | Err(_) => {
+            let mut line = format!("{time:8}  {}", Clean(&event.describe()));
+            if !event.node().is_empty() {
+                let _ = write!(line, " ({})", Clean(event.node()));
+            }
+            payload(event, &mut line);
+            line
+        }
+        Ok(view) => format!("{time:8}  {}", Clean(&view.to_string())),
+    }
+}
+
+/// The payload, as far as it fits.
+fn payload(event: &Event, line: &mut String) {
+    let payload = event.event_info();
+    if !payload.is_empty() {
+        let shown: String = payload.chars().take(PAYLOAD).collect();
+        let more = if shown.len() < payload.len() {
+            "…"
+        } else {
+            ""
+        };
+        let _ = write!(line, "  {}{more}", Clean(&shown));
     }
 }
 
@@ -263,14 +290,36 @@ mod tests {
 
     #[test]
     fn without_display_texts_the_raw_ones_are_shown() {
-        let mut text = Text::new(false);
-        let line = shown(
-            &mut text,
-            &event(
-                "<Event><control>_7</control><action>1</action><eventInfo>a\nb</eventInfo></Event>",
-            ),
+        let raw = event(
+            "<Event><control>GV1</control><action>1</action><node>n1</node><eventInfo>a\nb</eventInfo></Event>",
         );
-        assert_eq!(line, "replay    -               _7            1  a b\n");
+        let line = shown(&mut Text::new(false), &raw);
+        assert_eq!(line, "replay    n1              GV1           1  a b\n");
+    }
+
+    #[test]
+    fn the_controllers_own_events_are_told_in_words() {
+        for (text, words) in [
+            (
+                "<Event><control>_1</control><action>0</action><eventInfo><id>8D</id><s>22</s></eventInfo></Event>",
+                "program 008D then running, true",
+            ),
+            (
+                r#"<Event><control>_1</control><action>6</action><eventInfo><var type="2" id="12"><prec>1</prec><val>51</val></var></eventInfo></Event>"#,
+                "variable state 12 = 5.1",
+            ),
+            (
+                "<Event><control>_3</control><action>ND</action><node>n009_harmonyctrl</node></Event>",
+                "node n009_harmonyctrl added",
+            ),
+            (
+                "<Event><control>_99</control><action>x</action><node>a</node><eventInfo>b</eventInfo></Event>",
+                "_99 = x (a)  b",
+            ),
+        ] {
+            let line = shown(&mut Text::new(false), &event(text));
+            assert_eq!(line, format!("replay    {words}\n"));
+        }
     }
 
     #[test]

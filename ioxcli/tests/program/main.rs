@@ -16,4 +16,5 @@ mod iox;
 mod output;
 mod portal;
 mod simulate;
+mod state;
 mod trust;

@@ -1,0 +1,312 @@
+//! What an event means, as members of its JSON line: `kind`, and what goes with it.
+
+use std::borrow::Cow;
+use std::fmt::Display;
+
+use ioxproto::Event;
+use ioxproto::view::{
+    ControllerTime, Decimal, LifecycleChange, LifecycleDetails, ProgramStatus, VariableChange, View,
+};
+use serde::{Serialize, Serializer};
+
+/// The kinds have the labels of `ioxproto::view::View`. What an event does not say is null.
+#[derive(Debug, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub(super) enum Kind<'a> {
+    NodeProperty {
+        value: Option<Decimal>,
+    },
+    Heartbeat {
+        promised_seconds: u32,
+    },
+    NodeLifecycle(Lifecycle<'a>),
+    ProgramStatus(Box<Program>),
+    VariableValue(Variable<'a>),
+    VariableInit(Variable<'a>),
+    VariableTable {
+        variable_type: Text<String>,
+    },
+    Progress {
+        progress: &'a str,
+        text: &'a str,
+    },
+    DeviceWrite {
+        message: Cow<'a, str>,
+    },
+    DeviceMemory {
+        memory: Cow<'a, str>,
+        cmd1: Cow<'a, str>,
+        cmd2: Cow<'a, str>,
+        value: Cow<'a, str>,
+    },
+    SystemStatus {
+        system_status: &'a str,
+    },
+    SystemConfig {
+        setting: &'a str,
+        on: Option<bool>,
+    },
+    InternetAccess {
+        internet_access: &'a str,
+        url: &'a str,
+    },
+    PortalStatus {
+        connected: Option<bool>,
+        registered: Option<bool>,
+    },
+    /// Known or unknown, without a view of its own.
+    Other {
+        description: String,
+    },
+    /// Its payload is not what its kind asks for.
+    Unreadable {
+        description: String,
+        error: String,
+    },
+}
+
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Lifecycle<'a> {
+    verb: &'a str,
+    requires_reload: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    enabled: Option<bool>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Program {
+    program: Text<ioxproto::view::ProgramId>,
+    status: Option<bool>,
+    enabled: Option<bool>,
+    run_at_reboot: Option<bool>,
+    run_state: Option<&'static str>,
+    evaluation: Option<&'static str>,
+    last_run: Option<ControllerTime>,
+    last_finish: Option<ControllerTime>,
+    next_run: Option<ControllerTime>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Variable<'a> {
+    variable_type: Text<String>,
+    variable_id: u32,
+    raw: Cow<'a, str>,
+    value: Decimal,
+    time: Option<ControllerTime>,
+}
+
+/// Written as the text that people see.
+#[derive(Debug)]
+pub(super) struct Text<T>(T);
+
+impl<T: Display> Serialize for Text<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+impl<'a> Kind<'a> {
+    pub(super) fn of(event: &'a Event) -> Self {
+        match event.view() {
+            Ok(view) => Self::seen(event, view),
+            Err(error) => Self::Unreadable {
+                description: event.describe(),
+                error: error.to_string(),
+            },
+        }
+    }
+
+    fn seen(event: &'a Event, view: View<'a>) -> Self {
+        match view {
+            View::Property(property) => Self::NodeProperty {
+                value: property.number,
+            },
+            View::Heartbeat(heartbeat) => Self::Heartbeat {
+                promised_seconds: heartbeat.promised_seconds,
+            },
+            View::Lifecycle(change) => Self::NodeLifecycle(Lifecycle::of(&change)),
+            View::Program(status) => Self::ProgramStatus(Box::new(Program::of(&status))),
+            View::Variable(change) => match change.field {
+                ioxproto::view::VariableField::Init => Self::VariableInit(Variable::of(change)),
+                _ => Self::VariableValue(Variable::of(change)),
+            },
+            View::VariableTable(table) => Self::VariableTable {
+                variable_type: Text(table.kind.to_string()),
+            },
+            View::Progress(progress) => Self::Progress {
+                progress: progress.action.label(),
+                text: progress.text,
+            },
+            View::DeviceWrite(write) => Self::DeviceWrite {
+                message: write.message,
+            },
+            View::DeviceMemory(memory) => Self::DeviceMemory {
+                memory: memory.memory,
+                cmd1: memory.cmd1,
+                cmd2: memory.cmd2,
+                value: memory.value,
+            },
+            View::SystemStatus(status) => Self::SystemStatus {
+                system_status: status.status.label(),
+            },
+            View::SystemConfig(config) => Self::SystemConfig {
+                setting: config.action.label(),
+                on: config.on,
+            },
+            View::InternetAccess(access) => Self::InternetAccess {
+                internet_access: access.action.label(),
+                url: access.url,
+            },
+            View::Portal(portal) => Self::PortalStatus {
+                connected: portal.connected,
+                registered: portal.registered,
+            },
+            _ => Self::Other {
+                description: event.describe(),
+            },
+        }
+    }
+}
+
+impl<'a> Lifecycle<'a> {
+    fn of(change: &LifecycleChange<'a>) -> Self {
+        let plain = Self {
+            verb: change.verb.label(),
+            requires_reload: change.requires_reload(),
+            ..Self::default()
+        };
+        // A broken payload does not hide what happened.
+        match change.details().unwrap_or(LifecycleDetails::Plain) {
+            LifecycleDetails::NodeAdded { name, .. }
+            | LifecycleDetails::SceneAdded { name, .. } => Self { name, ..plain },
+            LifecycleDetails::Renamed { name } => Self {
+                name: Some(name),
+                ..plain
+            },
+            LifecycleDetails::MovedIntoScene { node, .. }
+            | LifecycleDetails::RemovedFromScene { node } => Self {
+                node: Some(node),
+                ..plain
+            },
+            LifecycleDetails::ParentChanged { node, parent, .. } => Self {
+                node,
+                parent,
+                ..plain
+            },
+            LifecycleDetails::Enabled(enabled) => Self {
+                enabled: Some(enabled),
+                ..plain
+            },
+            _ => plain,
+        }
+    }
+}
+
+impl Program {
+    fn of(program: &ProgramStatus) -> Self {
+        Self {
+            program: Text(program.id),
+            status: program.status(),
+            enabled: program.enabled,
+            run_at_reboot: program.run_at_reboot,
+            run_state: program.run_state.map(ioxproto::view::RunState::label),
+            evaluation: program.evaluation.map(ioxproto::view::Evaluation::label),
+            last_run: program.last_run,
+            last_finish: program.last_finish,
+            next_run: program.next_run,
+        }
+    }
+}
+
+impl<'a> Variable<'a> {
+    fn of(change: VariableChange<'a>) -> Self {
+        Self {
+            variable_type: Text(change.id.kind.to_string()),
+            variable_id: change.id.number,
+            raw: change.raw,
+            value: change.number,
+            time: change.time,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ioxproto::{Frame, FrameReader};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn kind(text: &str) -> Value {
+        match FrameReader::new().read(text) {
+            Frame::Event(event) => serde_json::to_value(Kind::of(&event)).unwrap(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_property_has_its_number() {
+        assert_eq!(
+            kind(
+                r#"<Event><control>ST</control><action uom="17" prec="1">725</action><node>n1</node></Event>"#
+            ),
+            json!({"kind": "node_property", "value": 72.5})
+        );
+        assert_eq!(
+            kind("<Event><control>ST</control><action>on</action><node>n1</node></Event>"),
+            json!({"kind": "node_property", "value": null})
+        );
+    }
+
+    #[test]
+    fn a_program_has_its_state() {
+        assert_eq!(
+            kind(
+                r#"<Event timestamp="2026-05-06T14:30:36.1-07:00"><control>_1</control><action>0</action><eventInfo><id>8D</id><on /><nr /><r>260506 14:30:36 </r><f>260506 14:30:36 </f><s>22</s></eventInfo></Event>"#
+            ),
+            json!({"kind": "program_status", "program": "008D", "status": true, "enabled": true,
+                "run_at_reboot": false, "run_state": "then_running", "evaluation": "true",
+                "last_run": "2026-05-06T14:30:36-07:00", "last_finish": "2026-05-06T14:30:36-07:00",
+                "next_run": null})
+        );
+    }
+
+    #[test]
+    fn a_variable_has_its_value() {
+        assert_eq!(
+            kind(
+                r#"<Event><control>_1</control><action>6</action><eventInfo><var type="2" id="12"><prec>1</prec><val>51</val></var></eventInfo></Event>"#
+            ),
+            json!({"kind": "variable_value", "variable_type": "state", "variable_id": 12, "raw": "51",
+                "value": 5.1, "time": null})
+        );
+    }
+
+    #[test]
+    fn a_lifecycle_event_has_its_verb_and_what_goes_with_it() {
+        assert_eq!(
+            kind(
+                "<Event><control>_3</control><action>NN</action><node>n1</node><eventInfo><newName>Porch</newName></eventInfo></Event>"
+            ),
+            json!({"kind": "node_lifecycle", "verb": "node_renamed", "requires_reload": true, "name": "Porch"})
+        );
+    }
+
+    #[test]
+    fn what_has_no_view_is_described_and_what_cannot_be_read_says_so() {
+        assert_eq!(
+            kind("<Event><control>_99</control><action>x</action></Event>"),
+            json!({"kind": "other", "description": "_99 = x"})
+        );
+        let broken = kind("<Event><control>_0</control><action>soon</action></Event>");
+        assert_eq!(broken["kind"], "unreadable");
+        assert_eq!(broken["description"], "heartbeat = soon");
+        assert!(broken["error"].is_string());
+    }
+}

@@ -1,0 +1,145 @@
+//! A picture of the house as tables.
+
+use std::fmt::{Display, Write as _};
+
+use ioxproto::mirror::ControllerState;
+
+use super::text::Clean;
+
+/// All that is known, each kind in a table of its own; empty kinds are left out.
+pub(crate) fn house(state: &ControllerState) -> String {
+    let properties = state.nodes().flat_map(|node| {
+        let mut rows: Vec<_> = state
+            .properties(node)
+            .map(|(control, property)| {
+                let value = match (property.formatted(), property.number()) {
+                    ("", Some(number)) => number.to_string(),
+                    ("", None) => property.raw().to_owned(),
+                    (formatted, _) => formatted.to_owned(),
+                };
+                let name = property.name().to_owned();
+                let changed = shown(property.time());
+                [node.to_owned(), control.to_owned(), name, value, changed]
+            })
+            .collect();
+        if rows.is_empty() {
+            rows.push([node, "", "", "", ""].map(str::to_owned));
+        }
+        rows
+    });
+    let programs = state.programs().map(|(id, program)| {
+        [
+            id.to_string(),
+            shown(program.status),
+            shown(program.run_state.map(ioxproto::view::RunState::label)),
+            program
+                .enabled
+                .map_or("", |enabled| if enabled { "yes" } else { "no" })
+                .to_owned(),
+            shown(program.last_run),
+            shown(program.next_run),
+        ]
+    });
+    let variables = state.variables().map(|(id, variable)| {
+        [
+            id.kind.to_string(),
+            id.number.to_string(),
+            shown(variable.value),
+            shown(variable.init),
+            shown(variable.time),
+        ]
+    });
+    let scenes = state.scenes().map(|scene| {
+        let members: Vec<_> = state.members(scene).collect();
+        [scene.to_owned(), members.join(", ")]
+    });
+    let tables = [
+        table(["NODE", "ID", "PROPERTY", "VALUE", "CHANGED"], properties),
+        table(
+            [
+                "PROGRAM", "STATUS", "RUNS", "ENABLED", "LAST RUN", "NEXT RUN",
+            ],
+            programs,
+        ),
+        table(["VARIABLE", "ID", "VALUE", "INIT", "CHANGED"], variables),
+        table(["SCENE", "MEMBERS"], scenes),
+    ];
+    let filled: Vec<_> = tables
+        .into_iter()
+        .filter(|table| !table.is_empty())
+        .collect();
+    filled.join("\n")
+}
+
+/// The text of what is known; times without their fraction and offset.
+fn shown(value: Option<impl Display>) -> String {
+    let text = value.map_or_else(String::new, |value| value.to_string());
+    match text.as_bytes().get(10) {
+        Some(b'T') => text[..text.len().min(19)].replacen('T', " ", 1),
+        _ => text,
+    }
+}
+
+/// Rows under their heads, in columns as wide as they need; nothing, where there are no rows.
+fn table<const N: usize>(heads: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
+    let clean = |row: [String; N]| row.map(|cell| Clean(&cell).to_string());
+    let rows: Vec<_> = rows.map(clean).collect();
+    if rows.is_empty() {
+        return String::new();
+    }
+    let mut widths = heads.map(str::len);
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let heads = heads.map(str::to_owned);
+    let mut text = String::new();
+    for row in [&heads].into_iter().chain(&rows) {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(widths) {
+            // A vector of text takes everything.
+            let _ = write!(line, "{cell:width$}  ");
+        }
+        text += line.trim_end();
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use ioxproto::{Frame, FrameReader};
+
+    use super::*;
+
+    #[test]
+    fn each_kind_has_its_table() {
+        let mut state = ControllerState::new();
+        let mut reader = FrameReader::new();
+        for text in [
+            r#"<Event timestamp="2026-05-05T18:52:41.875777-07:00"><control>ST</control><action uom="100" prec="0">0</action><node>42 92 8C 1</node><fmtAct>Off</fmtAct><fmtName>Status</fmtName></Event>"#,
+            r#"<Event><control>CLISPH</control><action uom="17" prec="1">725</action><node>n1</node></Event>"#,
+            "<Event><control>_1</control><action>0</action><eventInfo><id>8D</id><on/><s>21</s></eventInfo></Event>",
+            r#"<Event><control>_1</control><action>6</action><eventInfo><var type="2" id="12"><prec>1</prec><val>51</val></var></eventInfo></Event>"#,
+        ] {
+            match reader.read(text) {
+                Frame::Event(event) => state.update(&event),
+                other => panic!("{other:?}"),
+            }
+        }
+        let expected = "\
+NODE        ID      PROPERTY  VALUE  CHANGED
+42 92 8C 1  ST      Status    Off    2026-05-05 18:52:41
+n1          CLISPH            72.5
+
+PROGRAM  STATUS  RUNS  ENABLED  LAST RUN  NEXT RUN
+008D     true    idle  yes
+
+VARIABLE  ID  VALUE  INIT  CHANGED
+state     12  5.1
+";
+        assert_eq!(house(&state), expected);
+        assert_eq!(house(&ControllerState::new()), "");
+    }
+}

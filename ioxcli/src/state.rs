@@ -1,0 +1,93 @@
+//! `iox state`: the house as it is after the replay, and nothing more.
+
+use std::io::{self, Write as _};
+
+use ioxproto::mirror::ControllerState;
+use ioxproto::{Notification, Status};
+use tokio::time::sleep;
+
+use crate::arguments::{State, StateFormat};
+use crate::output::{house, nobody_reads};
+use crate::selection::Selection;
+use crate::showing::say_why;
+use crate::signals::Stop;
+use crate::trouble::Trouble;
+use crate::{connection, password, watch};
+
+/// Connects, waits for the end of the replay, prints and leaves.
+pub(crate) async fn run(arguments: State, mut stop: Stop) -> Result<(), Trouble> {
+    let controller = &arguments.controller;
+    let address = connection::address(&controller.url)?;
+    let not_complete = || Trouble::other("stopped before the controller had told its state");
+    let file = controller.password_file.as_deref();
+    let Some(password) = password::obtain(&controller.username, file, &mut stop).await? else {
+        return Err(not_complete());
+    };
+    let mut stream = connection::builder(controller, &address, password)?
+        .start()
+        .map_err(|error| Trouble::usage(error.to_string()))?;
+    let handle = stream.handle();
+    let selection = Selection::new(&arguments.selection, false);
+    let mut state = ControllerState::new();
+    let mut complete = false;
+    let late = sleep(arguments.timeout);
+    tokio::pin!(late);
+    let mut ended_by = None;
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.requested(), if ended_by.is_none() => {
+                ended_by = Some(not_complete());
+                handle.request_stop();
+            }
+            () = &mut late, if ended_by.is_none() => {
+                let seconds = arguments.timeout.as_secs_f32();
+                ended_by = Some(Trouble::other(format!(
+                    "{address} has not told its state within {seconds} s: see above for why, or try a longer --timeout"
+                )));
+                handle.request_stop();
+            }
+            next = stream.next() => match next {
+                Some(Notification::Event(event)) if !complete && selection.takes(&event) => {
+                    state.update(&event);
+                }
+                Some(Notification::Status(change)) => {
+                    say_why(address.to_string().as_str(), &change);
+                    if change.status == Status::Connected && !complete {
+                        complete = true;
+                        // Printed at once; the polite goodbye comes after it.
+                        print(&state, arguments.format)?;
+                        handle.request_stop();
+                    }
+                }
+                Some(_) => {}
+                None => break,
+            },
+        }
+    }
+    match ended_by {
+        _ if complete => Ok(()),
+        Some(trouble) => Err(trouble),
+        None => watch::outcome(&handle, &address.to_string()),
+    }
+}
+
+fn print(state: &ControllerState, format: StateFormat) -> Result<(), Trouble> {
+    let text = match format {
+        StateFormat::Text => house(state),
+        StateFormat::Json => {
+            let json = serde_json::to_string(state);
+            json.map_err(|error| Trouble::other(error.to_string()))? + "\n"
+        }
+    };
+    let mut stdout = io::stdout().lock();
+    match stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+    {
+        Err(error) if !nobody_reads(&error) => Err(Trouble::other(format!(
+            "cannot write to standard output: {error}"
+        ))),
+        _ => Ok(()),
+    }
+}
