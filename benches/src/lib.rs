@@ -1,5 +1,8 @@
 //! Frames for the benchmarks, in the shapes that controllers send.
 
+pub mod blast;
+pub mod clients;
+pub mod clock;
 pub mod ratio;
 
 /// A node's status, as most frames are.

@@ -275,7 +275,11 @@ impl World {
                     address,
                     exchange,
                 } => {
-                    self.witness.requests(address.host(), exchange.request());
+                    self.witness.requests(
+                        self.clock.client_ran(),
+                        address.host(),
+                        exchange.request(),
+                    );
                     self.dial(Owner::Request(id), exchange);
                 }
                 Action::OpenWebSocket { id, .. } => {

@@ -66,6 +66,11 @@ impl World {
                     return;
                 };
                 let answer = exchange.into_answer().0;
+                if let Ok(answer) = &answer {
+                    let after = answer.headers().get("retry-after");
+                    let after = after.and_then(|after| after.to_str().ok());
+                    self.witness.answered(answer.status().as_u16(), after);
+                }
                 match owner {
                     Owner::Connection(id) => self.driver.core.upgrade_answered(now, id, answer),
                     Owner::Request(id) => {

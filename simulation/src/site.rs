@@ -2,11 +2,17 @@
 
 use std::time::Duration;
 
-use ioxsim::{AfterAnswer, Controller, ControllerOptions, Ending, Output};
+use ioxsim::{
+    Account, AfterAnswer, Controller, ControllerOptions, Ending, FirstFrames, Output, PortalOptions,
+};
 
 use crate::link::{Link, Owner};
 use crate::wire::{self, Arrival, Payload, Sent, Truth};
+use crate::witness::PASSWORD;
 use crate::world::World;
+
+/// `_4`/5, `_4`/6 and `_22`/1 at the end of the replay on `/rest/subscribe`.
+const END_MARKS: usize = 3;
 
 /// What a connection attempt meets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +92,12 @@ impl World {
             Sent::Request(request) => self.asked(index, &request),
             Sent::Text(text) => {
                 if let Some(id) = subscriber {
+                    // On this path the replay begins with the token, and has no end marks.
+                    let replay = self.controller.replay_frames() - END_MARKS;
+                    self.links[index].replay_left = replay - self.replayed_heartbeats();
+                    self.links[index].accepted_at = self.clock.world();
                     self.controller.text(now, id, &text);
+                    self.forward();
                 }
             }
             Sent::Ping => {
@@ -127,31 +138,31 @@ impl World {
         }
     }
 
-    fn asked(&mut self, index: usize, request: &[u8]) {
+    fn asked(&mut self, index: usize, bytes: &[u8]) {
         match self.site {
             Site::Up => {}
             Site::Booting => {
                 let answer = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n";
-                self.witness.answered(503);
                 return self.answer(index, answer, AfterAnswer::End(Ending::Fin));
             }
             _ => return,
         }
         let now = self.clock.controller();
-        let Ok(Some((request, _))) = ioxsim::parse_request(request) else {
+        let Ok(Some((request, length))) = ioxsim::parse_request(bytes) else {
             self.witness.fail("the client sent a request that is none");
             return;
         };
-        let replay = self.controller.replay_frames();
+        if request.method().as_str() == "POST" {
+            let body = bytes[length..].to_vec();
+            let answer = self.controller.post(now, &request.map(|()| body));
+            return self.answer(index, &answer.bytes, answer.then);
+        }
+        let replay = self.controller.replay_frames() - self.replayed_heartbeats();
         let answer = self.controller.upgrade(now, &request);
-        let heartbeat = usize::from(self.options.heartbeat_in_replay);
         let link = &mut self.links[index];
         link.subscriber = answer.subscriber;
-        link.replay_left = replay - heartbeat;
+        link.replay_left = replay;
         link.accepted_at = self.clock.world();
-        if let Some(status) = answer.status {
-            self.witness.answered(status);
-        }
         let then = if answer.subscriber.is_some() {
             AfterAnswer::Mute
         } else {
@@ -159,6 +170,10 @@ impl World {
         };
         self.answer(index, &answer.bytes, then);
         self.forward();
+    }
+
+    fn replayed_heartbeats(&self) -> usize {
+        usize::from(self.options.heartbeat_in_replay)
     }
 
     fn answer(&mut self, index: usize, bytes: &[u8], then: AfterAnswer) {
@@ -210,6 +225,9 @@ impl World {
         let link = &mut self.links[index];
         let replaying = link.replay_left > 0;
         let heartbeat = text.contains("<control>_0</control>");
+        if text.contains("spolisy") {
+            return Truth::default();
+        }
         if !heartbeat {
             link.replay_left = link.replay_left.saturating_sub(1);
         }
@@ -289,17 +307,45 @@ impl World {
     }
 }
 
+/// How the client comes in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Entrance {
+    Local,
+    Portal,
+    /// A portal account on `/api/events/subscribe`.
+    Api,
+}
+
 /// The house and manners of the controller of one seed.
-pub(crate) fn options(rng: &mut fastrand::Rng) -> ControllerOptions {
+pub(crate) fn options(rng: &mut fastrand::Rng, entrance: Entrance) -> ControllerOptions {
     let nodes = rng.usize(..8);
     let rate = *pick(rng, &[0.0, 0.0, 0.01, 0.05, 0.5]);
-    let firmware = if rng.u8(..4) == 0 {
+    let isy994 = entrance == Entrance::Local && rng.u8(..3) == 0;
+    let firmware = if isy994 {
         ioxsim::Firmware::Isy994
     } else {
         ioxsim::Firmware::Iox6
     };
     let pause = *pick(rng, &[1, 10, 50, 200, 600]);
+    let seconds = Duration::from_secs;
+    let portal = PortalOptions {
+        accounts: vec![Account::new("user@example.test", PASSWORD)],
+        access_lifetime: seconds(*pick(rng, &[30, 90, 600, 3600])),
+        refresh_lifetime: seconds(*pick(rng, &[600, 2_592_000])),
+        stale_logout_status: *pick(rng, &[404, 500]),
+        first_frames: *pick(
+            rng,
+            &[FirstFrames::Either, FirstFrames::Typed, FirstFrames::Bare],
+        ),
+        refused_first_frame: *pick(
+            rng,
+            &[AfterAnswer::End(Ending::Close(1008)), AfterAnswer::Mute],
+        ),
+        token_on_upgrade: rng.u8(..4) == 0,
+    };
     ControllerOptions {
+        accounts: vec![Account::new("admin", PASSWORD)],
+        portal: Some(portal).filter(|_| !isy994),
         house: ioxsim::HouseOptions {
             nodes,
             rate_per_second: rate,

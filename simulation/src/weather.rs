@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fastrand::Rng;
-use ioxsim::{Ending, Event, OnUpgrade, SubscriberId, Times};
+use ioxsim::{Ending, Endpoint, Event, OnPost, OnUpgrade, SubscriberId, Times};
 
 use crate::driver::{Command, Names};
 use crate::site::{Site, pick};
@@ -159,6 +159,7 @@ impl World {
             Later::ConsumerIsQuick => self.consumer_is_quick(),
             Later::UpgradesAreNormal => {
                 self.controller.upgrade_normally();
+                self.controller.post_normally();
                 self.controller.require_isy994_headers(false);
             }
             Later::Forgets(id) => self.controller.closed(now, id),
@@ -178,7 +179,7 @@ impl World {
     }
 
     fn fault(&mut self) {
-        let kind = self.rng.u8(..28);
+        let kind = self.rng.u8(..32);
         self.log(|| format!("weather: fault {kind}"));
         match kind {
             0 | 1 => {
@@ -269,6 +270,17 @@ impl World {
                 self.later(duration, Later::UserStarts);
             }
             26 => self.slow_messages(),
+            28 | 29 => self.posts_fail(),
+            30 => {
+                self.controller.forget_sessions();
+                if self.rng.bool() {
+                    self.connections_end();
+                }
+            }
+            31 => {
+                self.controller.service_status("running");
+                self.forward();
+            }
             _ => {
                 let frames = self.rng.usize(..30);
                 self.controller.hold_replay(frames);
@@ -330,6 +342,34 @@ impl World {
         self.later(duration, Later::UpgradesAreNormal);
         if self.rng.bool() {
             // Now or never: nothing else makes a stream that is well connect again.
+            self.connections_end();
+        }
+    }
+
+    fn posts_fail(&mut self) {
+        let endpoint = *pick(
+            &mut self.rng,
+            &[Endpoint::Login, Endpoint::Refresh, Endpoint::Logout],
+        );
+        let status = *pick(
+            &mut self.rng,
+            &[302, 400, 401, 403, 404, 408, 429, 500, 503],
+        );
+        let fault = match self.rng.u8(..8) {
+            0 | 1 => OnPost::refuse(status),
+            2 => OnPost::refuse_with(503, "Retry-After", "90"),
+            3 => OnPost::Unsuccessful,
+            4 => OnPost::BrokenJson,
+            5 => OnPost::Raw(b"HTTP/1.1 200 OK\r\nContent-Length: 9999999\r\n\r\n".to_vec()),
+            6 => OnPost::Mute,
+            _ => OnPost::End(Ending::Reset),
+        };
+        self.log(|| format!("  {endpoint:?} {fault:?}"));
+        let times = self.rng.u32(1..6);
+        self.controller.on_post(endpoint, fault, Times::Next(times));
+        let duration = self.between(5.0, 600.0);
+        self.later(duration, Later::UpgradesAreNormal);
+        if self.rng.bool() {
             self.connections_end();
         }
     }

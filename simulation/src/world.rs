@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use fastrand::Rng;
-use ioxproto::{Config, EventStream, Profile, Status, Timing};
-use ioxsim::{Controller, ControllerOptions};
+use ioxproto::{Config, EventStream, Profile, Status, SubscribePath, Timing};
+use ioxsim::{Controller, ControllerOptions, Endpoint};
 
 use crate::clock::Clock;
 use crate::driver::{Command, Consumer, Driver};
 use crate::link::Link;
-use crate::site::{self, Site, pick};
+use crate::site::{self, Entrance, Site, pick};
 use crate::totals::Totals;
 use crate::weather::{Network, Weather};
 use crate::witness::{HOST, PASSWORD, Witness};
@@ -37,6 +37,7 @@ pub(crate) struct World {
     pub(crate) rng: Rng,
     pub(crate) options: ControllerOptions,
     pub(crate) controller: Controller,
+    entrance: Entrance,
     pub(crate) site: Site,
     pub(crate) links: Vec<Link>,
     pub(crate) network: Network,
@@ -77,17 +78,35 @@ impl World {
     fn new(seed: u64, with_log: bool) -> Self {
         let mut rng = Rng::with_seed(seed);
         let clock = Clock::new();
-        let mut options = site::options(&mut rng);
-        options.accounts = vec![ioxsim::Account::new("admin", PASSWORD)];
-        let profile = *pick(&mut rng, &[Profile::Iox, Profile::Iox, Profile::Isy994]);
+        let entrance = *pick(
+            &mut rng,
+            &[
+                Entrance::Local,
+                Entrance::Local,
+                Entrance::Portal,
+                Entrance::Api,
+            ],
+        );
+        let options = site::options(&mut rng, entrance);
+        let mut profile = Profile::Iox;
+        if entrance == Entrance::Local && rng.bool() {
+            profile = Profile::Isy994;
+        }
         let mut timing = Timing::default();
         timing.jitter = *pick(&mut rng, &[0.0, 0.0, 0.4]);
         let limit = 64 * 1024;
         let keep_trying = rng.u8(..3) == 0;
         let address = format!("http://{HOST}").parse();
         let config = address.map(|address| {
-            Config::builder(address)
-                .local_account("admin", PASSWORD)
+            let builder = Config::builder(address);
+            let builder = match entrance {
+                Entrance::Local => builder.local_account("admin", PASSWORD),
+                Entrance::Portal => builder.portal_account("user@example.test", PASSWORD),
+                Entrance::Api => builder
+                    .portal_account("user@example.test", PASSWORD)
+                    .path(SubscribePath::Api),
+            };
+            builder
                 .profile(profile)
                 .timing(timing.clone())
                 .max_message_bytes(limit)
@@ -103,6 +122,7 @@ impl World {
             controller: Controller::new(options.clone(), clock.controller()),
             clock,
             options,
+            entrance,
             site: Site::Up,
             links: Vec::new(),
             network: Network::of(&mut rng),
@@ -115,7 +135,7 @@ impl World {
                 blocking: false,
                 next_take: Duration::ZERO,
             },
-            witness: Witness::new(timing, limit, keep_trying),
+            witness: Witness::new(timing, limit, keep_trying, entrance == Entrance::Api),
             totals: Totals::default(),
             log: with_log.then(Vec::new),
             steps: 0,
@@ -167,6 +187,10 @@ impl World {
             + timing.connect
             + wait
             + Duration::from_secs(15);
+        // Each shape of the first frame may have to be tried, and then other tokens.
+        let tries = u32::from(self.entrance == Entrance::Api) * 3;
+        let bound =
+            bound + tries * (longest.mul_f64(1.0 + timing.jitter) + Duration::from_secs(30));
         let until = self.clock.world() + bound;
         self.probed(until, "255");
     }
@@ -228,6 +252,14 @@ impl World {
         let status = self.witness.status();
         self.witness
             .check(status == Status::Disconnected, "not stopped in the end");
+        let seen = self.controller.portal_seen();
+        // The wall clocks may be apart: the logout itself may come with a token that has expired.
+        let last = seen.posts.back().map(|(endpoint, _)| *endpoint);
+        let ended = matches!(last, Some(Endpoint::Logout | Endpoint::Refresh));
+        self.witness.check(
+            ended || self.entrance == Entrance::Local,
+            "the session is left open",
+        );
         let left = self.controller.subscribers();
         self.witness
             .check(left == 0, "the controller still has a subscriber");

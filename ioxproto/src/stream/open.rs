@@ -275,6 +275,9 @@ impl EventStream {
         let State::Draining(connection) = &mut self.state else {
             return;
         };
+        if !connection.accepted {
+            return;
+        }
         // The replay of /rest/subscribe ends with `_22`/1. A property after it means that it was not the end after
         // all; elsewhere the same control is an event like any other.
         if let Some(event) = event

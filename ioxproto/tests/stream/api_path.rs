@@ -1,6 +1,8 @@
 //! `/api/events/subscribe`: the token goes in the first frame.
 
-use ioxproto::{ConfigBuilder, IgnoredKind, Notification, Reason, Secret, Status, SubscribePath};
+use ioxproto::{
+    ConfigBuilder, IgnoredKind, Message, Notification, Reason, Secret, Status, SubscribePath,
+};
 
 use crate::harness::{Done, Harness};
 
@@ -46,6 +48,20 @@ fn the_token_goes_in_the_first_frame_and_not_on_the_upgrade() {
         harness.done,
         [Done::OpenWebSocket, Done::SendText(typed(&token))]
     );
+}
+
+#[test]
+fn a_binary_message_before_the_first_frame_begins_no_drain() {
+    let mut harness = started();
+    harness.accept();
+    harness.message(Message::Binary(b"x"));
+    harness.pass(9.9);
+    assert_eq!(harness.stream.status(), Status::StreamSyncing);
+    harness.pass(0.2);
+    assert!(matches!(
+        harness.last_reason(),
+        Reason::TokenNotAccepted { closed: false }
+    ));
 }
 
 #[test]

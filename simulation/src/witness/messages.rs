@@ -22,6 +22,7 @@ impl Witness {
         self.now = now;
         self.connection = Connection {
             open: true,
+            accepted: !self.api,
             opened: now,
             opened_heard: self.heard,
             data_available: now,
@@ -48,6 +49,9 @@ impl Witness {
     /// Whether the wire was silent for so long before this that the drain had to end.
     fn silence_before(&mut self, available: Duration) {
         let connection = &mut self.connection;
+        if !connection.accepted {
+            return;
+        }
         let quiet = if connection.end_mark {
             self.timing.drain_quiet_after_mark
         } else {
@@ -61,6 +65,14 @@ impl Witness {
     /// A message is about to be handed in.
     pub(crate) fn receives(&mut self, available: Duration, payload: &Payload) {
         let data = matches!(payload, Payload::Text(_) | Payload::Binary(_));
+        if !self.connection.accepted && matches!(payload, Payload::Text(_)) {
+            let connection = &mut self.connection;
+            connection.accepted = true;
+            connection.opened = self.now;
+            connection.opened_heard = self.heard;
+            connection.data_available = available;
+            connection.mid_message = false;
+        }
         if data {
             self.silence_before(available);
         }
@@ -106,7 +118,8 @@ impl Witness {
         let Some(returned) = handled.returned else {
             return self.fail("a frame vanished");
         };
-        let text = String::from_utf8_lossy(bytes);
+        // In an envelope the document's quotation marks are escaped.
+        let text = String::from_utf8_lossy(bytes).replace("\\\"", "\"");
         match returned {
             Notification::Event(event) => {
                 let live = event.live();
@@ -153,6 +166,9 @@ impl Witness {
     fn marks(&mut self, event: &Event) {
         let property = !event.control().starts_with('_') && !event.node().is_empty();
         let connection = &mut self.connection;
+        if self.api {
+            return;
+        }
         connection.end_mark = event.control() == "_22" || (connection.end_mark && !property);
     }
 

@@ -17,6 +17,9 @@ pub(crate) const PASSWORD: &str = "plover-xyzzy";
 /// `admin:plover-xyzzy` in base64.
 pub(crate) const BASIC: &str = "YWRtaW46cGxvdmVyLXh5enp5";
 
+/// What every JSON web token begins with.
+const JWT: &str = "eyJ";
+
 /// A time may be off by this where two clocks are compared.
 const HAIR: Duration = Duration::from_millis(1);
 
@@ -27,6 +30,7 @@ pub(crate) struct Witness {
     violation: Option<String>,
     timing: Timing,
     limit: usize,
+    api: bool,
     keep_trying: bool,
     now: Duration,
     heard: Duration,
@@ -44,7 +48,10 @@ pub(crate) struct Witness {
     connected_heard: Duration,
     not_before: Option<Duration>,
     attempts_in_a_row: usize,
+    requests_in_a_row: usize,
     last_answer: Option<u16>,
+    /// The last answer asked to be left alone for a while.
+    retry_after: Option<Asked>,
     attempt_began: Duration,
 
     connection: Connection,
@@ -53,10 +60,20 @@ pub(crate) struct Witness {
     pub(crate) excused: u64,
 }
 
+/// What a `Retry-After` asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    Seconds(Duration),
+    Date,
+    Nonsense,
+}
+
 /// What is seen of one open connection.
 #[derive(Debug, Default)]
 struct Connection {
     open: bool,
+    /// On `/api/events/subscribe` the first frame shows the token accepted, and the drain begins with it.
+    accepted: bool,
     opened: Duration,
     opened_heard: Duration,
     /// When the last text or binary message was there to read, and handed in.
@@ -76,11 +93,12 @@ struct Connection {
 }
 
 impl Witness {
-    pub(crate) fn new(timing: Timing, limit: usize, keep_trying: bool) -> Self {
+    pub(crate) fn new(timing: Timing, limit: usize, keep_trying: bool, api: bool) -> Self {
         Self {
             violation: None,
             timing,
             limit,
+            api,
             keep_trying,
             now: Duration::ZERO,
             heard: Duration::ZERO,
@@ -94,7 +112,9 @@ impl Witness {
             connected_heard: Duration::ZERO,
             not_before: None,
             attempts_in_a_row: 0,
+            requests_in_a_row: 0,
             last_answer: None,
+            retry_after: None,
             attempt_began: Duration::ZERO,
             connection: Connection::default(),
             ever_ponged: false,
@@ -193,8 +213,14 @@ impl Witness {
         }
     }
 
-    pub(crate) fn answered(&mut self, status: u16) {
+    /// A request was answered, with this `Retry-After`.
+    pub(crate) fn answered(&mut self, status: u16, retry_after: Option<&str>) {
         self.last_answer = Some(status);
+        self.retry_after = retry_after.map(|after| match after.parse() {
+            Ok(seconds) => Asked::Seconds(Duration::from_secs(seconds)),
+            Err(_) if after.contains("GMT") => Asked::Date,
+            Err(_) => Asked::Nonsense,
+        });
     }
 
     pub(crate) fn changed(&mut self, now: Duration, change: &StatusChange) {
@@ -213,7 +239,10 @@ impl Witness {
             Status::LostConnection => self.lost(change),
             Status::ReconnectFailed => self.gave_up(change),
             Status::Disconnected => self.disconnected(),
-            Status::StreamInitializing => self.attempts_in_a_row = 0,
+            Status::StreamInitializing => {
+                self.attempts_in_a_row = 0;
+                self.requests_in_a_row = 0;
+            }
             Status::StreamSyncing | Status::Reconnecting | Status::NotStarted => {}
         }
         if matches!(
@@ -237,7 +266,9 @@ impl Witness {
         };
         let silent = self.heard - connection.data_heard;
         let cap = self.heard - connection.opened_heard >= self.timing.drain_cap;
-        if connection.mid_message {
+        if !connection.accepted {
+            self.fail("connected before the token was accepted");
+        } else if connection.mid_message {
             self.fail("connected in the middle of a message");
         } else if silent < quiet && !cap {
             self.fail(format!("connected after {silent:?} of silence"));
@@ -282,20 +313,28 @@ impl Witness {
                 "the wait after a refusal is not the longest",
             );
         } else {
-            let retry_after = match reason {
-                Reason::UpgradeRefused { retry_after, .. } => retry_after.unwrap_or_default(),
-                _ => Duration::ZERO,
+            let asked = match (reason, self.retry_after) {
+                (
+                    Reason::UpgradeRefused { .. } | Reason::LoginFailed { .. },
+                    Some(Asked::Seconds(seconds)),
+                ) => Some(seconds.min(self.timing.retry_after_max)),
+                _ => None,
             };
-            self.check(
-                retry_after <= self.timing.retry_after_max,
-                "Retry-After is honoured beyond its limit",
-            );
+            let dated = self.retry_after == Some(Asked::Date);
+            let longest = self.timing.retry_after_max;
             let candidates = [
                 (surely || maybe).then_some(0),
                 (!surely).then_some(self.failures),
             ];
             let fitting = candidates.into_iter().flatten().find(|failures| {
-                fits(*failures, wait) || (wait == retry_after && retry_after >= span(*failures).0)
+                let (least, _) = span(*failures);
+                match asked {
+                    Some(asked) if asked >= least => {
+                        wait == asked || (wait > asked && fits(*failures, wait))
+                    }
+                    _ if dated && wait >= least && wait <= longest => true,
+                    _ => fits(*failures, wait),
+                }
             });
             match fitting {
                 Some(failures) => self.failures = failures + 1,
@@ -342,6 +381,13 @@ impl Witness {
                     "a time-out is told before its time",
                 );
             }
+            Reason::TokenNotAccepted { closed } => {
+                let silent = self.now - connection.opened + HAIR >= self.timing.token_accepted;
+                self.check(
+                    !connection.accepted && (*closed || silent),
+                    "a token is told not to be accepted without a sign of it",
+                );
+            }
             Reason::UpgradeRefused { status, .. } => {
                 self.check(
                     self.last_answer == Some(*status),
@@ -353,7 +399,13 @@ impl Witness {
     }
 
     fn gave_up(&mut self, change: &StatusChange) {
-        let refused = matches!(self.last_answer, Some(401 | 403));
+        // A login can be refused in words.
+        let refused = match change.reason {
+            Some(Reason::LoginRefused { .. }) => {
+                matches!(self.last_answer, Some(200 | 400..=499))
+            }
+            _ => matches!(self.last_answer, Some(401 | 403)),
+        };
         let reason = matches!(
             change.reason,
             Some(Reason::CredentialsRefused { .. } | Reason::LoginRefused { .. })
@@ -380,20 +432,44 @@ impl Witness {
         self.attempt_began = now;
         self.attempts_in_a_row += 1;
         if self.attempts_in_a_row == 1 {
-            let early = self.not_before.is_some_and(|not_before| now < not_before);
-            self.check(!early, "an attempt before its time");
+            self.in_time();
         } else {
             let reason = matches!(self.last_answer, Some(400 | 401 | 403));
+            let renewed = self.requests_in_a_row > 0 && self.last_answer == Some(200);
             self.check(
-                reason && self.attempts_in_a_row <= 3,
+                (reason || renewed) && self.attempts_in_a_row <= 3,
                 "an attempt at once without a reason",
             );
         }
         self.last_answer = None;
     }
 
-    pub(crate) fn requests(&mut self, host: &str, request: &[u8]) {
+    /// A login, a refresh or a logout.
+    pub(crate) fn requests(&mut self, now: Duration, host: &str, request: &[u8]) {
+        self.now = now;
         self.goes_to(host, request);
+        self.requests_in_a_row += 1;
+        let stopping = self.stop_asked.is_some();
+        self.check(
+            stopping || self.status == Status::StreamInitializing,
+            "a request in the wrong status",
+        );
+        // A refresh and a login before the first upgrade, the same again after a 401; a refresh and a logout at the end.
+        self.check(
+            self.requests_in_a_row <= 6,
+            "more requests than an attempt needs",
+        );
+        if !stopping {
+            self.attempt_began = now;
+            self.in_time();
+        }
+    }
+
+    fn in_time(&mut self) {
+        let early = self
+            .not_before
+            .is_some_and(|not_before| self.now < not_before);
+        self.check(!early, "an attempt before its time");
     }
 
     fn goes_to(&mut self, host: &str, request: &[u8]) {
@@ -408,7 +484,9 @@ impl Witness {
     /// Nothing that may be logged shows a secret.
     pub(crate) fn keeps_secrets(&mut self, shown: &impl Debug) {
         let text = format!("{shown:?}");
-        let leaks = [PASSWORD, BASIC].iter().any(|secret| text.contains(secret));
+        let leaks = [PASSWORD, BASIC, JWT]
+            .iter()
+            .any(|secret| text.contains(secret));
         self.check(!leaks, "a secret shows");
     }
 }

@@ -1,0 +1,175 @@
+//! A server that sends event frames as fast as they are taken, or one at a time: whatever it is sent is not looked
+//! at, and everybody is let in. A thread for each connection.
+
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::thread;
+use std::time::Duration;
+
+use base64::Engine as _;
+use sha1::{Digest as _, Sha1};
+
+use crate::clock;
+
+/// How fast it sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Pace {
+    /// As fast as the frames are taken.
+    Flood,
+    /// One frame each time this has passed, with the time of sending in `fmtName`: 20 digits of nanoseconds on
+    /// `CLOCK_MONOTONIC`.
+    Every(Duration),
+}
+
+/// How the frames are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Layout {
+    /// A document.
+    Raw,
+    /// A document in a JSON envelope.
+    Json,
+}
+
+/// Frames sent at once in a flood.
+const AT_ONCE: usize = 256;
+const DIGITS: usize = 20;
+
+/// Starts a server on loopback; it lasts as long as the process.
+///
+/// # Errors
+///
+/// When there is no port.
+pub fn serve(layout: Layout, pace: Pace) -> io::Result<SocketAddr> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let address = listener.local_addr()?;
+    thread::spawn(move || {
+        for socket in listener.incoming().flatten() {
+            // A client that has seen enough hangs up, which is no error here.
+            thread::spawn(move || drop(subscription(socket, layout, pace)));
+        }
+    });
+    Ok(address)
+}
+
+fn subscription(mut socket: TcpStream, layout: Layout, pace: Pace) -> io::Result<()> {
+    socket.set_nodelay(true)?;
+    upgrade(&mut socket)?;
+    match pace {
+        Pace::Flood => {
+            let frames: Vec<Frame> = (0..AT_ONCE).map(|kind| Frame::new(layout, kind)).collect();
+            let mut block: Vec<u8> = frames
+                .iter()
+                .flat_map(|frame| frame.bytes.clone())
+                .collect();
+            let mut places = Vec::new();
+            let mut start = 0;
+            for frame in &frames {
+                places.push(start + frame.seqnum_at);
+                start += frame.bytes.len();
+            }
+            for round in 0.. {
+                for (at, place) in places.iter().enumerate() {
+                    write_digits(&mut block[*place..], round * AT_ONCE as u64 + at as u64);
+                }
+                socket.write_all(&block)?;
+            }
+        }
+        Pace::Every(pause) => {
+            let mut frame = Frame::new(layout, 0);
+            for seqnum in 0.. {
+                write_digits(&mut frame.bytes[frame.seqnum_at..], seqnum);
+                write_digits(&mut frame.bytes[frame.name_at..], clock::nanoseconds());
+                socket.write_all(&frame.bytes)?;
+                thread::sleep(pause);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Reads the request's head and answers 101.
+fn upgrade(socket: &mut TcpStream) -> io::Result<()> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        socket.read_exact(&mut byte)?;
+        head.extend(byte);
+    }
+    let head = String::from_utf8_lossy(&head);
+    let key = head.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("sec-websocket-key")
+            .then(|| value.trim())
+    });
+    let accept = accept_key(key.unwrap_or_default());
+    write!(
+        socket,
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
+    )
+}
+
+/// RFC 6455 section 4.2.2.
+fn accept_key(key: &str) -> String {
+    let digest = Sha1::digest(format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11"));
+    base64::engine::general_purpose::STANDARD.encode(digest)
+}
+
+/// A WebSocket frame, and where its numbers stand.
+struct Frame {
+    bytes: Vec<u8>,
+    seqnum_at: usize,
+    name_at: usize,
+}
+
+impl Frame {
+    /// Five of eight are a node's status, the others commands without display texts: 283 bytes in the mean as JSON.
+    fn new(layout: Layout, kind: usize) -> Self {
+        const SEQNUM: &str = "01234567890123456789";
+        const NAME: &str = "98765432109876543210";
+        let document = |parts: &str| {
+            format!(
+                "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Event seqnum=\"{SEQNUM}\" sid=\"uuid:17\" timestamp=\"2026-05-05T18:52:41.875777-07:00\">{parts}</Event>"
+            )
+        };
+        let document = match kind % 8 {
+            0..5 => document(&format!(
+                "<control>ST</control><action uom=\"100\" prec=\"0\">128</action><node>1A 2B 3C 1</node><eventInfo></eventInfo><fmtAct>50%</fmtAct><fmtName>{NAME}</fmtName>"
+            )),
+            _ => document(
+                "<control>DON</control><action>0</action><node>1A 2B 3C 1</node><eventInfo></eventInfo>",
+            ),
+        };
+        let payload = match layout {
+            Layout::Raw => document,
+            Layout::Json => crate::enveloped(&document),
+        };
+        let mut bytes = vec![0x81];
+        match (u8::try_from(payload.len()), payload.len()) {
+            (Ok(short @ 0..126), _) => bytes.push(short),
+            (_, length) => {
+                bytes.push(126);
+                // Far below 64 KiB.
+                bytes.extend((length as u16).to_be_bytes());
+            }
+        }
+        let head = bytes.len();
+        let place = |digits| payload.find(digits).map_or(0, |at| at + head);
+        let (seqnum_at, name_at) = (place(SEQNUM), place(NAME));
+        bytes.extend(payload.as_bytes());
+        Self {
+            bytes,
+            seqnum_at,
+            name_at,
+        }
+    }
+}
+
+fn write_digits(bytes: &mut [u8], mut number: u64) {
+    for place in bytes.iter_mut().take(DIGITS).rev() {
+        // One digit.
+        *place = b'0' + (number % 10) as u8;
+        number /= 10;
+    }
+}

@@ -1,0 +1,179 @@
+//! Those who receive: the bare loops of the WebSocket libraries, and the drivers.
+
+use std::error::Error;
+use std::hint::black_box;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use async_tungstenite::WebSocketStream;
+use futures_util::StreamExt as _;
+use ioxproto::{Event, Notification};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio_util::compat::TokioAsyncReadCompatExt as _;
+use tungstenite::protocol::{Role, WebSocketConfig};
+
+use crate::clock;
+
+/// Whatever goes wrong in a benchmark ends it.
+pub type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+
+/// That of the drivers, so that all read alike.
+const READ_BUFFER: usize = 4096;
+
+/// What a client saw.
+#[derive(Debug, Default)]
+pub struct Seen {
+    /// Event frames.
+    pub frames: u64,
+    /// From the first frame to the last.
+    pub elapsed: Duration,
+    /// From sending to here, where frames tell.
+    pub latencies: Vec<Duration>,
+    limit: u64,
+    timed: bool,
+    began: Option<Instant>,
+}
+
+impl Seen {
+    /// Nothing yet of so many frames; `timed` if their time of sending is to be read.
+    #[must_use]
+    pub fn none_of(limit: u64, timed: bool) -> Self {
+        Self {
+            limit,
+            timed,
+            ..Self::default()
+        }
+    }
+
+    /// A frame with this text in its `fmtName`; `false` when it was the last.
+    pub fn frame(&mut self, sent: &str) -> bool {
+        if self.frames == 0 {
+            self.began = Some(Instant::now());
+        }
+        if self.timed
+            && let Ok(sent) = sent.parse()
+        {
+            let latency = clock::nanoseconds().saturating_sub(sent);
+            self.latencies.push(Duration::from_nanos(latency));
+        }
+        self.frames += 1;
+        if self.frames < self.limit {
+            return true;
+        }
+        self.elapsed = self.began.map_or(Duration::ZERO, |began| began.elapsed());
+        false
+    }
+
+    /// An event, of which every field is touched.
+    pub fn event(&mut self, event: &Event) -> bool {
+        black_box((event.seqnum(), event.prec(), event.live()));
+        black_box([event.sid(), event.timestamp(), event.control()]);
+        black_box([event.action(), event.uom(), event.node()]);
+        black_box([event.fmt_act(), event.event_info()]);
+        self.frame(event.fmt_name())
+    }
+
+    /// A notification; only events count.
+    pub fn notification(&mut self, notification: &Notification) -> bool {
+        match notification {
+            Notification::Event(event) => self.event(event),
+            _ => true,
+        }
+    }
+
+    /// A message of a bare loop. Its time of sending is looked for only where it is wanted.
+    fn message(&mut self, message: &tungstenite::Message) -> bool {
+        let tungstenite::Message::Text(text) = message else {
+            return true;
+        };
+        let sent = self.timed.then(|| {
+            let at = text
+                .find("<fmtName>")
+                .map_or(0, |at| at + "<fmtName>".len());
+            text.get(at..at + 20).unwrap_or_default()
+        });
+        self.frame(sent.unwrap_or_default())
+    }
+
+    /// Frames a second.
+    #[must_use]
+    pub fn rate(&self) -> f64 {
+        self.frames as f64 / self.elapsed.as_secs_f64()
+    }
+}
+
+fn configuration() -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER)
+        .write_buffer_size(0)
+}
+
+const REQUEST: &str = "GET /rest/subscribe HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+/// tungstenite alone, over a blocking socket.
+///
+/// # Errors
+///
+/// When the connection breaks.
+pub fn bare_blocking(address: SocketAddr, mut seen: Seen) -> Result<Seen> {
+    let mut socket = TcpStream::connect(address)?;
+    socket.set_nodelay(true)?;
+    socket.write_all(REQUEST.as_bytes())?;
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        socket.read_exact(&mut byte)?;
+        head.extend(byte);
+    }
+    let mut websocket =
+        tungstenite::WebSocket::from_raw_socket(socket, Role::Client, Some(configuration()));
+    while seen.message(&websocket.read()?) {}
+    Ok(seen)
+}
+
+/// async-tungstenite alone, over tokio.
+///
+/// # Errors
+///
+/// When the connection breaks.
+pub async fn bare_tokio(address: SocketAddr, mut seen: Seen) -> Result<Seen> {
+    let mut socket = tokio::net::TcpStream::connect(address).await?;
+    socket.set_nodelay(true)?;
+    socket.write_all(REQUEST.as_bytes()).await?;
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(socket.read_u8().await?);
+    }
+    let mut websocket =
+        WebSocketStream::from_raw_socket(socket.compat(), Role::Client, Some(configuration()))
+            .await;
+    while let Some(message) = websocket.next().await {
+        if !seen.message(&message?) {
+            return Ok(seen);
+        }
+    }
+    Err("the server hung up".into())
+}
+
+/// The tokio driver, as a `Stream`.
+///
+/// # Errors
+///
+/// When the stream ends.
+pub async fn tokio_stream(builder: ioxtransport_tokio::Builder, mut seen: Seen) -> Result<Seen> {
+    let mut stream = builder.start()?;
+    while let Some(notification) = stream.next().await {
+        if !seen.notification(&notification) {
+            return Ok(seen);
+        }
+    }
+    Err(ended(stream.handle().last_reason()))
+}
+
+fn ended(reason: Option<ioxproto::Reason>) -> Box<dyn Error + Send + Sync> {
+    match reason {
+        Some(reason) => format!("the stream ended: {reason}").into(),
+        None => "the stream ended".into(),
+    }
+}
