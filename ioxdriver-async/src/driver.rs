@@ -7,7 +7,8 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant, SystemTime};
 
 use ioxdriver::{
-    Command, Delivery, Exchanged as Exchange, Prepared, Shared, Tap, Tapped, masked_text, tls,
+    Command, Delivery, Exchanged as Exchange, Listener, Prepared, Shared, Tap, Tapped, masked_text,
+    tls,
 };
 use ioxproto::{Action, ConnectionId, EventStream, Failure, Message, Notification, Now, RequestId};
 use tracing::debug;
@@ -34,6 +35,8 @@ pub(crate) struct Driver<R: Runtime> {
     requests: Vec<(RequestId, Boxed<Exchanged>)>,
     token_wanted: Option<RequestId>,
     delivery: Arc<Delivery>,
+    /// Told in the queue's place.
+    listener: Option<Listener>,
     shared: Arc<Shared>,
     tap: Option<Tap>,
     /// What is not yet delivered, and how much there is room for.
@@ -59,6 +62,7 @@ impl<R: Runtime> Driver<R> {
         runtime: R,
         prepared: Prepared,
         delivery: Arc<Delivery>,
+        listener: Option<Listener>,
         shared: Arc<Shared>,
     ) -> Self {
         let tls = prepared
@@ -78,6 +82,7 @@ impl<R: Runtime> Driver<R> {
             requests: Vec::new(),
             token_wanted: None,
             delivery,
+            listener,
             shared,
             tap: prepared.tap,
             batch: Vec::new(),
@@ -97,11 +102,13 @@ impl<R: Runtime> Driver<R> {
     async fn run(mut self) {
         loop {
             self.session().await;
-            self.delivery.finish();
             let shared = Arc::clone(&self.shared);
             let mut resting = Some(self);
             let again = shared.rest(|| {
                 let driver = resting.take();
+                if let Some(driver) = &driver {
+                    driver.delivery.finish();
+                }
                 Box::new(move || {
                     if let Some(driver) = driver {
                         driver.delivery.resume();
@@ -113,7 +120,6 @@ impl<R: Runtime> Driver<R> {
                 Some(driver) if again => self = driver,
                 _ => return,
             }
-            self.delivery.resume();
         }
     }
 
@@ -135,6 +141,7 @@ impl<R: Runtime> Driver<R> {
             if self.batch.len() >= self.room.min(BATCH) {
                 self.deliver();
                 if self.room == 0
+                    && self.may_pause()
                     && let Some(command) = self.wait_for_room().await
                 {
                     self.command(command);
@@ -246,15 +253,30 @@ impl<R: Runtime> Driver<R> {
             self.shared
                 .status_changed(&self.core, now, change.status, change.reason.clone());
         }
-        self.batch.push(notification);
+        match &mut self.listener {
+            Some(listener) => listener.tell(&notification),
+            None => self.batch.push(notification),
+        }
     }
 
     /// Hands over what is not yet delivered.
     fn deliver(&mut self) {
+        let now = self.now();
+        self.shared.update(&self.core, now);
         self.room = self.delivery.push_all(&mut self.batch);
         if self.core.is_stopping() {
             // What still comes is read and not delivered, so it needs no room.
             self.room = usize::MAX;
+        }
+    }
+
+    /// Whether nothing suffers when it is left alone for a while: a connection, or the wait for the next attempt. An
+    /// attempt under way goes on, and so does a login: their time limits run.
+    fn may_pause(&self) -> bool {
+        match self.link {
+            Link::Open(_) => true,
+            Link::None => self.requests.is_empty(),
+            Link::Attempt { .. } | Link::Answered { .. } => false,
         }
     }
 
@@ -342,7 +364,6 @@ impl<R: Runtime> Driver<R> {
         self.deliver();
         let now = self.now();
         self.tell_progress(now);
-        self.shared.update(&self.core, now);
         self.core.poll_timeout(now).map(|deadline| deadline.at)
     }
 

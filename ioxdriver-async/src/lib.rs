@@ -1,7 +1,7 @@
 //! The body of the async drivers, over a small seam for each runtime.
 //!
-//! Applications use the crate of their runtime. A crate for another runtime is an implementation of
-//! [`Runtime`], a [`Launch`](ioxdriver::Launch) that calls [`launch`], and its documentation.
+//! Applications use the crate of their runtime. A crate for another runtime is an implementation of [`Runtime`], an
+//! alias of [`EventStream`], and its documentation.
 
 mod connect;
 mod driver;
@@ -14,11 +14,20 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use ioxdriver::BuildError;
+
 pub use crate::socket::{Duplex, Io};
-pub use crate::stream::{EventStream, launch};
+pub use crate::stream::EventStream;
 
 /// What a runtime must give: sockets, timers and tasks.
 pub trait Runtime: Clone + Send + Sync + 'static {
+    /// The runtime that a stream is started on.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::NoRuntime`] where there is none.
+    fn current() -> Result<Self, BuildError>;
+
     /// Connects to one address, by TCP and without Nagle's delay. May hang; it is dropped when it takes too long.
     fn connect(&self, to: SocketAddr) -> impl Future<Output = io::Result<Io>> + Send;
 

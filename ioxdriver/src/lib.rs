@@ -39,7 +39,9 @@ pub use crate::delivery::{Delivery, Overflow};
 pub use crate::handle::{EndError, Handle, WaitError};
 pub use crate::inspect::{InspectError, inspect};
 pub use crate::opcode::{TextAsBinary, masked_text};
-pub use crate::options::{BuildError, Builder, Launch, Prepared, Tap, Tapped};
+pub use crate::options::{
+    BuildError, Builder, Launch, LaunchWith, Listener, Prepared, Tap, Tapped,
+};
 pub use crate::route::{Connector, Resolver, Socket, addresses};
 pub use crate::shared::{Command, Drive, Exchanged, Relaunch, Shared, Sleep};
 pub use crate::trust::{Fingerprint, FingerprintError, Trust};

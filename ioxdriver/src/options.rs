@@ -8,8 +8,8 @@ use std::marker::PhantomData;
 use std::net::SocketAddr;
 
 use ioxproto::{
-    Address, AddressError, Config, ConfigBuilder, ConfigError, Profile, Secret, SubscribePath,
-    Timing,
+    Address, AddressError, Config, ConfigBuilder, ConfigError, Notification, Profile, Secret,
+    SubscribePath, Timing,
 };
 use thiserror::Error;
 
@@ -42,6 +42,35 @@ pub trait Launch {
     ///
     /// Where the driver's runtime is missing.
     fn launch(prepared: Prepared) -> Result<Self::Stream, BuildError>;
+}
+
+/// A driver that can call back in place of delivering; what [`Builder::start_with`] calls.
+pub trait LaunchWith: Launch {
+    /// The driver's handle.
+    type Handle;
+
+    /// Starts in the background.
+    ///
+    /// # Errors
+    ///
+    /// Where the driver's runtime is missing.
+    fn launch_with(prepared: Prepared, listener: Listener) -> Result<Self::Handle, BuildError>;
+}
+
+/// Is told what happens, where the driver runs.
+pub struct Listener(Box<dyn FnMut(&Notification) + Send>);
+
+impl Listener {
+    /// Tells it.
+    pub fn tell(&mut self, notification: &Notification) {
+        (self.0)(notification);
+    }
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Listener")
+    }
 }
 
 /// What a builder has collected, checked.
@@ -245,6 +274,27 @@ impl<L: Launch> Builder<L> {
     ///
     /// [`BuildError`] names the first setting that cannot be used, or the runtime that is missing.
     pub fn start(self) -> Result<L::Stream, BuildError> {
+        L::launch(self.prepare()?)
+    }
+
+    /// Checks everything and starts in the background, to call this function with all that happens, in order. There is
+    /// no queue: the function runs where the driver does, and while it runs nothing is read, so it must be quick, and
+    /// must not wait for the stream. A dispatcher with listeners is one such function. If it panics, the stream ends.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`] names the first setting that cannot be used, or the runtime that is missing.
+    pub fn start_with(
+        self,
+        listener: impl FnMut(&Notification) + Send + 'static,
+    ) -> Result<L::Handle, BuildError>
+    where
+        L: LaunchWith,
+    {
+        L::launch_with(self.prepare()?, Listener(Box::new(listener)))
+    }
+
+    fn prepare(self) -> Result<Prepared, BuildError> {
         let address: Address = self.url.parse()?;
         let seed = RandomState::new().build_hasher().finish();
         let config = Config::builder(address).seed(seed);
@@ -253,7 +303,7 @@ impl<L: Launch> Builder<L> {
             .into_iter()
             .fold(config, |config, change| change(config))
             .build()?;
-        L::launch(Prepared {
+        Ok(Prepared {
             config,
             trust: self.trust,
             queue: self.queue,

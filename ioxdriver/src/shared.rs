@@ -152,7 +152,7 @@ impl Shared {
         let _ = self.drive.set(drive);
     }
 
-    /// The driver tells what it knows, before it waits.
+    /// The driver tells what it knows, before it delivers and before it waits.
     pub fn update(&self, stream: &EventStream, now: Now) {
         self.tell(stream, now, |snapshot| snapshot.waits_for_consumer = false);
     }
@@ -198,20 +198,25 @@ impl Shared {
         std::mem::take(&mut commands.exchanged)
     }
 
-    /// The driver has come to rest, and has delivered everything. `true` if it is to begin anew at once; else it has left
-    /// what begins anew, and goes.
-    pub fn rest(&self, relaunch: impl FnOnce() -> Relaunch) -> bool {
+    /// The driver has come to rest. `true` if it is to begin anew at once: a start came meanwhile. Else `leave` is called:
+    /// it lets the consumer know of the end, and returns what begins anew.
+    pub fn rest(&self, leave: impl FnOnce() -> Relaunch) -> bool {
         let mut commands = self.commands();
         commands.stopping = false;
         commands.stop = false;
         if std::mem::take(&mut commands.start) {
             return true;
         }
-        // Under the lock, which `deserted` takes too: one of the two sees the other.
-        if self.handles.load(Ordering::Acquire) > 0 {
-            commands.relaunch = Some(relaunch());
-        }
+        // All of it under the lock, which a start takes too: who has seen the end finds what begins anew.
         self.ended(End::AtRest);
+        let relaunch = leave();
+        // The last handle's drop takes the lock too, so one of the two sees the other.
+        if self.handles.load(Ordering::Acquire) > 0 {
+            commands.relaunch = Some(relaunch);
+        } else {
+            drop(commands);
+            drop(relaunch);
+        }
         false
     }
 

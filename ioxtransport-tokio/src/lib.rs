@@ -38,8 +38,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Instant;
 
 pub use ioxdriver::{
@@ -52,71 +50,28 @@ pub use ioxproto::{
     Timing,
 };
 
-use futures_core::Stream;
-use ioxdriver::{Launch, Prepared};
 use ioxdriver_async::{Io, Runtime};
 use tokio::runtime;
 use tokio_util::compat::TokioAsyncReadCompatExt as _;
 
-/// A running stream: what happens on it, in order.
-///
-/// It ends (`None`) after the stream was stopped or has failed for good; [`Handle::last_reason`] then says why.
-/// Dropping it leaves the stream running as long as there are [`Handle`]s; what it would have delivered is discarded.
-#[derive(Debug)]
-pub struct EventStream {
-    inner: ioxdriver_async::EventStream,
-}
+/// A running stream on tokio: a `Stream` of [`Notification`]s.
+pub type EventStream = ioxdriver_async::EventStream<Tokio>;
 
 /// Collects what a stream needs.
 pub type Builder = ioxdriver::Builder<EventStream>;
 
-impl EventStream {
-    /// A stream of the controller at this URL, such as `https://eisy.local:8443`.
-    pub fn builder(url: impl Into<String>) -> Builder {
-        Builder::new(url)
-    }
-
-    /// The next notification; `None` at the end. Cancellation-safe: a dropped future has taken nothing.
-    pub async fn next(&mut self) -> Option<Notification> {
-        self.inner.next().await
-    }
-
-    /// A handle on the stream.
-    #[must_use]
-    pub fn handle(&self) -> Handle {
-        self.inner.handle()
-    }
-}
-
-impl Stream for EventStream {
-    type Item = Notification;
-
-    fn poll_next(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Notification>> {
-        Pin::new(&mut self.inner).poll_next(context)
-    }
-}
-
-impl Launch for EventStream {
-    type Stream = Self;
-
-    fn launch(prepared: Prepared) -> Result<Self, BuildError> {
-        let runtime = runtime::Handle::try_current().map_err(|_| BuildError::NoRuntime("tokio"))?;
-        Ok(Self {
-            inner: ioxdriver_async::launch(Tokio { runtime }, prepared),
-        })
-    }
-}
-
-/// The seam.
+/// The tokio runtime, as the driver uses it.
 #[derive(Clone, Debug)]
-struct Tokio {
+pub struct Tokio {
     runtime: runtime::Handle,
 }
 
 impl Runtime for Tokio {
+    fn current() -> Result<Self, BuildError> {
+        let runtime = runtime::Handle::try_current().map_err(|_| BuildError::NoRuntime("tokio"))?;
+        Ok(Self { runtime })
+    }
+
     async fn connect(&self, to: SocketAddr) -> io::Result<Io> {
         let socket = tokio::net::TcpStream::connect(to).await?;
         socket.set_nodelay(true)?;

@@ -1,0 +1,203 @@
+//! A simulated controller for a scenario, and the driver under test beside it.
+
+use std::ops::Deref;
+use std::time::Duration;
+
+use ioxdriver::{Fingerprint, Handle, Trust};
+use ioxproto::{Notification, Timing};
+use ioxsim::{Control, ControllerOptions, HouseOptions, Observation, Server, ServerOptions, Tls};
+use tokio::runtime::Runtime;
+use tokio::time::timeout;
+
+use crate::{Driver, Options, StreamHandle, Watched};
+
+/// How long a scenario waits for what must come; far longer than it takes on a busy machine.
+pub const LIMIT: Duration = Duration::from_secs(60);
+
+/// Timings short enough for tests, in the proportions of the real ones.
+#[must_use]
+pub fn quick() -> Timing {
+    let milliseconds = Duration::from_millis;
+    let mut timing = Timing::default();
+    timing.drain_quiet = milliseconds(300);
+    timing.drain_quiet_after_mark = milliseconds(150);
+    timing.backoff = [20, 40, 100, 200].map(milliseconds).to_vec();
+    timing.proven_after = milliseconds(3000);
+    timing
+}
+
+/// How streams get to the controller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "with TLS, or without")]
+pub enum Link {
+    /// `http`.
+    Plain,
+    /// `https`, with a certificate of its own that is pinned.
+    Tls,
+}
+
+const PORTAL_USER: &str = "user@example.test";
+const PORTAL_PASSWORD: &str = "secret";
+
+/// What a scenario works with.
+pub struct Bench {
+    pub(crate) driver: &'static dyn Driver,
+    link: Link,
+}
+
+#[expect(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    reason = "made for tests, which end by a panic"
+)]
+impl Bench {
+    #[must_use]
+    pub fn new(driver: &'static dyn Driver, link: Link) -> Self {
+        Self { driver, link }
+    }
+
+    #[must_use]
+    pub fn tls(&self) -> bool {
+        self.link == Link::Tls
+    }
+
+    /// A controller on the scenario's link, to which nothing happens by itself.
+    #[must_use]
+    pub fn server(&self) -> Sim {
+        self.server_with(|_| {})
+    }
+
+    #[must_use]
+    pub fn server_with(&self, change: impl FnOnce(&mut ControllerOptions)) -> Sim {
+        let mut options = ServerOptions::of(HouseOptions {
+            nodes: 12,
+            rate_per_second: 0.0,
+            seed: 5,
+        });
+        options.tls = self.tls().then(|| Tls::self_signed().unwrap());
+        change(&mut options.controller);
+        Sim::start(options)
+    }
+
+    /// What a stream of this controller needs.
+    pub fn options(&self, server: &Sim) -> Options {
+        let options = Options::new(server.url());
+        match server.server().fingerprint() {
+            Some(fingerprint) => options.trust(Trust::Pins(vec![
+                fingerprint.parse::<Fingerprint>().unwrap(),
+            ])),
+            None => options,
+        }
+    }
+
+    #[must_use]
+    pub fn watch(&self, server: &Sim) -> Watched {
+        self.start(self.options(server))
+    }
+
+    /// The same with a portal account.
+    pub fn portal(&self, server: &Sim) -> Options {
+        self.options(server)
+            .portal_account(PORTAL_USER, PORTAL_PASSWORD)
+    }
+
+    /// Waits until a full queue keeps the driver from reading.
+    pub fn held_up(&self, watched: &Watched) {
+        let full = watched
+            .handle()
+            .wait_until(&Handle::waits_for_consumer, LIMIT);
+        assert_eq!(full, Ok(()));
+    }
+
+    #[must_use]
+    pub fn start(&self, options: Options) -> Watched {
+        Watched::new(self.driver.start(options))
+    }
+
+    #[must_use]
+    pub fn start_with(
+        &self,
+        options: Options,
+        listener: impl FnMut(&Notification) + Send + 'static,
+    ) -> Option<Box<dyn StreamHandle>> {
+        self.driver.start_with(options, Box::new(listener))
+    }
+}
+
+/// A simulated controller on a runtime of its own.
+pub struct Sim {
+    runtime: Runtime,
+    server: Option<Server>,
+    control: Control,
+}
+
+#[expect(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    reason = "made for tests, which end by a panic"
+)]
+impl Sim {
+    #[must_use]
+    pub fn start(options: ServerOptions) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let server = runtime.block_on(Server::start(options)).unwrap();
+        Self {
+            control: server.control(),
+            server: Some(server),
+            runtime,
+        }
+    }
+
+    #[must_use]
+    pub fn server(&self) -> &Server {
+        self.server
+            .as_ref()
+            .expect("it is there until it is killed")
+    }
+
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.server().url()
+    }
+
+    #[must_use]
+    pub fn control(&self) -> Control {
+        self.control.clone()
+    }
+
+    /// Ends as a process does that is killed: all connections with it.
+    pub fn kill(mut self) {
+        if let Some(server) = self.server.take() {
+            self.runtime.block_on(server.kill());
+        }
+    }
+
+    /// Waits until the controller has seen something.
+    pub fn seen(&self, what: &str, fits: impl FnMut(&Observation) -> bool) -> Observation {
+        let waited = self
+            .runtime
+            .block_on(async { timeout(LIMIT, self.control.wait_for(fits)).await });
+        match waited {
+            Ok(seen) => seen,
+            Err(_) => panic!(
+                "the controller never saw {what}: {:#?}",
+                self.control.seen()
+            ),
+        }
+    }
+}
+
+impl Deref for Sim {
+    type Target = Control;
+
+    fn deref(&self) -> &Control {
+        &self.control
+    }
+}

@@ -1,0 +1,119 @@
+//! What a driver under test must offer, in the manner of a thread that waits.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+use ioxdriver::{Handle, WaitError};
+use ioxproto::Notification;
+
+use crate::Options;
+
+/// A driver under test.
+pub trait Driver: Sync {
+    /// Starts a stream.
+    fn start(&self, options: Options) -> Box<dyn Running>;
+
+    /// Starts a stream that calls back. `None` if the driver cannot.
+    fn start_with(
+        &self,
+        options: Options,
+        listener: Box<dyn FnMut(&Notification) + Send>,
+    ) -> Option<Box<dyn StreamHandle>>;
+}
+
+/// A stream under test.
+pub trait Running: Send {
+    /// The next notification, if it comes within this time.
+    fn next(&mut self, within: Duration) -> Next;
+
+    /// A handle on it.
+    fn handle(&self) -> Box<dyn StreamHandle>;
+}
+
+/// What waiting for a notification gave.
+#[derive(Debug)]
+#[expect(clippy::exhaustive_enums, reason = "there is no fourth outcome")]
+pub enum Next {
+    /// A notification.
+    Told(Notification),
+    /// The stream has ended.
+    End,
+    /// Nothing came in the time given.
+    Nothing,
+}
+
+/// A handle of a driver under test.
+pub trait StreamHandle: Send {
+    /// What all drivers share, to look at and to command.
+    fn shared(&self) -> &Handle;
+
+    /// Waits on this thread until something holds.
+    ///
+    /// # Errors
+    ///
+    /// When the time is over or the stream ends first.
+    fn wait_until(
+        &self,
+        holds: &dyn Fn(&Handle) -> bool,
+        within: Duration,
+    ) -> Result<(), WaitError>;
+
+    /// Stops and waits on this thread until it is done.
+    fn stop(&self);
+}
+
+impl StreamHandle for Handle {
+    fn shared(&self) -> &Handle {
+        self
+    }
+
+    fn wait_until(
+        &self,
+        holds: &dyn Fn(&Handle) -> bool,
+        within: Duration,
+    ) -> Result<(), WaitError> {
+        self.wait_until_blocking(holds, within)
+    }
+
+    fn stop(&self) {
+        self.stop_blocking();
+    }
+}
+
+/// [`Running::next`] of a driver whose own `next` is a future of no particular runtime.
+pub fn next_of(next: impl Future<Output = Option<Notification>>, within: Duration) -> Next {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let until = Instant::now() + within;
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut context = Context::from_waker(&waker);
+    let mut next = pin!(next);
+    loop {
+        match next.as_mut().poll(&mut context) {
+            Poll::Ready(Some(told)) => return Next::Told(told),
+            Poll::Ready(None) => return Next::End,
+            Poll::Pending => {}
+        }
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Next::Nothing;
+        }
+        thread::park_timeout(left);
+    }
+}
+
+impl std::ops::Deref for dyn StreamHandle {
+    type Target = Handle;
+
+    fn deref(&self) -> &Handle {
+        self.shared()
+    }
+}

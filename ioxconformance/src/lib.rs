@@ -1,0 +1,22 @@
+//! What every driver must do, as scenarios on real sockets against a simulated controller, plain and TLS.
+//!
+//! A driver joins with an implementation of [`Driver`] and one line in its tests:
+//!
+//! ```ignore
+//! ioxconformance::conformance!(crate::OnTokio);
+//! ```
+//!
+//! That makes a test of each scenario of the [table](conformance) on each link that it is for. The suite waits for
+//! conditions, on the thread of the test; how a driver under test runs is its own matter. Timings are [`quick`].
+
+mod bench;
+mod driver;
+mod options;
+pub mod scenarios;
+mod table;
+mod watched;
+
+pub use crate::bench::{Bench, LIMIT, Link, Sim, quick};
+pub use crate::driver::{Driver, Next, Running, StreamHandle, next_of};
+pub use crate::options::Options;
+pub use crate::watched::Watched;

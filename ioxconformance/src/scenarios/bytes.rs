@@ -1,0 +1,128 @@
+//! Whatever bytes a controller sends reach the core, or end the connection with a reason.
+
+use std::time::Duration;
+
+use ioxproto::Notification;
+use ioxsim::Event;
+
+use crate::Bench;
+
+fn event(action: &str) -> String {
+    format!(
+        "<Event seqnum=\"x\" sid=\"uuid:x\"><control>ST</control><action>{action}</action><node>n1</node></Event>"
+    )
+}
+
+pub fn invalid_utf_8_in_every_replay_is_delivered_and_the_stream_stays_up(bench: &Bench) {
+    let server = bench.server();
+    let mut bytes = event("BAD").into_bytes();
+    let at = bytes
+        .windows(3)
+        .position(|window| window == b"BAD")
+        .unwrap();
+    bytes[at..at + 3].copy_from_slice(b"\xff\xc3\x28");
+    server.control().add_to_replay(bytes);
+    let mut watched = bench.watch(&server);
+    watched.connected();
+    let broken = watched
+        .events()
+        .into_iter()
+        .find(|event| event.action().contains('\u{fffd}'));
+    assert_eq!(
+        broken.map(|event| event.action().to_owned()),
+        Some("\u{fffd}\u{fffd}(".to_owned())
+    );
+    assert_eq!(watched.handle().stats().invalid_utf8, 1);
+    assert_eq!(server.control().upgrades(), 1);
+}
+
+pub fn fragments_with_a_ping_between_are_one_message(bench: &Bench) {
+    let server = bench.server();
+    let mut watched = bench.watch(&server);
+    watched.connected();
+    server.control().send_fragmented(&event("in pieces"));
+    assert!(watched.event("ST", "in pieces").live());
+}
+
+pub fn a_message_that_comes_byte_by_byte_is_one_message(bench: &Bench) {
+    let server = bench.server();
+    let mut watched = bench.watch(&server);
+    watched.connected();
+    server
+        .control()
+        .send_slowly(&event("slowly"), Duration::from_millis(1));
+    assert!(watched.event("ST", "slowly").live());
+}
+
+pub fn a_replayed_message_that_trickles_in_is_still_replay(bench: &Bench) {
+    let server = bench.server();
+    server.control().hold_replay(10);
+    let mut watched = bench.watch(&server);
+    watched.until(
+        "the held replay",
+        |told| matches!(told, Notification::Event(event) if event.seqnum() == 9),
+    );
+    // Longer than the quiet that ends a drain.
+    server
+        .control()
+        .send_slowly(&event("late"), Duration::from_millis(8));
+    assert!(!watched.event("ST", "late").live());
+    server.control().release_replay();
+    watched.connected();
+    assert!(watched.events().iter().all(|event| !event.live()));
+}
+
+pub fn binary_messages_are_no_events_and_do_no_harm(bench: &Bench) {
+    let server = bench.server();
+    let mut watched = bench.watch(&server);
+    watched.connected();
+    server.control().send_binary(event("binary").as_bytes());
+    server.control().send_text(event("text"));
+    watched.event("ST", "text");
+    assert!(
+        watched
+            .events()
+            .iter()
+            .all(|event| event.action() != "binary")
+    );
+}
+
+pub fn an_oversized_message_ends_the_connection_with_the_reason(bench: &Bench) {
+    let server = bench.server();
+    let mut watched = bench.start(bench.options(&server).max_message_bytes(100_000));
+    watched.connected();
+    server.control().send_text("x".repeat(100_001));
+    assert_eq!(watched.lost().code(), "message_too_large");
+    watched.connected();
+}
+
+pub fn what_is_no_websocket_frame_ends_the_connection_with_the_reason(bench: &Bench) {
+    let server = bench.server();
+    let mut watched = bench.watch(&server);
+    watched.connected();
+    server.control().send_raw(vec![0xff, 0xff, 0x00]);
+    assert_eq!(watched.lost().code(), "protocol_violation");
+    watched.connected();
+}
+
+pub fn one_bad_frame_is_one_bad_frame(bench: &Bench) {
+    let server = bench.server();
+    let mut watched = bench.watch(&server);
+    watched.connected();
+    for text in [
+        "<Event",
+        "{\"type\":",
+        "hello",
+        "null",
+        "<SubscriptionResponse/>",
+        "",
+        "<Event a='1' a='2'/>",
+    ] {
+        server.control().send_text(text);
+    }
+    server.control().emit(&Event::new("ST", "after").node("n1"));
+    watched.event("ST", "after");
+    let stats = watched.handle().stats();
+    assert_eq!((stats.malformed, stats.ignored), (4, 3));
+    assert!(watched.handle().connected());
+}

@@ -1,0 +1,174 @@
+//! What embedding applications need: restarts, exchanges, their own way to the controller, callbacks.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+
+use ioxdriver::{EndError, Trust};
+use ioxproto::{Account, ConfigError, Notification, Status};
+use ioxsim::Event;
+
+use crate::{Bench, LIMIT};
+
+pub fn a_stream_that_was_stopped_starts_again_and_goes_on_telling(bench: &Bench) {
+    let server = bench.server();
+    let mut watched = bench.watch(&server);
+    watched.connected();
+    let handle = watched.handle();
+    for round in 1..=3 {
+        handle.stop();
+        assert_eq!(handle.outcome(), Some(Ok(())));
+        watched.end();
+        handle.start();
+        assert_eq!(handle.outcome(), None);
+        watched.connected();
+        let action = round.to_string();
+        server.emit(&Event::new("ST", &action).node("n1"));
+        assert!(watched.event("ST", &action).live());
+    }
+    server.seen("one socket", |seen| seen.open == 1);
+}
+
+pub fn a_start_while_it_stops_begins_anew_afterwards(bench: &Bench) {
+    let server = bench.server();
+    let mut watched = bench.watch(&server);
+    watched.connected();
+    let handle = watched.handle();
+    handle.start();
+    handle.request_stop();
+    handle.start();
+    watched.status(Status::Disconnected);
+    let connected = handle.wait_until(&|handle| handle.connected(), LIMIT);
+    assert_eq!(connected, Ok(()), "at the second run");
+    assert_eq!(server.upgrades(), 2);
+}
+
+pub fn refused_credentials_are_exchanged_and_it_starts_again(bench: &Bench) {
+    let server = bench.server();
+    let options = bench.options(&server).local_account("admin", "wrong");
+    let mut watched = bench.start(options);
+    watched.status(Status::ReconnectFailed);
+    watched.end();
+    let handle = watched.handle();
+    let outcome = handle.outcome();
+    let Some(Err(EndError::Failed(reason))) = outcome else {
+        panic!("{outcome:?}")
+    };
+    assert_eq!(reason.code(), "credentials_refused");
+    assert_eq!(
+        handle.exchange_account(Account::local("a:b", "x")),
+        Err(ConfigError::Username)
+    );
+    assert_eq!(
+        handle.exchange_account(Account::local("admin", "admin")),
+        Ok(())
+    );
+    handle.start();
+    watched.connected();
+}
+
+pub fn a_refused_pin_is_exchanged_and_it_starts_again(bench: &Bench) {
+    let server = bench.server();
+    let pin = |text: &str| Trust::Pins(vec![text.parse().unwrap()]);
+    let wrong = pin(&format!("sha256:{}", "ab".repeat(32)));
+    let mut watched = bench.start(bench.options(&server).trust(wrong));
+    watched.status(Status::ReconnectFailed);
+    watched.end();
+    let handle = watched.handle();
+    handle.exchange_trust(pin(&server.server().fingerprint().unwrap()));
+    handle.start();
+    watched.connected();
+}
+
+pub fn the_callers_own_resolver_is_asked(bench: &Bench) {
+    let server = bench.server();
+    let address = server.server().address();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let options = bench.options(&server).resolver(move |_, port| {
+        assert_eq!(port, address.port());
+        count.fetch_add(1, Ordering::Relaxed);
+        std::future::ready(Ok(vec![address]))
+    });
+    bench.start(options).connected();
+    assert_eq!(asked.load(Ordering::Relaxed), 1);
+}
+
+#[cfg(unix)]
+pub fn the_callers_own_connector_leads_through_a_unix_socket(bench: &Bench) {
+    use std::net::TcpStream;
+    use std::os::unix::net::UnixStream;
+
+    let server = bench.server();
+    let address = server.server().address();
+    let options = bench.options(&server).connector(move || {
+        let (near, far) = UnixStream::pair()?;
+        let controller = TcpStream::connect(address)?;
+        let (mut from, mut to) = (far.try_clone()?, controller.try_clone()?);
+        std::thread::spawn(move || {
+            let _ = std::io::copy(&mut from, &mut to);
+            let _ = to.shutdown(std::net::Shutdown::Write);
+        });
+        let (mut from, mut to) = (controller, far);
+        std::thread::spawn(move || {
+            let _ = std::io::copy(&mut from, &mut to);
+            let _ = to.shutdown(std::net::Shutdown::Both);
+        });
+        Ok(near.into())
+    });
+    let mut watched = bench.start(options);
+    watched.connected();
+    server.emit(&Event::new("ST", "5").node("n1"));
+    assert!(watched.event("ST", "5").live());
+    watched.stop();
+    server.seen("the socket gone", |seen| seen.open == 0);
+}
+
+pub fn a_connector_that_fails_is_a_loss_with_its_words(bench: &Bench) {
+    let server = bench.server();
+    let options = bench
+        .options(&server)
+        .connector(|| Err(std::io::Error::other("the tunnel is down")));
+    let mut watched = bench.start(options);
+    let reason = watched.lost().to_string();
+    assert!(reason.contains("the tunnel is down"), "{reason}");
+    watched.status(Status::Reconnecting);
+}
+
+pub fn callbacks_are_called_in_order_and_end_with_the_handle(bench: &Bench) {
+    let server = bench.server();
+    let (sender, told) = mpsc::channel();
+    let started = bench.start_with(bench.options(&server), move |told: &Notification| {
+        let _ = sender.send(told.clone());
+    });
+    let Some(handle) = started else { return };
+    let connected = handle.wait_until(&|handle| handle.connected(), LIMIT);
+    assert_eq!(connected, Ok(()));
+    server.emit(&Event::new("ST", "6").node("n1"));
+    let mut statuses = Vec::new();
+    let mut events = 0;
+    loop {
+        match told.recv_timeout(LIMIT).unwrap() {
+            Notification::Status(change) => statuses.push(change.status.to_string()),
+            Notification::Event(event) if event.live() => {
+                assert_eq!((event.node(), event.action()), ("n1", "6"));
+                break;
+            }
+            Notification::Event(_) => events += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(
+        statuses,
+        ["stream_initializing", "stream_syncing", "connected"]
+    );
+    assert!(events >= 12);
+    drop(handle);
+    server.seen("the close frame", |seen| {
+        seen.closes == [Some(1000)] && seen.open == 0
+    });
+    // The listener goes with the driver, so that nothing is left.
+    let last = told.iter().last();
+    assert!(
+        matches!(last, Some(Notification::Status(change)) if change.status == Status::Disconnected)
+    );
+}

@@ -1,0 +1,357 @@
+//! Everything that time can heal is waited out, with its reason told.
+
+use std::io;
+use std::net::TcpListener;
+use std::time::Duration;
+
+use ioxproto::{Notification, Status};
+use ioxsim::{Ending, Event, OnConnect, OnUpgrade, ServerOptions, Times, Tls};
+
+use crate::{Bench, Options, Sim, quick};
+
+pub fn a_port_that_refuses_is_tried_until_somebody_listens(bench: &Bench) {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let mut watched = bench.start(Options::new(format!("http://{address}")));
+    let reason = watched.lost();
+    assert_eq!(reason.code(), "connection_refused");
+    assert!(
+        reason.to_string().contains(&address.to_string()),
+        "{reason}"
+    );
+    let options = ServerOptions {
+        bind: address,
+        ..ServerOptions::default()
+    };
+    let _server = Sim::start(options);
+    watched.connected();
+}
+
+pub fn a_restart_on_the_same_port_is_survived(bench: &Bench) {
+    let identity = bench.tls().then(|| Tls::self_signed().unwrap());
+    let options = ServerOptions {
+        tls: identity.clone(),
+        ..ServerOptions::default()
+    };
+    let first = Sim::start(options.clone());
+    let again = ServerOptions {
+        bind: first.server().address(),
+        ..options
+    };
+    let mut watched = bench.watch(&first);
+    watched.connected();
+    first.kill();
+    watched.lost();
+    let second = Sim::start(again);
+    watched.connected();
+    second.control().emit(&Event::new("ST", "9").node("n1"));
+    assert!(watched.event("ST", "9").live());
+    assert!(watched.handle().stats().reconnects >= 1);
+}
+
+pub fn each_way_to_lose_a_connection_is_named_and_healed(bench: &Bench) {
+    let server = bench.server();
+    for (ending, codes) in [
+        (Ending::Close(1001), vec!["closed_by_controller"]),
+        (Ending::Fin, vec!["closed_by_controller"]),
+        (Ending::MidFrame, vec!["closed_by_controller"]),
+        (Ending::Reset, vec!["connection_reset"]),
+    ] {
+        let mut watched = bench.watch(&server);
+        watched.connected();
+        server.control().end(ending);
+        let reason = watched.lost();
+        assert!(codes.contains(&reason.code()), "{ending:?}: {reason:?}");
+        watched.connected();
+    }
+}
+
+pub fn each_refusal_is_named_and_healed(bench: &Bench) {
+    let server = bench.server();
+    for (fault, code) in [
+        (OnUpgrade::refuse(500), "upgrade_refused"),
+        (
+            OnUpgrade::refuse_with(503, "Retry-After", "0"),
+            "upgrade_refused",
+        ),
+        (
+            OnUpgrade::refuse_with(302, "Location", "http://127.0.0.1:1/"),
+            "upgrade_refused",
+        ),
+        (OnUpgrade::refuse(404), "upgrade_refused"),
+        (OnUpgrade::refuse(200), "upgrade_refused"),
+        (OnUpgrade::WrongAcceptKey, "not_a_controller"),
+        (
+            OnUpgrade::Raw(b"SSH-2.0-OpenSSH_9.2\r\n".to_vec()),
+            "not_a_controller",
+        ),
+        (
+            OnUpgrade::Raw(b"\x00\x01garbage\r\n\r\n".to_vec()),
+            "not_a_controller",
+        ),
+        (
+            OnUpgrade::Raw(b"HTTP/1.1 101 Switch".to_vec()),
+            "closed_by_controller",
+        ),
+        (OnUpgrade::End(Ending::Fin), "closed_by_controller"),
+        (
+            OnUpgrade::AcceptThenEnd(Ending::Fin),
+            "closed_by_controller",
+        ),
+    ] {
+        server.control().on_upgrade(fault.clone(), Times::Next(1));
+        let mut watched = bench.watch(&server);
+        let reason = watched.lost();
+        assert_eq!(reason.code(), code, "{fault:?}: {reason}");
+        watched.connected();
+    }
+}
+
+pub fn a_connection_closed_at_once_is_healed(bench: &Bench) {
+    for fault in [OnConnect::Close, OnConnect::Reset] {
+        let server = bench.server();
+        server.control().on_connect(fault, Times::Next(1));
+        let mut watched = bench.watch(&server);
+        watched.lost();
+        watched.connected();
+    }
+}
+
+pub fn a_mute_socket_is_given_up_with_the_phase_named(bench: &Bench) {
+    let mut timing = quick();
+    timing.connect = Duration::from_millis(300);
+    let phase = if bench.tls() {
+        "in the TLS handshake"
+    } else {
+        "waiting for the answer to the upgrade"
+    };
+    let server = bench.server();
+    server.on_connect(OnConnect::Mute, Times::Next(1));
+    let mut watched = bench.start(bench.options(&server).timing(timing));
+    let reason = watched.lost();
+    assert_eq!(reason.code(), "timed_out");
+    assert!(reason.to_string().contains(phase), "{reason}");
+}
+
+pub fn an_upgrade_that_is_never_answered_is_given_up(bench: &Bench) {
+    let mut timing = quick();
+    timing.connect = Duration::from_millis(500);
+    let server = bench.server();
+    server.on_upgrade(OnUpgrade::Mute, Times::Next(1));
+    let mut watched = bench.start(bench.options(&server).timing(timing));
+    let reason = watched.lost();
+    assert_eq!(reason.code(), "timed_out");
+    let phase = "waiting for the answer to the upgrade";
+    assert!(reason.to_string().contains(phase), "{reason}");
+    server.seen("the socket gone", |seen| {
+        seen.connections == 1 && seen.open == 0 || seen.upgrades > 0
+    });
+}
+
+pub fn a_frozen_controller_is_a_stall_by_its_unanswered_ping(bench: &Bench) {
+    let mut timing = quick();
+    timing.ping_after = Duration::from_millis(300);
+    timing.pong_within = Duration::from_millis(500);
+    let server = bench.server();
+    let mut watched = bench.start(bench.options(&server).timing(timing.clone()));
+    watched.connected();
+    server.seen("two pings", |seen| seen.pings >= 2);
+    server.control().freeze();
+    assert_eq!(watched.lost().code(), "stalled");
+    server.control().thaw();
+    watched.connected();
+}
+
+pub fn a_heartbeat_that_fails_to_come_is_a_stall_even_if_pings_are_answered(bench: &Bench) {
+    let mut timing = quick();
+    timing.stall_default = Duration::from_millis(1000);
+    timing.stall_grace = Duration::from_millis(200);
+    timing.ping_after = Duration::from_millis(200);
+    let server = bench.server_with(|controller| controller.heartbeat_in_replay = false);
+    server.control().heartbeats(false);
+    let mut watched = bench.start(bench.options(&server).timing(timing));
+    watched.connected();
+    assert_eq!(watched.lost().code(), "stalled");
+    assert!(server.control().seen().pings >= 1);
+}
+
+pub fn a_controller_that_accepts_and_drops_is_asked_more_and_more_slowly(bench: &Bench) {
+    let server = bench.server();
+    server
+        .control()
+        .on_upgrade(OnUpgrade::AcceptThenEnd(Ending::Fin), Times::Always);
+    let mut timing = quick();
+    timing.backoff = [1, 50, 400, 60_000].map(Duration::from_millis).to_vec();
+    let mut watched = bench.start(bench.options(&server).timing(timing));
+    let mut waits = Vec::new();
+    for _ in 0..4 {
+        let change = watched.status(Status::LostConnection);
+        waits.push(change.retry_in.unwrap().as_millis());
+    }
+    assert_eq!(waits, [1, 50, 400, 60_000]);
+    assert_eq!(server.control().upgrades(), 4);
+}
+
+pub fn a_name_that_does_not_resolve_is_named_and_tried_again(bench: &Bench) {
+    let unknown = |_, _| async { Err(io::Error::new(io::ErrorKind::NotFound, "no such name")) };
+    let mut watched = bench.start(Options::new("http://controller.test:80").resolver(unknown));
+    let reason = watched.lost();
+    assert_eq!(reason.code(), "name_not_resolved");
+    assert!(reason.to_string().contains("controller.test"), "{reason}");
+    watched.status(Status::Reconnecting);
+}
+
+pub fn a_look_up_that_hangs_is_given_up_and_named(bench: &Bench) {
+    let mut timing = quick();
+    timing.connect = Duration::from_millis(200);
+    let options = Options::new("http://controller.test:80").timing(timing);
+    let mut watched = bench.start(options.resolver(|_, _| std::future::pending()));
+    let reason = watched.lost();
+    assert_eq!(reason.code(), "timed_out");
+    assert!(reason.to_string().contains("name"), "{reason}");
+    watched.status(Status::Reconnecting);
+}
+
+pub fn an_address_that_leads_nowhere_does_not_keep_from_the_next(bench: &Bench) {
+    let server = bench.server();
+    let good = server.server().address();
+    // Of the documentation's range, which nobody routes (RFC 3849), and a port where nobody listens.
+    let nowhere = format!("[2001:db8::1]:{}", good.port()).parse().unwrap();
+    let refused = "127.0.0.1:1".parse().unwrap();
+    let addresses = vec![nowhere, refused, good];
+    let options = bench
+        .options(&server)
+        .resolver(move |_, _| std::future::ready(Ok(addresses.clone())));
+    let mut watched = bench.start(options);
+    watched.connected();
+    assert_eq!(
+        watched.statuses(),
+        ["stream_initializing", "stream_syncing", "connected"]
+    );
+}
+
+pub fn a_retry_after_is_honoured(bench: &Bench) {
+    let server = bench.server();
+    server.on_upgrade(
+        OnUpgrade::refuse_with(503, "Retry-After", "7"),
+        Times::Next(1),
+    );
+    let mut watched = bench.watch(&server);
+    let change = watched.status(Status::LostConnection);
+    assert_eq!(change.retry_in, Some(Duration::from_secs(7)));
+    watched.stop();
+}
+
+pub fn a_redirect_is_not_followed(bench: &Bench) {
+    let server = bench.server();
+    let elsewhere = bench.server();
+    let location = format!("{}/rest/subscribe", elsewhere.url());
+    server.on_upgrade(
+        OnUpgrade::refuse_with(302, "Location", location),
+        Times::Next(1),
+    );
+    let mut watched = bench.watch(&server);
+    assert_eq!(watched.lost().code(), "upgrade_refused");
+    watched.connected();
+    assert_eq!(elsewhere.connections(), 0);
+}
+
+pub fn pings_without_data_are_no_sign_of_life(bench: &Bench) {
+    let mut timing = quick();
+    timing.stall_default = Duration::from_millis(600);
+    timing.stall_grace = Duration::from_millis(100);
+    let server = bench.server_with(|controller| controller.heartbeat_in_replay = false);
+    server.heartbeats(false);
+    let mut watched = bench.start(bench.options(&server).timing(timing));
+    watched.connected();
+    for _ in 0..20 {
+        server.send_raw(*b"\x89\x00");
+    }
+    assert_eq!(watched.lost().code(), "stalled");
+}
+
+pub fn senseless_promises_of_a_heartbeat_do_no_harm(bench: &Bench) {
+    let server = bench.server();
+    let mut watched = bench.watch(&server);
+    watched.connected();
+    for promise in ["0", "-5", "1000000000", "soon", "", "NaN", "1e400"] {
+        server.heartbeat(promise);
+    }
+    server.emit(&Event::new("ST", "after").node("n1"));
+    watched.event("ST", "after");
+    assert!(watched.handle().connected());
+}
+
+pub fn repeats_and_other_subscriptions_numbers_do_no_harm(bench: &Bench) {
+    let server = bench.server();
+    let mut watched = bench.watch(&server);
+    watched.connected();
+    server.shift_seqnum(-1);
+    server.emit(&Event::new("ST", "again").node("n1"));
+    watched.event("ST", "again");
+    server.send_text("<Event seqnum=\"4711\" sid=\"uuid:elsewhere\"><control>ST</control><action>odd</action><node>n1</node></Event>");
+    watched.event("ST", "odd");
+    server.emit(&Event::new("ST", "after").node("n1"));
+    watched.event("ST", "after");
+    let gaps = |told: &&Notification| matches!(told, Notification::Gap(_));
+    assert_eq!(
+        watched.told().iter().filter(gaps).count(),
+        1,
+        "the repeat alone"
+    );
+    assert!(watched.handle().connected());
+}
+
+pub fn frames_after_a_close_are_not_delivered(bench: &Bench) {
+    let server = bench.server();
+    let mut watched = bench.watch(&server);
+    watched.connected();
+    let mut bytes = vec![0x88, 2, 0x03, 0xe9];
+    let late = "<Event><control>ST</control><action>late</action><node>n1</node></Event>";
+    bytes.extend([0x81, u8::try_from(late.len()).unwrap()]);
+    bytes.extend(late.as_bytes());
+    server.send_raw(bytes);
+    let reason = watched.lost();
+    assert_eq!(reason.code(), "closed_by_controller");
+    watched.connected();
+    assert!(
+        watched
+            .events()
+            .iter()
+            .all(|event| event.action() != "late")
+    );
+}
+
+pub fn a_stop_of_the_controller_in_mid_replay_is_not_its_end(bench: &Bench) {
+    let server = bench.server();
+    server.hold_replay(10);
+    let mut watched = bench.watch(&server);
+    let tenth =
+        |told: &Notification| matches!(told, Notification::Event(event) if event.seqnum() == 9);
+    watched.until("the held replay", tenth);
+    server.end(Ending::Reset);
+    assert!(matches!(
+        watched.lost().code(),
+        "connection_reset" | "closed_by_controller"
+    ));
+    server.release_replay();
+    watched.connected();
+    assert!(watched.events().iter().all(|event| !event.live()));
+    assert_eq!(watched.handle().stats().live_events, 0);
+}
+
+pub fn a_gap_in_the_numbering_is_told_and_not_fatal(bench: &Bench) {
+    let server = bench.server();
+    let mut watched = bench.watch(&server);
+    watched.connected();
+    server.control().shift_seqnum(2);
+    server.control().emit(&Event::new("ST", "1").node("n1"));
+    let gap = watched.until("a gap", |told| matches!(told, Notification::Gap(_)));
+    let Notification::Gap(gap) = gap else {
+        panic!()
+    };
+    assert_eq!(gap.got, gap.expected + 2);
+    watched.event("ST", "1");
+    assert!(watched.handle().connected());
+}

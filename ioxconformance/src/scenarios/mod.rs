@@ -1,0 +1,16 @@
+//! The scenarios. Their names say what must hold.
+#![expect(
+    missing_docs,
+    clippy::missing_panics_doc,
+    clippy::unwrap_used,
+    reason = "a scenario is a test, which is documented by its name and ends by a panic"
+)]
+
+pub mod bytes;
+pub mod embedding;
+pub mod endings;
+pub mod healing;
+pub mod identity;
+pub mod portal;
+pub mod replay;
+pub mod slow_consumer;

@@ -1,0 +1,120 @@
+//! Portal accounts, tokens of the caller's own, and the JSON path.
+
+use ioxproto::{Notification, Reason, Secret, Status, SubscribePath};
+use ioxsim::{Endpoint, Event, FirstFrames, OnPost, Times};
+
+use crate::{Bench, Options, Sim, Watched};
+
+fn live_and_stop(server: &Sim, watched: &mut Watched) {
+    watched.connected();
+    assert!(watched.events().iter().all(|event| !event.live()));
+    server.emit(&Event::new("ST", "8").node("n1"));
+    assert!(watched.event("ST", "8").live());
+    watched.stop();
+    watched.end();
+    server.seen("every socket gone", |seen| seen.open == 0);
+}
+
+pub fn a_portal_account_logs_in_and_out(bench: &Bench) {
+    let server = bench.server();
+    let mut watched = bench.start(bench.portal(&server));
+    live_and_stop(&server, &mut watched);
+    let seen = server.seen("the logout", |seen| seen.portal.logouts == 1);
+    assert_eq!((seen.portal.logins, seen.portal.sessions), (1, 0));
+    assert_eq!(seen.closes, [Some(1000)]);
+}
+
+pub fn the_json_path_works(bench: &Bench) {
+    let server = bench.server();
+    let options = bench.portal(&server).path(SubscribePath::Api);
+    let mut watched = bench.start(options);
+    watched.status(Status::StreamSyncing);
+    server.service_status("active");
+    live_and_stop(&server, &mut watched);
+    let gap = |told: &Notification| matches!(told, Notification::Gap(_));
+    assert!(!watched.told().iter().any(gap));
+}
+
+pub fn both_shapes_of_the_first_frame_are_tried(bench: &Bench) {
+    for first_frames in [FirstFrames::Typed, FirstFrames::Bare] {
+        let server = bench.server_with(|controller| {
+            if let Some(portal) = &mut controller.portal {
+                portal.first_frames = first_frames;
+            }
+        });
+        let options = bench.portal(&server).path(SubscribePath::Api);
+        let mut watched = bench.start(options);
+        live_and_stop(&server, &mut watched);
+    }
+}
+
+pub fn a_forgotten_session_is_renewed_at_once(bench: &Bench) {
+    let server = bench.server();
+    let mut watched = bench.start(bench.portal(&server));
+    watched.connected();
+    server.forget_sessions();
+    server.end(ioxsim::Ending::Fin);
+    watched.lost();
+    watched.connected();
+    let seen = server.control().seen();
+    assert_eq!(seen.portal.logins, 2);
+}
+
+pub fn a_login_that_is_refused_is_final(bench: &Bench) {
+    let server = bench.server();
+    let options = bench
+        .options(&server)
+        .portal_account("user@example.test", "wrong");
+    let mut watched = bench.start(options);
+    let change = watched.status(Status::ReconnectFailed);
+    assert!(matches!(change.reason, Some(Reason::LoginRefused { .. })));
+    watched.end();
+    assert_eq!(server.upgrades(), 0);
+}
+
+pub fn a_login_in_trouble_is_waited_out(bench: &Bench) {
+    let server = bench.server();
+    server.on_post(Endpoint::Login, OnPost::refuse(500), Times::Next(1));
+    server.on_post(Endpoint::Login, OnPost::BrokenJson, Times::Next(1));
+    server.on_post(
+        Endpoint::Login,
+        OnPost::End(ioxsim::Ending::Reset),
+        Times::Next(1),
+    );
+    let mut watched = bench.start(bench.portal(&server));
+    for _ in 0..3 {
+        watched.lost();
+    }
+    watched.connected();
+}
+
+pub fn a_logout_that_is_not_answered_is_left_in_time(bench: &Bench) {
+    let mut timing = crate::quick();
+    timing.stop = std::time::Duration::from_millis(300);
+    let server = bench.server();
+    server.on_post(Endpoint::Logout, OnPost::Mute, Times::Always);
+    let mut watched = bench.start(bench.portal(&server).timing(timing));
+    watched.connected();
+    watched.stop();
+    watched.end();
+    server.seen("every socket gone", |seen| seen.open == 0);
+}
+
+pub fn tokens_of_the_callers_own_are_asked_for(bench: &Bench) {
+    let server = bench.server();
+    // Somebody else's login gives a token.
+    let mut other = bench.start(bench.portal(&server));
+    other.connected();
+    let issued = server.control().seen().portal.issued;
+    let token: Secret = issued.front().cloned().unwrap();
+    let options: Options = bench.options(&server).own_tokens();
+    let mut watched = bench.start(options);
+    let wanted = |told: &Notification| matches!(told, Notification::TokenWanted { .. });
+    watched.until("the question", wanted);
+    watched.handle().provide_token(None);
+    assert_eq!(watched.lost(), Reason::NoToken);
+    watched.until("the question again", wanted);
+    watched.handle().provide_token(Some(token));
+    watched.connected();
+    other.stop();
+}

@@ -1,0 +1,89 @@
+//! The event stream of IoX and ISY-994 controllers on async-std.
+//!
+//! ```no_run
+//! use ioxtransport_async_std::{EventStream, Notification, Trust};
+//!
+//! # async fn watch() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut stream = EventStream::builder("https://eisy.local:8443")
+//!     .local_account("admin", std::env::var("IOX_PASSWORD")?)
+//!     .trust(Trust::Pins(vec!["sha256:…".parse()?]))
+//!     .start()?;
+//! while let Some(notification) = stream.next().await {
+//!     match notification {
+//!         Notification::Event(event) if event.live() => {
+//!             println!("{} {} = {}", event.node(), event.control(), event.action());
+//!         }
+//!         Notification::Status(change) => println!("{}", change.status),
+//!         _ => {}
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What holds for every driver, replay, healing, slow consumers, restarts, is said in the documentation of
+//! `ioxtransport-tokio`; the names and the behaviour are the same here.
+//!
+//! The stream runs on async-std's own executor, which needs no starting: [`EventStream`]s can be started anywhere.
+//! async-std is no longer developed. New programs take `ioxtransport-smol`, whose runtime async-std's authors point to,
+//! or `ioxtransport-tokio`.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+pub use ioxdriver::{
+    Authority, AuthorityError, BuildError, EndError, Fingerprint, FingerprintError, Handle,
+    Overflow, Socket, Tapped, Trust, WaitError,
+};
+pub use ioxproto;
+pub use ioxproto::{
+    Account, Event, Notification, Profile, Reason, Secret, Status, StatusChange, SubscribePath,
+    Timing,
+};
+
+use async_std::task;
+use ioxdriver_async::{Io, Runtime};
+
+/// A running stream on async-std: a `Stream` of [`Notification`]s.
+pub type EventStream = ioxdriver_async::EventStream<AsyncStd>;
+
+/// Collects what a stream needs.
+pub type Builder = ioxdriver::Builder<EventStream>;
+
+/// The async-std runtime, as the driver uses it.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct AsyncStd;
+
+impl Runtime for AsyncStd {
+    fn current() -> Result<Self, BuildError> {
+        Ok(Self)
+    }
+
+    async fn connect(&self, to: SocketAddr) -> io::Result<Io> {
+        let socket = async_std::net::TcpStream::connect(to).await?;
+        socket.set_nodelay(true)?;
+        Ok(Box::new(socket))
+    }
+
+    fn adopt(&self, socket: Socket) -> io::Result<Io> {
+        match socket {
+            Socket::Tcp(socket) => Ok(Box::new(async_std::net::TcpStream::from(socket))),
+            #[cfg(unix)]
+            Socket::Unix(socket) => {
+                Ok(Box::new(async_std::os::unix::net::UnixStream::from(socket)))
+            }
+            _ => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    fn sleep_until(&self, at: Instant) -> impl Future<Output = ()> + Send + 'static {
+        task::sleep(at.saturating_duration_since(Instant::now()))
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        // The handle may go: the task runs on.
+        drop(task::spawn(task));
+    }
+}

@@ -1,0 +1,47 @@
+//! The conformance suite.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use ioxconformance::{Driver, Next, Options, Running, StreamHandle, next_of};
+use ioxtransport_tokio::{EventStream, Notification};
+use tokio::runtime::Runtime;
+
+ioxconformance::conformance!(crate::OnTokio);
+
+struct OnTokio;
+
+/// A stream must outlive the block that it was started in, and so must its runtime.
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
+
+struct Stream(EventStream);
+
+impl Driver for OnTokio {
+    fn start(&self, options: Options) -> Box<dyn Running> {
+        let _inside = RUNTIME.enter();
+        let stream = options.builder::<EventStream>().start().unwrap();
+        Box::new(Stream(stream))
+    }
+
+    fn start_with(
+        &self,
+        options: Options,
+        listener: Box<dyn FnMut(&Notification) + Send>,
+    ) -> Option<Box<dyn StreamHandle>> {
+        let _inside = RUNTIME.enter();
+        let builder = options.builder::<EventStream>();
+        Some(Box::new(builder.start_with(listener).unwrap()))
+    }
+}
+
+impl Running for Stream {
+    fn next(&mut self, within: Duration) -> Next {
+        next_of(self.0.next(), within)
+    }
+
+    fn handle(&self) -> Box<dyn StreamHandle> {
+        Box::new(self.0.handle())
+    }
+}
