@@ -105,7 +105,6 @@ fn forms(secret: &str) -> BTreeMap<String, String> {
     };
     form("plain", secret.to_owned());
     form("debug", format!("{secret:?}").trim_matches('"').to_owned());
-    form("json", serde_json_text(secret));
     form("escaped bytes", bytes.escape_ascii().to_string());
     let numbers = format!("{bytes:?}");
     form("numbers", numbers.trim_matches(['[', ']']).to_owned());
@@ -139,13 +138,15 @@ fn forms(secret: &str) -> BTreeMap<String, String> {
     forms
 }
 
-fn serde_json_text(text: &str) -> String {
+fn json_text(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"")
 }
 
-/// What of a secret to look for: of a token, its own parts too, for its head is that of every token.
+/// What of a secret to look for, as itself and as it stands in JSON; of a token, its own parts too, for its head is
+/// that of every token.
 fn parts(secret: &str) -> Vec<String> {
-    let mut parts = vec![secret.to_owned()];
+    let mut parts = vec![secret.to_owned(), json_text(secret)];
+    parts.dedup();
     if secret.matches('.').count() == 2 && secret.len() > 100 {
         parts.extend(
             secret
@@ -356,7 +357,7 @@ async fn no_secret_is_logged_by_anybody_in_any_encoding() {
 #[test]
 fn each_encoding_of_a_secret_is_found() {
     for secret in [PASSWORD, LOCAL_PASSWORD, OWN_TOKEN] {
-        let in_json = format!("{{\"password\":\"{}\"}}", serde_json_text(secret));
+        let in_json = format!("{{\"password\":\"{}\"}}", json_text(secret));
         let in_basic = STANDARD_NO_PAD.encode(format!("admin:{secret}"));
         let bytes = format!("{:?}", format!("x{secret}y").as_bytes());
         let texts = [
@@ -365,6 +366,7 @@ fn each_encoding_of_a_secret_is_found() {
             in_json,
             in_basic,
             bytes,
+            format!("{:?}", json_text(secret).as_bytes()),
             format!("{:02x?}", secret.as_bytes()).replace(", ", ""),
             format!("{}", secret.as_bytes().escape_ascii()),
         ];
