@@ -6,10 +6,8 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use base64::Engine as _;
-use sha1::{Digest as _, Sha1};
-
 use crate::clock;
+use crate::machine::accept_key;
 
 /// How fast it sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,12 +106,6 @@ fn upgrade(socket: &mut TcpStream) -> io::Result<()> {
         socket,
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
     )
-}
-
-/// RFC 6455 section 4.2.2.
-fn accept_key(key: &str) -> String {
-    let digest = Sha1::digest(format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11"));
-    base64::engine::general_purpose::STANDARD.encode(digest)
 }
 
 /// A WebSocket frame, and where its numbers stand.

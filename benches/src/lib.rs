@@ -3,6 +3,7 @@
 pub mod blast;
 pub mod clients;
 pub mod clock;
+pub mod machine;
 pub mod ratio;
 
 /// A node's status, as most frames are.
@@ -37,4 +38,26 @@ pub fn enveloped(document: &str) -> String {
         "{{\"type\":\"event\",\"data\":\"{}\"}}",
         document.replace('\\', "\\\\").replace('"', "\\\"")
     )
+}
+
+/// The events of a house of so many nodes with three properties each, as a replay tells them.
+#[must_use]
+pub fn replay(nodes: usize) -> Vec<ioxproto::Event> {
+    let mut reader = ioxproto::FrameReader::new();
+    let mut events = Vec::new();
+    for number in 0..nodes * 3 {
+        let (node, kind) = (number / 3, number % 3);
+        let (control, uom, value, shown, name) = [
+            ("ST", "100", "128", "50%", "Status"),
+            ("GV1", "17", "725", "72.5°F", "Temperature"),
+            ("CLIHUM", "22", "41", "41%", "Humidity"),
+        ][kind];
+        let text = format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Event seqnum=\"{number}\" sid=\"uuid:17\" timestamp=\"2026-05-05T18:52:41.875777-07:00\"><control>{control}</control><action uom=\"{uom}\" prec=\"0\">{value}</action><node>n{node:03}_84dd4c2c24c3b7</node><eventInfo></eventInfo><fmtAct>{shown}</fmtAct><fmtName>{name}</fmtName></Event>"
+        );
+        if let ioxproto::Frame::Event(event) = reader.read(&text) {
+            events.push(event);
+        }
+    }
+    events
 }

@@ -1,4 +1,5 @@
-//! In steady state a frame costs one allocation: its event's buffer.
+//! In steady state a frame costs one allocation: its event's buffer. Telling listeners costs none, nor does keeping the
+//! picture of the house.
 //!
 //! A binary of its own, since counting replaces the allocator.
 
@@ -13,6 +14,8 @@
 mod harness;
 
 use allocation_counter::{AllocationInfo, measure};
+use ioxproto::dispatch::{Dispatcher, Filter};
+use ioxproto::mirror::{ControllerState, SharedState};
 use ioxproto::{Event, Frame, FrameReader, Message, Notification};
 
 use self::harness::Harness;
@@ -119,4 +122,70 @@ fn a_clone_of_an_event_costs_nothing() {
     };
     let counted = measure(|| assert_eq!(touch(&event.clone()), touch(&event)));
     assert_eq!(counted.count_total, 0);
+}
+
+/// Events of properties whose values change between two texts of one length.
+fn changes() -> Vec<Event> {
+    let mut reader = FrameReader::new();
+    let mut event = |number: i64| {
+        let (node, value) = (number % 10, 100 + number % 7);
+        let text = document(
+            number,
+            &format!(
+                "<control>ST</control><action uom=\"100\" prec=\"0\">{value}</action><node>1A 2B 3C {node}</node><eventInfo></eventInfo><fmtAct>{value}%</fmtAct><fmtName>Status</fmtName>"
+            ),
+        );
+        let Frame::Event(event) = reader.read(&text) else {
+            panic!("{text}")
+        };
+        event
+    };
+    (0..FRAMES).map(&mut event).collect()
+}
+
+#[test]
+fn telling_listeners_costs_nothing() {
+    let dispatcher = Dispatcher::new();
+    let listen = |filter| dispatcher.on_event(filter, |event| assert!(touch(event) > 0));
+    let _registrations = [
+        listen(Filter::new()),
+        listen(Filter::new().node("1A 2B 3C 1")),
+        listen(Filter::new().control("ST")),
+    ];
+    let events = changes();
+    let tell = || {
+        for event in &events {
+            dispatcher.dispatch_event(event);
+        }
+    };
+    tell();
+    let counted = measure(tell);
+    assert_eq!(counted.count_total, 0, "{counted:?}");
+}
+
+#[test]
+fn a_known_property_is_kept_up_without_an_allocation() {
+    let mut state = ControllerState::new();
+    let events = changes();
+    let mut update = || events.iter().for_each(|event| state.update(event));
+    update();
+    let counted = measure(update);
+    assert_eq!(counted.count_total, 0, "{counted:?}");
+}
+
+#[test]
+fn telling_what_changed_leaves_nothing_behind() {
+    let dispatcher = Dispatcher::new();
+    dispatcher.attach(SharedState::new(ControllerState::new()));
+    let _registration = dispatcher.on_change(|change| assert!(!change.to_string().is_empty()));
+    let events = changes();
+    let tell = || {
+        for event in &events {
+            dispatcher.dispatch_event(event);
+        }
+    };
+    tell();
+    let counted = measure(tell);
+    assert_eq!(counted.count_current, 0, "{counted:?}");
+    assert_eq!(counted.bytes_current, 0, "{counted:?}");
 }

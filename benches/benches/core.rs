@@ -1,0 +1,105 @@
+//! What a frame costs behind the reader: the machine, the picture of the house, the listeners.
+
+#![expect(
+    clippy::expect_used,
+    reason = "a benchmark that cannot go on has failed"
+)]
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use iox_benches::machine::connected;
+use iox_benches::{STATUS, enveloped, replay};
+use ioxproto::dispatch::{Dispatcher, Filter};
+use ioxproto::mirror::{ControllerState, SharedState};
+use ioxproto::{Frame, FrameReader, Message};
+
+fn machine(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("machine");
+    // The same number each time would be a gap each time.
+    let unnumbered = STATUS.replace("seqnum=\"1016\"", "seqnum=\"\"");
+    for (name, text) in [
+        ("raw", unnumbered.clone()),
+        ("envelope", enveloped(&unnumbered)),
+    ] {
+        let (mut stream, id, now) = connected().expect("a machine");
+        group.bench_function(format!("message, {name}"), |bencher| {
+            bencher.iter(|| {
+                let message = Message::Text(black_box(text.as_bytes()));
+                black_box(stream.message(now, id, message))
+            });
+        });
+        let mut reader = FrameReader::new();
+        group.bench_function(format!("floor: the reader alone, {name}"), |bencher| {
+            bencher.iter(|| black_box(reader.read_bytes(black_box(text.as_bytes()))));
+        });
+    }
+    let (mut stream, _, mut now) = connected().expect("a machine");
+    group.bench_function("a wait and its end", |bencher| {
+        bencher.iter(|| {
+            black_box(stream.poll_timeout(now));
+            now = now.after(Duration::from_nanos(1));
+            stream.tick(now);
+        });
+    });
+    group.finish();
+}
+
+fn state(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("state");
+    let events = replay(100);
+    let mut state = ControllerState::new();
+    events.iter().for_each(|event| state.update(event));
+    let mut next = events.iter().cycle();
+    group.bench_function("update of a known property", |bencher| {
+        bencher.iter(|| state.update(black_box(next.next().expect("a cycle"))));
+    });
+    let mut next = events.iter().cycle();
+    group.bench_function("the same, with what changed", |bencher| {
+        bencher.iter(|| black_box(state.apply_event(black_box(next.next().expect("a cycle")))));
+    });
+    group.bench_function("replay of 300 properties", |bencher| {
+        bencher.iter(|| {
+            let mut state = ControllerState::new();
+            events.iter().for_each(|event| state.update(event));
+            state
+        });
+    });
+    group.finish();
+}
+
+fn dispatch(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("dispatch");
+    let Frame::Event(event) = FrameReader::new().read(STATUS) else {
+        panic!("not an event")
+    };
+    for count in [1, 10, 100] {
+        let dispatcher = Dispatcher::new();
+        let listen = |_| {
+            dispatcher.on_event(Filter::new(), |event| {
+                black_box(event.action());
+            })
+        };
+        let registrations: Vec<_> = (0..count).map(listen).collect();
+        group.bench_function(format!("to {count} listeners"), |bencher| {
+            bencher.iter(|| dispatcher.dispatch_event(black_box(&event)));
+        });
+        drop(registrations);
+    }
+    let dispatcher = Dispatcher::new();
+    dispatcher.attach(SharedState::new(ControllerState::new()));
+    group.bench_function("to a picture of the house", |bencher| {
+        bencher.iter(|| dispatcher.dispatch_event(black_box(&event)));
+    });
+    group.finish();
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default()
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(2));
+    targets = machine, state, dispatch
+}
+criterion_main!(benches);

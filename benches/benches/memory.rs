@@ -1,0 +1,176 @@
+//! What idle streams and pictures of houses cost in memory: measured as the growth of the process, each kind in a process
+//! of its own, the simulated controller in another.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use iox_benches::clients::Result;
+use iox_benches::ratio::is_test;
+use iox_benches::replay;
+use ioxproto::mirror::ControllerState;
+use ioxproto::{Notification, Status};
+use ioxsim::{ControllerOptions, Server, ServerOptions, Tls};
+use ioxtransport_tokio::{EventStream, Trust};
+use tokio::sync::Semaphore;
+
+/// Connected before the measurement, so that what is needed once is there.
+const BEFORE: usize = 20;
+const CONNECTING_AT_ONCE: usize = 500;
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().collect();
+    let arguments: Vec<&str> = arguments.iter().skip(1).map(String::as_str).collect();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    match arguments[..] {
+        ["serve", kind] => runtime.block_on(serve(kind == "tls")),
+        ["streams", kind, count] => runtime.block_on(streams(kind, count.parse()?)),
+        ["mirrors", count] => mirrors(count.parse()?),
+        _ => {
+            let count = if is_test() { "50" } else { "10000" };
+            for measurement in [
+                ["streams", "plain", count].as_slice(),
+                &["streams", "tls", count],
+                &["mirrors", count],
+            ] {
+                let status = Command::new(std::env::current_exe()?)
+                    .args(measurement)
+                    .status()?;
+                if !status.success() {
+                    return Err(format!("{measurement:?}: {status}").into());
+                }
+            }
+            Ok(())
+        }
+    }
+}
+
+/// The simulated controller, until its parent ends it.
+async fn serve(tls: bool) -> Result<()> {
+    let options = ServerOptions {
+        tls: tls.then(Tls::self_signed).transpose()?,
+        controller: ControllerOptions {
+            max_subscribers: 1_000_000,
+            ..ControllerOptions::default()
+        },
+        ..ServerOptions::default()
+    };
+    let server = Server::start(options).await?;
+    println!(
+        "{} {}",
+        server.url(),
+        server.fingerprint().unwrap_or_default()
+    );
+    std::future::pending().await
+}
+
+/// Ends the controller with the measurement.
+struct Controller(Child);
+
+impl Drop for Controller {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+async fn streams(kind: &str, count: usize) -> Result<()> {
+    let child = Command::new(std::env::current_exe()?)
+        .args(["serve", kind])
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut controller = Controller(child);
+    let mut line = String::new();
+    let output = controller.0.stdout.take().ok_or("no output")?;
+    BufReader::new(output).read_line(&mut line)?;
+    let (url, fingerprint) = line.trim_end().split_once(' ').ok_or("no address")?;
+    let trust = match fingerprint {
+        "" => Trust::default(),
+        pin => Trust::Pins(vec![pin.parse()?]),
+    };
+    let connected = Arc::new(AtomicUsize::new(0));
+    let connecting = Arc::new(Semaphore::new(CONNECTING_AT_ONCE));
+    let mut before = 0;
+    let mut began = Instant::now();
+    for number in 0..count + BEFORE {
+        if number == BEFORE {
+            settle(&connected, number).await;
+            (before, began) = (resident()?, Instant::now());
+        }
+        let permit = Arc::clone(&connecting).acquire_owned().await?;
+        let builder = EventStream::builder(url)
+            .local_account("admin", "admin")
+            .trust(trust.clone());
+        let mut stream = builder.start()?;
+        let connected = Arc::clone(&connected);
+        tokio::spawn(async move {
+            let mut permit = Some(permit);
+            while let Some(notification) = stream.next().await {
+                if matches!(notification, Notification::Status(change) if change.status == Status::Connected)
+                    && permit.take().is_some()
+                {
+                    connected.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        });
+    }
+    settle(&connected, count + BEFORE).await;
+    let took = began.elapsed();
+    let each = resident()?.saturating_sub(before) as f64 / count as f64;
+    let (idle_since, cpu) = (Instant::now(), processor_time()?);
+    let idle = Duration::from_secs(if count < 1000 { 1 } else { 10 });
+    tokio::time::sleep(idle).await;
+    let used =
+        processor_time()?.saturating_sub(cpu).as_secs_f64() / idle_since.elapsed().as_secs_f64();
+    let target = if kind == "tls" { 28 } else { 20 };
+    println!(
+        "{count} idle streams, {kind}: {each:.1} KiB each (target {target}), all connected in {took:.1?}, {:.2} % of a processor while idle",
+        used * 100.0
+    );
+    Ok(())
+}
+
+/// Waits until so many streams are connected, and what they did on the way is done.
+async fn settle(connected: &AtomicUsize, count: usize) {
+    while connected.load(Ordering::Relaxed) < count {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+}
+
+fn mirrors(count: usize) -> Result<()> {
+    let events = replay(100);
+    let before = resident()?;
+    let mut mirrors = Vec::with_capacity(count);
+    for _ in 0..count {
+        let mut mirror = ControllerState::new();
+        events.iter().for_each(|event| mirror.update(event));
+        mirror.end_replay();
+        mirrors.push(mirror);
+    }
+    let each = resident()?.saturating_sub(before) as f64 / count as f64;
+    println!(
+        "{count} pictures of a house of {} properties: {each:.1} KiB each (target 100)",
+        events.len()
+    );
+    Ok(())
+}
+
+/// The memory of this process that is resident, in KiB.
+fn resident() -> Result<u64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kibibytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
+    Ok(kibibytes.ok_or("no VmRSS")?.parse()?)
+}
+
+/// What this process has had of the processors.
+fn processor_time() -> Result<Duration> {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Ok(Duration::try_from(time)?)
+}

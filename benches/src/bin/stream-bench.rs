@@ -1,0 +1,74 @@
+//! Connects a driver, touches every field of so many events, and prints what it saw as one line of JSON.
+
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+use iox_benches::clients::{Result, Seen, tokio_stream};
+use iox_benches::ratio::quantile;
+use ioxdriver::{Builder, Trust};
+
+/// Connects, touches every field of COUNT events, and prints one line of JSON: frames, seconds from the first to the last, and
+/// with --latency the median, 99th percentile and maximum in microseconds.
+#[derive(Parser)]
+struct Arguments {
+    /// The controller, such as http://127.0.0.1:8080; ws and wss will do too.
+    url: String,
+    /// So many events, then the end.
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+    count: u64,
+    /// The driver.
+    #[arg(long, value_enum, default_value_t = Transport::Tokio)]
+    transport: Transport,
+    /// Reads the time of sending from each event's fmtName: 20 digits of nanoseconds on CLOCK_MONOTONIC.
+    #[arg(long)]
+    latency: bool,
+    /// The local account. The password is in IOX_PASSWORD, or "admin".
+    #[arg(long, default_value = "admin")]
+    username: String,
+    /// Takes any certificate.
+    #[arg(long)]
+    insecure: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Transport {
+    /// On tokio, as a Stream.
+    Tokio,
+}
+
+impl Arguments {
+    fn builder<L: ioxdriver::Launch>(&self) -> Builder<L> {
+        let password = std::env::var("IOX_PASSWORD").unwrap_or_else(|_| "admin".to_owned());
+        let builder = Builder::new(&*self.url).local_account(&*self.username, password);
+        match self.insecure {
+            true => builder.trust(Trust::Insecure),
+            false => builder,
+        }
+    }
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let seen = Seen::none_of(arguments.count, arguments.latency);
+    let mut seen = match arguments.transport {
+        Transport::Tokio => tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?
+            .block_on(tokio_stream(arguments.builder(), seen))?,
+    };
+    let mut line = serde_json::json!({
+        "frames": seen.frames,
+        "seconds": seen.elapsed.as_secs_f64(),
+    });
+    if arguments.latency {
+        for (name, share) in [("p50_us", 0.5), ("p99_us", 0.99), ("max_us", 1.0)] {
+            line[name] = microseconds(quantile(&mut seen.latencies, share)).into();
+        }
+    }
+    println!("{line}");
+    Ok(())
+}
+
+fn microseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e6
+}

@@ -1,0 +1,84 @@
+//! A stream machine without a socket, brought as far as a benchmark needs it.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use base64::Engine as _;
+use ioxproto::{Action, Config, ConnectionId, EventStream, Exchange, Now, Timing};
+use sha1::{Digest as _, Sha1};
+
+use crate::clients::Result;
+
+/// This instant, on both clocks.
+#[must_use]
+pub fn now() -> Now {
+    Now {
+        monotonic: Instant::now(),
+        utc: SystemTime::now(),
+    }
+}
+
+/// A machine for a controller on plain HTTP.
+///
+/// # Errors
+///
+/// When the settings are none.
+pub fn stream(seed: u64, timing: Timing) -> Result<EventStream> {
+    let config = Config::builder("http://eisy.test".parse()?)
+        .local_account("admin", "admin")
+        .timing(timing)
+        .seed(seed);
+    Ok(EventStream::new(config.build()?))
+}
+
+/// A machine that is connected, and its connection.
+///
+/// # Errors
+///
+/// When it does not get there.
+pub fn connected() -> Result<(EventStream, ConnectionId, Now)> {
+    let (mut stream, mut now) = (stream(1, Timing::default())?, now());
+    stream.start(now);
+    let mut connection = None;
+    while let Some(action) = stream.poll_action() {
+        if let Action::Connect { id, upgrade, .. } = action {
+            connection = Some((id, upgrade));
+        }
+    }
+    let (id, mut upgrade) = connection.ok_or("nothing to connect")?;
+    accept(&mut upgrade)?;
+    stream.upgrade_answered(now, id, upgrade.into_answer().0);
+    let _ = stream.poll_timeout(now);
+    now = now.after(Duration::from_secs(1));
+    stream.tick(now);
+    while stream.poll_action().is_some() {}
+    match stream.status() {
+        ioxproto::Status::Connected => Ok((stream, id, now)),
+        other => Err(format!("the machine is {other}").into()),
+    }
+}
+
+/// Answers an upgrade with 101.
+///
+/// # Errors
+///
+/// When the request is none.
+pub fn accept(upgrade: &mut Exchange) -> Result<()> {
+    let request = std::str::from_utf8(upgrade.request())?;
+    let key = request
+        .lines()
+        .find_map(|line| line.strip_prefix("Sec-WebSocket-Key: "))
+        .ok_or("no key")?;
+    let answer = format!(
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {}\r\n\r\n",
+        accept_key(key)
+    );
+    upgrade.receive(answer.as_bytes());
+    Ok(())
+}
+
+/// RFC 6455 section 4.2.2.
+#[must_use]
+pub fn accept_key(key: &str) -> String {
+    let digest = Sha1::digest(format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11"));
+    base64::engine::general_purpose::STANDARD.encode(digest)
+}
