@@ -1,25 +1,27 @@
 //! Those who receive: the bare loops of the WebSocket libraries, and the drivers.
 
-use std::error::Error;
 use std::hint::black_box;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use async_tungstenite::WebSocketStream;
-use futures_util::StreamExt as _;
+use futures_util::{AsyncReadExt as _, AsyncWriteExt as _, StreamExt as _};
+use ioxdriver::Builder;
+use ioxdriver_async::{EventStream, Runtime};
 use ioxproto::{Event, Notification};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_util::compat::TokioAsyncReadCompatExt as _;
 use tungstenite::protocol::{Role, WebSocketConfig};
 
 use crate::clock;
 
 /// Whatever goes wrong in a benchmark ends it.
-pub type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+pub type Error = Box<dyn std::error::Error + Send + Sync>;
+/// What came of it.
+pub type Result<T> = std::result::Result<T, Error>;
 
 /// That of the drivers, so that all read alike.
-const READ_BUFFER: usize = 4096;
+const READ_BUFFER: usize = 16 * 1024;
 
 /// What a client saw.
 #[derive(Debug, Default)]
@@ -137,17 +139,36 @@ pub fn bare_blocking(address: SocketAddr, mut seen: Seen) -> Result<Seen> {
 /// # Errors
 ///
 /// When the connection breaks.
-pub async fn bare_tokio(address: SocketAddr, mut seen: Seen) -> Result<Seen> {
-    let mut socket = tokio::net::TcpStream::connect(address).await?;
+pub async fn bare_tokio(address: SocketAddr, seen: Seen) -> Result<Seen> {
+    let socket = tokio::net::TcpStream::connect(address).await?;
     socket.set_nodelay(true)?;
+    bare_async(socket.compat(), seen).await
+}
+
+/// async-tungstenite alone, over async-std.
+///
+/// # Errors
+///
+/// When the connection breaks.
+pub async fn bare_async_std(address: SocketAddr, seen: Seen) -> Result<Seen> {
+    let socket = async_std::net::TcpStream::connect(address).await?;
+    socket.set_nodelay(true)?;
+    bare_async(socket, seen).await
+}
+
+async fn bare_async<S>(mut socket: S, mut seen: Seen) -> Result<Seen>
+where
+    S: futures_util::AsyncRead + futures_util::AsyncWrite + Unpin,
+{
     socket.write_all(REQUEST.as_bytes()).await?;
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
-        head.push(socket.read_u8().await?);
+        let mut byte = [0];
+        socket.read_exact(&mut byte).await?;
+        head.extend(byte);
     }
     let mut websocket =
-        WebSocketStream::from_raw_socket(socket.compat(), Role::Client, Some(configuration()))
-            .await;
+        WebSocketStream::from_raw_socket(socket, Role::Client, Some(configuration())).await;
     while let Some(message) = websocket.next().await {
         if !seen.message(&message?) {
             return Ok(seen);
@@ -156,12 +177,12 @@ pub async fn bare_tokio(address: SocketAddr, mut seen: Seen) -> Result<Seen> {
     Err("the server hung up".into())
 }
 
-/// The tokio driver, as a `Stream`.
+/// An async driver, as a `Stream`.
 ///
 /// # Errors
 ///
 /// When the stream ends.
-pub async fn tokio_stream(builder: ioxtransport_tokio::Builder, mut seen: Seen) -> Result<Seen> {
+pub async fn stream<R: Runtime>(builder: Builder<EventStream<R>>, mut seen: Seen) -> Result<Seen> {
     let mut stream = builder.start()?;
     while let Some(notification) = stream.next().await {
         if !seen.notification(&notification) {
@@ -171,7 +192,44 @@ pub async fn tokio_stream(builder: ioxtransport_tokio::Builder, mut seen: Seen) 
     Err(ended(stream.handle().last_reason()))
 }
 
-fn ended(reason: Option<ioxproto::Reason>) -> Box<dyn Error + Send + Sync> {
+/// An async driver that calls back.
+///
+/// # Errors
+///
+/// When the stream ends.
+pub async fn callback<R: Runtime>(
+    builder: Builder<EventStream<R>>,
+    mut seen: Seen,
+) -> Result<Seen> {
+    let (sender, done) = tokio::sync::oneshot::channel();
+    let mut sender = Some(sender);
+    let _handle = builder.start_with(move |notification| {
+        if sender.is_some()
+            && !seen.notification(notification)
+            && let Some(sender) = sender.take()
+        {
+            // Nobody waits any more if the benchmark was given up.
+            let _ = sender.send(std::mem::take(&mut seen));
+        }
+    })?;
+    Ok(done.await?)
+}
+
+/// The blocking driver, as an `Iterator` on this thread.
+///
+/// # Errors
+///
+/// When the stream ends.
+pub fn iterator(builder: ioxtransport_blocking::Builder, mut seen: Seen) -> Result<Seen> {
+    let mut stream = builder.start()?;
+    let handle = stream.handle();
+    if stream.any(|notification| !seen.notification(&notification)) {
+        return Ok(seen);
+    }
+    Err(ended(handle.last_reason()))
+}
+
+fn ended(reason: Option<ioxproto::Reason>) -> Error {
     match reason {
         Some(reason) => format!("the stream ended: {reason}").into(),
         None => "the stream ended".into(),

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use iox_benches::clients::{Result, Seen, tokio_stream};
+use iox_benches::clients::{Result, Seen, callback, iterator, stream};
 use iox_benches::ratio::quantile;
-use ioxdriver::{Builder, Trust};
+use ioxdriver::{Builder, Launch, Trust};
+use ioxdriver_async::{EventStream, Runtime};
 
 /// Connects, touches every field of COUNT events, and prints one line of JSON: frames, seconds from the first to the last, and
 /// with --latency the median, 99th percentile and maximum in microseconds.
@@ -25,6 +26,9 @@ struct Arguments {
     /// The local account. The password is in IOX_PASSWORD, or "admin".
     #[arg(long, default_value = "admin")]
     username: String,
+    /// Takes events from a Stream, which has a queue, and not in a callback. The blocking driver is an Iterator always.
+    #[arg(long)]
+    stream: bool,
     /// Takes any certificate.
     #[arg(long)]
     insecure: bool,
@@ -32,17 +36,26 @@ struct Arguments {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Transport {
-    /// On tokio, as a Stream.
     Tokio,
+    AsyncStd,
+    Blocking,
 }
 
 impl Arguments {
-    fn builder<L: ioxdriver::Launch>(&self) -> Builder<L> {
+    fn builder<L: Launch>(&self) -> Builder<L> {
         let password = std::env::var("IOX_PASSWORD").unwrap_or_else(|_| "admin".to_owned());
         let builder = Builder::new(&*self.url).local_account(&*self.username, password);
         match self.insecure {
             true => builder.trust(Trust::Insecure),
             false => builder,
+        }
+    }
+
+    async fn asynchronous<R: Runtime>(&self, seen: Seen) -> Result<Seen> {
+        let builder: Builder<EventStream<R>> = self.builder();
+        match self.stream {
+            true => stream(builder, seen).await,
+            false => callback(builder, seen).await,
         }
     }
 }
@@ -54,7 +67,11 @@ fn main() -> Result<()> {
         Transport::Tokio => tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?
-            .block_on(tokio_stream(arguments.builder(), seen))?,
+            .block_on(arguments.asynchronous::<ioxtransport_tokio::Tokio>(seen))?,
+        Transport::AsyncStd => async_std::task::block_on(
+            arguments.asynchronous::<ioxtransport_async_std::AsyncStd>(seen),
+        )?,
+        Transport::Blocking => iterator(arguments.builder(), seen)?,
     };
     let mut line = serde_json::json!({
         "frames": seen.frames,
