@@ -26,11 +26,21 @@
 //! * **Replay is not live.** After each connect the controller repeats its state: those events come too, with
 //!   [`Event::live`](ioxproto::Event::live) false.
 //! * **The stream heals by itself** and ends only when it is stopped, or when a person must act: refused
-//!   credentials, a refused certificate. [`Handle::last_reason`] then says why.
-//! * **A slow consumer loses nothing**: a full queue stops the reading ([`Overflow`]). It does keep the controller
-//!   waiting, so hand long work to another task.
+//!   credentials, a refused certificate. [`Handle::outcome`] then says why.
+//! * **It starts again** by [`Handle::start`], with the same consumer or listeners, and with another account or other
+//!   pins if they were exchanged in between ([`Handle::exchange_account`], [`Handle::exchange_trust`]). At rest it is
+//!   no task.
+//! * **A slow consumer loses nothing**: a full queue stops the reading ([`Overflow`]), memory is bounded, and the silence
+//!   is not held against the controller. [`Handle::waits_for_consumer`] says that it is so. The controller is kept waiting, and
+//!   may drop a subscriber that does not read; so hand long work to another task, or ask for
+//!   [`Overflow::DropOldest`].
+//! * **Callbacks**: [`Builder::start_with`](ioxdriver::Builder::start_with) calls a function where the driver runs, without a
+//!   queue; with a [`Dispatcher`](ioxproto::dispatch::Dispatcher) in it, any number of listeners, and a picture of the house
+//!   that is up to date before they run.
+//! * **Your own way there**: [`Builder::resolver`](ioxdriver::Builder::resolver) looks up names,
+//!   [`Builder::connector`](ioxdriver::Builder::connector) connects, through a tunnel or a Unix socket.
 //! * **Everything here is `Send`**, [`EventStream::next`], [`Handle::stop`] and [`Handle::wait_for`] may be dropped at
-//!   any await (in `select!`, say), and dropping the last [`Handle`] and the stream stops it.
+//!   any await (in `select!`, say), and dropping the last [`Handle`] and the stream stops it and leaves no task.
 //! * **A runtime that shuts down** ends the stream where it stands, without a goodbye to the controller: stop it before.
 //!   A look-up of a name that the operating system will not interrupt may outlive it, on a thread of its own.
 //! * **Logs** go through `tracing`. Credentials are in none of ours and in none of the libraries below. Mute the

@@ -1,0 +1,46 @@
+//! Supplies access tokens of one's own: the program logs in elsewhere, the stream asks when it needs a token.
+//!
+//! ```sh
+//! cargo run --example own_tokens -- https://eisy.local token-file
+//! ```
+
+use std::{env, fs, io};
+
+use ioxtransport_tokio::{Builder, EventStream, Notification, Secret};
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut arguments = env::args().skip(1);
+    let (Some(url), Some(file)) = (arguments.next(), arguments.next()) else {
+        return Err("usage: own_tokens URL TOKEN-FILE".into());
+    };
+    let token = |rejected: bool| {
+        if rejected {
+            eprintln!("the controller refused the token: put another into {file}");
+        }
+        fs::read_to_string(&file).map(|text| Secret::new(text.trim()))
+    };
+    watch(EventStream::builder(url), token, |line| println!("{line}")).await
+}
+
+/// `token` gives a token, and is told whether the last one was refused.
+pub(crate) async fn watch(
+    builder: Builder,
+    mut token: impl FnMut(bool) -> io::Result<Secret>,
+    mut show: impl FnMut(String),
+) -> Result<(), Box<dyn std::error::Error>> {
+    let mut stream = builder.own_tokens().start()?;
+    let handle = stream.handle();
+    while let Some(notification) = stream.next().await {
+        match notification {
+            // With none at present, the stream waits as after a loss, and asks again.
+            Notification::TokenWanted { rejected } => handle.provide_token(token(rejected).ok()),
+            Notification::Event(event) if event.live() => {
+                show(format!("{} {}", event.node(), event.control()));
+            }
+            Notification::Status(change) => show(change.status.to_string()),
+            _ => {}
+        }
+    }
+    Ok(handle.outcome().unwrap_or(Ok(()))?)
+}

@@ -1,0 +1,56 @@
+//! One stream for several tasks: a dispatcher calls a listener of each, and each takes from a channel of its own.
+//!
+//! A controller accepts few subscribers, so a program has one stream and shares it. Events are cheap to clone.
+//!
+//! ```sh
+//! IOX_PASSWORD=… cargo run --example share_one_stream -- http://eisy.local:8080
+//! ```
+
+use std::env;
+
+use ioxtransport_tokio::ioxproto::dispatch::{Dispatcher, Filter};
+use ioxtransport_tokio::{Builder, Event, EventStream, Handle};
+use tokio::sync::mpsc;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let url = env::args().nth(1).ok_or("usage: share_one_stream URL")?;
+    let builder = EventStream::builder(url).local_account("admin", env::var("IOX_PASSWORD")?);
+    let (handle, dispatcher) = share(builder)?;
+    let mut lights = subscribe(&dispatcher, Filter::new().control("ST").live_only());
+    let mut heartbeats = subscribe(&dispatcher, Filter::new().control("_0"));
+    let first = tokio::spawn(async move {
+        while let Some(event) = lights.recv().await {
+            println!("{} is {}", event.node(), event.fmt_act());
+        }
+    });
+    let second = tokio::spawn(async move {
+        while heartbeats.recv().await.is_some() {
+            println!("the controller is alive");
+        }
+    });
+    // The stream runs as long as there is a handle.
+    tokio::try_join!(first, second)?;
+    drop(handle);
+    Ok(())
+}
+
+/// Starts the stream, and gives what tasks need to subscribe.
+pub(crate) fn share(builder: Builder) -> Result<(Handle, Dispatcher), Box<dyn std::error::Error>> {
+    let dispatcher = Dispatcher::new();
+    let told = dispatcher.clone();
+    let handle = builder.start_with(move |notification| told.dispatch(notification))?;
+    Ok((handle, dispatcher))
+}
+
+/// What fits, to take at leisure. Listeners run where the driver does, so they only pass on; a channel that is full is
+/// one whose task is too slow, and loses the event.
+pub(crate) fn subscribe(dispatcher: &Dispatcher, filter: Filter) -> mpsc::Receiver<Event> {
+    let (sender, receiver) = mpsc::channel(256);
+    let registration = dispatcher.on_event(filter, move |event| {
+        let _ = sender.try_send(event.clone());
+    });
+    // For as long as the stream runs.
+    registration.detach();
+    receiver
+}

@@ -1,0 +1,56 @@
+//! Keeps a table of what every node's properties are, and prints what changes, also what has changed during an outage.
+//!
+//! ```sh
+//! IOX_PASSWORD=… cargo run --example table_of_states -- http://eisy.local:8080
+//! ```
+
+use std::env;
+
+use ioxtransport_tokio::ioxproto::dispatch::Dispatcher;
+use ioxtransport_tokio::ioxproto::mirror::{ControllerState, Occasion, SharedState};
+use ioxtransport_tokio::{Builder, EventStream, Handle, Status};
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let url = env::args().nth(1).ok_or("usage: table_of_states URL")?;
+    let builder = EventStream::builder(url).local_account("admin", env::var("IOX_PASSWORD")?);
+    let (handle, state) = keep(builder, |line| println!("{line}"))?;
+    handle
+        .wait_for(Status::Connected, std::time::Duration::from_secs(30))
+        .await?;
+    println!("{}", table(&state));
+    tokio::signal::ctrl_c().await?;
+    handle.stop().await;
+    Ok(())
+}
+
+/// Keeps the table, and shows what changes in it.
+pub(crate) fn keep(
+    builder: Builder,
+    show: impl Fn(String) + Send + Sync + 'static,
+) -> Result<(Handle, SharedState), Box<dyn std::error::Error>> {
+    let state = SharedState::new(ControllerState::new());
+    let dispatcher = Dispatcher::new();
+    dispatcher.attach(state.clone());
+    let listener = dispatcher.on_change(move |change| match change.occasion {
+        // It sets the table, and is no news.
+        Occasion::Replay => {}
+        Occasion::WhileAway => show(format!("while away: {change}")),
+        _ => show(change.to_string()),
+    });
+    listener.detach();
+    let handle = builder.start_with(move |notification| dispatcher.dispatch(notification))?;
+    Ok((handle, state))
+}
+
+/// The table as text, a property a line.
+pub(crate) fn table(state: &SharedState) -> String {
+    let state = state.snapshot();
+    let mut lines = String::new();
+    for node in state.nodes() {
+        for (control, property) in state.properties(node) {
+            lines.push_str(&format!("{node:20} {control:8} {}\n", property.formatted()));
+        }
+    }
+    lines
+}

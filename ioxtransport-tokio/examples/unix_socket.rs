@@ -1,0 +1,44 @@
+//! Reaches the controller through a Unix socket, such as `ssh -L /run/iox.sock:eisy.local:8080 gateway` opens.
+//!
+//! ```sh
+//! IOX_PASSWORD=… cargo run --example unix_socket -- /run/iox.sock
+//! ```
+
+#[cfg(unix)]
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    use std::env;
+
+    use ioxtransport_tokio::EventStream;
+
+    let path = env::args().nth(1).ok_or("usage: unix_socket PATH")?;
+    // The name in the URL goes into the request, and with `https` into the check of the certificate.
+    let builder = EventStream::builder("http://eisy.local:8080")
+        .local_account("admin", env::var("IOX_PASSWORD")?);
+    let mut stream = through(builder, path).start()?;
+    while let Some(notification) = stream.next().await {
+        println!("{notification:?}");
+    }
+    Ok(())
+}
+
+/// The same stream, through a Unix socket.
+#[cfg(unix)]
+pub(crate) fn through(
+    builder: ioxtransport_tokio::Builder,
+    path: impl Into<std::path::PathBuf>,
+) -> ioxtransport_tokio::Builder {
+    let path = path.into();
+    builder.connector(move |_address| {
+        let path = path.clone();
+        async move {
+            let socket = tokio::net::UnixStream::connect(path).await?;
+            Ok(socket.into_std()?.into())
+        }
+    })
+}
+
+#[cfg(not(unix))]
+fn main() {
+    eprintln!("there are no Unix sockets here");
+}
