@@ -2,7 +2,7 @@
 //!
 //! A driver joins with an implementation of [`Driver`] and one line in its tests:
 //!
-//! ```ignore
+//! ```text
 //! ioxconformance::conformance!(crate::OnTokio);
 //! ```
 //!

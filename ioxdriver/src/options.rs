@@ -168,7 +168,7 @@ impl<L: Launch> Builder<L> {
     }
 
     /// Tokens of your own: the stream asks by
-    /// [`Notification::TokenWanted`](ioxproto::Notification::TokenWanted), you answer with
+    /// [`Notification::TokenWanted`], you answer with
     /// [`Handle::provide_token`](crate::Handle::provide_token).
     pub fn own_tokens(self) -> Self {
         self.configure(ConfigBuilder::own_tokens)
