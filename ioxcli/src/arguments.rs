@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use ioxdriver::Fingerprint;
 use ioxproto::{Profile, SubscribePath};
-use ioxtransport_tokio::Fingerprint;
 
 use crate::fault::Fault;
 
@@ -87,6 +87,9 @@ pub(crate) struct Controller {
     /// Trust any certificate: whoever sits between here and the controller can read the password
     #[arg(long)]
     pub(crate) insecure: bool,
+    /// Which driver carries the stream; to a watcher they are all the same
+    #[arg(long, value_enum, default_value_t = Transport::Tokio)]
+    pub(crate) transport: Transport,
 }
 
 /// What becomes of what comes, and when it is enough.
@@ -243,6 +246,13 @@ pub(crate) enum Format {
 pub(crate) enum Auth {
     Local,
     Portal,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Transport {
+    Tokio,
+    AsyncStd,
+    Blocking,
 }
 
 fn path(text: &str) -> Result<SubscribePath, String> {

@@ -4,11 +4,12 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use ioxproto::{Address, AddressError, Failure, Reason, Secret};
-use ioxtransport_tokio::{Authority, EventStream, Timing, Trust};
+use ioxdriver::{Authority, Handle, Trust};
+use ioxproto::{Address, AddressError, Failure, Reason, Secret, Status, Timing};
 
 use crate::arguments::{Auth, Controller};
 use crate::known_hosts::KnownHosts;
+use crate::source::Plan;
 use crate::trouble::{Trouble, say};
 
 /// The address of a controller. It is not for clap to parse, whose errors repeat what was typed: that may hold a
@@ -18,20 +19,23 @@ pub(crate) fn address(url: &str) -> Result<Address, Trouble> {
         .map_err(|error: AddressError| Trouble::usage(error.to_string()))
 }
 
-/// A builder with everything that the command line says of the controller.
-pub(crate) fn builder(
+/// A plan with everything that the command line says of the controller.
+pub(crate) fn plan(
     controller: &Controller,
     address: &Address,
     password: Secret,
-) -> Result<ioxtransport_tokio::Builder, Trouble> {
-    let builder = EventStream::builder(address.to_string())
-        .path(controller.path)
-        .profile(controller.profile)
-        .trust(trust(controller, address)?);
-    let username = controller.username.as_str();
-    Ok(match auth(controller) {
-        Auth::Local => builder.local_account(username, password),
-        Auth::Portal => builder.portal_account(username, password),
+) -> Result<Plan, Trouble> {
+    Ok(Plan {
+        url: address.to_string(),
+        username: controller.username.clone(),
+        password,
+        auth: auth(controller),
+        path: controller.path,
+        profile: controller.profile,
+        trust: trust(controller, address)?,
+        timing: Timing::default(),
+        transport: controller.transport,
+        tap: None,
     })
 }
 
@@ -102,8 +106,16 @@ pub(crate) fn timing(changes: &[(String, Duration)]) -> Result<Timing, Trouble> 
     Ok(timing)
 }
 
+/// What the end of a stream means for the program.
+pub(crate) fn outcome(handle: &Handle, controller: &str) -> Result<(), Trouble> {
+    match handle.status() {
+        Status::Disconnected => Ok(()),
+        _ => Err(failed(controller, handle.last_reason().as_ref())),
+    }
+}
+
 /// What a stream that has failed for good means for the program.
-pub(crate) fn failed(controller: &str, reason: Option<&Reason>) -> Trouble {
+fn failed(controller: &str, reason: Option<&Reason>) -> Trouble {
     let Some(reason) = reason else {
         return Trouble::other(format!("the stream of {controller} has failed"));
     };

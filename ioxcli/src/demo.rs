@@ -2,11 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use ioxdriver::Trust;
+use ioxproto::{Profile, Secret, SubscribePath, Timing};
 use ioxsim::{ControllerOptions, HouseOptions, Server, ServerOptions, Tls};
-use ioxtransport_tokio::{EventStream, Trust};
 
-use crate::arguments::{Demo, Format};
+use crate::arguments::{Auth, Demo, Format, Transport};
 use crate::signals::Stop;
+use crate::source::Plan;
 use crate::trouble::{Trouble, say};
 use crate::watch;
 
@@ -42,10 +44,19 @@ pub(crate) async fn run(demo: Demo, began: Instant, stop: Stop) -> Result<(), Tr
     let pin = pin
         .parse()
         .map_err(|error| Trouble::other(format!("the simulated controller's {pin}: {error}")))?;
-    let builder = EventStream::builder(&url)
-        .local_account(ACCOUNT, ACCOUNT)
-        .trust(Trust::Pins(vec![pin]));
-    let result = watch::follow(builder, url, &demo.output, began, stop).await;
+    let plan = Plan {
+        url,
+        username: ACCOUNT.to_owned(),
+        password: Secret::from(ACCOUNT),
+        auth: Auth::Local,
+        path: SubscribePath::Rest,
+        profile: Profile::Iox,
+        trust: Trust::Pins(vec![pin]),
+        timing: Timing::default(),
+        transport: Transport::Tokio,
+        tap: None,
+    };
+    let result = watch::follow(plan, &demo.output, began, stop).await;
     server.shutdown().await;
     result
 }

@@ -5,8 +5,8 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use ioxdriver::Fingerprint;
 use ioxproto::Address;
-use ioxtransport_tokio::Fingerprint;
 
 use crate::trouble::Trouble;
 

@@ -24,6 +24,7 @@ mod selection;
 mod showing;
 mod signals;
 mod simulate;
+mod source;
 mod state;
 mod trouble;
 mod trust;

@@ -7,8 +7,8 @@ use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 use std::time::SystemTime;
 
+use ioxdriver::Tapped;
 use ioxproto::recording::{Direction, Entry};
-use ioxtransport_tokio::Tapped;
 use tokio::sync::oneshot;
 
 use crate::trouble::Trouble;

@@ -12,7 +12,7 @@ use crate::selection::Selection;
 use crate::showing::say_why;
 use crate::signals::Stop;
 use crate::trouble::Trouble;
-use crate::{connection, password, watch};
+use crate::{connection, password};
 
 /// Connects, waits for the end of the replay, prints and leaves.
 pub(crate) async fn run(arguments: State, mut stop: Stop) -> Result<(), Trouble> {
@@ -23,9 +23,7 @@ pub(crate) async fn run(arguments: State, mut stop: Stop) -> Result<(), Trouble>
     let Some(password) = password::obtain(&controller.username, file, &mut stop).await? else {
         return Err(not_complete());
     };
-    let mut stream = connection::builder(controller, &address, password)?
-        .start()
-        .map_err(|error| Trouble::usage(error.to_string()))?;
+    let mut stream = connection::plan(controller, &address, password)?.start()?;
     let handle = stream.handle();
     let selection = Selection::new(&arguments.selection, false);
     let mut state = ControllerState::new();
@@ -68,7 +66,7 @@ pub(crate) async fn run(arguments: State, mut stop: Stop) -> Result<(), Trouble>
     match ended_by {
         _ if complete => Ok(()),
         Some(trouble) => Err(trouble),
-        None => watch::outcome(&handle, &address.to_string()),
+        None => connection::outcome(&handle, &address.to_string()),
     }
 }
 

@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::{Duration, SystemTime};
 
+use ioxdriver::Fingerprint;
 use ioxdriver::{InspectError, ServerCertificate, inspect};
 use ioxproto::Address;
-use ioxtransport_tokio::Fingerprint;
 use jiff::Timestamp;
 
 use crate::arguments::Trust;

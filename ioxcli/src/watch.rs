@@ -3,8 +3,6 @@
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use ioxproto::Status;
-use ioxtransport_tokio::{Builder, Handle};
 use tokio::time::{sleep, timeout};
 
 use crate::arguments::{Output, Watch};
@@ -15,6 +13,7 @@ use crate::picture::PictureFile;
 use crate::record::Recorder;
 use crate::showing::Showing;
 use crate::signals::Stop;
+use crate::source::Plan;
 use crate::trouble::Trouble;
 
 /// Output above this, in bytes, that nobody takes holds up the stream.
@@ -35,14 +34,14 @@ pub(crate) async fn run(watch: Watch, began: Instant, mut stop: Stop) -> Result<
     let Some(password) = password::obtain(&controller.username, file, &mut stop).await? else {
         return Ok(());
     };
-    let builder = connection::builder(controller, &address, password)?.timing(timing);
-    follow(builder, address.to_string(), &watch.output, began, stop).await
+    let mut plan = connection::plan(controller, &address, password)?;
+    plan.timing = timing;
+    follow(plan, &watch.output, began, stop).await
 }
 
 /// Starts a stream and shows what comes of it, until it ends.
 pub(crate) async fn follow(
-    mut builder: Builder,
-    controller: String,
+    mut plan: Plan,
     output: &Output,
     began: Instant,
     mut stop: Stop,
@@ -51,16 +50,14 @@ pub(crate) async fn follow(
     if let Some(path) = &output.record {
         let (made, tap) = Recorder::create(path)?;
         recorder = Some(made);
-        builder = builder.tap(tap);
+        plan.tap = Some(Box::new(tap));
     }
     let picture = output.state.as_deref().map(PictureFile::new).transpose()?;
     let screen = Screen::stdout()
         .map_err(|error| Trouble::other(format!("cannot write to standard output: {error}")))?;
-    let mut stream = builder
-        .start()
-        .map_err(|error| Trouble::usage(error.to_string()))?;
+    let mut showing = Showing::new(plan.url.clone(), output);
+    let mut stream = plan.start()?;
     let handle = stream.handle();
-    let mut showing = Showing::new(controller, output);
     let end_recording = recorder.as_ref().map(Recorder::end);
     let mut recording = pin!(async {
         match &mut recorder {
@@ -135,16 +132,5 @@ pub(crate) async fn follow(
     if let (Some(picture), Some(state)) = (picture, &showing.state) {
         picture.write(state)?;
     }
-    outcome(&handle, &showing.controller)
-}
-
-/// What the end of the stream means for the program.
-pub(crate) fn outcome(handle: &Handle, controller: &str) -> Result<(), Trouble> {
-    match handle.status() {
-        Status::Disconnected => Ok(()),
-        _ => Err(connection::failed(
-            controller,
-            handle.last_reason().as_ref(),
-        )),
-    }
+    connection::outcome(&handle, &showing.controller)
 }

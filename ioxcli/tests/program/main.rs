@@ -17,4 +17,5 @@ mod output;
 mod portal;
 mod simulate;
 mod state;
+mod transports;
 mod trust;
