@@ -157,7 +157,12 @@ impl Exchange {
         self.stage = match &self.stage {
             Stage::Over(_) => return,
             Stage::Body(_, body) if body.end_of_input() => self.completed(),
-            Stage::Head | Stage::Body(..) => Stage::Over(Err(ExchangeError::Truncated)),
+            Stage::Body(..) => Stage::Over(Err(ExchangeError::Truncated)),
+            // A last line without an end was not looked at yet.
+            Stage::Head => match parse_head(&self.received) {
+                Head::Broken(error) => Stage::Over(Err(error)),
+                Head::Partial | Head::Complete { .. } => Stage::Over(Err(ExchangeError::Truncated)),
+            },
         };
     }
 
@@ -301,6 +306,15 @@ mod tests {
             ExchangeError::Truncated
         );
         assert_eq!(answer(&[]).0.unwrap_err(), ExchangeError::Truncated);
+    }
+
+    #[test]
+    fn an_end_within_what_is_no_http_is_told_alike_however_it_is_split() {
+        let broken = b"HTTP/1.1 1.";
+        for at in 0..broken.len() {
+            let error = answer(&[&broken[..at], &broken[at..]]).0.unwrap_err();
+            assert_eq!(error, ExchangeError::NotHttp("HTTP/1.1 1.".into()), "{at}");
+        }
     }
 
     #[test]
