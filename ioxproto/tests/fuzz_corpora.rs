@@ -5,14 +5,20 @@
 
 use std::path::Path;
 
+#[path = "../../fuzz/src/targets/differential.rs"]
+mod differential;
 #[path = "../../fuzz/src/targets/envelope.rs"]
 mod envelope;
 #[path = "../../fuzz/src/targets/exchange.rs"]
 mod exchange;
 #[path = "../../fuzz/src/targets/frame.rs"]
 mod frame;
+#[path = "../../fuzz/src/targets/login.rs"]
+mod login;
 #[path = "../../fuzz/src/targets/mirror.rs"]
 mod mirror;
+#[path = "../../fuzz/src/targets/stream/mod.rs"]
+mod stream;
 
 fn replay(target: &str, run: fn(&[u8])) {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -47,4 +53,19 @@ fn exchanges() {
 #[test]
 fn mirrors() {
     replay("mirror", mirror::run);
+}
+
+#[test]
+fn documents_beside_a_strict_reader() {
+    replay("differential", differential::run);
+}
+
+#[test]
+fn logins_and_tokens() {
+    replay("login", login::run);
+}
+
+#[test]
+fn calls_of_the_stream() {
+    replay("stream", stream::run);
 }

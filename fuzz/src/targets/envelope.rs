@@ -9,6 +9,8 @@ pub fn run(data: &[u8]) {
     let plain = reader.read(text.trim_ascii());
     let envelope = serde_json::json!({"data": text, "type": "event"}).to_string();
     let enveloped = reader.read(&envelope);
+    let general = FrameReader::general().read(&envelope);
+    assert_eq!(format!("{general:?}"), format!("{enveloped:?}"));
     // A document is the same in an envelope and out of it.
     if let Frame::Event(event) = &plain
         && text.trim_ascii().starts_with('<')

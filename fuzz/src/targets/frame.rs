@@ -19,9 +19,14 @@ pub fn run(data: &[u8]) {
         };
         assert_eq!(enveloped, *event);
     }
-    // The reader's memory of other frames changes nothing.
-    let (fresh, _) = FrameReader::new().read_bytes(data);
-    assert_eq!(format!("{fresh:?}"), format!("{frame:?}"));
+    // Neither the reader's memory of other frames nor the straight scan changes anything.
+    for mut reader in [FrameReader::new(), FrameReader::general()] {
+        let (fresh, _) = reader.read_bytes(data);
+        assert_eq!(format!("{fresh:?}"), format!("{frame:?}"));
+        if let (Frame::Event(fresh), Frame::Event(event)) = (&fresh, &frame) {
+            assert_eq!(fresh.document(), event.document());
+        }
+    }
 }
 
 /// What holds for every event.

@@ -1,0 +1,100 @@
+//! Any text to this reader and to an independent strict one: what that one accepts is the same event here. What it
+//! rejects may be recovered here, or malformed.
+
+use ioxproto::{Event, Frame, FrameReader};
+use roxmltree::{Document, Node};
+
+/// Reads the bytes both ways.
+pub fn run(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    let text = text.trim_start_matches('\u{feff}').trim_ascii();
+    // Line ends are kept here as they came, and namespaces mean nothing to a controller.
+    if !text.starts_with('<') || text.contains('\r') || text.contains("xmlns") {
+        return;
+    }
+    let Ok(document) = Document::parse(text) else {
+        return;
+    };
+    let root = document.root_element();
+    let crowded =
+        |node: Node<'_, '_>| node.attributes().len() > 64 || node.tag_name().namespace().is_some();
+    if document.descendants().any(crowded) {
+        return;
+    }
+    match FrameReader::new().read(text) {
+        Frame::Event(event) => {
+            assert_eq!(root.tag_name().name(), "Event");
+            same(&event, root);
+        }
+        Frame::Ignored(_) => assert_ne!(root.tag_name().name(), "Event"),
+        Frame::Malformed(malformed) => panic!("well-formed, and refused: {}", malformed.cause),
+    }
+}
+
+fn same(event: &Event, root: Node<'_, '_>) {
+    let number = |node: Option<Node<'_, '_>>, name: &str| {
+        let value = node.and_then(|node| node.attribute(name));
+        value.and_then(|value| value.trim().parse::<i64>().ok())
+    };
+    assert_eq!(event.known_seqnum(), number(Some(root), "seqnum"));
+    assert_eq!(blanks(event.sid()), attribute(Some(root), "sid"));
+    assert_eq!(
+        blanks(event.timestamp()),
+        attribute(Some(root), "timestamp")
+    );
+    let action = child(root, "action");
+    assert_eq!(blanks(event.uom()), attribute(action, "uom"));
+    if let Some(prec) = number(action, "prec") {
+        assert_eq!(event.prec(), i32::try_from(prec).ok());
+    }
+    let parts = [
+        ("control", event.control()),
+        ("action", event.action()),
+        ("node", event.node()),
+        ("fmtAct", event.fmt_act()),
+        ("fmtName", event.fmt_name()),
+    ];
+    for (name, value) in parts {
+        assert_eq!(value, text(child(root, name)), "{name}");
+    }
+    let info = child(root, "eventInfo");
+    if info.is_some_and(|info| info.children().any(|node| node.is_element())) {
+        // Inner XML: the same text in it, wherever it stands.
+        let inner = format!("<x>{}</x>", event.event_info());
+        let inner = Document::parse(&inner).expect("the payload is well-formed by itself");
+        let all = |node: Node<'_, '_>| -> String {
+            let texts = node.descendants().filter(Node::is_text);
+            texts.filter_map(|text| text.text()).collect()
+        };
+        let expected = info.map(all).unwrap_or_default();
+        assert_eq!(all(inner.root_element()).trim(), expected.trim());
+    } else {
+        assert_eq!(event.event_info(), text(info).trim());
+    }
+}
+
+/// The first child of this name.
+fn child<'a, 'input>(root: Node<'a, 'input>, name: &str) -> Option<Node<'a, 'input>> {
+    root.children().find(|node| node.has_tag_name(name))
+}
+
+/// The character data that stands in it directly.
+fn text(node: Option<Node<'_, '_>>) -> String {
+    let children = node.into_iter().flat_map(|node| node.children());
+    children
+        .filter(Node::is_text)
+        .filter_map(|node| node.text())
+        .collect()
+}
+
+fn attribute(node: Option<Node<'_, '_>>, name: &str) -> String {
+    let value = node.and_then(|node| node.attribute(name));
+    blanks(value.unwrap_or_default())
+}
+
+/// A strict reader takes each blank in an attribute for a space.
+fn blanks(value: &str) -> String {
+    value.replace(['\t', '\n'], " ")
+}

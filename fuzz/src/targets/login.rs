@@ -1,0 +1,105 @@
+//! Any bytes as the answer to a login, as its body, as a token of the caller's own and as its claims: no panic, and
+//! whatever is taken for a token makes one header and no more.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ioxproto::{
+    Action, Config, EventStream, Failure, FailureKind, Now, Progress, Secret, SubscribePath,
+};
+
+/// The first byte says what the others are.
+pub fn run(data: &[u8]) {
+    let Some((kind, data)) = data.split_first() else {
+        return;
+    };
+    match kind % 4 {
+        0 => answered(data),
+        1 => {
+            let mut answer = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n".to_vec();
+            answer.extend_from_slice(data);
+            answered(&answer);
+        }
+        2 => token(&String::from_utf8_lossy(data)),
+        _ => token(&format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(data))),
+    }
+}
+
+fn config(path: SubscribePath, own_tokens: bool) -> EventStream {
+    let address = "http://eisy.test".parse().expect("a URL");
+    let config = Config::builder(address).path(path);
+    let config = if own_tokens {
+        config.own_tokens()
+    } else {
+        config.portal_account("user@example.test", "x")
+    };
+    EventStream::new(config.build().expect("a configuration"))
+}
+
+fn clock() -> Now {
+    #[expect(clippy::disallowed_methods, reason = "a fake clock begins somewhere")]
+    let monotonic = Instant::now();
+    Now {
+        monotonic,
+        utc: SystemTime::UNIX_EPOCH + Duration::from_secs(1_778_000_000),
+    }
+}
+
+fn answered(answer: &[u8]) {
+    let now = clock();
+    let mut stream = config(SubscribePath::Rest, false);
+    stream.start(now);
+    while let Some(action) = stream.poll_action() {
+        match action {
+            Action::Request {
+                id, mut exchange, ..
+            } => {
+                if exchange.receive(answer) == Progress::More {
+                    exchange.end_of_input();
+                }
+                stream.http_answered(now, id, exchange.into_answer().0);
+            }
+            Action::Connect { upgrade, .. } => one_header_more(upgrade.request()),
+            _ => {}
+        }
+    }
+    assert!(!format!("{stream:?}").contains("accessToken"));
+}
+
+/// The request has its own lines, the token's, and the empty one.
+fn one_header_more(request: &[u8]) {
+    let request = std::str::from_utf8(request).expect("a request is text");
+    let lines: Vec<_> = request.split("\r\n").collect();
+    assert_eq!(lines.len(), 9, "{request:?}");
+    assert!(lines[6].starts_with("Authorization: Bearer "));
+    assert!(!request.replace("\r\n", "").contains(['\r', '\n']));
+}
+
+fn token(token: &str) {
+    for path in [SubscribePath::Rest, SubscribePath::Api] {
+        let mut now = clock();
+        let mut stream = config(path, true);
+        stream.start(now);
+        // Twice: the second attempt looks at the token's expiry.
+        for _ in 0..2 {
+            while let Some(action) = stream.poll_action() {
+                match action {
+                    Action::ProvideToken { id, .. } => {
+                        stream.token(now, id, Some(Secret::new(token)));
+                    }
+                    Action::Connect { id, upgrade, .. } => {
+                        if path == SubscribePath::Rest {
+                            one_header_more(upgrade.request());
+                        }
+                        let failure = Failure::transport(FailureKind::Unreachable, "no route");
+                        stream.failed(now, id, failure);
+                    }
+                    _ => {}
+                }
+            }
+            now = now.after(Duration::from_secs(2));
+            stream.tick(now);
+        }
+    }
+}
