@@ -264,6 +264,7 @@ impl World {
                     address,
                     upgrade,
                 } => {
+                    self.totals.attempts += 1;
                     let host = address.host().to_owned();
                     let open = self.connection().is_some();
                     self.witness

@@ -13,6 +13,7 @@
 //! cargo run --profile simulation -p iox-simulation -- --seed 17
 //! ```
 
+pub mod bounds;
 mod clock;
 mod driver;
 mod link;

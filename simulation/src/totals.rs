@@ -28,6 +28,8 @@ pub struct Totals {
     pub malformed: u64,
     /// Gaps told.
     pub gaps: u64,
+    /// Attempts to connect.
+    pub attempts: u64,
     /// Times that the stream became connected.
     pub connects: u64,
     /// Times that a connection or an attempt was lost.
@@ -86,6 +88,7 @@ impl Totals {
         self.ignored += other.ignored;
         self.malformed += other.malformed;
         self.gaps += other.gaps;
+        self.attempts += other.attempts;
         self.connects += other.connects;
         self.losses += other.losses;
         self.late_news += other.late_news;
@@ -103,8 +106,8 @@ impl fmt::Display for Totals {
         writeln!(f, "{} seeds, {days:.0} days of virtual time", self.seeds)?;
         writeln!(
             f,
-            "{} faults; connected {} times, lost {} times; {} late answers",
-            self.faults, self.connects, self.losses, self.late_news
+            "{} faults; {} attempts; connected {} times, lost {} times; {} late answers",
+            self.faults, self.attempts, self.connects, self.losses, self.late_news
         )?;
         writeln!(
             f,

@@ -52,6 +52,18 @@ pub(crate) struct Network {
 }
 
 impl Network {
+    pub(crate) fn calm() -> Self {
+        Self {
+            latency: Duration::from_millis(1),
+            jitter_micros: 0,
+            held_until: Duration::ZERO,
+            piecemeal: 0.0,
+            names: Names::Resolve,
+            sluggish: 0.0,
+            lingering: 0.0,
+        }
+    }
+
     pub(crate) fn of(rng: &mut Rng) -> Self {
         Self {
             latency: Duration::from_micros(*pick(rng, &[50, 1000, 20_000, 150_000])),
@@ -66,6 +78,14 @@ impl Network {
 }
 
 impl Weather {
+    pub(crate) fn none() -> Self {
+        Self {
+            next: Duration::MAX,
+            mean: 1.0,
+            later: Vec::new(),
+        }
+    }
+
     pub(crate) fn of(rng: &mut Rng) -> Self {
         let mean = *pick(rng, &[4.0, 20.0, 60.0, 300.0, 2000.0]);
         Self {
@@ -235,12 +255,11 @@ impl World {
                 );
                 self.controller.heartbeat(self.clock.controller(), promise);
                 self.forward();
+                if self.rng.bool() {
+                    self.heartbeats_stop();
+                }
             }
-            19 => {
-                self.controller.heartbeats(self.clock.controller(), false);
-                let duration = self.between(10.0, 1000.0);
-                self.later(duration, Later::HeartbeatsResume);
-            }
+            19 => self.heartbeats_stop(),
             20 => {
                 self.controller.pongs(false);
                 let duration = self.between(10.0, 1000.0);
@@ -288,6 +307,12 @@ impl World {
                 self.later(duration, Later::ReplayGoesOn);
             }
         }
+    }
+
+    fn heartbeats_stop(&mut self) {
+        self.controller.heartbeats(self.clock.controller(), false);
+        let duration = self.between(10.0, 1000.0);
+        self.later(duration, Later::HeartbeatsResume);
     }
 
     fn upgrades_fail(&mut self) {

@@ -50,6 +50,18 @@ pub(crate) struct World {
     steps: u64,
 }
 
+/// How a world is set up.
+pub(crate) struct Setting {
+    pub(crate) seed: u64,
+    pub(crate) entrance: Entrance,
+    pub(crate) options: ControllerOptions,
+    pub(crate) profile: Profile,
+    pub(crate) jitter: f64,
+    /// The longest message, in bytes.
+    pub(crate) limit: usize,
+    pub(crate) keep_trying: bool,
+}
+
 /// Steps one world, from a storm to fair weather to the end, and says what it saw.
 ///
 /// # Errors
@@ -77,7 +89,6 @@ pub fn run(seed: u64, with_log: bool) -> Result<Totals, Violation> {
 impl World {
     fn new(seed: u64, with_log: bool) -> Self {
         let mut rng = Rng::with_seed(seed);
-        let clock = Clock::new();
         let entrance = *pick(
             &mut rng,
             &[
@@ -88,14 +99,44 @@ impl World {
             ],
         );
         let options = site::options(&mut rng, entrance);
-        let mut profile = Profile::Iox;
-        if entrance == Entrance::Local && rng.bool() {
-            profile = Profile::Isy994;
+        let isy994 = entrance == Entrance::Local && rng.bool();
+        let setting = Setting {
+            seed,
+            entrance,
+            options,
+            profile: if isy994 {
+                Profile::Isy994
+            } else {
+                Profile::Iox
+            },
+            jitter: *pick(&mut rng, &[0.0, 0.0, 0.4]),
+            limit: 64 * 1024,
+            keep_trying: rng.u8(..3) == 0,
+        };
+        let network = Network::of(&mut rng);
+        let weather = Weather::of(&mut rng);
+        Self {
+            network,
+            weather,
+            log: with_log.then(Vec::new),
+            rng,
+            ..Self::made(setting)
         }
+    }
+
+    /// A world without weather.
+    pub(crate) fn made(setting: Setting) -> Self {
+        let clock = Clock::new();
         let mut timing = Timing::default();
-        timing.jitter = *pick(&mut rng, &[0.0, 0.0, 0.4]);
-        let limit = 64 * 1024;
-        let keep_trying = rng.u8(..3) == 0;
+        timing.jitter = setting.jitter;
+        let Setting {
+            seed,
+            entrance,
+            options,
+            limit,
+            keep_trying,
+            ..
+        } = setting;
         let address = format!("http://{HOST}").parse();
         let config = address.map(|address| {
             let builder = Config::builder(address);
@@ -107,7 +148,7 @@ impl World {
                     .path(SubscribePath::Api),
             };
             builder
-                .profile(profile)
+                .profile(setting.profile)
                 .timing(timing.clone())
                 .max_message_bytes(limit)
                 .keep_trying(keep_trying)
@@ -125,8 +166,8 @@ impl World {
             entrance,
             site: Site::Up,
             links: Vec::new(),
-            network: Network::of(&mut rng),
-            weather: Weather::of(&mut rng),
+            network: Network::calm(),
+            weather: Weather::none(),
             driver: Driver::new(EventStream::new(config)),
             consumer: Consumer {
                 queued: 0,
@@ -137,9 +178,9 @@ impl World {
             },
             witness: Witness::new(timing, limit, keep_trying, entrance == Entrance::Api),
             totals: Totals::default(),
-            log: with_log.then(Vec::new),
+            log: None,
             steps: 0,
-            rng,
+            rng: Rng::with_seed(seed),
         }
     }
 
@@ -279,8 +320,12 @@ impl World {
             .check(same, &format!("the stats are wrong: {stats:?} {all:?}"));
     }
 
+    pub(crate) fn pass(&mut self, duration: Duration) {
+        self.pass_until(self.clock.world() + duration, |_| false);
+    }
+
     /// Lets the world go on until then, or until something is so.
-    fn pass_until(&mut self, until: Duration, done: impl Fn(&Self) -> bool) {
+    pub(crate) fn pass_until(&mut self, until: Duration, done: impl Fn(&Self) -> bool) {
         while self.witness.is_content() && !done(self) {
             self.steps += 1;
             if self.steps > MOST_STEPS {

@@ -84,6 +84,8 @@ struct Connection {
     any_heard: Duration,
     text_available: Duration,
     mid_message: bool,
+    /// When a message was last under way.
+    held_heard: Duration,
     end_mark: bool,
     /// Silence on the wire long enough to end the drain came before the replay's end.
     fell_silent: bool,
@@ -167,6 +169,27 @@ impl Witness {
             self.check(in_time, "a stop takes longer than it may");
         }
         self.never_silently_dead();
+        self.drain_ends();
+    }
+
+    /// Once nothing more comes of the replay, the stream is connected, and not later.
+    fn drain_ends(&mut self) {
+        let connection = &mut self.connection;
+        if connection.mid_message {
+            connection.held_heard = self.heard;
+        }
+        let stopping = self.stop_asked.is_some();
+        if self.status != Status::StreamSyncing || !connection.accepted || stopping {
+            return;
+        }
+        let quiet = if connection.end_mark && connection.held_heard < connection.data_heard {
+            self.timing.drain_quiet_after_mark
+        } else {
+            self.timing.drain_quiet
+        };
+        let silent = self.heard - connection.data_heard.max(connection.held_heard);
+        let most = quiet + self.timing.overrun + HAIR;
+        self.check(silent <= most, "the drain does not end");
     }
 
     pub(crate) fn ticked(&mut self) {
