@@ -11,6 +11,10 @@ macro_rules! conformance {
                 a_burst_of_live_events_loses_none: both,
                 two_streams_on_one_controller_do_not_mind_each_other: plain,
             }
+            stopped_process {
+                the_watched_process: plain,
+                replay_never_passes_as_live_when_the_process_is_stopped: plain,
+            }
             bytes {
                 invalid_utf_8_in_every_replay_is_delivered_and_the_stream_stays_up: both,
                 fragments_with_a_ping_between_are_one_message: both,
@@ -37,6 +41,7 @@ macro_rules! conformance {
                 an_address_that_leads_nowhere_does_not_keep_from_the_next: both,
                 a_retry_after_is_honoured: plain,
                 a_redirect_is_not_followed: both,
+                a_controller_that_freezes_in_mid_frame_is_a_stall: both,
                 pings_without_data_are_no_sign_of_life: both,
                 senseless_promises_of_a_heartbeat_do_no_harm: plain,
                 repeats_and_other_subscriptions_numbers_do_no_harm: plain,

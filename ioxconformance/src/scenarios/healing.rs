@@ -257,6 +257,26 @@ pub fn a_redirect_is_not_followed(bench: &Bench) {
     assert_eq!(elsewhere.connections(), 0);
 }
 
+pub fn a_controller_that_freezes_in_mid_frame_is_a_stall(bench: &Bench) {
+    let mut timing = quick();
+    timing.stall_default = Duration::from_millis(700);
+    timing.stall_grace = Duration::from_millis(100);
+    let server = bench.server_with(|controller| controller.heartbeat_in_replay = false);
+    server.heartbeats(false);
+    server.hold_replay(5);
+    let mut watched = bench.start(bench.options(&server).timing(timing));
+    watched.until(
+        "the held replay",
+        |told| matches!(told, Notification::Event(event) if event.seqnum() == 4),
+    );
+    // A frame of 256 bytes, of which 20 come.
+    server.send_raw(*b"\x81\x7e\x01\x00<?xml version=\"1.0\"");
+    assert_eq!(watched.lost().code(), "stalled");
+    assert!(!watched.statuses().contains(&"connected".to_owned()));
+    server.release_replay();
+    watched.connected();
+}
+
 pub fn pings_without_data_are_no_sign_of_life(bench: &Bench) {
     let mut timing = quick();
     timing.stall_default = Duration::from_millis(600);

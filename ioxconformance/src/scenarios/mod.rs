@@ -14,3 +14,4 @@ pub mod identity;
 pub mod portal;
 pub mod replay;
 pub mod slow_consumer;
+pub mod stopped_process;
