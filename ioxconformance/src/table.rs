@@ -23,6 +23,7 @@ macro_rules! conformance {
                 binary_messages_are_no_events_and_do_no_harm: both,
                 an_oversized_message_ends_the_connection_with_the_reason: both,
                 what_is_no_websocket_frame_ends_the_connection_with_the_reason: plain,
+                a_large_message_does_not_disturb_what_follows: both,
                 one_bad_frame_is_one_bad_frame: plain,
             }
             healing {
@@ -66,6 +67,7 @@ macro_rules! conformance {
                 a_controller_that_does_not_answer_the_close_is_left_in_time: both,
                 stop_while_the_queue_is_full_and_nobody_takes: both,
                 stop_in_the_middle_of_a_flood: both,
+                stop_while_the_controller_does_not_cease_to_send: both,
                 dropping_the_stream_and_every_handle_stops: both,
                 wait_for_sees_a_status_or_the_end_or_is_over_in_time: plain,
             }

@@ -126,6 +126,7 @@ impl<R: Runtime> Driver<R> {
     /// From a start to the rest after it.
     async fn session(&mut self) {
         self.now = None;
+        self.room = 0;
         self.exchange();
         let now = self.now();
         self.core.start(now);
@@ -307,6 +308,10 @@ impl<R: Runtime> Driver<R> {
             self.deliver();
             yield_now().await;
             self.now = None;
+            if self.core.is_stopping() {
+                // A controller that never ceases to send does not keep the stream from its end.
+                return Happening::Deadline;
+            }
         }
         let mut deadline: Option<Instant> = None;
         let mut asked = false;

@@ -241,9 +241,10 @@ impl Shared {
 
     /// The next thing that the application asks for, if there is one.
     pub fn command(&self) -> Option<Command> {
-        if !self.commanded.swap(false, Ordering::AcqRel) {
+        if !self.commanded.load(Ordering::Acquire) {
             return None;
         }
+        self.commanded.store(false, Ordering::Release);
         let command = self.commands().take();
         if command.is_some() {
             // There may be more.

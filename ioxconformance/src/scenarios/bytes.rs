@@ -126,3 +126,20 @@ pub fn one_bad_frame_is_one_bad_frame(bench: &Bench) {
     assert_eq!((stats.malformed, stats.ignored), (4, 3));
     assert!(watched.handle().connected());
 }
+
+pub fn a_large_message_does_not_disturb_what_follows(bench: &Bench) {
+    let server = bench.server();
+    let mut watched = bench.watch(&server);
+    watched.connected();
+    for round in 0..3 {
+        let large = format!("{round}{}", "x".repeat(400_000));
+        server.send_text(event(&large));
+        watched.event("ST", &large);
+        // At once after it, and after a pause in which the driver waits.
+        for action in [format!("{round} at once"), format!("{round} later")] {
+            server.send_text(event(&action));
+            watched.event("ST", &action);
+        }
+    }
+    assert_eq!(server.upgrades(), 1);
+}

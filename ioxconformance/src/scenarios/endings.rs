@@ -132,6 +132,21 @@ pub fn stop_in_the_middle_of_a_flood(bench: &Bench) {
     server.seen("the socket gone", |seen| seen.open == 0);
 }
 
+pub fn stop_while_the_controller_does_not_cease_to_send(bench: &Bench) {
+    let server = bench.server();
+    let mut timing = quick();
+    timing.stop = Duration::from_millis(300);
+    let mut watched = bench.start(bench.options(&server).timing(timing));
+    watched.connected();
+    // Empty text frames, so many that reading them all would take far longer than the stop may; the answer to the close
+    // frame comes after them.
+    server.send_raw([0x81, 0].repeat(8_000_000));
+    watched.until("one of them", |told| {
+        matches!(told, ioxproto::Notification::Ignored(_))
+    });
+    stops_at_once(&server, watched);
+}
+
 pub fn dropping_the_stream_and_every_handle_stops(bench: &Bench) {
     let server = bench.server();
     let mut watched = bench.watch(&server);
