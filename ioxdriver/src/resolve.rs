@@ -16,7 +16,7 @@ use std::task::{Context, Poll, Waker};
 /// Looks up a host: an IP literal at once, a name on a thread of its own.
 pub fn lookup(host: &str, port: u16) -> Lookup {
     let pending = match host.parse::<IpAddr>() {
-        Ok(address) => Pending::answered(Ok(vec![address])),
+        Ok(address) => Pending::answered(Ok(vec![SocketAddr::new(address, 0)])),
         Err(_) => pending(host),
     };
     Lookup { pending, port }
@@ -37,18 +37,19 @@ struct Pending {
 
 #[derive(Debug, Default)]
 struct State {
-    answer: Option<Result<Vec<IpAddr>, Arc<io::Error>>>,
+    /// With the scope of link-local addresses, which mDNS gives, and without the port.
+    answer: Option<Result<Vec<SocketAddr>, Arc<io::Error>>>,
     waiting: Vec<Waker>,
 }
 
 impl Pending {
-    fn answered(answer: io::Result<Vec<IpAddr>>) -> Arc<Self> {
+    fn answered(answer: io::Result<Vec<SocketAddr>>) -> Arc<Self> {
         let pending = Self::default();
         pending.answer(answer);
         Arc::new(pending)
     }
 
-    fn answer(&self, answer: io::Result<Vec<IpAddr>>) {
+    fn answer(&self, answer: io::Result<Vec<SocketAddr>>) {
         let mut state = lock(&self.state);
         state.answer = Some(answer.map_err(Arc::new));
         let waiting = std::mem::take(&mut state.waiting);
@@ -65,10 +66,11 @@ impl Future for Lookup {
         match &state.answer {
             Some(Ok(addresses)) => {
                 let port = self.port;
-                Poll::Ready(Ok(addresses
-                    .iter()
-                    .map(|address| SocketAddr::new(*address, port))
-                    .collect()))
+                let mut addresses = addresses.clone();
+                for address in &mut addresses {
+                    address.set_port(port);
+                }
+                Poll::Ready(Ok(addresses))
             }
             Some(Err(error)) => Poll::Ready(Err(io::Error::new(error.kind(), Arc::clone(error)))),
             None => {
@@ -100,7 +102,7 @@ fn pending(host: &str) -> Arc<Pending> {
         .spawn(move || {
             let answer = (name.as_str(), 0).to_socket_addrs();
             lock(&UNDER_WAY).remove(&name);
-            place.answer(answer.map(|found| found.map(|address| address.ip()).collect()));
+            place.answer(answer.map(Iterator::collect));
         });
     match spawned {
         Ok(_) => {

@@ -1,0 +1,42 @@
+//! Watches one node, and prints each live change of its values.
+//!
+//! ```sh
+//! IOX_PASSWORD=… cargo run --example watch_one_node -- https://eisy.local:8443 "42 92 8C 1" sha256:…
+//! ```
+
+use std::env;
+
+use ioxtransport_smol::{Builder, EventStream, Notification, Trust};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut arguments = env::args().skip(1);
+    let (Some(url), Some(node)) = (arguments.next(), arguments.next()) else {
+        return Err("usage: watch_one_node URL NODE [PIN]…".into());
+    };
+    let pins: Vec<_> = arguments.map(|pin| pin.parse()).collect::<Result<_, _>>()?;
+    let mut builder = EventStream::builder(url).local_account("admin", env::var("IOX_PASSWORD")?);
+    if !pins.is_empty() {
+        builder = builder.trust(Trust::Pins(pins));
+    }
+    smol::block_on(watch(builder, &node, |line| println!("{line}")))
+}
+
+/// Ends when the stream is stopped, or with the reason when it has failed for good.
+pub(crate) async fn watch(
+    builder: Builder,
+    node: &str,
+    mut show: impl FnMut(String),
+) -> Result<(), Box<dyn std::error::Error>> {
+    let mut stream = builder.start()?;
+    while let Some(notification) = stream.next().await {
+        match notification {
+            // What is not live is replay: how things are, and no news.
+            Notification::Event(event) if event.live() && event.node() == node => {
+                show(format!("{} is now {}", event.control(), event.fmt_act()));
+            }
+            Notification::Status(change) => show(change.status.to_string()),
+            _ => {}
+        }
+    }
+    Ok(stream.handle().outcome().unwrap_or(Ok(()))?)
+}
