@@ -180,6 +180,9 @@ pub(crate) struct Simulate {
     /// Serve TLS, with a certificate made at the start
     #[arg(long)]
     pub(crate) tls: bool,
+    /// Serve TLS with the certificate and key in this file, so that a restart shows the same; made if there is none
+    #[arg(long, value_name = "FILE")]
+    pub(crate) identity: Option<PathBuf>,
     /// Nodes in the made-up house
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(..=100_000))]
     pub(crate) nodes: u32,

@@ -62,13 +62,47 @@ fn options(simulate: &Simulate) -> Result<ServerOptions, Trouble> {
         seed: simulate.seed,
         ..manners
     };
-    let tls = simulate.tls.then(Tls::self_signed).transpose();
     Ok(ServerOptions {
         bind: SocketAddr::new(simulate.bind, simulate.port),
-        tls: tls.map_err(|error| Trouble::other(format!("cannot make a certificate: {error}")))?,
+        tls: identity(simulate)?,
         controller,
         ..ServerOptions::default()
     })
+}
+
+fn identity(simulate: &Simulate) -> Result<Option<Tls>, Trouble> {
+    let made = || {
+        Tls::self_signed()
+            .map_err(|error| Trouble::other(format!("cannot make a certificate: {error}")))
+    };
+    let Some(path) = &simulate.identity else {
+        return simulate.tls.then(made).transpose();
+    };
+    let shown = path.display();
+    match fs::read(path) {
+        Ok(pem) => Tls::from_pem(&pem)
+            .map(Some)
+            .map_err(|error| Trouble::usage(format!("cannot use {shown}: {error}"))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let tls = made()?;
+            keep(path, &tls).map_err(|error| {
+                Trouble::usage(format!("cannot write the identity {shown}: {error}"))
+            })?;
+            Ok(Some(tls))
+        }
+        Err(error) => Err(Trouble::usage(format!(
+            "cannot read the identity {shown}: {error}"
+        ))),
+    }
+}
+
+/// Writes a new file that only its owner can read: the key is in it.
+fn keep(path: &Path, tls: &Tls) -> io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)?.write_all(tls.to_pem().as_bytes())
 }
 
 fn portal(simulate: &Simulate) -> PortalOptions {

@@ -4,8 +4,11 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use futures_rustls::TlsAcceptor;
 use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use sha2::{Digest as _, Sha256};
@@ -44,6 +47,31 @@ impl Tls {
         Self { certificate, key }
     }
 
+    /// Reads the first certificate and the first PKCS #8 key of a PEM text, as [`to_pem`](Self::to_pem) writes it.
+    ///
+    /// # Errors
+    ///
+    /// When one of them is missing or damaged.
+    pub fn from_pem(pem: &[u8]) -> io::Result<Self> {
+        let damaged = |what: &str, error: rustls::pki_types::pem::Error| {
+            io::Error::new(io::ErrorKind::InvalidData, format!("no {what}: {error}"))
+        };
+        let certificate =
+            CertificateDer::from_pem_slice(pem).map_err(|error| damaged("certificate", error))?;
+        let key = PrivatePkcs8KeyDer::from_pem_slice(pem)
+            .map_err(|error| damaged("PKCS #8 key", error))?;
+        Ok(Self::new(
+            certificate.to_vec(),
+            key.secret_pkcs8_der().to_vec(),
+        ))
+    }
+
+    /// Certificate and private key as PEM: for a file that only its owner can read.
+    #[must_use]
+    pub fn to_pem(&self) -> String {
+        section("CERTIFICATE", &self.certificate) + &section("PRIVATE KEY", &self.key)
+    }
+
     /// The certificate, DER.
     #[must_use]
     pub fn certificate(&self) -> &[u8] {
@@ -78,10 +106,44 @@ impl Tls {
     }
 }
 
+fn section(label: &str, der: &[u8]) -> String {
+    let mut text = format!("-----BEGIN {label}-----\n");
+    // 48 bytes are 64 characters, the width of a line.
+    for line in der.chunks(48) {
+        text += &BASE64.encode(line);
+        text.push('\n');
+    }
+    text + &format!("-----END {label}-----\n")
+}
+
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tls")
             .field("fingerprint", &self.fingerprint())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_identity_reads_back_as_it_was_written() {
+        let tls = Tls::self_signed().unwrap();
+        let read = Tls::from_pem(tls.to_pem().as_bytes()).unwrap();
+        assert_eq!(read.certificate, tls.certificate);
+        assert_eq!(read.key, tls.key);
+        read.acceptor().unwrap();
+    }
+
+    #[test]
+    fn what_is_no_identity_is_refused() {
+        let pem = Tls::self_signed().unwrap().to_pem();
+        let certificate = &pem[..pem.find("-----BEGIN PRIVATE").unwrap()];
+        for text in ["", "junk", certificate] {
+            let error = Tls::from_pem(text.as_bytes()).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{text}");
+        }
     }
 }

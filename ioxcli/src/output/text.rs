@@ -109,7 +109,12 @@ impl Text {
         match change.status {
             Status::StreamSyncing => self.replayed = 0,
             Status::Connected if self.replayed > 0 => {
-                let _ = write!(line, "  after a replay of {} events", self.replayed);
+                let events = if self.replayed == 1 {
+                    "event"
+                } else {
+                    "events"
+                };
+                let _ = write!(line, "  after a replay of {} {events}", self.replayed);
             }
             _ => {}
         }

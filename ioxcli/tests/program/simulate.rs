@@ -88,3 +88,35 @@ fn an_isy_994_wants_its_headers_and_gets_them_either_way() {
     }
     simulator.stop();
 }
+
+#[test]
+fn an_identity_that_is_kept_is_the_same_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("identity.pem");
+    let identity = ["--identity", path.to_str().unwrap()];
+    let (first, url) = simulator(&identity);
+    let fingerprint = first.wait_for("fingerprint ");
+    let pin = fingerprint.split_whitespace().last().unwrap();
+    let arguments = ["--pin", pin, "--format", "json"];
+    let watching = Running::start(watch(&url, &arguments));
+    watching.wait_for_status("connected");
+    first.signal(Signal::KILL);
+    drop(first);
+    assert!(watching.wait_for_status("lost_connection").is_some());
+    let port = url.rsplit(':').next().unwrap();
+    let (second, _) = simulator(&[&identity[..], &["--port", port]].concat());
+    assert_eq!(second.wait_for("fingerprint "), fingerprint);
+    watching.wait_for_status("connected");
+    watching.stop();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    std::fs::write(&path, "junk").unwrap();
+    let finished = run(iox(&[&["simulate"], &identity[..]].concat()));
+    assert_eq!(finished.code, Some(2), "{finished:?}");
+    assert!(finished.stderr.contains("identity.pem"), "{finished:?}");
+}
