@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Instant, SystemTime};
 
 use event_listener::Event;
-use ioxdriver::{Command, Delivery, Exchanged, Prepared, Shared, Tap, Tapped, tls};
+use ioxdriver::{Command, Delivery, Exchanged, Listener, Prepared, Shared, Tap, Tapped, tls};
 use ioxproto::{Action, ConnectionId, EventStream, Failure, Message, Notification, Now, RequestId};
 use tracing::debug;
 
@@ -26,7 +26,10 @@ pub(crate) struct Driver {
     news: Arc<Event>,
     /// A start was asked for.
     wanted: Arc<AtomicBool>,
+    /// The consumer leaves no room to read on.
+    held_up: bool,
     seat: Weak<Seat>,
+    listener: Option<Listener>,
     route: Route,
     tap: Option<Tap>,
     waiting: Waiting,
@@ -51,8 +54,8 @@ enum Stage {
 pub(crate) enum Turn {
     /// Something happened, or may have.
     Moved,
-    /// Nothing did, and the caller's patience is over.
-    Nothing,
+    /// There is nothing to do but to wait.
+    Idle,
     /// The stream has ended.
     Ended,
 }
@@ -66,6 +69,7 @@ enum Happening {
 impl Driver {
     pub(crate) fn new(
         prepared: Prepared,
+        listener: Option<Listener>,
         delivery: Arc<Delivery>,
         shared: Arc<Shared>,
         news: Arc<Event>,
@@ -83,7 +87,9 @@ impl Driver {
             shared,
             news,
             wanted,
+            held_up: false,
             seat: Weak::new(),
+            listener,
             route: Route {
                 tls,
                 resolver: prepared.resolver,
@@ -106,20 +112,99 @@ impl Driver {
         self
     }
 
-    /// One round: a command, or what there is to read, or a wait for either. Waits no longer than to this instant.
-    pub(crate) fn turn(&mut self, patience: Option<Instant>) -> Turn {
+    /// One round without waiting: a command, or one thing that there is to read.
+    pub(crate) fn turn(&mut self) -> Turn {
         self.now = None;
         let turn = match self.stage {
             Stage::AtRest if self.wanted.swap(false, Ordering::AcqRel) => self.start(),
             Stage::AtRest | Stage::Left => return Turn::Ended,
-            Stage::Running => self.round(patience),
+            Stage::Running => self.round(),
         };
-        // Whoever drives may be the consumer, who looks at what is delivered before the next turn.
+        self.settle(turn)
+    }
+
+    /// After [`Turn::Idle`]: waits for something to happen, no longer than to this instant.
+    pub(crate) fn wait(&mut self, patience: Option<Instant>) -> Turn {
+        self.now = None;
+        let turn = self.slept(patience);
+        self.settle(turn)
+    }
+
+    /// Whoever drives may be the consumer, who looks at what is delivered before the next turn.
+    fn settle(&mut self, turn: Turn) -> Turn {
         self.carry_out();
         if self.core.status().at_rest() {
             return self.rest();
         }
         turn
+    }
+
+    fn round(&mut self) -> Turn {
+        let waker = self.waker.clone();
+        let mut context = Context::from_waker(&waker);
+        if let Poll::Ready(command) = self.shared.poll_command(&mut context) {
+            self.command(command);
+            return Turn::Moved;
+        }
+        let now = self.now();
+        self.held_up = self.could_deliver() && self.delivery.poll_room(&mut context).is_pending();
+        if self.held_up {
+            self.shared.held_up(&self.core, now);
+        } else if let Poll::Ready(happening) = self.look(&mut context) {
+            self.handle(happening);
+            return Turn::Moved;
+        } else {
+            self.tell_progress();
+            self.shared.update(&self.core, now);
+        }
+        self.news.notify(usize::MAX);
+        Turn::Idle
+    }
+
+    /// Whether what comes next may need room: what there is to read, or another attempt. An attempt under way goes on, and
+    /// a stream that is stopping delivers nothing more than that.
+    fn could_deliver(&self) -> bool {
+        let under_way = match self.link {
+            Link::Open(_) => false,
+            Link::None => !self.requests.is_empty(),
+            Link::Attempt(..) | Link::Answered { .. } => true,
+        };
+        !under_way && !self.core.is_stopping()
+    }
+
+    fn slept(&mut self, patience: Option<Instant>) -> Turn {
+        if self.held_up {
+            // Nothing is read meanwhile, and no silence counts.
+            return match self.waiting.sleep(patience) {
+                true => Turn::Moved,
+                false => Turn::Idle,
+            };
+        }
+        // What was there is taken; only on an empty socket is the deadline asked for.
+        let now = self.now();
+        let deadline = self.core.poll_timeout(now).map(|deadline| deadline.at);
+        let alarms = [deadline, self.next_address_at(), patience];
+        if self.waiting.sleep(alarms.into_iter().flatten().min()) {
+            return Turn::Moved;
+        }
+        // Only if the socket is still empty when the deadline comes does it count.
+        self.now = None;
+        let waker = self.waker.clone();
+        if let Poll::Ready(happening) = self.look(&mut Context::from_waker(&waker)) {
+            self.handle(happening);
+            return Turn::Moved;
+        }
+        let now = self.now();
+        let due = |at: Option<Instant>| at.is_some_and(|at| at <= now.monotonic);
+        if due(deadline) {
+            self.tell_progress();
+            self.core.tick(now);
+            return Turn::Moved;
+        }
+        match due(patience) {
+            true => Turn::Idle,
+            false => Turn::Moved,
+        }
     }
 
     /// For the first time or anew, with what was exchanged since the last start.
@@ -145,9 +230,12 @@ impl Driver {
         self.stage = Stage::AtRest;
         self.link = Link::None;
         self.requests.clear();
-        self.delivery.finish();
-        let seat = self.seat.upgrade();
+        let (seat, delivery) = (self.seat.upgrade(), Arc::clone(&self.delivery));
+        let mut finished = false;
         let again = self.shared.rest(|| {
+            // Here no start comes between, after which the queue must be open again.
+            delivery.finish();
+            finished = true;
             Box::new(move || {
                 if let Some(seat) = seat {
                     seat.begin_anew();
@@ -156,58 +244,14 @@ impl Driver {
         });
         self.news.notify(usize::MAX);
         if again {
-            self.delivery.resume();
             self.wanted.store(true, Ordering::Release);
             return Turn::Moved;
         }
+        if !finished {
+            // Nobody is left who could start.
+            self.delivery.finish();
+        }
         Turn::Ended
-    }
-
-    fn round(&mut self, patience: Option<Instant>) -> Turn {
-        let waker = self.waker.clone();
-        let mut context = Context::from_waker(&waker);
-        if let Poll::Ready(command) = self.shared.poll_command(&mut context) {
-            self.command(command);
-            return Turn::Moved;
-        }
-        // A stream that is stopping delivers nothing more that could need room.
-        if !self.core.is_stopping() && self.delivery.poll_room(&mut context).is_pending() {
-            // Nothing is read meanwhile, and no silence counts.
-            let now = self.now();
-            self.shared.held_up(&self.core, now);
-            self.news.notify(usize::MAX);
-            return match self.waiting.sleep(patience) {
-                true => Turn::Moved,
-                false => Turn::Nothing,
-            };
-        }
-        // What is there is taken first; only on an empty socket is the deadline asked for.
-        if let Poll::Ready(happening) = self.look(&mut context) {
-            self.handle(happening);
-            return Turn::Moved;
-        }
-        let deadline = self.begin_to_listen();
-        let alarms = [deadline, self.next_address_at(), patience];
-        if self.waiting.sleep(alarms.into_iter().flatten().min()) {
-            return Turn::Moved;
-        }
-        // Only if the socket is still empty when the deadline comes does it count.
-        self.now = None;
-        if let Poll::Ready(happening) = self.look(&mut context) {
-            self.handle(happening);
-            return Turn::Moved;
-        }
-        let now = self.now();
-        let due = |at: Option<Instant>| at.is_some_and(|at| at <= now.monotonic);
-        if due(deadline) {
-            self.tell_progress();
-            self.core.tick(now);
-            Turn::Moved
-        } else if due(patience) {
-            Turn::Nothing
-        } else {
-            Turn::Moved
-        }
     }
 
     /// Sampled once for each wake-up.
@@ -229,15 +273,6 @@ impl Driver {
         }
         let news = self.link.advance(context, &self.waiting, now);
         news.map(Happening::Link)
-    }
-
-    /// The socket is empty: tells the core how things stand, and asks it when to wake.
-    fn begin_to_listen(&mut self) -> Option<Instant> {
-        let now = self.now();
-        self.tell_progress();
-        self.shared.update(&self.core, now);
-        self.news.notify(usize::MAX);
-        self.core.poll_timeout(now).map(|deadline| deadline.at)
     }
 
     /// How far the attempt is, or that a message has begun to come: before each wait, and before each tick, since either
@@ -293,7 +328,7 @@ impl Driver {
                 }
                 Action::ProvideToken { id, rejected } => {
                     self.token_wanted = Some(id);
-                    self.delivery.push(Notification::TokenWanted { rejected });
+                    self.notify(Notification::TokenWanted { rejected });
                 }
                 Action::SendText { id, text } => {
                     if let Some(open) = self.link.open(id) {
@@ -328,7 +363,10 @@ impl Driver {
                 .status_changed(&self.core, now, change.status, change.reason.clone());
             self.news.notify(usize::MAX);
         }
-        self.delivery.push(notification);
+        match &mut self.listener {
+            Some(listener) => listener.tell(&notification),
+            None => self.delivery.push(notification),
+        }
     }
 
     fn command(&mut self, command: Command) {
@@ -411,6 +449,8 @@ impl Driver {
         };
         self.carry_out();
         if let Some(notification) = notification {
+            // Handles know what was told, and not only once the driver waits: it may not, for long.
+            self.shared.update(&self.core, now);
             self.notify(notification);
         }
     }

@@ -18,7 +18,7 @@ use std::thread::{self, JoinHandle, Thread, ThreadId};
 use std::time::Instant;
 
 use event_listener::Event;
-use ioxdriver::{Delivery, Drive, Prepared, Shared};
+use ioxdriver::{Delivery, Drive, Listener, Prepared, Shared};
 use tracing::warn;
 
 use crate::driver::{Driver, Turn};
@@ -43,6 +43,7 @@ pub(crate) struct Seat {
 impl Seat {
     pub(crate) fn new(
         prepared: Prepared,
+        listener: Option<Listener>,
         delivery: Arc<Delivery>,
         shared: Arc<Shared>,
     ) -> io::Result<Arc<Self>> {
@@ -50,6 +51,7 @@ impl Seat {
         let wanted = Arc::new(AtomicBool::new(true));
         let driver = Driver::new(
             prepared,
+            listener,
             Arc::clone(&delivery),
             shared,
             Arc::clone(&news),
@@ -208,12 +210,20 @@ impl Driving<'_> {
             if let Poll::Ready(there) = ready() {
                 return Some(there);
             }
-            match driver.turn(until) {
-                Turn::Moved if until.is_none_or(|until| Instant::now() < until) => {}
-                Turn::Moved if last_turns < LAST_TURNS => last_turns += 1,
-                Turn::Moved | Turn::Nothing | Turn::Ended => {
-                    return there(ready());
+            let mut turn = driver.turn();
+            let over = until.is_some_and(|until| until <= Instant::now());
+            if turn == Turn::Idle {
+                // What the driver has told before it waits may be what is waited for.
+                if let Poll::Ready(there) = ready() {
+                    return Some(there);
                 }
+                turn = driver.wait(until);
+            }
+            match turn {
+                Turn::Moved if !over => {}
+                Turn::Moved if last_turns < LAST_TURNS => last_turns += 1,
+                Turn::Idle if !over => {}
+                Turn::Moved | Turn::Idle | Turn::Ended => return there(ready()),
             }
         }
     }

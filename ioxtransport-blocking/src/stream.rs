@@ -4,7 +4,9 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ioxdriver::{BuildError, Delivery, Drive, Handle, Launch, Prepared, Shared};
+use ioxdriver::{
+    BuildError, Delivery, Drive, Handle, Launch, LaunchWith, Listener, Prepared, Shared,
+};
 use ioxproto::Notification;
 use thiserror::Error;
 
@@ -103,19 +105,42 @@ impl Launch for EventStream {
     type Stream = Self;
 
     fn launch(prepared: Prepared) -> Result<Self, BuildError> {
-        let delivery = Arc::new(Delivery::new(prepared.queue, prepared.overflow));
-        let shared = Arc::new(Shared::new(prepared.config.clone(), None));
-        let seat = Seat::new(prepared, Arc::clone(&delivery), Arc::clone(&shared));
-        let seat = seat.map_err(BuildError::System)?;
-        let drive: Arc<dyn Drive> = Arc::<Seat>::clone(&seat);
-        shared.driven_by(Arc::downgrade(&drive));
-        let handle = Handle::new(shared);
+        let (delivery, handle, seat) = seated(prepared, None)?;
         Ok(Self {
             delivery,
             handle,
             seat,
         })
     }
+}
+
+impl LaunchWith for EventStream {
+    type Handle = Handle;
+
+    /// Calls back on a thread of its own.
+    fn launch_with(prepared: Prepared, listener: Listener) -> Result<Handle, BuildError> {
+        let (_, handle, seat) = seated(prepared, Some(listener))?;
+        seat.drive_in_background().map_err(BuildError::System)?;
+        Ok(handle)
+    }
+}
+
+fn seated(
+    prepared: Prepared,
+    listener: Option<Listener>,
+) -> Result<(Arc<Delivery>, Handle, Arc<Seat>), BuildError> {
+    let delivery = Arc::new(Delivery::new(prepared.queue, prepared.overflow));
+    let shared = Arc::new(Shared::new(prepared.config.clone(), None));
+    let seat = Seat::new(
+        prepared,
+        listener,
+        Arc::clone(&delivery),
+        Arc::clone(&shared),
+    );
+    let seat = seat.map_err(BuildError::System)?;
+    let drive: Arc<dyn Drive> = Arc::<Seat>::clone(&seat);
+    shared.driven_by(Arc::downgrade(&drive));
+    Ok((delivery, Handle::new(shared), seat))
 }
 
 impl Drop for EventStream {

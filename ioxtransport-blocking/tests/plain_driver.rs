@@ -1,7 +1,5 @@
 //! The driver by hand of `ioxproto/examples`, against the simulated controller.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
 #[expect(dead_code, reason = "its main function is for people")]
 #[path = "../../ioxproto/examples/plain_driver/main.rs"]
 mod plain_driver;
