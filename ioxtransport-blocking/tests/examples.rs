@@ -1,0 +1,83 @@
+//! The examples do what they say, against the simulated controller.
+
+use std::error::Error;
+
+use ioxconformance::{LIMIT, Options, Sim};
+use ioxproto::Status;
+use ioxsim::{Event, ServerOptions};
+use ioxtransport_blocking::{EventStream, Handle};
+
+#[expect(dead_code, reason = "its main function is for people")]
+#[path = "../examples/run_on_change.rs"]
+mod run_on_change;
+#[expect(dead_code, reason = "its main function is for people")]
+#[path = "../examples/ten_lines.rs"]
+mod ten_lines;
+
+/// Lets something live happen while the example runs, then stops it.
+fn while_it_runs(sim: Sim, handle: Handle, live: &[Event]) -> Result<(), Box<dyn Error>> {
+    handle.wait_for_blocking(Status::Connected, LIMIT)?;
+    for event in live {
+        sim.emit(event);
+    }
+    let all = live.len() as u64;
+    handle.wait_until_blocking(|handle| handle.stats().live_events == all, LIMIT)?;
+    handle.stop_blocking();
+    Ok(())
+}
+
+fn watched() -> Result<(Sim, EventStream), Box<dyn Error>> {
+    let sim = Sim::start(ServerOptions::default());
+    let stream = Options::new(sim.url()).builder::<EventStream>().start()?;
+    Ok((sim, stream))
+}
+
+#[test]
+fn ten_lines_print_what_happens() -> Result<(), Box<dyn Error>> {
+    let (sim, stream) = watched()?;
+    let handle = stream.handle();
+    let example = std::thread::spawn(move || {
+        let mut out = Vec::new();
+        ten_lines::print(stream, &mut out).map(|()| out)
+    });
+    while_it_runs(sim, handle, &[Event::new("ST", "255").node("n1")])?;
+    let out = String::from_utf8(example.join().map_err(|_| "it panicked")??)?;
+    assert_eq!(
+        out,
+        "stream_initializing\nstream_syncing\nconnected\nn1 ST = 255\ndisconnected\n"
+    );
+    Ok(())
+}
+
+#[cfg(unix)]
+#[test]
+fn a_change_runs_the_command_and_a_replay_does_not() -> Result<(), Box<dyn Error>> {
+    let (sim, stream) = watched()?;
+    let stream = stream.in_background()?;
+    let handle = stream.handle();
+    let directory = tempfile::tempdir()?;
+    let file = directory.path().join("ran");
+    let script = format!(
+        "echo \"$IOX_NODE is $IOX_ACTION, $IOX_FORMATTED\" >> '{}'",
+        file.display()
+    );
+    let example = std::thread::spawn(move || {
+        let command = ["sh".to_owned(), "-c".to_owned(), script];
+        run_on_change::run_on_change(stream, "n1", &command).map_err(|error| error.to_string())
+    });
+    while_it_runs(
+        sim,
+        handle,
+        &[
+            Event::new("ST", "255").node("n1").shown("On"),
+            Event::new("ST", "0").node("n2").shown("Off"),
+            Event::new("ST", "0").node("n1").shown("$(exit) `x`"),
+        ],
+    )?;
+    example.join().map_err(|_| "it panicked")??;
+    assert_eq!(
+        std::fs::read_to_string(file)?,
+        "n1 is 255, On\nn1 is 0, $(exit) `x`\n"
+    );
+    Ok(())
+}
