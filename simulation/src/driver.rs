@@ -196,7 +196,8 @@ impl World {
 
     /// Before each call of the core's.
     pub(crate) fn entered(&mut self) {
-        self.witness.entered(self.clock.client_ran());
+        self.witness
+            .entered(self.clock.client_ran(), self.clock.client().utc);
     }
 
     fn connection(&self) -> Option<ioxproto::ConnectionId> {

@@ -20,6 +20,7 @@ pub(crate) struct Handled<'a> {
 impl Witness {
     pub(crate) fn opened(&mut self, now: Duration) {
         self.now = now;
+        self.wants_ping = false;
         self.connection = Connection {
             open: true,
             accepted: !self.api,
@@ -37,6 +38,7 @@ impl Witness {
     }
 
     pub(crate) fn pings(&mut self) {
+        self.wants_ping = false;
         let connection = &mut self.connection;
         connection.pinged_heard.get_or_insert(self.heard);
     }

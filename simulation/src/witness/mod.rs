@@ -5,7 +5,7 @@ mod messages;
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use ioxproto::{Reason, Silence, Status, StatusChange, Timing};
 
@@ -35,6 +35,10 @@ pub(crate) struct Witness {
     now: Duration,
     heard: Duration,
     wait: Option<(Duration, Option<Duration>)>,
+    /// The last call, on both clocks.
+    entered: Option<(Duration, SystemTime)>,
+    /// Time has passed unnoticed on an open connection: a ping is due.
+    wants_ping: bool,
     ticks_at_once: (Duration, usize),
 
     status: Status,
@@ -105,6 +109,8 @@ impl Witness {
             now: Duration::ZERO,
             heard: Duration::ZERO,
             wait: None,
+            entered: None,
+            wants_ping: false,
             ticks_at_once: (Duration::ZERO, 0),
             status: Status::NotStarted,
             status_since: Duration::ZERO,
@@ -150,15 +156,24 @@ impl Witness {
     // The clocks.
 
     /// The core is called: the wait is over. One that ended far too late counts for nothing.
-    pub(crate) fn entered(&mut self, now: Duration) {
+    pub(crate) fn entered(&mut self, now: Duration, utc: SystemTime) {
         self.check(now >= self.now, "the world's clock went backwards");
         self.now = now;
+        let mut unnoticed = false;
         if let Some((since, until)) = self.wait.take() {
-            let late = until.is_some_and(|until| now > until + self.timing.overrun);
-            if !late {
+            unnoticed = until.is_some_and(|until| now > until + self.timing.overrun);
+            if !unnoticed {
                 self.heard += now - since;
             }
         }
+        if let Some((before, utc_before)) = self.entered.replace((now, utc)) {
+            let ahead = utc
+                .duration_since(utc_before + (now - before))
+                .unwrap_or_default();
+            unnoticed |= ahead > self.timing.sleep_noticed;
+        }
+        let pending = self.ever_ponged && self.connection.pinged_heard.is_some();
+        self.wants_ping |= unnoticed && self.connection.open && !pending;
     }
 
     /// The driver waits on an empty socket.
@@ -168,6 +183,13 @@ impl Witness {
             let in_time = until.is_some_and(|until| until <= asked + self.timing.stop + HAIR);
             self.check(in_time, "a stop takes longer than it may");
         }
+        // A deadline that is due at once is no wait.
+        let waits = until.is_none_or(|until| until > now);
+        let open = self.connection.open && self.stop_asked.is_none();
+        self.check(
+            !(self.wants_ping && waits && open),
+            "time has passed unnoticed, and nobody was asked whether the connection lives",
+        );
         self.never_silently_dead();
         self.drain_ends();
     }
