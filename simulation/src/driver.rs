@@ -373,10 +373,12 @@ impl World {
     fn abandon(&mut self, owner: Owner) {
         self.driver.received = None;
         let lingers = self.rng.f64() < self.network.lingering;
-        let at = self.arrives();
+        let (now, at) = (self.clock.world(), self.arrives());
+        let told = now + Duration::from_millis(self.rng.u64(..20_000));
         if let Some(link) = self.link(owner) {
             link.send_to_controller(at, Sent::Gone);
             if lingers {
+                link.hold(now, told);
                 link.abandoned = true;
             } else {
                 link.drop_client_end();

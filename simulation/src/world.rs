@@ -268,6 +268,9 @@ impl World {
     fn is_well(&mut self) {
         let (losses, wake_ups) = (self.totals.losses, self.driver.wake_ups);
         let messages = self.totals.messages;
+        // What is still told of abandoned attempts would be counted, too.
+        let abandoned = self.links.iter_mut().filter(|link| link.abandoned);
+        abandoned.for_each(Link::drop_client_end);
         let minutes = 10;
         let until = self.clock.world() + Duration::from_secs(60 * minutes);
         self.pass_until(until, |_| false);
