@@ -10,8 +10,15 @@ pub fn run(data: &[u8]) {
         return;
     };
     let text = text.trim_start_matches('\u{feff}').trim_ascii();
-    // Line ends are kept here as they came, and namespaces mean nothing to a controller.
-    if !text.starts_with('<') || text.contains('\r') || text.contains("xmlns") {
+    // Line ends are kept here as they came, and namespaces mean nothing to a controller. The other reader takes `<:a>`
+    // and `</a>` for a pair.
+    let strange = ["\r", "xmlns", "<:", "/:", " :", "\t:", "\n:"];
+    if !text.starts_with('<') || strange.iter().any(|part| text.contains(part)) {
+        return;
+    }
+    // Nor does it mind what an encoding is called, `?>` included.
+    let declaration = text.split("?>").next().unwrap_or_default();
+    if text.starts_with("<?xml") && declaration.matches(['"', '\'']).count() % 2 == 1 {
         return;
     }
     let Ok(document) = Document::parse(text) else {
@@ -20,7 +27,14 @@ pub fn run(data: &[u8]) {
     let root = document.root_element();
     let crowded =
         |node: Node<'_, '_>| node.attributes().len() > 64 || node.tag_name().namespace().is_some();
-    if document.descendants().any(crowded) {
+    // A reference to no character becomes U+FFFD there.
+    let replaced = |node: Node<'_, '_>| {
+        let text = node.is_text().then(|| node.text()).flatten();
+        let values = node.attributes().map(|attribute| attribute.value());
+        values.chain(text).any(|value| value.contains('\u{fffd}'))
+    };
+    let nodes = || document.descendants();
+    if nodes().any(crowded) || (!text.contains('\u{fffd}') && nodes().any(replaced)) {
         return;
     }
     match FrameReader::new().read(text) {
