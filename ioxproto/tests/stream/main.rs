@@ -10,6 +10,7 @@ mod api_path;
 mod backoff;
 mod drain;
 mod harness;
+mod memory;
 mod messages;
 mod misuse;
 mod own_tokens;

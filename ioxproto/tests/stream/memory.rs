@@ -1,0 +1,53 @@
+//! What a stream holds in memory: the machine, and the events that wait for a consumer.
+
+use allocation_counter::measure;
+
+use crate::harness::Harness;
+
+/// A frame as long as most are.
+fn frame(seqnum: i64) -> String {
+    format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Event seqnum=\"{seqnum}\" sid=\"uuid:7\" \
+         timestamp=\"2026-05-05T18:52:41.875777-07:00\"><control>ST</control><action uom=\"100\" prec=\"0\">255</action>\
+         <node>42 92 8C {seqnum}</node><eventInfo></eventInfo><fmtAct>On</fmtAct><fmtName>Status</fmtName></Event>"
+    )
+}
+
+/// The bytes that a stream holds after a replay of so many frames, the last of which nobody has taken yet.
+fn held(replayed: i64, untaken: usize, live: bool) -> i64 {
+    let mut kept = None;
+    let measured = measure(|| {
+        let mut harness = Harness::syncing();
+        harness.told = Vec::new();
+        for seqnum in 0..replayed {
+            harness.text(&frame(seqnum));
+            if harness.told.len() > untaken {
+                harness.told.clear();
+            }
+        }
+        if live {
+            harness.pass(1.0);
+        }
+        if untaken == 0 {
+            harness.told = Vec::new();
+            harness.done = Vec::new();
+        }
+        kept = Some(harness);
+    });
+    drop(kept);
+    measured.bytes_current
+}
+
+#[test]
+fn a_stream_holds_little_whatever_it_is_doing() {
+    let replaying = held(400, 0, false);
+    let idle = held(400, 0, true);
+    let stuck = held(1024, 1024, true);
+    println!("in a replay {replaying} bytes, idle {idle}, with 1024 events untaken {stuck}");
+    assert!(replaying < 8 * 1024, "in a replay: {replaying} bytes");
+    assert!(idle < 8 * 1024, "idle: {idle} bytes");
+    assert!(
+        stuck < 1024 * 1024,
+        "with 1024 events untaken: {stuck} bytes"
+    );
+}
