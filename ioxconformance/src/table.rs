@@ -23,6 +23,7 @@ macro_rules! conformance {
                 binary_messages_are_no_events_and_do_no_harm: both,
                 an_oversized_message_ends_the_connection_with_the_reason: both,
                 what_is_no_websocket_frame_ends_the_connection_with_the_reason: plain,
+                endless_empty_fragments_end_the_connection_with_the_reason: both,
                 a_large_message_does_not_disturb_what_follows: both,
                 one_bad_frame_is_one_bad_frame: plain,
             }

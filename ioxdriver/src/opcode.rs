@@ -2,6 +2,9 @@
 //!
 //! WebSocket libraries end the connection over text that is not UTF-8, and controllers send it, in every replay. The
 //! filter scans the frames' headers as the bytes come in, in pieces of any size, and remembers which messages were text.
+//!
+//! The library reads on within one call until a message is whole, and empty fragments make none, nor any end: a message has
+//! so many fragments at most, and the next one gets reserved bits, at which the library ends the connection.
 
 use std::collections::VecDeque;
 
@@ -11,6 +14,10 @@ const CONTROL: u8 = 0x08;
 const CONTINUATION: u8 = 0x0;
 const TEXT: u8 = 0x1;
 const BINARY: u8 = 0x2;
+const RESERVED: u8 = 0x70;
+
+/// Far more than any controller sends, in any message that is short enough.
+const MOST_FRAGMENTS: u32 = 65_536;
 
 /// Scans what a server sends (RFC 6455 section 5.2).
 #[derive(Debug, Default)]
@@ -24,6 +31,8 @@ pub struct TextAsBinary {
     texts: VecDeque<bool>,
     /// A data message has begun and its last frame has not.
     open: bool,
+    /// Frames of that message after its first.
+    fragments: u32,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -107,11 +116,16 @@ impl TextAsBinary {
             TEXT | BINARY => {
                 self.texts.push_back(byte & OPCODE == TEXT);
                 self.open = byte & FINAL == 0;
+                self.fragments = 0;
                 byte & !OPCODE | BINARY
             }
             CONTINUATION => {
                 self.open = byte & FINAL == 0;
-                byte
+                self.fragments = self.fragments.saturating_add(1);
+                match self.fragments > MOST_FRAGMENTS {
+                    true => byte | RESERVED,
+                    false => byte,
+                }
             }
             _ => byte,
         }
@@ -236,6 +250,28 @@ mod tests {
         assert_eq!(rest[0], 0x80);
         assert!(filter.take_was_text());
         assert!(!filter.take_was_text());
+    }
+
+    #[test]
+    fn a_message_of_endless_empty_fragments_is_no_websocket_message() {
+        let mut filter = TextAsBinary::default();
+        filter.filter(&mut frame(0x01, b""));
+        let mut allowed = [0x00, 0x00].repeat(65_536);
+        filter.filter(&mut allowed);
+        assert!(allowed.iter().all(|byte| *byte == 0));
+        let mut one_more = [0x00, 0x00];
+        filter.filter(&mut one_more);
+        assert_eq!(one_more, [0x70, 0x00]);
+
+        // Each message has its own count.
+        let mut filter = TextAsBinary::default();
+        for _ in 0..2 {
+            let mut message = frame(0x01, b"");
+            message.extend([0x00, 0x00].repeat(40_000));
+            message.extend(frame(0x80, b""));
+            filter.filter(&mut message);
+            assert!(message.iter().all(|byte| byte & RESERVED == 0));
+        }
     }
 
     #[test]

@@ -105,6 +105,17 @@ pub fn what_is_no_websocket_frame_ends_the_connection_with_the_reason(bench: &Be
     watched.connected();
 }
 
+pub fn endless_empty_fragments_end_the_connection_with_the_reason(bench: &Bench) {
+    let server = bench.server();
+    let mut watched = bench.watch(&server);
+    watched.connected();
+    let mut fragments = vec![0x01, 0x00];
+    fragments.extend([0x00, 0x00].repeat(70_000));
+    server.send_raw(fragments);
+    assert_eq!(watched.lost().code(), "protocol_violation");
+    watched.connected();
+}
+
 pub fn one_bad_frame_is_one_bad_frame(bench: &Bench) {
     let server = bench.server();
     let mut watched = bench.watch(&server);
