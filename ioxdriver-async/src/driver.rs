@@ -302,6 +302,10 @@ impl<R: Runtime> Driver<R> {
     /// Waits for the next thing to happen. What is there is taken first; only on an empty socket is the deadline asked
     /// for, and only if the socket is still empty when it comes does it count.
     async fn wait(&mut self) -> Happening {
+        if self.core.is_stopping() {
+            // Its limit counts in the midst of what comes, too.
+            self.now = None;
+        }
         self.turn += 1;
         if self.turn > TURN {
             self.turn = 0;

@@ -16,6 +16,9 @@ use crate::socket::{Connection, Filtered};
 
 /// Small, since an idle stream should cost little, and large enough that a burst of small frames comes with few reads.
 const READ_BUFFER: usize = 16 * 1024;
+/// What waits to be written to a peer that pings and does not read its pongs. Full, it takes no more, and the latest pong alone
+/// waits beside it.
+const WRITE_BUFFER: usize = 64 * 1024;
 /// A message longer than this leaves its size behind in the WebSocket library's buffer.
 const LARGE: usize = 4 * READ_BUFFER;
 
@@ -129,6 +132,7 @@ impl Open {
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER)
             .write_buffer_size(0)
+            .max_write_buffer_size(WRITE_BUFFER)
             .max_message_size(Some(max_message_bytes))
             .max_frame_size(Some(max_message_bytes));
         let mut filter = TextAsBinary::default();
@@ -282,4 +286,111 @@ pub(crate) fn mask() -> [u8; 4] {
     use std::hash::{BuildHasher as _, Hasher as _, RandomState};
     let [a, b, c, d, ..] = RandomState::new().build_hasher().finish().to_ne_bytes();
     [a, b, c, d]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::array::IntoIter;
+    use std::io;
+    use std::iter::Cycle;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+    use futures_io::{AsyncRead, AsyncWrite};
+    use tungstenite::Message;
+
+    use super::*;
+
+    /// Pings without end, and reads only when told to.
+    struct Pinging {
+        ping: Cycle<IntoIter<u8, 3>>,
+        reads: Arc<AtomicBool>,
+        read: Arc<AtomicUsize>,
+    }
+
+    impl AsyncRead for Pinging {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buffer: &mut [u8],
+        ) -> Poll<io::Result<usize>> {
+            for byte in buffer.iter_mut() {
+                *byte = self.ping.next().unwrap();
+            }
+            Poll::Ready(Ok(buffer.len()))
+        }
+    }
+
+    impl AsyncWrite for Pinging {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            if !self.reads.load(Ordering::Relaxed) {
+                return Poll::Pending;
+            }
+            self.read.fetch_add(bytes.len(), Ordering::Relaxed);
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    /// Ids come from the core alone.
+    fn id() -> ConnectionId {
+        let config = ioxproto::Config::builder("http://127.0.0.1".parse().unwrap())
+            .local_account("admin", "x")
+            .build();
+        let mut core = ioxproto::EventStream::new(config.unwrap());
+        core.start(ioxproto::Now {
+            monotonic: std::time::Instant::now(),
+            utc: std::time::SystemTime::now(),
+        });
+        loop {
+            if let ioxproto::Action::Connect { id, .. } = core.poll_action().unwrap() {
+                return id;
+            }
+        }
+    }
+
+    #[test]
+    fn a_peer_that_pings_and_never_reads_does_not_fill_the_memory() {
+        let (reads, read) = (
+            Arc::new(AtomicBool::new(false)),
+            Arc::new(AtomicUsize::new(0)),
+        );
+        let connection = Connection::Plain(Box::new(Pinging {
+            ping: [0x89, 1, b'p'].into_iter().cycle(),
+            reads: Arc::clone(&reads),
+            read: Arc::clone(&read),
+        }));
+        let mut open = Open::new(id(), connection, Vec::new(), 1024).unwrap();
+        let mut context = Context::from_waker(Waker::noop());
+        let mut pings = |open: &mut Open, many: usize| {
+            for _ in 0..many {
+                let news = open.poll(&mut context);
+                let pinged = matches!(news, Poll::Ready(News::Received(_, Message::Ping(_))));
+                assert!(pinged);
+            }
+        };
+        pings(&mut open, 50_000);
+        // What there is no room for does no harm either.
+        open.send(Message::Ping(Default::default()));
+        open.send(Message::Close(None));
+        pings(&mut open, 10);
+        reads.store(true, Ordering::Relaxed);
+        pings(&mut open, 1);
+        let kept = read.load(Ordering::Relaxed);
+        assert!(
+            (WRITE_BUFFER / 2..=WRITE_BUFFER + 256).contains(&kept),
+            "{kept}"
+        );
+    }
 }
