@@ -14,6 +14,8 @@ use thiserror::Error;
 
 use crate::{ServerCertificate, Trust, failure, resolve, tls};
 
+const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Why a certificate could not be looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -63,7 +65,9 @@ pub fn inspect(address: &Address, patience: Duration) -> Result<ServerCertificat
         let place = address.to_string();
         return Err(InspectError::Plain { place });
     }
-    let until = Instant::now() + patience;
+    let now = Instant::now();
+    // Longer than a clock can tell is longer than anybody waits.
+    let until = now.checked_add(patience).unwrap_or(now + A_DAY);
     let late = || InspectError::TimedOut {
         place: place.clone(),
         after: patience,
@@ -165,5 +169,25 @@ impl Write for Bounded {
 
     fn flush(&mut self) -> io::Result<()> {
         self.tcp.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn patience_without_end_is_no_panic() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("https://{}", listener.local_addr().unwrap());
+        let server = std::thread::spawn(move || drop(listener.accept().unwrap()));
+        let inspected = inspect(&url.parse().unwrap(), Duration::MAX);
+        assert!(
+            matches!(inspected, Err(InspectError::Failed(_))),
+            "{inspected:?}"
+        );
+        server.join().unwrap();
     }
 }
