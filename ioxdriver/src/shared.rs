@@ -194,6 +194,8 @@ impl Shared {
     pub fn begin(&self) -> Exchanged {
         let mut commands = self.commands();
         commands.start = false;
+        // An answer that came too late for the last session's question is none to this one's.
+        commands.token = None;
         self.snapshot().end = None;
         std::mem::take(&mut commands.exchanged)
     }
@@ -365,5 +367,24 @@ impl fmt::Debug for Shared {
         f.debug_struct("Shared")
             .field("snapshot", &self.snapshot())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_late_token_is_no_answer_to_the_next_sessions_question() {
+        let config = Config::builder("http://127.0.0.1".parse().unwrap())
+            .local_account("admin", "x")
+            .build();
+        let shared = Shared::new(config.unwrap(), None);
+        let _ = shared.begin();
+        shared.provide_token(Some(Secret::from("late")));
+        let _ = shared.begin();
+        assert!(shared.command().is_none());
+        shared.provide_token(None);
+        assert!(matches!(shared.command(), Some(Command::Token(None))));
     }
 }
