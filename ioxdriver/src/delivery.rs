@@ -1,6 +1,7 @@
 //! The bounded queue between a driver and its one consumer.
 
 use std::collections::VecDeque;
+use std::mem::discriminant;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -14,7 +15,8 @@ pub enum Overflow {
     /// feels it, and may drop a subscriber that does not read; that is then reported like any loss.
     #[default]
     Wait,
-    /// The oldest are dropped, and their count is delivered. Status changes are never dropped.
+    /// The oldest are dropped, and their count is delivered. Status changes and questions for a token are kept, up to four
+    /// times what the queue holds; beyond that the oldest of them go too, and the latest of each kind stays.
     DropOldest,
 }
 
@@ -64,12 +66,12 @@ impl Delivery {
         }
         let news = !notifications.is_empty();
         for notification in notifications.drain(..) {
-            if self.overflow == Overflow::DropOldest && queue.waiting.len() >= self.capacity {
-                let oldest = queue.waiting.iter().position(may_be_dropped);
-                if let Some(at) = oldest {
-                    queue.waiting.remove(at);
-                    queue.dropped += 1;
-                }
+            if self.overflow == Overflow::DropOldest
+                && queue.waiting.len() >= self.capacity
+                && let Some(at) = queue.dispensable(self.capacity)
+            {
+                queue.waiting.remove(at);
+                queue.dropped += 1;
             }
             queue.waiting.push_back(notification);
         }
@@ -155,6 +157,26 @@ impl Delivery {
     }
 }
 
+impl Queue {
+    /// What goes first where there is no room.
+    fn dispensable(&self, capacity: usize) -> Option<usize> {
+        let waiting = &self.waiting;
+        let oldest = waiting.iter().position(may_be_dropped);
+        oldest.or_else(|| {
+            // A consumer that never takes does not make a stream that flaps fill the memory.
+            if waiting.len() < capacity.saturating_mul(4) {
+                return None;
+            }
+            (0..waiting.len()).find(|at| {
+                let kind = discriminant(&waiting[*at]);
+                waiting
+                    .range(at + 1..)
+                    .any(|later| discriminant(later) == kind)
+            })
+        })
+    }
+}
+
 /// Status changes, and questions that wait for an answer, always get through.
 fn may_be_dropped(notification: &Notification) -> bool {
     !matches!(
@@ -225,6 +247,20 @@ mod tests {
                 .poll_room(&mut Context::from_waker(Waker::noop()))
                 .is_ready()
         );
+    }
+
+    #[test]
+    fn status_changes_that_nobody_takes_are_bounded_and_the_latest_stays() {
+        let delivery = Delivery::new(2, Overflow::DropOldest);
+        delivery.push(Notification::TokenWanted { rejected: false });
+        for _ in 0..1000 {
+            delivery.push(status(Status::LostConnection));
+            delivery.push(status(Status::StreamSyncing));
+        }
+        let mut expected = vec!["dropped 1993", "TokenWanted { rejected: false }"];
+        expected.extend(["stream_syncing", "lost_connection"].repeat(3));
+        expected.push("stream_syncing");
+        assert_eq!(taken(&delivery), expected);
     }
 
     #[test]
