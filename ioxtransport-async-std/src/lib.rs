@@ -42,6 +42,7 @@ pub use ioxproto::{
     Timing,
 };
 
+use async_io::Async;
 use async_std::task;
 use ioxdriver_async::{Io, Runtime};
 
@@ -69,11 +70,10 @@ impl Runtime for AsyncStd {
 
     fn adopt(&self, socket: Socket) -> io::Result<Io> {
         match socket {
-            Socket::Tcp(socket) => Ok(Box::new(async_std::net::TcpStream::from(socket))),
+            // async-std's own conversion panics where the reactor refuses.
+            Socket::Tcp(socket) => Ok(Box::new(Async::new(socket)?)),
             #[cfg(unix)]
-            Socket::Unix(socket) => {
-                Ok(Box::new(async_std::os::unix::net::UnixStream::from(socket)))
-            }
+            Socket::Unix(socket) => Ok(Box::new(Async::new(socket)?)),
             _ => Err(io::ErrorKind::Unsupported.into()),
         }
     }
@@ -85,5 +85,22 @@ impl Runtime for AsyncStd {
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         // The handle may go: the task runs on.
         drop(task::spawn(task));
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::fs::File;
+    use std::net::TcpStream;
+    use std::os::fd::OwnedFd;
+
+    use super::*;
+
+    #[test]
+    fn a_socket_that_the_reactor_refuses_is_an_error_and_no_panic() {
+        // A file cannot be waited on.
+        let file = File::open(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).unwrap();
+        let socket = Socket::Tcp(TcpStream::from(OwnedFd::from(file)));
+        assert!(AsyncStd.adopt(socket).is_err());
     }
 }
