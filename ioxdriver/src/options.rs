@@ -326,7 +326,7 @@ impl<L: Launch> Builder<L> {
 impl<L> fmt::Debug for Builder<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
-            .field("url", &self.url)
+            .field("address", &self.url.parse::<Address>())
             .field("trust", &self.trust)
             .finish_non_exhaustive()
     }

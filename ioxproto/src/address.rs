@@ -117,7 +117,8 @@ impl std::str::FromStr for Address {
             _ => return Err(AddressError::UnknownScheme(scheme.to_owned())),
         };
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        if authority.contains('@') {
+        // Anywhere: a password may hold a slash, and what follows it would pass as a path.
+        if rest.contains('@') {
             return Err(AddressError::Credentials);
         }
         if rest.contains(['?', '#']) {
@@ -170,4 +171,27 @@ impl std::str::FromStr for Address {
 fn redacted(text: &str) -> String {
     text.rsplit_once('@')
         .map_or_else(|| text.to_owned(), |(_, host)| host.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_in_the_url_is_refused_and_never_repeated() {
+        for url in [
+            "https://admin:hunter2@eisy.local:8443",
+            "https://admin:hunter/2@eisy.local:8443",
+            "https://admin:12/hunter2@h:1",
+            "https://admin:hunter?2@eisy.local",
+            "admin:hunter2@eisy.local:8443",
+            "gopher://admin:hunter2@eisy.local",
+        ] {
+            let error = url.parse::<Address>().unwrap_err();
+            assert!(
+                !format!("{error} {error:?}").contains("hunter"),
+                "{error:?}"
+            );
+        }
+    }
 }

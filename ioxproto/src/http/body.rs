@@ -7,13 +7,15 @@ use super::exchange::{ExchangeError, ROOM};
 
 /// The longest body that is taken, in bytes; a login answer has a few thousand.
 const MAX_BODY: usize = 1024 * 1024;
-/// The longest line between chunks; they carry a hexadecimal number.
+/// The longest line between chunks, which carry a hexadecimal number, and the most that all lines after them may have.
 const MAX_LINE: usize = 8 * 1024;
 
 /// Reads one body from bytes as they come.
 pub(super) struct Body {
     framing: Framing,
     content: Zeroizing<Vec<u8>>,
+    /// Bytes of the lines after the last chunk.
+    trailer: usize,
 }
 
 #[derive(Clone, Copy)]
@@ -35,6 +37,7 @@ impl Body {
         Ok(Self {
             framing,
             content: Zeroizing::new(Vec::with_capacity(ROOM)),
+            trailer: 0,
         })
     }
 
@@ -94,6 +97,10 @@ impl Body {
                         break false;
                     };
                     used += end + 1;
+                    self.trailer += end + 1;
+                    if self.trailer > MAX_LINE {
+                        return Err(ExchangeError::BrokenBody);
+                    }
                     if matches!(&rest[..end], [] | [b'\r']) {
                         self.framing = Framing::Complete;
                     }

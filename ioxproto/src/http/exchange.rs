@@ -16,6 +16,8 @@ const START: &[u8] = b"HTTP/1.";
 pub(super) const ROOM: usize = 16 * 1024;
 /// The most header lines in an answer.
 const MAX_HEADERS: usize = 100;
+/// The most interim answers before the real one; a controller sends none.
+const MAX_INTERIM: u8 = 16;
 
 /// One HTTP request to write and the answer to read, driven by whoever has the socket.
 ///
@@ -48,6 +50,7 @@ pub struct Exchange {
     request: Zeroizing<Vec<u8>>,
     received: Zeroizing<Vec<u8>>,
     stage: Stage,
+    interim: u8,
     /// Whether the answer ends with its head, and what follows belongs to what the connection becomes.
     head_only: bool,
 }
@@ -93,6 +96,7 @@ impl Exchange {
             request,
             received: Zeroizing::default(),
             stage: Stage::Head,
+            interim: 0,
             head_only: true,
         }
     }
@@ -131,7 +135,12 @@ impl Exchange {
                         let status = response.status();
                         // Interim answers (RFC 9110 section 15.2) precede the real one; a 101 is real.
                         if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {
-                            Stage::Head
+                            self.interim += 1;
+                            if self.interim > MAX_INTERIM {
+                                Stage::Over(Err(ExchangeError::TooLarge(MAX_HEAD)))
+                            } else {
+                                Stage::Head
+                            }
                         } else if self.head_only {
                             Stage::Over(Ok(response.map(|()| Vec::new())))
                         } else {
@@ -359,6 +368,23 @@ mod tests {
         assert_eq!(
             whole(b"HTTP/1.1 204 No Content\r\n\r\n", 5).unwrap().body(),
             b""
+        );
+    }
+
+    #[test]
+    fn endless_interim_answers_and_trailers_are_cut_off() {
+        let interim = "HTTP/1.1 100 Continue\r\n\r\n".repeat(17);
+        assert_eq!(
+            whole(interim.as_bytes(), 64).unwrap_err(),
+            ExchangeError::TooLarge(MAX_HEAD)
+        );
+        let trailers = format!(
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n{}",
+            "A: b\r\n".repeat(2000)
+        );
+        assert_eq!(
+            whole(trailers.as_bytes(), 64).unwrap_err(),
+            ExchangeError::BrokenBody
         );
     }
 

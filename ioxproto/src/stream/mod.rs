@@ -339,7 +339,7 @@ impl EventStream {
             }
             Timer::Stop => self.leave(now),
             Timer::TokenAccepted => self.token_ignored(now),
-            Timer::DrainQuiet | Timer::DrainCap => self.drained(now),
+            Timer::DrainQuiet | Timer::DrainCap => self.drained(now, timer),
             Timer::Stall => self.stalled(now, Silence::Heartbeat),
             Timer::Pong => self.stalled(now, Silence::Ping),
             Timer::Ping => self.ping(),

@@ -295,14 +295,20 @@ impl EventStream {
         self.timers.after_hearing(Timer::DrainQuiet, quiet);
     }
 
-    pub(super) fn drained(&mut self, now: Now) {
+    /// The replay is over by this rule, unless a message of it is still arriving: then the rule counts again once it is there.
+    pub(super) fn drained(&mut self, now: Now, rule: Timer) {
         let State::Draining(connection) = self.state else {
             return;
         };
         if connection.mid_message {
             debug!("a message of the replay is still arriving");
-            self.timers
-                .after_hearing(Timer::DrainQuiet, self.config.timing.drain_quiet);
+            let timing = &self.config.timing;
+            let again = if rule == Timer::DrainCap {
+                timing.drain_quiet_after_mark
+            } else {
+                timing.drain_quiet
+            };
+            self.timers.after_hearing(rule, again);
             return;
         }
         self.state = State::Live(connection);

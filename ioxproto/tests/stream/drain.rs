@@ -120,6 +120,27 @@ fn a_message_that_has_begun_to_arrive_holds_the_drain_open() {
 }
 
 #[test]
+fn the_cap_counts_again_after_a_message_that_was_arriving_when_it_came() {
+    let mut harness = Harness::syncing();
+    for seqnum in 0..12 {
+        harness.pass(0.8);
+        harness.event(seqnum, "ST", "0", "11 22 33 1");
+    }
+    harness
+        .stream
+        .bytes_received(harness.now, harness.id(), true);
+    harness.pass(0.5);
+    assert_eq!(harness.stream.status(), Status::StreamSyncing, "at the cap");
+    harness.event(12, "ST", "0", "11 22 33 1");
+    harness
+        .stream
+        .bytes_received(harness.now, harness.id(), false);
+    harness.pass(0.5);
+    assert_eq!(harness.stream.status(), Status::Connected);
+    assert_eq!(harness.live(), [false; 13]);
+}
+
+#[test]
 fn ignored_and_malformed_frames_keep_the_drain_going_and_pings_do_not() {
     let mut harness = Harness::syncing();
     for text in ["{\"type\":\"spolisy\",\"data\":\"{}\"}", "<Event", "null"] {

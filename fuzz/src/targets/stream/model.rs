@@ -136,13 +136,10 @@ impl Model {
                     self.rest(Status::Disconnected);
                 }
                 Stage::Open(open) if due(open.quiet) || due(open.cap) => {
-                    if due(open.quiet) {
-                        open.quiet = None;
-                    } else {
-                        open.cap = None;
-                    }
-                    if open.mid_message {
+                    if open.mid_message && due(open.quiet) {
                         open.quiet = Some(heard + seconds(1));
+                    } else if open.mid_message {
+                        open.cap = Some(heard + Duration::from_millis(250));
                     } else {
                         open.live = true;
                         (open.quiet, open.cap) = (None, None);
