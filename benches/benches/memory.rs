@@ -88,7 +88,10 @@ async fn streams(kind: &str, count: usize) -> Result<()> {
     let mut line = String::new();
     let output = controller.0.stdout.take().ok_or("no output")?;
     BufReader::new(output).read_line(&mut line)?;
-    let (url, fingerprint) = line.trim_end().split_once(' ').ok_or("no address")?;
+    let (url, fingerprint) = line
+        .trim_end_matches('\n')
+        .split_once(' ')
+        .ok_or("no address")?;
     let trust = match fingerprint {
         "" => Trust::default(),
         pin => Trust::Pins(vec![pin.parse()?]),

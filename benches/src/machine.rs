@@ -47,14 +47,27 @@ pub fn connected() -> Result<(EventStream, ConnectionId, Now)> {
     let (id, mut upgrade) = connection.ok_or("nothing to connect")?;
     accept(&mut upgrade)?;
     stream.upgrade_answered(now, id, upgrade.into_answer().0);
-    let _ = stream.poll_timeout(now);
-    now = now.after(Duration::from_secs(1));
-    stream.tick(now);
-    while stream.poll_action().is_some() {}
+    now = quiet(&mut stream, now, Duration::from_secs(2));
     match stream.status() {
         ioxproto::Status::Connected => Ok((stream, id, now)),
         other => Err(format!("the machine is {other}").into()),
     }
+}
+
+/// So much time passes in which nothing comes, with a tick whenever one is due. What the machine asks for is dropped.
+pub fn quiet(stream: &mut EventStream, mut now: Now, time: Duration) -> Now {
+    let until = now.monotonic + time;
+    while let Some(deadline) = stream.poll_timeout(now)
+        && deadline.at < until
+    {
+        now = now.after(deadline.at.saturating_duration_since(now.monotonic));
+        stream.tick(now);
+        while stream.poll_action().is_some() {}
+    }
+    now = now.after(until.saturating_duration_since(now.monotonic));
+    stream.tick(now);
+    while stream.poll_action().is_some() {}
+    now
 }
 
 /// Answers an upgrade with 101.
