@@ -7,6 +7,8 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use super::straight;
+
 /// What a line holds.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Content<'a> {
@@ -45,6 +47,9 @@ impl LineReader {
 
     fn string<'a>(&'a mut self, line: &[u8]) -> Content<'a> {
         let line = String::from_utf8_lossy(line);
+        if straight::string(&line, &mut self.text) {
+            return Content::Frame(self.text.as_bytes());
+        }
         self.text.clear();
         let mut json = serde_json::Deserializer::from_str(&line);
         let read = Take(&mut self.text).deserialize(&mut json);
@@ -56,6 +61,9 @@ impl LineReader {
 
     fn object<'a>(&'a mut self, line: &'a [u8]) -> Content<'a> {
         let text = String::from_utf8_lossy(line);
+        if straight::received(&text, &mut self.text) {
+            return Content::Frame(self.text.as_bytes());
+        }
         let mut json = serde_json::Deserializer::from_str(&text);
         let message = Message {
             direction: &mut self.direction,

@@ -3,6 +3,7 @@
 mod line;
 mod lines;
 mod progress;
+mod straight;
 
 use std::fs::File;
 use std::io::{self, Read, Write};
