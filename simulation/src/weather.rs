@@ -144,6 +144,9 @@ impl World {
         ] {
             self.goes_on(later);
         }
+        // A promise of another kind that was made in the storm is not kept any more.
+        self.controller.heartbeat(self.clock.controller(), "90");
+        self.forward();
         self.network.held_until = Duration::ZERO;
         self.network.latency = self.network.latency.min(Duration::from_millis(150));
         self.network.jitter_micros = self.network.jitter_micros.min(30_000);
