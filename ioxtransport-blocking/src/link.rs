@@ -17,6 +17,9 @@ use crate::waiting::Waiting;
 
 /// Small, since an idle stream should cost little, and large enough that a burst of small frames comes with few reads.
 const READ_BUFFER: usize = 16 * 1024;
+/// What waits to be written to a peer that pings and does not read its pongs. Full, it takes no more, and the latest pong alone
+/// waits beside it.
+const WRITE_BUFFER: usize = 64 * 1024;
 /// A message longer than this leaves its size behind in the WebSocket library's buffer.
 const LARGE: usize = 4 * READ_BUFFER;
 
@@ -129,6 +132,7 @@ impl Open {
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER)
             .write_buffer_size(0)
+            .max_write_buffer_size(WRITE_BUFFER)
             .max_message_size(Some(max_message_bytes))
             .max_frame_size(Some(max_message_bytes));
         let mut filter = TextAsBinary::default();
