@@ -16,11 +16,16 @@ use ioxdriver::{Connector, Resolver, failure, tls};
 use ioxproto::{Address, Exchange, ExchangeError, Failure, Phase, Progress};
 
 use crate::Runtime;
+use crate::driver::yield_now;
 use crate::socket::{Connection, Io};
 
 /// The next address is tried after this time, while the last goes on (RFC 8305 section 5): a route that swallows
 /// packets costs a quarter of a second.
 const STAGGER: Duration = Duration::from_millis(250);
+
+/// After so many reads, commands and deadlines have their turn, whatever else a controller has to say: not every runtime sees to
+/// that.
+const READS: u32 = 64;
 
 /// The answer of an exchange.
 pub(crate) type Answer = Result<http::Response<Vec<u8>>, ExchangeError>;
@@ -141,7 +146,10 @@ async fn run(connection: &mut Connection, mut exchange: Exchange) -> io::Result<
     connection.write_all(exchange.request()).await?;
     connection.flush().await?;
     let mut buffer = [0; 4096];
-    loop {
+    for read in 1u32.. {
+        if read.is_multiple_of(READS) {
+            yield_now().await;
+        }
         let length = match connection.read(&mut buffer).await {
             // TLS that ends without a goodbye is an end all the same; whether the answer is whole, its length says.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => 0,

@@ -500,7 +500,7 @@ impl<R: Runtime> Drop for Driver<R> {
 }
 
 /// Lets other tasks have their turn.
-async fn yield_now() {
+pub(crate) async fn yield_now() {
     let mut yielded = false;
     poll_fn(|context| {
         if std::mem::replace(&mut yielded, true) {

@@ -1,7 +1,7 @@
 //! From an address to an answered HTTP exchange: name, TCP, TLS, request, answer, each as far as it goes at once.
 
 use std::future::Future;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,6 +15,9 @@ use rustls::ClientConfig;
 use crate::race::Race;
 use crate::socket::{Connection, Secured, Socket};
 use crate::waiting::Waiting;
+
+/// After so many reads, commands and deadlines have their turn, whatever else a controller has to say.
+const READS: u32 = 64;
 
 /// The answer of an exchange.
 pub(crate) type Answer = Result<http::Response<Vec<u8>>, ExchangeError>;
@@ -152,8 +155,13 @@ impl Attempt {
                 let Some(exchange) = &mut self.exchange else {
                     return Poll::Pending;
                 };
-                ready!(pending(exchanged(connection, exchange, &mut self.written)))
-                    .map_err(|error| failure::broken(&error, &place(), "before the answer came"))?;
+                ready!(pending(exchanged(
+                    connection,
+                    exchange,
+                    &mut self.written,
+                    context
+                )))
+                .map_err(|error| failure::broken(&error, &place(), "before the answer came"))?;
                 let stage = std::mem::replace(&mut self.stage, Stage::Over);
                 let (Stage::Exchanging(connection), Some(exchange)) = (stage, self.exchange.take())
                 else {
@@ -183,9 +191,10 @@ impl Attempt {
 
 /// Writes the request and reads until the answer is there.
 fn exchanged(
-    connection: &mut Connection,
+    connection: &mut (impl Read + Write),
     exchange: &mut Exchange,
     written: &mut usize,
+    context: &Context<'_>,
 ) -> io::Result<()> {
     while *written < exchange.request().len() {
         match connection.write(&exchange.request()[*written..])? {
@@ -199,7 +208,7 @@ fn exchanged(
         flushed => flushed?,
     }
     let mut buffer = [0; 4096];
-    loop {
+    for _ in 0..READS {
         let length = match connection.read(&mut buffer) {
             // TLS that ends without a goodbye is an end all the same; whether the answer is whole, its length says.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => 0,
@@ -213,6 +222,8 @@ fn exchanged(
             return Ok(());
         }
     }
+    context.waker().wake_by_ref();
+    Err(io::ErrorKind::WouldBlock.into())
 }
 
 /// `WouldBlock` in the words of polling.
@@ -220,5 +231,80 @@ fn pending<T>(done: io::Result<T>) -> Poll<io::Result<T>> {
     match done {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
         done => Poll::Ready(done),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::task::{Wake, Waker};
+    use std::time::SystemTime;
+
+    use ioxproto::{Action, Config, EventStream, Now};
+
+    use super::*;
+
+    /// A long answer, and how often it was read from.
+    #[derive(Default)]
+    struct Talkative {
+        reads: u32,
+    }
+
+    impl Read for Talkative {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.reads += 1;
+            let piece: &[u8] = match self.reads {
+                1 => b"HTTP/1.1 101 Switching Protocols\r\nServer: ",
+                _ => b"x",
+            };
+            buffer[..piece.len()].copy_from_slice(piece);
+            Ok(piece.len())
+        }
+    }
+
+    impl Write for Talkative {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[derive(Default)]
+    struct Woken(AtomicU32);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn a_controller_that_talks_on_leaves_commands_and_deadlines_their_turn() {
+        let config = Config::builder("http://127.0.0.1".parse().unwrap())
+            .local_account("admin", "x")
+            .build();
+        let mut core = EventStream::new(config.unwrap());
+        core.start(Now {
+            monotonic: Instant::now(),
+            utc: SystemTime::now(),
+        });
+        let mut exchange = loop {
+            if let Action::Connect { upgrade, .. } = core.poll_action().unwrap() {
+                break upgrade;
+            }
+        };
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        let context = Context::from_waker(&waker);
+        let (mut peer, mut written) = (Talkative::default(), 0);
+        for turn in 1..4 {
+            let done = exchanged(&mut peer, &mut exchange, &mut written, &context);
+            assert_eq!(done.unwrap_err().kind(), io::ErrorKind::WouldBlock);
+            assert_eq!(peer.reads, turn * READS);
+            assert_eq!(woken.0.load(Ordering::Relaxed), turn);
+        }
     }
 }
