@@ -123,7 +123,12 @@ impl Driver {
         self.now = None;
         let turn = match self.stage {
             Stage::AtRest if self.wanted.swap(false, Ordering::AcqRel) => self.start(),
-            Stage::AtRest | Stage::Left => return Turn::Ended,
+            Stage::AtRest => return Turn::Ended,
+            Stage::Left => {
+                // A start that came too late is told so.
+                self.shared.gone();
+                return Turn::Ended;
+            }
             Stage::Running => self.round(),
         };
         self.settle(turn)
@@ -196,11 +201,13 @@ impl Driver {
         let now = self.now();
         let deadline = self.core.poll_timeout(now).map(|deadline| deadline.at);
         let alarms = [deadline, self.next_address_at(), patience];
-        if self.waiting.sleep(alarms.into_iter().flatten().min()) {
+        let woken = self.waiting.sleep(alarms.into_iter().flatten().min());
+        self.now = None;
+        let now = self.now();
+        if woken && deadline.is_none_or(|deadline| now.monotonic < deadline) {
             return Turn::Moved;
         }
         // Only if the socket is still empty when the deadline comes does it count.
-        self.now = None;
         let waker = self.waker.clone();
         if let Poll::Ready(happening) = self.look(&mut Context::from_waker(&waker)) {
             self.handle(happening);
@@ -467,6 +474,16 @@ impl Driver {
         }
     }
 
+    /// Whether it is on its way to an end in order.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.core.is_stopping()
+    }
+
+    /// Ends a wait, from any thread.
+    pub(crate) fn waker(&self) -> Waker {
+        self.waker.clone()
+    }
+
     /// Leaves without waiting: what can be said at once is said (a close frame), everything is dropped.
     pub(crate) fn leave(&mut self) {
         if self.stage == Stage::Running {
@@ -484,5 +501,12 @@ impl Driver {
         self.shared.gone();
         self.delivery.finish();
         self.news.notify(usize::MAX);
+    }
+}
+
+impl Drop for Driver {
+    /// With the last that could drive it: a handle may have asked for a start that nobody is left to carry out.
+    fn drop(&mut self) {
+        self.leave();
     }
 }

@@ -36,6 +36,7 @@ pub(crate) struct Seat {
     wanted: Arc<AtomicBool>,
     /// The consumer is gone, and no thread is to go on without it.
     deserted: AtomicBool,
+    driver_waker: Waker,
     background: AtomicBool,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -57,6 +58,7 @@ impl Seat {
             Arc::clone(&news),
             Arc::clone(&wanted),
         )?;
+        let driver_waker = driver.waker();
         Ok(Arc::new_cyclic(|seat| Self {
             driver: Mutex::new(driver.seated(seat.clone())),
             driving: Mutex::new(None),
@@ -64,6 +66,7 @@ impl Seat {
             news,
             wanted,
             deserted: AtomicBool::new(false),
+            driver_waker,
             background: AtomicBool::new(false),
             thread: Mutex::new(None),
         }))
@@ -112,6 +115,7 @@ impl Seat {
 
     /// Lets a thread drive, to the end and after each start.
     pub(crate) fn drive_in_background(self: &Arc<Self>) -> io::Result<()> {
+        // Before the thread is there: it may be at the end at once, and a start after that needs to know.
         self.background.store(true, Ordering::Release);
         let seat = Arc::clone(self);
         let thread = thread::Builder::new()
@@ -119,9 +123,17 @@ impl Seat {
             .spawn(move || {
                 // To the end, or until others have driven there.
                 seat.wait_until(None, |_| Poll::<()>::Pending);
-            })?;
-        *lock(&self.thread) = Some(thread);
-        Ok(())
+            });
+        match thread {
+            Ok(thread) => {
+                *lock(&self.thread) = Some(thread);
+                Ok(())
+            }
+            Err(error) => {
+                self.background.store(false, Ordering::Release);
+                Err(error)
+            }
+        }
     }
 
     pub(crate) fn in_background(&self) -> bool {
@@ -143,6 +155,7 @@ impl Seat {
     /// The consumer is gone: whoever leaves the seat last ends the stream.
     pub(crate) fn desert(&self) {
         self.deserted.store(true, Ordering::Release);
+        self.driver_waker.wake_by_ref();
         drop(self.take());
     }
 
@@ -209,6 +222,10 @@ impl Driving<'_> {
         loop {
             if let Poll::Ready(there) = ready() {
                 return Some(there);
+            }
+            // A stop that is waited for has its time all the same.
+            if self.seat.deserted.load(Ordering::Acquire) && !driver.is_stopping() {
+                return None;
             }
             let mut turn = driver.turn();
             let over = until.is_some_and(|until| until <= Instant::now());

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use ioxsim::{OnConnect, OnUpgrade, Times};
-use ioxtransport_blocking::{EventStream, Notification, Status, WaitError};
+use ioxtransport_blocking::{EndError, EventStream, Notification, Status, WaitError};
 
 use crate::watched::{BOTH, LIMIT, Watched, beside, quick, seen, server};
 
@@ -185,4 +185,42 @@ fn wait_for_sees_a_status_or_the_end_and_drives_meanwhile() {
         assert!(matches!(waited, Err(WaitError::Ended { .. })), "{waited:?}");
         assert!(handle.ended());
     }
+}
+
+#[test]
+fn a_start_after_the_stream_was_dropped_at_rest_ends_as_gone() {
+    let server = server(false);
+    let mut watched = Watched::of(&server);
+    watched.connected();
+    watched.stream.stop();
+    let handle = watched.handle();
+    drop(watched);
+    handle.start();
+    handle.stop_blocking();
+    assert_eq!(handle.outcome(), Some(Err(EndError::DriverGone)));
+}
+
+#[test]
+fn dropping_the_stream_ends_the_wait_of_a_handle_on_another_thread() {
+    let server = server(false);
+    let mut watched = Watched::of(&server);
+    watched.connected();
+    let handle = watched.handle();
+    let (looked, looks) = std::sync::mpsc::channel();
+    let waiting = std::thread::spawn(move || {
+        let holds = |_: &ioxtransport_blocking::Handle| {
+            let _ = looked.send(());
+            false
+        };
+        handle.wait_until_blocking(holds, Duration::MAX)
+    });
+    looks.recv().unwrap();
+    drop(watched);
+    assert!(matches!(
+        waiting.join().unwrap(),
+        Err(WaitError::Ended { .. })
+    ));
+    seen(&server.control(), "the close frame", |seen| {
+        seen.closes == [Some(1000)]
+    });
 }
