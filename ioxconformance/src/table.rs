@@ -20,6 +20,7 @@ macro_rules! conformance {
                 fragments_with_a_ping_between_are_one_message: both,
                 a_message_that_comes_byte_by_byte_is_one_message: plain,
                 a_replayed_message_that_trickles_in_is_still_replay: both,
+                a_replayed_message_in_half_a_tls_record_is_still_replay: tls,
                 binary_messages_are_no_events_and_do_no_harm: both,
                 an_oversized_message_ends_the_connection_with_the_reason: both,
                 what_is_no_websocket_frame_ends_the_connection_with_the_reason: plain,

@@ -17,7 +17,7 @@ use ioxproto::{Address, Exchange, ExchangeError, Failure, Phase, Progress};
 
 use crate::Runtime;
 use crate::driver::yield_now;
-use crate::socket::{Connection, Io};
+use crate::socket::{Connection, Io, Recorded};
 
 /// The next address is tried after this time, while the last goes on (RFC 8305 section 5): a route that swallows
 /// packets costs a quarter of a second.
@@ -81,7 +81,7 @@ impl<R: Runtime> Route<R> {
             Some(config) => {
                 progress.reached(Phase::Securing);
                 let secured = TlsConnector::from(config)
-                    .connect(tls::server_name(address.host()), socket)
+                    .connect(tls::server_name(address.host()), Recorded::new(socket))
                     .await;
                 Connection::Tls(Box::new(
                     secured.map_err(|error| tls::handshake_failure(&error, &place))?,

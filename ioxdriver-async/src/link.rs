@@ -177,8 +177,7 @@ impl Open {
 
     /// If bytes came since this was last asked: whether they leave a message unfinished.
     pub(crate) fn take_received(&mut self) -> Option<bool> {
-        let filtered = self.socket.get_mut();
-        std::mem::take(&mut filtered.received).then(|| filtered.filter.mid_message())
+        self.socket.get_mut().take_received()
     }
 
     /// Writes what is to be written, and reads.

@@ -3,7 +3,7 @@
 //! Applications use a driver crate, which shows the parts of this one that they need. Who writes a driver finds
 //! here: the [`Builder`] with its [`Launch`] seam, the [`Delivery`] queue, the [`Handle`] and what it
 //! [`Shared`]s with the driver, the TLS policy ([`Trust`], [`tls`]), names ([`resolve`]), the filter below the
-//! WebSocket library ([`TextAsBinary`]), and the sorting of the system's errors ([`failure`]).
+//! WebSocket library ([`TextAsBinary`]), the eye on what is below TLS ([`Records`]), and the sorting of the system's errors ([`failure`]).
 //!
 //! # Secrets and logs
 //!
@@ -27,6 +27,7 @@ mod handle;
 mod inspect;
 mod opcode;
 mod options;
+mod records;
 pub mod resolve;
 mod route;
 mod shared;
@@ -42,6 +43,7 @@ pub use crate::opcode::{TextAsBinary, masked_text};
 pub use crate::options::{
     BuildError, Builder, Launch, LaunchWith, Listener, Prepared, Tap, Tapped,
 };
+pub use crate::records::Records;
 pub use crate::route::{Connector, Resolver, Socket, addresses};
 pub use crate::shared::{Command, Drive, Exchanged, Relaunch, Shared, Sleep};
 pub use crate::trust::{Fingerprint, FingerprintError, Trust};

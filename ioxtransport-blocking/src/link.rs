@@ -183,8 +183,7 @@ impl Open {
 
     /// Whether bytes came since this was last asked, and if so, whether they leave a message unfinished.
     pub(crate) fn take_received(&mut self) -> Option<bool> {
-        let filtered = self.socket.get_mut();
-        std::mem::take(&mut filtered.received).then(|| filtered.filter.mid_message())
+        self.socket.get_mut().take_received()
     }
 
     /// Whether the last message, of this length, came as text; to be asked once for each binary one.

@@ -4,7 +4,7 @@
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 
-use ioxdriver::TextAsBinary;
+use ioxdriver::{Records, TextAsBinary};
 use mio::event::Source;
 use mio::net::TcpStream;
 use rustls::pki_types::ServerName;
@@ -106,6 +106,7 @@ impl Write for Connection {
 pub(crate) struct Secured {
     tls: ClientConnection,
     socket: Socket,
+    records: Records,
 }
 
 impl Secured {
@@ -115,7 +116,12 @@ impl Secured {
         socket: Socket,
     ) -> io::Result<Self> {
         let tls = ClientConnection::new(config, name).map_err(io::Error::other)?;
-        Ok(Self { tls, socket })
+        let records = Records::default();
+        Ok(Self {
+            tls,
+            socket,
+            records,
+        })
     }
 
     /// Goes on with the handshake, to its end.
@@ -153,8 +159,10 @@ impl Secured {
 
     /// Reads once from the socket; 0 at the end of its bytes.
     fn receive(&mut self) -> io::Result<usize> {
-        let (tls, socket) = (&mut self.tls, &mut self.socket);
-        let length = tls.read_tls(socket)?;
+        let length = self.tls.read_tls(&mut Recorded {
+            socket: &mut self.socket,
+            records: &mut self.records,
+        })?;
         if let Err(error) = self.tls.process_new_packets() {
             // The alert that says what is wrong.
             let _ = self.send();
@@ -190,12 +198,39 @@ impl Secured {
     }
 }
 
+/// What comes from a socket below TLS, on its way.
+struct Recorded<'a> {
+    socket: &'a mut Socket,
+    records: &'a mut Records,
+}
+
+impl Read for Recorded<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.socket.read(buffer)?;
+        self.records.see(&buffer[..length]);
+        Ok(length)
+    }
+}
+
 /// A connection whose text frames come in as binary ones.
 pub(crate) struct Filtered {
     pub(crate) connection: Connection,
     pub(crate) filter: TextAsBinary,
     /// Whether bytes came since this was last set to `false`.
     pub(crate) received: bool,
+}
+
+impl Filtered {
+    /// If bytes came since this was last asked: whether they leave a message unfinished, or what may become one.
+    pub(crate) fn take_received(&mut self) -> Option<bool> {
+        let mut received = std::mem::take(&mut self.received);
+        let mut unfinished = self.filter.mid_message();
+        if let Connection::Tls(secured) = &mut self.connection {
+            received |= secured.records.take_received();
+            unfinished |= secured.records.mid_record();
+        }
+        received.then_some(unfinished)
+    }
 }
 
 impl Read for Filtered {

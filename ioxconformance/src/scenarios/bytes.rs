@@ -1,11 +1,18 @@
 //! Whatever bytes a controller sends reach the core, or end the connection with a reason.
 
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::thread;
 use std::time::Duration;
 
+use ioxdriver::Handle;
 use ioxproto::Notification;
 use ioxsim::Event;
 
-use crate::Bench;
+use crate::{Bench, quick};
 
 fn event(action: &str) -> String {
     format!(
@@ -70,6 +77,76 @@ pub fn a_replayed_message_that_trickles_in_is_still_replay(bench: &Bench) {
     server.control().release_replay();
     watched.connected();
     assert!(watched.events().iter().all(|event| !event.live()));
+}
+
+pub fn a_replayed_message_in_half_a_tls_record_is_still_replay(bench: &Bench) {
+    let server = bench.server();
+    server.hold_replay(10);
+    let relay = Relay::start(server.server().address());
+    let through = relay.address;
+    let mut watched = bench.start(
+        bench
+            .options(&server)
+            .connector(move || Ok(TcpStream::connect(through)?.into())),
+    );
+    watched.until(
+        "the held replay",
+        |told| matches!(told, Notification::Event(event) if event.seqnum() == 9),
+    );
+    relay.cut_at.store(20, Ordering::Release);
+    server.send_text(event("late"));
+    // Several quiets long.
+    let connected = watched
+        .handle()
+        .wait_until(&Handle::connected, quick().drain_quiet * 4);
+    assert!(connected.is_err(), "connected in the middle of a record");
+    relay.go_on.send(()).unwrap();
+    assert!(!watched.event("ST", "late").live());
+    server.release_replay();
+    watched.connected();
+    assert!(watched.events().iter().all(|event| !event.live()));
+}
+
+/// Passes on what a controller sends, and can stop in the middle of it.
+struct Relay {
+    address: SocketAddr,
+    /// Once: after so many bytes of what comes next.
+    cut_at: Arc<AtomicUsize>,
+    go_on: Sender<()>,
+}
+
+impl Relay {
+    fn start(controller: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let cut_at = Arc::new(AtomicUsize::new(0));
+        let (go_on, going_on) = channel::<()>();
+        let cut = Arc::clone(&cut_at);
+        thread::spawn(move || {
+            let (mut near, _) = listener.accept()?;
+            let mut far = TcpStream::connect(controller)?;
+            let (mut from, mut to) = (near.try_clone()?, far.try_clone()?);
+            thread::spawn(move || std::io::copy(&mut from, &mut to));
+            let mut buffer = [0; 16 * 1024];
+            loop {
+                let length = far.read(&mut buffer)?;
+                if length == 0 {
+                    return near.shutdown(Shutdown::Both);
+                }
+                let at = cut.swap(0, Ordering::AcqRel).min(length);
+                near.write_all(&buffer[..at])?;
+                if at > 0 {
+                    let _ = going_on.recv();
+                }
+                near.write_all(&buffer[at..length])?;
+            }
+        });
+        Self {
+            address,
+            cut_at,
+            go_on,
+        }
+    }
 }
 
 pub fn binary_messages_are_no_events_and_do_no_harm(bench: &Bench) {
