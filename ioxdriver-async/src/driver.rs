@@ -7,8 +7,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant, SystemTime};
 
 use ioxdriver::{
-    Command, Delivery, Exchanged as Exchange, Listener, Prepared, Shared, Tap, Tapped, masked_text,
-    tls,
+    Command, Delivery, Exchanged as Exchange, Listener, Prepared, Shared, Tap, Tapped, tls,
 };
 use ioxproto::{Action, ConnectionId, EventStream, Failure, Message, Notification, Now, RequestId};
 use tracing::debug;
@@ -17,7 +16,7 @@ use tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::Runtime;
 use crate::connect::{Answer, Progressed, Route};
-use crate::link::{Boxed, Exchanged, Link, News, ended_by, mask};
+use crate::link::{Boxed, Exchanged, Link, News, ended_by};
 
 /// When the deadline has come and nothing was to be read, the socket is looked at once more after this time: the runtime
 /// may not have heard yet of what has come meanwhile.
@@ -217,8 +216,7 @@ impl<R: Runtime> Driver<R> {
                 }
                 Action::SendText { id, text } => {
                     if let Some(open) = self.link.open(id) {
-                        let frame = masked_text(text.expose(), mask());
-                        open.send_aside(text, frame);
+                        open.send_aside(&text);
                     }
                 }
                 Action::Ping { id } => {

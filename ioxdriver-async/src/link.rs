@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 
 use async_tungstenite::WebSocketStream;
 use futures_util::{AsyncWrite as _, FutureExt as _, Sink as _, Stream as _};
-use ioxdriver::{TextAsBinary, failure};
+use ioxdriver::{Aside, TextAsBinary, failure};
 use ioxproto::{ConnectionId, Failure, FailureKind, Secret};
 use tracing::trace;
 use tungstenite::protocol::{Role, WebSocketConfig};
@@ -107,21 +107,6 @@ pub(crate) struct Open {
     swollen: bool,
 }
 
-/// A frame that holds a secret, which also goes when the frame does.
-struct Aside {
-    _text: Secret,
-    frame: Vec<u8>,
-    written: usize,
-}
-
-impl Drop for Aside {
-    fn drop(&mut self) {
-        // The mask is in the frame, so what is in it can be read.
-        self.frame.fill(0);
-        std::hint::black_box(&self.frame);
-    }
-}
-
 impl Open {
     fn new(
         id: ConnectionId,
@@ -161,12 +146,8 @@ impl Open {
 
     /// Begins to send a frame that must not pass through a library that logs what it sends. Nothing else may have been
     /// sent on this connection.
-    pub(crate) fn send_aside(&mut self, text: Secret, frame: Vec<u8>) {
-        self.aside = Some(Aside {
-            _text: text,
-            frame,
-            written: 0,
-        });
+    pub(crate) fn send_aside(&mut self, text: &Secret) {
+        self.aside = Some(Aside::new(text));
     }
 
     /// Whether the last message was text; to be asked once for each binary one.
@@ -202,10 +183,10 @@ impl Open {
     fn poll_write(&mut self, context: &mut Context<'_>) {
         while let Some(aside) = &mut self.aside {
             let connection = Pin::new(&mut self.socket.get_mut().connection);
-            match connection.poll_write(context, &aside.frame[aside.written..]) {
+            match connection.poll_write(context, aside.left()) {
                 Poll::Ready(Ok(length)) if length > 0 => {
-                    aside.written += length;
-                    if aside.written == aside.frame.len() {
+                    aside.wrote(length);
+                    if aside.left().is_empty() {
                         self.aside = None;
                         self.unflushed = true;
                     }
@@ -263,14 +244,7 @@ pub(crate) fn ended_by(error: tungstenite::Error) -> Option<Failure> {
         Error::ConnectionClosed
         | Error::AlreadyClosed
         | Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => return None,
-        Error::Io(error) => match failure::kind(&error) {
-            FailureKind::UnexpectedEnd => return None,
-            FailureKind::ConnectionReset => (
-                FailureKind::ConnectionReset,
-                "the controller reset the connection".to_owned(),
-            ),
-            kind => (kind, format!("the connection broke: {error}")),
-        },
+        Error::Io(error) => return failure::ended(&error),
         Error::Capacity(error) => (FailureKind::MessageTooLarge, error.to_string()),
         other => (
             FailureKind::Protocol,
@@ -278,13 +252,6 @@ pub(crate) fn ended_by(error: tungstenite::Error) -> Option<Failure> {
         ),
     };
     Some(Failure::transport(kind, detail))
-}
-
-/// A mask need not be secret here, only not under the peer's control (RFC 6455 section 10.3).
-pub(crate) fn mask() -> [u8; 4] {
-    use std::hash::{BuildHasher as _, Hasher as _, RandomState};
-    let [a, b, c, d, ..] = RandomState::new().build_hasher().finish().to_ne_bytes();
-    [a, b, c, d]
 }
 
 #[cfg(test)]

@@ -54,6 +54,20 @@ pub fn broken(error: &io::Error, place: &str, when: &str) -> Failure {
     Failure::transport(kind, format!("{what} {when}"))
 }
 
+/// An open connection ended with this error; `None` for an end without a close frame.
+#[must_use]
+pub fn ended(error: &io::Error) -> Option<Failure> {
+    let (kind, detail) = match kind(error) {
+        FailureKind::UnexpectedEnd => return None,
+        FailureKind::ConnectionReset => (
+            FailureKind::ConnectionReset,
+            "the controller reset the connection".to_owned(),
+        ),
+        kind => (kind, format!("the connection broke: {error}")),
+    };
+    Some(Failure::transport(kind, detail))
+}
+
 /// The kind of an error on an open connection.
 #[must_use]
 pub fn kind(error: &io::Error) -> FailureKind {

@@ -3,7 +3,7 @@
 //! Applications use a driver crate, which shows the parts of this one that they need. Who writes a driver finds
 //! here: the [`Builder`] with its [`Launch`] seam, the [`Delivery`] queue, the [`Handle`] and what it
 //! [`Shared`]s with the driver, the TLS policy ([`Trust`], [`tls`]), names ([`resolve`]), the filter below the
-//! WebSocket library ([`TextAsBinary`]), the eye on what is below TLS ([`Records`]), and the sorting of the system's errors ([`failure`]).
+//! WebSocket library ([`TextAsBinary`]), the frame that goes past it ([`Aside`]), the eye on what is below TLS ([`Records`]), and the sorting of the system's errors ([`failure`]).
 //!
 //! # Secrets and logs
 //!
@@ -19,6 +19,7 @@
 //! * **Your own copies** of a password are yours to wipe; a [`Secret`](ioxproto::Secret) wipes itself when dropped. Hand it
 //!   over early, and keep no other.
 
+mod aside;
 mod authority;
 mod certificate;
 mod delivery;
@@ -34,12 +35,13 @@ mod shared;
 pub mod tls;
 mod trust;
 
+pub use crate::aside::Aside;
 pub use crate::authority::{Authority, AuthorityError};
 pub use crate::certificate::ServerCertificate;
 pub use crate::delivery::{Delivery, Overflow};
 pub use crate::handle::{EndError, Handle, WaitError};
 pub use crate::inspect::{InspectError, inspect};
-pub use crate::opcode::{TextAsBinary, masked_text};
+pub use crate::opcode::TextAsBinary;
 pub use crate::options::{
     BuildError, Builder, Launch, LaunchWith, Listener, Prepared, Tap, Tapped,
 };

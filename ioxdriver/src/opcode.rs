@@ -160,32 +160,6 @@ impl TextAsBinary {
     }
 }
 
-/// A text message as a client sends it: one frame, masked. For what must not pass through a library that logs.
-#[must_use]
-pub fn masked_text(text: &str, mask: [u8; 4]) -> Vec<u8> {
-    let length = text.len();
-    let mut frame = Vec::with_capacity(length + 14);
-    frame.push(FINAL | TEXT);
-    match (u8::try_from(length), u16::try_from(length)) {
-        (Ok(short @ 0..126), _) => frame.push(0x80 | short),
-        (_, Ok(medium)) => {
-            frame.push(0x80 | 126);
-            frame.extend_from_slice(&medium.to_be_bytes());
-        }
-        _ => {
-            frame.push(0x80 | 127);
-            frame.extend_from_slice(&(length as u64).to_be_bytes());
-        }
-    }
-    frame.extend_from_slice(&mask);
-    frame.extend(
-        text.bytes()
-            .zip(mask.iter().cycle())
-            .map(|(byte, mask)| byte ^ mask),
-    );
-    frame
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -285,17 +259,6 @@ mod tests {
         assert!(!filter.mid_message());
         filter.filter(&mut [0x89, 0x02]);
         assert!(!filter.mid_message());
-    }
-
-    #[test]
-    fn a_masked_text_is_what_a_server_expects() {
-        let frame = masked_text("Hi", [1, 2, 3, 4]);
-        assert_eq!(frame, [0x81, 0x82, 1, 2, 3, 4, b'H' ^ 1, b'i' ^ 2]);
-        assert_eq!(
-            masked_text(&"x".repeat(300), [0; 4])[..4],
-            [0x81, 0xfe, 1, 44]
-        );
-        assert_eq!(masked_text(&"x".repeat(70_000), [0; 4])[1], 0xff);
     }
 
     proptest! {

@@ -351,7 +351,7 @@ impl Driver {
                 }
                 Action::SendText { id, text } => {
                     if let Some(open) = self.link.open(id) {
-                        open.send_secret(text);
+                        open.send_secret(&text);
                     }
                 }
                 Action::Ping { id } => {

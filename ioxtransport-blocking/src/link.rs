@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use ioxdriver::{TextAsBinary, failure, masked_text};
+use ioxdriver::{Aside, TextAsBinary, failure};
 use ioxproto::{ConnectionId, Failure, FailureKind, Secret};
 use tracing::trace;
 use tungstenite::WebSocket;
@@ -46,21 +46,6 @@ pub(crate) struct Open {
     unflushed: bool,
     /// A large message has come, and its size is still in the library's buffer.
     swollen: bool,
-}
-
-/// A frame that holds a secret, which also goes when the frame does.
-struct Aside {
-    _text: Secret,
-    frame: Vec<u8>,
-    written: usize,
-}
-
-impl Drop for Aside {
-    fn drop(&mut self) {
-        // The mask is in the frame, so what is in it can be read.
-        self.frame.fill(0);
-        std::hint::black_box(&self.frame);
-    }
 }
 
 /// What has become of a link.
@@ -154,13 +139,8 @@ impl Open {
 
     /// The token must not pass through a library that logs what it sends. Nothing else has been sent on this
     /// connection, so the frame may go beside it.
-    pub(crate) fn send_secret(&mut self, text: Secret) {
-        let frame = masked_text(text.expose(), mask());
-        self.aside = Some(Aside {
-            _text: text,
-            frame,
-            written: 0,
-        });
+    pub(crate) fn send_secret(&mut self, text: &Secret) {
+        self.aside = Some(Aside::new(text));
     }
 
     pub(crate) fn ping(&mut self) {
@@ -213,9 +193,9 @@ impl Open {
     fn write(&mut self) {
         if let Some(aside) = &mut self.aside {
             let connection = &mut self.socket.get_mut().connection;
-            while aside.written < aside.frame.len() {
-                match connection.write(&aside.frame[aside.written..]) {
-                    Ok(length) if length > 0 => aside.written += length,
+            while !aside.left().is_empty() {
+                match connection.write(aside.left()) {
+                    Ok(length) if length > 0 => aside.wrote(length),
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                     // It shows when the socket is read.
                     _ => break,
@@ -266,14 +246,7 @@ fn meaning(error: tungstenite::Error) -> Option<Failure> {
         Error::ConnectionClosed
         | Error::AlreadyClosed
         | Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => return None,
-        Error::Io(error) => match failure::kind(&error) {
-            FailureKind::UnexpectedEnd => return None,
-            FailureKind::ConnectionReset => (
-                FailureKind::ConnectionReset,
-                "the controller reset the connection".to_owned(),
-            ),
-            kind => (kind, format!("the connection broke: {error}")),
-        },
+        Error::Io(error) => return failure::ended(&error),
         Error::Capacity(error) => (FailureKind::MessageTooLarge, error.to_string()),
         other => (
             FailureKind::Protocol,
@@ -281,11 +254,4 @@ fn meaning(error: tungstenite::Error) -> Option<Failure> {
         ),
     };
     Some(Failure::transport(kind, detail))
-}
-
-/// A mask need not be secret here, only not under the peer's control (RFC 6455 section 10.3).
-fn mask() -> [u8; 4] {
-    use std::hash::{BuildHasher as _, Hasher as _, RandomState};
-    let [a, b, c, d, ..] = RandomState::new().build_hasher().finish().to_ne_bytes();
-    [a, b, c, d]
 }
