@@ -165,3 +165,77 @@ async fn run(connection: &mut Connection, mut exchange: Exchange) -> io::Result<
     }
     Ok(exchange.into_answer())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::Pin;
+    use std::sync::atomic::AtomicU32;
+    use std::task::{Context, Poll, Waker};
+    use std::time::SystemTime;
+
+    use futures_io::{AsyncRead, AsyncWrite};
+    use ioxproto::{Action, Config, EventStream, Now};
+
+    use super::*;
+
+    /// A head that goes on and on, a byte at a time, and how often it was read from.
+    struct Talkative(Arc<AtomicU32>);
+
+    impl AsyncRead for Talkative {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buffer: &mut [u8],
+        ) -> Poll<io::Result<usize>> {
+            let piece: &[u8] = match self.0.fetch_add(1, Ordering::Relaxed) {
+                0 => b"HTTP/1.1 101 Switching Protocols\r\nServer: ",
+                _ => b"x",
+            };
+            buffer[..piece.len()].copy_from_slice(piece);
+            Poll::Ready(Ok(piece.len()))
+        }
+    }
+
+    impl AsyncWrite for Talkative {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[test]
+    fn a_controller_that_talks_on_leaves_commands_and_deadlines_their_turn() {
+        let config = Config::builder("http://127.0.0.1".parse().unwrap())
+            .local_account("admin", "x")
+            .build();
+        let mut core = EventStream::new(config.unwrap());
+        core.start(Now {
+            monotonic: Instant::now(),
+            utc: SystemTime::now(),
+        });
+        let exchange = loop {
+            if let Action::Connect { upgrade, .. } = core.poll_action().unwrap() {
+                break upgrade;
+            }
+        };
+        let reads = Arc::new(AtomicU32::new(0));
+        let mut connection = Connection::Plain(Box::new(Talkative(Arc::clone(&reads))));
+        let mut running = pin!(run(&mut connection, exchange));
+        let mut context = Context::from_waker(Waker::noop());
+        for turn in 1..4 {
+            assert!(running.as_mut().poll(&mut context).is_pending());
+            assert_eq!(reads.load(Ordering::Relaxed), turn * READS - 1);
+        }
+    }
+}
