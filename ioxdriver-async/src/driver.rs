@@ -25,6 +25,8 @@ const SECOND_LOOK: Duration = Duration::from_millis(1);
 const BATCH: usize = 32;
 /// After so many messages without a wait, other tasks of the runtime have their turn, and the clocks are looked at.
 const TURN: u32 = 256;
+/// A batch that had room for more than this is given back before a wait, so that an idle stream does not keep it.
+const IDLE: usize = 4;
 
 pub(crate) struct Driver<R: Runtime> {
     core: EventStream,
@@ -369,6 +371,9 @@ impl<R: Runtime> Driver<R> {
     /// The socket is empty: delivers what there is, tells the core how things stand, and asks when to wake.
     fn begin_to_listen(&mut self) -> Option<Instant> {
         self.deliver();
+        if self.batch.capacity() > IDLE {
+            self.batch = Vec::new();
+        }
         let now = self.now();
         self.tell_progress(now);
         self.core.poll_timeout(now).map(|deadline| deadline.at)

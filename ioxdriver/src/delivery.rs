@@ -20,6 +20,9 @@ pub enum Overflow {
     DropOldest,
 }
 
+/// An empty queue that had room for more than this gives it back, so that an idle stream does not keep what a replay took.
+const IDLE: usize = 16;
+
 /// The queue. Wakers make it fit every runtime, and none: a blocking driver brings one that unparks a thread.
 #[derive(Debug)]
 pub struct Delivery {
@@ -109,6 +112,9 @@ impl Delivery {
         let Some(next) = queue.waiting.pop_front() else {
             if queue.finished {
                 return Poll::Ready(None);
+            }
+            if queue.waiting.capacity() > IDLE {
+                queue.waiting = VecDeque::new();
             }
             queue.consumer = Some(context.waker().clone());
             return Poll::Pending;

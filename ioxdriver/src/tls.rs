@@ -1,7 +1,7 @@
 //! The one rustls configuration, and the judge of certificates in it.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use ioxproto::{Failure, FailureKind, IdentityProblem};
 use rustls::client::WebPkiServerVerifier;
@@ -20,10 +20,28 @@ use crate::{Fingerprint, Trust};
 /// In bits; shorter keys are not verified by `ring`.
 const SHORTEST_RSA: usize = 2048;
 
-/// The TLS configuration for one policy: TLS 1.2 and 1.3 on `ring`, no process-wide default touched. Costs the
-/// reading of the platform's roots for [`Trust::System`]; share it between streams.
+/// The configurations in use, by their policy.
+static IN_USE: Mutex<Vec<(Trust, Weak<ClientConfig>)>> = Mutex::new(Vec::new());
+
+/// The TLS configuration for one policy: TLS 1.2 and 1.3 on `ring`, no process-wide default touched. Streams of the same
+/// policy share it for as long as one of them lives: it takes some KB, and the reading of the platform's roots for
+/// [`Trust::System`].
 #[must_use]
 pub fn client_config(trust: &Trust) -> Arc<ClientConfig> {
+    let mut in_use = IN_USE.lock().unwrap_or_else(PoisonError::into_inner);
+    in_use.retain(|(_, config)| config.strong_count() > 0);
+    let known = in_use
+        .iter()
+        .find(|(policy, _)| policy == trust)
+        .and_then(|(_, config)| config.upgrade());
+    known.unwrap_or_else(|| {
+        let config = new_config(trust);
+        in_use.push((trust.clone(), Arc::downgrade(&config)));
+        config
+    })
+}
+
+fn new_config(trust: &Trust) -> Arc<ClientConfig> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut own = Vec::new();
     let policy = match trust {

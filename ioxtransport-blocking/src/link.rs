@@ -15,13 +15,13 @@ use crate::attempt::{Attempt, Exchanged};
 use crate::socket::{Connection, Filtered};
 use crate::waiting::Waiting;
 
-/// Small, since an idle stream should cost little, and large enough that a burst of small frames comes with few reads.
-const READ_BUFFER: usize = 16 * 1024;
+/// Small, since an idle stream keeps it; a dozen frames fit.
+const READ_BUFFER: usize = 4 * 1024;
 /// What waits to be written to a peer that pings and does not read its pongs. Full, it takes no more, and the latest pong alone
 /// waits beside it.
 const WRITE_BUFFER: usize = 64 * 1024;
 /// A message longer than this leaves its size behind in the WebSocket library's buffer.
-const LARGE: usize = 4 * READ_BUFFER;
+const LARGE: usize = 64 * 1024;
 
 /// How things stand between here and the controller.
 pub(crate) enum Link {
