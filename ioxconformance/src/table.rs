@@ -2,18 +2,33 @@
 
 /// Makes a test of each scenario on each link that it is for, of the driver at this path: a
 /// [`Driver`](crate::Driver) that is a constant.
+///
+/// A driver that has no thread or task of its own, so that nothing happens but while the consumer waits, says so:
+/// `conformance!(driver, driven by the consumer)`. It is spared the scenarios (`apart`) in which the consumer does something else
+/// meanwhile.
 #[macro_export]
 macro_rules! conformance {
     ($driver:path) => {
-        $crate::conformance_tests! { ($driver)
+        $crate::conformance_table! { all ($driver) }
+    };
+    ($driver:path, driven by the consumer) => {
+        $crate::conformance_table! { together ($driver) }
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! conformance_table {
+    ($which:ident $driver:tt) => {
+        $crate::conformance_tests! { $which $driver
             replay {
                 replay_and_live_come_in_order_and_marked: both,
                 a_burst_of_live_events_loses_none: both,
                 two_streams_on_one_controller_do_not_mind_each_other: plain,
             }
             stopped_process {
-                the_watched_process: plain,
-                replay_never_passes_as_live_when_the_process_is_stopped: plain,
+                the_watched_process: plain apart,
+                replay_never_passes_as_live_when_the_process_is_stopped: plain apart,
             }
             bytes {
                 invalid_utf_8_in_every_replay_is_delivered_and_the_stream_stays_up: both,
@@ -36,7 +51,7 @@ macro_rules! conformance {
                 a_connection_closed_at_once_is_healed: both,
                 a_mute_socket_is_given_up_with_the_phase_named: both,
                 an_upgrade_that_is_never_answered_is_given_up: both,
-                a_frozen_controller_is_a_stall_by_its_unanswered_ping: both,
+                a_frozen_controller_is_a_stall_by_its_unanswered_ping: both apart,
                 a_heartbeat_that_fails_to_come_is_a_stall_even_if_pings_are_answered: plain,
                 a_controller_that_accepts_and_drops_is_asked_more_and_more_slowly: plain,
                 a_name_that_does_not_resolve_is_named_and_tried_again: plain,
@@ -44,7 +59,7 @@ macro_rules! conformance {
                 an_address_that_leads_nowhere_does_not_keep_from_the_next: both,
                 a_retry_after_is_honoured: plain,
                 a_redirect_is_not_followed: both,
-                a_controller_that_freezes_in_mid_frame_is_a_stall: both,
+                a_controller_that_freezes_in_mid_frame_is_a_stall: both apart,
                 pings_without_data_are_no_sign_of_life: both,
                 senseless_promises_of_a_heartbeat_do_no_harm: plain,
                 repeats_and_other_subscriptions_numbers_do_no_harm: plain,
@@ -53,7 +68,7 @@ macro_rules! conformance {
                 a_gap_in_the_numbering_is_told_and_not_fatal: plain,
             }
             slow_consumer {
-                a_full_queue_stops_the_reading_and_loses_nothing: both,
+                a_full_queue_stops_the_reading_and_loses_nothing: both apart,
                 the_oldest_are_dropped_on_request_and_their_count_is_told: plain,
                 replay_never_passes_as_live_while_the_consumer_blocks: both,
                 a_slow_consumer_is_no_stall: plain,
@@ -61,16 +76,16 @@ macro_rules! conformance {
             endings {
                 stop_when_connected_closes_politely: both,
                 stop_while_syncing_closes_politely: both,
-                stop_while_nothing_is_ever_said: both,
-                stop_while_the_upgrade_is_not_answered: both,
-                stop_while_the_login_is_not_answered: both,
-                stop_while_the_name_is_looked_up: both,
+                stop_while_nothing_is_ever_said: both apart,
+                stop_while_the_upgrade_is_not_answered: both apart,
+                stop_while_the_login_is_not_answered: both apart,
+                stop_while_the_name_is_looked_up: both apart,
                 stop_during_the_wait_is_at_once: plain,
                 a_controller_that_does_not_answer_the_close_is_left_in_time: both,
                 stop_while_the_queue_is_full_and_nobody_takes: both,
-                stop_in_the_middle_of_a_flood: both,
-                stop_while_the_controller_does_not_cease_to_send: both,
-                dropping_the_stream_and_every_handle_stops: both,
+                stop_in_the_middle_of_a_flood: both apart,
+                stop_while_the_controller_does_not_cease_to_send: both apart,
+                dropping_the_stream_and_every_handle_stops: both apart,
                 wait_for_sees_a_status_or_the_end_or_is_over_in_time: plain,
             }
             identity {
@@ -101,7 +116,7 @@ macro_rules! conformance {
                 the_callers_own_resolver_is_asked: plain,
                 the_callers_own_connector_leads_through_a_unix_socket: both,
                 a_connector_that_fails_is_a_loss_with_its_words: plain,
-                callbacks_are_called_in_order_and_end_with_the_handle: both,
+                callbacks_are_called_in_order_and_end_with_the_handle: both apart,
             }
         }
     };
@@ -110,13 +125,22 @@ macro_rules! conformance {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! conformance_tests {
-    ($driver:tt $($module:ident { $($scenario:ident: $link:ident,)* })*) => {
+    ($which:tt $driver:tt $($module:ident { $($scenario:ident: $link:ident $($apart:ident)?,)* })*) => {
         $(mod $module {
             $(mod $scenario {
-                $crate::conformance_on! { $link $driver $crate::scenarios::$module::$scenario }
+                $crate::conformance_of! { $which $($apart)? $link $driver $crate::scenarios::$module::$scenario }
             })*
         })*
     };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! conformance_of {
+    (together apart $($spared:tt)*) => {};
+    (all apart $($row:tt)*) => { $crate::conformance_on! { $($row)* } };
+    (all $($row:tt)*) => { $crate::conformance_on! { $($row)* } };
+    (together $($row:tt)*) => { $crate::conformance_on! { $($row)* } };
 }
 
 #[doc(hidden)]
