@@ -39,7 +39,7 @@ fn upgrade() -> Exchange {
         .build()
         .expect("a configuration");
     let mut stream = EventStream::new(config);
-    #[expect(clippy::disallowed_methods, reason = "the time does not matter here")]
+    #[allow(clippy::disallowed_methods, reason = "the time does not matter here")]
     stream.start(Now {
         monotonic: Instant::now(),
         utc: SystemTime::now(),

@@ -38,7 +38,7 @@ fn config(path: SubscribePath, own_tokens: bool) -> EventStream {
 }
 
 fn clock() -> Now {
-    #[expect(clippy::disallowed_methods, reason = "a fake clock begins somewhere")]
+    #[allow(clippy::disallowed_methods, reason = "a fake clock begins somewhere")]
     let monotonic = Instant::now();
     Now {
         monotonic,

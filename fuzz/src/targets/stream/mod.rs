@@ -54,7 +54,7 @@ impl Driver {
                 .path(SubscribePath::Api),
             _ => config.own_tokens().keep_trying(true),
         };
-        #[expect(clippy::disallowed_methods, reason = "a fake clock begins somewhere")]
+        #[allow(clippy::disallowed_methods, reason = "a fake clock begins somewhere")]
         let began = Instant::now() + Duration::from_secs(3600);
         Self {
             stream: EventStream::new(config.build().expect("a configuration")),
