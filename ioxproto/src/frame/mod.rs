@@ -148,7 +148,7 @@ impl FrameReader {
         if text.len() > MAX_FRAME {
             return malformed("the frame is longer than 1 GiB", text);
         }
-        let document = text.trim_start_matches('\u{feff}').trim_ascii();
+        let document = trimmed(text);
         match document.as_bytes() {
             [] => ignored(IgnoredKind::Empty, text),
             [b'<', ..] => self.read_document(document, text),
@@ -167,7 +167,7 @@ impl FrameReader {
             return Frame::Event(event(&self.decoded, parts));
         }
         match envelope::read(json) {
-            Ok(Envelope::Event(document)) => self.read_document(document.trim_ascii(), text),
+            Ok(Envelope::Event(document)) => self.read_document(trimmed(&document), text),
             Ok(Envelope::OtherType(kind)) => ignored(IgnoredKind::OtherType(kind.into()), text),
             Ok(Envelope::Other) => ignored(IgnoredKind::OtherJson, text),
             Err(cause) => malformed(&cause, text),
@@ -196,6 +196,12 @@ impl FrameReader {
             }
         }
     }
+}
+
+/// Without blanks around it, and without the byte order marks before it, which quick-xml passes over uncounted.
+fn trimmed(text: &str) -> &str {
+    let blank = |c: char| c == '\u{feff}' || c.is_ascii_whitespace();
+    text.trim_start_matches(blank).trim_ascii_end()
 }
 
 fn frame(found: Document, document: &str, decoded: &mut String, text: &str) -> Frame {

@@ -20,6 +20,19 @@ fn a_json_envelope_holds_the_event() {
 }
 
 #[test]
+fn byte_order_marks_before_a_document_are_passed_over_in_an_envelope_too() {
+    let document =
+        "<Event seqnum=\"3\" sid=\"uuid:1\"><control>ST</control><action>255</action></Event>";
+    for before in ["\u{feff}", " \u{feff}", "\u{feff}\u{feff} "] {
+        let marked = format!("{before}{document}");
+        assert_eq!(event(&marked), event(document), "{before:?}");
+        assert_eq!(event(&enveloped(&marked)), event(document), "{before:?}");
+    }
+    // Found by fuzzing: the marks are three bytes long, and nobody had counted them.
+    assert!(!malformed(&enveloped("\u{feff}:")).is_empty());
+}
+
+#[test]
 fn other_json_is_ignored_by_its_kind() {
     assert_eq!(
         ignored("{\"type\":\"spolisy\",\"data\":\"{\\\"status\\\":\\\"inactive\\\"}\"}"),
