@@ -27,14 +27,14 @@ pub fn run(data: &[u8]) {
     let root = document.root_element();
     let crowded =
         |node: Node<'_, '_>| node.attributes().len() > 64 || node.tag_name().namespace().is_some();
-    // A reference to no character becomes U+FFFD there.
+    // A reference to no character becomes U+FFFD there, and cannot be told from one that was meant.
     let replaced = |node: Node<'_, '_>| {
         let text = node.is_text().then(|| node.text()).flatten();
         let values = node.attributes().map(|attribute| attribute.value());
         values.chain(text).any(|value| value.contains('\u{fffd}'))
     };
     let nodes = || document.descendants();
-    if nodes().any(crowded) || (!text.contains('\u{fffd}') && nodes().any(replaced)) {
+    if nodes().any(crowded) || nodes().any(replaced) {
         return;
     }
     match FrameReader::new().read(text) {
