@@ -21,6 +21,10 @@ pub fn run(data: &[u8]) {
     if text.starts_with("<?xml") && declaration.matches(['"', '\'']).count() % 2 == 1 {
         return;
     }
+    // It takes a declaration in the middle for an instruction where no blank follows its name.
+    if text[1..].contains("<?xml") {
+        return;
+    }
     let Ok(document) = Document::parse(text) else {
         return;
     };
