@@ -11,12 +11,10 @@ use ioxdriver::{
 };
 use ioxproto::{Action, ConnectionId, EventStream, Failure, Message, Notification, Now, RequestId};
 use tracing::debug;
-use tungstenite::protocol::CloseFrame;
-use tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::Runtime;
 use crate::connect::{Answer, Progressed, Route};
-use crate::link::{Boxed, Exchanged, Link, News, ended_by};
+use crate::link::{Boxed, Exchanged, Link, News};
 
 /// When the deadline has come and nothing was to be read, the socket is looked at once more after this time: the runtime
 /// may not have heard yet of what has come meanwhile.
@@ -221,16 +219,8 @@ impl<R: Runtime> Driver<R> {
                         open.send_aside(&text);
                     }
                 }
-                Action::Ping { id } => {
-                    self.send(id, tungstenite::Message::Ping(Default::default()));
-                }
-                Action::Close { id, code } => {
-                    let frame = CloseFrame {
-                        code: CloseCode::from(code),
-                        reason: "".into(),
-                    };
-                    self.send(id, tungstenite::Message::Close(Some(frame)));
-                }
+                Action::Ping { id } => self.send(id, ioxwebsocket::ping()),
+                Action::Close { id, code } => self.send(id, ioxwebsocket::close(code)),
                 Action::Abort { id } => {
                     if self.link.id() == Some(id) {
                         self.link = Link::None;
@@ -427,9 +417,9 @@ impl<R: Runtime> Driver<R> {
                 }
             }
             Happening::Link(News::Received(id, message)) => self.received(id, message),
-            Happening::Link(News::Ended(id, error)) => {
+            Happening::Link(News::Ended(id, failure)) => {
                 self.link = Link::None;
-                match error.and_then(ended_by) {
+                match failure {
                     Some(failure) => self.core.failed(now, id, failure),
                     None => self.core.closed(now, id, None, ""),
                 }

@@ -6,21 +6,13 @@ use std::task::{Context, Poll, Waker};
 
 use async_tungstenite::WebSocketStream;
 use futures_util::{AsyncWrite as _, FutureExt as _, Sink as _, Stream as _};
-use ioxdriver::{Aside, TextAsBinary, failure};
-use ioxproto::{ConnectionId, Failure, FailureKind, Secret};
+use ioxdriver::{Aside, TextAsBinary};
+use ioxproto::{ConnectionId, Failure, Secret};
 use tracing::trace;
 use tungstenite::protocol::{Role, WebSocketConfig};
 
 use crate::connect::{Answer, Progressed};
 use crate::socket::{Connection, Filtered};
-
-/// Small, since an idle stream keeps it; a dozen frames fit.
-const READ_BUFFER: usize = 4 * 1024;
-/// What waits to be written to a peer that pings and does not read its pongs. Full, it takes no more, and the latest pong alone
-/// waits beside it.
-const WRITE_BUFFER: usize = 64 * 1024;
-/// A message longer than this leaves its size behind in the WebSocket library's buffer.
-const LARGE: usize = 64 * 1024;
 
 pub(crate) type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 pub(crate) type Exchanged = Result<(Answer, Connection, Vec<u8>), Failure>;
@@ -46,7 +38,8 @@ pub(crate) enum Link {
 pub(crate) enum News {
     Exchanged(ConnectionId, Exchanged),
     Received(ConnectionId, tungstenite::Message),
-    Ended(ConnectionId, Option<tungstenite::Error>),
+    /// It is over; `None` for an end without a close frame.
+    Ended(ConnectionId, Option<Failure>),
 }
 
 impl Link {
@@ -114,12 +107,7 @@ impl Open {
         mut early: Vec<u8>,
         max_message_bytes: usize,
     ) -> Option<Self> {
-        let config = WebSocketConfig::default()
-            .read_buffer_size(READ_BUFFER)
-            .write_buffer_size(0)
-            .max_write_buffer_size(WRITE_BUFFER)
-            .max_message_size(Some(max_message_bytes))
-            .max_frame_size(Some(max_message_bytes));
+        let config = ioxwebsocket::config(max_message_bytes);
         let mut filter = TextAsBinary::default();
         filter.filter(&mut early);
         let filtered = Filtered {
@@ -152,7 +140,7 @@ impl Open {
 
     /// Whether the last message was text; to be asked once for each binary one.
     pub(crate) fn take_was_text(&mut self, length: usize) -> bool {
-        self.swollen |= length > LARGE;
+        self.swollen |= length > ioxwebsocket::LARGE;
         self.socket.get_mut().filter.take_was_text()
     }
 
@@ -174,7 +162,7 @@ impl Open {
                 self.unflushed |= message.is_ping();
                 News::Received(self.id, message)
             }
-            Some(Err(error)) => News::Ended(self.id, Some(error)),
+            Some(Err(error)) => News::Ended(self.id, ioxwebsocket::ended_by(error)),
             None => News::Ended(self.id, None),
         })
     }
@@ -236,24 +224,6 @@ fn websocket(
     WebSocketStream::from_partially_read(filtered, early, Role::Client, Some(config)).now_or_never()
 }
 
-/// What the WebSocket library's error means; `None` for an end without a close frame.
-pub(crate) fn ended_by(error: tungstenite::Error) -> Option<Failure> {
-    use tungstenite::Error;
-    use tungstenite::error::ProtocolError;
-    let (kind, detail) = match error {
-        Error::ConnectionClosed
-        | Error::AlreadyClosed
-        | Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => return None,
-        Error::Io(error) => return failure::ended(&error),
-        Error::Capacity(error) => (FailureKind::MessageTooLarge, error.to_string()),
-        other => (
-            FailureKind::Protocol,
-            format!("the controller sent what is no WebSocket frame: {other}"),
-        ),
-    };
-    Some(Failure::transport(kind, detail))
-}
-
 #[cfg(test)]
 mod tests {
     use std::array::IntoIter;
@@ -263,6 +233,7 @@ mod tests {
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
     use futures_io::{AsyncRead, AsyncWrite};
+    use ioxwebsocket::WRITE_BUFFER;
     use tungstenite::Message;
 
     use super::*;

@@ -4,24 +4,15 @@ use std::io::{self, Write as _};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use ioxdriver::{Aside, TextAsBinary, failure};
-use ioxproto::{ConnectionId, Failure, FailureKind, Secret};
+use ioxdriver::{Aside, TextAsBinary};
+use ioxproto::{ConnectionId, Failure, Secret};
 use tracing::trace;
 use tungstenite::WebSocket;
-use tungstenite::protocol::frame::coding::CloseCode;
-use tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
+use tungstenite::protocol::{Role, WebSocketConfig};
 
 use crate::attempt::{Attempt, Exchanged};
 use crate::socket::{Connection, Filtered};
 use crate::waiting::Waiting;
-
-/// Small, since an idle stream keeps it; a dozen frames fit.
-const READ_BUFFER: usize = 4 * 1024;
-/// What waits to be written to a peer that pings and does not read its pongs. Full, it takes no more, and the latest pong alone
-/// waits beside it.
-const WRITE_BUFFER: usize = 64 * 1024;
-/// A message longer than this leaves its size behind in the WebSocket library's buffer.
-const LARGE: usize = 64 * 1024;
 
 /// How things stand between here and the controller.
 pub(crate) enum Link {
@@ -114,12 +105,7 @@ impl Open {
         mut early: Vec<u8>,
         max_message_bytes: usize,
     ) -> Self {
-        let config = WebSocketConfig::default()
-            .read_buffer_size(READ_BUFFER)
-            .write_buffer_size(0)
-            .max_write_buffer_size(WRITE_BUFFER)
-            .max_message_size(Some(max_message_bytes))
-            .max_frame_size(Some(max_message_bytes));
+        let config = ioxwebsocket::config(max_message_bytes);
         let mut filter = TextAsBinary::default();
         filter.filter(&mut early);
         let filtered = Filtered {
@@ -144,14 +130,11 @@ impl Open {
     }
 
     pub(crate) fn ping(&mut self) {
-        self.send(tungstenite::Message::Ping(Default::default()));
+        self.send(ioxwebsocket::ping());
     }
 
     pub(crate) fn close(&mut self, code: u16) {
-        self.send(tungstenite::Message::Close(Some(CloseFrame {
-            code: CloseCode::from(code),
-            reason: "".into(),
-        })));
+        self.send(ioxwebsocket::close(code));
     }
 
     fn send(&mut self, message: tungstenite::Message) {
@@ -168,7 +151,7 @@ impl Open {
 
     /// Whether the last message, of this length, came as text; to be asked once for each binary one.
     pub(crate) fn take_was_text(&mut self, length: usize) -> bool {
-        self.swollen |= length > LARGE;
+        self.swollen |= length > ioxwebsocket::LARGE;
         self.socket.get_mut().filter.take_was_text()
     }
 
@@ -185,7 +168,7 @@ impl Open {
                 self.shrink();
                 Poll::Pending
             }
-            Err(error) => Poll::Ready(News::Ended(self.id, meaning(error))),
+            Err(error) => Poll::Ready(News::Ended(self.id, ioxwebsocket::ended_by(error))),
         }
     }
 
@@ -236,22 +219,4 @@ impl Open {
             secured.part();
         }
     }
-}
-
-/// What the WebSocket library's error means; `None` for an end without a close frame.
-fn meaning(error: tungstenite::Error) -> Option<Failure> {
-    use tungstenite::Error;
-    use tungstenite::error::ProtocolError;
-    let (kind, detail) = match error {
-        Error::ConnectionClosed
-        | Error::AlreadyClosed
-        | Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => return None,
-        Error::Io(error) => return failure::ended(&error),
-        Error::Capacity(error) => (FailureKind::MessageTooLarge, error.to_string()),
-        other => (
-            FailureKind::Protocol,
-            format!("the controller sent what is no WebSocket frame: {other}"),
-        ),
-    };
-    Some(Failure::transport(kind, detail))
 }
