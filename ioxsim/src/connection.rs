@@ -15,9 +15,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, trace};
 
-use crate::control::{Shared, Subscription, size};
 use crate::controller::{Output, SubscriberId};
 use crate::fault::{Ending, OnConnect};
+use crate::shared::{Shared, Subscription, size};
 use crate::socket::Socket;
 use crate::upgrade::{AfterAnswer, BadRequest, parse_request};
 use crate::websocket::{self, Incoming, Reader};
@@ -30,6 +30,9 @@ const LONGEST_BODY: usize = 64 * 1024;
 
 /// Outputs that are written in one go at most.
 const BATCH: usize = 64;
+
+/// The bytes of a long message that are made at a time.
+const PIECE: u64 = 64 * 1024;
 
 /// The first half of a frame of 256 bytes of text.
 const HALF_A_FRAME: &[u8] = b"\x81\x7e\x01\x00<?xml version=\"1.0\"";
@@ -307,6 +310,13 @@ impl<S: AsyncWrite + Unpin> Telling<'_, S> {
                         sleep(pause).await;
                     }
                 }
+                Output::Long {
+                    bytes: length,
+                    fragment,
+                } => {
+                    self.flush(&mut bytes, &mut texts).await?;
+                    self.write_long(length, fragment.max(1)).await?;
+                }
                 Output::End(end) => {
                     if let Ending::Close(code) = end {
                         bytes.extend_from_slice(&websocket::close_frame(code));
@@ -318,6 +328,33 @@ impl<S: AsyncWrite + Unpin> Telling<'_, S> {
         }
         self.flush(&mut bytes, &mut texts).await?;
         Ok(ending)
+    }
+
+    async fn write_long(&mut self, length: u64, fragment: u64) -> io::Result<()> {
+        let mut left = length;
+        loop {
+            let mut in_fragment = left.min(fragment);
+            let opcode = if left == length {
+                websocket::TEXT
+            } else {
+                websocket::CONTINUATION
+            };
+            left -= in_fragment;
+            let mut bytes = websocket::long_head(left == 0, opcode, in_fragment);
+            while in_fragment > 0 {
+                let piece = in_fragment.min(PIECE);
+                in_fragment -= piece;
+                bytes.resize(bytes.len() + piece as usize, b'x');
+                if in_fragment > 0 {
+                    self.flush(&mut bytes, &mut 0).await?;
+                }
+            }
+            let mut whole = u64::from(left == 0);
+            self.flush(&mut bytes, &mut whole).await?;
+            if left == 0 {
+                return Ok(());
+            }
+        }
     }
 
     async fn flush(&mut self, bytes: &mut Vec<u8>, texts: &mut u64) -> io::Result<()> {

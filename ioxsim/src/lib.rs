@@ -78,6 +78,7 @@ mod portal;
 mod recorded;
 mod replay;
 mod server;
+mod shared;
 mod socket;
 mod subscriber;
 mod tls;

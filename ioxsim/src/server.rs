@@ -13,10 +13,11 @@ use tokio::time::{sleep, sleep_until, timeout};
 use tracing::{debug, warn};
 
 use crate::connection;
-use crate::control::{Control, Shared, now};
+use crate::control::Control;
 use crate::controller::Controller;
 use crate::fault::Ending;
 use crate::options::{ControllerOptions, HouseSource};
+use crate::shared::{Shared, now};
 use crate::tls::Tls;
 
 /// How long clients have to close when the server shuts down.
