@@ -1,12 +1,21 @@
 //! The system's errors, sorted into the core's kinds, in one sentence each.
 
 use std::io;
+use std::sync::Arc;
 
 use ioxproto::{Failure, FailureKind};
 
 /// The name does not resolve.
 #[must_use]
 pub fn unresolved(host: &str, error: &io::Error) -> Failure {
+    if out_of_resources(error) {
+        return Failure::transport(
+            FailureKind::Resources,
+            format!(
+                "the name {host} cannot be looked up ({error}): too many files or sockets are open"
+            ),
+        );
+    }
     Failure::transport(
         FailureKind::NameNotResolved,
         format!(
@@ -88,6 +97,8 @@ pub fn kind(error: &io::Error) -> FailureKind {
 
 /// EMFILE, ENFILE, ENOBUFS: the standard library has no kinds for them.
 fn out_of_resources(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::OutOfMemory
-        || matches!(error.raw_os_error(), Some(23 | 24 | 105))
+    // The answer to a look-up is shared by all who wait for it.
+    let shared = || error.get_ref()?.downcast_ref::<Arc<io::Error>>();
+    let code = error.raw_os_error().or_else(|| shared()?.raw_os_error());
+    error.kind() == io::ErrorKind::OutOfMemory || matches!(code, Some(23 | 24 | 105))
 }
