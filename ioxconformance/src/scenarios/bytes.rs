@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use ioxdriver::Handle;
 use ioxproto::Notification;
-use ioxsim::Event;
+use ioxsim::{Event, Observation};
 
-use crate::{Bench, quick};
+use crate::{Bench, Watched, quick};
 
 fn event(action: &str) -> String {
     format!(
@@ -171,6 +171,40 @@ pub fn an_oversized_message_ends_the_connection_with_the_reason(bench: &Bench) {
     server.control().send_text("x".repeat(100_001));
     assert_eq!(watched.lost().code(), "message_too_large");
     watched.connected();
+}
+
+pub fn a_message_of_256_mib_is_refused_and_hardly_read(bench: &Bench) {
+    const LENGTH: u64 = 256 * 1024 * 1024;
+    // What the kernel's buffers hold at both ends, at most, and then some.
+    const HARDLY: u64 = LENGTH / 8;
+    let server = bench.server();
+    let mut watched = bench.watch(&server);
+    let refused = |watched: &mut Watched| {
+        let reason = watched.lost();
+        assert_eq!(reason.code(), "message_too_large");
+        server.seen("the socket gone", |seen| {
+            seen.open == 0 || seen.upgrades > 1
+        });
+        watched.connected();
+    };
+    watched.connected();
+    // As long as may be, in fragments: it is read, and is no frame of a controller's.
+    server.send_long(1024 * 1024, 70_000);
+    watched.until("the longest message", |told| {
+        matches!(told, Notification::Malformed(_) | Notification::Ignored(_))
+    });
+    assert_eq!(watched.handle().stats().attempts, 1);
+    // A head that promises more is enough; nothing of it comes.
+    server.send_raw([&b"\x81\x7f"[..], &LENGTH.to_be_bytes()].concat());
+    refused(&mut watched);
+    for fragment in [LENGTH, 64 * 1024, 125] {
+        let before = server.seen("a subscriber", |seen| seen.subscribers == 1);
+        server.send_long(LENGTH, fragment);
+        refused(&mut watched);
+        let all = |seen: &Observation| seen.sent.values().map(|sent| sent.bytes).sum::<u64>();
+        let sent = all(&server.control().seen()) - all(&before);
+        assert!(sent < HARDLY, "{sent} bytes in fragments of {fragment}");
+    }
 }
 
 pub fn what_is_no_websocket_frame_ends_the_connection_with_the_reason(bench: &Bench) {

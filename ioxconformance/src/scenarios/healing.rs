@@ -7,7 +7,7 @@ use std::time::Duration;
 use ioxproto::{Notification, Status};
 use ioxsim::{Ending, Event, OnConnect, OnUpgrade, ServerOptions, Times, Tls};
 
-use crate::{Bench, Options, Sim, quick};
+use crate::{Bench, Options, Sim, Watched, quick};
 
 pub fn a_port_that_refuses_is_tried_until_somebody_listens(bench: &Bench) {
     let free = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -183,14 +183,46 @@ pub fn a_controller_that_accepts_and_drops_is_asked_more_and_more_slowly(bench: 
         .on_upgrade(OnUpgrade::AcceptThenEnd(Ending::Fin), Times::Always);
     let mut timing = quick();
     timing.backoff = [1, 50, 400, 60_000].map(Duration::from_millis).to_vec();
+    let expected = timing.backoff.clone();
+    let mut watched = bench.start(bench.options(&server).timing(timing));
+    assert_eq!(waits_of(&mut watched, 4), expected);
+    assert_eq!(server.control().upgrades(), 4);
+}
+
+/// Losses of a stream whose first waits are these.
+fn waits_of(watched: &mut Watched, losses: usize) -> Vec<Duration> {
+    let mut loss = || watched.status(Status::LostConnection).retry_in.unwrap();
+    (0..losses).map(|_| loss()).collect()
+}
+
+pub fn a_controller_that_drops_just_after_connected_is_asked_more_and_more_slowly(bench: &Bench) {
+    let server = bench.server();
+    let mut timing = quick();
+    timing.backoff = [1, 50, 400, 60_000].map(Duration::from_millis).to_vec();
+    timing.proven_after = Duration::from_secs(30);
+    let expected = timing.backoff.clone();
     let mut watched = bench.start(bench.options(&server).timing(timing));
     let mut waits = Vec::new();
     for _ in 0..4 {
-        let change = watched.status(Status::LostConnection);
-        waits.push(change.retry_in.unwrap().as_millis());
+        watched.connected();
+        server.end(Ending::Close(1001));
+        waits.extend(waits_of(&mut watched, 1));
     }
-    assert_eq!(waits, [1, 50, 400, 60_000]);
-    assert_eq!(server.control().upgrades(), 4);
+    assert_eq!(waits, expected);
+    assert_eq!(server.upgrades(), 4);
+}
+
+pub fn a_controller_that_closes_whatever_connects_is_asked_more_and_more_slowly(bench: &Bench) {
+    for fault in [OnConnect::Close, OnConnect::Reset] {
+        let server = bench.server();
+        server.on_connect(fault, Times::Always);
+        let mut timing = quick();
+        timing.backoff = [1, 50, 400, 60_000].map(Duration::from_millis).to_vec();
+        let expected = timing.backoff.clone();
+        let mut watched = bench.start(bench.options(&server).timing(timing));
+        assert_eq!(waits_of(&mut watched, 4), expected);
+        assert_eq!(server.connections(), 4);
+    }
 }
 
 pub fn a_name_that_does_not_resolve_is_named_and_tried_again(bench: &Bench) {

@@ -88,6 +88,17 @@ pub fn a_login_in_trouble_is_waited_out(bench: &Bench) {
     watched.connected();
 }
 
+pub fn a_login_that_is_never_answered_is_given_up(bench: &Bench) {
+    let mut timing = crate::quick();
+    timing.http = std::time::Duration::from_millis(500);
+    let server = bench.server();
+    server.on_post(Endpoint::Login, OnPost::Mute, Times::Next(1));
+    let mut watched = bench.start(bench.portal(&server).timing(timing));
+    let reason = watched.lost();
+    assert_eq!(reason.code(), "timed_out");
+    assert!(reason.to_string().contains("logging in"), "{reason}");
+}
+
 pub fn a_logout_that_is_not_answered_is_left_in_time(bench: &Bench) {
     let mut timing = crate::quick();
     timing.stop = std::time::Duration::from_millis(300);
