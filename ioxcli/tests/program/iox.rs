@@ -98,9 +98,12 @@ impl Running {
         line["reason"].as_str().map(str::to_owned)
     }
 
+    pub(crate) fn id(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
-        let id = Pid::from_child(&self.child);
-        kill_process(id, signal).unwrap();
+        kill_process(self.id(), signal).unwrap();
     }
 
     /// Waits for the end; the output is what was not yet read.

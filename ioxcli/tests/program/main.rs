@@ -15,6 +15,8 @@ mod house;
 mod iox;
 mod output;
 mod portal;
+mod resources;
+mod signals;
 mod simulate;
 mod state;
 mod transports;

@@ -1,0 +1,225 @@
+//! Ctrl-C and SIGTERM at every state of a stream, with every driver: a clean end, soon.
+
+use std::fs::{self, File};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ioxsim::{Endpoint, OnConnect, OnPost, OnUpgrade, Times};
+use rustix::process::Signal;
+
+use crate::house::{House, closed_port};
+use crate::iox::{LIMIT, Running, iox, wait, watch};
+
+const JSON: [&str; 2] = ["--format", "json"];
+
+/// Far below the limits of what hangs, ten seconds, with room for a busy machine beside the second and a half of a
+/// polite stop.
+const SOON: Duration = Duration::from_secs(6);
+
+/// A watch in some state, and what keeps it there.
+type Kept<T> = (Running, T);
+
+/// Brings a watch into a state, signals it, and expects that it ends well, says that it is disconnected, and does so soon.
+fn ends_well<T>(state: impl Fn(&dyn Fn(Command) -> Running) -> Kept<T>, after: impl Fn(T)) {
+    for transport in ["tokio", "async-std", "blocking"] {
+        for signal in [Signal::INT, Signal::TERM] {
+            let (running, keeper) = state(&|mut command: Command| {
+                command.args(JSON).args(["--transport", transport]);
+                Running::start(command)
+            });
+            let began = Instant::now();
+            running.signal(signal);
+            let finished = running.finish();
+            let case = format!("{transport}, {signal:?}");
+            assert_eq!(finished.code, Some(0), "{case}: {finished:?}");
+            assert!(began.elapsed() < SOON, "{case}: {:?}", began.elapsed());
+            let last = finished.stdout.lines().last();
+            let expected = r#"{"type":"status","status":"disconnected","reason":"stop_requested"}"#;
+            assert_eq!(last, Some(expected), "{case}");
+            after(keeper);
+        }
+    }
+}
+
+/// A look-up hangs where the system's own reads aliases of host names from a pipe to which nobody writes.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[test]
+fn a_signal_while_the_name_is_looked_up_ends_it() {
+    let sources = fs::read_to_string("/etc/nsswitch.conf").unwrap_or_default();
+    let hosts = sources.lines().find(|line| line.starts_with("hosts:"));
+    if hosts.is_some_and(|hosts| !hosts.contains("dns") || hosts.contains("resolve")) {
+        // Another program does the look-ups here, and knows of no aliases.
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let aliases = folder.path().join("aliases");
+    let made = Command::new("mkfifo").arg(&aliases).status().unwrap();
+    assert!(made.success());
+    ends_well(
+        |start| {
+            let mut command = watch("http://controller", &[]);
+            command.env("HOSTALIASES", &aliases);
+            let running = start(command);
+            let (opened, opens) = mpsc::channel();
+            let path = aliases.clone();
+            // Returns once the look-up reads.
+            thread::spawn(move || opened.send(File::options().write(true).open(path).unwrap()));
+            let writes_nothing = opens.recv_timeout(LIMIT).expect("a look-up");
+            (running, writes_nothing)
+        },
+        drop,
+    );
+}
+
+/// A listener whose queue is full answers nobody.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_signal_while_tcp_connects_ends_it() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    rustix::net::listen(&listener, 0).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut waiting = Vec::new();
+    while let Ok(socket) = TcpStream::connect_timeout(&address, Duration::from_millis(300)) {
+        waiting.push(socket);
+    }
+    ends_well(
+        |start| {
+            let running = start(watch(&format!("http://{address}"), &[]));
+            running.wait_for_status("stream_initializing");
+            (running, ())
+        },
+        |()| {},
+    );
+}
+
+#[test]
+fn a_signal_in_the_tls_handshake_ends_it() {
+    ends_well(
+        |start| {
+            let house = House::secured();
+            house.control().on_connect(OnConnect::Mute, Times::Always);
+            let running = start(watch(&house.url, &[]));
+            house.wait_for(|seen| seen.connections == 1);
+            (running, house)
+        },
+        |house| assert_eq!(house.control().http_bytes(), 0),
+    );
+}
+
+#[test]
+fn a_signal_while_the_upgrade_is_not_answered_ends_it() {
+    ends_well(
+        |start| {
+            let house = House::quiet();
+            house.control().on_upgrade(OnUpgrade::Mute, Times::Always);
+            let running = start(watch(&house.url, &[]));
+            house.wait_for(|seen| seen.requests == 1);
+            (running, house)
+        },
+        |house| house.wait_for(|seen| seen.open == 0),
+    );
+}
+
+#[test]
+fn a_signal_while_the_login_is_not_answered_ends_it() {
+    ends_well(
+        |start| {
+            let house = House::quiet();
+            let control = house.control();
+            control.on_post(Endpoint::Login, OnPost::Mute, Times::Always);
+            let mut command = iox(&["watch", &house.url, "--username", "user@example.test"]);
+            command.env("IOX_PASSWORD", "secret");
+            let running = start(command);
+            house.wait_for(|seen| seen.requests == 1);
+            (running, house)
+        },
+        |house| house.wait_for(|seen| seen.open == 0),
+    );
+}
+
+#[test]
+fn a_signal_in_the_replay_closes_politely() {
+    ends_well(
+        |start| {
+            let house = House::quiet();
+            house.control().hold_replay(3);
+            let running = start(watch(&house.url, &[]));
+            running.wait_for(r#""type":"event""#);
+            (running, house)
+        },
+        |house| assert_eq!(house.control().closes(), [Some(1000)]),
+    );
+}
+
+#[test]
+fn a_signal_while_live_closes_politely() {
+    ends_well(
+        |start| {
+            let house = House::quiet();
+            let running = start(watch(&house.url, &[]));
+            running.wait_for_status("connected");
+            (running, house)
+        },
+        |house| assert_eq!(house.control().closes(), [Some(1000)]),
+    );
+}
+
+#[test]
+fn a_signal_while_the_controller_is_frozen_ends_it() {
+    ends_well(
+        |start| {
+            let house = House::quiet();
+            let running = start(watch(&house.url, &[]));
+            running.wait_for_status("connected");
+            house.control().freeze();
+            (running, house)
+        },
+        drop,
+    );
+}
+
+#[test]
+fn a_signal_during_the_backoff_ends_it() {
+    let url = format!("http://127.0.0.1:{}", closed_port());
+    ends_well(
+        |start| {
+            let running = start(watch(&url, &[]));
+            running.wait_for_status("lost_connection");
+            (running, ())
+        },
+        |()| {},
+    );
+}
+
+#[test]
+fn a_second_signal_ends_at_once() {
+    let house = House::quiet();
+    let running = Running::start(watch(&house.url, &JSON));
+    running.wait_for_status("connected");
+    // A frozen controller answers no close frame, so that a polite stop takes its time.
+    house.control().freeze();
+    running.signal(Signal::INT);
+    running.signal(Signal::TERM);
+    let finished = running.finish();
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    assert!(!finished.stdout.contains("disconnected"), "{finished:?}");
+}
+
+#[test]
+fn a_signal_reaches_a_watch_whose_output_nobody_reads() {
+    let house = House::lively();
+    let mut child = watch(&house.url, &JSON)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    house.wait_for(|seen| seen.subscribers == 1);
+    // More than all queues between here and there hold.
+    house.control().flood(30_000);
+    let id = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(id, Signal::INT).unwrap();
+    assert_eq!(wait(&mut child).code(), Some(0));
+}
