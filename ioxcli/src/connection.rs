@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use ioxdriver::{Authority, Handle, Trust};
-use ioxproto::{Address, AddressError, Failure, Reason, Secret, Status, Timing};
+use ioxproto::{Address, AddressError, Failure, IdentityProblem, Reason, Secret, Status, Timing};
 
 use crate::arguments::{Auth, Controller};
 use crate::known_hosts::KnownHosts;
@@ -114,6 +114,21 @@ pub(crate) fn outcome(handle: &Handle, controller: &str) -> Result<(), Trouble> 
     }
 }
 
+/// What to say after a reason that advises to pin a certificate: how that is done here. Who has pinned one already
+/// knows.
+pub(crate) fn advice(reason: &Reason) -> String {
+    match reason {
+        Reason::Failed(Failure::Identity {
+            problem,
+            fingerprint,
+            ..
+        }) if !fingerprint.is_empty() && *problem != IdentityProblem::WrongPin => {
+            format!(": --pin {fingerprint}")
+        }
+        _ => String::new(),
+    }
+}
+
 /// What a stream that has failed for good means for the program.
 fn failed(controller: &str, reason: Option<&Reason>) -> Trouble {
     let Some(reason) = reason else {
@@ -124,7 +139,8 @@ fn failed(controller: &str, reason: Option<&Reason>) -> Trouble {
             Trouble::refused(reason.to_string())
         }
         Reason::Failed(Failure::Identity { .. }) => Trouble::refused(format!(
-            "{reason}\niox: or look at it, and keep it as trusted, with: iox trust {controller}"
+            "{reason}{}\niox: or look at it, and keep it as trusted, with: iox trust {controller}",
+            advice(reason)
         )),
         Reason::CredentialsRefused { .. }
         | Reason::LoginRefused { .. }

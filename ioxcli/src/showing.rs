@@ -4,6 +4,7 @@ use ioxproto::mirror::ControllerState;
 use ioxproto::{Event, Notification, StatusChange};
 
 use crate::arguments::Output;
+use crate::connection::advice;
 use crate::output::View;
 use crate::selection::Selection;
 use crate::trouble::say;
@@ -75,8 +76,9 @@ impl Showing {
 pub(crate) fn say_why(controller: &str, change: &StatusChange) {
     if let (Some(reason), Some(wait)) = (&change.reason, change.retry_in) {
         let seconds = wait.as_secs_f32();
+        let advice = advice(reason);
         say(format_args!(
-            "{controller}: {reason}; next attempt in {seconds:.0} s"
+            "{controller}: {reason}{advice}; next attempt in {seconds:.0} s"
         ));
     }
 }

@@ -188,9 +188,8 @@ impl fmt::Display for Refusal {
 impl Refusal {
     fn failure(&self, place: &str) -> Failure {
         let shown = self.shown;
-        let how = format!(
-            "if {shown} is the fingerprint of your controller, trust it by pinning it (--pin {shown})"
-        );
+        let how =
+            format!("if {shown} is the fingerprint of your controller, trust it by pinning it");
         let detail = match self.problem {
             IdentityProblem::WrongPin => {
                 let pins: Vec<_> = self.pins.iter().map(Fingerprint::to_string).collect();
@@ -212,7 +211,7 @@ impl Refusal {
             }
             IdentityProblem::UnknownIssuer if self.is_authority => {
                 format!(
-                    "the certificate of {place} is itself the one given as an authority, which vouches for others but not for itself: pin it instead (--pin {shown})"
+                    "the certificate of {place} is itself the one given as an authority, which vouches for others but not for itself: if {shown} is the fingerprint of your controller, pin it instead"
                 )
             }
             IdentityProblem::UnknownIssuer => {

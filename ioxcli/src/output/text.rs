@@ -8,6 +8,8 @@ use ioxproto::view::View;
 use ioxproto::{Event, Notification, Status, StatusChange};
 use jiff::ZonedDateTime;
 
+use crate::connection::advice;
+
 /// The columns' widths at first; a longer text makes its column wider, up to [`WIDEST`].
 const NODE: usize = 14;
 const NAME: usize = 12;
@@ -119,7 +121,7 @@ impl Text {
             _ => {}
         }
         if let Some(reason) = &change.reason {
-            let _ = write!(line, "  {}", Clean(&reason.to_string()));
+            let _ = write!(line, "  {}{}", Clean(&reason.to_string()), advice(reason));
         }
         if let Some(wait) = change.retry_in {
             let _ = write!(line, "; next attempt in {}", Seconds(wait));

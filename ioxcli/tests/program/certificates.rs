@@ -1,9 +1,11 @@
 //! No password before the certificate is known.
 
+use std::path::{Path, PathBuf};
+
 use ioxsim::{ServerOptions, Tls};
 
 use crate::house::House;
-use crate::iox::{run, watch};
+use crate::iox::{Running, run, watch};
 
 const JSON: [&str; 2] = ["--format", "json"];
 
@@ -73,25 +75,28 @@ fn no_log_shows_the_password_or_other_libraries() {
     }
 }
 
+fn fixture(name: &str) -> PathBuf {
+    let folder = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../ioxdriver/tests/certificates"
+    );
+    Path::new(folder).join(name)
+}
+
+/// A controller that shows this certificate.
+fn secured(name: &str) -> House {
+    let read = |name: String| std::fs::read(fixture(&name)).unwrap();
+    let tls = Tls::new(read(format!("{name}.der")), read(format!("{name}.key.der")));
+    House::start(ServerOptions {
+        tls: Some(tls),
+        ..ServerOptions::default()
+    })
+}
+
 #[test]
 fn an_authority_of_ones_own_is_believed_and_no_other() {
-    let fixture = |name: &str| {
-        let folder = concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../ioxdriver/tests/certificates"
-        );
-        std::path::Path::new(folder).join(name)
-    };
     let authority = fixture("authority.pem");
     let ca = ["--ca", authority.to_str().unwrap(), "--max-events", "1"];
-    let secured = |name: &str| {
-        let read = |name: String| std::fs::read(fixture(&name)).unwrap();
-        let tls = Tls::new(read(format!("{name}.der")), read(format!("{name}.key.der")));
-        House::start(ServerOptions {
-            tls: Some(tls),
-            ..ServerOptions::default()
-        })
-    };
     let house = secured("signed");
     let finished = run(watch(&house.url, &ca));
     assert_eq!(finished.code, Some(0), "{finished:?}");
@@ -99,4 +104,21 @@ fn an_authority_of_ones_own_is_believed_and_no_other() {
     let finished = run(watch(&house.url, &ca));
     assert_eq!(finished.code, Some(3), "{finished:?}");
     assert!(finished.stderr.contains(&house.fingerprint), "{finished:?}");
+}
+
+#[test]
+fn a_certificate_that_has_expired_is_tried_again_with_the_way_to_trust_it() {
+    let authority = fixture("authority.pem");
+    let ca = ["--ca", authority.to_str().unwrap()];
+    let house = secured("signed-expired");
+    let json = Running::start(watch(&house.url, &[&JSON[..], &ca].concat()));
+    let reason = json.wait_for_status("lost_connection");
+    assert_eq!(reason.as_deref(), Some("certificate_expired"));
+    let finished = json.stop();
+    let way = format!("--pin {}; next attempt in", house.fingerprint);
+    assert!(finished.stderr.contains(&way), "{finished:?}");
+    let text = Running::start(watch(&house.url, &ca));
+    text.wait_for(&way);
+    text.stop();
+    assert_eq!(house.control().http_bytes(), 0);
 }
