@@ -1,9 +1,11 @@
 //! The certificates that a person said yes to: a file of lines, host and port, then the fingerprint.
 
 use std::env;
-use std::fs;
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use ioxdriver::Fingerprint;
 use ioxproto::Address;
@@ -75,13 +77,19 @@ impl KnownHosts {
             .collect()
     }
 
-    /// Trusts this certificate of a controller, and no other of it, from now on.
+    /// Trusts this certificate of a controller, and no other of it, from now on. What others have trusted since this was
+    /// read is kept.
     pub(crate) fn trust(&mut self, address: &Address, pin: Fingerprint) -> Result<(), Trouble> {
-        let Some(path) = &self.path else {
+        let Some(path) = self.path.clone() else {
             return Err(Trouble::other(
                 "there is no folder to keep it in: set HOME or XDG_CONFIG_HOME, or use --pin instead",
             ));
         };
+        let cannot =
+            |error: io::Error| Trouble::other(format!("cannot write {}: {error}", path.display()));
+        let path = fs::canonicalize(&path).unwrap_or_else(|_| path.clone());
+        let _lock = lock(&path).map_err(cannot)?;
+        self.entries = Self::read(&path)?.entries;
         let key = key(address);
         self.entries.retain(|(host, _)| *host != key);
         self.entries.push((key, pin));
@@ -89,8 +97,7 @@ impl KnownHosts {
         for (host, pin) in &self.entries {
             text += &format!("{host} {pin}\n");
         }
-        replace(path, text.as_bytes())
-            .map_err(|error| Trouble::other(format!("cannot write {}: {error}", path.display())))
+        replace(&path, text.as_bytes()).map_err(cannot)
     }
 }
 
@@ -105,11 +112,44 @@ fn key(address: &Address) -> String {
     }
 }
 
-/// Writes the file anew, whole or not at all, for its owner alone. A link to it stays one.
-fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
-    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+/// For this long somebody else may write the file; it takes them some milliseconds.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Keeps others from writing the file, until it is dropped. The file itself is replaced, so that a lock on it would be
+/// worth nothing: it is on one beside it, which stays.
+fn lock(path: &Path) -> io::Result<Option<File>> {
     let folder = path.parent().ok_or(io::ErrorKind::NotFound)?;
     fs::create_dir_all(folder)?;
+    let beside = path.with_extension("lock");
+    let mut options = OpenOptions::new();
+    let file = options
+        .create(true)
+        .write(true)
+        .truncate(false)
+        .open(&beside)?;
+    let began = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(Some(file)),
+            Err(TryLockError::WouldBlock) if began.elapsed() < PATIENCE => {
+                thread::sleep(Duration::from_millis(10));
+            }
+            Err(TryLockError::WouldBlock) => {
+                let busy = format!("another program holds {}", beside.display());
+                return Err(io::Error::new(io::ErrorKind::WouldBlock, busy));
+            }
+            // There are file systems without locks.
+            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {
+                return Ok(None);
+            }
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+    }
+}
+
+/// Writes the file anew, whole or not at all, for its owner alone. A link to it stays one.
+fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let folder = path.parent().ok_or(io::ErrorKind::NotFound)?;
     // Made with mode 600.
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     file.write_all(content)?;
@@ -162,6 +202,27 @@ mod tests {
             let mode = fs::metadata(&path).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600);
         }
+    }
+
+    #[test]
+    fn what_others_trust_meanwhile_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("iox").join("known_hosts");
+        let address = |number: usize| -> Address { format!("https://h{number}").parse().unwrap() };
+        let all_have_read = std::sync::Barrier::new(8);
+        thread::scope(|scope| {
+            for number in 0..8 {
+                let (path, all_have_read) = (&path, &all_have_read);
+                scope.spawn(move || {
+                    let mut known = KnownHosts::read(path).unwrap();
+                    all_have_read.wait();
+                    known.trust(&address(number), pin("x")).unwrap();
+                });
+            }
+        });
+        let known = KnownHosts::read(&path).unwrap();
+        let trusted = (0..8).filter(|number| known.pins(&address(*number)) == [pin("x")]);
+        assert_eq!(trusted.count(), 8, "{known:?}");
     }
 
     #[test]

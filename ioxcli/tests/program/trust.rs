@@ -6,7 +6,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use crate::house::{House, closed_port};
-use crate::iox::{Finished, iox, run, watch};
+use crate::iox::{Finished, Running, iox, run, watch};
 
 fn with_folder(mut command: Command, folder: &TempDir) -> Command {
     command.env("XDG_CONFIG_HOME", folder.path());
@@ -70,6 +70,25 @@ fn what_was_trusted_once_is_watched_and_what_changes_is_refused() {
 
 fn host(url: &str) -> &str {
     url.strip_prefix("https://").unwrap()
+}
+
+#[test]
+fn several_that_are_trusted_at_once_are_all_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let houses: Vec<House> = (0..6).map(|_| House::secured()).collect();
+    let command = |house: &House| with_folder(iox(&["trust", &house.url, "--yes"]), &folder);
+    let running: Vec<Running> = houses
+        .iter()
+        .map(|house| Running::start(command(house)))
+        .collect();
+    for running in running {
+        let finished = running.finish();
+        assert_eq!(finished.code, Some(0), "{finished:?}");
+    }
+    for house in &houses {
+        let line = format!("{} {}\n", host(&house.url), house.fingerprint);
+        assert!(file(&folder).contains(&line), "{line}: {}", file(&folder));
+    }
 }
 
 #[test]
