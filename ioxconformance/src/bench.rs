@@ -1,7 +1,10 @@
 //! A simulated controller for a scenario, and the driver under test beside it.
 
+use std::env;
 use std::ops::Deref;
-use std::time::Duration;
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use ioxdriver::{Fingerprint, Handle, Trust};
 use ioxproto::{Notification, Timing};
@@ -13,6 +16,32 @@ use crate::{Driver, Options, StreamHandle, Watched};
 
 /// How long a scenario waits for what must come; far longer than it takes on a busy machine.
 pub const LIMIT: Duration = Duration::from_secs(60);
+
+/// Set in the process of a test that runs alone.
+const ALONE: &str = "IOX_CONFORMANCE_ALONE";
+
+/// Whether this came to hold in the [`LIMIT`]: for what nobody announces.
+pub fn came_to_hold(mut holds: impl FnMut() -> bool) -> bool {
+    let until = Instant::now() + LIMIT;
+    loop {
+        if holds() {
+            return true;
+        }
+        if Instant::now() >= until {
+            return false;
+        }
+        thread::park_timeout(Duration::from_millis(2));
+    }
+}
+
+/// Waits until this holds.
+///
+/// # Panics
+///
+/// When it does not come to hold in the [`LIMIT`].
+pub fn wait_for(what: &str, holds: impl FnMut() -> bool) {
+    assert!(came_to_hold(holds), "waited in vain for {what}");
+}
 
 /// Timings short enough for tests, in the proportions of the real ones.
 #[must_use]
@@ -43,6 +72,7 @@ const PORTAL_PASSWORD: &str = "secret";
 pub struct Bench {
     pub(crate) driver: &'static dyn Driver,
     link: Link,
+    test: &'static str,
 }
 
 #[expect(
@@ -52,9 +82,32 @@ pub struct Bench {
     reason = "made for tests, which end by a panic"
 )]
 impl Bench {
+    /// For a test of this name, which begins with the name of its crate.
     #[must_use]
-    pub fn new(driver: &'static dyn Driver, link: Link) -> Self {
-        Self { driver, link }
+    pub fn new(driver: &'static dyn Driver, link: Link, test: &'static str) -> Self {
+        Self { driver, link, test }
+    }
+
+    /// Does this in a process of its own, for what counts or hears all that is in a process: the test's program once more, with
+    /// this one test.
+    pub fn alone(&self, scenario: impl FnOnce()) {
+        if env::var_os(ALONE).is_some() {
+            return scenario();
+        }
+        let (_, test) = self.test.split_once("::").unwrap();
+        let run = Command::new(env::current_exe().unwrap())
+            .args([test, "--exact", "--nocapture"])
+            .env(ALONE, "1")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&run.stdout);
+        assert!(
+            run.status.success() && said.contains("1 passed"),
+            "{}\n{said}{}",
+            run.status,
+            String::from_utf8_lossy(&run.stderr)
+        );
+        println!("{said}");
     }
 
     #[must_use]

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use ioxdriver::{Builder, Launch, Overflow, Socket, Trust};
 use ioxproto::{Account, Secret, SubscribePath, Timing};
 
-use crate::quick;
+use crate::{Witness, quick};
 
 type Boxed<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send>>;
 type Resolve = Arc<dyn Fn(String, u16) -> Boxed<Vec<SocketAddr>> + Send + Sync>;
@@ -31,6 +31,7 @@ pub struct Options {
     keep_trying: bool,
     resolver: Option<Resolve>,
     connector: Option<Connect>,
+    kept: Option<Witness>,
 }
 
 #[expect(missing_docs, reason = "the builder says what each is")]
@@ -48,6 +49,7 @@ impl Options {
             keep_trying: false,
             resolver: None,
             connector: None,
+            kept: None,
         }
     }
 
@@ -120,6 +122,18 @@ impl Options {
         self
     }
 
+    /// At another URL.
+    pub fn at(mut self, url: &str) -> Self {
+        self.url = url.to_owned();
+        self
+    }
+
+    /// The stream keeps this for as long as it is there, in a tap.
+    pub fn kept(mut self, witness: Witness) -> Self {
+        self.kept = Some(witness);
+        self
+    }
+
     /// The builder of a driver, set to all that.
     pub fn builder<L: Launch>(self) -> Builder<L> {
         let mut builder = Builder::new(self.url)
@@ -138,6 +152,11 @@ impl Options {
         };
         if let Some(resolver) = self.resolver {
             builder = builder.resolver(move |host, port| resolver(host, port));
+        }
+        if let Some(witness) = self.kept {
+            builder = builder.tap(move |_| {
+                let _ = &witness;
+            });
         }
         if let Some(connector) = self.connector {
             builder = builder.connector(move |_| std::future::ready(connector()));

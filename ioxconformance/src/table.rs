@@ -79,17 +79,29 @@ macro_rules! conformance_table {
             endings {
                 stop_when_connected_closes_politely: both,
                 stop_while_syncing_closes_politely: both,
-                stop_while_nothing_is_ever_said: both apart,
-                stop_while_the_upgrade_is_not_answered: both apart,
-                stop_while_the_login_is_not_answered: both apart,
-                stop_while_the_name_is_looked_up: both apart,
-                stop_during_the_wait_is_at_once: plain,
-                a_controller_that_does_not_answer_the_close_is_left_in_time: both,
                 stop_while_the_queue_is_full_and_nobody_takes: both,
-                stop_in_the_middle_of_a_flood: both apart,
-                stop_while_the_controller_does_not_cease_to_send: both apart,
                 dropping_the_stream_and_every_handle_stops: both apart,
                 wait_for_sees_a_status_or_the_end_or_is_over_in_time: plain,
+            }
+            stop_in_time {
+                while_a_name_is_looked_up: plain,
+                while_nobody_answers_a_connect: plain,
+                while_nothing_is_ever_said: both,
+                while_the_upgrade_is_not_answered: both,
+                while_the_login_is_not_answered: both,
+                while_a_token_is_waited_for: plain,
+                while_the_replay_comes: both,
+                when_connected: both,
+                while_the_controller_is_frozen: both,
+                while_the_logout_is_not_answered: both,
+                while_the_queue_is_full_and_nobody_takes: both,
+                in_the_middle_of_a_flood: both,
+                while_the_controller_does_not_cease_to_send: both,
+                during_the_wait_for_the_next_attempt: plain,
+                at_rest: plain,
+            }
+            leftovers {
+                a_dropped_stream_leaves_no_task_thread_or_socket: both,
             }
             identity {
                 a_wrong_pin_is_final_and_the_controller_saw_no_byte_of_http: tls,
@@ -109,7 +121,6 @@ macro_rules! conformance_table {
                 a_login_that_is_refused_is_final: plain,
                 a_login_in_trouble_is_waited_out: plain,
                 a_login_that_is_never_answered_is_given_up: both,
-                a_logout_that_is_not_answered_is_left_in_time: both,
                 tokens_of_the_callers_own_are_asked_for: both,
             }
             embedding {
@@ -157,13 +168,21 @@ macro_rules! conformance_on {
     (plain ($driver:path) $scenario:path) => {
         #[test]
         fn plain() {
-            $scenario(&$crate::Bench::new(&$driver, $crate::Link::Plain));
+            $scenario(&$crate::Bench::new(
+                &$driver,
+                $crate::Link::Plain,
+                concat!(module_path!(), "::plain"),
+            ));
         }
     };
     (tls ($driver:path) $scenario:path) => {
         #[test]
         fn tls() {
-            $scenario(&$crate::Bench::new(&$driver, $crate::Link::Tls));
+            $scenario(&$crate::Bench::new(
+                &$driver,
+                $crate::Link::Tls,
+                concat!(module_path!(), "::tls"),
+            ));
         }
     };
 }

@@ -1,5 +1,8 @@
 //! A stream under test, what it has told so far, and patience.
 
+use std::thread;
+use std::time::Duration;
+
 use ioxproto::{Event, Notification, Reason, Status, StatusChange};
 
 use crate::{LIMIT, Next, Running, StreamHandle};
@@ -52,6 +55,23 @@ impl Watched {
                 Next::Nothing => panic!("waited in vain for {what}; told: {:#?}", self.statuses()),
             }
         }
+    }
+
+    /// Takes what is told until this is done, which waits on another thread for something else to happen.
+    pub fn meanwhile<T: Send>(&mut self, done: impl FnOnce() -> T + Send) -> T {
+        const MOMENT: Duration = Duration::from_millis(20);
+        thread::scope(|scope| {
+            let done = scope.spawn(done);
+            while !done.is_finished() {
+                match self.stream.next(MOMENT) {
+                    Next::Told(told) => self.told.push(told),
+                    Next::Nothing => {}
+                    Next::End => break,
+                }
+            }
+            done.join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
     }
 
     pub fn status(&mut self, status: Status) -> StatusChange {

@@ -99,18 +99,6 @@ pub fn a_login_that_is_never_answered_is_given_up(bench: &Bench) {
     assert!(reason.to_string().contains("logging in"), "{reason}");
 }
 
-pub fn a_logout_that_is_not_answered_is_left_in_time(bench: &Bench) {
-    let mut timing = crate::quick();
-    timing.stop = std::time::Duration::from_millis(300);
-    let server = bench.server();
-    server.on_post(Endpoint::Logout, OnPost::Mute, Times::Always);
-    let mut watched = bench.start(bench.portal(&server).timing(timing));
-    watched.connected();
-    watched.stop();
-    watched.end();
-    server.seen("every socket gone", |seen| seen.open == 0);
-}
-
 pub fn tokens_of_the_callers_own_are_asked_for(bench: &Bench) {
     let server = bench.server();
     // Somebody else's login gives a token.
