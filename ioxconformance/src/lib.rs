@@ -13,6 +13,7 @@ mod bench;
 mod driver;
 mod options;
 pub mod scenarios;
+mod secrets;
 mod state;
 mod table;
 mod watched;

@@ -7,13 +7,14 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use ioxdriver::{Builder, Launch, Overflow, Socket, Trust};
+use ioxdriver::{Builder, Launch, Overflow, Socket, Tapped, Trust};
 use ioxproto::{Account, Secret, SubscribePath, Timing};
 
 use crate::{Witness, quick};
 
 type Boxed<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send>>;
 type Resolve = Arc<dyn Fn(String, u16) -> Boxed<Vec<SocketAddr>> + Send + Sync>;
+type See = Arc<dyn Fn(Tapped<'_>) + Send + Sync>;
 type Connect = Arc<dyn Fn() -> io::Result<Socket> + Send + Sync>;
 
 /// What a builder is to be set to. The methods are the builder's.
@@ -31,7 +32,7 @@ pub struct Options {
     keep_trying: bool,
     resolver: Option<Resolve>,
     connector: Option<Connect>,
-    kept: Option<Witness>,
+    tap: Option<See>,
 }
 
 #[expect(missing_docs, reason = "the builder says what each is")]
@@ -49,7 +50,7 @@ impl Options {
             keep_trying: false,
             resolver: None,
             connector: None,
-            kept: None,
+            tap: None,
         }
     }
 
@@ -129,8 +130,14 @@ impl Options {
     }
 
     /// The stream keeps this for as long as it is there, in a tap.
-    pub fn kept(mut self, witness: Witness) -> Self {
-        self.kept = Some(witness);
+    pub fn kept(self, witness: Witness) -> Self {
+        self.tap(move |_| {
+            let _ = &witness;
+        })
+    }
+
+    pub fn tap(mut self, tap: impl Fn(Tapped<'_>) + Send + Sync + 'static) -> Self {
+        self.tap = Some(Arc::new(tap));
         self
     }
 
@@ -153,14 +160,14 @@ impl Options {
         if let Some(resolver) = self.resolver {
             builder = builder.resolver(move |host, port| resolver(host, port));
         }
-        if let Some(witness) = self.kept {
-            builder = builder.tap(move |_| {
-                let _ = &witness;
-            });
+        if let Some(tap) = self.tap {
+            builder = builder.tap(move |message| tap(message));
         }
         if let Some(connector) = self.connector {
             builder = builder.connector(move |_| std::future::ready(connector()));
         }
+        // What a careless program does.
+        tracing::info!(?builder, "built");
         builder
     }
 }

@@ -123,6 +123,9 @@ macro_rules! conformance_table {
                 a_login_that_is_never_answered_is_given_up: both,
                 tokens_of_the_callers_own_are_asked_for: both,
             }
+            secrets {
+                no_secret_is_logged_by_anybody_in_any_encoding: both,
+            }
             embedding {
                 a_stream_that_was_stopped_starts_again_and_goes_on_telling: both,
                 a_start_while_it_stops_begins_anew_afterwards: plain,

@@ -9,7 +9,7 @@
 //!
 //! Passwords, tokens and `Authorization` values are in no log, no `Debug`, no error and no recording of ours, nor in
 //! those of the libraries below, at any level: requests and the first frame with its token go to the socket past the
-//! WebSocket library, which logs what it handles. A test of the tokio driver listens to every target of every
+//! WebSocket library, which logs what it handles. A test of each driver listens to every target of every
 //! crate through whole sessions and looks for them in a dozen encodings. What is left to you:
 //!
 //! * **Mute the targets of others below your own level.** `tungstenite` logs each frame, by the `log` crate and at

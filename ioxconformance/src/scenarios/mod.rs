@@ -14,6 +14,7 @@ pub mod identity;
 pub mod leftovers;
 pub mod portal;
 pub mod replay;
+pub mod secrets;
 pub mod slow_consumer;
 pub mod stop_in_time;
 pub mod stopped_process;

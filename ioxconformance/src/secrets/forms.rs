@@ -1,0 +1,120 @@
+//! The forms in which a secret could show.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+
+/// By name.
+fn forms(secret: &str) -> BTreeMap<String, String> {
+    let bytes = secret.as_bytes();
+    let mut forms = BTreeMap::new();
+    let mut form = |name: &str, text: String| {
+        forms.insert(name.to_owned(), text);
+    };
+    form("plain", secret.to_owned());
+    form("debug", format!("{secret:?}").trim_matches('"').to_owned());
+    form("escaped bytes", bytes.escape_ascii().to_string());
+    let numbers = format!("{bytes:?}");
+    form("numbers", numbers.trim_matches(['[', ']']).to_owned());
+    let hex = |join: &str, upper: bool| {
+        let pairs = bytes.iter().map(|byte| match upper {
+            true => format!("{byte:02X}"),
+            false => format!("{byte:02x}"),
+        });
+        pairs.collect::<Vec<_>>().join(join)
+    };
+    form("hex", hex("", false));
+    form("HEX", hex("", true));
+    form("hex apart", hex(" ", false));
+    form("hex numbers", hex(", 0x", false));
+    let percent = bytes.iter().map(|byte| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+            char::from(*byte).to_string()
+        }
+        byte => format!("%{byte:02X}"),
+    });
+    form("percent", percent.collect());
+    // Wherever it stands within what is encoded: the characters at its edges depend on its neighbours.
+    for offset in 0..3 {
+        let shifted = [&b"..."[..offset], bytes].concat();
+        for (name, engine) in [("base64", STANDARD_NO_PAD), ("base64url", URL_SAFE_NO_PAD)] {
+            let encoded = engine.encode(&shifted);
+            let core = &encoded[if offset == 0 { 0 } else { 4 }..encoded.len() - 2];
+            form(&format!("{name} at {offset}"), core.to_owned());
+        }
+    }
+    forms
+}
+
+fn json_text(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"")
+}
+
+/// What of a secret to look for, as itself and as it stands in JSON; of a token, its own parts too, for its head is
+/// that of every token.
+fn parts(secret: &str) -> Vec<String> {
+    let mut parts = vec![secret.to_owned(), json_text(secret)];
+    parts.dedup();
+    if secret.matches('.').count() == 2 && secret.len() > 100 {
+        parts.extend(
+            secret
+                .split('.')
+                .skip(1)
+                .map(|part| part[..part.len().min(60)].to_owned()),
+        );
+    }
+    if secret.starts_with("-----BEGIN") {
+        parts.extend(
+            secret
+                .lines()
+                .filter(|line| !line.starts_with('-'))
+                .map(str::to_owned),
+        );
+    }
+    parts
+}
+
+/// Where a secret shows in a text.
+pub(crate) fn found(text: &str, secret: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for part in parts(secret) {
+        let seen = forms(&part)
+            .into_iter()
+            .filter(|(_, form)| text.contains(form.as_str()));
+        found.extend(seen.map(|(name, _)| name));
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_encoding_of_a_secret_is_found() {
+        for secret in [
+            "k0rrekt-pf\u{e4}rd/\"batterie\" %20+",
+            "stapel&klammer=\u{20ac}9!",
+            "own.token-of_the~application.0123456789",
+        ] {
+            let in_json = format!("{{\"password\":\"{}\"}}", json_text(secret));
+            let in_basic = STANDARD_NO_PAD.encode(format!("admin:{secret}"));
+            let bytes = format!("{:?}", format!("x{secret}y").as_bytes());
+            let texts = [
+                secret.to_owned(),
+                format!("{:?}", format!("Some({secret})")),
+                in_json,
+                in_basic,
+                bytes,
+                format!("{:?}", json_text(secret).as_bytes()),
+                format!("{:02x?}", secret.as_bytes()).replace(", ", ""),
+                format!("{}", secret.as_bytes().escape_ascii()),
+            ];
+            for text in texts {
+                assert!(!found(&text, secret).is_empty(), "{text}");
+            }
+            assert!(found("nothing here", secret).is_empty());
+        }
+    }
+}
