@@ -168,11 +168,14 @@ impl EventStream {
         else {
             return reason;
         };
-        self.token_shape = self.token_shape.other();
         self.shapes_refused += 1;
         if self.shapes_refused == 2 {
+            // New tokens come in this shape first, next time in the other: where tokens are short-lived, only the first
+            // of the two attempts has one that is good.
             self.shapes_refused = 0;
             self.credentials.reject();
+        } else {
+            self.token_shape = self.token_shape.other();
         }
         match reason {
             Reason::Closed { .. } => Reason::TokenNotAccepted { closed: true },
