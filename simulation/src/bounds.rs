@@ -84,6 +84,7 @@ fn fair(profile: Profile, options: ControllerOptions) -> World {
     let mut world = World::made(Setting {
         seed: 1,
         entrance: Entrance::Local,
+        secured: false,
         options,
         profile,
         jitter: 0.0,

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use ioxproto::{Action, EventStream, Exchange, FailureKind, Notification, Phase};
 
 use crate::link::{ClientEnd, Link, Owner};
+use crate::network::Names;
 use crate::wire::{Arrival, Sent};
 use crate::world::World;
 
@@ -84,14 +85,16 @@ impl World {
             return Some(runs(now));
         }
         let late = self.links.iter().filter(|link| link.abandoned);
-        let late = late.filter_map(Link::readable).min();
+        let late = late.filter_map(Link::readable);
+        let late = late.chain(self.caller.due(true)).min();
         if driver.at_rest || self.waits_for_room() {
             return late.map(runs);
         }
         let Some(wait) = driver.wait else {
             return Some(runs(now));
         };
-        let readable = self.links.iter().filter_map(Link::readable).min();
+        let readable = self.links.iter().filter_map(Link::readable);
+        let readable = readable.chain(self.caller.due(false)).chain(late).min();
         let due = self.clock.of_client(wait);
         let first = readable.map_or(due, |at| at.min(due));
         Some(runs(first + driver.late))
@@ -120,6 +123,10 @@ impl World {
             }
             if let Some(index) = self.something_late() {
                 self.late_news(index);
+                rounds -= 1;
+                continue;
+            }
+            if self.caller_answers() {
                 rounds -= 1;
                 continue;
             }
@@ -232,6 +239,9 @@ impl World {
         self.driver.wait = None;
         match command {
             Command::Start => {
+                if self.driver.at_rest && (self.fair || self.rng.bool()) {
+                    self.identity.pin_anew();
+                }
                 self.driver.at_rest = false;
                 self.witness.starts(self.clock.client_ran());
                 self.driver.core.start(now);
@@ -291,8 +301,10 @@ impl World {
                     }
                     self.driver.received = Some(false);
                 }
+                Action::ProvideToken { id, rejected } => self.asked_for_token(id, rejected),
                 Action::SendText { id, text } => {
                     let text = text.expose().to_owned();
+                    self.witness.shows_in_frame(&text);
                     self.send(Owner::Connection(id), Sent::Text(text));
                 }
                 Action::Ping { id } => {
@@ -301,7 +313,10 @@ impl World {
                 }
                 Action::Close { id, code } => self.send(Owner::Connection(id), Sent::Close(code)),
                 Action::Abort { id } => self.abandon(Owner::Connection(id)),
-                Action::Abandon { id } => self.abandon(Owner::Request(id)),
+                Action::Abandon { id } => {
+                    self.abandon_question(id);
+                    self.abandon(Owner::Request(id));
+                }
                 Action::Notify(notification) => {
                     self.deliver(&notification);
                     told.push(notification);
@@ -385,12 +400,4 @@ impl World {
             }
         }
     }
-}
-
-/// How name look-ups go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Names {
-    Resolve,
-    Fail,
-    Hang,
 }

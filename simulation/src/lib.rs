@@ -2,7 +2,7 @@
 //!
 //! The client is the core, `ioxproto::EventStream`; the controller is the machine of `ioxsim`. Between them lie
 //! a pretend driver and a network, and all four are made to go wrong as one seed says: latency, pieces, held
-//! packets, half-open connections, reboots, refusals, garbage, late answers, slow consumers, a process that is
+//! packets, half-open connections, reboots, refusals, garbage, late answers, strangers in the TLS handshake, callers without tokens, slow consumers, a process that is
 //! stopped, a machine that sleeps, a wall clock that is set. After every step the rules of `witness` hold.
 //!
 //! A seed is a world. It begins with a storm, then the weather clears up and stays fair: the stream must be well
@@ -14,9 +14,12 @@
 //! ```
 
 pub mod bounds;
+mod caller;
 mod clock;
 mod driver;
+mod identity;
 mod link;
+mod network;
 mod reading;
 mod site;
 mod totals;

@@ -37,6 +37,8 @@ pub(crate) struct Link {
     pub(crate) abandoned: bool,
     /// Nothing passes any more, and neither end knows.
     pub(crate) dead: bool,
+    /// The certificate that was shown on it is one that the client accepts.
+    pub(crate) trusted: bool,
     pub(crate) subscriber: Option<SubscriberId>,
     /// Frames of the replay that the controller has yet to send, heartbeats not counted.
     pub(crate) replay_left: usize,
@@ -52,6 +54,7 @@ impl Link {
             client: ClientEnd::Exchange(Box::new(exchange)),
             abandoned: false,
             dead: false,
+            trusted: false,
             subscriber: None,
             replay_left: 0,
             accepted_at: Duration::ZERO,

@@ -27,21 +27,27 @@ impl World {
     }
 
     /// Gives the exchange what came for it; `true` once it has its answer.
-    fn exchange(&mut self, index: usize, arrival: Arrival) -> Result<bool, FailureKind> {
+    fn exchange(&mut self, index: usize, arrival: Arrival) -> Result<bool, Failure> {
         let at = self.arrives();
+        let failed = |kind| Failure::transport(kind, "the attempt failed");
+        if let Arrival::Certificate(shown) = arrival
+            && let Some(problem) = self.identity.problem(shown)
+        {
+            return Err(self.refused(problem));
+        }
         let link = &mut self.links[index];
         let ClientEnd::Exchange(exchange) = &mut link.client else {
             return Ok(false);
         };
         match arrival {
-            Arrival::Reached(Phase::Upgrading) => {
+            Arrival::Reached(Phase::Upgrading) | Arrival::Certificate(_) => {
                 let request = exchange.request().to_vec();
                 link.send_to_controller(at, Sent::Request(request));
                 Ok(false)
             }
             Arrival::Reached(_) => Ok(false),
-            Arrival::Failed(kind) => Err(kind),
-            Arrival::Reset => Err(FailureKind::ConnectionReset),
+            Arrival::Failed(kind) => Err(failed(kind)),
+            Arrival::Reset => Err(failed(FailureKind::ConnectionReset)),
             Arrival::Bytes(bytes) => Ok(exchange.receive(&bytes) == Progress::Done),
             Arrival::Fin => {
                 exchange.end_of_input();
@@ -79,9 +85,8 @@ impl World {
                     }
                 }
             }
-            Err(kind) => {
+            Err(failure) => {
                 self.hang_up(index);
-                let failure = Failure::transport(kind, "the attempt failed");
                 match owner {
                     Owner::Connection(id) => self.driver.core.failed(now, id, failure),
                     Owner::Request(id) => self.driver.core.http_failed(now, id, failure),
@@ -89,6 +94,7 @@ impl World {
             }
         }
         self.carry_out();
+        self.witness.has_left_the_stranger();
     }
 
     fn hang_up(&mut self, index: usize) {
@@ -183,6 +189,10 @@ impl World {
         match owner {
             Owner::Connection(id) => match arrival {
                 Arrival::Reached(phase) => core.phase(now, id, phase),
+                Arrival::Certificate(_) => {
+                    let problem = ioxproto::IdentityProblem::WrongPin;
+                    core.failed(now, id, Failure::identity(problem, "", "late"));
+                }
                 Arrival::Piece => core.bytes_received(now, id, true),
                 Arrival::Message(Payload::Text(bytes), _) => {
                     returned = core.message(now, id, Message::Text(&bytes));
@@ -204,7 +214,16 @@ impl World {
                 core.http_answered(now, id, answer);
             }
         }
-        let mut effects = usize::from(returned.is_some());
+        self.nothing_comes_of_it(returned.is_some());
+        if self.links[index].readable().is_none() {
+            self.links[index].drop_client_end();
+        }
+    }
+
+    /// What was just handed in concerns nothing that the core still knows of.
+    pub(crate) fn nothing_comes_of_it(&mut self, returned: bool) {
+        let core = &mut self.driver.core;
+        let mut effects = usize::from(returned);
         while let Some(action) = core.poll_action() {
             // Whatever wakes the core may show it that time has passed unnoticed.
             effects += usize::from(!matches!(action, Action::Ping { .. }));
@@ -224,8 +243,5 @@ impl World {
             effects == 0,
             "late news of what was abandoned had an effect",
         );
-        if self.links[index].readable().is_none() {
-            self.links[index].drop_client_end();
-        }
     }
 }

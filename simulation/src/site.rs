@@ -35,6 +35,9 @@ impl World {
     /// A controller that was just switched on.
     pub(crate) fn boot(&mut self) {
         self.site = Site::Up;
+        if !self.fair && self.rng.u8(..8) == 0 {
+            self.identity.renew();
+        }
         self.controller = Controller::new(self.options.clone(), self.clock.controller());
     }
 
@@ -87,6 +90,9 @@ impl World {
     fn received_by_controller(&mut self, index: usize, sent: Sent) {
         let now = self.clock.controller();
         let subscriber = self.links[index].subscriber;
+        if !matches!(sent, Sent::Dial | Sent::Gone) {
+            self.must_be_trusted(index);
+        }
         match sent {
             Sent::Dial => self.dialled(index),
             Sent::Request(request) => self.asked(index, &request),
@@ -124,6 +130,8 @@ impl World {
 
     fn dialled(&mut self, index: usize) {
         let at = self.arrives();
+        let shown = self.identity.shown();
+        let trusted = self.identity.problem(shown).is_none();
         let link = &mut self.links[index];
         match self.site {
             Site::Off => {}
@@ -132,6 +140,15 @@ impl World {
                 Arrival::Failed(ioxproto::FailureKind::ConnectionRefused),
             ),
             Site::Resetting => link.send_to_client(at, Arrival::Reset),
+            // Not a word in the handshake.
+            Site::Mute if self.identity.secured => {
+                link.send_to_client(at, Arrival::Reached(ioxproto::Phase::Securing));
+            }
+            Site::Up | Site::Booting if self.identity.secured => {
+                link.trusted = trusted;
+                link.send_to_client(at, Arrival::Reached(ioxproto::Phase::Securing));
+                link.send_to_client(at, Arrival::Certificate(shown));
+            }
             Site::Up | Site::Mute | Site::Booting => {
                 link.send_to_client(at, Arrival::Reached(ioxproto::Phase::Upgrading));
             }
@@ -314,6 +331,24 @@ pub(crate) enum Entrance {
     Portal,
     /// A portal account on `/api/events/subscribe`.
     Api,
+    /// Tokens of the caller's own.
+    OwnTokens,
+    /// The same on `/api/events/subscribe`.
+    OwnTokensApi,
+}
+
+impl Entrance {
+    pub(crate) fn is_api(self) -> bool {
+        matches!(self, Self::Api | Self::OwnTokensApi)
+    }
+
+    pub(crate) fn is_portal(self) -> bool {
+        matches!(self, Self::Portal | Self::Api)
+    }
+
+    pub(crate) fn is_own(self) -> bool {
+        matches!(self, Self::OwnTokens | Self::OwnTokensApi)
+    }
 }
 
 /// The house and manners of the controller of one seed.

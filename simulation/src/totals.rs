@@ -36,6 +36,8 @@ pub struct Totals {
     pub losses: u64,
     /// Answers to what the core had abandoned.
     pub late_news: u64,
+    /// Certificates that were refused.
+    pub strangers: u64,
     /// Probes that came through live.
     pub probes: u64,
     /// Replayed frames that passed as live after the network had been silent, in the middle of the replay, for
@@ -92,6 +94,7 @@ impl Totals {
         self.connects += other.connects;
         self.losses += other.losses;
         self.late_news += other.late_news;
+        self.strangers += other.strangers;
         self.probes += other.probes;
         self.excused += other.excused;
         for (reason, count) in &other.reasons {
@@ -106,8 +109,8 @@ impl fmt::Display for Totals {
         writeln!(f, "{} seeds, {days:.0} days of virtual time", self.seeds)?;
         writeln!(
             f,
-            "{} faults; {} attempts; connected {} times, lost {} times; {} late answers",
-            self.faults, self.attempts, self.connects, self.losses, self.late_news
+            "{} faults; {} attempts; connected {} times, lost {} times; {} late answers; {} strangers",
+            self.faults, self.attempts, self.connects, self.losses, self.late_news, self.strangers
         )?;
         writeln!(
             f,

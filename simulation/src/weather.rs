@@ -5,7 +5,8 @@ use std::time::Duration;
 use fastrand::Rng;
 use ioxsim::{Ending, Endpoint, Event, OnPost, OnUpgrade, SubscriberId, Times};
 
-use crate::driver::{Command, Names};
+use crate::driver::Command;
+use crate::network::Names;
 use crate::site::{Site, pick};
 use crate::wire::{Arrival, Payload, Truth};
 use crate::world::World;
@@ -31,50 +32,9 @@ enum Later {
     ConsumerIsQuick,
     UpgradesAreNormal,
     UserStarts,
+    IdentityIsRight,
     /// The controller's TCP has given up on a connection.
     Forgets(SubscriberId),
-}
-
-/// What passes between the machines, and how.
-#[derive(Debug)]
-pub(crate) struct Network {
-    pub(crate) latency: Duration,
-    pub(crate) jitter_micros: u64,
-    /// Nothing arrives before this.
-    pub(crate) held_until: Duration,
-    /// How many messages come in pieces.
-    pub(crate) piecemeal: f64,
-    pub(crate) names: Names,
-    /// How many of the driver's waits end too late.
-    pub(crate) sluggish: f64,
-    /// How many abandoned attempts are still told of.
-    pub(crate) lingering: f64,
-}
-
-impl Network {
-    pub(crate) fn calm() -> Self {
-        Self {
-            latency: Duration::from_millis(1),
-            jitter_micros: 0,
-            held_until: Duration::ZERO,
-            piecemeal: 0.0,
-            names: Names::Resolve,
-            sluggish: 0.0,
-            lingering: 0.0,
-        }
-    }
-
-    pub(crate) fn of(rng: &mut Rng) -> Self {
-        Self {
-            latency: Duration::from_micros(*pick(rng, &[50, 1000, 20_000, 150_000])),
-            jitter_micros: *pick(rng, &[0, 500, 30_000, 400_000]),
-            held_until: Duration::ZERO,
-            piecemeal: *pick(rng, &[0.0, 0.0, 0.05, 0.5]),
-            names: Names::Resolve,
-            sluggish: *pick(rng, &[0.0, 0.01, 0.1]),
-            lingering: *pick(rng, &[0.0, 0.5, 1.0]),
-        }
-    }
 }
 
 impl Weather {
@@ -141,6 +101,7 @@ impl World {
             Later::ReplayGoesOn,
             Later::ConsumerIsQuick,
             Later::UpgradesAreNormal,
+            Later::IdentityIsRight,
         ] {
             self.goes_on(later);
         }
@@ -153,6 +114,11 @@ impl World {
         self.network.sluggish = 0.0;
         self.consumer_is_quick();
         self.driver.commands.clear();
+        self.fair = true;
+        if self.identity.has_changed() {
+            // Somebody has to see to it, and stops a stream that keeps trying.
+            self.driver.commands.push_back(Command::Stop);
+        }
     }
 
     /// Somebody sees to a stream that has given up.
@@ -186,6 +152,10 @@ impl World {
                 self.controller.require_isy994_headers(false);
             }
             Later::Forgets(id) => self.controller.closed(now, id),
+            Later::IdentityIsRight => {
+                self.identity.impostor = false;
+                self.identity.dates = None;
+            }
             Later::UserStarts => self.driver.commands.push_back(Command::Start),
         }
         self.forward();
@@ -202,7 +172,7 @@ impl World {
     }
 
     fn fault(&mut self) {
-        let kind = self.rng.u8(..32);
+        let kind = self.rng.u8(..33);
         self.log(|| format!("weather: fault {kind}"));
         match kind {
             0 | 1 => {
@@ -295,6 +265,13 @@ impl World {
             28 | 29 => self.posts_fail(),
             30 => {
                 self.controller.forget_sessions();
+                if self.rng.bool() {
+                    self.connections_end();
+                }
+            }
+            32 => {
+                let duration = self.identity_is_wrong();
+                self.later(duration, Later::IdentityIsRight);
                 if self.rng.bool() {
                     self.connections_end();
                 }

@@ -3,11 +3,15 @@
 
 use ioxproto::{FailureKind, Phase};
 
+use crate::identity::Certificate;
+
 /// What comes to the client.
 #[derive(Clone, Debug)]
 pub(crate) enum Arrival {
     /// The attempt has come this far; at [`Phase::Upgrading`] the request may be written.
     Reached(Phase),
+    /// The TLS handshake shows this.
+    Certificate(Certificate),
     /// The attempt fails.
     Failed(FailureKind),
     /// Bytes of an answer to a request.

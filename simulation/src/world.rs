@@ -6,12 +6,15 @@ use fastrand::Rng;
 use ioxproto::{Config, EventStream, Profile, Status, SubscribePath, Timing};
 use ioxsim::{Controller, ControllerOptions, Endpoint};
 
+use crate::caller::Caller;
 use crate::clock::Clock;
 use crate::driver::{Command, Consumer, Driver};
+use crate::identity::Identity;
 use crate::link::Link;
+use crate::network::Network;
 use crate::site::{self, Entrance, Site, pick};
 use crate::totals::Totals;
-use crate::weather::{Network, Weather};
+use crate::weather::Weather;
 use crate::witness::{HOST, PASSWORD, Witness};
 
 /// More steps than this in one seed mean that time hardly passes.
@@ -42,10 +45,14 @@ pub(crate) struct World {
     pub(crate) links: Vec<Link>,
     pub(crate) network: Network,
     pub(crate) weather: Weather,
+    pub(crate) identity: Identity,
     pub(crate) driver: Driver,
+    pub(crate) caller: Caller,
     pub(crate) consumer: Consumer,
     pub(crate) witness: Witness,
     pub(crate) totals: Totals,
+    /// The weather has cleared up.
+    pub(crate) fair: bool,
     log: Option<Vec<String>>,
     steps: u64,
 }
@@ -54,6 +61,7 @@ pub(crate) struct World {
 pub(crate) struct Setting {
     pub(crate) seed: u64,
     pub(crate) entrance: Entrance,
+    pub(crate) secured: bool,
     pub(crate) options: ControllerOptions,
     pub(crate) profile: Profile,
     pub(crate) jitter: f64,
@@ -96,6 +104,8 @@ impl World {
                 Entrance::Local,
                 Entrance::Portal,
                 Entrance::Api,
+                Entrance::OwnTokens,
+                Entrance::OwnTokensApi,
             ],
         );
         let options = site::options(&mut rng, entrance);
@@ -103,6 +113,7 @@ impl World {
         let setting = Setting {
             seed,
             entrance,
+            secured: rng.bool(),
             options,
             profile: if isy994 {
                 Profile::Isy994
@@ -132,12 +143,14 @@ impl World {
         let Setting {
             seed,
             entrance,
+            secured,
             options,
             limit,
             keep_trying,
             ..
         } = setting;
-        let address = format!("http://{HOST}").parse();
+        let scheme = if secured { "https" } else { "http" };
+        let address = format!("{scheme}://{HOST}").parse();
         let config = address.map(|address| {
             let builder = Config::builder(address);
             let builder = match entrance {
@@ -146,6 +159,8 @@ impl World {
                 Entrance::Api => builder
                     .portal_account("user@example.test", PASSWORD)
                     .path(SubscribePath::Api),
+                Entrance::OwnTokens => builder.own_tokens(),
+                Entrance::OwnTokensApi => builder.own_tokens().path(SubscribePath::Api),
             };
             builder
                 .profile(setting.profile)
@@ -168,7 +183,9 @@ impl World {
             links: Vec::new(),
             network: Network::calm(),
             weather: Weather::none(),
+            identity: Identity::new(secured),
             driver: Driver::new(EventStream::new(config)),
+            caller: Caller::default(),
             consumer: Consumer {
                 queued: 0,
                 capacity: 64,
@@ -176,8 +193,9 @@ impl World {
                 blocking: false,
                 next_take: Duration::ZERO,
             },
-            witness: Witness::new(timing, limit, keep_trying, entrance == Entrance::Api),
+            witness: Witness::new(timing, limit, keep_trying, entrance),
             totals: Totals::default(),
+            fair: false,
             log: None,
             steps: 0,
             rng: Rng::with_seed(seed),
@@ -228,8 +246,8 @@ impl World {
             + timing.connect
             + wait
             + Duration::from_secs(15);
-        // Each shape of the first frame may have to be tried, and then other tokens.
-        let tries = u32::from(self.entrance == Entrance::Api) * 3;
+        // Each shape of the first frame may have to be tried, each with tokens that are new.
+        let tries = u32::from(self.entrance.is_api()) * 5;
         let bound =
             bound + tries * (longest.mul_f64(1.0 + timing.jitter) + Duration::from_secs(30));
         let until = self.clock.world() + bound;
@@ -271,6 +289,7 @@ impl World {
         // What is still told of abandoned attempts would be counted, too.
         let abandoned = self.links.iter_mut().filter(|link| link.abandoned);
         abandoned.for_each(Link::drop_client_end);
+        self.caller.forget_abandoned();
         let minutes = 10;
         let until = self.clock.world() + Duration::from_secs(60 * minutes);
         self.pass_until(until, |_| false);
@@ -301,7 +320,7 @@ impl World {
         let last = seen.posts.back().map(|(endpoint, _)| *endpoint);
         let ended = matches!(last, Some(Endpoint::Logout | Endpoint::Refresh));
         self.witness.check(
-            ended || self.entrance == Entrance::Local,
+            ended || !self.entrance.is_portal(),
             "the session is left open",
         );
         let left = self.controller.subscribers();
