@@ -54,8 +54,11 @@ pub enum EndError {
     /// It gave up: a person must act.
     #[error("the stream has given up: {0}")]
     Failed(Reason),
-    /// The driver is gone: its runtime was shut down, or what it called back has panicked.
-    #[error("the stream's driver is gone: its runtime was shut down, or it panicked")]
+    /// The driver is gone: the stream was dropped where only its consumer drove it, its runtime was shut down, or what it called
+    /// back has panicked.
+    #[error(
+        "the stream's driver is gone: the stream was dropped while only its consumer drove it, its runtime was shut down, or it panicked"
+    )]
     DriverGone,
 }
 

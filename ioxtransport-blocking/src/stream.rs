@@ -20,7 +20,8 @@ use crate::seat::Seat;
 /// It begins with the first [`next`](Iterator::next), and goes on within it and the other methods that wait, on the thread
 /// that calls them. Dropping it ends the stream at once, and with it the waiting of [`Handle`]s on other threads, save for a
 /// stop under way: a connection is closed with a close frame, without waiting for
-/// the answer, and a portal account is not logged out. [`stop`](Self::stop) does both in order.
+/// the answer, and a portal account is not logged out; the outcome is then [`DriverGone`](ioxdriver::EndError::DriverGone).
+/// [`stop`](Self::stop) does both in order.
 /// [`in_background`](Self::in_background) changes that: a thread drives, and the stream then goes on while there are [`Handle`]s.
 #[derive(Debug)]
 pub struct EventStream {
