@@ -37,6 +37,9 @@ pub fn replay_and_live_come_in_order_and_marked(bench: &Bench) {
     assert_eq!(handle.stats().live_events, 1);
     assert_eq!(&*handle.sid(), live.sid());
     assert!(handle.last_event_at().is_some());
+    watched.stop();
+    let stats = handle.stats();
+    assert_eq!((stats.events, stats.live_events), (replayed as u64 + 1, 1));
 }
 
 pub fn a_burst_of_live_events_loses_none(bench: &Bench) {

@@ -1,27 +1,10 @@
-//! Stop at every state, from any thread, and what is left behind.
+//! Stop from any thread, and what becomes of handles when the stream is dropped.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use ioxsim::{OnConnect, OnUpgrade, Times};
-use ioxtransport_blocking::{EndError, EventStream, Notification, Status, WaitError};
+use ioxtransport_blocking::{EndError, Notification, Status, WaitError};
 
-use crate::watched::{BOTH, LIMIT, Watched, beside, quick, seen, server};
-
-#[test]
-fn stop_when_connected_closes_politely() {
-    for tls in BOTH {
-        let server = server(tls);
-        let mut watched = Watched::of(&server);
-        watched.connected();
-        watched.stream.stop();
-        assert_eq!(watched.handle().status(), Status::Disconnected);
-        watched.end();
-        assert_eq!(watched.statuses().last().unwrap(), "disconnected");
-        seen(&server.control(), "the close frame", |seen| {
-            seen.closes == [Some(1000)] && seen.subscribers == 0
-        });
-    }
-}
+use crate::watched::{BOTH, Watched, beside, seen, server};
 
 #[test]
 fn stop_from_another_thread_wakes_the_one_that_waits() {
@@ -77,66 +60,6 @@ fn stop_before_the_first_next_ends_the_stream() {
 }
 
 #[test]
-fn stop_during_a_hanging_connect_a_handshake_or_an_upgrade_is_at_once() {
-    for (tls, upgrade) in [(true, false), (false, false), (false, true), (true, true)] {
-        let server = server(tls);
-        let control = server.control();
-        if upgrade {
-            control.on_upgrade(OnUpgrade::Mute, Times::Always);
-        } else {
-            control.on_connect(OnConnect::Mute, Times::Always);
-        }
-        let mut watched = Watched::of(&server);
-        let took = beside(&mut watched, move |handle| {
-            if upgrade {
-                seen(&control, "the request", |seen| seen.requests == 1);
-            } else {
-                seen(&control, "the connection", |seen| seen.connections == 1);
-            }
-            let began = Instant::now();
-            handle.stop_blocking();
-            began.elapsed()
-        });
-        // Far below the ten seconds of the connect's own limit, with room for a busy machine.
-        assert!(took < Duration::from_secs(5), "{took:?}");
-    }
-}
-
-#[test]
-fn stop_during_the_wait_is_at_once() {
-    let mut timing = quick();
-    timing.backoff = vec![Duration::from_secs(3600)];
-    let mut watched = Watched::start(
-        EventStream::builder("http://127.0.0.1:1")
-            .local_account("admin", "admin")
-            .timing(timing),
-    );
-    watched.lost();
-    beside(&mut watched, |handle| handle.stop_blocking());
-}
-
-#[test]
-fn a_controller_that_does_not_answer_the_close_is_left_in_time() {
-    let server = server(false);
-    let mut watched = Watched::of(&server);
-    watched.connected();
-    server.control().freeze();
-    watched.stream.stop();
-    assert_eq!(watched.handle().status(), Status::Disconnected);
-}
-
-#[test]
-fn stop_while_the_queue_is_full_and_nobody_takes() {
-    let server = server(false);
-    let mut watched = Watched::start(crate::watched::builder(&server).queue(1)).in_background();
-    watched.status(Status::StreamSyncing);
-    server.control().flood(10_000);
-    watched.handle().stop_blocking();
-    watched.end();
-    assert_eq!(watched.statuses().last().unwrap(), "disconnected");
-}
-
-#[test]
 fn dropping_the_stream_hangs_up_with_a_close_frame() {
     for tls in BOTH {
         let server = server(tls);
@@ -144,46 +67,12 @@ fn dropping_the_stream_hangs_up_with_a_close_frame() {
         watched.connected();
         let handle = watched.handle();
         drop(watched);
-        assert!(handle.ended());
+        let gone = EndError::DriverGone;
+        assert!(gone.to_string().contains("the stream was dropped"));
+        assert_eq!(handle.outcome(), Some(Err(gone)));
         seen(&server.control(), "the close frame", |seen| {
             seen.closes == [Some(1000)] && seen.open == 0
         });
-    }
-}
-
-#[test]
-fn in_the_background_dropping_the_stream_and_every_handle_stops() {
-    let server = server(true);
-    let mut watched = Watched::of(&server).in_background();
-    watched.connected();
-    let handle = watched.handle();
-    drop(watched);
-    assert!(!handle.ended(), "a handle keeps it running");
-    drop(handle);
-    seen(&server.control(), "the close frame", |seen| {
-        seen.closes == [Some(1000)] && seen.open == 0
-    });
-}
-
-#[test]
-fn wait_for_sees_a_status_or_the_end_and_drives_meanwhile() {
-    for background in BOTH {
-        let server = server(false);
-        let mut watched = Watched::of(&server);
-        if background {
-            watched = watched.in_background();
-        }
-        let handle = watched.handle();
-        handle.wait_for_blocking(Status::Connected, LIMIT).unwrap();
-        let waited = handle.wait_for_blocking(Status::LostConnection, Duration::from_millis(20));
-        assert!(
-            matches!(waited, Err(WaitError::TimedOut { .. })),
-            "{waited:?}"
-        );
-        handle.request_stop();
-        let waited = handle.wait_for_blocking(Status::LostConnection, LIMIT);
-        assert!(matches!(waited, Err(WaitError::Ended { .. })), "{waited:?}");
-        assert!(handle.ended());
     }
 }
 

@@ -7,5 +7,5 @@
 )]
 
 mod endings;
-mod watch;
+mod own_loop;
 mod watched;

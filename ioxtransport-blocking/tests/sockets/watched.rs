@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use ioxsim::{Control, ControllerOptions, HouseOptions, Server, ServerOptions, Tls};
 use ioxtransport_blocking::{
-    Builder, Event, EventStream, Fingerprint, Handle, Notification, Reason, Status, StatusChange,
-    Timing, Trust,
+    Builder, Event, EventStream, Fingerprint, Handle, Notification, Status, StatusChange, Timing,
+    Trust,
 };
 use tokio::runtime::Runtime;
 
@@ -81,13 +81,6 @@ impl Watched {
         }
     }
 
-    pub(crate) fn in_background(self) -> Self {
-        Self {
-            stream: self.stream.in_background().unwrap(),
-            told: self.told,
-        }
-    }
-
     pub(crate) fn handle(&self) -> Handle {
         self.stream.handle()
     }
@@ -123,11 +116,6 @@ impl Watched {
         self.status(Status::Connected);
     }
 
-    /// The reason of the next loss.
-    pub(crate) fn lost(&mut self) -> Reason {
-        self.status(Status::LostConnection).reason.unwrap()
-    }
-
     pub(crate) fn event(&mut self, control: &str, action: &str) -> Event {
         let fits = |notification: &Notification| matches!(notification, Notification::Event(event) if event.control() == control && event.action() == action);
         match self.until(&format!("{control} {action}"), fits) {
@@ -149,16 +137,6 @@ impl Watched {
             _ => None,
         };
         self.told.iter().filter_map(status).collect()
-    }
-
-    pub(crate) fn events(&self) -> Vec<&Event> {
-        let mut events = Vec::new();
-        for notification in &self.told {
-            if let Notification::Event(event) = notification {
-                events.push(event);
-            }
-        }
-        events
     }
 }
 

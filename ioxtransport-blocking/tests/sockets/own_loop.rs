@@ -1,0 +1,38 @@
+//! Waits that are over in time, and loops that never wait.
+
+use std::time::{Duration, Instant};
+
+use ioxsim::Event;
+use ioxtransport_blocking::TimedOut;
+
+use crate::watched::{LIMIT, Watched, server};
+
+#[test]
+fn a_loop_of_ones_own_becomes_live_by_asking_often() {
+    let server = server(true);
+    let mut stream = crate::watched::builder(&server).start().unwrap();
+    let began = Instant::now();
+    while !stream.handle().connected() {
+        assert!(began.elapsed() < LIMIT);
+        match stream.try_next() {
+            Ok(Some(_)) => {}
+            Ok(None) => panic!("the stream ended"),
+            // What else the loop does.
+            Err(TimedOut) => std::thread::park_timeout(Duration::from_millis(5)),
+        }
+    }
+    stream.stop();
+    while let Ok(Some(_)) = stream.try_next() {}
+    assert!(matches!(stream.try_next(), Ok(None)));
+}
+
+#[test]
+fn a_time_that_is_over_leaves_the_stream_as_it_is() {
+    let server = server(false);
+    let mut watched = Watched::of(&server);
+    watched.connected();
+    let next = watched.stream.next_timeout(Duration::from_millis(1));
+    assert!(matches!(next, Err(TimedOut)));
+    server.control().emit(&Event::new("ST", "5").node("n1"));
+    assert!(watched.event("ST", "5").live());
+}
