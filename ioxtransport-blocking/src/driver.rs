@@ -479,6 +479,11 @@ impl Driver {
         self.core.is_stopping()
     }
 
+    #[cfg(test)]
+    pub(crate) fn wake_ups(&self) -> u32 {
+        self.waiting.wake_ups
+    }
+
     /// Ends a wait, from any thread.
     pub(crate) fn waker(&self) -> Waker {
         self.waker.clone()

@@ -159,6 +159,12 @@ impl Seat {
         drop(self.take());
     }
 
+    /// While nobody drives.
+    #[cfg(test)]
+    pub(crate) fn wake_ups(&self) -> u32 {
+        lock(&self.driver).wake_ups()
+    }
+
     fn drives(&self) -> bool {
         *lock(&self.driving) == Some(thread::current().id())
     }

@@ -153,3 +153,74 @@ impl Drop for EventStream {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::Poll;
+
+    use ioxconformance::{LIMIT, Options, Sim, quick};
+    use ioxproto::{Status, Timing};
+    use ioxsim::{HouseOptions, OnConnect, OnUpgrade, ServerOptions, Times};
+
+    use super::*;
+
+    fn server() -> Sim {
+        Sim::start(ServerOptions::of(HouseOptions {
+            rate_per_second: 0.0,
+            ..HouseOptions::default()
+        }))
+    }
+
+    fn start(server: &Sim, timing: Timing) -> EventStream {
+        let options = Options::new(server.url()).timing(timing);
+        options.builder::<EventStream>().start().unwrap()
+    }
+
+    /// How often it wakes until this holds; looked at after each wake-up.
+    fn wake_ups(stream: &EventStream, mut holds: impl FnMut() -> bool) -> u32 {
+        let before = stream.seat.wake_ups();
+        let until = Instant::now().checked_add(LIMIT);
+        let waited = stream.seat.wait_until(until, |_| match holds() {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        });
+        assert_eq!(waited, Some(()));
+        stream.seat.wake_ups() - before
+    }
+
+    #[test]
+    fn an_idle_stream_wakes_for_deadlines_and_what_comes_alone() {
+        const PINGS: u32 = 20;
+        let server = server();
+        server.heartbeats(false);
+        let mut timing = quick();
+        timing.ping_after = Duration::from_millis(100);
+        let stream = start(&server, timing);
+        let connected = stream.handle.wait_for_blocking(Status::Connected, LIMIT);
+        assert_eq!(connected, Ok(()));
+        let before = server.control().seen().pings;
+        let woken = wake_ups(&stream, || {
+            server.control().seen().pings >= before + u64::from(PINGS)
+        });
+        // The end of each silence, and the pong; once the connection is proven, and a system may end a wait a moment early.
+        assert!((PINGS..=2 * PINGS + 6).contains(&woken), "{woken}");
+    }
+
+    #[test]
+    fn what_hangs_wakes_a_stream_for_its_limit_alone() {
+        let mut timing = quick();
+        timing.connect = Duration::from_millis(500);
+        timing.backoff = vec![Duration::from_millis(500)];
+        for upgrade in [false, true] {
+            let server = server();
+            match upgrade {
+                true => server.on_upgrade(OnUpgrade::Mute, Times::Always),
+                false => server.on_connect(OnConnect::Mute, Times::Always),
+            }
+            let stream = start(&server, timing.clone());
+            let woken = wake_ups(&stream, || server.connections() >= 2);
+            // Connected, given up, waited, connected again, given up again.
+            assert!((1..=8).contains(&woken), "{woken}");
+        }
+    }
+}

@@ -19,6 +19,8 @@ pub(crate) struct Waiting {
     poll: Poll,
     events: Events,
     waker: Waker,
+    #[cfg(test)]
+    pub(crate) wake_ups: u32,
 }
 
 #[derive(Debug)]
@@ -44,6 +46,8 @@ impl Waiting {
             poll,
             events: Events::with_capacity(8),
             waker: Waker::from(Arc::new(alarm)),
+            #[cfg(test)]
+            wake_ups: 0,
         })
     }
 
@@ -61,6 +65,10 @@ impl Waiting {
 
     /// Sleeps until there are news of a socket, a wake-up, or this instant. `true` if it was not the instant.
     pub(crate) fn sleep(&mut self, until: Option<Instant>) -> bool {
+        #[cfg(test)]
+        {
+            self.wake_ups += 1;
+        }
         let patience = until.map(|until| until.saturating_duration_since(Instant::now()));
         match self.poll.poll(&mut self.events, patience) {
             Ok(()) => !self.events.is_empty(),
