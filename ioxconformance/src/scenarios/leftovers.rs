@@ -7,8 +7,8 @@ use ioxproto::Notification;
 
 use crate::{Bench, LIMIT, State, Witness, wait_for};
 
-/// So many at a time, that one more or less from elsewhere hides none.
-const STREAMS: usize = 3;
+/// So many at a time, so that one more or less from elsewhere hides none.
+const STREAMS: usize = 2;
 
 pub fn a_dropped_stream_leaves_no_task_thread_or_socket(bench: &Bench) {
     bench.alone(|| {
