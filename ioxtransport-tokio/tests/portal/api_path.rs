@@ -72,7 +72,7 @@ async fn both_shapes_of_the_first_frame_are_found_out_and_remembered() {
 }
 
 #[tokio::test]
-async fn after_both_shapes_the_token_is_renewed_before_the_third() {
+async fn after_both_shapes_the_token_is_renewed_and_shown_in_the_shape_refused_last() {
     let portal = PortalOptions {
         first_frames: FirstFrames::Neither,
         ..PortalOptions::default()
@@ -89,7 +89,7 @@ async fn after_both_shapes_the_token_is_renewed_before_the_third() {
         Place::TypedFrame,
         Place::BareFrame,
         Place::Refresh,
-        Place::TypedFrame,
+        Place::BareFrame,
     ];
     assert_eq!(places(&watched)[..4], expected);
     watched.stop().await;
