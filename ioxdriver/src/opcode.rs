@@ -56,6 +56,13 @@ impl TextAsBinary {
                 Stage::First => {
                     bytes[at] = self.begin(bytes[at]);
                     at += 1;
+                    // A whole header of the kind that most messages have.
+                    if let [126, high, low, ..] = bytes[at..] {
+                        self.masked = false;
+                        self.length = u64::from(u16::from_be_bytes([high, low]));
+                        at += 3;
+                        self.after_length();
+                    }
                 }
                 Stage::Second => {
                     self.second(bytes[at]);
@@ -94,6 +101,12 @@ impl TextAsBinary {
     /// Whether the next message that the library delivers was text; to be asked once for each.
     pub fn take_was_text(&mut self) -> bool {
         self.texts.pop_front().unwrap_or(false)
+    }
+
+    /// Whether a data message, or the beginning of one, has come that the library has not delivered.
+    #[must_use]
+    pub fn holds_more(&self) -> bool {
+        !self.texts.is_empty()
     }
 
     /// Whether a data message has begun to arrive and has not ended.

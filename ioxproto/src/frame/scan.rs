@@ -20,6 +20,8 @@
 //! Nowhere in it: control characters, `&`, and characters that begin with the byte 0xEF, among them the two
 //! that XML forbids. So nothing has to be decoded, and every part stands in the document as it is.
 
+use std::str::FromStr;
+
 use crate::event::{Parts, Span};
 
 const ENVELOPE: &str = "{\"type\":\"event\",\"data\":\"";
@@ -86,7 +88,7 @@ impl<'a, const ESCAPED: bool> Scan<'a, ESCAPED> {
         if !is_plain(&self.text.as_bytes()[self.at..]) {
             return None;
         }
-        parts.seqnum = self.value_from_here()?.1.trim().parse().ok();
+        parts.seqnum = integer(self.value_from_here()?.1);
         self.expect(" sid=")?;
         parts.sid = self.value()?.0;
         if self.maybe(" timestamp=") {
@@ -99,7 +101,7 @@ impl<'a, const ESCAPED: bool> Scan<'a, ESCAPED> {
             parts.uom = self.value()?.0;
         }
         if self.maybe(" prec=") {
-            parts.prec = self.value()?.1.trim().parse().ok();
+            parts.prec = integer(self.value()?.1);
         }
         self.expect(">")?;
         parts.action = self.text()?;
@@ -172,6 +174,9 @@ impl<'a, const ESCAPED: bool> Scan<'a, ESCAPED> {
     /// A payload and the blanks around it, which are no part of it.
     fn payload(&mut self) -> Option<Span> {
         let from = self.at;
+        if self.text.as_bytes()[from..].starts_with(b"</") {
+            return Some(self.span(from, from));
+        }
         let begin = self.span(from, from).start;
         let mut open = [""; MOST];
         let mut depth = 0;
@@ -195,8 +200,9 @@ impl<'a, const ESCAPED: bool> Scan<'a, ESCAPED> {
             }
         }
         let whole = &self.text[from..self.at];
-        let leading = whole.len() - whole.trim_start().len();
-        let trailing = whole.trim_start().len() - whole.trim().len();
+        let body = whole.trim_start();
+        let leading = whole.len() - body.len();
+        let trailing = body.len() - body.trim_end().len();
         Some(Span {
             start: begin + leading as u32,
             end: self.span(from, self.at - trailing).end,
@@ -276,6 +282,22 @@ impl<'a, const ESCAPED: bool> Scan<'a, ESCAPED> {
             end: (to - self.removed) as u32,
         }
     }
+}
+
+/// An integer, which nearly always is a few digits and nothing else.
+#[inline(always)]
+fn integer<I: FromStr + From<i32>>(value: &str) -> Option<I> {
+    // Too few to overflow, whatever the bytes are.
+    if let 1..=7 = value.len() {
+        let digits = value.bytes().map(|byte| i32::from(byte.wrapping_sub(b'0')));
+        let (number, largest) = digits.fold((0, 0), |(number, largest), digit| {
+            (number * 10 + digit, largest.max(digit))
+        });
+        if largest < 10 {
+            return Some(number.into());
+        }
+    }
+    value.trim().parse().ok()
 }
 
 /// Whether the bytes hold nothing that would have to be decoded or refused. A fold, since that is done on many bytes

@@ -288,6 +288,10 @@ impl EventStream {
 
     /// Every input passes here: the driver's wait is over, and the two clocks are compared.
     fn wake(&mut self, now: Now) {
+        if self.last_now == Some(now) && !self.timers.is_waiting() {
+            // One of many inputs of one wake-up.
+            return;
+        }
         let listened = self
             .timers
             .end_wait(now.monotonic, self.config.timing.overrun);

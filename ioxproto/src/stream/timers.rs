@@ -141,6 +141,11 @@ impl Timers {
         deadline
     }
 
+    /// Whether the driver waits on an empty socket, as far as is known.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.wait.is_some()
+    }
+
     /// The driver's wait is over. `false` if it ended so late that the driver cannot have been listening.
     pub(crate) fn end_wait(&mut self, now: Instant, overrun: Duration) -> bool {
         let Some(wait) = self.wait.take() else {
