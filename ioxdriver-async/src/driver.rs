@@ -20,7 +20,7 @@ use crate::link::{Boxed, Exchanged, Link, News};
 /// may not have heard yet of what has come meanwhile.
 const SECOND_LOOK: Duration = Duration::from_millis(1);
 /// So many notifications are delivered at once at most, while there is more to read.
-const BATCH: usize = 32;
+const BATCH: usize = 64;
 /// After so many messages without a wait, other tasks of the runtime have their turn, and the clocks are looked at.
 const TURN: u32 = 256;
 /// A batch that had room for more than this is given back before a wait, so that an idle stream does not keep it.
@@ -50,9 +50,11 @@ pub(crate) struct Driver<R: Runtime> {
 
 /// What ends a wait.
 enum Happening {
+    /// Messages came, and are taken.
+    Messages,
     Command(Command),
     Link(News),
-    Answered(RequestId, Result<Answer, Failure>),
+    Answered(RequestId, Box<Result<Answer, Failure>>),
     Deadline,
 }
 
@@ -296,8 +298,7 @@ impl<R: Runtime> Driver<R> {
             // Its limit counts in the midst of what comes, too.
             self.now = None;
         }
-        self.turn += 1;
-        if self.turn > TURN {
+        if self.turn >= TURN {
             self.turn = 0;
             self.deliver();
             yield_now().await;
@@ -311,8 +312,18 @@ impl<R: Runtime> Driver<R> {
         let mut asked = false;
         let mut second_look = false;
         poll_fn(|context| {
-            if let Poll::Ready(happening) = self.poll_world(context) {
-                return Poll::Ready(happening);
+            while let Poll::Ready(happening) = self.poll_world(context) {
+                match happening {
+                    // Many messages in one poll cost much less than a future for each.
+                    Happening::Link(News::Received(id, message)) => {
+                        self.received(id, message);
+                        (asked, second_look) = (false, false);
+                        if !self.reads_on() {
+                            return Poll::Ready(Happening::Messages);
+                        }
+                    }
+                    happening => return Poll::Ready(happening),
+                }
             }
             if let Poll::Ready(command) = self.shared.poll_command(context) {
                 return Poll::Ready(Happening::Command(command));
@@ -335,6 +346,16 @@ impl<R: Runtime> Driver<R> {
             Poll::Pending
         })
         .await
+    }
+
+    /// Whether the next message may be taken before anything else is seen to.
+    fn reads_on(&mut self) -> bool {
+        self.turn += 1;
+        self.turn < TURN
+            && self.batch.len() < self.room.min(BATCH)
+            && matches!(self.link, Link::Open(_))
+            && !self.core.is_stopping()
+            && !self.shared.has_command()
     }
 
     /// Ready once it is due.
@@ -386,7 +407,7 @@ impl<R: Runtime> Driver<R> {
     fn poll_world(&mut self, context: &mut Context<'_>) -> Poll<Happening> {
         for (id, future) in &mut self.requests {
             if let Poll::Ready(exchanged) = future.as_mut().poll(context) {
-                let answer = exchanged.map(|(answer, _, _)| answer);
+                let answer = Box::new(exchanged.map(|(answer, _, _)| answer));
                 return Poll::Ready(Happening::Answered(*id, answer));
             }
         }
@@ -397,26 +418,29 @@ impl<R: Runtime> Driver<R> {
         let now = self.now();
         match happening {
             Happening::Command(command) => self.command(command),
-            Happening::Link(News::Exchanged(id, Ok((answer, connection, early)))) => {
-                self.link = Link::Answered {
-                    id,
-                    connection,
-                    early,
-                };
-                self.core.upgrade_answered(now, id, answer);
-            }
-            Happening::Link(News::Exchanged(id, Err(failure))) => {
-                self.link = Link::None;
-                self.core.failed(now, id, failure);
-            }
+            Happening::Link(News::Exchanged(id, exchanged)) => match *exchanged {
+                Ok((answer, connection, early)) => {
+                    self.link = Link::Answered {
+                        id,
+                        connection,
+                        early,
+                    };
+                    self.core.upgrade_answered(now, id, answer);
+                }
+                Err(failure) => {
+                    self.link = Link::None;
+                    self.core.failed(now, id, failure);
+                }
+            },
             Happening::Answered(id, answer) => {
                 self.requests.retain(|(request, _)| *request != id);
-                match answer {
+                match *answer {
                     Ok(answer) => self.core.http_answered(now, id, answer),
                     Err(failure) => self.core.http_failed(now, id, failure),
                 }
             }
             Happening::Link(News::Received(id, message)) => self.received(id, message),
+            Happening::Messages => {}
             Happening::Link(News::Ended(id, failure)) => {
                 self.link = Link::None;
                 match failure {

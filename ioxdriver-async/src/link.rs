@@ -36,7 +36,8 @@ pub(crate) enum Link {
 
 /// What came of polling a link.
 pub(crate) enum News {
-    Exchanged(ConnectionId, Exchanged),
+    /// Boxed, since it is large and messages are many.
+    Exchanged(ConnectionId, Box<Exchanged>),
     Received(ConnectionId, tungstenite::Message),
     /// It is over; `None` for an end without a close frame.
     Ended(ConnectionId, Option<Failure>),
@@ -82,7 +83,7 @@ impl Link {
             Self::Attempt { id, future, .. } => future
                 .as_mut()
                 .poll(context)
-                .map(|exchanged| News::Exchanged(*id, exchanged)),
+                .map(|exchanged| News::Exchanged(*id, Box::new(exchanged))),
             Self::Open(open) => open.poll(context),
         }
     }

@@ -78,10 +78,7 @@ impl Delivery {
             }
             queue.waiting.push_back(notification);
         }
-        let room = match self.overflow {
-            Overflow::Wait => self.capacity.saturating_sub(queue.waiting.len()),
-            Overflow::DropOldest => usize::MAX,
-        };
+        let room = self.room_in(&queue);
         let waker = queue.consumer.take_if(|_| news);
         drop(queue);
         if let Some(waker) = waker {
@@ -90,7 +87,21 @@ impl Delivery {
         room
     }
 
-    /// Ready when the driver may read on.
+    /// How many more there is room for now.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        self.room_in(&self.lock())
+    }
+
+    fn room_in(&self, queue: &Queue) -> usize {
+        match self.overflow {
+            _ if queue.abandoned => usize::MAX,
+            Overflow::Wait => self.capacity.saturating_sub(queue.waiting.len()),
+            Overflow::DropOldest => usize::MAX,
+        }
+    }
+
+    /// Ready when the driver may read on; one that waits is woken once the queue is half empty.
     pub fn poll_room(&self, context: &mut Context<'_>) -> Poll<()> {
         let mut queue = self.lock();
         let room = queue.waiting.len() < self.capacity;
@@ -119,7 +130,8 @@ impl Delivery {
             queue.consumer = Some(context.waker().clone());
             return Poll::Pending;
         };
-        let room = queue.waiting.len() < self.capacity;
+        // Not for each that is taken, where driver and consumer are on different threads.
+        let room = queue.waiting.len() <= self.capacity / 2;
         let waker = queue.producer.take_if(|_| room);
         drop(queue);
         if let Some(waker) = waker {

@@ -243,7 +243,7 @@ impl Shared {
 
     /// The next thing that the application asks for, if there is one.
     pub fn command(&self) -> Option<Command> {
-        if !self.commanded.load(Ordering::Acquire) {
+        if !self.has_command() {
             return None;
         }
         self.commanded.store(false, Ordering::Release);
@@ -253,6 +253,12 @@ impl Shared {
             self.commanded.store(true, Ordering::Release);
         }
         command
+    }
+
+    /// Whether there may be something that the application asks for.
+    #[must_use]
+    pub fn has_command(&self) -> bool {
+        self.commanded.load(Ordering::Acquire)
     }
 
     /// The next thing that the application asks for.

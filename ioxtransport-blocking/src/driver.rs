@@ -12,7 +12,7 @@ use std::time::{Instant, SystemTime};
 
 use event_listener::Event;
 use ioxdriver::{Delivery, Exchanged, Listener, Prepared, Shared, Tap, tls};
-use ioxproto::{EventStream, Failure, Now, RequestId};
+use ioxproto::{EventStream, Failure, Notification, Now, RequestId};
 use tracing::debug;
 
 use crate::attempt::{Answer, Attempt, Route};
@@ -20,6 +20,10 @@ use crate::link::{Link, News};
 use crate::seat::Seat;
 use crate::waiting::Waiting;
 
+/// So many messages are taken in one turn at most.
+const BATCH: u32 = 32;
+/// A batch that had room for more than this is given back before a wait, so that an idle stream does not keep it.
+const IDLE: usize = 4;
 /// After so many messages without a wait, a stream that is stopping looks at its deadline.
 const STOP_LOOKS_UP: u32 = 256;
 
@@ -33,6 +37,9 @@ pub(crate) struct Driver {
     wanted: Arc<AtomicBool>,
     /// The consumer leaves no room to read on.
     held_up: bool,
+    /// What is not yet delivered, and how much there is room for.
+    batch: Vec<Notification>,
+    room: usize,
     /// So many things happened since the driver last waited.
     busy: u32,
     seat: Weak<Seat>,
@@ -70,7 +77,7 @@ pub(crate) enum Turn {
 /// What there is to tell the core.
 enum Happening {
     Link(News),
-    Answered(RequestId, Result<Answer, Failure>),
+    Answered(RequestId, Box<Result<Answer, Failure>>),
 }
 
 impl Driver {
@@ -95,6 +102,8 @@ impl Driver {
             news,
             wanted,
             held_up: false,
+            batch: Vec::new(),
+            room: 0,
             busy: 0,
             seat: Weak::new(),
             listener,
@@ -120,7 +129,7 @@ impl Driver {
         self
     }
 
-    /// One round without waiting: a command, or one thing that there is to read.
+    /// One round without waiting: a command, or what there is to read, up to a batch.
     pub(crate) fn turn(&mut self) -> Turn {
         self.now = None;
         let turn = match self.stage {
@@ -146,6 +155,7 @@ impl Driver {
     /// Whoever drives may be the consumer, who looks at what is delivered before the next turn.
     fn settle(&mut self, turn: Turn) -> Turn {
         self.carry_out();
+        self.deliver();
         if self.core.status().at_rest() {
             return self.rest();
         }
@@ -163,9 +173,7 @@ impl Driver {
         self.held_up = self.could_deliver() && self.delivery.poll_room(&mut context).is_pending();
         if self.held_up {
             self.shared.held_up(&self.core, now);
-        } else if let Poll::Ready(happening) = self.look(&mut context) {
-            self.handle(happening);
-            self.busy = self.busy.wrapping_add(1);
+        } else if self.read(&mut context) {
             if self.core.is_stopping() && self.busy.is_multiple_of(STOP_LOOKS_UP) {
                 // A controller that never ceases to send does not keep the stream from its end.
                 self.core.tick(now);
@@ -173,11 +181,35 @@ impl Driver {
             return Turn::Moved;
         } else {
             self.busy = 0;
+            self.batch.shrink_to(IDLE);
             self.tell_progress();
             self.shared.update(&self.core, now);
         }
         self.news.notify(usize::MAX);
         Turn::Idle
+    }
+
+    /// Takes the next thing that there is, and if it is a message, those that came with it. `false` if there is nothing.
+    fn read(&mut self, context: &mut Context<'_>) -> bool {
+        self.room = self.delivery.room();
+        for taken in 0..BATCH {
+            let Poll::Ready(happening) = self.look(context) else {
+                return taken > 0;
+            };
+            self.handle(happening);
+            self.busy = self.busy.wrapping_add(1);
+            // One that has yet to come in is not waited for with others in hand.
+            let more = self.link.is_open_and(|open| open.holds_more());
+            let full = self.batch.len() >= self.room;
+            if !more || full || self.core.is_stopping() || self.shared.has_command() {
+                break;
+            }
+        }
+        if self.listener.is_some() {
+            let now = self.now();
+            self.shared.update(&self.core, now);
+        }
+        true
     }
 
     /// Whether what comes next may need room: what there is to read, or another attempt. An attempt under way goes on, and
@@ -288,7 +320,7 @@ impl Driver {
         let now = self.now().monotonic;
         for (id, attempt) in &mut self.requests {
             if let Poll::Ready(exchanged) = attempt.advance(context, &self.waiting, now) {
-                let answer = exchanged.map(|(answer, _, _)| answer);
+                let answer = Box::new(exchanged.map(|(answer, _, _)| answer));
                 return Poll::Ready(Happening::Answered(*id, answer));
             }
         }
@@ -342,6 +374,7 @@ impl Driver {
             let now = self.now();
             self.core.stop(now);
             self.carry_out();
+            self.deliver();
             if let Link::Open(open) = self.link.take() {
                 open.part();
             }

@@ -41,7 +41,8 @@ pub(crate) struct Open {
 
 /// What has become of a link.
 pub(crate) enum News {
-    Exchanged(ConnectionId, Exchanged),
+    /// Boxed, since it is large and messages are many.
+    Exchanged(ConnectionId, Box<Exchanged>),
     Received(ConnectionId, tungstenite::Message),
     /// It is over; `None` for an end without a close frame.
     Ended(ConnectionId, Option<Failure>),
@@ -61,6 +62,10 @@ impl Link {
             Self::Open(open) if open.id == id => Some(open),
             _ => None,
         }
+    }
+
+    pub(crate) fn is_open_and(&self, holds: impl FnOnce(&Open) -> bool) -> bool {
+        matches!(self, Self::Open(open) if holds(open))
     }
 
     pub(crate) fn take(&mut self) -> Self {
@@ -92,7 +97,7 @@ impl Link {
             Self::None | Self::Answered { .. } => Poll::Pending,
             Self::Attempt(id, attempt) => attempt
                 .advance(context, waiting, now)
-                .map(|exchanged| News::Exchanged(*id, exchanged)),
+                .map(|exchanged| News::Exchanged(*id, Box::new(exchanged))),
             Self::Open(open) => open.advance(),
         }
     }
@@ -153,6 +158,11 @@ impl Open {
     pub(crate) fn take_was_text(&mut self, length: usize) -> bool {
         self.swollen |= length > ioxwebsocket::LARGE;
         self.socket.get_mut().filter.take_was_text()
+    }
+
+    /// Whether more of what was read from the socket waits to be taken: a message, or the beginning of one.
+    pub(crate) fn holds_more(&self) -> bool {
+        self.socket.get_ref().filter.holds_more()
     }
 
     /// Writes what is to be written, and reads.

@@ -75,7 +75,17 @@ impl Driver {
         }
         match &mut self.listener {
             Some(listener) => listener.tell(&notification),
-            None => self.delivery.push(notification),
+            None => self.batch.push(notification),
+        }
+    }
+
+    /// Hands over what is not yet delivered. Handles know what was told, and not only once the driver waits: it may not, for
+    /// long.
+    pub(super) fn deliver(&mut self) {
+        if !self.batch.is_empty() {
+            let now = self.now();
+            self.shared.update(&self.core, now);
+            self.delivery.push_all(&mut self.batch);
         }
     }
 
@@ -97,23 +107,25 @@ impl Driver {
         match happening {
             Happening::Answered(id, answer) => {
                 self.requests.remove(&id);
-                match answer {
+                match *answer {
                     Ok(answer) => self.core.http_answered(now, id, answer),
                     Err(failure) => self.core.http_failed(now, id, failure),
                 }
             }
-            Happening::Link(News::Exchanged(id, Ok((answer, connection, early)))) => {
-                self.link = Link::Answered {
-                    id,
-                    connection,
-                    early,
-                };
-                self.core.upgrade_answered(now, id, answer);
-            }
-            Happening::Link(News::Exchanged(id, Err(failure))) => {
-                self.link = Link::None;
-                self.core.failed(now, id, failure);
-            }
+            Happening::Link(News::Exchanged(id, exchanged)) => match *exchanged {
+                Ok((answer, connection, early)) => {
+                    self.link = Link::Answered {
+                        id,
+                        connection,
+                        early,
+                    };
+                    self.core.upgrade_answered(now, id, answer);
+                }
+                Err(failure) => {
+                    self.link = Link::None;
+                    self.core.failed(now, id, failure);
+                }
+            },
             Happening::Link(News::Received(id, message)) => self.received(id, message),
             Happening::Link(News::Ended(id, failure)) => {
                 self.link = Link::None;
@@ -159,8 +171,6 @@ impl Driver {
         };
         self.carry_out();
         if let Some(notification) = notification {
-            // Handles know what was told, and not only once the driver waits: it may not, for long.
-            self.shared.update(&self.core, now);
             self.notify(notification);
         }
     }
