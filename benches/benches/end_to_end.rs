@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use iox_benches::blast::{Layout, Pace, serve};
 use iox_benches::clients::{
-    Error, Result, Seen, bare_async_std, bare_blocking, bare_tokio, callback, iterator, stream,
+    Error, Result, Seen, background, bare_async_std, bare_blocking, bare_smol, bare_tokio,
+    callback, iterator, stream,
 };
 use iox_benches::ratio::{is_test, quantile};
 use ioxdriver::{Builder, Launch};
 use ioxtransport_async_std::AsyncStd;
+use ioxtransport_smol::Smol;
 use ioxtransport_tokio::Tokio;
 
 type Client = fn(SocketAddr, Seen) -> Result<Seen>;
@@ -33,7 +35,7 @@ struct Library {
 const CALLBACK: f64 = 1.0 / 2.0;
 const PULLED: f64 = 1.0 / 3.0;
 
-const LIBRARIES: [Library; 3] = [
+const LIBRARIES: [Library; 4] = [
     Library {
         name: "async-tungstenite over tokio",
         bare_loop: |address, seen| on_tokio(bare_tokio(address, seen)),
@@ -71,13 +73,36 @@ const LIBRARIES: [Library; 3] = [
         ],
     },
     Library {
+        name: "async-tungstenite over smol",
+        bare_loop: |address, seen| smol::block_on(bare_smol(address, seen)),
+        drivers: &[
+            Receiver {
+                name: "smol, callback",
+                client: |address, seen| smol::block_on(callback::<Smol>(builder(address), seen)),
+                share: CALLBACK,
+            },
+            Receiver {
+                name: "smol, Stream",
+                client: |address, seen| smol::block_on(stream::<Smol>(builder(address), seen)),
+                share: PULLED,
+            },
+        ],
+    },
+    Library {
         name: "tungstenite",
         bare_loop: bare_blocking,
-        drivers: &[Receiver {
-            name: "blocking, Iterator",
-            client: |address, seen| iterator(builder(address), seen),
-            share: PULLED,
-        }],
+        drivers: &[
+            Receiver {
+                name: "blocking, callback",
+                client: |address, seen| background(builder(address), seen),
+                share: CALLBACK,
+            },
+            Receiver {
+                name: "blocking, Iterator",
+                client: |address, seen| iterator(builder(address), seen),
+                share: PULLED,
+            },
+        ],
     },
 ];
 

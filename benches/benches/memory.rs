@@ -1,19 +1,18 @@
 //! What idle streams and pictures of houses cost in memory: measured as the growth of the process, each kind in a process
 //! of its own, the simulated controller in another.
 
-use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use iox_benches::clients::Result;
+use iox_benches::controller::{Controller, serve};
 use iox_benches::ratio::is_test;
 use iox_benches::replay;
 use ioxproto::mirror::ControllerState;
 use ioxproto::{Notification, Status};
-use ioxsim::{ControllerOptions, Server, ServerOptions, Tls};
-use ioxtransport_tokio::{EventStream, Trust};
+use ioxtransport_tokio::EventStream;
 use tokio::sync::Semaphore;
 
 /// Connected before the measurement, so that what is needed once is there.
@@ -27,7 +26,7 @@ fn main() -> Result<()> {
         .enable_all()
         .build()?;
     match arguments[..] {
-        ["serve", kind] => runtime.block_on(serve(kind == "tls")),
+        ["serve", kind, port] => runtime.block_on(serve(kind == "tls", port.parse()?)),
         ["streams", kind, count] => runtime.block_on(streams(kind, count.parse()?)),
         ["mirrors", count] => mirrors(count.parse()?),
         _ => {
@@ -49,53 +48,9 @@ fn main() -> Result<()> {
     }
 }
 
-/// The simulated controller, until its parent ends it.
-async fn serve(tls: bool) -> Result<()> {
-    let options = ServerOptions {
-        tls: tls.then(Tls::self_signed).transpose()?,
-        controller: ControllerOptions {
-            max_subscribers: 1_000_000,
-            ..ControllerOptions::default()
-        },
-        ..ServerOptions::default()
-    };
-    let server = Server::start(options).await?;
-    println!(
-        "{} {}",
-        server.url(),
-        server.fingerprint().unwrap_or_default()
-    );
-    std::future::pending().await
-}
-
-/// Ends the controller with the measurement.
-struct Controller(Child);
-
-impl Drop for Controller {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 async fn streams(kind: &str, count: usize) -> Result<()> {
-    let child = Command::new(std::env::current_exe()?)
-        .args(["serve", kind])
-        .stdout(Stdio::piped())
-        .spawn()?;
-    let mut controller = Controller(child);
-    let mut line = String::new();
-    let output = controller.0.stdout.take().ok_or("no output")?;
-    BufReader::new(output).read_line(&mut line)?;
-    let (url, fingerprint) = line
-        .trim_end_matches('\n')
-        .split_once(' ')
-        .ok_or("no address")?;
-    let trust = match fingerprint {
-        "" => Trust::default(),
-        pin => Trust::Pins(vec![pin.parse()?]),
-    };
+    let controller = Controller::start(kind == "tls", 0)?;
+    let trust = controller.trust()?;
     let connected = Arc::new(AtomicUsize::new(0));
     let connecting = Arc::new(Semaphore::new(CONNECTING_AT_ONCE));
     let mut before = 0;
@@ -106,7 +61,7 @@ async fn streams(kind: &str, count: usize) -> Result<()> {
             (before, began) = (resident()?, Instant::now());
         }
         let permit = Arc::clone(&connecting).acquire_owned().await?;
-        let builder = EventStream::builder(url)
+        let builder = EventStream::builder(controller.url())
             .local_account("admin", "admin")
             .trust(trust.clone());
         let mut stream = builder.start()?;

@@ -3,6 +3,7 @@
 use std::hint::black_box;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use async_tungstenite::WebSocketStream;
@@ -156,6 +157,17 @@ pub async fn bare_async_std(address: SocketAddr, seen: Seen) -> Result<Seen> {
     bare_async(socket, seen).await
 }
 
+/// async-tungstenite alone, over smol.
+///
+/// # Errors
+///
+/// When the connection breaks.
+pub async fn bare_smol(address: SocketAddr, seen: Seen) -> Result<Seen> {
+    let socket = smol::Async::<TcpStream>::connect(address).await?;
+    socket.get_ref().set_nodelay(true)?;
+    bare_async(socket, seen).await
+}
+
 async fn bare_async<S>(mut socket: S, mut seen: Seen) -> Result<Seen>
 where
     S: futures_util::AsyncRead + futures_util::AsyncWrite + Unpin,
@@ -213,6 +225,26 @@ pub async fn callback<R: Runtime>(
         }
     })?;
     Ok(done.await?)
+}
+
+/// The blocking driver, which calls back on a thread of its own.
+///
+/// # Errors
+///
+/// When the stream ends.
+pub fn background(builder: ioxtransport_blocking::Builder, mut seen: Seen) -> Result<Seen> {
+    let (sender, done) = mpsc::channel();
+    let mut sender = Some(sender);
+    let _handle = builder.start_with(move |notification| {
+        if sender.is_some()
+            && !seen.notification(notification)
+            && let Some(sender) = sender.take()
+        {
+            // Nobody waits any more if the benchmark was given up.
+            let _ = sender.send(std::mem::take(&mut seen));
+        }
+    })?;
+    Ok(done.recv()?)
 }
 
 /// The blocking driver, as an `Iterator` on this thread.

@@ -3,6 +3,7 @@
 pub mod blast;
 pub mod clients;
 pub mod clock;
+pub mod controller;
 pub mod machine;
 pub mod ratio;
 

@@ -30,10 +30,6 @@ macro_rules! conformance_table {
                 the_watched_process: plain apart,
                 replay_never_passes_as_live_when_the_process_is_stopped: plain apart,
             }
-            exhausted_process {
-                the_exhausted_process: plain apart,
-                a_process_without_descriptors_says_so_waits_and_heals: plain apart,
-            }
             bytes {
                 invalid_utf_8_in_every_replay_is_delivered_and_the_stream_stays_up: both,
                 fragments_with_a_ping_between_are_one_message: both,

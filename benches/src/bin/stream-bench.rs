@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use iox_benches::clients::{Result, Seen, callback, iterator, stream};
+use iox_benches::clients::{Result, Seen, background, callback, iterator, stream};
 use iox_benches::ratio::quantile;
 use ioxdriver::{Builder, Launch, Trust};
 use ioxdriver_async::{EventStream, Runtime};
@@ -26,7 +26,7 @@ struct Arguments {
     /// The local account. The password is in IOX_PASSWORD, or "admin".
     #[arg(long, default_value = "admin")]
     username: String,
-    /// Takes events from a Stream, which has a queue, and not in a callback. The blocking driver is an Iterator always.
+    /// Takes events from a Stream or Iterator, which has a queue, and not in a callback.
     #[arg(long)]
     stream: bool,
     /// Takes any certificate.
@@ -38,6 +38,7 @@ struct Arguments {
 enum Transport {
     Tokio,
     AsyncStd,
+    Smol,
     Blocking,
 }
 
@@ -71,7 +72,9 @@ fn main() -> Result<()> {
         Transport::AsyncStd => async_std::task::block_on(
             arguments.asynchronous::<ioxtransport_async_std::AsyncStd>(seen),
         )?,
-        Transport::Blocking => iterator(arguments.builder(), seen)?,
+        Transport::Smol => smol::block_on(arguments.asynchronous::<ioxtransport_smol::Smol>(seen))?,
+        Transport::Blocking if arguments.stream => iterator(arguments.builder(), seen)?,
+        Transport::Blocking => background(arguments.builder(), seen)?,
     };
     let mut line = serde_json::json!({
         "frames": seen.frames,

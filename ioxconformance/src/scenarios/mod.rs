@@ -9,7 +9,6 @@
 pub mod bytes;
 pub mod embedding;
 pub mod endings;
-pub mod exhausted_process;
 pub mod healing;
 pub mod identity;
 pub mod leftovers;

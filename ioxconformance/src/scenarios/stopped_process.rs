@@ -12,8 +12,8 @@ use ioxproto::{Notification, Status};
 
 use crate::{Bench, LIMIT, Options, quick};
 
-pub(super) const URL: &str = "IOX_CONFORMANCE_URL";
-pub(super) const MARK: &str = "told: ";
+const URL: &str = "IOX_CONFORMANCE_URL";
+const MARK: &str = "told: ";
 
 /// Tells what it sees, up to the first live event; does nothing where it is not asked to.
 pub fn the_watched_process(bench: &Bench) {
@@ -39,7 +39,7 @@ pub fn replay_never_passes_as_live_when_the_process_is_stopped(bench: &Bench) {
     }
     let server = bench.server();
     server.hold_replay(10);
-    let process = Process::start("the_watched_process", &server.url());
+    let process = Process::start(&server.url());
     process.until("replay 9");
     process.signal("STOP");
     server.release_replay();
@@ -59,18 +59,15 @@ pub fn replay_never_passes_as_live_when_the_process_is_stopped(bench: &Bench) {
     process.until(&format!("live {all}"));
 }
 
-pub(super) struct Process {
+struct Process {
     child: Child,
     told: Receiver<String>,
 }
 
 impl Process {
-    /// Runs the tests of this name on few descriptors, of which some tests use up all.
-    pub(super) fn start(test: &str, url: &str) -> Self {
-        let mut child = Command::new("sh")
-            .args(["-c", "ulimit -n 256; exec \"$0\" \"$@\""])
-            .arg(env::current_exe().unwrap())
-            .args([test, "--nocapture"])
+    fn start(url: &str) -> Self {
+        let mut child = Command::new(env::current_exe().unwrap())
+            .args(["the_watched_process", "--nocapture"])
             .env(URL, url)
             .stdout(Stdio::piped())
             .spawn()
@@ -88,7 +85,7 @@ impl Process {
     }
 
     /// What it tells before it tells this.
-    pub(super) fn until(&self, wanted: &str) -> Vec<String> {
+    fn until(&self, wanted: &str) -> Vec<String> {
         let mut before = Vec::new();
         loop {
             match self.told.recv_timeout(LIMIT) {

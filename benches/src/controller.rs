@@ -1,0 +1,107 @@
+//! The simulated controller, in a process of its own.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::{Child, Command, Stdio};
+
+use ioxdriver::Trust;
+use ioxsim::{ControllerOptions, Server, ServerOptions, Tls};
+
+use crate::clients::Result;
+
+/// Ends with this, without a word to its subscribers.
+#[derive(Debug)]
+pub struct Controller {
+    process: Child,
+    url: String,
+    fingerprint: String,
+}
+
+impl Controller {
+    /// Starts this program again as `serve KIND PORT`, which must lead to [`serve`]; port 0 takes a free one.
+    ///
+    /// # Errors
+    ///
+    /// When it does not start.
+    pub fn start(tls: bool, port: u16) -> Result<Self> {
+        let mut process = Command::new(std::env::current_exe()?)
+            .args([
+                "serve",
+                if tls { "tls" } else { "plain" },
+                &port.to_string(),
+            ])
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let output = process.stdout.take().ok_or("no output")?;
+        let mut controller = Self {
+            process,
+            url: String::new(),
+            fingerprint: String::new(),
+        };
+        let mut line = String::new();
+        BufReader::new(output).read_line(&mut line)?;
+        let (url, fingerprint) = line.trim_end().split_once('|').ok_or("no address")?;
+        (controller.url, controller.fingerprint) = (url.to_owned(), fingerprint.to_owned());
+        Ok(controller)
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The port that it listens on.
+    ///
+    /// # Errors
+    ///
+    /// When what it has told is none.
+    pub fn port(&self) -> Result<u16> {
+        let (_, port) = self.url.rsplit_once(':').ok_or("no port")?;
+        Ok(port.trim_end_matches('/').parse()?)
+    }
+
+    /// Trust in its certificate, where it has one.
+    ///
+    /// # Errors
+    ///
+    /// When what it has told is none.
+    pub fn trust(&self) -> Result<Trust> {
+        Ok(match &*self.fingerprint {
+            "" => Trust::default(),
+            pin => Trust::Pins(vec![pin.parse()?]),
+        })
+    }
+}
+
+impl Drop for Controller {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// The controller itself, until its parent ends it.
+///
+/// # Errors
+///
+/// When it does not start.
+pub async fn serve(tls: bool, port: u16) -> Result<()> {
+    let options = ServerOptions {
+        bind: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+        tls: tls.then(Tls::self_signed).transpose()?,
+        controller: ControllerOptions {
+            max_subscribers: 1_000_000,
+            ..ControllerOptions::default()
+        },
+        ..ServerOptions::default()
+    };
+    let server = Server::start(options).await?;
+    println!(
+        "{}|{}",
+        server.url(),
+        server.fingerprint().unwrap_or_default()
+    );
+    std::future::pending().await
+}
