@@ -209,22 +209,27 @@ pub async fn stream<R: Runtime>(builder: Builder<EventStream<R>>, mut seen: Seen
 /// # Errors
 ///
 /// When the stream ends.
-pub async fn callback<R: Runtime>(
-    builder: Builder<EventStream<R>>,
-    mut seen: Seen,
-) -> Result<Seen> {
+pub async fn callback<R: Runtime>(builder: Builder<EventStream<R>>, seen: Seen) -> Result<Seen> {
     let (sender, done) = tokio::sync::oneshot::channel();
-    let mut sender = Some(sender);
-    let _handle = builder.start_with(move |notification| {
-        if sender.is_some()
-            && !seen.notification(notification)
-            && let Some(sender) = sender.take()
-        {
-            // Nobody waits any more if the benchmark was given up.
-            let _ = sender.send(std::mem::take(&mut seen));
+    // Nobody waits any more if the benchmark was given up.
+    let handle = builder.start_with(counting(seen, |seen| drop(sender.send(seen))))?;
+    done.await.map_err(|_| ended(handle.last_reason()))
+}
+
+/// Counts until all is seen, hands it on, and is deaf from then on; so it is when the stream ends before.
+fn counting(mut seen: Seen, done: impl FnOnce(Seen)) -> impl FnMut(&Notification) {
+    let mut done = Some(done);
+    move |notification| {
+        if matches!(notification, Notification::Status(change) if change.status.at_rest()) {
+            done = None;
         }
-    })?;
-    Ok(done.await?)
+        if done.is_some()
+            && !seen.notification(notification)
+            && let Some(done) = done.take()
+        {
+            done(std::mem::take(&mut seen));
+        }
+    }
 }
 
 /// The blocking driver, which calls back on a thread of its own.
@@ -232,19 +237,10 @@ pub async fn callback<R: Runtime>(
 /// # Errors
 ///
 /// When the stream ends.
-pub fn background(builder: ioxtransport_blocking::Builder, mut seen: Seen) -> Result<Seen> {
+pub fn background(builder: ioxtransport_blocking::Builder, seen: Seen) -> Result<Seen> {
     let (sender, done) = mpsc::channel();
-    let mut sender = Some(sender);
-    let _handle = builder.start_with(move |notification| {
-        if sender.is_some()
-            && !seen.notification(notification)
-            && let Some(sender) = sender.take()
-        {
-            // Nobody waits any more if the benchmark was given up.
-            let _ = sender.send(std::mem::take(&mut seen));
-        }
-    })?;
-    Ok(done.recv()?)
+    let handle = builder.start_with(counting(seen, move |seen| drop(sender.send(seen))))?;
+    done.recv().map_err(|_| ended(handle.last_reason()))
 }
 
 /// The blocking driver, as an `Iterator` on this thread.
