@@ -11,7 +11,7 @@ use ioxproto::Notification;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Overflow {
-    /// A full queue stops the reading until there is room: nothing is lost here, memory is bounded. The controller
+    /// A full queue stops the reading until it is half empty: nothing is lost here, memory is bounded. The controller
     /// feels it, and may drop a subscriber that does not read; that is then reported like any loss.
     #[default]
     Wait,
