@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use iox_benches::clients::Result;
-use iox_benches::controller::{Controller, serve};
+use iox_benches::controller::{Controller, Kind, serve};
 use iox_benches::ratio::is_test;
 use ioxproto::{Notification, Status, StatusChange, Timing};
 use ioxtransport_tokio::EventStream;
@@ -56,7 +56,7 @@ fn main() -> Result<()> {
         .build()?;
     match &*arguments {
         [serving, kind, port] if serving == "serve" => {
-            runtime.block_on(serve(kind == "tls", port.parse()?))
+            runtime.block_on(serve(kind.parse()?, port.parse()?))
         }
         _ if is_test() => runtime.block_on(homecoming(50, Duration::from_millis(500))),
         _ => runtime.block_on(homecoming(5_000, Duration::from_secs(20))),
@@ -64,7 +64,7 @@ fn main() -> Result<()> {
 }
 
 async fn homecoming(count: usize, away: Duration) -> Result<()> {
-    let controller = Controller::start(false, 0)?;
+    let controller = Controller::start(Kind::Plain, 0)?;
     let port = controller.port()?;
     let mut timing = Timing::default();
     timing.jitter = JITTER;
@@ -92,7 +92,7 @@ async fn homecoming(count: usize, away: Duration) -> Result<()> {
     );
     drop(controller);
     tokio::time::sleep(away).await;
-    let _controller = Controller::start(false, port)?;
+    let _controller = Controller::start(Kind::Plain, port)?;
     let back = tokio::time::timeout(LIMIT, all_connected(&fleet, 2, count)).await;
     report(&fleet, back.is_ok())
 }

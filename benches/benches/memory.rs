@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use iox_benches::clients::Result;
-use iox_benches::controller::{Controller, serve};
+use iox_benches::clients::{Result, Seen, background, callback};
+use iox_benches::controller::{Controller, Kind, serve};
 use iox_benches::ratio::is_test;
 use iox_benches::replay;
 use ioxproto::mirror::ControllerState;
@@ -26,15 +26,21 @@ fn main() -> Result<()> {
         .enable_all()
         .build()?;
     match arguments[..] {
-        ["serve", kind, port] => runtime.block_on(serve(kind == "tls", port.parse()?)),
-        ["streams", kind, count] => runtime.block_on(streams(kind, count.parse()?)),
+        ["serve", kind, port] => runtime.block_on(serve(kind.parse()?, port.parse()?)),
+        ["streams", kind, count] => runtime.block_on(streams(kind.parse()?, count.parse()?)),
+        ["flood", driver, count] => flood(&runtime, driver, count.parse()?),
         ["mirrors", count] => mirrors(count.parse()?),
         _ => {
-            let count = if is_test() { "50" } else { "10000" };
+            let (count, frames) = match is_test() {
+                true => ("50", "1000"),
+                false => ("10000", "1000000"),
+            };
             for measurement in [
                 ["streams", "plain", count].as_slice(),
                 &["streams", "tls", count],
                 &["mirrors", count],
+                &["flood", "tokio", frames],
+                &["flood", "blocking", frames],
             ] {
                 let status = Command::new(std::env::current_exe()?)
                     .args(measurement)
@@ -48,8 +54,8 @@ fn main() -> Result<()> {
     }
 }
 
-async fn streams(kind: &str, count: usize) -> Result<()> {
-    let controller = Controller::start(kind == "tls", 0)?;
+async fn streams(kind: Kind, count: usize) -> Result<()> {
+    let controller = Controller::start(kind, 0)?;
     let trust = controller.trust()?;
     let connected = Arc::new(AtomicUsize::new(0));
     let connecting = Arc::new(Semaphore::new(CONNECTING_AT_ONCE));
@@ -85,10 +91,32 @@ async fn streams(kind: &str, count: usize) -> Result<()> {
     tokio::time::sleep(idle).await;
     let used =
         processor_time()?.saturating_sub(cpu).as_secs_f64() / idle_since.elapsed().as_secs_f64();
-    let target = if kind == "tls" { 28 } else { 20 };
+    let target = if kind == Kind::Tls { 28 } else { 20 };
     println!(
-        "{count} idle streams, {kind}: {each:.1} KiB each (target {target}), all connected in {took:.1?}, {:.2} % of a processor while idle",
+        "{count} idle streams, {kind:?}: {each:.1} KiB each (target {target}), all connected in {took:.1?}, {:.2} % of a processor while idle",
         used * 100.0
+    );
+    Ok(())
+}
+
+/// What a program has resident that does nothing but to receive a flood in a callback.
+fn flood(runtime: &tokio::runtime::Runtime, driver: &str, frames: u64) -> Result<()> {
+    let controller = Controller::start(Kind::Flood, 0)?;
+    let seen = Seen::none_of(frames, false);
+    let seen = match driver {
+        "tokio" => {
+            let builder = EventStream::builder(controller.url()).local_account("admin", "admin");
+            runtime.block_on(callback(builder, seen))?
+        }
+        _ => {
+            let builder = ioxtransport_blocking::EventStream::builder(controller.url());
+            background(builder.local_account("admin", "admin"), seen)?
+        }
+    };
+    println!(
+        "{} frames to a callback of the {driver} driver: {:.1} MiB resident at the most (target 6)",
+        seen.frames,
+        memory("VmHWM:")? as f64 / 1024.0
     );
     Ok(())
 }
@@ -121,10 +149,15 @@ fn mirrors(count: usize) -> Result<()> {
 
 /// The memory of this process that is resident, in KiB.
 fn resident() -> Result<u64> {
+    memory("VmRSS:")
+}
+
+/// A line of what the kernel knows of this process's memory, in KiB.
+fn memory(line: &str) -> Result<u64> {
     let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kibibytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
-    Ok(kibibytes.ok_or("no VmRSS")?.parse()?)
+    let found = status.lines().find_map(|found| found.strip_prefix(line));
+    let kibibytes = found.and_then(|found| found.trim().strip_suffix(" kB"));
+    Ok(kibibytes.ok_or("no such line")?.parse()?)
 }
 
 /// What this process has had of the processors.

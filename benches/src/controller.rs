@@ -3,11 +3,45 @@
 use std::io::{BufRead as _, BufReader};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Child, Command, Stdio};
+use std::str::FromStr;
 
 use ioxdriver::Trust;
 use ioxsim::{ControllerOptions, Server, ServerOptions, Tls};
 
-use crate::clients::Result;
+use crate::blast::{Layout, Pace};
+use crate::clients::{Error, Result};
+
+/// What a controller serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Kind {
+    /// The simulated controller over plain HTTP.
+    Plain,
+    /// The same over TLS.
+    Tls,
+    /// A flood of frames without end, in JSON envelopes.
+    Flood,
+}
+
+impl Kind {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Tls => "tls",
+            Self::Flood => "flood",
+        }
+    }
+}
+
+impl FromStr for Kind {
+    type Err = Error;
+
+    fn from_str(word: &str) -> Result<Self> {
+        let kinds = [Self::Plain, Self::Tls, Self::Flood];
+        let kind = kinds.into_iter().find(|kind| kind.word() == word);
+        kind.ok_or_else(|| format!("{word} is no kind of controller").into())
+    }
+}
 
 /// Ends with this, without a word to its subscribers.
 #[derive(Debug)]
@@ -18,18 +52,15 @@ pub struct Controller {
 }
 
 impl Controller {
-    /// Starts this program again as `serve KIND PORT`, which must lead to [`serve`]; port 0 takes a free one.
+    /// Starts this program again as `serve KIND PORT`, which must lead to [`serve`]; port 0 takes a free one, and a flood
+    /// always does.
     ///
     /// # Errors
     ///
     /// When it does not start.
-    pub fn start(tls: bool, port: u16) -> Result<Self> {
+    pub fn start(kind: Kind, port: u16) -> Result<Self> {
         let mut process = Command::new(std::env::current_exe()?)
-            .args([
-                "serve",
-                if tls { "tls" } else { "plain" },
-                &port.to_string(),
-            ])
+            .args(["serve", kind.word(), &port.to_string()])
             .stdout(Stdio::piped())
             .spawn()?;
         let output = process.stdout.take().ok_or("no output")?;
@@ -87,10 +118,15 @@ impl Drop for Controller {
 /// # Errors
 ///
 /// When it does not start.
-pub async fn serve(tls: bool, port: u16) -> Result<()> {
+pub async fn serve(kind: Kind, port: u16) -> Result<()> {
+    if kind == Kind::Flood {
+        let address = crate::blast::serve(Layout::Json, Pace::Flood)?;
+        println!("http://{address}|");
+        return std::future::pending().await;
+    }
     let options = ServerOptions {
         bind: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
-        tls: tls.then(Tls::self_signed).transpose()?,
+        tls: (kind == Kind::Tls).then(Tls::self_signed).transpose()?,
         controller: ControllerOptions {
             max_subscribers: 1_000_000,
             ..ControllerOptions::default()
