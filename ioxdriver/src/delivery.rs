@@ -205,6 +205,10 @@ fn may_be_dropped(notification: &Notification) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::task::Wake;
+
     use ioxproto::{Frame, FrameReader, Status, StatusChange};
 
     use super::*;
@@ -293,6 +297,28 @@ mod tests {
                 .is_ready()
         );
         assert_eq!(taken(&delivery), [""; 0]);
+    }
+
+    #[test]
+    fn a_driver_that_waits_is_woken_once_the_queue_is_half_empty() {
+        struct Woken(AtomicBool);
+        impl Wake for Woken {
+            fn wake(self: Arc<Self>) {
+                self.0.store(true, Ordering::Relaxed);
+            }
+        }
+        let woken = Arc::new(Woken(AtomicBool::new(false)));
+        let delivery = Delivery::new(4, Overflow::Wait);
+        delivery.push_all(&mut (0..4).map(event).collect());
+        let waker = Waker::from(Arc::clone(&woken));
+        let waits = delivery.poll_room(&mut Context::from_waker(&waker));
+        assert!(waits.is_pending());
+        let mut consumer = Context::from_waker(Waker::noop());
+        for (taken, expected) in [(1, false), (2, true)] {
+            assert!(delivery.poll_next(&mut consumer).is_ready());
+            assert_eq!(woken.0.load(Ordering::Relaxed), expected, "{taken} taken");
+        }
+        assert_eq!(delivery.room(), 2);
     }
 
     #[test]

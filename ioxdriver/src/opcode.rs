@@ -229,13 +229,14 @@ mod tests {
         let mut filter = TextAsBinary::default();
         let mut first = [frame(0x01, b"half"), frame(0x89, b"ping")].concat();
         filter.filter(&mut first);
-        assert!(filter.mid_message());
+        assert!(filter.mid_message() && filter.holds_more());
         assert_eq!(first[0], 0x02);
         let mut rest = frame(0x80, b"whole");
         filter.filter(&mut rest);
         assert!(!filter.mid_message());
         assert_eq!(rest[0], 0x80);
         assert!(filter.take_was_text());
+        assert!(!filter.holds_more());
         assert!(!filter.take_was_text());
     }
 

@@ -356,6 +356,41 @@ mod tests {
     }
 
     #[test]
+    fn integers_are_what_the_standard_library_takes_for_them() {
+        let values = [
+            "",
+            "0",
+            "7",
+            "0123456",
+            "1234567",
+            "12345678",
+            "-1",
+            "+5",
+            " 42 ",
+            "1 2",
+            "1a",
+            "a",
+            "/",
+            ":",
+            "９",
+            "2147483648",
+            "99999999999999999999",
+        ];
+        for value in values {
+            assert_eq!(
+                integer::<i64>(value),
+                value.trim().parse().ok(),
+                "{value:?}"
+            );
+            assert_eq!(
+                integer::<i32>(value),
+                value.trim().parse().ok(),
+                "{value:?}"
+            );
+        }
+    }
+
+    #[test]
     fn what_must_be_decoded_or_refused_is_declined() {
         let plain = LAYOUTS[0];
         for odd in [
