@@ -109,7 +109,7 @@ fn a_controller_that_takes_one_shape_alone_is_found_out_and_remembered() {
 }
 
 #[test]
-fn after_both_shapes_the_token_is_renewed_before_the_third() {
+fn after_both_shapes_the_token_is_renewed_and_shown_in_the_shape_refused_last() {
     let portal = PortalOptions {
         first_frames: FirstFrames::Neither,
         ..PortalOptions::default()
@@ -121,8 +121,8 @@ fn after_both_shapes_the_token_is_renewed_before_the_third() {
         Place::TypedFrame,
         Place::BareFrame,
         Place::Refresh,
-        Place::TypedFrame,
         Place::BareFrame,
+        Place::TypedFrame,
         Place::Refresh,
     ];
     assert_eq!(places[..6], expected);
