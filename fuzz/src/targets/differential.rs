@@ -17,8 +17,7 @@ pub fn run(data: &[u8]) {
         return;
     }
     // Nor does it mind what an encoding is called, `?>` included.
-    let declaration = text.split("?>").next().unwrap_or_default();
-    if text.starts_with("<?xml") && declaration.matches(['"', '\'']).count() % 2 == 1 {
+    if text.starts_with("<?xml") && !names_its_encoding(text) {
         return;
     }
     // It takes a declaration in the middle for an instruction where no blank follows its name.
@@ -49,6 +48,16 @@ pub fn run(data: &[u8]) {
         Frame::Ignored(_) => assert_ne!(root.tag_name().name(), "Event"),
         Frame::Malformed(malformed) => panic!("well-formed, and refused: {}", malformed.cause),
     }
+}
+
+/// Whether the quotes of a declaration close before it ends, and what it names as the encoding is a name.
+fn names_its_encoding(text: &str) -> bool {
+    let declaration = text.split("?>").next().unwrap_or_default();
+    let encoding = declaration.split_once("encoding").map(|(_, value)| value);
+    let mut quoted = encoding.unwrap_or_default().split(['"', '\'']);
+    let name = quoted.nth(1).unwrap_or_default();
+    let in_name = |c: char| c.is_ascii_alphanumeric() || ['.', '_', '-'].contains(&c);
+    declaration.matches(['"', '\'']).count().is_multiple_of(2) && name.chars().all(in_name)
 }
 
 fn same(event: &Event, root: Node<'_, '_>) {
