@@ -37,9 +37,8 @@ pub(crate) struct Driver {
     wanted: Arc<AtomicBool>,
     /// The consumer leaves no room to read on.
     held_up: bool,
-    /// What is not yet delivered, and how much there is room for.
+    /// What is not yet delivered.
     batch: Vec<Notification>,
-    room: usize,
     /// So many things happened since the driver last waited.
     busy: u32,
     seat: Weak<Seat>,
@@ -103,7 +102,6 @@ impl Driver {
             wanted,
             held_up: false,
             batch: Vec::new(),
-            room: 0,
             busy: 0,
             seat: Weak::new(),
             listener,
@@ -191,7 +189,7 @@ impl Driver {
 
     /// Takes the next thing that there is, and if it is a message, those that came with it. `false` if there is nothing.
     fn read(&mut self, context: &mut Context<'_>) -> bool {
-        self.room = self.delivery.room();
+        let room = self.delivery.room();
         for taken in 0..BATCH {
             let Poll::Ready(happening) = self.look(context) else {
                 return taken > 0;
@@ -200,7 +198,7 @@ impl Driver {
             self.busy = self.busy.wrapping_add(1);
             // One that has yet to come in is not waited for with others in hand.
             let more = self.link.is_open_and(|open| open.holds_more());
-            let full = self.batch.len() >= self.room;
+            let full = self.batch.len() >= room;
             if !more || full || self.core.is_stopping() || self.shared.has_command() {
                 break;
             }
