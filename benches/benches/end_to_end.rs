@@ -10,7 +10,7 @@ use iox_benches::clients::{
     callback, iterator, stream,
 };
 use iox_benches::ratio::{is_test, quantile};
-use ioxdriver::{Builder, Launch};
+use ioxdriver::Options;
 use ioxtransport_async_std::AsyncStd;
 use ioxtransport_smol::Smol;
 use ioxtransport_tokio::Tokio;
@@ -42,12 +42,12 @@ const LIBRARIES: [Library; 4] = [
         drivers: &[
             Receiver {
                 name: "tokio, callback",
-                client: |address, seen| on_tokio(callback::<Tokio>(builder(address), seen)),
+                client: |address, seen| on_tokio(callback::<Tokio>(options(address), seen)),
                 share: CALLBACK,
             },
             Receiver {
                 name: "tokio, Stream",
-                client: |address, seen| on_tokio(stream::<Tokio>(builder(address), seen)),
+                client: |address, seen| on_tokio(stream::<Tokio>(options(address), seen)),
                 share: PULLED,
             },
         ],
@@ -59,14 +59,14 @@ const LIBRARIES: [Library; 4] = [
             Receiver {
                 name: "async-std, callback",
                 client: |address, seen| {
-                    async_std::task::block_on(callback::<AsyncStd>(builder(address), seen))
+                    async_std::task::block_on(callback::<AsyncStd>(options(address), seen))
                 },
                 share: CALLBACK,
             },
             Receiver {
                 name: "async-std, Stream",
                 client: |address, seen| {
-                    async_std::task::block_on(stream::<AsyncStd>(builder(address), seen))
+                    async_std::task::block_on(stream::<AsyncStd>(options(address), seen))
                 },
                 share: PULLED,
             },
@@ -78,12 +78,12 @@ const LIBRARIES: [Library; 4] = [
         drivers: &[
             Receiver {
                 name: "smol, callback",
-                client: |address, seen| smol::block_on(callback::<Smol>(builder(address), seen)),
+                client: |address, seen| smol::block_on(callback::<Smol>(options(address), seen)),
                 share: CALLBACK,
             },
             Receiver {
                 name: "smol, Stream",
-                client: |address, seen| smol::block_on(stream::<Smol>(builder(address), seen)),
+                client: |address, seen| smol::block_on(stream::<Smol>(options(address), seen)),
                 share: PULLED,
             },
         ],
@@ -94,20 +94,20 @@ const LIBRARIES: [Library; 4] = [
         drivers: &[
             Receiver {
                 name: "blocking, callback",
-                client: |address, seen| background(builder(address), seen),
+                client: |address, seen| background(options(address), seen),
                 share: CALLBACK,
             },
             Receiver {
                 name: "blocking, Iterator",
-                client: |address, seen| iterator(builder(address), seen),
+                client: |address, seen| iterator(options(address), seen),
                 share: PULLED,
             },
         ],
     },
 ];
 
-fn builder<L: Launch>(address: SocketAddr) -> Builder<L> {
-    Builder::new(format!("http://{address}")).local_account("admin", "admin")
+fn options(address: SocketAddr) -> Options {
+    Options::new(format!("http://{address}")).local_account("admin", "admin")
 }
 
 fn on_tokio<F: Future<Output = Result<Seen>>>(client: F) -> Result<Seen> {

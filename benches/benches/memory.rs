@@ -12,7 +12,7 @@ use iox_benches::ratio::is_test;
 use iox_benches::replay;
 use ioxproto::mirror::ControllerState;
 use ioxproto::{Notification, Status};
-use ioxtransport_tokio::EventStream;
+use ioxtransport_tokio::{EventStream, Options, Tokio};
 use tokio::sync::Semaphore;
 
 /// Connected before the measurement, so that what is needed once is there.
@@ -67,10 +67,10 @@ async fn streams(kind: Kind, count: usize) -> Result<()> {
             (before, began) = (resident()?, Instant::now());
         }
         let permit = Arc::clone(&connecting).acquire_owned().await?;
-        let builder = EventStream::builder(controller.url())
+        let options = Options::new(controller.url())
             .local_account("admin", "admin")
             .trust(trust.clone());
-        let mut stream = builder.start()?;
+        let mut stream = EventStream::start(options)?;
         let connected = Arc::clone(&connected);
         tokio::spawn(async move {
             let mut permit = Some(permit);
@@ -102,16 +102,11 @@ async fn streams(kind: Kind, count: usize) -> Result<()> {
 /// What a program has resident that does nothing but to receive a flood in a callback.
 fn flood(runtime: &tokio::runtime::Runtime, driver: &str, frames: u64) -> Result<()> {
     let controller = Controller::start(Kind::Flood, 0)?;
+    let options = Options::new(controller.url()).local_account("admin", "admin");
     let seen = Seen::none_of(frames, false);
     let seen = match driver {
-        "tokio" => {
-            let builder = EventStream::builder(controller.url()).local_account("admin", "admin");
-            runtime.block_on(callback(builder, seen))?
-        }
-        _ => {
-            let builder = ioxtransport_blocking::EventStream::builder(controller.url());
-            background(builder.local_account("admin", "admin"), seen)?
-        }
+        "tokio" => runtime.block_on(callback::<Tokio>(options, seen))?,
+        _ => background(options, seen)?,
     };
     println!(
         "{} frames to a callback of the {driver} driver: {:.1} MiB resident at the most (target 6)",

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use async_tungstenite::WebSocketStream;
 use futures_util::{AsyncReadExt as _, AsyncWriteExt as _, StreamExt as _};
-use ioxdriver::Builder;
+use ioxdriver::Options;
 use ioxdriver_async::{EventStream, Runtime};
 use ioxproto::{Event, Notification};
 use tokio_util::compat::TokioAsyncReadCompatExt as _;
@@ -194,8 +194,8 @@ where
 /// # Errors
 ///
 /// When the stream ends.
-pub async fn stream<R: Runtime>(builder: Builder<EventStream<R>>, mut seen: Seen) -> Result<Seen> {
-    let mut stream = builder.start()?;
+pub async fn stream<R: Runtime>(options: Options, mut seen: Seen) -> Result<Seen> {
+    let mut stream = EventStream::<R>::start(options)?;
     while let Some(notification) = stream.next().await {
         if !seen.notification(&notification) {
             return Ok(seen);
@@ -209,10 +209,11 @@ pub async fn stream<R: Runtime>(builder: Builder<EventStream<R>>, mut seen: Seen
 /// # Errors
 ///
 /// When the stream ends.
-pub async fn callback<R: Runtime>(builder: Builder<EventStream<R>>, seen: Seen) -> Result<Seen> {
+pub async fn callback<R: Runtime>(options: Options, seen: Seen) -> Result<Seen> {
     let (sender, done) = tokio::sync::oneshot::channel();
     // Nobody waits any more if the benchmark was given up.
-    let handle = builder.start_with(counting(seen, |seen| drop(sender.send(seen))))?;
+    let counting = counting(seen, |seen| drop(sender.send(seen)));
+    let handle = EventStream::<R>::start_with(options, counting)?;
     done.await.map_err(|_| ended(handle.last_reason()))
 }
 
@@ -237,9 +238,10 @@ fn counting(mut seen: Seen, done: impl FnOnce(Seen)) -> impl FnMut(&Notification
 /// # Errors
 ///
 /// When the stream ends.
-pub fn background(builder: ioxtransport_blocking::Builder, seen: Seen) -> Result<Seen> {
+pub fn background(options: Options, seen: Seen) -> Result<Seen> {
     let (sender, done) = mpsc::channel();
-    let handle = builder.start_with(counting(seen, move |seen| drop(sender.send(seen))))?;
+    let counting = counting(seen, move |seen| drop(sender.send(seen)));
+    let handle = ioxtransport_blocking::EventStream::start_with(options, counting)?;
     done.recv().map_err(|_| ended(handle.last_reason()))
 }
 
@@ -248,8 +250,8 @@ pub fn background(builder: ioxtransport_blocking::Builder, seen: Seen) -> Result
 /// # Errors
 ///
 /// When the stream ends.
-pub fn iterator(builder: ioxtransport_blocking::Builder, mut seen: Seen) -> Result<Seen> {
-    let mut stream = builder.start()?;
+pub fn iterator(options: Options, mut seen: Seen) -> Result<Seen> {
+    let mut stream = ioxtransport_blocking::EventStream::start(options)?;
     let handle = stream.handle();
     if stream.any(|notification| !seen.notification(&notification)) {
         return Ok(seen);

@@ -23,11 +23,11 @@ pub fn now() -> Now {
 ///
 /// When the settings are none.
 pub fn stream(seed: u64, timing: Timing) -> Result<EventStream> {
-    let config = Config::builder("http://eisy.test".parse()?)
+    let config = Config::new("http://eisy.test")
         .local_account("admin", "admin")
         .timing(timing)
         .seed(seed);
-    Ok(EventStream::new(config.build()?))
+    Ok(EventStream::new(config)?)
 }
 
 /// A machine that is connected, and its connection.

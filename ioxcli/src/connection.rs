@@ -4,12 +4,13 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use ioxdriver::{Authority, Handle, Trust};
-use ioxproto::{Address, AddressError, Failure, IdentityProblem, Reason, Secret, Status, Timing};
+use ioxdriver::{Authority, Handle, Options, Trust};
+use ioxproto::{
+    Account, Address, AddressError, Failure, IdentityProblem, Reason, Secret, Status, Timing,
+};
 
 use crate::arguments::{Auth, Controller};
 use crate::known_hosts::KnownHosts;
-use crate::source::Plan;
 use crate::trouble::{Trouble, say};
 
 /// The address of a controller. It is not for clap to parse, whose errors repeat what was typed: that may hold a
@@ -19,31 +20,27 @@ pub(crate) fn address(url: &str) -> Result<Address, Trouble> {
         .map_err(|error: AddressError| Trouble::usage(error.to_string()))
 }
 
-/// A plan with everything that the command line says of the controller.
-pub(crate) fn plan(
+/// Everything that the command line says of the controller.
+pub(crate) fn options(
     controller: &Controller,
     address: &Address,
     password: Secret,
-) -> Result<Plan, Trouble> {
-    Ok(Plan {
-        url: address.to_string(),
-        username: controller.username.clone(),
-        password,
-        auth: auth(controller),
-        path: controller.path,
-        profile: controller.profile,
-        trust: trust(controller, address)?,
-        timing: Timing::default(),
-        transport: controller.transport,
-        tap: None,
-    })
-}
-
-fn auth(controller: &Controller) -> Auth {
-    let portal = controller.username.contains('@');
-    controller
-        .auth
-        .unwrap_or(if portal { Auth::Portal } else { Auth::Local })
+) -> Result<Options, Trouble> {
+    let username = &controller.username;
+    let auth = match controller.auth {
+        Some(auth) => auth,
+        None if username.contains('@') => Auth::Portal,
+        None => Auth::Local,
+    };
+    let account = match auth {
+        Auth::Local => Account::local(username, password),
+        Auth::Portal => Account::portal(username, password),
+    };
+    Ok(Options::new(address.to_string())
+        .account(account)
+        .path(controller.path)
+        .profile(controller.profile)
+        .trust(trust(controller, address)?))
 }
 
 /// What the command line says counts, then what `iox trust` has kept, then the platform's roots.

@@ -2,15 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use ioxdriver::Trust;
-use ioxproto::{Profile, Secret, SubscribePath, Timing};
+use ioxdriver::{Options, Trust};
 use ioxsim::{ControllerOptions, HouseOptions, Server, ServerOptions, Tls};
 
-use crate::arguments::{Auth, Demo, Format, Transport};
+use crate::arguments::{Demo, Format, Transport};
 use crate::signals::Stop;
-use crate::source::Plan;
 use crate::trouble::{Trouble, say};
-use crate::watch;
+use crate::watch::{self, Watched};
 
 /// The default account of the simulated controller.
 const ACCOUNT: &str = "admin";
@@ -44,19 +42,15 @@ pub(crate) async fn run(demo: Demo, began: Instant, stop: Stop) -> Result<(), Tr
     let pin = pin
         .parse()
         .map_err(|error| Trouble::other(format!("the simulated controller's {pin}: {error}")))?;
-    let plan = Plan {
-        url,
-        username: ACCOUNT.to_owned(),
-        password: Secret::from(ACCOUNT),
-        auth: Auth::Local,
-        path: SubscribePath::Rest,
-        profile: Profile::Iox,
-        trust: Trust::Pins(vec![pin]),
-        timing: Timing::default(),
+    let options = Options::new(&*url)
+        .local_account(ACCOUNT, ACCOUNT)
+        .trust(Trust::Pins(vec![pin]));
+    let watched = Watched {
+        controller: url,
+        options,
         transport: Transport::Tokio,
-        tap: None,
     };
-    let result = watch::follow(plan, &demo.output, began, stop).await;
+    let result = watch::follow(watched, &demo.output, began, stop).await;
     server.shutdown().await;
     result
 }

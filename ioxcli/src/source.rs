@@ -2,32 +2,15 @@
 
 use std::thread;
 
-use ioxdriver::{BuildError, Builder, Handle, Launch, Tapped, Trust};
-use ioxproto::{Notification, Profile, Secret, SubscribePath, Timing};
+use ioxdriver::{BuildError, Handle, Options};
+use ioxproto::Notification;
 use tokio::sync::mpsc;
 
-use crate::arguments::{Auth, Transport};
+use crate::arguments::Transport;
 use crate::trouble::Trouble;
 
 /// Notifications that may wait between a blocking stream's thread and its reader.
 const WAITING: usize = 256;
-
-/// What is done with each message as it comes.
-pub(crate) type Tap = Box<dyn FnMut(Tapped<'_>) + Send>;
-
-/// Everything that a stream needs, before a driver is chosen.
-pub(crate) struct Plan {
-    pub(crate) url: String,
-    pub(crate) username: String,
-    pub(crate) password: Secret,
-    pub(crate) auth: Auth,
-    pub(crate) path: SubscribePath,
-    pub(crate) profile: Profile,
-    pub(crate) trust: Trust,
-    pub(crate) timing: Timing,
-    pub(crate) transport: Transport,
-    pub(crate) tap: Option<Tap>,
-}
 
 /// A running stream.
 pub(crate) struct Source {
@@ -41,31 +24,28 @@ enum Stream {
     Blocking(mpsc::Receiver<Notification>),
 }
 
-impl Plan {
+impl Source {
     /// Starts the stream on the driver that was asked for.
-    pub(crate) fn start(self) -> Result<Source, Trouble> {
+    pub(crate) fn start(options: Options, transport: Transport) -> Result<Self, Trouble> {
         let wrong = |error: BuildError| Trouble::usage(error.to_string());
-        Ok(match self.transport {
+        Ok(match transport {
             Transport::Tokio => {
-                let builder: ioxtransport_tokio::Builder = self.builder();
-                let stream = builder.start().map_err(wrong)?;
-                Source {
+                let stream = ioxtransport_tokio::EventStream::start(options).map_err(wrong)?;
+                Self {
                     handle: stream.handle(),
                     stream: Stream::Tokio(stream),
                 }
             }
             Transport::AsyncStd => {
-                let builder: ioxtransport_async_std::Builder = self.builder();
-                let stream = builder.start().map_err(wrong)?;
-                Source {
+                let stream = ioxtransport_async_std::EventStream::start(options).map_err(wrong)?;
+                Self {
                     handle: stream.handle(),
                     stream: Stream::AsyncStd(stream),
                 }
             }
             Transport::Blocking => {
-                let builder: ioxtransport_blocking::Builder = self.builder();
-                let stream = builder.start().map_err(wrong)?;
-                Source {
+                let stream = ioxtransport_blocking::EventStream::start(options).map_err(wrong)?;
+                Self {
                     handle: stream.handle(),
                     stream: Stream::Blocking(on_a_thread(stream)?),
                 }
@@ -73,24 +53,6 @@ impl Plan {
         })
     }
 
-    fn builder<L: Launch>(self) -> Builder<L> {
-        let builder = Builder::new(self.url)
-            .path(self.path)
-            .profile(self.profile)
-            .trust(self.trust)
-            .timing(self.timing);
-        let builder = match self.tap {
-            Some(tap) => builder.tap(tap),
-            None => builder,
-        };
-        match self.auth {
-            Auth::Local => builder.local_account(self.username, self.password),
-            Auth::Portal => builder.portal_account(self.username, self.password),
-        }
-    }
-}
-
-impl Source {
     /// The next notification; `None` at the end. A dropped future has taken nothing.
     pub(crate) async fn next(&mut self) -> Option<Notification> {
         match &mut self.stream {

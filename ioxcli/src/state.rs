@@ -11,6 +11,7 @@ use crate::output::{house, nobody_reads};
 use crate::selection::Selection;
 use crate::showing::say_why;
 use crate::signals::Stop;
+use crate::source::Source;
 use crate::trouble::Trouble;
 use crate::{connection, password};
 
@@ -23,7 +24,8 @@ pub(crate) async fn run(arguments: State, mut stop: Stop) -> Result<(), Trouble>
     let Some(password) = password::obtain(&controller.username, file, &mut stop).await? else {
         return Err(not_complete());
     };
-    let mut stream = connection::plan(controller, &address, password)?.start()?;
+    let options = connection::options(controller, &address, password)?;
+    let mut stream = Source::start(options, controller.transport)?;
     let handle = stream.handle();
     let selection = Selection::new(&arguments.selection, false);
     let mut state = ControllerState::new();

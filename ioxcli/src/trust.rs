@@ -4,8 +4,7 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::{Duration, SystemTime};
 
-use ioxdriver::Fingerprint;
-use ioxdriver::{InspectError, ServerCertificate, inspect};
+use ioxdriver::{Fingerprint, InspectError, ServerCertificate};
 use ioxproto::Address;
 use jiff::Timestamp;
 
@@ -24,7 +23,7 @@ pub(crate) async fn run(trust: Trust, mut stop: Stop) -> Result<(), Trouble> {
     let mut known = KnownHosts::load()?;
     let kept = known.pins(&address);
     let certificate = tokio::select! {
-        looked = look(address.clone()) => looked?,
+        looked = look(&address) => looked?,
         () = stop.requested() => return Err(not_trusted()),
     };
     let pin = certificate.fingerprint;
@@ -61,14 +60,12 @@ fn not_trusted() -> Trouble {
     Trouble::other("not trusted; nothing was changed")
 }
 
-async fn look(address: Address) -> Result<ServerCertificate, Trouble> {
-    let looked = tokio::task::spawn_blocking(move || inspect(&address, PATIENCE)).await;
-    match looked {
-        Ok(Ok(certificate)) => Ok(certificate),
-        Ok(Err(error @ InspectError::Plain { .. })) => Err(Trouble::usage(error.to_string())),
-        Ok(Err(error)) => Err(Trouble::other(error.to_string())),
-        Err(error) => Err(Trouble::other(error.to_string())),
-    }
+async fn look(address: &Address) -> Result<ServerCertificate, Trouble> {
+    let inspected = ioxtransport_tokio::inspect(address, PATIENCE).await;
+    inspected.map_err(|error| match error {
+        InspectError::Plain { .. } => Trouble::usage(error.to_string()),
+        error => Trouble::other(error.to_string()),
+    })
 }
 
 async fn ask() -> Result<bool, Trouble> {

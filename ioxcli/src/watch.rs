@@ -3,9 +3,10 @@
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
+use ioxdriver::Options;
 use tokio::time::{sleep, timeout};
 
-use crate::arguments::{Output, Watch};
+use crate::arguments::{Output, Transport, Watch};
 use crate::connection;
 use crate::output::{Ended, Screen};
 use crate::password;
@@ -13,7 +14,7 @@ use crate::picture::PictureFile;
 use crate::record::Recorder;
 use crate::showing::Showing;
 use crate::signals::Stop;
-use crate::source::Plan;
+use crate::source::Source;
 use crate::trouble::Trouble;
 
 /// Output above this, in bytes, that nobody takes holds up the stream.
@@ -34,29 +35,41 @@ pub(crate) async fn run(watch: Watch, began: Instant, mut stop: Stop) -> Result<
     let Some(password) = password::obtain(&controller.username, file, &mut stop).await? else {
         return Ok(());
     };
-    let mut plan = connection::plan(controller, &address, password)?;
-    plan.timing = timing;
-    follow(plan, &watch.output, began, stop).await
+    let watched = Watched {
+        controller: address.to_string(),
+        options: connection::options(controller, &address, password)?.timing(timing),
+        transport: controller.transport,
+    };
+    follow(watched, &watch.output, began, stop).await
+}
+
+/// What to watch, and on which driver.
+pub(crate) struct Watched {
+    /// The controller's URL.
+    pub(crate) controller: String,
+    pub(crate) options: Options,
+    pub(crate) transport: Transport,
 }
 
 /// Starts a stream and shows what comes of it, until it ends.
 pub(crate) async fn follow(
-    mut plan: Plan,
+    watched: Watched,
     output: &Output,
     began: Instant,
     mut stop: Stop,
 ) -> Result<(), Trouble> {
+    let mut options = watched.options;
     let mut recorder = None;
     if let Some(path) = &output.record {
         let (made, tap) = Recorder::create(path)?;
         recorder = Some(made);
-        plan.tap = Some(Box::new(tap));
+        options = options.tap(tap);
     }
     let picture = output.state.as_deref().map(PictureFile::new).transpose()?;
     let screen = Screen::stdout()
         .map_err(|error| Trouble::other(format!("cannot write to standard output: {error}")))?;
-    let mut showing = Showing::new(plan.url.clone(), output);
-    let mut stream = plan.start()?;
+    let mut showing = Showing::new(watched.controller, output);
+    let mut stream = Source::start(options, watched.transport)?;
     let handle = stream.handle();
     let end_recording = recorder.as_ref().map(Recorder::end);
     let mut recording = pin!(async {

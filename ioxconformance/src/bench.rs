@@ -6,13 +6,13 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ioxdriver::{Fingerprint, Handle, Trust};
+use ioxdriver::{Fingerprint, Handle, Options, Trust};
 use ioxproto::{Notification, Timing};
 use ioxsim::{Control, ControllerOptions, HouseOptions, Observation, Server, ServerOptions, Tls};
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
-use crate::{Driver, Options, StreamHandle, Watched};
+use crate::{Driver, StreamHandle, Watched};
 
 /// How long a scenario waits for what must come; far longer than it takes on a busy machine.
 pub const LIMIT: Duration = Duration::from_secs(60);
@@ -53,6 +53,14 @@ pub fn quick() -> Timing {
     timing.backoff = [20, 40, 100, 200].map(milliseconds).to_vec();
     timing.proven_after = milliseconds(3000);
     timing
+}
+
+/// Options for the simulated controller at this URL: its local account, and [`quick`] timings.
+pub fn options(url: impl Into<String>) -> Options {
+    Options::new(url)
+        .local_account("admin", "admin")
+        .timing(quick())
+        .seed(1)
 }
 
 /// How streams get to the controller.
@@ -135,7 +143,7 @@ impl Bench {
 
     /// What a stream of this controller needs.
     pub fn options(&self, server: &Sim) -> Options {
-        let options = Options::new(server.url());
+        let options = options(server.url());
         match server.server().fingerprint() {
             Some(fingerprint) => options.trust(Trust::Pins(vec![
                 fingerprint.parse::<Fingerprint>().unwrap(),
@@ -165,6 +173,8 @@ impl Bench {
 
     #[must_use]
     pub fn start(&self, options: Options) -> Watched {
+        // What a careless program does.
+        tracing::info!(?options, "starting");
         Watched::new(self.driver.start(options))
     }
 

@@ -7,10 +7,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-use ioxdriver::{Handle, WaitError};
+use ioxdriver::{Handle, Options, WaitError};
 use ioxproto::Notification;
-
-use crate::Options;
 
 /// A driver under test.
 pub trait Driver: Sync {

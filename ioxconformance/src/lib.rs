@@ -11,15 +11,13 @@
 
 mod bench;
 mod driver;
-mod options;
 pub mod scenarios;
 mod secrets;
 mod state;
 mod table;
 mod watched;
 
-pub use crate::bench::{Bench, LIMIT, Link, Sim, came_to_hold, quick, wait_for};
+pub use crate::bench::{Bench, LIMIT, Link, Sim, came_to_hold, options, quick, wait_for};
 pub use crate::driver::{Driver, Next, Running, StreamHandle, next_of};
-pub use crate::options::Options;
 pub use crate::state::{Reached, State, Witness};
 pub use crate::watched::Watched;

@@ -4,11 +4,12 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
+use ioxdriver::Options;
 use ioxproto::{Notification, Status};
 use ioxsim::{Endpoint, OnConnect, OnPost, OnUpgrade, Times};
 use tokio::net::TcpSocket;
 
-use crate::{Bench, Options, Sim, Watched, quick, wait_for};
+use crate::{Bench, Sim, Watched, options, quick, wait_for};
 
 /// What a stream is in the midst of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -247,7 +248,7 @@ impl Silence {
     }
 
     fn connect(self, bench: &Bench, change: impl FnOnce(Options) -> Options) -> Reached {
-        let options = change(Options::new(format!("http://{}", self.address)));
+        let options = change(options(format!("http://{}", self.address)));
         let mut watched = bench.start(options);
         watched.meanwhile(|| wait_for("an attempt to connect", || self.knocks() == 1));
         Reached {

@@ -3,11 +3,10 @@
 //! Applications use the crate of their runtime. A crate for another runtime is an implementation of [`Runtime`], an
 //! alias of [`EventStream`], and its documentation.
 
-mod connect;
-mod driver;
-mod link;
-mod socket;
+mod inspect;
+mod seam;
 mod stream;
+mod task;
 
 use std::future::Future;
 use std::io;
@@ -16,7 +15,8 @@ use std::time::Instant;
 
 use ioxdriver::BuildError;
 
-pub use crate::socket::{Duplex, Io};
+pub use crate::inspect::inspect;
+pub use crate::seam::{Duplex, Io};
 pub use crate::stream::EventStream;
 
 /// What a runtime must give: sockets, timers and tasks.

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_util::Stream;
-use ioxdriver::{
-    BuildError, Builder, Delivery, Handle, Launch, LaunchWith, Listener, Prepared, Shared, Sleep,
-};
+use ioxdriver::driver::{Body, Delivery, Listener, Sleep};
+use ioxdriver::{BuildError, Handle, Options, Start};
 use ioxproto::Notification;
 
 use crate::Runtime;
-use crate::driver::Driver;
+use crate::seam::Async;
+use crate::task::Task;
 
 /// A running stream: what happens on it, in order.
 ///
@@ -28,8 +28,36 @@ pub struct EventStream<R> {
 
 impl<R: Runtime> EventStream<R> {
     /// A stream of the controller at this URL, such as `https://eisy.local:8443`.
-    pub fn builder(url: impl Into<String>) -> Builder<Self> {
-        Builder::new(url)
+    pub fn builder(url: impl Into<String>) -> Options<Self> {
+        Options::new(url).retarget()
+    }
+
+    /// Starts a stream with these options.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`] names the first option that cannot be used, or the runtime that is missing.
+    pub fn start(options: Options) -> Result<Self, BuildError> {
+        let (delivery, handle) = spawn::<R>(options, None)?;
+        Ok(Self {
+            delivery,
+            handle,
+            runtime: PhantomData,
+        })
+    }
+
+    /// Starts a stream that calls this function where the driver runs; see
+    /// [`Options::start_with`].
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`] names the first option that cannot be used, or the runtime that is missing.
+    pub fn start_with(
+        options: Options,
+        listener: impl FnMut(&Notification) + Send + 'static,
+    ) -> Result<Handle, BuildError> {
+        let (_, handle) = spawn::<R>(options, Some(Listener::new(listener)))?;
+        Ok(handle)
     }
 
     /// The next notification; `None` at the end. Cancellation-safe: a dropped future has taken nothing.
@@ -66,38 +94,29 @@ impl<R> fmt::Debug for EventStream<R> {
     }
 }
 
-impl<R: Runtime> Launch for EventStream<R> {
-    type Stream = Self;
-
-    fn launch(prepared: Prepared) -> Result<Self, BuildError> {
-        let (delivery, handle) = spawn::<R>(prepared, None)?;
-        Ok(Self {
-            delivery,
-            handle,
-            runtime: PhantomData,
-        })
+impl<R: Runtime> Start for EventStream<R> {
+    fn start(options: Options) -> Result<Self, BuildError> {
+        Self::start(options)
     }
-}
 
-impl<R: Runtime> LaunchWith for EventStream<R> {
-    type Handle = Handle;
-
-    fn launch_with(prepared: Prepared, listener: Listener) -> Result<Handle, BuildError> {
-        let (_, handle) = spawn::<R>(prepared, Some(listener))?;
-        Ok(handle)
+    fn start_with(
+        options: Options,
+        listener: impl FnMut(&Notification) + Send + 'static,
+    ) -> Result<Handle, BuildError> {
+        Self::start_with(options, listener)
     }
 }
 
 fn spawn<R: Runtime>(
-    prepared: Prepared,
+    options: Options,
     listener: Option<Listener>,
 ) -> Result<(Arc<Delivery>, Handle), BuildError> {
     let runtime = R::current()?;
     let timer = runtime.clone();
     let sleep: Sleep = Box::new(move |at| Box::pin(timer.sleep_until(at)));
-    let delivery = Arc::new(Delivery::new(prepared.queue, prepared.overflow));
-    let shared = Arc::new(Shared::new(prepared.config.clone(), Some(sleep)));
-    let handle = Handle::new(Arc::clone(&shared));
-    Driver::new(runtime, prepared, Arc::clone(&delivery), listener, shared).spawn();
+    let body = Body::new(Async(runtime), options, listener, Some(sleep))?;
+    let delivery = Arc::clone(body.delivery());
+    let handle = Handle::new(Arc::clone(body.shared()));
+    Task::new(body).spawn();
     Ok((delivery, handle))
 }

@@ -1,4 +1,4 @@
-//! The builder that all drivers share.
+//! The options of a stream, the same for every driver.
 
 use std::fmt;
 use std::future::Future;
@@ -6,63 +6,76 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io;
 use std::marker::PhantomData;
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ioxproto::{
-    Address, AddressError, Config, ConfigBuilder, ConfigError, Notification, Profile, Secret,
+    Account, Address, AddressError, Config, ConfigError, Notification, Profile, Secret,
     SubscribePath, Timing,
 };
 use thiserror::Error;
 
-use crate::{Connector, Overflow, Resolver, Socket, Trust};
+use crate::net::{Connector, Resolver};
+use crate::{Handle, Overflow, Socket, Trust};
 
-/// Collects what a stream needs, then starts it on the driver `L`.
+/// The options of a stream. They are checked once, when a stream is started from them.
 ///
-/// An account is required ([`local_account`](Self::local_account), say); everything else has a default.
+/// An account is required ([`local_account`](Self::local_account), say); everything else has a
+/// default. Clones are equal; a [`tap`](Self::tap) is shared by the streams that are started from
+/// clones.
+///
+/// `S` is the stream that [`start`](Self::start) starts. Without it, the options fit every driver:
+///
+/// ```
+/// use ioxdriver::{Options, Trust};
+///
+/// let options = Options::new("https://eisy.local:8443")
+///     .local_account("admin", "hunter2")
+///     .trust(Trust::Insecure);
+/// // let stream = EventStream::start(options)?;
+/// ```
 #[must_use]
-pub struct Builder<L> {
-    url: String,
-    configure: Vec<Box<dyn FnOnce(ConfigBuilder) -> ConfigBuilder + Send>>,
-    trust: Trust,
-    queue: usize,
-    overflow: Overflow,
-    tap: Option<Tap>,
-    resolver: Option<Resolver>,
-    connector: Option<Connector>,
-    launch: PhantomData<fn() -> L>,
+pub struct Options<S = ()> {
+    config: Config,
+    seed: Option<u64>,
+    pub(crate) trust: Trust,
+    pub(crate) queue: usize,
+    pub(crate) overflow: Overflow,
+    pub(crate) tap: Option<Tap>,
+    pub(crate) resolver: Option<Resolver>,
+    pub(crate) connector: Option<Connector>,
+    stream: PhantomData<fn() -> S>,
 }
 
-/// How a driver starts a stream; what [`Builder::start`] calls.
-pub trait Launch {
-    /// The running stream.
-    type Stream;
-
-    /// Starts.
+/// A stream that options can start.
+pub trait Start: Sized {
+    /// Starts a stream; see [`Options::start`].
     ///
     /// # Errors
     ///
-    /// Where the driver's runtime is missing.
-    fn launch(prepared: Prepared) -> Result<Self::Stream, BuildError>;
-}
+    /// [`BuildError`] names the first option that cannot be used, or what is missing.
+    fn start(options: Options) -> Result<Self, BuildError>;
 
-/// A driver that can call back in place of delivering; what [`Builder::start_with`] calls.
-pub trait LaunchWith: Launch {
-    /// The driver's handle.
-    type Handle;
-
-    /// Starts in the background.
+    /// Starts a stream that calls back; see [`Options::start_with`].
     ///
     /// # Errors
     ///
-    /// Where the driver's runtime is missing.
-    fn launch_with(prepared: Prepared, listener: Listener) -> Result<Self::Handle, BuildError>;
+    /// [`BuildError`] names the first option that cannot be used, or what is missing.
+    fn start_with(
+        options: Options,
+        listener: impl FnMut(&Notification) + Send + 'static,
+    ) -> Result<Handle, BuildError>;
 }
 
-/// Is told what happens, where the driver runs.
+/// Called with what happens, where the driver runs.
 pub struct Listener(Box<dyn FnMut(&Notification) + Send>);
 
 impl Listener {
-    /// Tells it.
-    pub fn tell(&mut self, notification: &Notification) {
+    /// Of a function.
+    pub fn new(listener: impl FnMut(&Notification) + Send + 'static) -> Self {
+        Self(Box::new(listener))
+    }
+
+    pub(crate) fn tell(&mut self, notification: &Notification) {
         (self.0)(notification);
     }
 }
@@ -73,28 +86,11 @@ impl fmt::Debug for Listener {
     }
 }
 
-/// What a builder has collected, checked.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Prepared {
-    /// For the core.
-    pub config: Config,
-    /// How certificates are judged.
-    pub trust: Trust,
-    /// The capacity of the delivery queue.
-    pub queue: usize,
-    /// What a full queue does.
-    pub overflow: Overflow,
-    /// Who sees each message as it comes.
-    pub tap: Option<Tap>,
-    /// Who looks up names in the system's place.
-    pub resolver: Option<Resolver>,
-    /// Who connects in the driver's place.
-    pub connector: Option<Connector>,
-}
+/// Sees every message as it comes.
+#[derive(Clone)]
+pub(crate) struct Tap(Arc<Mutex<See>>);
 
-/// Sees every message as it comes, before it is read: for recordings. Runs on the driver, so it must be quick.
-pub struct Tap(Box<dyn FnMut(Tapped<'_>) + Send>);
+type See = dyn FnMut(Tapped<'_>) + Send;
 
 /// A message as it came.
 #[derive(Clone, Copy, Debug)]
@@ -107,15 +103,10 @@ pub enum Tapped<'a> {
 }
 
 impl Tap {
-    /// Shows it a message.
-    pub fn see(&mut self, message: Tapped<'_>) {
-        (self.0)(message);
-    }
-}
-
-impl fmt::Debug for Tap {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Tap")
+    pub(crate) fn see(&self, message: Tapped<'_>) {
+        // If it has panicked once, its stream has ended; another stream may share it.
+        let mut tap = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        tap(message);
     }
 }
 
@@ -125,10 +116,10 @@ impl fmt::Debug for Tap {
 pub enum BuildError {
     /// The URL is not that of a controller.
     #[error(transparent)]
-    Address(#[from] AddressError),
-    /// A setting cannot be used.
+    Address(AddressError),
+    /// An option cannot be used.
     #[error(transparent)]
-    Config(#[from] ConfigError),
+    Config(ConfigError),
     /// The driver's runtime is not there.
     #[error("no {0} runtime here: start the stream from within one")]
     NoRuntime(&'static str),
@@ -139,49 +130,68 @@ pub enum BuildError {
     System(#[source] io::Error),
 }
 
-impl<L: Launch> Builder<L> {
+impl From<ConfigError> for BuildError {
+    fn from(error: ConfigError) -> Self {
+        match error {
+            ConfigError::Address(error) => Self::Address(error),
+            error => Self::Config(error),
+        }
+    }
+}
+
+impl Options {
     /// For the controller at this URL: `https` or `http`, port and path prefix as needed.
     pub fn new(url: impl Into<String>) -> Self {
         Self {
-            url: url.into(),
-            configure: Vec::new(),
+            config: Config::new(url.into()),
+            seed: None,
             trust: Trust::default(),
             queue: 1024,
             overflow: Overflow::default(),
             tap: None,
             resolver: None,
             connector: None,
-            launch: PhantomData,
+            stream: PhantomData,
         }
+    }
+}
+
+impl<S> Options<S> {
+    /// The same options for the controller at another URL.
+    pub fn url(self, url: impl Into<String>) -> Self {
+        let url = url.into();
+        self.configure(|config| config.address(url))
     }
 
     /// The controller's own account (HTTP Basic).
     pub fn local_account(self, username: impl Into<String>, password: impl Into<Secret>) -> Self {
-        let (username, password) = (username.into(), password.into());
-        self.configure(|config| config.local_account(username, password))
+        self.account(Account::local(username, password))
     }
 
     /// A portal account: the stream logs in, keeps its tokens fresh, and logs out on stop.
     pub fn portal_account(self, username: impl Into<String>, password: impl Into<Secret>) -> Self {
-        let (username, password) = (username.into(), password.into());
-        self.configure(|config| config.portal_account(username, password))
+        self.account(Account::portal(username, password))
     }
 
-    /// Tokens of your own: the stream asks by
-    /// [`Notification::TokenWanted`], you answer with
-    /// [`Handle::provide_token`](crate::Handle::provide_token).
+    /// Tokens of the caller: the stream asks by [`Notification::TokenWanted`], and the answer is
+    /// [`Handle::provide_token`].
     pub fn own_tokens(self) -> Self {
-        self.configure(ConfigBuilder::own_tokens)
+        self.account(Account::OwnTokens)
+    }
+
+    /// The account, of any kind. The last one named counts.
+    pub fn account(self, account: Account) -> Self {
+        self.configure(|config| config.account(account))
     }
 
     /// Where to subscribe. Default [`SubscribePath::Rest`].
     pub fn path(self, path: SubscribePath) -> Self {
-        self.configure(move |config| config.path(path))
+        self.configure(|config| config.path(path))
     }
 
     /// Which headers the controller wants. Default [`Profile::Iox`].
     pub fn profile(self, profile: Profile) -> Self {
-        self.configure(move |config| config.profile(profile))
+        self.configure(|config| config.profile(profile))
     }
 
     /// The timings. Default [`Timing::default`].
@@ -189,19 +199,22 @@ impl<L: Launch> Builder<L> {
         self.configure(|config| config.timing(timing))
     }
 
-    /// The longest message taken, in bytes. Default 1 MiB.
+    /// The longest message taken, in bytes; a longer one ends the connection. Default 1 MiB.
     pub fn max_message_bytes(self, bytes: usize) -> Self {
-        self.configure(move |config| config.max_message_bytes(bytes))
+        self.configure(|config| config.max_message_bytes(bytes))
     }
 
-    /// Whether refused credentials and certificates are tried again, at the longest wait. Default no.
+    /// Whether refused credentials and certificates are tried again, at the longest wait of the
+    /// backoff, rather than final. Default no. A controller may lock an account that is tried too
+    /// often.
     pub fn keep_trying(self, keep_trying: bool) -> Self {
-        self.configure(move |config| config.keep_trying(keep_trying))
+        self.configure(|config| config.keep_trying(keep_trying))
     }
 
-    /// Where jitter and keys come from. Default: drawn anew for each stream.
-    pub fn seed(self, seed: u64) -> Self {
-        self.configure(move |config| config.seed(seed))
+    /// Where jitter and keys come from. Default: drawn for each stream.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
     }
 
     /// How the controller's certificate is judged. Default [`Trust::System`].
@@ -216,26 +229,27 @@ impl<L: Launch> Builder<L> {
         self
     }
 
-    /// What becomes of notifications that do not fit. Default [`Overflow::Wait`].
+    /// What happens to notifications that do not fit. Default [`Overflow::Wait`].
     pub fn overflow(mut self, overflow: Overflow) -> Self {
         self.overflow = overflow;
         self
     }
 
-    /// Shows every message as it comes to this function, on the driver: for recordings. Messages that are sent,
-    /// which may hold tokens, are not shown.
+    /// Shows every message as it comes to this function, on the driver: for recordings. Messages
+    /// that are sent, which may hold tokens, are not shown.
     pub fn tap(mut self, tap: impl FnMut(Tapped<'_>) + Send + 'static) -> Self {
-        self.tap = Some(Tap(Box::new(tap)));
+        self.tap = Some(Tap(Arc::new(Mutex::new(tap))));
         self
     }
 
-    /// Looks up names in the system's place. It is given the host and the port, and its addresses are tried in their
-    /// order, both families in turn. The future may be dropped when it takes too long.
+    /// Looks up names in the system's place. It is given the host and the port, and its addresses
+    /// are tried in their order, both families in turn. The future may be dropped when it takes too
+    /// long.
     ///
     /// ```
-    /// # fn with<L: ioxdriver::Launch>(builder: ioxdriver::Builder<L>) -> ioxdriver::Builder<L> {
-    /// builder.resolver(|_host, port| async move { Ok(vec![([192, 168, 1, 20], port).into()]) })
-    /// # }
+    /// # let options: ioxdriver::Options = ioxdriver::Options::new("http://eisy");
+    /// options.resolver(|_host, port| async move { Ok(vec![([192, 168, 1, 20], port).into()]) })
+    /// # ;
     /// ```
     pub fn resolver<F>(
         mut self,
@@ -248,16 +262,17 @@ impl<L: Launch> Builder<L> {
         self
     }
 
-    /// Connects in the driver's place: through a tunnel, say, or over a Unix socket. Neither name nor address is looked
-    /// up then. TLS, if the URL says so, runs on top of what it gives, with the URL's host as the name. It is called for
-    /// each connection, and the future may be dropped when it takes too long.
+    /// Connects in the driver's place: through a tunnel, say, or over a Unix socket. Neither name
+    /// nor address is looked up then. TLS, if the URL says so, runs on top of what it gives, with
+    /// the URL's host as the name. It is called for each connection, and the future may be dropped
+    /// when it takes too long.
     ///
     /// ```
     /// # #[cfg(unix)]
-    /// # fn with<L: ioxdriver::Launch>(builder: ioxdriver::Builder<L>) -> ioxdriver::Builder<L> {
+    /// # fn with(options: ioxdriver::Options) -> ioxdriver::Options {
     /// use std::os::unix::net::UnixStream;
     ///
-    /// builder.connector(|_address| async { Ok(UnixStream::connect("/run/isy-tunnel")?.into()) })
+    /// options.connector(|_address| async { Ok(UnixStream::connect("/run/isy-tunnel")?.into()) })
     /// # }
     /// ```
     pub fn connector<F>(mut self, connector: impl Fn(Address) -> F + Send + Sync + 'static) -> Self
@@ -268,66 +283,84 @@ impl<L: Launch> Builder<L> {
         self
     }
 
-    /// Checks everything and starts.
-    ///
-    /// # Errors
-    ///
-    /// [`BuildError`] names the first setting that cannot be used, or the runtime that is missing.
-    pub fn start(self) -> Result<L::Stream, BuildError> {
-        L::launch(self.prepare()?)
+    /// The core's part, with a seed.
+    pub(crate) fn config(&self) -> Config {
+        let seed = self
+            .seed
+            .unwrap_or_else(|| RandomState::new().build_hasher().finish());
+        self.config.clone().seed(seed)
     }
 
-    /// Checks everything and starts in the background, to call this function with all that happens, in order. There is
-    /// no queue: the function runs where the driver does, and while it runs nothing is read, so it must be quick, and
-    /// must not wait for the stream. A dispatcher with listeners is one such function. If it panics, the stream ends.
-    ///
-    /// # Errors
-    ///
-    /// [`BuildError`] names the first setting that cannot be used, or the runtime that is missing.
-    pub fn start_with(
-        self,
-        listener: impl FnMut(&Notification) + Send + 'static,
-    ) -> Result<L::Handle, BuildError>
-    where
-        L: LaunchWith,
-    {
-        L::launch_with(self.prepare()?, Listener(Box::new(listener)))
-    }
-
-    fn prepare(self) -> Result<Prepared, BuildError> {
-        let address: Address = self.url.parse()?;
-        let seed = RandomState::new().build_hasher().finish();
-        let config = Config::builder(address).seed(seed);
-        let config = self
-            .configure
-            .into_iter()
-            .fold(config, |config, change| change(config))
-            .build()?;
-        Ok(Prepared {
-            config,
+    /// The same options for another kind of stream, or for every driver (`Options<()>`).
+    pub fn retarget<T>(self) -> Options<T> {
+        Options {
+            config: self.config,
+            seed: self.seed,
             trust: self.trust,
             queue: self.queue,
             overflow: self.overflow,
             tap: self.tap,
             resolver: self.resolver,
             connector: self.connector,
-        })
+            stream: PhantomData,
+        }
     }
 
-    fn configure(
-        mut self,
-        change: impl FnOnce(ConfigBuilder) -> ConfigBuilder + Send + 'static,
-    ) -> Self {
-        self.configure.push(Box::new(change));
+    fn configure(mut self, change: impl FnOnce(Config) -> Config) -> Self {
+        self.config = change(self.config);
         self
     }
 }
 
-impl<L> fmt::Debug for Builder<L> {
+impl<S: Start> Options<S> {
+    /// Checks everything and starts.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`] names the first option that cannot be used, or what is missing.
+    pub fn start(self) -> Result<S, BuildError> {
+        S::start(self.retarget())
+    }
+
+    /// Checks everything and starts in the background, to call this function with all that happens,
+    /// in order. There is no queue: the function runs where the driver does, and while it runs
+    /// nothing is read, so it must be quick, and must not wait for the stream. A dispatcher with
+    /// listeners is one such function. If it panics, the stream ends.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`] names the first option that cannot be used, or what is missing.
+    pub fn start_with(
+        self,
+        listener: impl FnMut(&Notification) + Send + 'static,
+    ) -> Result<Handle, BuildError> {
+        S::start_with(self.retarget(), listener)
+    }
+}
+
+impl<S> Clone for Options<S> {
+    fn clone(&self) -> Self {
+        Self {
+            config: self.config.clone(),
+            seed: self.seed,
+            trust: self.trust.clone(),
+            queue: self.queue,
+            overflow: self.overflow,
+            tap: self.tap.clone(),
+            resolver: self.resolver.clone(),
+            connector: self.connector.clone(),
+            stream: PhantomData,
+        }
+    }
+}
+
+impl<S> fmt::Debug for Options<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder")
-            .field("address", &self.url.parse::<Address>())
+        f.debug_struct("Options")
+            .field("config", &self.config)
             .field("trust", &self.trust)
+            .field("queue", &self.queue)
+            .field("overflow", &self.overflow)
             .finish_non_exhaustive()
     }
 }

@@ -55,7 +55,7 @@ pub enum Action {
         id: RequestId,
     },
     /// Ask the caller for an access token, and report [`token`](crate::EventStream::token). Only a stream of
-    /// [`own_tokens`](crate::ConfigBuilder::own_tokens) asks.
+    /// [`own_tokens`](crate::Config::own_tokens) asks.
     ProvideToken {
         /// Goes into the answer.
         id: RequestId,

@@ -1,26 +1,27 @@
-//! What the caller decides: which controller, which account, and the timings, checked when built.
+//! The caller's settings: which controller, which account, and the timings.
 
 use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::{Address, Secret};
+use crate::{Address, AddressError, Secret};
 
-/// What a stream needs to know, checked.
+/// What a stream needs to know. It is checked once, by [`EventStream::new`](crate::EventStream::new).
+///
+/// An account is required; everything else has a default.
 ///
 /// ```
-/// use ioxproto::Config;
-/// let config = Config::builder("https://eisy.local:8443".parse()?)
-///     .local_account("admin", "hunter2")
-///     .seed(7)
-///     .build()?;
-/// assert_eq!(config.address().port(), 8443);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// use ioxproto::{Config, EventStream};
+/// let config = Config::new("https://eisy.local:8443").local_account("admin", "hunter2").seed(7);
+/// let stream = EventStream::new(config)?;
+/// assert_eq!(stream.address().port(), 8443);
+/// # Ok::<(), ioxproto::ConfigError>(())
 /// ```
 #[derive(Clone, Debug)]
+#[must_use]
 pub struct Config {
-    pub(crate) address: Address,
-    pub(crate) account: Account,
+    address: Result<Address, AddressError>,
+    account: Option<Account>,
     pub(crate) path: SubscribePath,
     pub(crate) profile: Profile,
     pub(crate) timing: Timing,
@@ -189,6 +190,9 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ConfigError {
+    /// The address is not that of a controller.
+    #[error(transparent)]
+    Address(#[from] AddressError),
     /// No account was given.
     #[error("no account: give the controller's user name and password")]
     NoAccount,
@@ -225,10 +229,15 @@ pub enum ConfigError {
 }
 
 impl Config {
-    /// Starts a configuration for the controller at this address.
-    pub fn builder(address: Address) -> ConfigBuilder {
-        ConfigBuilder {
-            address,
+    /// For the controller at this address: an [`Address`], or the text of one. A text that is no
+    /// address is an error of the check.
+    pub fn new<A>(address: A) -> Self
+    where
+        A: TryInto<Address>,
+        AddressError: From<A::Error>,
+    {
+        Self {
+            address: address.try_into().map_err(AddressError::from),
             account: None,
             path: SubscribePath::default(),
             profile: Profile::default(),
@@ -239,73 +248,35 @@ impl Config {
         }
     }
 
-    /// The controller's address.
-    #[must_use]
-    pub fn address(&self) -> &Address {
-        &self.address
-    }
-
-    /// The timings.
-    #[must_use]
-    pub fn timing(&self) -> &Timing {
-        &self.timing
-    }
-
-    /// The limit for one message, in bytes.
-    #[must_use]
-    pub fn max_message_bytes(&self) -> usize {
-        self.max_message_bytes
-    }
-
-    /// Whether this account could take the place of the one given, beside the other settings.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError`] says why it could not.
-    pub fn check_account(&self, account: &Account) -> Result<(), ConfigError> {
-        check_account(account, self.path, self.profile)
-    }
-}
-
-/// Collects a [`Config`].
-#[derive(Clone, Debug)]
-#[must_use]
-pub struct ConfigBuilder {
-    address: Address,
-    account: Option<Account>,
-    path: SubscribePath,
-    profile: Profile,
-    timing: Timing,
-    max_message_bytes: usize,
-    keep_trying: bool,
-    seed: u64,
-}
-
-impl ConfigBuilder {
-    /// The controller's own account (HTTP Basic). One account is required; the last one named counts.
-    pub fn local_account(
-        mut self,
-        username: impl Into<String>,
-        password: impl Into<Secret>,
-    ) -> Self {
-        self.account = Some(Account::local(username, password));
+    /// The same settings for the controller at another address.
+    pub fn address<A>(mut self, address: A) -> Self
+    where
+        A: TryInto<Address>,
+        AddressError: From<A::Error>,
+    {
+        self.address = address.try_into().map_err(AddressError::from);
         self
+    }
+
+    /// The controller's own account (HTTP Basic).
+    pub fn local_account(self, username: impl Into<String>, password: impl Into<Secret>) -> Self {
+        self.account(Account::local(username, password))
     }
 
     /// A portal account: the stream logs in, keeps its tokens fresh, and logs out on stop.
-    pub fn portal_account(
-        mut self,
-        username: impl Into<String>,
-        password: impl Into<Secret>,
-    ) -> Self {
-        self.account = Some(Account::portal(username, password));
-        self
+    pub fn portal_account(self, username: impl Into<String>, password: impl Into<Secret>) -> Self {
+        self.account(Account::portal(username, password))
     }
 
     /// Tokens that the caller manages: the stream asks for one when it needs it
     /// ([`Action::ProvideToken`](crate::Action::ProvideToken)).
-    pub fn own_tokens(mut self) -> Self {
-        self.account = Some(Account::OwnTokens);
+    pub fn own_tokens(self) -> Self {
+        self.account(Account::OwnTokens)
+    }
+
+    /// The account, of any kind. The last one named counts.
+    pub fn account(mut self, account: Account) -> Self {
+        self.account = Some(account);
         self
     }
 
@@ -347,47 +318,38 @@ impl ConfigBuilder {
         self
     }
 
-    /// Checks and builds.
+    /// Whether this account fits the other settings.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] names the first setting that cannot be used.
-    pub fn build(self) -> Result<Config, ConfigError> {
-        let account = self.account.ok_or(ConfigError::NoAccount)?;
-        check_account(&account, self.path, self.profile)?;
+    /// [`ConfigError`] says why it does not.
+    pub fn check_account(&self, account: &Account) -> Result<(), ConfigError> {
+        match account {
+            Account::Local { username, .. }
+                if username.contains(':') || username.chars().any(char::is_control) =>
+            {
+                Err(ConfigError::Username)
+            }
+            Account::Local { .. } if self.path == SubscribePath::Api => {
+                Err(ConfigError::PathNeedsTokens)
+            }
+            Account::Portal { .. } | Account::OwnTokens if self.profile == Profile::Isy994 => {
+                Err(ConfigError::ProfileNeedsLocal)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The address and the account, once every setting has been checked.
+    pub(crate) fn checked(&self) -> Result<(Address, Account), ConfigError> {
+        let address = self.address.clone()?;
+        let account = self.account.clone().ok_or(ConfigError::NoAccount)?;
+        self.check_account(&account)?;
         check_timing(&self.timing)?;
         if !(1024..=1024 * 1024 * 1024).contains(&self.max_message_bytes) {
             return Err(ConfigError::MessageLimit);
         }
-        Ok(Config {
-            address: self.address,
-            account,
-            path: self.path,
-            profile: self.profile,
-            timing: self.timing,
-            max_message_bytes: self.max_message_bytes,
-            keep_trying: self.keep_trying,
-            seed: self.seed,
-        })
-    }
-}
-
-fn check_account(
-    account: &Account,
-    path: SubscribePath,
-    profile: Profile,
-) -> Result<(), ConfigError> {
-    match account {
-        Account::Local { username, .. }
-            if username.contains(':') || username.chars().any(char::is_control) =>
-        {
-            Err(ConfigError::Username)
-        }
-        Account::Local { .. } if path == SubscribePath::Api => Err(ConfigError::PathNeedsTokens),
-        Account::Portal { .. } | Account::OwnTokens if profile == Profile::Isy994 => {
-            Err(ConfigError::ProfileNeedsLocal)
-        }
-        _ => Ok(()),
+        Ok((address, account))
     }
 }
 

@@ -19,7 +19,7 @@ pub enum Notification {
     /// A text frame that is no event and needs no attention.
     Ignored(Ignored),
     /// The stream needs an access token of the caller's, who answers through the driver's handle. Only a stream
-    /// of [`own_tokens`](crate::ConfigBuilder::own_tokens) asks.
+    /// of [`own_tokens`](crate::Config::own_tokens) asks.
     TokenWanted {
         /// Whether the controller refused the last one: another is needed, not the same again.
         rejected: bool,

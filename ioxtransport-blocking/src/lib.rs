@@ -43,23 +43,22 @@
 //! * **Logs** go through `tracing`. Credentials are in none of ours; keep the targets `tungstenite` and `rustls`
 //!   below TRACE all the same, since they log what the controller sends.
 
-mod attempt;
 mod driver;
-mod link;
-mod race;
+mod inspect;
+mod poller;
+mod seam;
 mod seat;
-mod socket;
 mod stream;
-mod waiting;
 
 pub use ioxdriver::{
     Authority, AuthorityError, BuildError, EndError, Fingerprint, FingerprintError, Handle,
-    Overflow, Socket, Tapped, Trust, WaitError,
+    InspectError, Options, Overflow, ServerCertificate, Socket, Tapped, Trust, WaitError,
 };
 pub use ioxproto;
 pub use ioxproto::{
-    Account, Event, Notification, Profile, Reason, Secret, Status, StatusChange, SubscribePath,
-    Timing,
+    Account, Address, Event, Notification, Profile, Reason, Secret, Status, StatusChange,
+    SubscribePath, Timing,
 };
 
+pub use crate::inspect::inspect;
 pub use crate::stream::{Builder, EventStream, TimedOut};

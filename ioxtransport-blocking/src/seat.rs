@@ -17,8 +17,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, JoinHandle, Thread, ThreadId};
 use std::time::Instant;
 
-use event_listener::Event;
-use ioxdriver::{Delivery, Drive, Listener, Prepared, Shared};
+use ioxdriver::driver::{Delivery, Drive, Listener, Shared};
+use ioxdriver::{BuildError, Options};
 use tracing::warn;
 
 use crate::driver::{Driver, Turn};
@@ -30,8 +30,7 @@ pub(crate) struct Seat {
     driver: Mutex<Driver>,
     driving: Mutex<Option<ThreadId>>,
     delivery: Arc<Delivery>,
-    /// Something new to know, or a seat left.
-    news: Arc<Event>,
+    shared: Arc<Shared>,
     /// A start was asked for.
     wanted: Arc<AtomicBool>,
     /// The consumer is gone, and no thread is to go on without it.
@@ -43,33 +42,36 @@ pub(crate) struct Seat {
 
 impl Seat {
     pub(crate) fn new(
-        prepared: Prepared,
+        options: Options,
         listener: Option<Listener>,
-        delivery: Arc<Delivery>,
-        shared: Arc<Shared>,
-    ) -> io::Result<Arc<Self>> {
-        let news = Arc::new(Event::new());
+    ) -> Result<Arc<Self>, BuildError> {
         let wanted = Arc::new(AtomicBool::new(true));
-        let driver = Driver::new(
-            prepared,
-            listener,
-            Arc::clone(&delivery),
-            shared,
-            Arc::clone(&news),
-            Arc::clone(&wanted),
-        )?;
+        let driver = Driver::new(options, listener, Arc::clone(&wanted))?;
+        let delivery = Arc::clone(driver.body().delivery());
+        let shared = Arc::clone(driver.body().shared());
         let driver_waker = driver.waker();
-        Ok(Arc::new_cyclic(|seat| Self {
+        let seat = Arc::new_cyclic(|seat| Self {
             driver: Mutex::new(driver.seated(seat.clone())),
             driving: Mutex::new(None),
             delivery,
-            news,
+            shared: Arc::clone(&shared),
             wanted,
             deserted: AtomicBool::new(false),
             driver_waker,
             background: AtomicBool::new(false),
             thread: Mutex::new(None),
-        }))
+        });
+        let drive: Arc<dyn Drive> = Arc::<Self>::clone(&seat);
+        shared.driven_by(Arc::downgrade(&drive));
+        Ok(seat)
+    }
+
+    pub(crate) fn delivery(&self) -> &Delivery {
+        &self.delivery
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 
     /// Waits until something is there, driving if nobody else does. `None` when the time is over, or when the stream
@@ -89,12 +91,12 @@ impl Seat {
             if let Some(done) = self.try_wait(until, &mut ready, &mut context) {
                 return done;
             }
-            let mut news = self.news.listen();
+            let mut change = self.shared.listen();
             // The seat may have become free before the listener was there.
             if let Some(done) = self.try_wait(until, &mut ready, &mut context) {
                 return done;
             }
-            if Pin::new(&mut news).poll(&mut context).is_pending() && !park(until) {
+            if Pin::new(&mut change).poll(&mut context).is_pending() && !park(until) {
                 return there(ready(&mut context));
             }
         }
@@ -148,7 +150,7 @@ impl Seat {
     pub(crate) fn begin_anew(self: &Arc<Self>) {
         self.delivery.resume();
         self.wanted.store(true, Ordering::Release);
-        self.news.notify(usize::MAX);
+        self.shared.notify();
         if self.in_background()
             && let Err(error) = self.drive_in_background()
         {
@@ -234,7 +236,7 @@ impl Driving<'_> {
                 return Some(there);
             }
             // A stop that is waited for has its time all the same.
-            if self.seat.deserted.load(Ordering::Acquire) && !driver.is_stopping() {
+            if self.seat.deserted.load(Ordering::Acquire) && !driver.body().is_stopping() {
                 return None;
             }
             let mut turn = driver.turn();
@@ -265,7 +267,7 @@ impl Drop for Driving<'_> {
         }
         *lock(&self.seat.driving) = None;
         self.driver = None;
-        self.seat.news.notify(usize::MAX);
+        self.seat.shared.notify();
     }
 }
 

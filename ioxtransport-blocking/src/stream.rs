@@ -4,9 +4,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ioxdriver::{
-    BuildError, Delivery, Drive, Handle, Launch, LaunchWith, Listener, Prepared, Shared,
-};
+use ioxdriver::driver::Listener;
+use ioxdriver::{BuildError, Handle, Options, Start};
 use ioxproto::Notification;
 use thiserror::Error;
 
@@ -25,13 +24,12 @@ use crate::seat::Seat;
 /// [`in_background`](Self::in_background) changes that: a thread drives, and the stream then goes on while there are [`Handle`]s.
 #[derive(Debug)]
 pub struct EventStream {
-    delivery: Arc<Delivery>,
     handle: Handle,
     seat: Arc<Seat>,
 }
 
 /// Collects what a stream needs.
-pub type Builder = ioxdriver::Builder<EventStream>;
+pub type Builder = Options<EventStream>;
 
 /// Nothing happened in the time that was given; the stream goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -41,7 +39,33 @@ pub struct TimedOut;
 impl EventStream {
     /// A stream of the controller at this URL, such as `https://eisy.local:8443`.
     pub fn builder(url: impl Into<String>) -> Builder {
-        Builder::new(url)
+        Options::new(url).retarget()
+    }
+
+    /// Starts a stream with these options.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`] names the first option that cannot be used, or what is missing.
+    pub fn start(options: Options) -> Result<Self, BuildError> {
+        let seat = Seat::new(options, None)?;
+        let handle = Handle::new(Arc::clone(seat.shared()));
+        Ok(Self { handle, seat })
+    }
+
+    /// Starts a stream that calls this function on a thread of its own; see [`Options::start_with`].
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`] names the first option that cannot be used, or what is missing.
+    pub fn start_with(
+        options: Options,
+        listener: impl FnMut(&Notification) + Send + 'static,
+    ) -> Result<Handle, BuildError> {
+        let seat = Seat::new(options, Some(Listener::new(listener)))?;
+        let handle = Handle::new(Arc::clone(seat.shared()));
+        seat.drive_in_background().map_err(BuildError::System)?;
+        Ok(handle)
     }
 
     /// The next notification, if it comes within this time; `Ok(None)` at the end.
@@ -52,7 +76,7 @@ impl EventStream {
     pub fn next_timeout(&mut self, patience: Duration) -> Result<Option<Notification>, TimedOut> {
         let until = Instant::now().checked_add(patience);
         self.seat
-            .wait_until(until, |context| self.delivery.poll_next(context))
+            .wait_until(until, |context| self.seat.delivery().poll_next(context))
             .ok_or(TimedOut)
     }
 
@@ -98,56 +122,27 @@ impl Iterator for EventStream {
     fn next(&mut self) -> Option<Notification> {
         let next = self
             .seat
-            .wait_until(None, |context| self.delivery.poll_next(context));
+            .wait_until(None, |context| self.seat.delivery().poll_next(context));
         next.flatten()
     }
 }
 
-impl Launch for EventStream {
-    type Stream = Self;
-
-    fn launch(prepared: Prepared) -> Result<Self, BuildError> {
-        let (delivery, handle, seat) = seated(prepared, None)?;
-        Ok(Self {
-            delivery,
-            handle,
-            seat,
-        })
+impl Start for EventStream {
+    fn start(options: Options) -> Result<Self, BuildError> {
+        Self::start(options)
     }
-}
 
-impl LaunchWith for EventStream {
-    type Handle = Handle;
-
-    /// Calls back on a thread of its own.
-    fn launch_with(prepared: Prepared, listener: Listener) -> Result<Handle, BuildError> {
-        let (_, handle, seat) = seated(prepared, Some(listener))?;
-        seat.drive_in_background().map_err(BuildError::System)?;
-        Ok(handle)
+    fn start_with(
+        options: Options,
+        listener: impl FnMut(&Notification) + Send + 'static,
+    ) -> Result<Handle, BuildError> {
+        Self::start_with(options, listener)
     }
-}
-
-fn seated(
-    prepared: Prepared,
-    listener: Option<Listener>,
-) -> Result<(Arc<Delivery>, Handle, Arc<Seat>), BuildError> {
-    let delivery = Arc::new(Delivery::new(prepared.queue, prepared.overflow));
-    let shared = Arc::new(Shared::new(prepared.config.clone(), None));
-    let seat = Seat::new(
-        prepared,
-        listener,
-        Arc::clone(&delivery),
-        Arc::clone(&shared),
-    );
-    let seat = seat.map_err(BuildError::System)?;
-    let drive: Arc<dyn Drive> = Arc::<Seat>::clone(&seat);
-    shared.driven_by(Arc::downgrade(&drive));
-    Ok((delivery, Handle::new(shared), seat))
 }
 
 impl Drop for EventStream {
     fn drop(&mut self) {
-        self.delivery.abandon();
+        self.seat.delivery().abandon();
         if !self.seat.in_background() {
             self.seat.desert();
         }
@@ -158,7 +153,7 @@ impl Drop for EventStream {
 mod tests {
     use std::task::Poll;
 
-    use ioxconformance::{LIMIT, Options, Sim, quick};
+    use ioxconformance::{LIMIT, Sim, options, quick};
     use ioxproto::{Status, Timing};
     use ioxsim::{HouseOptions, OnConnect, OnUpgrade, ServerOptions, Times};
 
@@ -172,8 +167,7 @@ mod tests {
     }
 
     fn start(server: &Sim, timing: Timing) -> EventStream {
-        let options = Options::new(server.url()).timing(timing);
-        options.builder::<EventStream>().start().unwrap()
+        EventStream::start(options(server.url()).timing(timing)).unwrap()
     }
 
     /// How often it wakes until this holds; looked at after each wake-up.

@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use ioxconformance::{Driver, Next, Options, Running, StreamHandle};
-use ioxtransport_blocking::{EventStream, Notification, TimedOut};
+use ioxconformance::{Driver, Next, Running, StreamHandle};
+use ioxtransport_blocking::{EventStream, Notification, Options, TimedOut};
 
 /// The scenarios that need a consumer apart are in `tests/sockets`, with a thread that consumes.
 mod by_whoever_waits {
@@ -24,7 +24,7 @@ struct Stream(EventStream);
 
 impl Driver for ByWhoeverWaits {
     fn start(&self, options: Options) -> Box<dyn Running> {
-        Box::new(Stream(options.builder::<EventStream>().start().unwrap()))
+        Box::new(Stream(EventStream::start(options).unwrap()))
     }
 
     fn start_with(
@@ -39,7 +39,7 @@ impl Driver for ByWhoeverWaits {
 
 impl Driver for InBackground {
     fn start(&self, options: Options) -> Box<dyn Running> {
-        let stream = options.builder::<EventStream>().start().unwrap();
+        let stream = EventStream::start(options).unwrap();
         Box::new(Stream(stream.in_background().unwrap()))
     }
 
@@ -48,8 +48,9 @@ impl Driver for InBackground {
         options: Options,
         listener: Box<dyn FnMut(&Notification) + Send>,
     ) -> Option<Box<dyn StreamHandle>> {
-        let builder = options.builder::<EventStream>();
-        Some(Box::new(builder.start_with(listener).unwrap()))
+        Some(Box::new(
+            EventStream::start_with(options, listener).unwrap(),
+        ))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use ioxconformance::{LIMIT, Options, Sim};
+use ioxconformance::{LIMIT, Sim, options};
 use ioxproto::Status;
 use ioxsim::{Event, ServerOptions};
 use ioxtransport_blocking::{EventStream, Handle};
@@ -28,7 +28,7 @@ fn while_it_runs(sim: Sim, handle: Handle, live: &[Event]) -> Result<(), Box<dyn
 
 fn watched() -> Result<(Sim, EventStream), Box<dyn Error>> {
     let sim = Sim::start(ServerOptions::default());
-    let stream = Options::new(sim.url()).builder::<EventStream>().start()?;
+    let stream = EventStream::start(options(sim.url()))?;
     Ok((sim, stream))
 }
 

@@ -6,7 +6,7 @@ mod plain_driver;
 
 use std::time::Duration;
 
-use ioxproto::{Config, Notification, Status, Timing};
+use ioxproto::{Config, EventStream, Notification, Status, Timing};
 use ioxsim::{Ending, Event, Server, ServerOptions};
 
 #[test]
@@ -26,15 +26,13 @@ fn a_driver_by_hand_marks_replay_and_live_heals_and_stops() {
     timing.drain_quiet = Duration::from_millis(300);
     timing.drain_quiet_after_mark = Duration::from_millis(150);
     timing.backoff = vec![Duration::from_millis(20)];
-    let config = Config::builder(server.url().parse().unwrap())
+    let config = Config::new(server.url())
         .local_account("admin", "admin")
-        .timing(timing)
-        .build()
-        .unwrap();
+        .timing(timing);
 
     let (mut statuses, mut replayed, mut live) = (Vec::new(), 0, Vec::new());
     let mut connected = 0;
-    plain_driver::watch(config, |told| {
+    plain_driver::watch(EventStream::new(config).unwrap(), |told| {
         match told {
             Notification::Status(change) => {
                 statuses.push(change.status.to_string());

@@ -28,16 +28,16 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub use ioxdriver::{
     Authority, AuthorityError, BuildError, EndError, Fingerprint, FingerprintError, Handle,
-    Overflow, Socket, Tapped, Trust, WaitError,
+    InspectError, Options, Overflow, ServerCertificate, Socket, Tapped, Trust, WaitError,
 };
 pub use ioxproto;
 pub use ioxproto::{
-    Account, Event, Notification, Profile, Reason, Secret, Status, StatusChange, SubscribePath,
-    Timing,
+    Account, Address, Event, Notification, Profile, Reason, Secret, Status, StatusChange,
+    SubscribePath, Timing,
 };
 
 use ioxdriver_async::{Io, Runtime};
@@ -47,7 +47,22 @@ use smol::{Async, Timer};
 pub type EventStream = ioxdriver_async::EventStream<Smol>;
 
 /// Collects what a stream needs.
-pub type Builder = ioxdriver::Builder<EventStream>;
+pub type Builder = Options<EventStream>;
+
+/// Connects as a stream does, lets the server show its certificate and prove that it has the key,
+/// and leaves, without having sent a byte of HTTP. Takes no longer than `patience`. Whether the
+/// certificate is the right one is for a person to say, who compares the fingerprint with what the
+/// controller itself shows, or knows that nobody can be in between.
+///
+/// # Errors
+///
+/// [`InspectError`] where there is none to look at, or none in time.
+pub async fn inspect(
+    address: &Address,
+    patience: Duration,
+) -> Result<ServerCertificate, InspectError> {
+    ioxdriver_async::inspect::<Smol>(address, patience).await
+}
 
 /// The smol runtime, as the driver uses it.
 #[derive(Clone, Copy, Debug)]

@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use ioxconformance::{Driver, Next, Options, Running, StreamHandle, next_of};
-use ioxtransport_smol::{EventStream, Notification};
+use ioxconformance::{Driver, Next, Running, StreamHandle, next_of};
+use ioxtransport_smol::{EventStream, Notification, Options};
 
 ioxconformance::conformance!(crate::OnSmol);
 
@@ -15,7 +15,7 @@ struct Stream(EventStream);
 
 impl Driver for OnSmol {
     fn start(&self, options: Options) -> Box<dyn Running> {
-        let stream = options.builder::<EventStream>().start().unwrap();
+        let stream = EventStream::start(options).unwrap();
         Box::new(Stream(stream))
     }
 
@@ -24,8 +24,9 @@ impl Driver for OnSmol {
         options: Options,
         listener: Box<dyn FnMut(&Notification) + Send>,
     ) -> Option<Box<dyn StreamHandle>> {
-        let builder = options.builder::<EventStream>();
-        Some(Box::new(builder.start_with(listener).unwrap()))
+        Some(Box::new(
+            EventStream::start_with(options, listener).unwrap(),
+        ))
     }
 }
 

@@ -34,11 +34,11 @@
 //!   is not held against the controller. [`Handle::waits_for_consumer`] says that it is so. The controller is kept waiting, and
 //!   may drop a subscriber that does not read; so hand long work to another task, or ask for
 //!   [`Overflow::DropOldest`].
-//! * **Callbacks**: [`Builder::start_with`](ioxdriver::Builder::start_with) calls a function where the driver runs, without a
+//! * **Callbacks**: [`Builder::start_with`](Options::start_with) calls a function where the driver runs, without a
 //!   queue; with a [`Dispatcher`](ioxproto::dispatch::Dispatcher) in it, any number of listeners, and a picture of the house
 //!   that is up to date before they run.
-//! * **Your own way there**: [`Builder::resolver`](ioxdriver::Builder::resolver) looks up names,
-//!   [`Builder::connector`](ioxdriver::Builder::connector) connects, through a tunnel or a Unix socket.
+//! * **Your own way there**: [`Builder::resolver`](Options::resolver) looks up names,
+//!   [`Builder::connector`](Options::connector) connects, through a tunnel or a Unix socket.
 //! * **Everything here is `Send`**, [`EventStream::next`], [`Handle::stop`] and [`Handle::wait_for`] may be dropped at
 //!   any await (in `select!`, say), and dropping the last [`Handle`] and the stream stops it and leaves no task.
 //! * **A runtime that shuts down** ends the stream where it stands, without a goodbye to the controller: stop it before.
@@ -48,16 +48,16 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub use ioxdriver::{
     Authority, AuthorityError, BuildError, EndError, Fingerprint, FingerprintError, Handle,
-    Overflow, Socket, Tapped, Trust, WaitError,
+    InspectError, Options, Overflow, ServerCertificate, Socket, Tapped, Trust, WaitError,
 };
 pub use ioxproto;
 pub use ioxproto::{
-    Account, Event, Notification, Profile, Reason, Secret, Status, StatusChange, SubscribePath,
-    Timing,
+    Account, Address, Event, Notification, Profile, Reason, Secret, Status, StatusChange,
+    SubscribePath, Timing,
 };
 
 use ioxdriver_async::{Io, Runtime};
@@ -68,7 +68,22 @@ use tokio_util::compat::TokioAsyncReadCompatExt as _;
 pub type EventStream = ioxdriver_async::EventStream<Tokio>;
 
 /// Collects what a stream needs.
-pub type Builder = ioxdriver::Builder<EventStream>;
+pub type Builder = Options<EventStream>;
+
+/// Connects as a stream does, lets the server show its certificate and prove that it has the key,
+/// and leaves, without having sent a byte of HTTP. Takes no longer than `patience`. Whether the
+/// certificate is the right one is for a person to say, who compares the fingerprint with what the
+/// controller itself shows, or knows that nobody can be in between.
+///
+/// # Errors
+///
+/// [`InspectError`] where there is none to look at, or none in time.
+pub async fn inspect(
+    address: &Address,
+    patience: Duration,
+) -> Result<ServerCertificate, InspectError> {
+    ioxdriver_async::inspect::<Tokio>(address, patience).await
+}
 
 /// The tokio runtime, as the driver uses it.
 #[derive(Clone, Debug)]

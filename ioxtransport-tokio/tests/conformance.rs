@@ -5,8 +5,8 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use ioxconformance::{Driver, Next, Options, Running, StreamHandle, next_of};
-use ioxtransport_tokio::{EventStream, Notification};
+use ioxconformance::{Driver, Next, Running, StreamHandle, next_of};
+use ioxtransport_tokio::{EventStream, Notification, Options};
 use tokio::runtime::Runtime;
 
 ioxconformance::conformance!(crate::OnTokio);
@@ -21,7 +21,7 @@ struct Stream(EventStream);
 impl Driver for OnTokio {
     fn start(&self, options: Options) -> Box<dyn Running> {
         let _inside = RUNTIME.enter();
-        let stream = options.builder::<EventStream>().start().unwrap();
+        let stream = EventStream::start(options).unwrap();
         Box::new(Stream(stream))
     }
 
@@ -31,8 +31,9 @@ impl Driver for OnTokio {
         listener: Box<dyn FnMut(&Notification) + Send>,
     ) -> Option<Box<dyn StreamHandle>> {
         let _inside = RUNTIME.enter();
-        let builder = options.builder::<EventStream>();
-        Some(Box::new(builder.start_with(listener).unwrap()))
+        Some(Box::new(
+            EventStream::start_with(options, listener).unwrap(),
+        ))
     }
 }
 

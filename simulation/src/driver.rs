@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use ioxproto::{Action, EventStream, Exchange, FailureKind, Notification, Phase};
+use ioxproto::{Action, EventStream, Exchange, FailureKind, Notification, Phase, Timing};
 
 use crate::link::{ClientEnd, Link, Owner};
 use crate::network::Names;
@@ -19,6 +19,8 @@ const MOST_ACTIONS: usize = 8;
 #[derive(Debug)]
 pub(crate) struct Driver {
     pub(crate) core: EventStream,
+    pub(crate) timing: Timing,
+    pub(crate) max_message_bytes: usize,
     pub(crate) commands: VecDeque<Command>,
     /// The deadline that was asked for; none while there is something to do first.
     pub(crate) wait: Option<Instant>,
@@ -57,9 +59,11 @@ impl Consumer {
 }
 
 impl Driver {
-    pub(crate) fn new(core: EventStream) -> Self {
+    pub(crate) fn new(core: EventStream, timing: Timing, max_message_bytes: usize) -> Self {
         Self {
             core,
+            timing,
+            max_message_bytes,
             commands: VecDeque::new(),
             wait: None,
             at_rest: true,

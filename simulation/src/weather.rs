@@ -253,7 +253,7 @@ impl World {
                 self.later(duration, Later::NamesResolve);
             }
             24 => {
-                let longest = vec![b' '; self.driver.core.config().max_message_bytes() + 1];
+                let longest = vec![b' '; self.driver.max_message_bytes + 1];
                 self.inject(Payload::Text(longest));
             }
             25 => {

@@ -150,27 +150,22 @@ impl World {
             ..
         } = setting;
         let scheme = if secured { "https" } else { "http" };
-        let address = format!("{scheme}://{HOST}").parse();
-        let config = address.map(|address| {
-            let builder = Config::builder(address);
-            let builder = match entrance {
-                Entrance::Local => builder.local_account("admin", PASSWORD),
-                Entrance::Portal => builder.portal_account("user@example.test", PASSWORD),
-                Entrance::Api => builder
-                    .portal_account("user@example.test", PASSWORD)
-                    .path(SubscribePath::Api),
-                Entrance::OwnTokens => builder.own_tokens(),
-                Entrance::OwnTokensApi => builder.own_tokens().path(SubscribePath::Api),
-            };
-            builder
-                .profile(setting.profile)
-                .timing(timing.clone())
-                .max_message_bytes(limit)
-                .keep_trying(keep_trying)
-                .seed(seed)
-                .build()
-        });
-        let Ok(Ok(config)) = config else {
+        let config = Config::new(format!("{scheme}://{HOST}"))
+            .profile(setting.profile)
+            .timing(timing.clone())
+            .max_message_bytes(limit)
+            .keep_trying(keep_trying)
+            .seed(seed);
+        let config = match entrance {
+            Entrance::Local => config.local_account("admin", PASSWORD),
+            Entrance::Portal => config.portal_account("user@example.test", PASSWORD),
+            Entrance::Api => config
+                .portal_account("user@example.test", PASSWORD)
+                .path(SubscribePath::Api),
+            Entrance::OwnTokens => config.own_tokens(),
+            Entrance::OwnTokensApi => config.own_tokens().path(SubscribePath::Api),
+        };
+        let Ok(core) = EventStream::new(config) else {
             unreachable!("the configuration is a good one")
         };
         Self {
@@ -184,7 +179,7 @@ impl World {
             network: Network::calm(),
             weather: Weather::none(),
             identity: Identity::new(secured),
-            driver: Driver::new(EventStream::new(config)),
+            driver: Driver::new(core, timing.clone(), limit),
             caller: Caller::default(),
             consumer: Consumer {
                 queued: 0,
@@ -235,7 +230,7 @@ impl World {
         self.clears_up();
         // The longest honoured `Retry-After`, or the longest wait; before it, the silence that shows a connection
         // dead; beside it, an attempt.
-        let timing = self.driver.core.config().timing().clone();
+        let timing = self.driver.timing.clone();
         let longest = timing.backoff.iter().max().copied().unwrap_or_default();
         let wait = longest
             .mul_f64(1.0 + timing.jitter)

@@ -5,8 +5,8 @@ use std::time::Duration;
 use clap::{Parser, ValueEnum};
 use iox_benches::clients::{Result, Seen, background, callback, iterator, stream};
 use iox_benches::ratio::quantile;
-use ioxdriver::{Builder, Launch, Trust};
-use ioxdriver_async::{EventStream, Runtime};
+use ioxdriver::{Options, Trust};
+use ioxdriver_async::Runtime;
 
 /// Connects, touches every field of COUNT events, and prints one line of JSON: frames, seconds from the first to the last, and
 /// with --latency the median, 99th percentile and maximum in microseconds.
@@ -43,20 +43,20 @@ enum Transport {
 }
 
 impl Arguments {
-    fn builder<L: Launch>(&self) -> Builder<L> {
+    fn options(&self) -> Options {
         let password = std::env::var("IOX_PASSWORD").unwrap_or_else(|_| "admin".to_owned());
-        let builder = Builder::new(&*self.url).local_account(&*self.username, password);
+        let options = Options::new(&*self.url).local_account(&*self.username, password);
         match self.insecure {
-            true => builder.trust(Trust::Insecure),
-            false => builder,
+            true => options.trust(Trust::Insecure),
+            false => options,
         }
     }
 
     async fn asynchronous<R: Runtime>(&self, seen: Seen) -> Result<Seen> {
-        let builder: Builder<EventStream<R>> = self.builder();
+        let options = self.options();
         match self.stream {
-            true => stream(builder, seen).await,
-            false => callback(builder, seen).await,
+            true => stream::<R>(options, seen).await,
+            false => callback::<R>(options, seen).await,
         }
     }
 }
@@ -73,8 +73,8 @@ fn main() -> Result<()> {
             arguments.asynchronous::<ioxtransport_async_std::AsyncStd>(seen),
         )?,
         Transport::Smol => smol::block_on(arguments.asynchronous::<ioxtransport_smol::Smol>(seen))?,
-        Transport::Blocking if arguments.stream => iterator(arguments.builder(), seen)?,
-        Transport::Blocking => background(arguments.builder(), seen)?,
+        Transport::Blocking if arguments.stream => iterator(arguments.options(), seen)?,
+        Transport::Blocking => background(arguments.options(), seen)?,
     };
     let mut line = serde_json::json!({
         "frames": seen.frames,

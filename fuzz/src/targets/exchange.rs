@@ -33,12 +33,8 @@ fn read(pieces: &[&[u8]]) -> String {
 }
 
 fn upgrade() -> Exchange {
-    let address = "http://eisy.test".parse().expect("a URL");
-    let config = Config::builder(address)
-        .local_account("admin", "x")
-        .build()
-        .expect("a configuration");
-    let mut stream = EventStream::new(config);
+    let config = Config::new("http://eisy.test").local_account("admin", "x");
+    let mut stream = EventStream::new(config).expect("a configuration");
     #[allow(clippy::disallowed_methods, reason = "the time does not matter here")]
     stream.start(Now {
         monotonic: Instant::now(),

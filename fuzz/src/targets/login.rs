@@ -27,14 +27,13 @@ pub fn run(data: &[u8]) {
 }
 
 fn config(path: SubscribePath, own_tokens: bool) -> EventStream {
-    let address = "http://eisy.test".parse().expect("a URL");
-    let config = Config::builder(address).path(path);
+    let config = Config::new("http://eisy.test").path(path);
     let config = if own_tokens {
         config.own_tokens()
     } else {
         config.portal_account("user@example.test", "x")
     };
-    EventStream::new(config.build().expect("a configuration"))
+    EventStream::new(config).expect("a configuration")
 }
 
 fn clock() -> Now {

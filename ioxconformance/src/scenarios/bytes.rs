@@ -87,7 +87,7 @@ pub fn a_replayed_message_in_half_a_tls_record_is_still_replay(bench: &Bench) {
     let mut watched = bench.start(
         bench
             .options(&server)
-            .connector(move || Ok(TcpStream::connect(through)?.into())),
+            .connector(move |_| async move { Ok(TcpStream::connect(through)?.into()) }),
     );
     watched.until(
         "the held replay",

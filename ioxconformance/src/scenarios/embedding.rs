@@ -100,7 +100,7 @@ pub fn the_callers_own_connector_leads_through_a_unix_socket(bench: &Bench) {
 
     let server = bench.server();
     let address = server.server().address();
-    let options = bench.options(&server).connector(move || {
+    let options = bench.options(&server).connector(move |_| async move {
         let (near, far) = UnixStream::pair()?;
         let controller = TcpStream::connect(address)?;
         let (mut from, mut to) = (far.try_clone()?, controller.try_clone()?);
@@ -127,7 +127,7 @@ pub fn a_connector_that_fails_is_a_loss_with_its_words(bench: &Bench) {
     let server = bench.server();
     let options = bench
         .options(&server)
-        .connector(|| Err(std::io::Error::other("the tunnel is down")));
+        .connector(|_| async { Err(std::io::Error::other("the tunnel is down")) });
     let mut watched = bench.start(options);
     let reason = watched.lost().to_string();
     assert!(reason.contains("the tunnel is down"), "{reason}");

@@ -7,13 +7,13 @@ use std::time::Duration;
 use ioxproto::{Notification, Status};
 use ioxsim::{Ending, Event, OnConnect, OnUpgrade, ServerOptions, Times, Tls};
 
-use crate::{Bench, Options, Sim, Watched, quick};
+use crate::{Bench, Sim, Watched, options, quick};
 
 pub fn a_port_that_refuses_is_tried_until_somebody_listens(bench: &Bench) {
     let free = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = free.local_addr().unwrap();
     drop(free);
-    let mut watched = bench.start(Options::new(format!("http://{address}")));
+    let mut watched = bench.start(options(format!("http://{address}")));
     let reason = watched.lost();
     assert_eq!(reason.code(), "connection_refused");
     assert!(
@@ -227,7 +227,7 @@ pub fn a_controller_that_closes_whatever_connects_is_asked_more_and_more_slowly(
 
 pub fn a_name_that_does_not_resolve_is_named_and_tried_again(bench: &Bench) {
     let unknown = |_, _| async { Err(io::Error::new(io::ErrorKind::NotFound, "no such name")) };
-    let mut watched = bench.start(Options::new("http://controller.test:80").resolver(unknown));
+    let mut watched = bench.start(options("http://controller.test:80").resolver(unknown));
     let reason = watched.lost();
     assert_eq!(reason.code(), "name_not_resolved");
     assert!(reason.to_string().contains("controller.test"), "{reason}");
@@ -237,7 +237,7 @@ pub fn a_name_that_does_not_resolve_is_named_and_tried_again(bench: &Bench) {
 pub fn a_look_up_that_hangs_is_given_up_and_named(bench: &Bench) {
     let mut timing = quick();
     timing.connect = Duration::from_millis(200);
-    let options = Options::new("http://controller.test:80").timing(timing);
+    let options = options("http://controller.test:80").timing(timing);
     let mut watched = bench.start(options.resolver(|_, _| std::future::pending()));
     let reason = watched.lost();
     assert_eq!(reason.code(), "timed_out");

@@ -4,7 +4,7 @@ use ioxdriver::Trust;
 use ioxproto::{Failure, IdentityProblem, Reason, Status};
 use ioxsim::{OnUpgrade, Times};
 
-use crate::{Bench, Options};
+use crate::{Bench, options};
 
 pub fn a_wrong_pin_is_final_and_the_controller_saw_no_byte_of_http(bench: &Bench) {
     let server = bench.server();
@@ -111,7 +111,7 @@ pub fn the_isy_994_headers_are_tried_after_a_400(bench: &Bench) {
 pub fn tls_where_there_is_none_is_named(bench: &Bench) {
     let server = bench.server();
     let url = server.url().replace("http://", "https://");
-    let mut watched = bench.start(Options::new(url).trust(Trust::Insecure));
+    let mut watched = bench.start(options(url).trust(Trust::Insecure));
     let reason = watched.lost();
     assert_eq!(reason.code(), "tls_failed");
     assert!(

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
+use ioxdriver::Options;
 use ioxproto::Notification;
 
 use crate::{Bench, LIMIT, State, Witness, wait_for};
@@ -29,7 +30,7 @@ pub fn a_dropped_stream_leaves_no_task_thread_or_socket(bench: &Bench) {
 
 fn dropped_in(bench: &Bench, state: State) {
     let witness = Witness::default();
-    let reach = || state.reach(bench, |options| options.kept(witness.clone()));
+    let reach = || state.reach(bench, |options| keep(options, &witness));
     let Some(streams) = (0..STREAMS).map(|_| reach()).collect::<Option<Vec<_>>>() else {
         return;
     };
@@ -61,13 +62,21 @@ fn dropped_with_callbacks(bench: &Bench) {
     server.seen("the socket gone", |seen| seen.open == 0);
 }
 
+/// The stream keeps the witness for as long as it is there.
+fn keep(options: Options, witness: &Witness) -> Options {
+    let witness = witness.clone();
+    options.tap(move |_| {
+        let _ = &witness;
+    })
+}
+
 /// By the system, on a thread that outlives the stream only where the system hangs.
 fn dropped_after_a_look_up(bench: &Bench) {
     let server = bench.server();
     let witness = Witness::default();
     let by_name = server.url().replace("127.0.0.1", "localhost");
-    let options = bench.options(&server).at(&by_name);
-    let mut watched = bench.start(options.kept(witness.clone()));
+    let options = bench.options(&server).url(by_name);
+    let mut watched = bench.start(keep(options, &witness));
     watched.connected();
     drop(watched);
     wait_for("the driver gone", || witness.alone());

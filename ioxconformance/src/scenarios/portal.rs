@@ -3,7 +3,7 @@
 use ioxproto::{Notification, Reason, Secret, Status, SubscribePath};
 use ioxsim::{Endpoint, Event, FirstFrames, OnPost, Times};
 
-use crate::{Bench, Options, Sim, Watched};
+use crate::{Bench, Sim, Watched};
 
 fn live_and_stop(server: &Sim, watched: &mut Watched) {
     watched.connected();
@@ -106,7 +106,7 @@ pub fn tokens_of_the_callers_own_are_asked_for(bench: &Bench) {
     other.connected();
     let issued = server.control().seen().portal.issued;
     let token: Secret = issued.front().cloned().unwrap();
-    let options: Options = bench.options(&server).own_tokens();
+    let options = bench.options(&server).own_tokens();
     let mut watched = bench.start(options);
     let wanted = |told: &Notification| matches!(told, Notification::TokenWanted { .. });
     watched.until("the question", wanted);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use ioxdriver::Tapped;
+use ioxdriver::{Options, Tapped};
 use ioxproto::recording::{Direction, Entry};
 use ioxproto::{Notification, Secret, Status, SubscribePath};
 use ioxsim::{
@@ -15,7 +15,7 @@ use ioxsim::{
 };
 
 use crate::secrets::{found, heard, listen};
-use crate::{Bench, Options, Sim, Watched, quick};
+use crate::{Bench, Sim, Watched, quick};
 
 const USER: &str = "user@example.test";
 const PASSWORD: &str = "k0rrekt-pf\u{e4}rd/\"batterie\" %20+";

@@ -10,7 +10,7 @@ use std::thread;
 
 use ioxproto::{Notification, Status};
 
-use crate::{Bench, LIMIT, Options, quick};
+use crate::{Bench, LIMIT, options, quick};
 
 const URL: &str = "IOX_CONFORMANCE_URL";
 const MARK: &str = "told: ";
@@ -18,7 +18,7 @@ const MARK: &str = "told: ";
 /// Tells what it sees, up to the first live event; does nothing where it is not asked to.
 pub fn the_watched_process(bench: &Bench) {
     let Ok(url) = env::var(URL) else { return };
-    let mut watched = bench.start(Options::new(url));
+    let mut watched = bench.start(options(url));
     watched.until("a live event", |told| {
         match told {
             Notification::Status(change) => println!("\n{MARK}{}", change.status),

@@ -15,22 +15,24 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let [_, url, user] = &std::env::args().collect::<Vec<_>>()[..] else {
         return Err("usage: plain_driver URL USER, with the password in IOX_PASSWORD".into());
     };
-    let config = Config::builder(url.parse()?).local_account(user, std::env::var("IOX_PASSWORD")?);
-    watch(config.seed(std::process::id().into()).build()?, |told| {
-        println!("{told:?}");
-        true
-    });
+    let config = Config::new(url.as_str()).local_account(user, std::env::var("IOX_PASSWORD")?);
+    watch(
+        EventStream::new(config.seed(std::process::id().into()))?,
+        |told| {
+            println!("{told:?}");
+            true
+        },
+    );
     Ok(())
 }
 
 /// Drives to the end of the stream; stops it when `tell` says `false`.
-pub(crate) fn watch(config: Config, mut tell: impl FnMut(Notification) -> bool) {
+pub(crate) fn watch(mut core: EventStream, mut tell: impl FnMut(Notification) -> bool) {
     let mut tell = |core: &mut EventStream, told| {
         if !tell(told) {
             core.stop(now());
         }
     };
-    let mut core = EventStream::new(config);
     let mut link: Option<(ConnectionId, WebSocket)> = None;
     core.start(now());
     let mut event = None;

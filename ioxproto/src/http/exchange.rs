@@ -29,8 +29,8 @@ const MAX_INTERIM: u8 = 16;
 /// use ioxproto::{Action, Config, EventStream, Now, Progress};
 /// # use std::time::{Instant, SystemTime};
 /// # let now = Now { monotonic: Instant::now(), utc: SystemTime::now() };
-/// # let config = Config::builder("http://eisy.local:8080".parse()?).local_account("admin", "x").build()?;
-/// let mut stream = EventStream::new(config);
+/// # let config = Config::new("http://eisy.local:8080").local_account("admin", "x");
+/// let mut stream = EventStream::new(config)?;
 /// stream.start(now);
 /// # let mut seen = false;
 /// while let Some(action) = stream.poll_action() {

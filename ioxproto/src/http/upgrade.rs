@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use super::Exchange;
 use super::post::finish;
-use crate::{Config, Secret};
+use crate::{Address, Secret, SubscribePath};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use http::{HeaderMap, Response, StatusCode, header};
@@ -35,7 +35,8 @@ impl Upgrade {
     /// Writes the request. `authorization` is the header's value, where the upgrade carries one;
     /// `isy_headers` adds what an ISY-994 wants to see.
     pub(crate) fn request(
-        config: &Config,
+        address: &Address,
+        path: SubscribePath,
         authorization: Option<&Secret>,
         isy_headers: bool,
         key: [u8; 16],
@@ -54,8 +55,8 @@ impl Upgrade {
              Sec-WebSocket-Key: {key}\r\n\
              Sec-WebSocket-Version: 13\r\n\
              {isy}",
-            path = config.address.path(config.path.as_str()),
-            host = config.address.authority(),
+            path = address.path(path.as_str()),
+            host = address.authority(),
         )
         .into_bytes();
         let request = finish(&mut request, authorization);
@@ -121,12 +122,19 @@ mod tests {
     use super::super::basic;
     use super::*;
 
-    fn config() -> Config {
+    fn request(
+        authorization: Option<&Secret>,
+        isy_headers: bool,
+        key: [u8; 16],
+    ) -> (Upgrade, Exchange) {
         let address = "https://[fd00::17]:8443/webroot".parse().unwrap();
-        Config::builder(address)
-            .local_account("admin", "pässword")
-            .build()
-            .unwrap()
+        Upgrade::request(
+            &address,
+            SubscribePath::Rest,
+            authorization,
+            isy_headers,
+            key,
+        )
     }
 
     /// The key and its accept value of RFC 6455 section 1.3.
@@ -144,7 +152,7 @@ mod tests {
     #[test]
     fn the_request_is_origin_form_with_basic_credentials_in_utf_8() {
         let authorization = basic("admin", &Secret::new("pässword"));
-        let (_, exchange) = Upgrade::request(&config(), Some(&authorization), false, KEY);
+        let (_, exchange) = request(Some(&authorization), false, KEY);
         let text = std::str::from_utf8(exchange.request()).unwrap();
         let expected = "GET /webroot/rest/subscribe HTTP/1.1\r\n\
             Host: [fd00::17]:8443\r\n\
@@ -158,7 +166,7 @@ mod tests {
 
     #[test]
     fn the_isy_994_headers_are_added_when_asked_for() {
-        let (_, exchange) = Upgrade::request(&config(), None, true, KEY);
+        let (_, exchange) = request(None, true, KEY);
         let text = std::str::from_utf8(exchange.request()).unwrap();
         assert!(text.contains("\r\nSec-WebSocket-Protocol: ISYSUB\r\n"));
         assert!(text.contains("\r\nOrigin: com.universal-devices.websockets.isy\r\n"));
@@ -166,7 +174,7 @@ mod tests {
 
     #[test]
     fn a_proper_101_is_accepted_without_a_subprotocol_echo() {
-        let (upgrade, _) = Upgrade::request(&config(), None, true, KEY);
+        let (upgrade, _) = request(None, true, KEY);
         let good = [
             ("Upgrade", "WebSocket"),
             ("Connection", "keep-alive, Upgrade"),
@@ -192,7 +200,7 @@ mod tests {
 
     #[test]
     fn retry_after_is_read_in_seconds_and_as_a_date() {
-        let (upgrade, _) = Upgrade::request(&config(), None, false, KEY);
+        let (upgrade, _) = request(None, false, KEY);
         let utc = httpdate::parse_http_date("Tue, 05 May 2026 18:52:41 GMT").unwrap();
         let after = |value: &str| match upgrade.judge(&answer(503, &[("Retry-After", value)]), utc)
         {

@@ -211,8 +211,13 @@ impl EventStream {
             SubscribePath::Api if !self.renewed && !self.token_on_upgrade => None,
             SubscribePath::Rest | SubscribePath::Api => self.credentials.authorization(),
         };
-        let (upgrade, exchange) =
-            Upgrade::request(&self.config, authorization.as_ref(), isy_headers, key);
+        let (upgrade, exchange) = Upgrade::request(
+            &self.address,
+            self.config.path,
+            authorization.as_ref(),
+            isy_headers,
+            key,
+        );
         self.state = State::Connecting {
             id,
             upgrade,
@@ -223,7 +228,7 @@ impl EventStream {
         self.timers.cancel_all();
         self.timers
             .at(Timer::Connect, now.monotonic + self.config.timing.connect);
-        let address = self.config.address.clone();
+        let address = self.address.clone();
         self.actions.push_back(Action::Connect {
             id,
             address,
@@ -245,7 +250,7 @@ impl EventStream {
     /// Queues a request of its own connection.
     pub(super) fn request(&mut self, exchange: Exchange) -> RequestId {
         let id = self.next_request();
-        let address = self.config.address.clone();
+        let address = self.address.clone();
         self.actions.push_back(Action::Request {
             id,
             address,

@@ -60,7 +60,7 @@ use self::timers::{Timer, Timers};
 use crate::auth::{Credentials, TokenShape};
 use crate::http::Upgrade;
 use crate::{
-    Account, Action, Config, ConfigError, ConnectionId, Failure, FailureKind, FrameReader,
+    Account, Action, Address, Config, ConfigError, ConnectionId, Failure, FailureKind, FrameReader,
     Notification, Now, Phase, Profile, Reason, RequestId, Silence, Status, StatusChange,
 };
 
@@ -70,6 +70,7 @@ use crate::{
 #[derive(Debug)]
 pub struct EventStream {
     config: Config,
+    address: Address,
     state: State,
     status: Status,
     status_since: Option<Instant>,
@@ -124,9 +125,13 @@ enum State {
 
 impl EventStream {
     /// A stream at rest.
-    #[must_use]
-    pub fn new(config: Config) -> Self {
-        Self {
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] names the first setting that cannot be used.
+    pub fn new(config: Config) -> Result<Self, ConfigError> {
+        let (address, account) = config.checked()?;
+        Ok(Self {
             state: State::AtRest,
             status: Status::NotStarted,
             status_since: None,
@@ -134,7 +139,8 @@ impl EventStream {
             timers: Timers::default(),
             backoff: Backoff::new(config.timing.backoff.clone(), config.timing.jitter),
             random: fastrand::Rng::with_seed(config.seed),
-            credentials: Credentials::new(config.account.clone(), config.address.clone()),
+            credentials: Credentials::new(account, address.clone()),
+            address,
             reader: FrameReader::new(),
             numbering: Numbering::default(),
             stats: Stats::default(),
@@ -150,7 +156,7 @@ impl EventStream {
             last_now: None,
             next_account: None,
             config,
-        }
+        })
     }
 
     /// Begins, or begins anew after a stop or a failure. Does nothing while running.
@@ -161,9 +167,7 @@ impl EventStream {
         }
         self.backoff.proved();
         if let Some(account) = self.next_account.take() {
-            self.config.account = account;
-            self.credentials =
-                Credentials::new(self.config.account.clone(), self.config.address.clone());
+            self.credentials = Credentials::new(account, self.address.clone());
         }
         self.credentials.forget();
         self.shapes_refused = 0;
@@ -177,8 +181,8 @@ impl EventStream {
     ///
     /// ```
     /// # use ioxproto::{Account, Config, ConfigError, EventStream, SubscribePath};
-    /// # let config = Config::builder("http://eisy.local:8080".parse()?).local_account("admin", "old").build()?;
-    /// let mut stream = EventStream::new(config);
+    /// # let config = Config::new("http://eisy.local:8080").local_account("admin", "old");
+    /// let mut stream = EventStream::new(config)?;
     /// stream.exchange_account(Account::local("admin", "new"))?;
     /// assert_eq!(stream.exchange_account(Account::local("a:b", "")), Err(ConfigError::Username));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -280,10 +284,10 @@ impl EventStream {
         stats
     }
 
-    /// The configuration in use.
+    /// The controller's address.
     #[must_use]
-    pub fn config(&self) -> &Config {
-        &self.config
+    pub fn address(&self) -> &Address {
+        &self.address
     }
 
     /// Every input passes here: the driver's wait is over, and the two clocks are compared.

@@ -1,13 +1,11 @@
 //! `/api/events/subscribe`: the token goes in the first frame.
 
-use ioxproto::{
-    ConfigBuilder, IgnoredKind, Message, Notification, Reason, Secret, Status, SubscribePath,
-};
+use ioxproto::{Config, IgnoredKind, Message, Notification, Reason, Secret, Status, SubscribePath};
 
 use crate::harness::{Done, Harness};
 
 fn started() -> Harness {
-    let mut harness = Harness::with(|config: ConfigBuilder| {
+    let mut harness = Harness::with(|config: Config| {
         config
             .portal_account("user@example.test", "x")
             .path(SubscribePath::Api)
@@ -208,8 +206,7 @@ fn a_service_status_takes_a_number_and_is_no_gap_and_is_handed_on() {
 
 #[test]
 fn own_tokens_go_in_the_first_frame_and_another_is_asked_for_after_both_shapes() {
-    let mut harness =
-        Harness::with(|config| ConfigBuilder::own_tokens(config).path(SubscribePath::Api));
+    let mut harness = Harness::with(|config| Config::own_tokens(config).path(SubscribePath::Api));
     harness.start();
     let supply = |harness: &mut Harness, token: &str| {
         let (id, rejected) = harness.asked_for_token.take().unwrap();

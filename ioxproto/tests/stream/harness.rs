@@ -5,9 +5,8 @@ use sha1::Digest as _;
 use std::time::{Duration, Instant, SystemTime};
 
 use ioxproto::{
-    Action, Config, ConfigBuilder, ConnectionId, Event, EventStream, Exchange, Failure,
-    FailureKind, Gap, Message, Notification, Now, Phase, Progress, Reason, RequestId, Status,
-    StatusChange,
+    Action, Config, ConnectionId, Event, EventStream, Exchange, Failure, FailureKind, Gap, Message,
+    Notification, Now, Phase, Progress, Reason, RequestId, Status, StatusChange,
 };
 
 /// What the machine had its driver do to the connection, besides connecting.
@@ -50,10 +49,9 @@ impl Harness {
         Self::with(|config| config)
     }
 
-    pub(crate) fn with(change: impl FnOnce(ConfigBuilder) -> ConfigBuilder) -> Self {
-        let config = Config::builder("http://eisy.test:8080".parse().unwrap())
-            .local_account("admin", "secret");
-        Self::over(EventStream::new(change(config).build().unwrap()))
+    pub(crate) fn with(change: impl FnOnce(Config) -> Config) -> Self {
+        let config = Config::new("http://eisy.test:8080").local_account("admin", "secret");
+        Self::over(EventStream::new(change(config)).unwrap())
     }
 
     #[expect(

@@ -1,13 +1,13 @@
 //! Tokens of the caller's own.
 
-use ioxproto::{ConfigBuilder, Reason, Secret};
+use ioxproto::{Config, Reason, Secret};
 
 use crate::harness::Harness;
 use crate::portal::reconnect;
 
 #[test]
 fn the_callers_own_tokens_are_asked_for_and_asked_anew_after_a_401() {
-    let mut harness = Harness::with(ConfigBuilder::own_tokens);
+    let mut harness = Harness::with(Config::own_tokens);
     harness.start();
     let (id, rejected) = harness.asked_for_token.take().unwrap();
     assert!(!rejected);
@@ -37,7 +37,7 @@ fn the_callers_own_tokens_are_asked_for_and_asked_anew_after_a_401() {
 #[test]
 fn a_caller_without_a_token_is_asked_again_later() {
     for none in [None, Some(Secret::new("")), Some(Secret::new("a\r\nX: y"))] {
-        let mut harness = Harness::with(ConfigBuilder::own_tokens);
+        let mut harness = Harness::with(Config::own_tokens);
         harness.start();
         let (id, _) = harness.asked_for_token.take().unwrap();
         harness.stream.token(harness.now, id, none);

@@ -1,6 +1,6 @@
 //! Portal accounts: login and refresh.
 
-use ioxproto::{ConfigBuilder, Failure, FailureKind, IdentityProblem, Reason, Secret, Status};
+use ioxproto::{Config, Failure, FailureKind, IdentityProblem, Reason, Secret, Status};
 
 use crate::harness::{Done, Harness, seconds};
 
@@ -8,7 +8,7 @@ pub(crate) const LOGIN: &str = "/api/login";
 pub(crate) const REFRESH: &str = "/api/jwt/refresh";
 pub(crate) const LOGOUT: &str = "/api/jwt/logout";
 
-pub(crate) fn portal(config: ConfigBuilder) -> ConfigBuilder {
+pub(crate) fn portal(config: Config) -> Config {
     config.portal_account("user@example.test", "hun\"ter2")
 }
 

@@ -1,6 +1,6 @@
 //! Portal accounts: the logout, and a stop in the middle of things.
 
-use ioxproto::{ConfigBuilder, Failure, FailureKind};
+use ioxproto::{Config, Failure, FailureKind};
 
 use crate::harness::{Done, Harness};
 use crate::portal::{LOGIN, LOGOUT, REFRESH, connected, reconnect, started};
@@ -152,7 +152,7 @@ fn a_stop_while_signing_in_comes_to_nothing_is_a_stop() {
 
 #[test]
 fn a_stop_while_the_caller_looks_for_a_token_is_at_once() {
-    let mut harness = Harness::with(ConfigBuilder::own_tokens);
+    let mut harness = Harness::with(Config::own_tokens);
     harness.start();
     harness.stop();
     assert_eq!(harness.done, [Done::Abandon]);

@@ -1,6 +1,6 @@
 //! `/api/events/subscribe`.
 
-use ioxproto::{ConfigBuilder, Notification, Status, SubscribePath};
+use ioxproto::{Config, Notification, Status, SubscribePath};
 use ioxsim::{AfterAnswer, ControllerOptions, Ending, Event, FirstFrames, Place, PortalOptions};
 
 use crate::world::World;
@@ -12,7 +12,7 @@ fn options(portal: PortalOptions) -> ControllerOptions {
     }
 }
 
-fn account(config: ConfigBuilder) -> ConfigBuilder {
+fn account(config: Config) -> Config {
     config
         .portal_account("user@example.test", "secret")
         .path(SubscribePath::Api)

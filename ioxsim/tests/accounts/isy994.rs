@@ -1,11 +1,11 @@
 //! The ISY-994, and the headers that it wants.
 
-use ioxproto::{ConfigBuilder, Notification, Profile, Status};
+use ioxproto::{Config, Notification, Profile, Status};
 use ioxsim::{ControllerOptions, Ending, Event};
 
 use crate::world::World;
 
-fn local(config: ConfigBuilder) -> ConfigBuilder {
+fn local(config: Config) -> Config {
     config.local_account("admin", "admin")
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ioxproto::{ConfigBuilder, Status};
+use ioxproto::{Config, Status};
 use ioxsim::{
     Account, ControllerOptions, Ending, Endpoint, OnPost, OnUpgrade, Place, PortalOptions, Times,
 };
@@ -23,7 +23,7 @@ fn options(access_lifetime: u64) -> ControllerOptions {
     }
 }
 
-fn account(config: ConfigBuilder) -> ConfigBuilder {
+fn account(config: Config) -> Config {
     config.portal_account("user@example.test", "secret")
 }
 
@@ -204,7 +204,7 @@ fn a_clear_no_to_the_login_is_final() {
         assert_eq!(world.status(), Status::ReconnectFailed);
         assert_eq!(world.reasons().last(), Some(&"login_refused"));
     }
-    let wrong = |config: ConfigBuilder| config.portal_account("user@example.test", "wrong");
+    let wrong = |config: Config| config.portal_account("user@example.test", "wrong");
     let world = World::new(options(30), wrong);
     assert_eq!(world.status(), Status::ReconnectFailed);
     assert_eq!(world.times(LOGIN).len(), 1);

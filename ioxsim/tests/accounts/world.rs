@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use ioxproto::{
-    Action, Config, ConfigBuilder, ConnectionId, Event, EventStream, Exchange, Failure,
-    FailureKind, Message, Notification, Now, RequestId, Status,
+    Action, Config, ConnectionId, Event, EventStream, Exchange, Failure, FailureKind, Message,
+    Notification, Now, RequestId, Status,
 };
 use ioxsim::{AfterAnswer, Answer, Controller, ControllerOptions, Ending, Output, SubscriberId};
 
@@ -26,17 +26,16 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(
         options: ControllerOptions,
-        configure: impl FnOnce(ConfigBuilder) -> ConfigBuilder,
+        configure: impl FnOnce(Config) -> Config,
     ) -> Self {
         let utc = SystemTime::UNIX_EPOCH + Duration::from_secs(1_778_000_000);
         let now = Now {
             monotonic: Instant::now(),
             utc,
         };
-        let config = Config::builder("http://eisy.test:8080".parse().unwrap());
-        let config = configure(config).build().unwrap();
+        let config = configure(Config::new("http://eisy.test:8080"));
         let mut world = Self {
-            client: EventStream::new(config),
+            client: EventStream::new(config).unwrap(),
             controller: Controller::new(options, now),
             now,
             began: now.monotonic,

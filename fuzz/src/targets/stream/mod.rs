@@ -44,8 +44,7 @@ struct Driver {
 
 impl Driver {
     fn new(account: u8) -> Self {
-        let address = "http://eisy.test".parse().expect("a URL");
-        let config = Config::builder(address).seed(u64::from(account));
+        let config = Config::new("http://eisy.test").seed(u64::from(account));
         let config = match account % 5 {
             LOCAL | 4 => config.local_account("admin", "x"),
             1 => config.portal_account("user@example.test", "x"),
@@ -57,7 +56,7 @@ impl Driver {
         #[allow(clippy::disallowed_methods, reason = "a fake clock begins somewhere")]
         let began = Instant::now() + Duration::from_secs(3600);
         Self {
-            stream: EventStream::new(config.build().expect("a configuration")),
+            stream: EventStream::new(config).expect("a configuration"),
             model: matches!(account % 5, LOCAL | 4).then(Model::new),
             now: Now {
                 monotonic: began,

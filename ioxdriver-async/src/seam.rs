@@ -1,0 +1,295 @@
+//! The driver's seam on async-tungstenite, over a small trait for each runtime.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use async_tungstenite::WebSocketStream;
+use futures_io::{AsyncRead, AsyncWrite};
+use futures_util::{FutureExt as _, Sink, Stream};
+use ioxdriver::Socket;
+use ioxdriver::driver::{Filtered, PollIo, Seam, Timer, WebSocket};
+use tungstenite::protocol::{Role, WebSocketConfig};
+use tungstenite::{Error, Message};
+
+use crate::Runtime;
+
+/// What reads and writes without blocking.
+pub trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Duplex for S {}
+
+/// A connected socket of any runtime. A virtual call for each read is nothing beside the system
+/// call in it.
+pub type Io = Box<dyn Duplex>;
+
+type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// The seam on a runtime.
+pub(crate) struct Async<R>(pub(crate) R);
+
+impl<R: Runtime> Seam for Async<R> {
+    type Io = Socketed;
+    type Connecting = Boxed<io::Result<Socketed>>;
+    type Timer = Alarm<R>;
+    type WebSocket = WebSocketStream<Compat>;
+
+    const TURN: u32 = 64;
+    const READS_ON: bool = true;
+
+    fn connect(&self, to: SocketAddr) -> Self::Connecting {
+        let runtime = self.0.clone();
+        Box::pin(async move { runtime.connect(to).await.map(Socketed) })
+    }
+
+    fn adopt(&self, socket: Socket) -> io::Result<Socketed> {
+        self.0.adopt(socket).map(Socketed)
+    }
+
+    fn timer(&self) -> Alarm<R> {
+        Alarm {
+            runtime: self.0.clone(),
+            set: None,
+        }
+    }
+}
+
+/// A socket in the terms of the driver.
+pub(crate) struct Socketed(Io);
+
+impl PollIo for Socketed {
+    fn poll_read(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_read(context, buffer)
+    }
+
+    fn poll_write(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(context, bytes)
+    }
+
+    fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(context)
+    }
+}
+
+/// A timer of the runtime. It is kept while its instant moves away, as deadlines mostly do: it may
+/// ring too early, never too late.
+pub(crate) struct Alarm<R> {
+    runtime: R,
+    set: Option<(Instant, Boxed<()>)>,
+}
+
+impl<R: Runtime> Timer for Alarm<R> {
+    fn poll(&mut self, due: Instant, context: &mut Context<'_>) -> Poll<()> {
+        loop {
+            match &mut self.set {
+                Some((at, sleep)) if *at <= due => {
+                    if sleep.as_mut().poll(context).is_pending() {
+                        return Poll::Pending;
+                    }
+                    self.set = None;
+                    if Instant::now() >= due {
+                        return Poll::Ready(());
+                    }
+                }
+                _ => self.set = Some((due, Box::pin(self.runtime.sleep_until(due)))),
+            }
+        }
+    }
+}
+
+/// A connection in the terms of async-tungstenite.
+pub(crate) struct Compat(Filtered<Socketed>);
+
+impl AsyncRead for Compat {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        self.0.poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Compat {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.0.poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.poll_flush(context)
+    }
+
+    fn poll_close(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_flush(context)
+    }
+}
+
+impl WebSocket<Socketed> for WebSocketStream<Compat> {
+    fn open(io: Filtered<Socketed>, early: Vec<u8>, config: WebSocketConfig) -> Option<Self> {
+        // No handshake is left to wait for, so it is there at once.
+        Self::from_partially_read(Compat(io), early, Role::Client, Some(config)).now_or_never()
+    }
+
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Result<Message, Error>> {
+        let next = Stream::poll_next(Pin::new(self), context);
+        next.map(|next| next.unwrap_or(Err(Error::ConnectionClosed)))
+    }
+
+    fn start_send(&mut self, message: Message) -> Result<(), Error> {
+        Sink::start_send(Pin::new(self), message)
+    }
+
+    fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        Sink::poll_flush(Pin::new(self), context).map(|_| ())
+    }
+
+    fn io(&self) -> &Filtered<Socketed> {
+        &self.get_ref().0
+    }
+
+    fn io_mut(&mut self) -> &mut Filtered<Socketed> {
+        &mut self.get_mut().0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::array::IntoIter;
+    use std::iter::Cycle;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+    use std::task::Waker;
+
+    use ioxdriver::BuildError;
+    use ioxdriver::driver::{Connection, Open, WRITE_BUFFER};
+    use ioxproto::{Action, Config, ConnectionId, EventStream, Now};
+
+    use super::*;
+
+    /// Pings without end, and reads only when told to.
+    struct Pinging {
+        ping: Cycle<IntoIter<u8, 3>>,
+        reads: Arc<AtomicBool>,
+        read: Arc<AtomicUsize>,
+    }
+
+    impl AsyncRead for Pinging {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buffer: &mut [u8],
+        ) -> Poll<io::Result<usize>> {
+            for byte in buffer.iter_mut() {
+                *byte = self.ping.next().unwrap();
+            }
+            Poll::Ready(Ok(buffer.len()))
+        }
+    }
+
+    impl AsyncWrite for Pinging {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            if !self.reads.load(Ordering::Relaxed) {
+                return Poll::Pending;
+            }
+            self.read.fetch_add(bytes.len(), Ordering::Relaxed);
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    /// No socket of the test comes from a runtime.
+    #[derive(Clone)]
+    struct NoRuntime;
+
+    impl Runtime for NoRuntime {
+        fn current() -> Result<Self, BuildError> {
+            Ok(Self)
+        }
+
+        async fn connect(&self, _: SocketAddr) -> io::Result<Io> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+
+        fn adopt(&self, _: Socket) -> io::Result<Io> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+
+        fn sleep_until(&self, _: Instant) -> impl Future<Output = ()> + Send + 'static {
+            std::future::pending()
+        }
+
+        fn spawn(&self, _: impl Future<Output = ()> + Send + 'static) {}
+    }
+
+    /// Ids come from the core alone.
+    fn id() -> ConnectionId {
+        let config = Config::new("http://127.0.0.1").local_account("admin", "x");
+        let mut core = EventStream::new(config).unwrap();
+        core.start(Now {
+            monotonic: Instant::now(),
+            utc: std::time::SystemTime::now(),
+        });
+        loop {
+            if let Action::Connect { id, .. } = core.poll_action().unwrap() {
+                return id;
+            }
+        }
+    }
+
+    #[test]
+    fn a_peer_that_pings_and_never_reads_does_not_fill_the_memory() {
+        let (reads, read) = (
+            Arc::new(AtomicBool::new(false)),
+            Arc::new(AtomicUsize::new(0)),
+        );
+        let connection = Connection::Plain(Socketed(Box::new(Pinging {
+            ping: [0x89, 1, b'p'].into_iter().cycle(),
+            reads: Arc::clone(&reads),
+            read: Arc::clone(&read),
+        })));
+        let mut open: Open<Async<NoRuntime>> =
+            Open::new(id(), connection, Vec::new(), 1024).unwrap();
+        let mut context = Context::from_waker(Waker::noop());
+        let mut pings = |open: &mut Open<Async<NoRuntime>>, many: usize| {
+            for _ in 0..many {
+                let news = open.poll(&mut context);
+                let pinged = matches!(news, Poll::Ready(Ok(Message::Ping(_))));
+                assert!(pinged);
+            }
+        };
+        pings(&mut open, 50_000);
+        // What there is no room for does no harm either.
+        open.send(Message::Ping(Default::default()));
+        open.send(Message::Close(None));
+        pings(&mut open, 10);
+        reads.store(true, Ordering::Relaxed);
+        pings(&mut open, 1);
+        let kept = read.load(Ordering::Relaxed);
+        assert!(
+            (WRITE_BUFFER / 2..=WRITE_BUFFER + 256).contains(&kept),
+            "{kept}"
+        );
+    }
+}

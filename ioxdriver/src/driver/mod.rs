@@ -1,0 +1,20 @@
+//! The driver, written once: what it does with the core's actions, and what it tells the core.
+//!
+//! [`Body`] is the loop. A driver crate supplies a [`Seam`] and runs the body: an async crate as a
+//! task, the blocking crate on whichever thread waits. Not for applications, and not stable.
+
+mod body;
+mod delivery;
+mod handle;
+mod link;
+mod seam;
+mod shared;
+
+pub use self::body::{Body, Turn};
+pub use self::delivery::{Delivery, Overflow};
+pub use self::handle::{EndError, Handle, WaitError};
+pub use self::seam::{PollIo, Seam, Timer, WebSocket};
+pub use self::shared::{Drive, Relaunch, Shared, Sleep};
+pub use crate::net::Connection;
+pub use crate::options::Listener;
+pub use crate::websocket::{Filtered, Open, WRITE_BUFFER};

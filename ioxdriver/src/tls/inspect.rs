@@ -1,0 +1,126 @@
+//! A look at a server's certificate before it is trusted.
+
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use ioxproto::{Address, Failure};
+use thiserror::Error;
+
+use super::{ServerCertificate, Trust, client_config};
+use crate::BuildError;
+use crate::driver::{Seam, Timer as _};
+use crate::net::{Connection, Opening, Route};
+
+const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Why a certificate could not be looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum InspectError {
+    /// The address is a plain one.
+    #[error("{place} is a plain http address: there is no certificate to look at")]
+    Plain {
+        /// The address.
+        place: String,
+    },
+    /// It took too long.
+    #[error("{place} did not show a certificate within {} s", .after.as_secs_f32())]
+    TimedOut {
+        /// Host and port.
+        place: String,
+        /// The limit that ran out.
+        after: Duration,
+    },
+    /// The connection or the TLS handshake failed.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+    /// The driver lacks what it needs to connect.
+    #[error("{detail}")]
+    Unavailable {
+        /// What is missing.
+        detail: String,
+    },
+    /// What was shown is no certificate.
+    #[error("what {place} shows as its certificate cannot be read")]
+    Unreadable {
+        /// Host and port.
+        place: String,
+    },
+}
+
+impl From<BuildError> for InspectError {
+    fn from(error: BuildError) -> Self {
+        let detail = error.to_string();
+        Self::Unavailable { detail }
+    }
+}
+
+/// A look at a server's certificate: connects as a stream does, lets the server show its
+/// certificate and prove that it has the key, and leaves without having sent a byte of HTTP.
+pub struct Inspection<S: Seam> {
+    route: Route<S>,
+    opening: Opening<S>,
+    timer: S::Timer,
+    until: Instant,
+    patience: Duration,
+    place: String,
+}
+
+impl<S: Seam> Inspection<S> {
+    /// For this long at most.
+    ///
+    /// # Errors
+    ///
+    /// [`InspectError::Plain`] for an address without TLS.
+    pub fn new(seam: S, address: &Address, patience: Duration) -> Result<Self, InspectError> {
+        if !address.tls() {
+            let place = address.to_string();
+            return Err(InspectError::Plain { place });
+        }
+        let now = Instant::now();
+        let timer = seam.timer();
+        let route = Route {
+            seam,
+            tls: Some(client_config(&Trust::Insecure)),
+            resolver: None,
+            connector: None,
+        };
+        Ok(Self {
+            opening: Opening::new(&route, address.clone()),
+            timer,
+            // Longer than a clock can tell is longer than anybody waits.
+            until: now.checked_add(patience).unwrap_or(now + A_DAY),
+            patience,
+            place: address.authority(),
+            route,
+        })
+    }
+
+    /// The certificate, once.
+    pub fn poll(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<ServerCertificate, InspectError>> {
+        let place = || self.place.clone();
+        match self.opening.poll(&self.route, context) {
+            Poll::Ready(Ok(Connection::Tls(mut session))) => {
+                let shown = session
+                    .certificate()
+                    .and_then(|der| ServerCertificate::from_der(der));
+                session.close(context);
+                Poll::Ready(shown.ok_or_else(|| InspectError::Unreadable { place: place() }))
+            }
+            Poll::Ready(Ok(Connection::Plain(_) | Connection::Closed)) => {
+                Poll::Ready(Err(InspectError::Plain { place: place() }))
+            }
+            Poll::Ready(Err(failure)) => Poll::Ready(Err(failure.into())),
+            Poll::Pending if self.timer.poll(self.until, context).is_ready() => {
+                Poll::Ready(Err(InspectError::TimedOut {
+                    place: place(),
+                    after: self.patience,
+                }))
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}

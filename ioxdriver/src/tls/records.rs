@@ -1,0 +1,90 @@
+//! Whether a TLS record is half there: below TLS, the headers of the records are read as the bytes pass.
+//!
+//! A record's text is not to be had before the whole record is, so what has begun to arrive would look like silence. Without
+//! this, a replayed message that comes slowly could pass as live.
+
+/// Follows what a TLS peer sends (RFC 8446 section 5.1): a type, a version, a length, and so many bytes.
+#[derive(Debug, Default)]
+pub(crate) struct Records {
+    /// So many bytes of a header are there.
+    header: u8,
+    /// The record's bytes that are not.
+    missing: u16,
+    received: bool,
+}
+
+impl Records {
+    const HEADER: u8 = 5;
+
+    /// The next bytes from the socket, in pieces of any size.
+    pub(crate) fn see(&mut self, mut bytes: &[u8]) {
+        self.received |= !bytes.is_empty();
+        while let [first, rest @ ..] = bytes {
+            if self.header < Self::HEADER {
+                self.header += 1;
+                if self.header > 3 {
+                    self.missing = self.missing << 8 | u16::from(*first);
+                }
+                bytes = rest;
+            } else {
+                let here = bytes.len().min(usize::from(self.missing));
+                bytes = &bytes[here..];
+                // `here` is at most what is missing.
+                self.missing -= u16::try_from(here).unwrap_or(self.missing);
+            }
+            if self.header == Self::HEADER && self.missing == 0 {
+                self.header = 0;
+            }
+        }
+    }
+
+    /// Whether a record has begun to arrive and has not ended.
+    pub(crate) fn mid_record(&self) -> bool {
+        self.header > 0
+    }
+
+    /// Whether bytes came since this was last asked.
+    pub(crate) fn take_received(&mut self) -> bool {
+        std::mem::take(&mut self.received)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(length: u16) -> Vec<u8> {
+        let mut record = vec![0x17, 3, 3];
+        record.extend(length.to_be_bytes());
+        record.resize(5 + usize::from(length), 0xff);
+        record
+    }
+
+    #[test]
+    fn a_record_is_half_there_from_its_first_byte_to_before_its_last_however_it_is_cut() {
+        let lengths = [1, 0, 300, 16_640];
+        let bytes: Vec<u8> = lengths.into_iter().flat_map(record).collect();
+        let mut ends = vec![0];
+        for length in lengths {
+            ends.push(ends[ends.len() - 1] + 5 + usize::from(length));
+        }
+        for step in [1, 2, 5, 6, 7, 311, 20_000] {
+            let mut records = Records::default();
+            let mut seen = 0;
+            for piece in bytes.chunks(step) {
+                records.see(piece);
+                seen += piece.len();
+                assert_eq!(records.mid_record(), !ends.contains(&seen), "{step} {seen}");
+            }
+        }
+    }
+
+    #[test]
+    fn that_bytes_came_is_told_once() {
+        let mut records = Records::default();
+        assert!(!records.take_received());
+        records.see(&[0x17]);
+        assert!(records.take_received());
+        assert!(!records.take_received());
+    }
+}

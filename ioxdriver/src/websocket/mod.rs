@@ -1,0 +1,174 @@
+//! A WebSocket connection on tungstenite: its settings, the bytes below it, and what its errors
+//! mean.
+
+mod opcode;
+mod open;
+mod secret_frame;
+
+use std::io;
+use std::task::{Context, Poll, ready};
+
+use ioxproto::{Failure, FailureKind};
+use tungstenite::error::ProtocolError;
+use tungstenite::protocol::frame::coding::CloseCode;
+use tungstenite::protocol::{CloseFrame, WebSocketConfig};
+use tungstenite::{Error, Message};
+
+use self::opcode::TextAsBinary;
+pub use self::open::Open;
+use crate::driver::PollIo;
+use crate::net::{Connection, failure};
+
+/// Small, since an idle stream keeps it; a dozen frames fit.
+const READ_BUFFER: usize = 4 * 1024;
+/// The most bytes that wait for a peer that pings and does not read its pongs. Beyond that, only
+/// the latest pong waits.
+pub const WRITE_BUFFER: usize = 64 * 1024;
+/// A message of more bytes than this leaves its size behind in the library's buffer.
+const LARGE: usize = 64 * 1024;
+
+/// The library's settings for a stream with this message limit.
+fn config(max_message_bytes: usize) -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER)
+        .write_buffer_size(0)
+        .max_write_buffer_size(WRITE_BUFFER)
+        .max_message_size(Some(max_message_bytes))
+        .max_frame_size(Some(max_message_bytes))
+}
+
+/// A ping without data.
+fn ping() -> Message {
+    Message::Ping(Default::default())
+}
+
+/// A close frame with this code (RFC 6455 section 7.4) and no text.
+fn close(code: u16) -> Message {
+    Message::Close(Some(CloseFrame {
+        code: CloseCode::from(code),
+        reason: "".into(),
+    }))
+}
+
+/// What the library's error means for an open connection; `None` for an end without a close frame.
+fn ended_by(error: Error) -> Option<Failure> {
+    let (kind, detail) = match error {
+        Error::ConnectionClosed
+        | Error::AlreadyClosed
+        | Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => return None,
+        Error::Io(error) => return failure::ended(&error),
+        Error::Capacity(error) => (FailureKind::MessageTooLarge, error.to_string()),
+        other => (
+            FailureKind::Protocol,
+            format!("the controller sent what is no WebSocket frame: {other}"),
+        ),
+    };
+    Some(Failure::transport(kind, detail))
+}
+
+/// A connection whose text frames arrive as binary ones.
+pub struct Filtered<S> {
+    connection: Connection<S>,
+    filter: TextAsBinary,
+    /// Whether bytes came since this was last set to `false`.
+    received: bool,
+}
+
+impl<S: PollIo> Filtered<S> {
+    /// `early` holds bytes that were read before, and is filtered too.
+    fn new(connection: Connection<S>, early: &mut [u8]) -> Self {
+        let mut filter = TextAsBinary::default();
+        filter.filter(early);
+        Self {
+            connection,
+            filter,
+            received: true,
+        }
+    }
+
+    /// Reads some bytes; 0 at their end.
+    pub fn poll_read(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let length = ready!(self.connection.poll_read(context, buffer))?;
+        self.filter.filter(&mut buffer[..length]);
+        self.received |= length > 0;
+        Poll::Ready(Ok(length))
+    }
+
+    /// Writes some of these bytes.
+    pub fn poll_write(
+        &mut self,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.connection.poll_write(context, bytes)
+    }
+
+    /// Sends what is buffered.
+    pub fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.connection.poll_flush(context)
+    }
+
+    /// If bytes came since the last call: whether they leave a message unfinished, or what may
+    /// become one.
+    fn take_received(&mut self) -> Option<bool> {
+        let mut received = std::mem::take(&mut self.received);
+        let mut unfinished = self.filter.mid_message();
+        if let Connection::Tls(session) = &mut self.connection {
+            let records = session.records();
+            received |= records.take_received();
+            unfinished |= records.mid_record();
+        }
+        received.then_some(unfinished)
+    }
+}
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use tungstenite::error::CapacityError;
+
+    use super::*;
+
+    fn meaning(error: Error) -> Option<(FailureKind, String)> {
+        ended_by(error).map(|failure| match failure {
+            Failure::Transport { kind, detail } => (kind, detail),
+            other => panic!("{other:?}"),
+        })
+    }
+
+    #[test]
+    fn an_end_without_a_close_frame_is_no_failure() {
+        let resets = Error::Protocol(ProtocolError::ResetWithoutClosingHandshake);
+        let end = Error::Io(io::ErrorKind::UnexpectedEof.into());
+        for error in [Error::ConnectionClosed, Error::AlreadyClosed, resets, end] {
+            assert_eq!(meaning(error), None);
+        }
+    }
+
+    #[test]
+    fn each_failure_has_its_kind_and_says_what_happened() {
+        let reset = meaning(Error::Io(io::ErrorKind::ConnectionReset.into())).unwrap();
+        assert_eq!(reset.0, FailureKind::ConnectionReset);
+        assert!(reset.1.contains("reset the connection"), "{}", reset.1);
+        let (size, max_size) = (2_000_000, 1_048_576);
+        let large = Error::Capacity(CapacityError::MessageTooLong { size, max_size });
+        let large = meaning(large).unwrap();
+        assert_eq!(large.0, FailureKind::MessageTooLarge);
+        assert!(large.1.contains("2000000"), "{}", large.1);
+        let wrong = meaning(Error::Protocol(ProtocolError::NonZeroReservedBits)).unwrap();
+        assert_eq!(wrong.0, FailureKind::Protocol);
+        assert!(wrong.1.contains("no WebSocket frame"), "{}", wrong.1);
+    }
+
+    #[test]
+    fn a_close_frame_has_the_code_that_was_asked_for() {
+        let Message::Close(Some(frame)) = close(1000) else {
+            panic!("no close frame")
+        };
+        assert_eq!((u16::from(frame.code), &*frame.reason), (1000, ""));
+    }
+}

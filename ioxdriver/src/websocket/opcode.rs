@@ -1,0 +1,303 @@
+//! Every byte of a text message reaches the core: below the WebSocket library, the opcode Text becomes Binary.
+//!
+//! WebSocket libraries end the connection over text that is not UTF-8, and controllers send it, in every replay. The
+//! filter scans the frames' headers as the bytes come in, in pieces of any size, and remembers which messages were text.
+//!
+//! The library reads on within one call until a message is whole, and empty fragments make none, nor any end: a message has
+//! so many fragments at most, and the next one gets reserved bits, at which the library ends the connection.
+
+use std::collections::VecDeque;
+
+const OPCODE: u8 = 0x0f;
+const FINAL: u8 = 0x80;
+const CONTROL: u8 = 0x08;
+const CONTINUATION: u8 = 0x0;
+const TEXT: u8 = 0x1;
+const BINARY: u8 = 0x2;
+const RESERVED: u8 = 0x70;
+
+/// Far more than any controller sends, in any message that is short enough.
+const MOST_FRAGMENTS: u32 = 65_536;
+
+/// Scans what a server sends (RFC 6455 section 5.2).
+#[derive(Debug, Default)]
+pub(crate) struct TextAsBinary {
+    stage: Stage,
+    /// The header being read: its first byte, and the length so far.
+    first: u8,
+    length: u64,
+    masked: bool,
+    /// For each message begun and not yet taken: whether it was text.
+    texts: VecDeque<bool>,
+    /// A data message has begun and its last frame has not.
+    open: bool,
+    /// Frames of that message after its first.
+    fragments: u32,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Stage {
+    #[default]
+    First,
+    Second,
+    /// So many more bytes of an extended length.
+    Length(u8),
+    /// So many more bytes of a mask; no server sends one, and the library will say so.
+    Mask(u8),
+    Payload,
+}
+
+impl TextAsBinary {
+    /// Takes the next bytes from the socket and turns their Text opcodes into Binary in place.
+    pub(crate) fn filter(&mut self, bytes: &mut [u8]) {
+        let mut at = 0;
+        while at < bytes.len() {
+            match self.stage {
+                Stage::First => {
+                    bytes[at] = self.begin(bytes[at]);
+                    at += 1;
+                    // A whole header of the kind that most messages have.
+                    if let [126, high, low, ..] = bytes[at..] {
+                        self.masked = false;
+                        self.length = u64::from(u16::from_be_bytes([high, low]));
+                        at += 3;
+                        self.after_length();
+                    }
+                }
+                Stage::Second => {
+                    self.second(bytes[at]);
+                    at += 1;
+                }
+                Stage::Length(missing) => {
+                    self.length = self.length << 8 | u64::from(bytes[at]);
+                    self.stage = Stage::Length(missing - 1);
+                    at += 1;
+                    if missing == 1 {
+                        self.after_length();
+                    }
+                }
+                Stage::Mask(missing) => {
+                    self.stage = if missing == 1 {
+                        Stage::Payload
+                    } else {
+                        Stage::Mask(missing - 1)
+                    };
+                    at += 1;
+                    self.after_payload();
+                }
+                Stage::Payload => {
+                    let here = u64::try_from(bytes.len() - at)
+                        .unwrap_or(u64::MAX)
+                        .min(self.length);
+                    self.length -= here;
+                    // `here` is at most the length of a slice.
+                    at += usize::try_from(here).unwrap_or(usize::MAX);
+                    self.after_payload();
+                }
+            }
+        }
+    }
+
+    /// Whether the next message that the library delivers was text; to be asked once for each.
+    pub(crate) fn take_was_text(&mut self) -> bool {
+        self.texts.pop_front().unwrap_or(false)
+    }
+
+    /// Whether a data message, or the beginning of one, has come that the library has not delivered.
+    pub(crate) fn holds_more(&self) -> bool {
+        !self.texts.is_empty()
+    }
+
+    /// Whether a data message has begun to arrive and has not ended.
+    pub(crate) fn mid_message(&self) -> bool {
+        self.open || (self.stage != Stage::First && self.first & CONTROL == 0)
+    }
+
+    /// Whether all that came is whole: no frame has begun, no message waits for more frames, and every message that was
+    /// whole is taken.
+    pub(crate) fn between_messages(&self) -> bool {
+        self.stage == Stage::First && !self.open && self.texts.is_empty()
+    }
+
+    fn begin(&mut self, byte: u8) -> u8 {
+        self.first = byte;
+        self.stage = Stage::Second;
+        match byte & OPCODE {
+            TEXT | BINARY => {
+                self.texts.push_back(byte & OPCODE == TEXT);
+                self.open = byte & FINAL == 0;
+                self.fragments = 0;
+                byte & !OPCODE | BINARY
+            }
+            CONTINUATION => {
+                self.open = byte & FINAL == 0;
+                self.fragments = self.fragments.saturating_add(1);
+                match self.fragments > MOST_FRAGMENTS {
+                    true => byte | RESERVED,
+                    false => byte,
+                }
+            }
+            _ => byte,
+        }
+    }
+
+    fn second(&mut self, byte: u8) {
+        self.masked = byte & 0x80 != 0;
+        self.length = 0;
+        match byte & 0x7f {
+            126 => self.stage = Stage::Length(2),
+            127 => self.stage = Stage::Length(8),
+            length => {
+                self.length = u64::from(length);
+                self.after_length();
+            }
+        }
+    }
+
+    fn after_length(&mut self) {
+        self.stage = if self.masked {
+            Stage::Mask(4)
+        } else {
+            Stage::Payload
+        };
+        self.after_payload();
+    }
+
+    fn after_payload(&mut self) {
+        if self.stage == Stage::Payload && self.length == 0 {
+            self.stage = Stage::First;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+        let mut frame = vec![first];
+        match payload.len() {
+            length @ 0..126 => frame.push(length as u8),
+            length @ 126..65_536 => {
+                frame.push(126);
+                frame.extend((length as u16).to_be_bytes());
+            }
+            length => {
+                frame.push(127);
+                frame.extend((length as u64).to_be_bytes());
+            }
+        }
+        frame.extend(payload);
+        frame
+    }
+
+    #[test]
+    fn text_becomes_binary_and_is_remembered() {
+        let mut filter = TextAsBinary::default();
+        let mut bytes = [
+            frame(0x81, b"\xff\x81"),
+            frame(0x82, b"true binary"),
+            frame(0x81, b""),
+        ]
+        .concat();
+        filter.filter(&mut bytes);
+        assert_eq!(
+            bytes,
+            [
+                frame(0x82, b"\xff\x81"),
+                frame(0x82, b"true binary"),
+                frame(0x82, b"")
+            ]
+            .concat()
+        );
+        let was_text = [
+            filter.take_was_text(),
+            filter.take_was_text(),
+            filter.take_was_text(),
+        ];
+        assert_eq!(was_text, [true, false, true]);
+        assert!(!filter.mid_message());
+    }
+
+    #[test]
+    fn fragments_are_one_message_with_control_frames_between() {
+        let mut filter = TextAsBinary::default();
+        let mut first = [frame(0x01, b"half"), frame(0x89, b"ping")].concat();
+        filter.filter(&mut first);
+        assert!(filter.mid_message() && filter.holds_more());
+        assert_eq!(first[0], 0x02);
+        let mut rest = frame(0x80, b"whole");
+        filter.filter(&mut rest);
+        assert!(!filter.mid_message());
+        assert_eq!(rest[0], 0x80);
+        assert!(filter.take_was_text());
+        assert!(!filter.holds_more());
+        assert!(!filter.take_was_text());
+    }
+
+    #[test]
+    fn a_message_of_endless_empty_fragments_is_no_websocket_message() {
+        let mut filter = TextAsBinary::default();
+        filter.filter(&mut frame(0x01, b""));
+        let mut allowed = [0x00, 0x00].repeat(65_536);
+        filter.filter(&mut allowed);
+        assert!(allowed.iter().all(|byte| *byte == 0));
+        let mut one_more = [0x00, 0x00];
+        filter.filter(&mut one_more);
+        assert_eq!(one_more, [0x70, 0x00]);
+
+        // Each message has its own count.
+        let mut filter = TextAsBinary::default();
+        for _ in 0..2 {
+            let mut message = frame(0x01, b"");
+            message.extend([0x00, 0x00].repeat(40_000));
+            message.extend(frame(0x80, b""));
+            filter.filter(&mut message);
+            assert!(message.iter().all(|byte| byte & RESERVED == 0));
+        }
+    }
+
+    #[test]
+    fn an_unfinished_frame_is_mid_message_and_an_unfinished_ping_is_not() {
+        let mut filter = TextAsBinary::default();
+        filter.filter(&mut [0x81]);
+        assert!(filter.mid_message());
+        filter.filter(&mut [0x01]);
+        assert!(filter.mid_message());
+        filter.filter(b"x".to_vec().as_mut());
+        assert!(!filter.mid_message());
+        filter.filter(&mut [0x89, 0x02]);
+        assert!(!filter.mid_message());
+    }
+
+    proptest! {
+        #[test]
+        fn pieces_of_any_size_give_the_same(
+            messages in proptest::collection::vec((0u8..3, proptest::collection::vec(any::<u8>(), 0..300)), 0..12),
+            cuts in proptest::collection::vec(1usize..50, 1..40),
+        ) {
+            let whole: Vec<u8> = messages
+                .iter()
+                .flat_map(|(kind, payload)| frame([0x81, 0x82, 0x8a][usize::from(*kind)], &payload[..payload.len().min(if *kind == 2 { 125 } else { 300 })]))
+                .collect();
+            let mut at_once = whole.clone();
+            TextAsBinary::default().filter(&mut at_once);
+            let mut in_pieces = whole;
+            let mut filter = TextAsBinary::default();
+            let mut at = 0;
+            for cut in cuts.iter().cycle() {
+                if at >= in_pieces.len() { break }
+                let to = in_pieces.len().min(at + cut);
+                filter.filter(&mut in_pieces[at..to]);
+                at = to;
+            }
+            prop_assert_eq!(at_once, in_pieces);
+            for (kind, _) in messages.iter().filter(|(kind, _)| *kind < 2) {
+                prop_assert_eq!(filter.take_was_text(), *kind == 0);
+            }
+            prop_assert!(!filter.mid_message());
+        }
+    }
+}
