@@ -2,9 +2,11 @@
 
 mod body;
 mod exchange;
+mod header_set;
 mod post;
 mod upgrade;
 
 pub use exchange::{Exchange, ExchangeError, Progress};
+pub(crate) use header_set::HeaderSet;
 pub(crate) use post::{basic, post};
 pub(crate) use upgrade::{Upgrade, Verdict, retry_after};

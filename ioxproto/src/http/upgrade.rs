@@ -1,9 +1,10 @@
-//! The WebSocket upgrade (RFC 6455 section 4): the request as the core writes it, the answer as it judges it.
+//! The WebSocket upgrade (RFC 6455 section 4): how the request is written, and how its answer is
+//! judged.
 
 use std::time::{Duration, SystemTime};
 
-use super::Exchange;
 use super::post::finish;
+use super::{Exchange, HeaderSet};
 use crate::{Address, Secret, SubscribePath};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -32,21 +33,15 @@ pub(crate) enum Verdict {
 }
 
 impl Upgrade {
-    /// Writes the request. `authorization` is the header's value, where the upgrade carries one;
-    /// `isy_headers` adds what an ISY-994 wants to see.
+    /// Writes the request. `authorization` is the value of that header, if the upgrade carries one.
     pub(crate) fn request(
         address: &Address,
         path: SubscribePath,
         authorization: Option<&Secret>,
-        isy_headers: bool,
+        headers: HeaderSet,
         key: [u8; 16],
     ) -> (Self, Exchange) {
         let key = BASE64.encode(key);
-        let isy = if isy_headers {
-            "Sec-WebSocket-Protocol: ISYSUB\r\nOrigin: com.universal-devices.websockets.isy\r\n"
-        } else {
-            ""
-        };
         let mut request = format!(
             "GET {path} HTTP/1.1\r\n\
              Host: {host}\r\n\
@@ -54,9 +49,10 @@ impl Upgrade {
              Connection: Upgrade\r\n\
              Sec-WebSocket-Key: {key}\r\n\
              Sec-WebSocket-Version: 13\r\n\
-             {isy}",
+             {headers}",
             path = address.path(path.as_str()),
             host = address.authority(),
+            headers = headers.lines(),
         )
         .into_bytes();
         let request = finish(&mut request, authorization);
@@ -124,17 +120,11 @@ mod tests {
 
     fn request(
         authorization: Option<&Secret>,
-        isy_headers: bool,
+        headers: HeaderSet,
         key: [u8; 16],
     ) -> (Upgrade, Exchange) {
         let address = "https://[fd00::17]:8443/webroot".parse().unwrap();
-        Upgrade::request(
-            &address,
-            SubscribePath::Rest,
-            authorization,
-            isy_headers,
-            key,
-        )
+        Upgrade::request(&address, SubscribePath::Rest, authorization, headers, key)
     }
 
     /// The key and its accept value of RFC 6455 section 1.3.
@@ -152,7 +142,7 @@ mod tests {
     #[test]
     fn the_request_is_origin_form_with_basic_credentials_in_utf_8() {
         let authorization = basic("admin", &Secret::new("pässword"));
-        let (_, exchange) = request(Some(&authorization), false, KEY);
+        let (_, exchange) = request(Some(&authorization), HeaderSet::Plain, KEY);
         let text = std::str::from_utf8(exchange.request()).unwrap();
         let expected = "GET /webroot/rest/subscribe HTTP/1.1\r\n\
             Host: [fd00::17]:8443\r\n\
@@ -166,7 +156,7 @@ mod tests {
 
     #[test]
     fn the_isy_994_headers_are_added_when_asked_for() {
-        let (_, exchange) = request(None, true, KEY);
+        let (_, exchange) = request(None, HeaderSet::Always, KEY);
         let text = std::str::from_utf8(exchange.request()).unwrap();
         assert!(text.contains("\r\nSec-WebSocket-Protocol: ISYSUB\r\n"));
         assert!(text.contains("\r\nOrigin: com.universal-devices.websockets.isy\r\n"));
@@ -174,7 +164,7 @@ mod tests {
 
     #[test]
     fn a_proper_101_is_accepted_without_a_subprotocol_echo() {
-        let (upgrade, _) = request(None, true, KEY);
+        let (upgrade, _) = request(None, HeaderSet::Always, KEY);
         let good = [
             ("Upgrade", "WebSocket"),
             ("Connection", "keep-alive, Upgrade"),
@@ -200,7 +190,7 @@ mod tests {
 
     #[test]
     fn retry_after_is_read_in_seconds_and_as_a_date() {
-        let (upgrade, _) = request(None, false, KEY);
+        let (upgrade, _) = request(None, HeaderSet::Plain, KEY);
         let utc = httpdate::parse_http_date("Tue, 05 May 2026 18:52:41 GMT").unwrap();
         let after = |value: &str| match upgrade.judge(&answer(503, &[("Retry-After", value)]), utc)
         {

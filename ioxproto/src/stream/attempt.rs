@@ -1,5 +1,7 @@
 //! An attempt to connect: signing in, the upgrade, and what their answers lead to.
 
+use std::time::Duration;
+
 use http::Response;
 use tracing::{debug, trace};
 use zeroize::Zeroizing;
@@ -9,8 +11,8 @@ use super::{EventStream, State};
 use crate::auth::{Access, Outcome, is_token};
 use crate::http::{Upgrade, Verdict, retry_after};
 use crate::{
-    Action, ConnectionId, Exchange, ExchangeError, Failure, Now, Phase, Profile, Reason, RequestId,
-    Secret, SubscribePath,
+    Action, ConnectionId, Exchange, ExchangeError, Failure, Now, Phase, Reason, RequestId, Secret,
+    Status, StatusChange, SubscribePath,
 };
 
 impl EventStream {
@@ -38,7 +40,6 @@ impl EventStream {
         let State::Connecting {
             id: current,
             upgrade,
-            fallback,
             ..
         } = &self.state
         else {
@@ -47,7 +48,6 @@ impl EventStream {
         if *current != id {
             return;
         }
-        let fallback = *fallback;
         let verdict = match answer {
             Ok(answer) => upgrade.judge(&answer, now.utc),
             Err(error) => {
@@ -56,46 +56,25 @@ impl EventStream {
             }
         };
         debug!(?verdict, "the upgrade was answered");
-        if verdict == Verdict::Accepted {
-            self.isy_headers |= fallback;
-            self.token_on_upgrade |= self.renewed;
-            self.renewed = false;
-            return self.opened(now, id);
-        }
-        self.actions.push_back(Action::Abort { id });
         match verdict {
-            Verdict::Refused { status: 400, .. } if !fallback && !self.isy_headers => {
-                self.attempt(now, true);
+            Verdict::Accepted => {
+                self.headers.accept();
+                self.token_on_upgrade |= self.renewed;
+                self.renewed = false;
+                self.opened(now, id);
             }
-            Verdict::Refused {
-                status: status @ (401 | 403),
-                ..
-            } => self.rejected(now, status, fallback),
             Verdict::Refused {
                 status,
                 retry_after,
             } => {
-                if status == 400 {
-                    // What worked once works no longer: the next attempt finds out anew.
-                    self.isy_headers = self.config.profile == Profile::Isy994;
-                }
-                let retry_after =
-                    retry_after.map(|after| after.min(self.config.timing.retry_after_max));
-                let reason = Reason::UpgradeRefused {
-                    status,
-                    retry_after,
-                };
-                self.lost_for(now, reason, retry_after);
+                self.actions.push_back(Action::Abort { id });
+                self.refused(now, status, retry_after);
             }
             Verdict::NotWebSocket(detail) => {
-                self.lost(
-                    now,
-                    Reason::NotAController {
-                        detail: detail.into(),
-                    },
-                );
+                self.actions.push_back(Action::Abort { id });
+                let detail = detail.into();
+                self.lost(now, Reason::NotAController { detail });
             }
-            Verdict::Accepted => {}
         }
     }
 
@@ -109,13 +88,13 @@ impl EventStream {
         self.wake(now);
         // Wiped when dropped, also where it came late: it may hold tokens and a private key.
         let answer = answer.map(|answer| answer.map(Zeroizing::new));
-        let fallback = match &mut self.state {
-            State::SigningIn { request, fallback } if *request == id => *fallback,
+        match &mut self.state {
+            State::SigningIn { request } if *request == id => {}
             State::Stopping { request, .. } if *request == Some(id) => {
                 return self.logout_answered(now, answer);
             }
             _ => return trace!(?id, "a late answer to an abandoned request"),
-        };
+        }
         let answer = match answer {
             Ok(answer) => answer,
             Err(error) => {
@@ -125,8 +104,8 @@ impl EventStream {
         };
         let retry_after = retry_after(answer.headers(), now.utc);
         match self.credentials.answered(answer) {
-            Outcome::Granted => self.connect(now, fallback),
-            Outcome::Request(exchange) => self.sign_in(now, exchange, fallback),
+            Outcome::Granted => self.connect(now),
+            Outcome::Request(exchange) => self.sign_in(now, exchange),
             Outcome::Refused(status) => self.lost(now, Reason::LoginRefused { status }),
             Outcome::Undecided { status, detail } => {
                 let detail = detail.into();
@@ -139,7 +118,7 @@ impl EventStream {
     pub fn http_failed(&mut self, now: Now, id: RequestId, failure: Failure) {
         self.wake(now);
         match &mut self.state {
-            State::SigningIn { request, .. } if *request == id => {
+            State::SigningIn { request } if *request == id => {
                 self.credentials.abandoned();
                 self.lost(now, Reason::Failed(failure));
             }
@@ -154,7 +133,7 @@ impl EventStream {
     /// The caller's answer to [`Action::ProvideToken`]: an access token, or none at present.
     pub fn token(&mut self, now: Now, id: RequestId, token: Option<Secret>) {
         self.wake(now);
-        let State::SigningIn { request, fallback } = self.state else {
+        let State::SigningIn { request } = self.state else {
             return;
         };
         if request != id {
@@ -163,17 +142,23 @@ impl EventStream {
         match token.filter(|token| is_token(token.expose())) {
             Some(token) => {
                 self.credentials.supply(token);
-                self.connect(now, fallback);
+                self.connect(now);
             }
             None => self.lost(now, Reason::NoToken),
         }
     }
 
-    /// An attempt begins, or goes on at once: with the ISY-994 headers if `fallback`.
-    pub(super) fn attempt(&mut self, now: Now, fallback: bool) {
+    pub(super) fn begin_attempt(&mut self, now: Now) {
+        self.set_status(now, StatusChange::new(Status::StreamInitializing));
+        self.headers.begin_attempt();
+        self.sign_in_or_connect(now);
+    }
+
+    /// An attempt goes on: connects if it has what it needs to show, signs in if not.
+    fn sign_in_or_connect(&mut self, now: Now) {
         match self.credentials.access(now.utc) {
-            Access::Granted => self.connect(now, fallback),
-            Access::Request(exchange) => self.sign_in(now, exchange, fallback),
+            Access::Granted => self.connect(now),
+            Access::Request(exchange) => self.sign_in(now, exchange),
             Access::AskCaller => {
                 let request = self.next_request();
                 let rejected = self.credentials.is_rejected();
@@ -182,30 +167,29 @@ impl EventStream {
                     id: request,
                     rejected,
                 });
-                self.wait_for_sign_in(now, request, fallback);
+                self.wait_for_sign_in(now, request);
             }
         }
     }
 
-    fn sign_in(&mut self, now: Now, exchange: Exchange, fallback: bool) {
+    fn sign_in(&mut self, now: Now, exchange: Exchange) {
         let request = self.request(exchange);
-        self.wait_for_sign_in(now, request, fallback);
+        self.wait_for_sign_in(now, request);
     }
 
-    fn wait_for_sign_in(&mut self, now: Now, request: RequestId, fallback: bool) {
-        self.state = State::SigningIn { request, fallback };
+    fn wait_for_sign_in(&mut self, now: Now, request: RequestId) {
+        self.state = State::SigningIn { request };
         self.timers.cancel_all();
         self.timers
             .at(Timer::SignIn, now.monotonic + self.config.timing.http);
     }
 
-    fn connect(&mut self, now: Now, fallback: bool) {
+    fn connect(&mut self, now: Now) {
         self.last_id += 1;
         let id = ConnectionId(self.last_id);
         let mut key = [0; 16];
         self.random.fill(&mut key);
-        let isy_headers = self.isy_headers || fallback;
-        debug!(attempt = self.last_id, isy_headers, "connecting");
+        debug!(attempt = self.last_id, headers = ?self.headers, "connecting");
         // On the other path the token goes into the first frame, and onto the upgrade only where it was refused without.
         let authorization = match self.config.path {
             SubscribePath::Api if !self.renewed && !self.token_on_upgrade => None,
@@ -215,14 +199,13 @@ impl EventStream {
             &self.address,
             self.config.path,
             authorization.as_ref(),
-            isy_headers,
+            self.headers,
             key,
         );
         self.state = State::Connecting {
             id,
             upgrade,
             phase: Phase::Resolving,
-            fallback,
         };
         self.stats.attempts += 1;
         self.timers.cancel_all();
@@ -236,15 +219,33 @@ impl EventStream {
         });
     }
 
-    /// The upgrade was answered 401 or 403: renew what can be renewed, once.
-    fn rejected(&mut self, now: Now, status: u16, fallback: bool) {
-        self.credentials.reject();
-        if self.credentials.renewable() && !self.renewed {
-            self.renewed = true;
-            self.attempt(now, fallback);
-        } else {
-            self.lost(now, Reason::CredentialsRefused { status });
+    /// The upgrade was refused: retry it at once in another way, if there is one, or later.
+    fn refused(&mut self, now: Now, status: u16, retry_after: Option<Duration>) {
+        let retry = match status {
+            400 => self.headers.refuse(),
+            401 | 403 => self.renew(),
+            _ => false,
+        };
+        if retry {
+            return self.sign_in_or_connect(now);
         }
+        if let 401 | 403 = status {
+            return self.lost(now, Reason::CredentialsRefused { status });
+        }
+        let retry_after = retry_after.map(|after| after.min(self.config.timing.retry_after_max));
+        let reason = Reason::UpgradeRefused {
+            status,
+            retry_after,
+        };
+        self.lost_for(now, reason, retry_after);
+    }
+
+    /// The credentials were refused. Returns whether this attempt may go on with renewed ones.
+    fn renew(&mut self) -> bool {
+        self.credentials.reject();
+        let renew = self.credentials.renewable() && !self.renewed;
+        self.renewed |= renew;
+        renew
     }
 
     /// Queues a request of its own connection.

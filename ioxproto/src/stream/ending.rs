@@ -17,12 +17,12 @@ impl EventStream {
         let connection = match self.state {
             State::AtRest | State::Stopping { .. } => return,
             State::Waiting => None,
-            State::SigningIn { request, .. } if self.credentials.is_asking() => {
+            State::SigningIn { request } if self.credentials.is_asking() => {
                 // Its answer may open a session, which is then ended rather than left behind.
                 pending = Some(request);
                 None
             }
-            State::SigningIn { request, .. } => {
+            State::SigningIn { request } => {
                 self.actions.push_back(Action::Abandon { id: request });
                 None
             }

@@ -58,10 +58,10 @@ pub use self::stats::Stats;
 pub use self::timers::Deadline;
 use self::timers::{Timer, Timers};
 use crate::auth::{Credentials, TokenShape};
-use crate::http::Upgrade;
+use crate::http::{HeaderSet, Upgrade};
 use crate::{
     Account, Action, Address, Config, ConfigError, ConnectionId, Failure, FailureKind, FrameReader,
-    Notification, Now, Phase, Profile, Reason, RequestId, Silence, Status, StatusChange,
+    Notification, Now, Phase, Reason, RequestId, Silence, Status, StatusChange,
 };
 
 /// A controller's event stream, as a machine without socket, clock or runtime.
@@ -83,8 +83,7 @@ pub struct EventStream {
     numbering: Numbering,
     stats: Stats,
     last_id: u64,
-    /// Whether the next upgrade carries the ISY-994 headers: by profile, or because they once helped.
-    isy_headers: bool,
+    headers: HeaderSet,
     /// Whether this attempt has renewed the tokens because of a 401.
     renewed: bool,
     /// Whether an upgrade on `/api/events/subscribe` was once accepted only with the token on it.
@@ -106,13 +105,11 @@ enum State {
     AtRest,
     SigningIn {
         request: RequestId,
-        fallback: bool,
     },
     Connecting {
         id: ConnectionId,
         upgrade: Upgrade,
         phase: Phase,
-        fallback: bool,
     },
     Draining(Connection),
     Live(Connection),
@@ -145,7 +142,7 @@ impl EventStream {
             numbering: Numbering::default(),
             stats: Stats::default(),
             last_id: 0,
-            isy_headers: config.profile == Profile::Isy994,
+            headers: HeaderSet::new(config.profile),
             renewed: false,
             token_on_upgrade: false,
             token_shape: TokenShape::default(),
@@ -173,8 +170,7 @@ impl EventStream {
         self.shapes_refused = 0;
         self.renewed = false;
         self.was_connected = false;
-        self.set_status(now, StatusChange::new(Status::StreamInitializing));
-        self.attempt(now, false);
+        self.begin_attempt(now);
     }
 
     /// Another account from the next [`start`](Self::start) on. While the stream runs, nothing changes.
@@ -316,11 +312,10 @@ impl EventStream {
         match timer {
             Timer::Retry => {
                 self.set_status(now, StatusChange::new(Status::Reconnecting));
-                self.set_status(now, StatusChange::new(Status::StreamInitializing));
-                self.attempt(now, false);
+                self.begin_attempt(now);
             }
             Timer::SignIn => {
-                if let State::SigningIn { request, .. } = self.state {
+                if let State::SigningIn { request } = self.state {
                     self.actions.push_back(Action::Abandon { id: request });
                     self.credentials.abandoned();
                     let after = self.config.timing.http;

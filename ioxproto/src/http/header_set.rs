@@ -1,0 +1,99 @@
+//! Which headers the upgrade carries besides the account's, and what a 400 teaches about them.
+//!
+//! ```text
+//!   ┌───────┐  400: retry at once   ┌─────────┐  accepted   ┌─────────┐      ┌────────┐
+//!   │ Plain │ ────────────────────► │ OnTrial │ ──────────► │ Learned │      │ Always │
+//!   └───────┘                       └─────────┘             └─────────┘      └────────┘
+//!     ▲   ▲      400, new attempt        │                       │           the profile
+//!     │   └──────────────────────────────┘                       │           says so
+//!     └──────────────────────────────────────────────────────────┘ 400
+//! ```
+//!
+//! An ISY-994 wants two headers on the upgrade, most other controllers want neither, and some
+//! answer 400 without them. So a 400 is retried once with both, and what worked is remembered
+//! until it fails with a 400.
+
+use crate::Profile;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HeaderSet {
+    /// No further headers.
+    Plain,
+    /// The ISY-994 headers, in this attempt only.
+    OnTrial,
+    /// The ISY-994 headers: an upgrade was accepted with them after a 400 without.
+    Learned,
+    /// The ISY-994 headers, whatever the controller answers.
+    Always,
+}
+
+impl HeaderSet {
+    pub(crate) fn new(profile: Profile) -> Self {
+        match profile {
+            Profile::Iox => Self::Plain,
+            Profile::Isy994 => Self::Always,
+        }
+    }
+
+    /// The header lines, each with its line end.
+    pub(crate) fn lines(self) -> &'static str {
+        match self {
+            Self::Plain => "",
+            Self::OnTrial | Self::Learned | Self::Always => {
+                "Sec-WebSocket-Protocol: ISYSUB\r\n\
+                 Origin: com.universal-devices.websockets.isy\r\n"
+            }
+        }
+    }
+
+    /// A new attempt begins.
+    pub(crate) fn begin_attempt(&mut self) {
+        if *self == Self::OnTrial {
+            *self = Self::Plain;
+        }
+    }
+
+    /// The upgrade was accepted.
+    pub(crate) fn accept(&mut self) {
+        if *self == Self::OnTrial {
+            *self = Self::Learned;
+        }
+    }
+
+    /// The upgrade was answered 400. Returns whether to retry it at once.
+    pub(crate) fn refuse(&mut self) -> bool {
+        let retry = *self == Self::Plain;
+        *self = match self {
+            Self::Plain => Self::OnTrial,
+            Self::OnTrial | Self::Learned => Self::Plain,
+            Self::Always => Self::Always,
+        };
+        retry
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::HeaderSet::{self, Always, Learned, OnTrial, Plain};
+
+    #[test]
+    fn each_transition_from_each_set() {
+        let after = |mut set: HeaderSet, change: fn(&mut HeaderSet)| {
+            change(&mut set);
+            set
+        };
+        // The set, then after a new attempt, after an accepted upgrade, and after a 400.
+        for (set, attempt, accepted, refused) in [
+            (Plain, Plain, Plain, (OnTrial, true)),
+            (OnTrial, Plain, Learned, (Plain, false)),
+            (Learned, Learned, Learned, (Plain, false)),
+            (Always, Always, Always, (Always, false)),
+        ] {
+            assert_eq!(after(set, HeaderSet::begin_attempt), attempt, "{set:?}");
+            assert_eq!(after(set, HeaderSet::accept), accepted, "{set:?}");
+            let mut next = set;
+            let retry = next.refuse();
+            assert_eq!((next, retry), refused, "{set:?}");
+        }
+    }
+}
