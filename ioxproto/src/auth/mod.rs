@@ -1,4 +1,5 @@
-//! Who we are to a controller: a local account, a portal account with its tokens, or tokens of the caller's own.
+//! Who we are to a controller: a local account, a portal account with its tokens, or tokens of the
+//! caller's own.
 //!
 //! A portal account's machine, driven by HTTP answers:
 //!
@@ -13,10 +14,11 @@
 //!     refused                        ▼ logout, with a live token
 //! ```
 //!
-//! Everything but a clear no (time-outs, 5xx, broken answers) leaves the machine as it was, to be tried again later. Only a
-//! refresh that was answered so twice in a row gives way to a login: there are controllers that answer 500 where they
-//! mean that they do not know a token.
+//! Everything but a clear no (time-outs, 5xx, broken answers) leaves the machine as it was, to try
+//! again later. Which of the two requests comes next, and where the credentials are shown, is up to
+//! the [`AccessPolicy`].
 
+mod policy;
 mod tokens;
 
 use std::time::{Duration, SystemTime};
@@ -26,11 +28,12 @@ use serde::Serialize;
 use tracing::debug;
 use zeroize::Zeroizing;
 
+use self::policy::AccessPolicy;
+pub(crate) use self::tokens::is_token;
 use self::tokens::{Reply, Tokens};
-pub(crate) use self::tokens::{TokenShape, is_token};
 use crate::config::Account;
 use crate::http::{basic, post};
-use crate::{Address, Exchange, Secret};
+use crate::{Address, Exchange, Secret, SubscribePath};
 
 const LOGIN: &str = "/api/login";
 const REFRESH: &str = "/api/jwt/refresh";
@@ -39,20 +42,14 @@ const LOGOUT: &str = "/api/jwt/logout";
 /// A token that expires within this time is stale: refreshed before it is used.
 const MARGIN: Duration = Duration::from_secs(60);
 
-/// So many answers in a row that decide nothing, and a login takes the place of the refresh.
-const UNDECIDED_REFRESHES: u8 = 2;
-
 /// The credentials of a stream, and how to come by more.
 #[derive(Debug)]
 pub(crate) struct Credentials {
     account: Account,
     address: Address,
     tokens: Option<Tokens>,
-    /// The access token in use was refused: it is not to be used again.
-    rejected: bool,
     asked: Option<Asked>,
-    /// How many refreshes in a row were answered by something that decided nothing.
-    undecided_refreshes: u8,
+    pub(crate) policy: AccessPolicy,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,14 +69,15 @@ pub(crate) enum Access {
     Granted,
     /// This request must be answered first.
     Request(Exchange),
-    /// The caller must be asked for a token.
-    AskCaller,
+    /// The caller must be asked for a token, another one if the last was refused.
+    AskCaller { refused: bool },
 }
 
 /// What an answer to a request means.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    /// There are new tokens. They are used once whatever their expiry says: the clocks may be apart.
+    /// There are new tokens. They are used once whatever their expiry says, since the clocks may
+    /// disagree.
     Granted,
     /// The refresh was refused: this login comes next.
     Request(Exchange),
@@ -90,20 +88,23 @@ pub(crate) enum Outcome {
 }
 
 impl Credentials {
-    pub(crate) fn new(account: Account, address: Address) -> Self {
+    pub(crate) fn new(account: Account, address: Address, path: SubscribePath) -> Self {
         Self {
             account,
             address,
             tokens: None,
-            rejected: false,
             asked: None,
-            undecided_refreshes: 0,
+            policy: AccessPolicy::new(path),
         }
     }
 
-    /// Whether a 401 may be mended by other credentials of the same account.
-    pub(crate) fn renewable(&self) -> bool {
-        !matches!(self.account, Account::Local { .. })
+    /// The stream starts, with another account if there is one.
+    pub(crate) fn begin_session(&mut self, account: Option<Account>) {
+        if let Some(account) = account {
+            self.account = account;
+        }
+        self.forget();
+        self.policy.begin_session();
     }
 
     /// What is needed before the next attempt.
@@ -117,25 +118,30 @@ impl Credentials {
                 Access::Request(self.renew())
             }
             Account::OwnTokens if self.live(utc) => Access::Granted,
-            Account::OwnTokens => Access::AskCaller,
+            Account::OwnTokens => Access::AskCaller {
+                refused: self.policy.is_refused(),
+            },
         }
     }
 
-    /// The controller refused the credentials in use.
-    pub(crate) fn reject(&mut self) {
-        self.rejected = true;
+    /// The upgrade was refused with 401 or 403. Returns whether to retry it at once with renewed
+    /// tokens.
+    pub(crate) fn refuse_upgrade(&mut self) -> bool {
+        let renewable = !matches!(self.account, Account::Local { .. });
+        self.policy.refuse_upgrade(renewable)
     }
 
     /// Forgets the tokens.
     pub(crate) fn forget(&mut self) {
         self.tokens = None;
         self.asked = None;
-        self.rejected = false;
-        self.undecided_refreshes = 0;
     }
 
-    /// The value of the `Authorization` header.
+    /// The value of the `Authorization` header, if the next upgrade carries one.
     pub(crate) fn authorization(&self) -> Option<Secret> {
+        if !self.policy.is_on_upgrade() {
+            return None;
+        }
         match &self.account {
             Account::Local { username, password } => Some(basic(username, password)),
             Account::Portal { .. } | Account::OwnTokens => self
@@ -144,8 +150,14 @@ impl Credentials {
         }
     }
 
-    /// The access token in use.
-    pub(crate) fn token(&self) -> Option<&Secret> {
+    /// The text of the next first frame, on the path that has one.
+    pub(crate) fn first_frame(&self) -> Option<Secret> {
+        let shape = self.policy.first_frame()?;
+        debug!(?shape, "the token goes into the first frame");
+        Some(shape.frame(self.token()))
+    }
+
+    fn token(&self) -> Option<&Secret> {
         self.tokens.as_ref().map(|tokens| &tokens.access)
     }
 
@@ -155,7 +167,7 @@ impl Credentials {
             access,
             refresh: Secret::new(""),
         });
-        self.rejected = false;
+        self.policy.drop_token();
     }
 
     /// The answer to the request in hand.
@@ -174,19 +186,18 @@ impl Credentials {
             _ => Reply::Broken,
         };
         if matches!((&reply, asked), (Reply::Broken, Some(Asked::Refresh))) {
-            self.undecided_refreshes = self.undecided_refreshes.saturating_add(1);
+            self.policy.leave_refresh_undecided();
         }
         match (reply, asked) {
             (Reply::Tokens(tokens), _) => {
                 self.tokens = Some(tokens);
-                self.rejected = false;
-                self.undecided_refreshes = 0;
+                self.policy.grant();
                 Outcome::Granted
             }
             (Reply::No, Some(Asked::Refresh)) => {
                 debug!(status, "the refresh was refused");
                 self.tokens = None;
-                self.rejected = false;
+                self.policy.drop_token();
                 Outcome::Request(self.renew())
             }
             (Reply::No, _) => {
@@ -206,11 +217,6 @@ impl Credentials {
         }
     }
 
-    /// Whether the token in use was refused.
-    pub(crate) fn is_rejected(&self) -> bool {
-        self.rejected
-    }
-
     /// Whether a login or refresh waits for its answer.
     pub(crate) fn is_asking(&self) -> bool {
         self.asked.is_some()
@@ -221,7 +227,8 @@ impl Credentials {
         self.asked = None;
     }
 
-    /// What ends the session: the logout, or first the refresh of a stale token. `None` when there is nothing to end.
+    /// What ends the session: the logout, or first the refresh of a stale token. `None` if there is
+    /// nothing to end.
     pub(crate) fn end_session(&mut self, utc: SystemTime) -> Option<Exchange> {
         if !matches!(self.account, Account::Portal { .. }) || self.tokens.is_none() {
             return None;
@@ -242,9 +249,10 @@ impl Credentials {
         Some(post(&self.address, LOGOUT, Some(&tokens.access), b""))
     }
 
-    /// Whether there is a token that is not about to expire. One whose expiry is unknown is taken to be good.
+    /// Whether there is a token that is not about to expire. One with an unknown expiry counts as
+    /// good.
     fn live(&self, utc: SystemTime) -> bool {
-        let Some(tokens) = self.tokens.as_ref().filter(|_| !self.rejected) else {
+        let Some(tokens) = self.tokens.as_ref().filter(|_| !self.policy.is_refused()) else {
             return false;
         };
         tokens::expiry(&tokens.access).is_none_or(|expires| {
@@ -256,7 +264,7 @@ impl Credentials {
 
     /// Whether new tokens come by a refresh.
     fn refreshes(&self) -> bool {
-        self.tokens.is_some() && self.undecided_refreshes < UNDECIDED_REFRESHES
+        self.tokens.is_some() && self.policy.can_refresh()
     }
 
     fn renew(&mut self) -> Exchange {
@@ -284,7 +292,8 @@ impl Credentials {
     fn request(&self, path: &str, body: &impl Serialize) -> Exchange {
         // Room for all of it at once, so that no copy of a secret stays behind.
         let mut json = Zeroizing::new(Vec::with_capacity(16 * 1024));
-        // Writing plain texts into memory cannot fail; were it to, the controller would say no to an empty body.
+        // Writing strings into memory cannot fail. If it did, the controller would refuse an empty
+        // body.
         let _ = serde_json::to_writer(&mut *json, body);
         post(&self.address, path, None, &json)
     }

@@ -19,8 +19,8 @@ pub(super) struct Tokens {
     pub(super) refresh: Secret,
 }
 
-/// When a token expires: the `exp` claim of a JWT, unverified, for the controller verifies its own tokens.
-/// `None` for anything that is no such thing.
+/// When a token expires: the `exp` claim of a JWT. It is not verified, since the controller
+/// verifies its own tokens. `None` for anything that is not a JWT with this claim.
 pub(super) fn expiry(token: &Secret) -> Option<SystemTime> {
     #[derive(Deserialize)]
     struct Claims {
@@ -47,8 +47,8 @@ pub(super) enum Reply {
     Broken,
 }
 
-/// Reads the body of an answer to login or refresh. Everything but the two tokens is skipped unread: beside them
-/// stands the private key of the controller's message broker.
+/// Reads the body of an answer to login or refresh. Everything but the two tokens is skipped
+/// unread: the body also holds the private key of the controller's message broker.
 pub(super) fn read_reply(body: &[u8]) -> Reply {
     #[derive(Deserialize)]
     struct Answer {
@@ -88,7 +88,7 @@ pub(super) fn read_reply(body: &[u8]) -> Reply {
     }
 }
 
-/// Whether a text can stand as a token in a header and in a JSON text: printable ASCII without blanks,
+/// Whether a text can be a token in a header and in a JSON string: printable ASCII without spaces,
 /// quotation marks and backslashes.
 pub(crate) fn is_token(text: &str) -> bool {
     !text.is_empty()
@@ -99,14 +99,14 @@ pub(crate) fn is_token(text: &str) -> bool {
 
 /// The two shapes of the first frame on `/api/events/subscribe`, both seen on real controllers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum TokenShape {
+pub(super) enum TokenShape {
     #[default]
     Typed,
     Bare,
 }
 
 impl TokenShape {
-    pub(crate) fn other(self) -> Self {
+    pub(super) fn other(self) -> Self {
         match self {
             Self::Typed => Self::Bare,
             Self::Bare => Self::Typed,
@@ -114,7 +114,7 @@ impl TokenShape {
     }
 
     /// The frame's text.
-    pub(crate) fn frame(self, token: Option<&Secret>) -> Secret {
+    pub(super) fn frame(self, token: Option<&Secret>) -> Secret {
         let (before, after) = match self {
             Self::Typed => (r#"{"type":"auth","creds":{"token":""#, r#""}}"#),
             Self::Bare => (r#"{"auth":{"token":""#, r#""}}"#),

@@ -12,7 +12,7 @@ use crate::auth::{Access, Outcome, is_token};
 use crate::http::{Upgrade, Verdict, retry_after};
 use crate::{
     Action, ConnectionId, Exchange, ExchangeError, Failure, Now, Phase, Reason, RequestId, Secret,
-    Status, StatusChange, SubscribePath,
+    Status, StatusChange,
 };
 
 impl EventStream {
@@ -59,8 +59,7 @@ impl EventStream {
         match verdict {
             Verdict::Accepted => {
                 self.headers.accept();
-                self.token_on_upgrade |= self.renewed;
-                self.renewed = false;
+                self.credentials.policy.accept_upgrade();
                 self.opened(now, id);
             }
             Verdict::Refused {
@@ -151,6 +150,7 @@ impl EventStream {
     pub(super) fn begin_attempt(&mut self, now: Now) {
         self.set_status(now, StatusChange::new(Status::StreamInitializing));
         self.headers.begin_attempt();
+        self.credentials.policy.begin_attempt();
         self.sign_in_or_connect(now);
     }
 
@@ -159,13 +159,12 @@ impl EventStream {
         match self.credentials.access(now.utc) {
             Access::Granted => self.connect(now),
             Access::Request(exchange) => self.sign_in(now, exchange),
-            Access::AskCaller => {
+            Access::AskCaller { refused } => {
                 let request = self.next_request();
-                let rejected = self.credentials.is_rejected();
-                debug!(rejected, "asking for an access token");
+                debug!(refused, "asking for an access token");
                 self.actions.push_back(Action::ProvideToken {
                     id: request,
-                    rejected,
+                    rejected: refused,
                 });
                 self.wait_for_sign_in(now, request);
             }
@@ -190,15 +189,10 @@ impl EventStream {
         let mut key = [0; 16];
         self.random.fill(&mut key);
         debug!(attempt = self.last_id, headers = ?self.headers, "connecting");
-        // On the other path the token goes into the first frame, and onto the upgrade only where it was refused without.
-        let authorization = match self.config.path {
-            SubscribePath::Api if !self.renewed && !self.token_on_upgrade => None,
-            SubscribePath::Rest | SubscribePath::Api => self.credentials.authorization(),
-        };
         let (upgrade, exchange) = Upgrade::request(
             &self.address,
             self.config.path,
-            authorization.as_ref(),
+            self.credentials.authorization().as_ref(),
             self.headers,
             key,
         );
@@ -223,7 +217,7 @@ impl EventStream {
     fn refused(&mut self, now: Now, status: u16, retry_after: Option<Duration>) {
         let retry = match status {
             400 => self.headers.refuse(),
-            401 | 403 => self.renew(),
+            401 | 403 => self.credentials.refuse_upgrade(),
             _ => false,
         };
         if retry {
@@ -238,14 +232,6 @@ impl EventStream {
             retry_after,
         };
         self.lost_for(now, reason, retry_after);
-    }
-
-    /// The credentials were refused. Returns whether this attempt may go on with renewed ones.
-    fn renew(&mut self) -> bool {
-        self.credentials.reject();
-        let renew = self.credentials.renewable() && !self.renewed;
-        self.renewed |= renew;
-        renew
     }
 
     /// Queues a request of its own connection.

@@ -57,7 +57,7 @@ pub use self::open::Message;
 pub use self::stats::Stats;
 pub use self::timers::Deadline;
 use self::timers::{Timer, Timers};
-use crate::auth::{Credentials, TokenShape};
+use crate::auth::Credentials;
 use crate::http::{HeaderSet, Upgrade};
 use crate::{
     Account, Action, Address, Config, ConfigError, ConnectionId, Failure, FailureKind, FrameReader,
@@ -84,13 +84,6 @@ pub struct EventStream {
     stats: Stats,
     last_id: u64,
     headers: HeaderSet,
-    /// Whether this attempt has renewed the tokens because of a 401.
-    renewed: bool,
-    /// Whether an upgrade on `/api/events/subscribe` was once accepted only with the token on it.
-    token_on_upgrade: bool,
-    /// Which shape the first frame has on `/api/events/subscribe`, and how many in a row were not accepted.
-    token_shape: TokenShape,
-    shapes_refused: u8,
     /// Whether this controller ever answered a ping; outlives the connection.
     answers_pings: bool,
     was_connected: bool,
@@ -136,17 +129,13 @@ impl EventStream {
             timers: Timers::default(),
             backoff: Backoff::new(config.timing.backoff.clone(), config.timing.jitter),
             random: fastrand::Rng::with_seed(config.seed),
-            credentials: Credentials::new(account, address.clone()),
+            credentials: Credentials::new(account, address.clone(), config.path),
             address,
             reader: FrameReader::new(),
             numbering: Numbering::default(),
             stats: Stats::default(),
             last_id: 0,
             headers: HeaderSet::new(config.profile),
-            renewed: false,
-            token_on_upgrade: false,
-            token_shape: TokenShape::default(),
-            shapes_refused: 0,
             answers_pings: false,
             was_connected: false,
             last_event_at: None,
@@ -163,12 +152,7 @@ impl EventStream {
             return;
         }
         self.backoff.proved();
-        if let Some(account) = self.next_account.take() {
-            self.credentials = Credentials::new(account, self.address.clone());
-        }
-        self.credentials.forget();
-        self.shapes_refused = 0;
-        self.renewed = false;
+        self.credentials.begin_session(self.next_account.take());
         self.was_connected = false;
         self.begin_attempt(now);
     }
@@ -378,10 +362,6 @@ impl EventStream {
     /// The same, where the controller asked to be left alone for a while.
     fn lost_for(&mut self, now: Now, reason: Reason, retry_after: Option<Duration>) {
         self.timers.cancel_all();
-        // The next attempt may renew once more, unless it is the refusal of renewed tokens that is waited out.
-        if !matches!(reason, Reason::CredentialsRefused { .. }) && !self.credentials.is_rejected() {
-            self.renewed = false;
-        }
         let for_a_person = match &reason {
             Reason::CredentialsRefused { .. } | Reason::LoginRefused { .. } => true,
             Reason::Failed(Failure::Identity { problem, .. }) => !problem.dates_only(),

@@ -107,6 +107,7 @@ impl EventStream {
     pub(super) fn opened(&mut self, now: Now, id: ConnectionId) {
         let timing = &self.config.timing;
         let stall_after = timing.stall_default.min(timing.stall_max) + timing.stall_grace;
+        let first_frame = self.credentials.first_frame();
         self.numbering = Numbering::default();
         self.timers.cancel_all();
         self.timers.after_hearing(Timer::Stall, stall_after);
@@ -116,7 +117,7 @@ impl EventStream {
             last_text: self.timers.heard(),
             stall_after,
             mid_message: false,
-            accepted: self.config.path == SubscribePath::Rest,
+            accepted: first_frame.is_none(),
             end_mark: false,
         });
         let max_message_bytes = self.config.max_message_bytes;
@@ -125,10 +126,12 @@ impl EventStream {
             max_message_bytes,
         });
         self.set_status(now, StatusChange::new(Status::StreamSyncing));
-        match self.config.path {
-            SubscribePath::Rest => self.drain_begins(),
-            SubscribePath::Api => self.send_token(id),
-        }
+        let Some(text) = first_frame else {
+            return self.drain_begins();
+        };
+        self.actions.push_back(Action::SendText { id, text });
+        self.timers
+            .after_hearing(Timer::TokenAccepted, self.config.timing.token_accepted);
     }
 
     fn drain_begins(&mut self) {
@@ -138,29 +141,19 @@ impl EventStream {
             .after_hearing(Timer::DrainCap, self.config.timing.drain_cap);
     }
 
-    /// On `/api/events/subscribe` the token goes in the first frame, in one of two shapes seen on real controllers.
-    fn send_token(&mut self, id: ConnectionId) {
-        debug!(shape = ?self.token_shape, "sending the token");
-        let text = self.token_shape.frame(self.credentials.token());
-        self.actions.push_back(Action::SendText { id, text });
-        self.timers
-            .after_hearing(Timer::TokenAccepted, self.config.timing.token_accepted);
-    }
-
     /// A text frame shows the token accepted: what worked is remembered, and the drain begins.
     fn accepted(&mut self) {
         if let State::Draining(connection) = &mut self.state
             && !connection.accepted
         {
             connection.accepted = true;
-            self.shapes_refused = 0;
+            self.credentials.policy.accept_token();
             self.timers.cancel(Timer::TokenAccepted);
             self.drain_begins();
         }
     }
 
-    /// A connection that ends before its first frame has not accepted the token: the other shape is
-    /// next, and after both, other tokens.
+    /// A connection that ends before its first frame has not accepted the token.
     pub(super) fn unaccepted(&mut self, reason: Reason) -> Reason {
         let State::Draining(Connection {
             accepted: false, ..
@@ -168,15 +161,7 @@ impl EventStream {
         else {
             return reason;
         };
-        self.shapes_refused += 1;
-        if self.shapes_refused == 2 {
-            // New tokens come in this shape first, next time in the other: where tokens are short-lived, only the first
-            // of the two attempts has one that is good.
-            self.shapes_refused = 0;
-            self.credentials.reject();
-        } else {
-            self.token_shape = self.token_shape.other();
-        }
+        self.credentials.policy.refuse_token();
         match reason {
             Reason::Closed { .. } => Reason::TokenNotAccepted { closed: true },
             reason => reason,
