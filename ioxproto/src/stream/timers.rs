@@ -1,13 +1,20 @@
 //! The stream's deadlines, each with its reason, on two clocks.
 //!
-//! What the machine itself waits for (a retry, a connect, a stop) is due at an instant. Silences of the
-//! controller are due after so much *listening*: time counts for them only while the driver waits on an
-//! empty socket. A consumer that blocks the driver, or a process that is stopped, hears nothing, and what
-//! it did not hear proves nothing.
+//! What the machine itself waits for (a retry, a connect, a stop) is due at an instant. Silences of
+//! the controller are due after so much *listening*: time counts for them only while the driver waits
+//! on an empty socket. A driver that a consumer blocks, or a process that is stopped, hears nothing, so
+//! its silence proves nothing.
 
 use std::time::{Duration, Instant};
 
-/// What can be due.
+/// What can be due, in the order in which a tick takes what is due at once.
+///
+/// The order of this list counts, not which timer was due first:
+///
+/// * The first four are each the only timer of their state.
+/// * Silence that decides about the token or the replay is taken before silence that shows the
+///   connection dead: the status says how far the connection had come.
+/// * A dead connection is not pinged and has not proved itself. Losing it cancels what follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Timer {
     /// The wait between attempts is over.
@@ -26,28 +33,17 @@ pub(crate) enum Timer {
     DrainCap,
     /// The controller's heartbeat is overdue.
     Stall,
-    /// Silence long enough to ask whether anybody is there.
-    Ping,
-    /// A ping ought to have been answered.
+    /// A ping was not answered in time.
     Pong,
+    /// It is time to ping a silent controller.
+    Ping,
     /// The connection has lasted long enough to have proved itself.
     Proven,
 }
 
 impl Timer {
-    const ALL: [Self; 11] = [
-        Self::Retry,
-        Self::Connect,
-        Self::SignIn,
-        Self::Stop,
-        Self::TokenAccepted,
-        Self::DrainQuiet,
-        Self::DrainCap,
-        Self::Stall,
-        Self::Pong,
-        Self::Ping,
-        Self::Proven,
-    ];
+    /// How many timers there are.
+    const COUNT: usize = Self::Proven as usize + 1;
 
     fn reason(self) -> &'static str {
         match self {
@@ -59,8 +55,8 @@ impl Timer {
             Self::DrainQuiet => "quiet after the replay",
             Self::DrainCap => "the replay's time limit",
             Self::Stall => "an overdue heartbeat",
-            Self::Ping => "a ping after silence",
             Self::Pong => "an unanswered ping",
+            Self::Ping => "a ping after silence",
             Self::Proven => "the connection's proof",
         }
     }
@@ -86,7 +82,8 @@ enum Due {
 /// The timer table and the listening clock.
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
-    table: [Option<Due>; Timer::ALL.len()],
+    /// In the order of [`Timer`].
+    table: [Option<(Timer, Due)>; Timer::COUNT],
     heard: Duration,
     wait: Option<Wait>,
 }
@@ -100,12 +97,12 @@ struct Wait {
 impl Timers {
     /// Due at an instant.
     pub(crate) fn at(&mut self, timer: Timer, at: Instant) {
-        self.table[timer as usize] = Some(Due::At(at));
+        self.table[timer as usize] = Some((timer, Due::At(at)));
     }
 
     /// Due after so much listening from now on.
     pub(crate) fn after_hearing(&mut self, timer: Timer, silence: Duration) {
-        self.table[timer as usize] = Some(Due::Heard(self.heard + silence));
+        self.table[timer as usize] = Some((timer, Due::Heard(self.heard + silence)));
     }
 
     pub(crate) fn cancel(&mut self, timer: Timer) {
@@ -127,10 +124,9 @@ impl Timers {
 
     /// The driver begins to wait on an empty socket.
     pub(crate) fn begin_wait(&mut self, now: Instant) -> Option<Deadline> {
-        let next = Timer::ALL
-            .into_iter()
-            .filter_map(|timer| Some((self.instant(timer, now)?, timer)));
-        let deadline = next.min_by_key(|(at, _)| *at).map(|(at, timer)| Deadline {
+        // Of several at the same instant, the one that a tick takes first.
+        let deadline = self.set(now).min_by_key(|(_, at)| *at);
+        let deadline = deadline.map(|(timer, at)| Deadline {
             at,
             reason: timer.reason(),
         });
@@ -146,7 +142,8 @@ impl Timers {
         self.wait.is_some()
     }
 
-    /// The driver's wait is over. `false` if it ended so late that the driver cannot have been listening.
+    /// The driver's wait is over. Returns `false` if it ended so late that the driver cannot have been
+    /// listening.
     pub(crate) fn end_wait(&mut self, now: Instant, overrun: Duration) -> bool {
         let Some(wait) = self.wait.take() else {
             return true;
@@ -162,18 +159,21 @@ impl Timers {
 
     /// Takes the first timer that is due out of the table.
     pub(crate) fn take_due(&mut self, now: Instant) -> Option<Timer> {
-        let due = Timer::ALL
-            .into_iter()
-            .find(|timer| self.instant(*timer, now).is_some_and(|at| at <= now))?;
+        let (due, _) = self.set(now).find(|(_, at)| *at <= now)?;
         self.cancel(due);
         Some(due)
     }
 
-    fn instant(&self, timer: Timer, now: Instant) -> Option<Instant> {
-        match self.table[timer as usize]? {
-            Due::At(at) => Some(at),
-            Due::Heard(reading) => now.checked_add(reading.saturating_sub(self.heard)),
-        }
+    /// The timers that are set, in their order, each with the instant at which it is due if the driver
+    /// listens from now on.
+    fn set(&self, now: Instant) -> impl Iterator<Item = (Timer, Instant)> {
+        self.table.iter().flatten().filter_map(move |(timer, due)| {
+            let at = match *due {
+                Due::At(at) => Some(at),
+                Due::Heard(reading) => now.checked_add(reading.saturating_sub(self.heard)),
+            };
+            Some((*timer, at?))
+        })
     }
 }
 
@@ -245,5 +245,35 @@ mod tests {
         timers.at(Timer::Retry, start);
         assert_eq!(timers.take_due(start), Some(Timer::Retry));
         assert_eq!(timers.take_due(start), None);
+    }
+
+    #[test]
+    fn what_is_due_at_once_is_taken_in_the_order_of_the_list() {
+        let order = [
+            Timer::Retry,
+            Timer::Connect,
+            Timer::SignIn,
+            Timer::Stop,
+            Timer::TokenAccepted,
+            Timer::DrainQuiet,
+            Timer::DrainCap,
+            Timer::Stall,
+            Timer::Pong,
+            Timer::Ping,
+            Timer::Proven,
+        ];
+        let start = epoch();
+        let due = start + seconds(order.len() as f64);
+        let mut timers = Timers::default();
+        // Whether all at the same instant, or the last of the list first.
+        for step in [0.0, 1.0] {
+            for (index, timer) in order.into_iter().enumerate() {
+                timers.at(timer, due - seconds(step * index as f64));
+            }
+            let earliest = if step == 0.0 { order[0] } else { order[10] };
+            assert_eq!(timers.begin_wait(start).unwrap().reason, earliest.reason());
+            let taken = std::iter::from_fn(|| timers.take_due(due));
+            assert_eq!(taken.collect::<Vec<_>>(), order);
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ioxproto::{Message, Reason, Silence, Status};
+use ioxproto::{Message, Reason, Silence, Status, Timing};
 
 use crate::harness::{Done, Harness, seconds};
 
@@ -174,4 +174,25 @@ fn a_message_that_never_ends_is_a_stall() {
         .bytes_received(harness.now, harness.id(), true);
     harness.pass(77.0);
     assert_eq!(harness.last_reason().code(), "stalled");
+}
+
+#[test]
+fn a_connection_that_is_dead_by_now_is_not_pinged_and_has_not_proved_itself() {
+    let mut harness = Harness::with(|config| {
+        let mut timing = Timing::default();
+        // Due together with the overdue heartbeat, 77 s after the upgrade.
+        timing.ping_after = seconds(77.0);
+        timing.proven_after = seconds(76.0);
+        config.timing(timing)
+    });
+    harness.start();
+    harness.refuse(503, "");
+    assert_eq!(harness.last_wait(), 1.0);
+    harness.pass(1.0);
+    harness.accept();
+    harness.become_connected();
+    harness.pass(76.0);
+    assert_eq!(harness.last_reason().code(), "stalled");
+    assert_eq!(harness.last_wait(), 2.0);
+    assert_eq!(harness.done, [Done::Abort]);
 }
