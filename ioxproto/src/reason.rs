@@ -177,6 +177,9 @@ impl Failure {
     }
 }
 
+/// The most text that a close frame carries, in bytes (RFC 6455 section 5.5.1).
+const CLOSE_TEXT: usize = 123;
+
 /// Why the stream's status changed.
 ///
 /// [`code`](Self::code) is stable and meant for programs; `Display` is one sentence for people that says
@@ -268,6 +271,16 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// The peer closed. Of the text, what a close frame has room for is kept.
+    pub(crate) fn closed(code: Option<u16>, text: &str) -> Self {
+        let mut end = text.len().min(CLOSE_TEXT);
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        let text = text[..end].to_owned();
+        Self::Closed { code, text }
+    }
+
     /// The stable snake_case code of this reason.
     ///
     /// ```

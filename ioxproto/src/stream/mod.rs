@@ -180,10 +180,7 @@ impl EventStream {
     /// The peer closed, by a close frame (code and text) or by the end of its bytes (neither); also the
     /// answer to [`Action::Close`].
     pub fn closed(&mut self, now: Now, id: ConnectionId, code: Option<u16>, text: &str) {
-        self.gone(now, id, || Reason::Closed {
-            code,
-            text: text.chars().take(123).collect(),
-        });
+        self.gone(now, id, || Reason::closed(code, text));
     }
 
     /// The attempt or the connection failed. The driver has dropped its socket.

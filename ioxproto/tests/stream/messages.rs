@@ -1,6 +1,6 @@
 //! Messages: numbering, limits, invalid bytes, counts.
 
-use ioxproto::{Message, Notification, Status};
+use ioxproto::{Message, Notification, Reason, Status};
 
 use crate::harness::{Done, Harness, event};
 
@@ -144,4 +144,22 @@ fn the_last_text_frame_of_any_kind_is_dated() {
     assert_eq!(harness.stream.last_event_at(), None);
     harness.text("null");
     assert_eq!(harness.stream.last_event_at(), Some(harness.now.utc));
+}
+
+#[test]
+fn the_text_of_a_close_frame_is_cut_to_123_bytes_between_characters() {
+    let long = "€".repeat(123);
+    for (given, kept) in [
+        ("going away", "going away"),
+        (&long, &long[..123]),
+        (&format!("a{long}"), &format!("a{}", &long[..120])),
+        (&format!("ab{long}"), &format!("ab{}", &long[..120])),
+    ] {
+        let mut harness = Harness::connected();
+        let id = harness.id();
+        harness.stream.closed(harness.now, id, Some(1001), given);
+        harness.drain();
+        let (code, text) = (Some(1001), kept.to_owned());
+        assert_eq!(harness.last_reason(), &Reason::Closed { code, text });
+    }
 }
