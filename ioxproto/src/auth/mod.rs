@@ -46,6 +46,8 @@ const MARGIN: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(crate) struct Credentials {
     account: Account,
+    /// The account from the next start on.
+    next_account: Option<Account>,
     address: Address,
     tokens: Option<Tokens>,
     asked: Option<Asked>,
@@ -91,6 +93,7 @@ impl Credentials {
     pub(crate) fn new(account: Account, address: Address, path: SubscribePath) -> Self {
         Self {
             account,
+            next_account: None,
             address,
             tokens: None,
             asked: None,
@@ -98,9 +101,14 @@ impl Credentials {
         }
     }
 
-    /// The stream starts, with another account if there is one.
-    pub(crate) fn begin_session(&mut self, account: Option<Account>) {
-        if let Some(account) = account {
+    /// Takes this account from the next start on.
+    pub(crate) fn exchange_account(&mut self, account: Account) {
+        self.next_account = Some(account);
+    }
+
+    /// The stream starts, without tokens.
+    pub(crate) fn begin_session(&mut self) {
+        if let Some(account) = self.next_account.take() {
             self.account = account;
         }
         self.forget();
@@ -185,9 +193,6 @@ impl Credentials {
             400..=499 if matches!(tokens::read_reply(&body), Reply::No) => Reply::No,
             _ => Reply::Broken,
         };
-        if matches!((&reply, asked), (Reply::Broken, Some(Asked::Refresh))) {
-            self.policy.leave_refresh_undecided();
-        }
         match (reply, asked) {
             (Reply::Tokens(tokens), _) => {
                 self.tokens = Some(tokens);
@@ -204,16 +209,19 @@ impl Credentials {
                 self.tokens = None;
                 Outcome::Refused(status)
             }
-            (Reply::Broken, _) => Outcome::Undecided {
-                status,
-                detail: match status {
+            (Reply::Broken, asked) => {
+                if asked == Some(Asked::Refresh) {
+                    self.policy.leave_refresh_undecided();
+                }
+                let detail = match status {
                     200..=299 => "the answer holds no tokens",
                     300..=399 => {
                         "a redirect, which is not followed: credentials go only to the host that was named"
                     }
                     _ => "",
-                },
-            },
+                };
+                Outcome::Undecided { status, detail }
+            }
         }
     }
 

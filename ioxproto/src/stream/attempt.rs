@@ -7,7 +7,7 @@ use tracing::{debug, trace};
 use zeroize::Zeroizing;
 
 use super::timers::Timer;
-use super::{EventStream, State};
+use super::{Machine, State};
 use crate::auth::{Access, Outcome, is_token};
 use crate::http::{Upgrade, Verdict, retry_after};
 use crate::{
@@ -15,138 +15,7 @@ use crate::{
     Status, StatusChange,
 };
 
-impl EventStream {
-    /// An attempt has come this far; a timeout then says so.
-    pub fn phase(&mut self, now: Now, id: ConnectionId, reached: Phase) {
-        self.wake(now);
-        if let State::Connecting {
-            id: current, phase, ..
-        } = &mut self.state
-            && *current == id
-        {
-            trace!(phase = ?reached, "the attempt goes on");
-            *phase = reached;
-        }
-    }
-
-    /// The upgrade exchange is over: what [`Exchange::into_answer`](crate::Exchange::into_answer) gave.
-    pub fn upgrade_answered(
-        &mut self,
-        now: Now,
-        id: ConnectionId,
-        answer: Result<Response<Vec<u8>>, ExchangeError>,
-    ) {
-        self.wake(now);
-        let State::Connecting {
-            id: current,
-            upgrade,
-            ..
-        } = &self.state
-        else {
-            return;
-        };
-        if *current != id {
-            return;
-        }
-        let verdict = match answer {
-            Ok(answer) => upgrade.judge(&answer, now.utc),
-            Err(error) => {
-                self.actions.push_back(Action::Abort { id });
-                return self.lost(now, no_answer(error));
-            }
-        };
-        debug!(?verdict, "the upgrade was answered");
-        match verdict {
-            Verdict::Accepted => {
-                self.headers.accept();
-                self.credentials.policy.accept_upgrade();
-                self.opened(now, id);
-            }
-            Verdict::Refused {
-                status,
-                retry_after,
-            } => {
-                self.actions.push_back(Action::Abort { id });
-                self.refused(now, status, retry_after);
-            }
-            Verdict::NotWebSocket(detail) => {
-                self.actions.push_back(Action::Abort { id });
-                let detail = detail.into();
-                self.lost(now, Reason::NotAController { detail });
-            }
-        }
-    }
-
-    /// A request was answered: what [`Exchange::into_answer`](crate::Exchange::into_answer) gave.
-    pub fn http_answered(
-        &mut self,
-        now: Now,
-        id: RequestId,
-        answer: Result<Response<Vec<u8>>, ExchangeError>,
-    ) {
-        self.wake(now);
-        // Wiped when dropped, also where it came late: it may hold tokens and a private key.
-        let answer = answer.map(|answer| answer.map(Zeroizing::new));
-        match &mut self.state {
-            State::SigningIn { request } if *request == id => {}
-            State::Stopping { request, .. } if *request == Some(id) => {
-                return self.logout_answered(now, answer);
-            }
-            _ => return trace!(?id, "a late answer to an abandoned request"),
-        }
-        let answer = match answer {
-            Ok(answer) => answer,
-            Err(error) => {
-                self.credentials.abandoned();
-                return self.lost(now, no_answer(error));
-            }
-        };
-        let retry_after = retry_after(answer.headers(), now.utc);
-        match self.credentials.answered(answer) {
-            Outcome::Granted => self.connect(now),
-            Outcome::Request(exchange) => self.sign_in(now, exchange),
-            Outcome::Refused(status) => self.lost(now, Reason::LoginRefused { status }),
-            Outcome::Undecided { status, detail } => {
-                let detail = detail.into();
-                self.lost_for(now, Reason::LoginFailed { status, detail }, retry_after);
-            }
-        }
-    }
-
-    /// A request failed before it was answered.
-    pub fn http_failed(&mut self, now: Now, id: RequestId, failure: Failure) {
-        self.wake(now);
-        match &mut self.state {
-            State::SigningIn { request } if *request == id => {
-                self.credentials.abandoned();
-                self.lost(now, Reason::Failed(failure));
-            }
-            State::Stopping { request, .. } if *request == Some(id) => {
-                *request = None;
-                self.ended(now);
-            }
-            _ => trace!(?id, "late news of an abandoned request"),
-        }
-    }
-
-    /// The caller's answer to [`Action::ProvideToken`]: an access token, or none at present.
-    pub fn token(&mut self, now: Now, id: RequestId, token: Option<Secret>) {
-        self.wake(now);
-        let State::SigningIn { request } = self.state else {
-            return;
-        };
-        if request != id {
-            return;
-        }
-        match token.filter(|token| is_token(token.expose())) {
-            Some(token) => {
-                self.credentials.supply(token);
-                self.connect(now);
-            }
-            None => self.lost(now, Reason::NoToken),
-        }
-    }
-
+impl Machine {
     pub(super) fn begin_attempt(&mut self, now: Now) {
         self.set_status(now, StatusChange::new(Status::StreamInitializing));
         self.headers.begin_attempt();
@@ -160,13 +29,13 @@ impl EventStream {
             Access::Granted => self.connect(now),
             Access::Request(exchange) => self.sign_in(now, exchange),
             Access::AskCaller { refused } => {
-                let request = self.next_request();
                 debug!(refused, "asking for an access token");
+                let id = self.next_request();
                 self.actions.push_back(Action::ProvideToken {
-                    id: request,
+                    id,
                     rejected: refused,
                 });
-                self.wait_for_sign_in(now, request);
+                self.wait_for_sign_in(now, id);
             }
         }
     }
@@ -213,6 +82,62 @@ impl EventStream {
         });
     }
 
+    pub(super) fn phase(&mut self, reached: Phase) {
+        if let State::Connecting { phase, .. } = &mut self.state {
+            trace!(phase = ?reached, "the attempt goes on");
+            *phase = reached;
+        }
+    }
+
+    /// Signing in or connecting took too long.
+    pub(super) fn timed_out(&mut self, now: Now) {
+        let (action, phase, after) = match self.state {
+            State::SigningIn { request: id } => {
+                self.credentials.abandoned();
+                let after = self.config.timing.http;
+                (Action::Abandon { id }, Phase::SigningIn, after)
+            }
+            State::Connecting { id, phase, .. } => {
+                (Action::Abort { id }, phase, self.config.timing.connect)
+            }
+            _ => return,
+        };
+        self.actions.push_back(action);
+        self.lost(now, Reason::TimedOut { phase, after });
+    }
+
+    pub(super) fn upgrade_answered(
+        &mut self,
+        now: Now,
+        answer: Result<Response<Vec<u8>>, ExchangeError>,
+    ) {
+        let State::Connecting { id, upgrade, .. } = &self.state else {
+            return;
+        };
+        let id = *id;
+        let verdict = answer.map(|answer| upgrade.judge(&answer, now.utc));
+        debug!(?verdict, "the upgrade was answered");
+        if verdict != Ok(Verdict::Accepted) {
+            self.actions.push_back(Action::Abort { id });
+        }
+        match verdict {
+            Ok(Verdict::Accepted) => {
+                self.headers.accept();
+                self.credentials.policy.accept_upgrade();
+                self.opened(now, id);
+            }
+            Ok(Verdict::Refused {
+                status,
+                retry_after,
+            }) => self.refused(now, status, retry_after),
+            Ok(Verdict::NotWebSocket(detail)) => {
+                let detail = detail.into();
+                self.lost(now, Reason::NotAController { detail });
+            }
+            Err(error) => self.lost(now, no_answer(error)),
+        }
+    }
+
     /// The upgrade was refused: retry it at once in another way, if there is one, or later.
     fn refused(&mut self, now: Now, status: u16, retry_after: Option<Duration>) {
         let retry = match status {
@@ -232,6 +157,55 @@ impl EventStream {
             retry_after,
         };
         self.lost_for(now, reason, retry_after);
+    }
+
+    pub(super) fn http_answered(
+        &mut self,
+        now: Now,
+        answer: Result<Response<Zeroizing<Vec<u8>>>, ExchangeError>,
+    ) {
+        if let State::Stopping { .. } = self.state {
+            return self.logout_answered(now, answer);
+        }
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) => {
+                self.credentials.abandoned();
+                return self.lost(now, no_answer(error));
+            }
+        };
+        let retry_after = retry_after(answer.headers(), now.utc);
+        match self.credentials.answered(answer) {
+            Outcome::Granted => self.connect(now),
+            Outcome::Request(exchange) => self.sign_in(now, exchange),
+            Outcome::Refused(status) => self.lost(now, Reason::LoginRefused { status }),
+            Outcome::Undecided { status, detail } => {
+                let detail = detail.into();
+                self.lost_for(now, Reason::LoginFailed { status, detail }, retry_after);
+            }
+        }
+    }
+
+    pub(super) fn http_failed(&mut self, now: Now, failure: Failure) {
+        if let State::Stopping { request, .. } = &mut self.state {
+            *request = None;
+            return self.ended(now);
+        }
+        self.credentials.abandoned();
+        self.lost(now, Reason::Failed(failure));
+    }
+
+    pub(super) fn token(&mut self, now: Now, token: Option<Secret>) {
+        if !matches!(self.state, State::SigningIn { .. }) {
+            return;
+        }
+        match token.filter(|token| is_token(token.expose())) {
+            Some(token) => {
+                self.credentials.supply(token);
+                self.connect(now);
+            }
+            None => self.lost(now, Reason::NoToken),
+        }
     }
 
     /// Queues a request of its own connection.
@@ -255,10 +229,7 @@ impl EventStream {
 /// What an exchange without an answer means.
 fn no_answer(error: ExchangeError) -> Reason {
     match error {
-        ExchangeError::Truncated => Reason::Closed {
-            code: None,
-            text: String::new(),
-        },
+        ExchangeError::Truncated => Reason::closed(None, ""),
         error => Reason::NotAController {
             detail: error.to_string(),
         },

@@ -5,14 +5,12 @@ use tracing::debug;
 use zeroize::Zeroizing;
 
 use super::timers::Timer;
-use super::{Connection, EventStream, State};
+use super::{Connection, Machine, State};
 use crate::auth::Outcome;
 use crate::{Action, ExchangeError, Now, Reason, Status, StatusChange};
 
-impl EventStream {
-    /// Ends politely, from any state. Does nothing at rest, or when already stopping.
-    pub fn stop(&mut self, now: Now) {
-        self.wake(now);
+impl Machine {
+    pub(super) fn stop(&mut self, now: Now) {
         let mut pending = None;
         let connection = match self.state {
             State::AtRest | State::Stopping { .. } => return,
@@ -50,7 +48,7 @@ impl EventStream {
         self.ended(now);
     }
 
-    /// The logout was answered, or the login or refresh before it. A logout that is refused is no trouble.
+    /// The logout was answered, or the login or refresh before it. A refused logout is ignored.
     pub(super) fn logout_answered(
         &mut self,
         now: Now,

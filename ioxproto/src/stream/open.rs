@@ -5,7 +5,7 @@ use std::time::Duration;
 use tracing::{debug, trace};
 
 use super::timers::Timer;
-use super::{EventStream, Numbering, State};
+use super::{Machine, Numbering, State};
 use crate::{
     Action, ConnectionId, Event, Frame, Notification, Now, Reason, Silence, Status, StatusChange,
     SubscribePath,
@@ -34,28 +34,19 @@ pub(super) struct Connection {
     /// What the last heartbeat promised, with the grace.
     stall_after: Duration,
     mid_message: bool,
-    /// Whether the controller has accepted us: by the 101 itself, or by a first frame after the token.
+    /// Whether the controller has accepted us: by the 101 itself, or by a first text frame after
+    /// the token.
     accepted: bool,
     end_mark: bool,
 }
 
-impl EventStream {
-    /// A message came. Deliver what the queue holds by now, then what this returns.
-    #[must_use = "the notification is to be delivered after the actions that are queued"]
-    pub fn message(
-        &mut self,
-        now: Now,
-        id: ConnectionId,
-        message: Message<'_>,
-    ) -> Option<Notification> {
-        self.wake(now);
+impl Machine {
+    pub(super) fn message(&mut self, now: Now, message: Message<'_>) -> Option<Notification> {
         let live = matches!(self.state, State::Live(_));
         let (State::Draining(connection) | State::Live(connection)) = &mut self.state else {
             return None;
         };
-        if connection.id != id {
-            return None;
-        }
+        let id = connection.id;
         connection.mid_message = false;
         self.timers.cancel(Timer::Pong);
         self.timers
@@ -67,12 +58,8 @@ impl EventStream {
                     .after_hearing(Timer::Stall, connection.stall_after);
                 if bytes.len() > self.config.max_message_bytes {
                     self.actions.push_back(Action::Abort { id });
-                    self.lost(
-                        now,
-                        Reason::MessageTooLarge {
-                            limit: self.config.max_message_bytes,
-                        },
-                    );
+                    let limit = self.config.max_message_bytes;
+                    self.lost(now, Reason::MessageTooLarge { limit });
                     return None;
                 }
                 self.text(now, live, bytes)
@@ -90,15 +77,8 @@ impl EventStream {
         }
     }
 
-    /// Bytes came, and whether the last of them leave a message unfinished.
-    ///
-    /// Tell it before waiting, once for all that came since the last wait. Without it a message that
-    /// arrives very slowly at the end of the replay could pass as live.
-    pub fn bytes_received(&mut self, now: Now, id: ConnectionId, mid_message: bool) {
-        self.wake(now);
-        if let State::Draining(connection) | State::Live(connection) = &mut self.state
-            && connection.id == id
-        {
+    pub(super) fn bytes_received(&mut self, mid_message: bool) {
+        if let State::Draining(connection) | State::Live(connection) = &mut self.state {
             connection.mid_message = mid_message;
         }
     }
@@ -266,8 +246,8 @@ impl EventStream {
         if !connection.accepted {
             return;
         }
-        // The replay of /rest/subscribe ends with `_22`/1. A property after it means that it was not the end after
-        // all; elsewhere the same control is an event like any other.
+        // The replay of /rest/subscribe ends with `_22`/1, unless a property follows. On the other
+        // path the same control is an event like any other.
         if let Some(event) = event
             && self.config.path == SubscribePath::Rest
         {
@@ -283,7 +263,8 @@ impl EventStream {
         self.timers.after_hearing(Timer::DrainQuiet, quiet);
     }
 
-    /// The replay is over by this rule, unless a message of it is still arriving: then the rule counts again once it is there.
+    /// The replay is over by this rule, unless a message of it is still arriving: then the rule
+    /// counts again once it is there.
     pub(super) fn drained(&mut self, now: Now, rule: Timer) {
         let State::Draining(connection) = self.state else {
             return;
@@ -335,12 +316,10 @@ impl EventStream {
         };
         let silent_for = self.timers.heard() - connection.last_text;
         self.actions.push_back(Action::Abort { id: connection.id });
-        self.lost(
-            now,
-            Reason::Stalled {
-                silent_for,
-                silence,
-            },
-        );
+        let reason = Reason::Stalled {
+            silent_for,
+            silence,
+        };
+        self.lost(now, reason);
     }
 }

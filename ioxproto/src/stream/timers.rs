@@ -1,9 +1,9 @@
 //! The stream's deadlines, each with its reason, on two clocks.
 //!
-//! What the machine itself waits for (a retry, a connect, a stop) is due at an instant. Silences of
-//! the controller are due after so much *listening*: time counts for them only while the driver waits
-//! on an empty socket. A driver that a consumer blocks, or a process that is stopped, hears nothing, so
-//! its silence proves nothing.
+//! What the machine itself waits for (a retry, a connect, a stop) is due at an instant. Silences
+//! of the controller are due after so much *listening*: time counts for them only while the driver
+//! waits on an empty socket. A driver that a consumer blocks, or a process that is stopped, hears
+//! nothing, so its silence proves nothing.
 
 use std::time::{Duration, Instant};
 
@@ -125,7 +125,7 @@ impl Timers {
     /// The driver begins to wait on an empty socket.
     pub(crate) fn begin_wait(&mut self, now: Instant) -> Option<Deadline> {
         // Of several at the same instant, the one that a tick takes first.
-        let deadline = self.set(now).min_by_key(|(_, at)| *at);
+        let deadline = self.pending(now).min_by_key(|(_, at)| *at);
         let deadline = deadline.map(|(timer, at)| Deadline {
             at,
             reason: timer.reason(),
@@ -142,8 +142,8 @@ impl Timers {
         self.wait.is_some()
     }
 
-    /// The driver's wait is over. Returns `false` if it ended so late that the driver cannot have been
-    /// listening.
+    /// The driver's wait is over. Returns `false` if it ended so late that the driver cannot have
+    /// been listening.
     pub(crate) fn end_wait(&mut self, now: Instant, overrun: Duration) -> bool {
         let Some(wait) = self.wait.take() else {
             return true;
@@ -159,14 +159,14 @@ impl Timers {
 
     /// Takes the first timer that is due out of the table.
     pub(crate) fn take_due(&mut self, now: Instant) -> Option<Timer> {
-        let (due, _) = self.set(now).find(|(_, at)| *at <= now)?;
+        let (due, _) = self.pending(now).find(|(_, at)| *at <= now)?;
         self.cancel(due);
         Some(due)
     }
 
-    /// The timers that are set, in their order, each with the instant at which it is due if the driver
-    /// listens from now on.
-    fn set(&self, now: Instant) -> impl Iterator<Item = (Timer, Instant)> {
+    /// The timers that are set, in their order, each with the instant at which it is due if the
+    /// driver listens from now on.
+    fn pending(&self, now: Instant) -> impl Iterator<Item = (Timer, Instant)> {
         self.table.iter().flatten().filter_map(move |(timer, due)| {
             let at = match *due {
                 Due::At(at) => Some(at),

@@ -1,0 +1,195 @@
+//! What all states share: the start, time that passes, a loss, and the changes of status.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tracing::{debug, info};
+
+use super::timers::{Deadline, Timer, Timers};
+use super::{Backoff, Machine, Numbering, State, Stats};
+use crate::auth::Credentials;
+use crate::http::HeaderSet;
+use crate::{
+    Action, Config, ConfigError, Failure, FailureKind, FrameReader, Notification, Now, Reason,
+    Silence, Status, StatusChange,
+};
+
+impl Machine {
+    pub(super) fn new(config: Config) -> Result<Self, ConfigError> {
+        let (address, account) = config.checked()?;
+        Ok(Self {
+            state: State::AtRest,
+            status: Status::NotStarted,
+            status_since: None,
+            actions: VecDeque::new(),
+            timers: Timers::default(),
+            backoff: Backoff::new(config.timing.backoff.clone(), config.timing.jitter),
+            random: fastrand::Rng::with_seed(config.seed),
+            credentials: Credentials::new(account, address.clone(), config.path),
+            headers: HeaderSet::new(config.profile),
+            address,
+            reader: FrameReader::new(),
+            numbering: Numbering::default(),
+            stats: Stats::default(),
+            last_id: 0,
+            answers_pings: false,
+            was_connected: false,
+            last_event_at: None,
+            last_now: None,
+            config,
+        })
+    }
+
+    pub(super) fn start(&mut self, now: Now) {
+        if !matches!(self.state, State::AtRest) {
+            return;
+        }
+        self.backoff.proved();
+        self.credentials.begin_session();
+        self.was_connected = false;
+        self.begin_attempt(now);
+    }
+
+    /// The driver's wait is over. If time has passed that the driver cannot have noticed, a ping
+    /// finds out whether the connection still lives.
+    pub(super) fn wake(&mut self, now: Now) {
+        if self.last_now == Some(now) && !self.timers.is_waiting() {
+            // One of many inputs of one wake-up.
+            return;
+        }
+        let listened = self
+            .timers
+            .end_wait(now.monotonic, self.config.timing.overrun);
+        let slept = self.last_now.replace(now).is_some_and(|last| {
+            let passed = now.monotonic.saturating_duration_since(last.monotonic);
+            let expected = last.utc.checked_add(passed);
+            let ahead = expected.and_then(|expected| now.utc.duration_since(expected).ok());
+            ahead.is_some_and(|ahead| ahead > self.config.timing.sleep_noticed)
+        });
+        let open = matches!(self.state, State::Draining(_) | State::Live(_));
+        if open && (slept || !listened) && !self.timers.is_set(Timer::Pong) {
+            debug!(slept, listened, "time has passed unnoticed");
+            self.ping();
+        }
+    }
+
+    pub(super) fn tick(&mut self, now: Now) {
+        while let Some(timer) = self.timers.take_due(now.monotonic) {
+            debug!(?timer, "due");
+            self.due(now, timer);
+        }
+    }
+
+    pub(super) fn poll_timeout(&mut self, now: Now) -> Option<Deadline> {
+        if self.actions.is_empty() {
+            self.timers.begin_wait(now.monotonic)
+        } else {
+            Some(Deadline {
+                at: now.monotonic,
+                reason: "actions that wait to be done",
+            })
+        }
+    }
+
+    pub(super) fn stats(&self, now: Now) -> Stats {
+        let mut stats = self.stats;
+        if let Some(since) = self.status_since {
+            stats.spent(self.status, since, now.monotonic);
+        }
+        stats
+    }
+
+    fn due(&mut self, now: Now, timer: Timer) {
+        match timer {
+            Timer::Retry => {
+                self.set_status(now, StatusChange::new(Status::Reconnecting));
+                self.begin_attempt(now);
+            }
+            Timer::SignIn | Timer::Connect => self.timed_out(now),
+            Timer::Stop => self.leave(now),
+            Timer::TokenAccepted => self.token_ignored(now),
+            Timer::DrainQuiet | Timer::DrainCap => self.drained(now, timer),
+            Timer::Stall => self.stalled(now, Silence::Heartbeat),
+            Timer::Pong => self.stalled(now, Silence::Ping),
+            Timer::Ping => self.ping(),
+            Timer::Proven => self.proved(),
+        }
+    }
+
+    pub(super) fn failed(&mut self, now: Now, failure: Failure) {
+        let reason = match failure {
+            Failure::Transport {
+                kind: FailureKind::MessageTooLarge,
+                ..
+            } => Reason::MessageTooLarge {
+                limit: self.config.max_message_bytes,
+            },
+            failure => Reason::Failed(failure),
+        };
+        self.gone(now, reason);
+    }
+
+    /// The driver's socket is gone.
+    pub(super) fn gone(&mut self, now: Now, reason: Reason) {
+        if let State::Stopping { connection, .. } = &mut self.state {
+            *connection = None;
+            return self.ended(now);
+        }
+        let reason = self.unaccepted(reason);
+        self.lost(now, reason);
+    }
+
+    /// The attempt or the connection is lost: wait and try again, or give up where only a person
+    /// can help.
+    pub(super) fn lost(&mut self, now: Now, reason: Reason) {
+        self.lost_for(now, reason, None);
+    }
+
+    /// The same, where the controller asked to be left alone for a while.
+    pub(super) fn lost_for(&mut self, now: Now, reason: Reason, retry_after: Option<Duration>) {
+        self.timers.cancel_all();
+        let needs_person = match &reason {
+            Reason::CredentialsRefused { .. } | Reason::LoginRefused { .. } => true,
+            Reason::Failed(Failure::Identity { problem, .. }) => !problem.dates_only(),
+            _ => false,
+        };
+        let (status, retry_in) = if needs_person && !self.config.keep_trying {
+            self.state = State::AtRest;
+            self.credentials.forget();
+            (Status::ReconnectFailed, None)
+        } else {
+            let mut wait = if needs_person {
+                self.backoff.longest(&mut self.random)
+            } else {
+                self.backoff.failed(&mut self.random)
+            };
+            if let Some(after) = retry_after {
+                wait = wait.max(after.min(self.config.timing.retry_after_max));
+            }
+            self.state = State::Waiting;
+            self.timers.at(Timer::Retry, now.monotonic + wait);
+            (Status::LostConnection, Some(wait))
+        };
+        let change = StatusChange {
+            status,
+            reason: Some(reason),
+            retry_in,
+        };
+        self.set_status(now, change);
+    }
+
+    pub(super) fn set_status(&mut self, now: Now, change: StatusChange) {
+        if let Some(since) = self.status_since.replace(now.monotonic) {
+            self.stats.spent(self.status, since, now.monotonic);
+        }
+        info!(
+            status = %change.status,
+            reason = change.reason.as_ref().map(tracing::field::display),
+            retry_in = change.retry_in.map(|wait| wait.as_secs_f64()),
+            "the stream's status changed"
+        );
+        self.status = change.status;
+        self.actions
+            .push_back(Action::Notify(Notification::Status(change)));
+    }
+}
