@@ -6,7 +6,8 @@ use thiserror::Error;
 
 use crate::{Address, AddressError, Secret};
 
-/// What a stream needs to know. It is checked once, by [`EventStream::new`](crate::EventStream::new).
+/// What a stream needs to know. It is checked once, by
+/// [`EventStream::new`](crate::EventStream::new).
 ///
 /// An account is required; everything else has a default.
 ///
@@ -77,7 +78,8 @@ pub enum SubscribePath {
     /// `/rest/subscribe`: any account, events as XML.
     #[default]
     Rest,
-    /// `/api/events/subscribe`: tokens only, events in JSON envelopes; replayed events keep the time of their change.
+    /// `/api/events/subscribe`: tokens only, events in JSON envelopes. Replayed events keep the
+    /// time of their change.
     Api,
 }
 
@@ -105,8 +107,8 @@ pub enum Profile {
 
 /// The stream's timings. The defaults are made for real controllers; tests shorten them.
 ///
-/// Silences (`drain_*`, `stall_*`, `ping_*`, `proven_after`) count only while the driver waits on an
-/// empty socket.
+/// Silences (`drain_*`, `stall_*`, `ping_*`, `proven_after`) count only while the driver waits on
+/// an empty socket.
 ///
 /// ```
 /// use std::time::Duration;
@@ -126,7 +128,8 @@ pub struct Timing {
     pub connect: Duration,
     /// Limit for each HTTP exchange: login, refresh. Default 10 s.
     pub http: Duration,
-    /// On [`SubscribePath::Api`], a controller that is silent for this long after the token has not accepted it. Default 10 s.
+    /// On [`SubscribePath::Api`], a controller that is silent for this long after the token has not
+    /// accepted it. Default 10 s.
     pub token_accepted: Duration,
     /// Limit for a polite stop: close handshake and logout side by side. Default 1.5 s.
     pub stop: Duration,
@@ -138,10 +141,11 @@ pub struct Timing {
     pub stall_grace: Duration,
     /// A ping goes out after this much silence. Default 35 s.
     pub ping_after: Duration,
-    /// No frame of any kind within this time after a ping is a stall, if this controller ever answered one. Default 10 s.
+    /// No frame of any kind within this time after a ping is a stall, if this controller ever
+    /// answered one. Default 10 s.
     pub pong_within: Duration,
-    /// A connection has proved itself, so that the backoff starts over, once connected for this long
-    /// (or by a live heartbeat). Default 30 s.
+    /// A connection has proved itself, so that the backoff starts over, once connected for this
+    /// long (or by a live heartbeat). Default 30 s.
     pub proven_after: Duration,
     /// The waits between attempts; the last one repeats. Default 1, 2, 5, 10, 30, 60 s.
     pub backoff: Vec<Duration>,
@@ -150,10 +154,11 @@ pub struct Timing {
     pub jitter: f64,
     /// The longest `Retry-After` that is honoured. Default 5 min.
     pub retry_after_max: Duration,
-    /// A wait that ended this much later than its deadline proves no silence: the process was stopped,
-    /// or starved, and could not have noticed what came. Default 0.5 s.
+    /// A wait that ended this much later than its deadline proves no silence: the process was
+    /// stopped, or starved, and could not have noticed what came. Default 0.5 s.
     pub overrun: Duration,
-    /// The wall clock running ahead of the monotonic clock by more than this means that the machine slept. Default 2 s.
+    /// The wall clock running ahead of the monotonic clock by more than this means that the machine
+    /// slept. Default 2 s.
     pub sleep_noticed: Duration,
 }
 
@@ -304,9 +309,9 @@ impl Config {
         self
     }
 
-    /// Whether refused credentials (401, 403) and a refused TLS identity are tried again, at the longest
-    /// wait of the backoff, rather than final. Default no. A controller may lock an account out
-    /// that is tried too often.
+    /// Whether refused credentials (401, 403) and a refused TLS identity are tried again, at the
+    /// longest wait of the backoff, rather than final. Default no. A controller may lock an account
+    /// out that is tried too often.
     pub fn keep_trying(mut self, keep_trying: bool) -> Self {
         self.keep_trying = keep_trying;
         self

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 /// How long to wait after each failure in a row.
 ///
-/// The waits follow the schedule, and its last one repeats. They start over only once a connection has
-/// proved itself, so that a controller that accepts and drops is not hammered.
+/// The waits follow the schedule, and its last one repeats. They start over only once a connection
+/// has proved itself, so that a controller that accepts and drops is not hammered.
 #[derive(Debug)]
 pub(crate) struct Backoff {
     schedule: Vec<Duration>,
@@ -29,7 +29,7 @@ impl Backoff {
         self.spread(wait, random)
     }
 
-    /// The longest wait, for what a person must mend; the schedule is left as it is.
+    /// The longest wait, for what needs a person; the schedule is left as it is.
     pub(crate) fn longest(&self, random: &mut fastrand::Rng) -> Duration {
         self.spread(self.wait(usize::MAX), random)
     }

@@ -9,8 +9,8 @@ const MOST: usize = 8;
 
 /// The numbers seen on one connection, for each subscription id.
 ///
-/// After `k` frames that may have taken a number without carrying one, the next number may be one to
-/// `k + 1` ahead. The first number of a subscription may be any.
+/// After `k` frames that may have taken a number without carrying one, the next number may be one
+/// to `k + 1` ahead. The first number of a subscription may be any.
 #[derive(Debug, Default)]
 pub(crate) struct Numbering {
     subscriptions: Vec<Subscription>,
@@ -39,7 +39,7 @@ impl Numbering {
         }
     }
 
-    /// An event of a subscription; `None` where it has no number, which says nothing of what is missing.
+    /// An event of a subscription. Without a number (`None`) it shows no gap.
     pub(crate) fn event(&mut self, sid: &str, number: Option<i64>) -> Option<Gap> {
         let subscription = self.enter(sid);
         let Some(got) = number else {

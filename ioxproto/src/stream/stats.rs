@@ -39,7 +39,7 @@ impl Stats {
         self.time_in[status as usize]
     }
 
-    /// The same with some more time in a status: what a driver makes of a snapshot that is a moment old.
+    /// The same with more time in a status, for a driver whose snapshot is a moment old.
     #[must_use]
     pub fn and_in(mut self, status: Status, time: Duration) -> Self {
         self.time_in[status as usize] += time;
