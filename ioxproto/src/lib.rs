@@ -71,6 +71,8 @@ mod event;
 mod frame;
 pub mod freshness;
 mod http;
+#[cfg(feature = "serde")]
+pub mod line;
 pub mod mirror;
 mod notification;
 mod now;

@@ -1,7 +1,6 @@
 //! How notifications are shown.
 
 mod json;
-mod kind;
 mod screen;
 mod table;
 mod text;

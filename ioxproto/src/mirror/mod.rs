@@ -53,6 +53,7 @@ mod apply;
 mod away;
 mod change;
 mod intern;
+#[cfg(feature = "serde")]
 mod json;
 mod program;
 mod property;

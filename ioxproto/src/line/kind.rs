@@ -3,13 +3,14 @@
 use std::borrow::Cow;
 use std::fmt::Display;
 
-use ioxproto::Event;
-use ioxproto::view::{
-    ControllerTime, Decimal, LifecycleChange, LifecycleDetails, ProgramStatus, VariableChange, View,
-};
 use serde::{Serialize, Serializer};
 
-/// The kinds have the labels of `ioxproto::view::View`. What an event does not say is null.
+use crate::Event;
+use crate::view::{
+    ControllerTime, Decimal, LifecycleChange, LifecycleDetails, ProgramStatus, VariableChange, View,
+};
+
+/// The kinds have the labels of `crate::view::View`. What an event does not say is null.
 #[derive(Debug, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub(super) enum Kind<'a> {
@@ -81,7 +82,7 @@ pub(super) struct Lifecycle<'a> {
 
 #[derive(Debug, Serialize)]
 pub(super) struct Program {
-    program: Text<ioxproto::view::ProgramId>,
+    program: Text<crate::view::ProgramId>,
     status: Option<bool>,
     enabled: Option<bool>,
     run_at_reboot: Option<bool>,
@@ -133,7 +134,7 @@ impl<'a> Kind<'a> {
             View::Lifecycle(change) => Self::NodeLifecycle(Lifecycle::of(&change)),
             View::Program(status) => Self::ProgramStatus(Box::new(Program::of(&status))),
             View::Variable(change) => match change.field {
-                ioxproto::view::VariableField::Init => Self::VariableInit(Variable::of(change)),
+                crate::view::VariableField::Init => Self::VariableInit(Variable::of(change)),
                 _ => Self::VariableValue(Variable::of(change)),
             },
             View::VariableTable(table) => Self::VariableTable {
@@ -215,8 +216,8 @@ impl Program {
             status: program.status(),
             enabled: program.enabled,
             run_at_reboot: program.run_at_reboot,
-            run_state: program.run_state.map(ioxproto::view::RunState::label),
-            evaluation: program.evaluation.map(ioxproto::view::Evaluation::label),
+            run_state: program.run_state.map(crate::view::RunState::label),
+            evaluation: program.evaluation.map(crate::view::Evaluation::label),
             last_run: program.last_run,
             last_finish: program.last_finish,
             next_run: program.next_run,
@@ -238,10 +239,10 @@ impl<'a> Variable<'a> {
 
 #[cfg(test)]
 mod tests {
-    use ioxproto::{Frame, FrameReader};
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::{Frame, FrameReader};
 
     fn kind(text: &str) -> Value {
         match FrameReader::new().read(text) {
