@@ -1,32 +1,78 @@
 //! The event stream of IoX and ISY-994 controllers on async-std.
 //!
+//! An [`EventStream`] is a stream of [`Notification`]s. It runs on async-std's own executor, which
+//! needs no starting, so it can be started anywhere.
+//!
+//! async-std is no longer developed. New programs use `ioxtransport-smol`, whose runtime
+//! async-std's authors recommend, or `ioxtransport-tokio`.
+//!
 //! ```no_run
 //! use ioxtransport_async_std::{EventStream, Notification, Trust};
 //!
-//! # async fn watch() -> Result<(), Box<dyn std::error::Error>> {
-//! let mut stream = EventStream::builder("https://eisy.local:8443")
-//!     .local_account("admin", std::env::var("IOX_PASSWORD")?)
-//!     .trust(Trust::Pins(vec!["sha256:…".parse()?]))
-//!     .start()?;
-//! while let Some(notification) = stream.next().await {
-//!     match notification {
-//!         Notification::Event(event) if event.live() => {
-//!             println!("{} {} = {}", event.node(), event.control(), event.action());
-//!         }
-//!         Notification::Status(change) => println!("{}", change.status),
-//!         _ => {}
-//!     }
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     async_std::task::block_on(watch())
 //! }
-//! # Ok(())
-//! # }
+//!
+//! async fn watch() -> Result<(), Box<dyn std::error::Error>> {
+//!     let url = std::env::args().nth(1).ok_or("usage: URL [FINGERPRINT]")?;
+//!     let password = std::env::var("IOX_PASSWORD")?;
+//!     let mut options = EventStream::builder(url).local_account("admin", password);
+//!     if let Some(fingerprint) = std::env::args().nth(2) {
+//!         options = options.trust(Trust::Pins(vec![fingerprint.parse()?]));
+//!     }
+//!
+//!     let mut stream = options.start()?;
+//!     while let Some(notification) = stream.next().await {
+//!         match notification {
+//!             Notification::Event(event) if event.live() => {
+//!                 println!("{} {} = {}", event.node(), event.control(), event.action());
+//!             }
+//!             Notification::Status(change) => match change.reason {
+//!                 Some(reason) => println!("{}: {reason}", change.status),
+//!                 None => println!("{}", change.status),
+//!             },
+//!             _ => {}
+//!         }
+//!     }
+//!     if let Some(outcome) = stream.handle().outcome() {
+//!         outcome?;
+//!     }
+//!     Ok(())
+//! }
 //! ```
 //!
-//! What holds for every driver, replay, healing, slow consumers, restarts, is said in the documentation of
-//! `ioxtransport-tokio`; the names and the behaviour are the same here.
+//! # The types
 //!
-//! The stream runs on async-std's own executor, which needs no starting: [`EventStream`]s can be started anywhere.
-//! async-std is no longer developed. New programs take `ioxtransport-smol`, whose runtime async-std's authors point to,
-//! or `ioxtransport-tokio`.
+//! * [`EventStream`]: [`builder`](EventStream::builder) begins one, [`next`](EventStream::next)
+//!   takes the next notification, [`handle`](EventStream::handle) gives a handle. It is a `Stream`
+//!   of futures-core too.
+//! * [`Builder`] collects the options, and starts.
+//!   * Account: [`local_account`](Builder::local_account),
+//!     [`portal_account`](Builder::portal_account), [`own_tokens`](Builder::own_tokens).
+//!   * Certificate: [`trust`](Builder::trust) takes a [`Trust`], such as pinned [`Fingerprint`]s;
+//!     [`inspect`] shows what a controller presents.
+//!   * Controller: [`path`](Builder::path), [`profile`](Builder::profile),
+//!     [`timing`](Builder::timing), [`keep_trying`](Builder::keep_trying).
+//!   * Connection: [`resolver`](Builder::resolver), [`connector`](Builder::connector),
+//!     [`tap`](Builder::tap), [`max_message_bytes`](Builder::max_message_bytes).
+//!   * Delivery: [`queue`](Builder::queue) and [`overflow`](Builder::overflow) for a stream from
+//!     [`start`](Builder::start); [`start_with`](Builder::start_with) calls a function instead.
+//! * [`Handle`], cheap to clone: [`status`](Handle::status), [`stats`](Handle::stats),
+//!   [`wait_for`](Handle::wait_for), [`stop`](Handle::stop), [`start`](Handle::start) to start
+//!   again, [`outcome`](Handle::outcome), [`last_reason`](Handle::last_reason),
+//!   [`exchange_account`](Handle::exchange_account), [`exchange_trust`](Handle::exchange_trust),
+//!   [`provide_token`](Handle::provide_token).
+//! * [`Notification`]: an [`Event`], a [`StatusChange`] with its [`Reason`], a gap in the
+//!   numbering, a malformed or ignored frame, a request for a token.
+//! * [`Event`]: [`live`](Event::live), [`node`](Event::node), [`control`](Event::control),
+//!   [`action`](Event::action), [`fmt_act`](Event::fmt_act); [`view`](Event::view) decodes it.
+//! * [`ioxproto`]: [listeners](ioxproto::dispatch), [the state of the house](ioxproto::mirror),
+//!   [what events mean](ioxproto::view).
+//!
+//! # What to know
+//!
+//! What holds for every driver (replay, recovery, slow consumers, restarts, logs) is in the
+//! documentation of `ioxtransport-tokio`; the names and the behaviour are the same here.
 
 use std::io;
 use std::net::SocketAddr;

@@ -1,47 +1,96 @@
-//! The event stream of IoX and ISY-994 controllers without an async runtime: an iterator over standard sockets.
+//! The event stream of IoX and ISY-994 controllers without an async runtime.
+//!
+//! An [`EventStream`] is an iterator of [`Notification`]s over standard sockets, driven by the
+//! thread that waits for the next one.
 //!
 //! ```no_run
 //! use ioxtransport_blocking::{EventStream, Notification, Trust};
 //!
-//! # fn watch() -> Result<(), Box<dyn std::error::Error>> {
-//! let stream = EventStream::builder("https://eisy.local:8443")
-//!     .local_account("admin", std::env::var("IOX_PASSWORD")?)
-//!     .trust(Trust::Pins(vec!["sha256:…".parse()?]))
-//!     .start()?;
-//! for notification in stream {
-//!     match notification {
-//!         Notification::Event(event) if event.live() => {
-//!             println!("{} {} = {}", event.node(), event.control(), event.action());
-//!         }
-//!         Notification::Status(change) => println!("{}", change.status),
-//!         _ => {}
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let url = std::env::args().nth(1).ok_or("usage: URL [FINGERPRINT]")?;
+//!     let password = std::env::var("IOX_PASSWORD")?;
+//!     let mut options = EventStream::builder(url).local_account("admin", password);
+//!     if let Some(fingerprint) = std::env::args().nth(2) {
+//!         options = options.trust(Trust::Pins(vec![fingerprint.parse()?]));
 //!     }
+//!
+//!     let mut stream = options.start()?;
+//!     for notification in &mut stream {
+//!         match notification {
+//!             Notification::Event(event) if event.live() => {
+//!                 println!("{} {} = {}", event.node(), event.control(), event.action());
+//!             }
+//!             Notification::Status(change) => match change.reason {
+//!                 Some(reason) => println!("{}: {reason}", change.status),
+//!                 None => println!("{}", change.status),
+//!             },
+//!             _ => {}
+//!         }
+//!     }
+//!     if let Some(outcome) = stream.handle().outcome() {
+//!         outcome?;
+//!     }
+//!     Ok(())
 //! }
-//! # Ok(())
-//! # }
 //! ```
+//!
+//! # The types
+//!
+//! * [`EventStream`]: [`builder`](EventStream::builder) begins one, [`next`](Iterator::next) waits
+//!   for the next notification, [`next_timeout`](EventStream::next_timeout) and
+//!   [`try_next`](EventStream::try_next) wait for so long or not at all,
+//!   [`in_background`](EventStream::in_background) drives it on a thread of its own,
+//!   [`stop`](EventStream::stop) ends it, [`handle`](EventStream::handle) gives a handle.
+//! * [`Builder`] collects the options, and starts.
+//!   * Account: [`local_account`](Builder::local_account),
+//!     [`portal_account`](Builder::portal_account), [`own_tokens`](Builder::own_tokens).
+//!   * Certificate: [`trust`](Builder::trust) takes a [`Trust`], such as pinned [`Fingerprint`]s;
+//!     [`inspect`] shows what a controller presents.
+//!   * Controller: [`path`](Builder::path), [`profile`](Builder::profile),
+//!     [`timing`](Builder::timing), [`keep_trying`](Builder::keep_trying).
+//!   * Connection: [`resolver`](Builder::resolver), [`connector`](Builder::connector),
+//!     [`tap`](Builder::tap), [`max_message_bytes`](Builder::max_message_bytes).
+//!   * Delivery: [`queue`](Builder::queue) and [`overflow`](Builder::overflow) for a stream from
+//!     [`start`](Builder::start); [`start_with`](Builder::start_with) calls a function instead.
+//! * [`Handle`], cheap to clone: [`status`](Handle::status), [`stats`](Handle::stats),
+//!   [`wait_for_blocking`](Handle::wait_for_blocking), [`stop_blocking`](Handle::stop_blocking),
+//!   [`start`](Handle::start) to start again, [`outcome`](Handle::outcome),
+//!   [`last_reason`](Handle::last_reason), [`exchange_account`](Handle::exchange_account),
+//!   [`exchange_trust`](Handle::exchange_trust), [`provide_token`](Handle::provide_token).
+//! * [`Notification`]: an [`Event`], a [`StatusChange`] with its [`Reason`], a gap in the
+//!   numbering, a malformed or ignored frame, a request for a token.
+//! * [`Event`]: [`live`](Event::live), [`node`](Event::node), [`control`](Event::control),
+//!   [`action`](Event::action), [`fmt_act`](Event::fmt_act); [`view`](Event::view) decodes it.
+//! * [`ioxproto`]: [listeners](ioxproto::dispatch), [the state of the house](ioxproto::mirror),
+//!   [what events mean](ioxproto::view).
 //!
 //! # What to know
 //!
-//! * **Replay is not live.** After each connect the controller repeats its state: those events come too, with
-//!   [`Event::live`](ioxproto::Event::live) false.
-//! * **The stream heals by itself** and ends only when it is stopped, or when a person must act: refused
-//!   credentials, a refused certificate. [`Handle::outcome`] then says why.
-//! * **The caller's thread does the work**, within [`next`](Iterator::next). There is no other thread, but one for looking up a
-//!   name. While nothing happens it sleeps, until the next deadline. [`Handle::stop_blocking`] from another thread wakes it at once.
-//! * **Between two `next`** nothing is read. Nothing is lost here, the controller's bytes wait in the
-//!   socket, and the time counts for no silence: a slow loop makes no stall, and what was sent meanwhile as replay is replay.
-//!   But nothing is answered either, and a consumer that stays away for minutes finds out late that a connection is dead, or that the
-//!   controller has dropped a subscriber that does not read; that is then reported like any loss, and healed.
-//!   Who works long on one event takes [`EventStream::in_background`]: a thread then drives, and a bounded queue lies between ([`Overflow`]).
-//! * **Handles**: of the methods that wait, take those with `_blocking` in their names. They drive the stream if nobody
-//!   else does, so that they may be called between two `next`, on the same thread or another. (The futures beside them are for
-//!   runtimes; nothing drives the stream while one is awaited, but a stream in the background.) From within a
-//!   [`tap`](Builder::tap) nothing waits, since nothing can happen before it returns.
-//! * **The end of the loop**: [`EventStream::stop`] says goodbye to the controller, dropping the stream hangs up.
-//! * **A look-up of a name** that the operating system will not interrupt may outlive the stream, on a thread of its own.
-//! * **Logs** go through `tracing`. Credentials are in none of ours; keep the targets `tungstenite` and `rustls`
-//!   below TRACE all the same, since they log what the controller sends.
+//! * **Replay is not live.** After each connect the controller repeats its state. Those events are
+//!   delivered too; [`Event::live`] is false for them.
+//! * **The stream recovers by itself.** It ends only when it is stopped, or when a person must act:
+//!   refused credentials, a refused certificate. [`Handle::outcome`] then says why.
+//! * **The caller's thread does the work**, within [`next`](Iterator::next). There is no other
+//!   thread, except one that looks up a name. While nothing happens the thread sleeps until the
+//!   next deadline. [`Handle::stop_blocking`] from another thread wakes it at once.
+//! * **Between two calls of `next` nothing is read.** Nothing is lost: the controller's bytes wait
+//!   in the socket, the time does not count as silence, and what was sent as replay stays replay.
+//!   But nothing is answered either. If the consumer stays away for minutes, it learns late that a
+//!   connection is dead, or that the controller has dropped a subscriber that does not read; both
+//!   are reported and recovered like any loss. For long work on one event use
+//!   [`EventStream::in_background`]: a thread drives the stream, with a bounded queue in between
+//!   ([`Overflow`]).
+//! * **Handles**: of the methods that wait, use those with `_blocking` in their names. They drive
+//!   the stream if no other caller does, so they may be called between two calls of `next`, on the
+//!   same thread or another. The futures beside them are for async programs; while one is awaited,
+//!   only a stream in the background is driven. Within a [`tap`](Builder::tap) nothing may wait,
+//!   since nothing can happen before it returns.
+//! * **The end of the loop**: [`EventStream::stop`] waits for the controller's close frame and logs
+//!   a portal account out; dropping the stream does neither.
+//! * **A name lookup** that the operating system does not interrupt may outlive the stream, on a
+//!   thread of its own.
+//! * **Logs** go through `tracing`. Credentials appear in none of ours. Keep the targets
+//!   `tungstenite` and `rustls` below TRACE, since they log what the controller sends.
 
 mod driver;
 mod inspect;

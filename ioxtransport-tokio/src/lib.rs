@@ -1,50 +1,93 @@
 //! The event stream of IoX and ISY-994 controllers on tokio.
 //!
+//! An [`EventStream`] is a stream of [`Notification`]s. It is started within a tokio runtime that
+//! has I/O and timers enabled, and a task on that runtime drives it.
+//!
 //! ```no_run
 //! use ioxtransport_tokio::{EventStream, Notification, Trust};
 //!
-//! # async fn watch() -> Result<(), Box<dyn std::error::Error>> {
-//! let mut stream = EventStream::builder("https://eisy.local:8443")
-//!     .local_account("admin", std::env::var("IOX_PASSWORD")?)
-//!     .trust(Trust::Pins(vec!["sha256:…".parse()?]))
-//!     .start()?;
-//! while let Some(notification) = stream.next().await {
-//!     match notification {
-//!         Notification::Event(event) if event.live() => {
-//!             println!("{} {} = {}", event.node(), event.control(), event.action());
-//!         }
-//!         Notification::Status(change) => println!("{}", change.status),
-//!         _ => {}
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let url = std::env::args().nth(1).ok_or("usage: URL [FINGERPRINT]")?;
+//!     let password = std::env::var("IOX_PASSWORD")?;
+//!     let mut options = EventStream::builder(url).local_account("admin", password);
+//!     if let Some(fingerprint) = std::env::args().nth(2) {
+//!         options = options.trust(Trust::Pins(vec![fingerprint.parse()?]));
 //!     }
+//!
+//!     let mut stream = options.start()?;
+//!     while let Some(notification) = stream.next().await {
+//!         match notification {
+//!             Notification::Event(event) if event.live() => {
+//!                 println!("{} {} = {}", event.node(), event.control(), event.action());
+//!             }
+//!             Notification::Status(change) => match change.reason {
+//!                 Some(reason) => println!("{}: {reason}", change.status),
+//!                 None => println!("{}", change.status),
+//!             },
+//!             _ => {}
+//!         }
+//!     }
+//!     if let Some(outcome) = stream.handle().outcome() {
+//!         outcome?;
+//!     }
+//!     Ok(())
 //! }
-//! # Ok(())
-//! # }
 //! ```
+//!
+//! # The types
+//!
+//! * [`EventStream`]: [`builder`](EventStream::builder) begins one, [`next`](EventStream::next)
+//!   takes the next notification, [`handle`](EventStream::handle) gives a handle. It is a `Stream`
+//!   of futures-core too.
+//! * [`Builder`] collects the options, and starts.
+//!   * Account: [`local_account`](Builder::local_account),
+//!     [`portal_account`](Builder::portal_account), [`own_tokens`](Builder::own_tokens).
+//!   * Certificate: [`trust`](Builder::trust) takes a [`Trust`], such as pinned [`Fingerprint`]s;
+//!     [`inspect`] shows what a controller presents.
+//!   * Controller: [`path`](Builder::path), [`profile`](Builder::profile),
+//!     [`timing`](Builder::timing), [`keep_trying`](Builder::keep_trying).
+//!   * Connection: [`resolver`](Builder::resolver), [`connector`](Builder::connector),
+//!     [`tap`](Builder::tap), [`max_message_bytes`](Builder::max_message_bytes).
+//!   * Delivery: [`queue`](Builder::queue) and [`overflow`](Builder::overflow) for a stream from
+//!     [`start`](Builder::start); [`start_with`](Builder::start_with) calls a function instead.
+//! * [`Handle`], cheap to clone: [`status`](Handle::status), [`stats`](Handle::stats),
+//!   [`wait_for`](Handle::wait_for), [`stop`](Handle::stop), [`start`](Handle::start) to start
+//!   again, [`outcome`](Handle::outcome), [`last_reason`](Handle::last_reason),
+//!   [`exchange_account`](Handle::exchange_account), [`exchange_trust`](Handle::exchange_trust),
+//!   [`provide_token`](Handle::provide_token).
+//! * [`Notification`]: an [`Event`], a [`StatusChange`] with its [`Reason`], a gap in the
+//!   numbering, a malformed or ignored frame, a request for a token.
+//! * [`Event`]: [`live`](Event::live), [`node`](Event::node), [`control`](Event::control),
+//!   [`action`](Event::action), [`fmt_act`](Event::fmt_act); [`view`](Event::view) decodes it.
+//! * [`ioxproto`]: [listeners](ioxproto::dispatch), [the state of the house](ioxproto::mirror),
+//!   [what events mean](ioxproto::view).
 //!
 //! # What to know
 //!
-//! * **Replay is not live.** After each connect the controller repeats its state: those events come too, with
-//!   [`Event::live`](ioxproto::Event::live) false.
-//! * **The stream heals by itself** and ends only when it is stopped, or when a person must act: refused
-//!   credentials, a refused certificate. [`Handle::outcome`] then says why.
-//! * **It starts again** by [`Handle::start`], with the same consumer or listeners, and with another account or other
-//!   pins if they were exchanged in between ([`Handle::exchange_account`], [`Handle::exchange_trust`]). At rest it is
-//!   no task.
-//! * **A slow consumer loses nothing**: a full queue stops the reading ([`Overflow`]), memory is bounded, and the silence
-//!   is not held against the controller. [`Handle::waits_for_consumer`] says that it is so. The controller is kept waiting, and
-//!   may drop a subscriber that does not read; so hand long work to another task, or ask for
-//!   [`Overflow::DropOldest`].
-//! * **Callbacks**: [`Builder::start_with`](Options::start_with) calls a function where the driver runs, without a
-//!   queue; with a [`Dispatcher`](ioxproto::dispatch::Dispatcher) in it, any number of listeners, and a picture of the house
-//!   that is up to date before they run.
-//! * **Your own way there**: [`Builder::resolver`](Options::resolver) looks up names,
-//!   [`Builder::connector`](Options::connector) connects, through a tunnel or a Unix socket.
-//! * **Everything here is `Send`**, [`EventStream::next`], [`Handle::stop`] and [`Handle::wait_for`] may be dropped at
-//!   any await (in `select!`, say), and dropping the last [`Handle`] and the stream stops it and leaves no task.
-//! * **A runtime that shuts down** ends the stream where it stands, without a goodbye to the controller: stop it before.
-//!   A look-up of a name that the operating system will not interrupt may outlive it, on a thread of its own.
-//! * **Logs** go through `tracing`. Credentials are in none of ours and in none of the libraries below. Mute the
-//!   target `tungstenite` all the same (`tungstenite=off`): at TRACE it logs what the controller sends.
+//! * **Replay is not live.** After each connect the controller repeats its state. Those events are
+//!   delivered too; [`Event::live`] is false for them.
+//! * **The stream recovers by itself.** It ends only when it is stopped, or when a person must act:
+//!   refused credentials, a refused certificate. [`Handle::outcome`] then says why.
+//! * **It can start again**, by [`Handle::start`], with the same consumer or listeners, and with
+//!   another account or other pins if they were exchanged meanwhile. A stream that has ended is no
+//!   task.
+//! * **A slow consumer loses nothing.** A full queue stops the reading ([`Overflow`]): memory is
+//!   bounded, and the time does not count as silence of the controller.
+//!   [`Handle::waits_for_consumer`] says so. The controller may drop a subscriber that does not
+//!   read, so hand long work to another task, or choose [`Overflow::DropOldest`].
+//! * **Callbacks** run where the driver runs, without a queue. With a
+//!   [`Dispatcher`](ioxproto::dispatch::Dispatcher) in the callback there can be any number of
+//!   listeners, and the state of the house is updated before they run.
+//! * **Everything is `Send`.** The futures of [`EventStream::next`], [`Handle::stop`] and
+//!   [`Handle::wait_for`] may be dropped at any await, in `select!` for example. Dropping the
+//!   stream and the last [`Handle`] stops the stream and leaves no task.
+//! * **A runtime that shuts down** ends the stream without a close frame to the controller: stop
+//!   the stream first. A name lookup that the operating system does not interrupt may outlive it,
+//!   on a thread of its own.
+//! * **Logs** go through `tracing`. Credentials appear in none of ours and in none of the
+//!   libraries'. Mute the target `tungstenite` (`tungstenite=off`): at TRACE it logs what the
+//!   controller sends.
 
 use std::io;
 use std::net::SocketAddr;
