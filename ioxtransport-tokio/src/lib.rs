@@ -44,7 +44,7 @@
 //!   * Account: [`local_account`](Builder::local_account),
 //!     [`portal_account`](Builder::portal_account), [`own_tokens`](Builder::own_tokens).
 //!   * Certificate: [`trust`](Builder::trust) takes a [`Trust`], such as pinned [`Fingerprint`]s;
-//!     [`inspect`] shows what a controller presents.
+//!     [`inspect()`] shows what a controller presents.
 //!   * Controller: [`path`](Builder::path), [`profile`](Builder::profile),
 //!     [`timing`](Builder::timing), [`keep_trying`](Builder::keep_trying).
 //!   * Connection: [`resolver`](Builder::resolver), [`connector`](Builder::connector),
