@@ -87,6 +87,16 @@ pub(crate) struct Controller {
     /// Trust any certificate: whoever sits between here and the controller can read the password
     #[arg(long)]
     pub(crate) insecure: bool,
+    /// Silence that ends the replay where the controller does not mark its end [default: 1; for state on
+    /// /rest/subscribe 5]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
+    pub(crate) drain_quiet: Option<Duration>,
+    /// The longest that the replay may take; more than the default of 60 for a slow link or a very large house
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
+    pub(crate) drain_cap: Option<Duration>,
+    /// Silence after which a ping asks whether the connection is still there [default: 35]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
+    pub(crate) ping_after: Option<Duration>,
     /// Which driver carries the stream; to a watcher they are all the same
     #[arg(long, value_enum, default_value_t = Transport::Tokio)]
     pub(crate) transport: Transport,
@@ -140,7 +150,7 @@ pub(crate) struct State {
     #[command(flatten)]
     pub(crate) selection: Selection,
     /// Give up after so many seconds
-    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds, allow_negative_numbers = true)]
+    #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) timeout: Duration,
     #[command(flatten)]
     pub(crate) logging: Logging,

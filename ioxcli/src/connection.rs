@@ -25,6 +25,7 @@ pub(crate) fn options(
     controller: &Controller,
     address: &Address,
     password: Secret,
+    timing: Timing,
 ) -> Result<Options, Trouble> {
     let username = &controller.username;
     let auth = match controller.auth {
@@ -40,6 +41,7 @@ pub(crate) fn options(
         .account(account)
         .path(controller.path)
         .profile(controller.profile)
+        .timing(timing)
         .trust(trust(controller, address)?))
 }
 
@@ -83,13 +85,24 @@ fn authority(path: &Path) -> Result<Authority, Trouble> {
         .map_err(|error| Trouble::usage(format!("cannot use {shown} for --ca: {error}")))
 }
 
-/// Timings by their names.
-pub(crate) fn timing(changes: &[(String, Duration)]) -> Result<Timing, Trouble> {
+/// The timings of the command line; `changes` go by their names.
+pub(crate) fn timing(
+    controller: &Controller,
+    changes: &[(String, Duration)],
+) -> Result<Timing, Trouble> {
     let mut timing = Timing::default();
+    for (field, value) in [
+        (&mut timing.drain_quiet, controller.drain_quiet),
+        (&mut timing.drain_cap, controller.drain_cap),
+        (&mut timing.ping_after, controller.ping_after),
+    ] {
+        *field = value.unwrap_or(*field);
+    }
     for (name, value) in changes {
         let field = match name.as_str() {
             "connect" => &mut timing.connect,
             "drain_quiet" => &mut timing.drain_quiet,
+            "drain_quiet_unmarked" => &mut timing.drain_quiet_unmarked,
             "stall_default" => &mut timing.stall_default,
             "stall_max" => &mut timing.stall_max,
             "stall_grace" => &mut timing.stall_grace,
@@ -111,8 +124,8 @@ pub(crate) fn outcome(handle: &Handle, controller: &str) -> Result<(), Trouble> 
     }
 }
 
-/// What to say after a reason that advises to pin a certificate: how that is done here. Who has pinned one already
-/// knows.
+/// What to add to a reason that gives advice: how to follow it here. Somebody who has pinned a certificate already
+/// knows how.
 pub(crate) fn advice(reason: &Reason) -> String {
     match reason {
         Reason::Failed(Failure::Identity {
@@ -122,6 +135,7 @@ pub(crate) fn advice(reason: &Reason) -> String {
         }) if !fingerprint.is_empty() && *problem != IdentityProblem::WrongPin => {
             format!(": --pin {fingerprint}")
         }
+        Reason::ReplayIncomplete { .. } => ": --drain-cap SECONDS".to_owned(),
         _ => String::new(),
     }
 }

@@ -1,7 +1,7 @@
 //! What of a stream is shown, and when it is enough.
 
 use ioxproto::mirror::ControllerState;
-use ioxproto::{Event, Notification, StatusChange};
+use ioxproto::{Event, Notification, Status, StatusChange};
 
 use crate::arguments::Output;
 use crate::connection::advice;
@@ -72,13 +72,18 @@ impl Showing {
     }
 }
 
-/// A loss and its reason, for people, where standard output is for programs.
+/// A loss or an incomplete replay and its reason, for people, where standard output is for programs.
 pub(crate) fn say_why(controller: &str, change: &StatusChange) {
-    if let (Some(reason), Some(wait)) = (&change.reason, change.retry_in) {
+    let Some(reason) = &change.reason else {
+        return;
+    };
+    let advice = advice(reason);
+    if let Some(wait) = change.retry_in {
         let seconds = wait.as_secs_f32();
-        let advice = advice(reason);
         say(format_args!(
             "{controller}: {reason}{advice}; next attempt in {seconds:.0} s"
         ));
+    } else if change.status == Status::Connected {
+        say(format_args!("{controller}: {reason}{advice}"));
     }
 }

@@ -3,7 +3,7 @@
 use std::io::{self, Write as _};
 
 use ioxproto::mirror::ControllerState;
-use ioxproto::{Notification, Status};
+use ioxproto::{Notification, Status, SubscribePath};
 use tokio::time::sleep;
 
 use crate::arguments::{State, StateFormat};
@@ -24,12 +24,18 @@ pub(crate) async fn run(arguments: State, mut stop: Stop) -> Result<(), Trouble>
     let Some(password) = password::obtain(&controller.username, file, &mut stop).await? else {
         return Err(not_complete());
     };
-    let options = connection::options(controller, &address, password)?;
+    let mut timing = connection::timing(controller, &[])?;
+    if controller.drain_quiet.is_none() && controller.path == SubscribePath::Rest {
+        // Who asks once can wait until nothing more comes; a controller that marks the end of its
+        // replay is done at once.
+        timing.drain_quiet = timing.drain_quiet_unmarked;
+    }
+    let options = connection::options(controller, &address, password, timing)?;
     let mut stream = Source::start(options, controller.transport)?;
     let handle = stream.handle();
     let selection = Selection::new(&arguments.selection, false);
     let mut state = ControllerState::new();
-    let mut complete = false;
+    let mut told = false;
     let late = sleep(arguments.timeout);
     tokio::pin!(late);
     let mut ended_by = None;
@@ -48,13 +54,16 @@ pub(crate) async fn run(arguments: State, mut stop: Stop) -> Result<(), Trouble>
                 handle.request_stop();
             }
             next = stream.next() => match next {
-                Some(Notification::Event(event)) if !complete && selection.takes(&event) => {
+                Some(Notification::Event(event)) if !told && selection.takes(&event) => {
                     state.update(&event);
                 }
                 Some(Notification::Status(change)) => {
                     say_why(address.to_string().as_str(), &change);
-                    if change.status == Status::Connected && !complete {
-                        complete = true;
+                    if !told {
+                        state.apply_status(&change);
+                    }
+                    if change.status == Status::Connected && !told {
+                        told = true;
                         // Printed at once; the polite goodbye comes after it.
                         print(&state, arguments.format)?;
                         handle.request_stop();
@@ -66,7 +75,8 @@ pub(crate) async fn run(arguments: State, mut stop: Stop) -> Result<(), Trouble>
         }
     }
     match ended_by {
-        _ if complete => Ok(()),
+        _ if told && state.is_complete() => Ok(()),
+        _ if told => Err(Trouble::other("the state is not complete: see above")),
         Some(trouble) => Err(trouble),
         None => connection::outcome(&handle, &address.to_string()),
     }

@@ -30,14 +30,14 @@ const LAST_WRITES: Duration = Duration::from_secs(30);
 pub(crate) async fn run(watch: Watch, began: Instant, mut stop: Stop) -> Result<(), Trouble> {
     let controller = &watch.controller;
     let address = connection::address(&controller.url)?;
-    let timing = connection::timing(&watch.timing)?;
+    let timing = connection::timing(controller, &watch.timing)?;
     let file = controller.password_file.as_deref();
     let Some(password) = password::obtain(&controller.username, file, &mut stop).await? else {
         return Ok(());
     };
     let watched = Watched {
         controller: address.to_string(),
-        options: connection::options(controller, &address, password)?.timing(timing),
+        options: connection::options(controller, &address, password, timing)?,
         transport: controller.transport,
     };
     follow(watched, &watch.output, began, stop).await

@@ -23,6 +23,9 @@ macro_rules! conformance_table {
         $crate::conformance_tests! { $which $driver
             replay {
                 replay_and_live_come_in_order_and_marked: both,
+                a_replay_that_the_network_holds_up_is_replay_after_the_drain_too: both,
+                a_replay_with_the_stamps_of_its_changes_is_replay_after_the_drain_too: both,
+                a_replay_that_runs_out_of_time_is_called_incomplete: plain,
                 a_burst_of_live_events_loses_none: both,
                 two_streams_on_one_controller_do_not_mind_each_other: plain,
             }

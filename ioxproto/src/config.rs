@@ -107,7 +107,7 @@ pub enum Profile {
 
 /// The stream's timings. The defaults are made for real controllers; tests shorten them.
 ///
-/// Silences (`drain_*`, `stall_*`, `ping_*`, `proven_after`) count only while the driver waits on
+/// Silences (`drain_*`, `replay_window`, `stall_*`, `ping_*`, `proven_after`) count only while the driver waits on
 /// an empty socket.
 ///
 /// ```
@@ -122,8 +122,22 @@ pub struct Timing {
     pub drain_quiet: Duration,
     /// The same once the replay's end mark was seen. Default 0.25 s.
     pub drain_quiet_after_mark: Duration,
-    /// The replay is over at the latest after this long. Default 10 s.
+    /// The same where an end mark is expected and has not come: this controller has shown one
+    /// before, sent a `SubscriptionResponse`, or is an ISY-994. Default 5 s.
+    pub drain_quiet_unmarked: Duration,
+    /// The replay is over at the latest after this long. If the controller was still sending, the
+    /// status `connected` comes with [`Reason::ReplayIncomplete`](crate::Reason::ReplayIncomplete).
+    /// Default 60 s.
     pub drain_cap: Duration,
+    /// From here on the replay is over as soon as stamped events came and none of them was of the
+    /// replay by its own time for `drain_past_quiet`: a busy house that sends no end mark. It does
+    /// not count where a mark is expected. Default 10 s.
+    pub drain_cap_past: Duration,
+    /// See `drain_cap_past`. Default 5 s.
+    pub drain_past_quiet: Duration,
+    /// For this long after the upgrade, an event's timestamp can show that it belongs to the
+    /// replay, whatever the status. Default 120 s.
+    pub replay_window: Duration,
     /// Limit for name, TCP, TLS and upgrade together. Default 10 s.
     pub connect: Duration,
     /// Limit for each HTTP exchange: login, refresh. Default 10 s.
@@ -168,7 +182,11 @@ impl Default for Timing {
         Self {
             drain_quiet: seconds(1),
             drain_quiet_after_mark: Duration::from_millis(250),
-            drain_cap: seconds(10),
+            drain_quiet_unmarked: seconds(5),
+            drain_cap: seconds(60),
+            drain_cap_past: seconds(10),
+            drain_past_quiet: seconds(5),
+            replay_window: seconds(120),
             connect: seconds(10),
             http: seconds(10),
             token_accepted: seconds(10),
@@ -362,7 +380,11 @@ fn check_timing(timing: &Timing) -> Result<(), ConfigError> {
     let named = [
         ("drain_quiet", timing.drain_quiet),
         ("drain_quiet_after_mark", timing.drain_quiet_after_mark),
+        ("drain_quiet_unmarked", timing.drain_quiet_unmarked),
         ("drain_cap", timing.drain_cap),
+        ("drain_cap_past", timing.drain_cap_past),
+        ("drain_past_quiet", timing.drain_past_quiet),
+        ("replay_window", timing.replay_window),
         ("connect", timing.connect),
         ("http", timing.http),
         ("token_accepted", timing.token_accepted),

@@ -243,6 +243,16 @@ pub enum Reason {
         /// The limit that ran out.
         after: Duration,
     },
+    /// With the status `connected`: the replay had not ended when its time limit did, so parts of
+    /// the house may be unknown, and what still comes of the replay may pass as live.
+    #[error(
+        "the replay had not ended after {} s: parts of the house may be unknown; on a slow link, allow it more time (drain_cap)",
+        .after.as_secs_f32()
+    )]
+    ReplayIncomplete {
+        /// The limit that ran out.
+        after: Duration,
+    },
     /// The controller closed the connection.
     #[error("{}", closed(*.code, .text))]
     Closed {
@@ -299,6 +309,7 @@ impl Reason {
             Self::UpgradeRefused { .. } => "upgrade_refused",
             Self::NotAController { .. } => "not_a_controller",
             Self::TimedOut { .. } => "timed_out",
+            Self::ReplayIncomplete { .. } => "replay_incomplete",
             Self::Closed { .. } => "closed_by_controller",
             Self::Stalled { .. } => "stalled",
             Self::MessageTooLarge { .. } => "message_too_large",

@@ -103,7 +103,8 @@ pub struct UnknownStatus;
 pub struct StatusChange {
     /// The status from now on.
     pub status: Status,
-    /// Why, where there is something to say: on a loss, a failure for good, and a stop.
+    /// Why, where there is something to say: on a loss, a failure for good, a stop, and when
+    /// `connected` comes although the replay had not ended.
     pub reason: Option<Reason>,
     /// After a loss: how long until the next attempt.
     pub retry_in: Option<Duration>,
@@ -118,5 +119,12 @@ impl StatusChange {
             reason: None,
             retry_in: None,
         }
+    }
+
+    /// The same change with a reason.
+    #[must_use]
+    pub fn with_reason(mut self, reason: Reason) -> Self {
+        self.reason = Some(reason);
+        self
     }
 }

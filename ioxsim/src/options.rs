@@ -151,6 +151,8 @@ pub struct ControllerOptions {
     /// Quiet kept after the replay: what happens in the house by itself is told after it at the earliest.
     /// Default 1.2 s.
     pub quiet_after_replay: Duration,
+    /// Whether the replay of `/rest/subscribe` ends with `_4`/5, `_4`/6 and `_22`/1. Default: yes.
+    pub end_mark: bool,
     /// Whether the replay holds a heartbeat, as that of an eisy does. Default: yes.
     pub heartbeat_in_replay: bool,
     /// The first heartbeat comes between these two after the connect. Default 10 s and 19 s.
@@ -194,6 +196,7 @@ impl Default for ControllerOptions {
             replay_burst: 50,
             replay_pause: Duration::from_millis(10),
             quiet_after_replay: Duration::from_millis(1200),
+            end_mark: true,
             heartbeat_in_replay: true,
             first_heartbeat: (Duration::from_secs(10), Duration::from_secs(19)),
             heartbeat_every: Duration::from_secs(30),

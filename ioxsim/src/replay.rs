@@ -65,11 +65,16 @@ pub(crate) fn replay(
         replay.push(Item::Event(Event::new("_0", promise(options).to_string())));
     }
     for (index, event) in (0..).zip(house.map(House::replay).unwrap_or_default()) {
+        if event.control() == "_5" {
+            // Whether the controller is busy is said as of now.
+            replay.push(Item::Event(event));
+            continue;
+        }
         let at = changes.at(&event, index);
         replay.push(Item::Past(event, at));
     }
     replay.extend(extras.iter().cloned().map(Item::Raw));
-    if enveloped {
+    if enveloped || !options.end_mark {
         return replay;
     }
     let marks = [

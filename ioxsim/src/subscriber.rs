@@ -85,8 +85,9 @@ pub(crate) struct Subscriber {
     sid: String,
     /// The number of the next frame.
     seqnum: u64,
-    /// On `/rest/subscribe`, replayed events are stamped at the connect.
+    /// On `/rest/subscribe`, replayed events are stamped at the connect, one right after the other.
     connected: Now,
+    replayed: u32,
     /// On `/api/events/subscribe`, events come in JSON envelopes.
     enveloped: bool,
     /// On `/api/events/subscribe`, the status of the plug-in service is told once, before the first heartbeat.
@@ -94,6 +95,10 @@ pub(crate) struct Subscriber {
     next_heartbeat: Instant,
     script: Script,
 }
+
+/// How far apart the replayed events of `/rest/subscribe` are stamped, and within which time all.
+const REPLAYED_EVERY: Duration = Duration::from_micros(100);
+const REPLAYED_WITHIN: Duration = Duration::from_secs(2);
 
 /// What a heartbeat promises, in seconds.
 pub(crate) fn promise(options: &ControllerOptions) -> u32 {
@@ -116,6 +121,7 @@ impl Subscriber {
             sid: id.sid(),
             seqnum: 0,
             connected: now,
+            replayed: 0,
             enveloped,
             service_told: matches!(script, Script::Recorded { .. }),
             next_heartbeat: now.monotonic + first_heartbeat,
@@ -338,7 +344,9 @@ impl Subscriber {
     }
 
     fn replay(&mut self, item: Item, delivery: &mut Delivery<'_>) {
-        let connected = self.connected;
+        let after = REPLAYED_EVERY.saturating_mul(self.replayed);
+        let connected = self.connected.after(after.min(REPLAYED_WITHIN));
+        self.replayed += 1;
         match item {
             Item::Event(event) => self.send(connected, &event, delivery),
             Item::Past(event, utc) if self.enveloped => {

@@ -15,6 +15,8 @@ pub(crate) struct Clock {
     suspensions: Vec<(Duration, Duration)>,
     /// How far the client's wall clock was set, in milliseconds.
     set_by: i64,
+    /// How far the controller's was.
+    controller_set_by: i64,
 }
 
 impl Clock {
@@ -29,6 +31,7 @@ impl Clock {
             suspended: Duration::ZERO,
             suspensions: Vec::new(),
             set_by: 0,
+            controller_set_by: 0,
         }
     }
 
@@ -53,6 +56,11 @@ impl Clock {
         self.set_by += by_milliseconds;
     }
 
+    /// The controller's wall clock is set.
+    pub(crate) fn set_controller_clock(&mut self, by_milliseconds: i64) {
+        self.controller_set_by += by_milliseconds;
+    }
+
     /// The client's monotonic clock, since the world began. While the machine is suspended nobody looks at it.
     pub(crate) fn client_ran(&self) -> Duration {
         self.world.saturating_sub(self.suspended)
@@ -68,20 +76,24 @@ impl Clock {
     }
 
     pub(crate) fn client(&self) -> Now {
-        let utc = self.began.utc + self.world;
-        let set = Duration::from_millis(self.set_by.unsigned_abs());
         Now {
             monotonic: self.began.monotonic + self.client_ran(),
-            utc: if self.set_by < 0 {
-                utc - set
-            } else {
-                utc + set
-            },
+            utc: self.utc(self.set_by),
         }
     }
 
     pub(crate) fn controller(&self) -> Now {
-        self.began.after(self.world)
+        Now {
+            monotonic: self.began.monotonic + self.world,
+            utc: self.utc(self.controller_set_by),
+        }
+    }
+
+    /// What a wall clock shows that was set by so much.
+    fn utc(&self, set_by: i64) -> SystemTime {
+        let utc = self.began.utc + self.world;
+        let set = Duration::from_millis(set_by.unsigned_abs());
+        if set_by < 0 { utc - set } else { utc + set }
     }
 
     /// When the client's monotonic clock shows this.

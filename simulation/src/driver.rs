@@ -361,7 +361,7 @@ impl World {
 
     fn dial(&mut self, owner: Owner, exchange: Exchange) {
         let now = self.clock.world();
-        let mut link = Link::new(owner, exchange);
+        let mut link = Link::new(owner, exchange, self.network.bytes_per_second);
         let looked_up = now + Duration::from_millis(self.rng.u64(..20));
         match self.network.names {
             Names::Resolve => {

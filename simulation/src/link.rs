@@ -2,12 +2,15 @@
 //! direction, in order, and the two ends.
 
 use std::collections::VecDeque;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use ioxproto::{ConnectionId, Exchange, RequestId};
 use ioxsim::SubscriberId;
 
 use crate::wire::{Arrival, Sent};
+
+/// From this time on for one message, its beginning is there to read before its end.
+const TRICKLES: Duration = Duration::from_millis(50);
 
 /// What the client has it for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,13 +46,28 @@ pub(crate) struct Link {
     /// Frames of the replay that the controller has yet to send, heartbeats not counted.
     pub(crate) replay_left: usize,
     pub(crate) accepted_at: Duration,
+    /// The controller's wall clock when it accepted the subscriber.
+    pub(crate) accepted_utc: SystemTime,
+    /// When the controller sent the end mark.
+    pub(crate) marked_at: Option<Duration>,
+    /// The controller's wall clock was set, and no heartbeat has left since.
+    pub(crate) clock_set: bool,
+    /// The same at any time on this connection.
+    pub(crate) clock_was_set: bool,
+    /// What passes towards the client in a second, if the line is slow.
+    pub(crate) bytes_per_second: Option<u32>,
     inbound: VecDeque<(Duration, Arrival)>,
     outbound: VecDeque<(Duration, Sent)>,
 }
 
 impl Link {
-    pub(crate) fn new(owner: Owner, exchange: Exchange) -> Self {
+    pub(crate) fn new(owner: Owner, exchange: Exchange, bytes_per_second: Option<u32>) -> Self {
         Self {
+            accepted_utc: SystemTime::UNIX_EPOCH,
+            marked_at: None,
+            clock_set: false,
+            clock_was_set: false,
+            bytes_per_second,
             owner,
             client: ClientEnd::Exchange(Box::new(exchange)),
             abandoned: false,
@@ -67,7 +85,15 @@ impl Link {
     pub(crate) fn send_to_client(&mut self, at: Duration, arrival: Arrival) {
         if !self.dead {
             let before = self.inbound.back().map_or(at, |(before, _)| *before);
-            self.inbound.push_back((at.max(before), arrival));
+            let begins = at.max(before);
+            let lasts = self
+                .bytes_per_second
+                .map(|rate| arrival.length() / f64::from(rate));
+            let lasts = Duration::from_secs_f64(lasts.unwrap_or(0.0));
+            if matches!(arrival, Arrival::Message(..)) && lasts >= TRICKLES {
+                self.inbound.push_back((begins, Arrival::Piece));
+            }
+            self.inbound.push_back((begins + lasts, arrival));
         }
     }
 
@@ -112,6 +138,15 @@ impl Link {
         }
         for (at, _) in &mut self.outbound {
             *at = (*at).max(until);
+        }
+    }
+
+    /// The line is slow no longer: what was on its way is there.
+    pub(crate) fn speed_up(&mut self, now: Duration) {
+        if self.bytes_per_second.take().is_some() {
+            for (at, _) in &mut self.inbound {
+                *at = (*at).min(now);
+            }
         }
     }
 

@@ -15,6 +15,8 @@ pub(crate) struct Network {
     pub(crate) held_until: Duration,
     /// How many messages come in pieces.
     pub(crate) piecemeal: f64,
+    /// What passes towards the client in a second on a new connection, if the line is slow.
+    pub(crate) bytes_per_second: Option<u32>,
     pub(crate) names: Names,
     /// How many of the driver's waits end too late.
     pub(crate) sluggish: f64,
@@ -29,6 +31,7 @@ impl Network {
             jitter_micros: 0,
             held_until: Duration::ZERO,
             piecemeal: 0.0,
+            bytes_per_second: None,
             names: Names::Resolve,
             sluggish: 0.0,
             lingering: 0.0,
@@ -41,6 +44,8 @@ impl Network {
             jitter_micros: *pick(rng, &[0, 500, 30_000, 400_000]),
             held_until: Duration::ZERO,
             piecemeal: *pick(rng, &[0.0, 0.0, 0.05, 0.5]),
+            // 2,000 is a line of 16 kbit/s; at 500, the replay of a house takes a minute.
+            bytes_per_second: *pick(rng, &[None, None, None, Some(2000), Some(500)]),
             names: Names::Resolve,
             sluggish: *pick(rng, &[0.0, 0.01, 0.1]),
             lingering: *pick(rng, &[0.0, 0.5, 1.0]),

@@ -2,17 +2,20 @@
 
 use std::time::Duration;
 
+use ioxproto::view::Timestamp;
 use ioxsim::{
     Account, AfterAnswer, Controller, ControllerOptions, Ending, FirstFrames, Output, PortalOptions,
 };
 
 use crate::link::{Link, Owner};
-use crate::wire::{self, Arrival, Payload, Sent, Truth};
+use crate::wire::{self, Arrival, Payload, Sent, Truth, between};
 use crate::witness::PASSWORD;
 use crate::world::World;
 
 /// `_4`/5, `_4`/6 and `_22`/1 at the end of the replay on `/rest/subscribe`.
 const END_MARKS: usize = 3;
+
+const SECOND: Duration = Duration::from_secs(1);
 
 /// What a connection attempt meets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,9 +102,11 @@ impl World {
             Sent::Text(text) => {
                 if let Some(id) = subscriber {
                     // On this path the replay begins with the token, and has no end marks.
-                    let replay = self.controller.replay_frames() - END_MARKS;
+                    let marks = END_MARKS * usize::from(self.options.end_mark);
+                    let replay = self.controller.replay_frames() - marks;
                     self.links[index].replay_left = replay - self.replayed_heartbeats();
                     self.links[index].accepted_at = self.clock.world();
+                    self.links[index].accepted_utc = now.utc;
                     self.controller.text(now, id, &text);
                     self.forward();
                 }
@@ -180,6 +185,7 @@ impl World {
         link.subscriber = answer.subscriber;
         link.replay_left = replay;
         link.accepted_at = self.clock.world();
+        link.accepted_utc = now.utc;
         let then = if answer.subscriber.is_some() {
             AfterAnswer::Mute
         } else {
@@ -236,21 +242,43 @@ impl World {
         }
     }
 
-    /// Whether the next text of the controller's is of the replay. Heartbeats go their own way.
+    /// What is to be known of the next text of the controller's. Heartbeats go their own way beside
+    /// the replay.
     fn truth(&mut self, index: usize, text: &str) -> Truth {
-        let world = self.clock.world();
+        let (world, api) = (self.clock.world(), self.entrance.is_api());
+        let utc = self.clock.controller().utc;
         let link = &mut self.links[index];
-        let replaying = link.replay_left > 0;
-        let heartbeat = text.contains("<control>_0</control>");
         if text.contains("spolisy") {
             return Truth::default();
         }
-        if !heartbeat {
+        let replaying = link.replay_left > 0;
+        let heartbeat = text.contains("<control>_0</control>");
+        let past_mark = link.marked_at.is_some_and(|at| world > at + SECOND);
+        if heartbeat && link.accepted_at < world {
+            link.clock_set = false;
+        } else if !heartbeat {
             link.replay_left = link.replay_left.saturating_sub(1);
         }
+        if !api && text.contains("<control>_22</control>") {
+            link.marked_at = Some(world);
+        }
+        let replay = replaying && (!heartbeat || link.accepted_at == world);
+        let stamp = between(text, "timestamp=", ">")
+            .and_then(|stamp| Timestamp::parse(stamp.trim_matches(['\\', '"'])))
+            .and_then(Timestamp::to_system_time);
+        let fresh = stamp.is_some_and(|stamp| stamp + SECOND / 10 >= link.accepted_utc);
+        let old = stamp.is_some_and(|stamp| stamp + SECOND * 5 / 2 < link.accepted_utc);
         Truth {
-            replay: replaying && (!heartbeat || link.accepted_at == world),
+            replay,
             spoiled: false,
+            stamped: stamp.is_some(),
+            dated: replay && if api { old } else { stamp.is_some() },
+            fresh,
+            ahead: stamp.is_some_and(|stamp| stamp > utc),
+            past_mark,
+            settled: world > link.accepted_at + SECOND * 6,
+            clock_set: link.clock_set,
+            clock_was_set: link.clock_was_set,
         }
     }
 
@@ -261,6 +289,7 @@ impl World {
         let truth = Truth {
             replay,
             spoiled: true,
+            ..Truth::default()
         };
         match wire::messages(bytes) {
             Ok((messages, unfinished)) => {
@@ -392,6 +421,7 @@ pub(crate) fn options(rng: &mut fastrand::Rng, entrance: Entrance) -> Controller
         max_subscribers: 3,
         replay_burst: 1 + rng.usize(..60),
         replay_pause: Duration::from_millis(pause),
+        end_mark: isy994 || rng.u8(..4) > 0,
         heartbeat_in_replay: rng.bool(),
         seed: rng.u64(..),
         ..ControllerOptions::default()

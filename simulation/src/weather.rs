@@ -112,6 +112,10 @@ impl World {
         self.network.latency = self.network.latency.min(Duration::from_millis(150));
         self.network.jitter_micros = self.network.jitter_micros.min(30_000);
         self.network.sluggish = 0.0;
+        self.network.bytes_per_second = None;
+        for link in &mut self.links {
+            link.speed_up(self.clock.world());
+        }
         self.consumer_is_quick();
         self.driver.commands.clear();
         self.fair = true;
@@ -172,7 +176,7 @@ impl World {
     }
 
     fn fault(&mut self) {
-        let kind = self.rng.u8(..33);
+        let kind = self.rng.u8(..35);
         self.log(|| format!("weather: fault {kind}"));
         match kind {
             0 | 1 => {
@@ -280,12 +284,33 @@ impl World {
                 self.controller.service_status("running");
                 self.forward();
             }
+            33 => self.controller_clock_is_set(),
+            34 => {
+                let rate = *pick(&mut self.rng, &[None, Some(300), Some(2000), Some(20_000)]);
+                self.network.bytes_per_second = rate;
+            }
             _ => {
                 let frames = self.rng.usize(..30);
                 self.controller.hold_replay(frames);
                 let duration = self.between(0.1, 30.0);
                 self.later(duration, Later::ReplayGoesOn);
             }
+        }
+    }
+
+    fn controller_clock_is_set(&mut self) {
+        let span = *pick(&mut self.rng, &[700, 10_000, 4_000_000]);
+        let by = self.rng.i64(-span..=span);
+        self.log(|| format!("  by {by} ms"));
+        self.clock.set_controller_clock(by);
+        self.controller_clock_was_set = true;
+        for link in &mut self.links {
+            (link.clock_set, link.clock_was_set) = (true, true);
+        }
+        if self.rng.bool() {
+            let told = Event::new("_4", "0");
+            self.controller.emit(self.clock.controller(), &told);
+            self.forward();
         }
     }
 
@@ -516,7 +541,7 @@ impl World {
 
 fn spoiled() -> Truth {
     Truth {
-        replay: false,
         spoiled: true,
+        ..Truth::default()
     }
 }

@@ -30,6 +30,19 @@ pub(crate) enum Arrival {
     Junk,
 }
 
+impl Arrival {
+    /// How many bytes it takes on the line.
+    pub(crate) fn length(&self) -> f64 {
+        let bytes = match self {
+            Self::Bytes(bytes) => bytes.len(),
+            Self::Message(Payload::Text(bytes) | Payload::Binary(bytes), _) => bytes.len() + 4,
+            _ => 4,
+        };
+        // Far below where a float is no longer exact.
+        bytes as f64
+    }
+}
+
 /// What a message is.
 #[derive(Clone, Debug)]
 pub(crate) enum Payload {
@@ -46,6 +59,23 @@ pub(crate) struct Truth {
     pub(crate) replay: bool,
     /// Not even recovery makes an event of it.
     pub(crate) spoiled: bool,
+    /// It has a stamp.
+    pub(crate) stamped: bool,
+    /// Its stamp shows that it belongs to the replay, for whoever knows when the controller accepted
+    /// the subscriber.
+    pub(crate) dated: bool,
+    /// It is stamped when it left the controller, or nearly so.
+    pub(crate) fresh: bool,
+    /// Its stamp is ahead of the controller's clock, which was set back since.
+    pub(crate) ahead: bool,
+    /// It left the controller more than a second after the end mark.
+    pub(crate) past_mark: bool,
+    /// It left the controller long enough after the connect for its stamp to show it.
+    pub(crate) settled: bool,
+    /// The controller's wall clock was set on this connection, and no heartbeat has left since.
+    pub(crate) clock_set: bool,
+    /// The controller's wall clock was set on this connection.
+    pub(crate) clock_was_set: bool,
 }
 
 /// What goes to the controller.
@@ -116,4 +146,10 @@ fn frame(bytes: &[u8]) -> Result<Option<Frame<'_>>, BadFrame> {
         return Ok(None);
     };
     Ok(Some((first & 0x80 != 0, first & 0x0f, payload, rest)))
+}
+
+/// What stands between two texts, the first time.
+pub(crate) fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
+    let (_, rest) = text.split_once(before)?;
+    rest.split_once(after).map(|(found, _)| found)
 }

@@ -17,6 +17,9 @@ use crate::totals::Totals;
 use crate::weather::Weather;
 use crate::witness::{HOST, PASSWORD, Witness};
 
+/// When the controller's clock was set, a probe is sent again after this time.
+const PROBED_AGAIN: Duration = Duration::from_secs(40);
+
 /// More steps than this in one seed mean that time hardly passes.
 const MOST_STEPS: u64 = 5_000_000;
 
@@ -40,7 +43,7 @@ pub(crate) struct World {
     pub(crate) rng: Rng,
     pub(crate) options: ControllerOptions,
     pub(crate) controller: Controller,
-    entrance: Entrance,
+    pub(crate) entrance: Entrance,
     pub(crate) site: Site,
     pub(crate) links: Vec<Link>,
     pub(crate) network: Network,
@@ -53,6 +56,7 @@ pub(crate) struct World {
     pub(crate) totals: Totals,
     /// The weather has cleared up.
     pub(crate) fair: bool,
+    pub(crate) controller_clock_was_set: bool,
     log: Option<Vec<String>>,
     steps: u64,
 }
@@ -188,9 +192,10 @@ impl World {
                 blocking: false,
                 next_take: Duration::ZERO,
             },
-            witness: Witness::new(timing, limit, keep_trying, entrance),
+            witness: Witness::new(timing, limit, keep_trying, entrance, setting.profile),
             totals: Totals::default(),
             fair: false,
+            controller_clock_was_set: false,
             log: None,
             steps: 0,
             rng: Rng::with_seed(seed),
@@ -268,8 +273,12 @@ impl World {
             if connected(self) && sent != Some(attempts) {
                 sent = Some(attempts);
                 self.probe(value);
+            } else if self.controller_clock_was_set {
+                // Until a heartbeat, an event behind stamps of the future is called replay.
+                self.probe(value);
             }
-            self.pass_until(until, |world| {
+            let again = self.clock.world() + PROBED_AGAIN;
+            self.pass_until(until.min(again), |world| {
                 world.totals.probes > before
                     || (world.driver.is_at_rest() && world.driver.commands.is_empty())
                     || (connected(world) && sent != Some(world.totals.connects))

@@ -1,6 +1,8 @@
 //! The picture of the house, and the choice of what is shown.
 
-use ioxsim::{OnUpgrade, ServerOptions, Times};
+use std::time::Duration;
+
+use ioxsim::{Firmware, HouseOptions, OnUpgrade, ServerOptions, Times};
 use serde_json::{Value, json};
 
 use crate::house::House;
@@ -72,6 +74,31 @@ fn the_state_is_one_json_object() {
     assert_eq!(lamp["ST"]["formatted"], "On");
     assert_eq!(lamp["ST"]["value"], 25.5);
     assert!(lamp["OL"].is_null() && object["nodes"]["n2"].is_null());
+}
+
+#[test]
+fn a_state_that_ran_out_of_time_says_so_and_fails() {
+    let mut options = ServerOptions::of(HouseOptions {
+        nodes: 500,
+        ..HouseOptions::default()
+    });
+    options.controller.firmware = Firmware::Isy994;
+    options.controller.replay_burst = 10;
+    options.controller.replay_pause = Duration::from_millis(50);
+    let house = House::start(options);
+    let finished = state(&house.url, &["--drain-cap", "1", "--format", "json"]);
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    let object: Value = serde_json::from_str(&finished.stdout).unwrap();
+    assert_eq!(object["complete"], false);
+    assert!(!object["nodes"].as_object().unwrap().is_empty());
+    assert!(finished.stderr.contains("--drain-cap"), "{finished:?}");
+    assert!(finished.stderr.contains("not complete"), "{finished:?}");
+    // The same controller, quick enough.
+    let quick = House::start(ServerOptions::of(HouseOptions::default()));
+    let finished = state(&quick.url, &["--format", "json"]);
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+    let object: Value = serde_json::from_str(&finished.stdout).unwrap();
+    assert_eq!(object["complete"], true);
 }
 
 #[test]

@@ -1,9 +1,12 @@
 //! The main job: replay, then live, in order and marked.
 
-use ioxproto::Notification;
-use ioxsim::Event;
+use std::time::Duration;
 
-use crate::Bench;
+use ioxdriver::Handle;
+use ioxproto::{Notification, Status, SubscribePath};
+use ioxsim::{Ending, Event, Firmware};
+
+use crate::{Bench, quick};
 
 pub fn replay_and_live_come_in_order_and_marked(bench: &Bench) {
     let server = bench.server();
@@ -40,6 +43,72 @@ pub fn replay_and_live_come_in_order_and_marked(bench: &Bench) {
     watched.stop();
     let stats = handle.stats();
     assert_eq!((stats.events, stats.live_events), (replayed as u64 + 1, 1));
+}
+
+pub fn a_replay_that_the_network_holds_up_is_replay_after_the_drain_too(bench: &Bench) {
+    let server = bench.server();
+    server.hold_replay(10);
+    let mut watched = bench.watch(&server);
+    watched.connected();
+    assert_eq!(watched.events().len(), 10);
+    server.release_replay();
+    watched.event("_22", "1");
+    assert_eq!(watched.events().len(), server.replay_frames());
+    assert!(watched.events().iter().all(|event| !event.live()));
+    // Within half a second of the mark's stamp, a property may still be of the replay.
+    let mut values = 0..;
+    let live = loop {
+        let value = values.next().unwrap_or(0).to_string();
+        server.emit(&Event::new("GV1", &*value).node("n1"));
+        if watched.event("GV1", &value).live() {
+            break watched.handle().stats().live_events;
+        }
+    };
+
+    // This controller marks the end of its replay, so the next time the mark is waited for.
+    server.hold_replay(10);
+    server.end(Ending::Close(1000));
+    watched.until(
+        "the replay of another connection",
+        |told| matches!(told, Notification::Event(event) if event.seqnum() == 9),
+    );
+    let connected = watched
+        .handle()
+        .wait_until(&Handle::connected, quick().drain_quiet * 4);
+    assert!(connected.is_err(), "connected before the end mark");
+    server.release_replay();
+    watched.connected();
+    assert_eq!(watched.handle().stats().live_events, live);
+}
+
+pub fn a_replay_with_the_stamps_of_its_changes_is_replay_after_the_drain_too(bench: &Bench) {
+    let server = bench.server();
+    server.hold_replay(10);
+    let mut watched = bench.start(bench.portal(&server).path(SubscribePath::Api));
+    watched.connected();
+    server.release_replay();
+    server.emit(&Event::new("ST", "77").node("n1"));
+    assert!(watched.event("ST", "77").live());
+    let events = watched.events();
+    assert!(events.len() > 20);
+    assert!(events[..events.len() - 1].iter().all(|event| !event.live()));
+}
+
+pub fn a_replay_that_runs_out_of_time_is_called_incomplete(bench: &Bench) {
+    let server = bench.server_with(|options| {
+        options.firmware = Firmware::Isy994;
+        options.replay_burst = 1;
+        options.replay_pause = Duration::from_millis(100);
+    });
+    let mut timing = quick();
+    timing.drain_cap = Duration::from_millis(400);
+    let mut watched = bench.start(bench.options(&server).timing(timing));
+    let reason = watched.status(Status::Connected).reason;
+    assert_eq!(
+        reason.map(|reason| reason.code()),
+        Some("replay_incomplete")
+    );
+    assert_eq!(watched.handle().stats().incomplete_replays, 1);
 }
 
 pub fn a_burst_of_live_events_loses_none(bench: &Bench) {

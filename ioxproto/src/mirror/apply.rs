@@ -4,17 +4,17 @@ use std::sync::Arc;
 
 use tracing::debug;
 
-use super::away::Kept;
+use super::away::{Before, Kept};
 use super::property::{Slot, Update};
 use super::{
     Change, ChangeKind, ControllerState, Invalidated, Occasion, Program, ProgramChange, Property,
     PropertyChange, Variable, VariableChanged, find,
 };
 use crate::view::{
-    LifecycleDetails, ProgramId, ProgramStatus, VariableChange, VariableField, View,
+    LifecycleDetails, ProgramId, ProgramStatus, Timestamp, VariableChange, VariableField, View,
 };
 use crate::vocabulary::{Code, Lifecycle, LifecycleSubject};
-use crate::{Event, Notification, Status, StatusChange};
+use crate::{Event, Notification, Reason, Status, StatusChange};
 
 /// Where changes go, if someone wants to know.
 type Out<'a> = Option<&'a mut Vec<Change>>;
@@ -40,7 +40,11 @@ impl ControllerState {
     pub fn apply_status(&mut self, change: &StatusChange) -> Vec<Change> {
         match change.status {
             Status::StreamSyncing => self.away.begin(),
-            Status::Connected => return self.end_replay(),
+            Status::Connected => {
+                let incomplete = matches!(change.reason, Some(Reason::ReplayIncomplete { .. }));
+                let before = self.away.connected(!incomplete);
+                return self.changed_since(before);
+            }
             Status::LostConnection | Status::ReconnectFailed | Status::Disconnected => {
                 self.away.broken_off();
             }
@@ -61,9 +65,14 @@ impl ControllerState {
         self.take(event, None);
     }
 
-    /// The replay has ended, for who feeds events without a stream's statuses. Says what changed while away.
+    /// Ends the replay, for a caller that feeds events without a stream's statuses. Says what
+    /// changed while away. The next replayed event begins another replay.
     pub fn end_replay(&mut self) -> Vec<Change> {
         let before = self.away.end();
+        self.changed_since(before)
+    }
+
+    fn changed_since(&self, before: Before) -> Vec<Change> {
         let mut changes = Vec::new();
         let mut out = Some(&mut changes);
         let occasion = Occasion::WhileAway;
@@ -193,12 +202,18 @@ impl ControllerState {
         let update = Update::of(event, &uom, &slot.property);
         let (born, number) = (slot.born, self.away.number());
         slot.replay = number;
-        // Of what is known from before this replay, the former value is news when it has ended.
-        let remembers =
-            (update.changes || self.change_times) && occasion == Occasion::Replay && born != number;
-        let before = (remembers || update.changes && out.is_some()).then(|| slot.property.clone());
+        // Keep the pre-replay value, to report the change when the replay completes, or at once if
+        // it has.
+        let known_before = occasion == Occasion::Replay && born != number;
+        let late = known_before && self.away.is_late();
+        let remembers = (update.changes || self.change_times) && known_before && !late;
+        let changes = update.changes
+            || late
+                && self.change_times
+                && slot.property.time() < Timestamp::parse(event.timestamp());
+        let before = (remembers || changes && out.is_some()).then(|| slot.property.clone());
         slot.property.update(&update, event, &mut self.names);
-        let after = (update.changes && out.is_some()).then(|| slot.property.clone());
+        let after = (changes && out.is_some()).then(|| slot.property.clone());
         let known = &mut self.away.before.properties;
         if remembers {
             known
@@ -208,6 +223,7 @@ impl ControllerState {
             known.remove(&(Arc::clone(&node), Arc::clone(&control)));
         }
         if let Some(after) = after {
+            let occasion = if late { Occasion::WhileAway } else { occasion };
             self.tell_property(&mut out, occasion, &node, &control, before, after);
         }
     }
@@ -238,6 +254,7 @@ impl ControllerState {
             slots.insert(at, slot);
             self.entries += 1;
         }
+        let occasion = self.occasion_of(occasion, self.remembers(false, born, occasion));
         if occasion == Occasion::Replay && self.away.new_is_news() {
             let key = (Arc::clone(&node), Arc::clone(&control));
             self.away.before.properties.entry(key).or_insert(None);
@@ -293,7 +310,9 @@ impl ControllerState {
         if before == Some(after) {
             return;
         }
-        if self.remembers(before.is_some(), born, occasion) {
+        let remembers = self.remembers(before.is_some(), born, occasion);
+        let occasion = self.occasion_of(occasion, remembers);
+        if remembers && occasion == Occasion::Replay {
             self.away.before.programs.entry(id).or_insert(before);
         } else if occasion == Occasion::Live {
             self.away.before.programs.remove(&id);
@@ -318,7 +337,9 @@ impl ControllerState {
         if before.is_some_and(|before| before.same_value(&after)) {
             return;
         }
-        if self.remembers(before.is_some(), born, occasion) {
+        let remembers = self.remembers(before.is_some(), born, occasion);
+        let occasion = self.occasion_of(occasion, remembers);
+        if remembers && occasion == Occasion::Replay {
             self.away.before.variables.entry(id).or_insert(before);
         } else if occasion == Occasion::Live {
             self.away.before.variables.remove(&id);
@@ -338,6 +359,16 @@ impl ControllerState {
             (Some(born), _) => born,
             (None, Occasion::Replay) => self.away.number(),
             (None, _) => 0,
+        }
+    }
+
+    /// How a change is reported: one that would be remembered until the end of the replay is of an
+    /// outage if that end has passed.
+    fn occasion_of(&self, occasion: Occasion, remembers: bool) -> Occasion {
+        if remembers && self.away.is_late() {
+            Occasion::WhileAway
+        } else {
+            occasion
         }
     }
 

@@ -1,12 +1,17 @@
-//! What was known before a replay, kept until it has ended, so that what changed while away can be told.
+//! What was known before a replay, kept until it has ended, so that what changed while away can be
+//! reported.
 //!
 //! ```text
-//!            syncing / first replayed event          connected / end_replay
-//!   Steady ─────────────────────────────────► Replay ──────────────────────► Steady, what changed is told
-//!                                               │  ▲
-//!                          connection lost      ▼  │ syncing
-//!                                              Broken off (what was known is kept)
+//!            syncing / first replayed event     connected, what changed is reported
+//!   Steady ─────────────────────────────────► Running ──────────────────────────────► Ended
+//!     ▲ ▲                                       │  │                                   │  │
+//!     │ └────────── end_replay ─────────────────┘  │ connection lost   connection lost │  │ syncing
+//!     └────────────────────────────────────────────┴───────────────────────────────────┘  ▼
+//!       what was known is kept                                                         Running
 //! ```
+//!
+//! A replayed event in `Ended` was held up by the network: it belongs to the replay that ended, and
+//! what it changes is reported at once.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,11 +33,21 @@ pub(super) type PropertyKey = (Arc<str>, Arc<str>);
 pub(super) struct Away {
     /// The number of the replay that runs, or ran last; counts from 1.
     replay: u32,
-    running: bool,
+    phase: Phase,
     /// The number of the last replay that ended whole.
     complete: u32,
+    /// Whether another had ended whole when this one began.
+    knew: bool,
     /// What was known before of what the replay changed; `None` where it was new.
     pub(super) before: Before,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Phase {
+    #[default]
+    Steady,
+    Running,
+    Ended,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -45,37 +60,54 @@ pub(super) struct Before {
 impl Away {
     pub(super) fn begin(&mut self) {
         self.replay = self.replay.saturating_add(1);
-        self.running = true;
+        self.phase = Phase::Running;
+        self.knew = self.complete > 0;
     }
 
-    /// A replayed event: whether anyone said that a replay began, one does.
+    /// A replayed event came. It begins a replay if no status has.
     pub(super) fn replayed(&mut self) {
-        if !self.running {
+        if self.phase == Phase::Steady {
             self.begin();
         }
     }
 
     pub(super) fn broken_off(&mut self) {
-        self.running = false;
+        self.phase = Phase::Steady;
     }
 
-    /// The replay ended whole.
+    /// The caller says that the replay ended whole; the next replayed event begins another.
     pub(super) fn end(&mut self) -> Before {
-        if self.running {
+        let before = self.connected(true);
+        self.phase = Phase::Steady;
+        before
+    }
+
+    /// The stream is connected; replayed events that still come continue the replay.
+    pub(super) fn connected(&mut self, whole: bool) -> Before {
+        if self.phase == Phase::Running && whole {
             self.complete = self.replay;
         }
-        self.running = false;
+        self.phase = Phase::Ended;
         std::mem::take(&mut self.before)
+    }
+
+    /// Whether a replayed event comes late: its replay has ended.
+    pub(super) fn is_late(&self) -> bool {
+        self.phase == Phase::Ended
+    }
+
+    /// Whether the latest replay has ended whole.
+    pub(super) fn is_complete(&self) -> bool {
+        self.complete > 0 && self.complete == self.replay
     }
 
     pub(super) fn number(&self) -> u32 {
         self.replay
     }
 
-    /// What is born in a replay when it was not known before: of this replay, and news only if there was a whole one
-    /// before.
+    /// Whether what this replay brings for the first time is news: only if an earlier one was whole.
     pub(super) fn new_is_news(&self) -> bool {
-        self.complete > 0
+        self.knew
     }
 
     /// Whether the last whole replay did not mention what was mentioned last in this one.

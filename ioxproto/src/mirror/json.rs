@@ -124,7 +124,8 @@ impl Serialize for ControllerState {
             self.scenes()
                 .map(|scene| (scene, self.members(scene).collect::<Vec<_>>()))
         });
-        let mut object = serializer.serialize_map(Some(4))?;
+        let mut object = serializer.serialize_map(Some(5))?;
+        object.serialize_entry("complete", &self.is_complete())?;
         object.serialize_entry("nodes", &nodes)?;
         object.serialize_entry("programs", &programs)?;
         object.serialize_entry("variables", &variables)?;

@@ -23,6 +23,8 @@
 //! [`Occasion::Replay`]. When it ends (the status `connected`, or [`ControllerState::end_replay`]), what
 //! is different from what was known before it is told once more, as [`Occasion::WhileAway`]: the door that was opened
 //! during an outage. A state that knew nothing before, neither from an earlier replay nor seeded, has nothing to tell.
+//! A replayed event that the network held up until after the status `connected` belongs to the replay that has ended:
+//! what it changes is [`Occasion::WhileAway`] at once.
 //!
 //! The controller's replay is the last of each property, so what changed and changed back during an outage is not in the
 //! values. On `/api/events/subscribe` it is in the times: see [`ControllerState::with_change_times`].
@@ -33,6 +35,7 @@
 //!
 //! ```json
 //! {
+//!   "complete": true,
 //!   "nodes": {"42 92 8C 1": {"ST": {"raw": "255", "value": 255, "uom": "100", "precision": 0,
 //!     "formatted": "On", "name": "Status", "time": "2026-05-05T18:52:41.875777-07:00"}}},
 //!   "programs": {"008D": {"status": true, "enabled": true, "run_at_reboot": false, "run_state": "idle",
@@ -42,7 +45,7 @@
 //! }
 //! ```
 //!
-//! Texts are never null; numbers, words and times are where they are not known. Keys are in order.
+//! `complete` says whether the latest replay has ended whole. Texts are never null; numbers, words and times are where they are not known. Keys are in order.
 //!
 //! # Memory
 //!
@@ -209,6 +212,13 @@ impl ControllerState {
             .into_iter()
             .flatten()
             .map(|slot| (slot.control.as_ref(), &slot.property))
+    }
+
+    /// Whether the latest replay has ended whole: not while one is under way, nor after one that
+    /// ran out of time ([`Reason::ReplayIncomplete`](crate::Reason::ReplayIncomplete)).
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.away.is_complete()
     }
 
     /// The properties that the last complete replay did not mention although it was known before: what the controller no

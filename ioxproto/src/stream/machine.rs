@@ -6,7 +6,7 @@ use std::time::Duration;
 use tracing::{debug, info};
 
 use super::timers::{Deadline, Timer, Timers};
-use super::{Backoff, Machine, Numbering, State, Stats};
+use super::{Backoff, Machine, Numbering, Replay, State, Stats};
 use crate::auth::Credentials;
 use crate::http::HeaderSet;
 use crate::{
@@ -30,6 +30,8 @@ impl Machine {
             address,
             reader: FrameReader::new(),
             numbering: Numbering::default(),
+            replay: Replay::new(config.path, Duration::ZERO),
+            shows_end_mark: false,
             stats: Stats::default(),
             last_id: 0,
             answers_pings: false,
@@ -109,6 +111,7 @@ impl Machine {
             Timer::Stop => self.leave(now),
             Timer::TokenAccepted => self.token_ignored(now),
             Timer::DrainQuiet | Timer::DrainCap => self.drained(now, timer),
+            Timer::DrainPast => self.drain_past(now),
             Timer::Stall => self.stalled(now, Silence::Heartbeat),
             Timer::Pong => self.stalled(now, Silence::Ping),
             Timer::Ping => self.ping(),

@@ -4,7 +4,7 @@
 //!              start    ┌───────────┐ granted  ┌────────────┐   101    ┌──────────┐
 //!   ┌────────┐ ───────► │ SigningIn │ ───────► │ Connecting │ ───────► │ Draining │
 //!   │ AtRest │          └───────────┘ ◄─────── └────────────┘          └──────────┘
-//!   └────────┘           │    ▲    401, once in     │  ▲  400, once:      │     │ quiet, or
+//!   └────────┘           │    ▲    401, once in     │  ▲  400, once:      │     │ quiet,
 //!     ▲    ▲  refused    │    │    an attempt       │  └─ more headers    │     ▼ the cap
 //!     │    └─────────────┤    │ the wait            │ refused, failed,    │  ┌──────┐
 //!     │                  │    │ is over             │ timed out           │  │ Live │
@@ -25,7 +25,12 @@
 //! * **Replay never passes as live** (`open`). An event is live only in state `Live`, and only a
 //!   tick leads there. A message never ends the drain, however late it comes, since a driver reads
 //!   what is there before it ticks. Silence counts only while the driver waits on an empty socket
-//!   (`timers`), and a message that has begun to arrive holds the drain open.
+//!   (`timers`), and a message that has begun to arrive holds the drain open. What the network held
+//!   up until after the drain is still replay if its stamp says so (`own_time`).
+//! * **The drain ends** after a second of silence, or a quarter of a second behind the end mark
+//!   (`end_mark`). Where a mark is expected, silence counts after 5 s only. A busy house without a
+//!   mark is live once 10 s have passed and its stamps show nothing of a replay any more; after 60 s
+//!   the drain ends in any case, and the status says that the replay may be incomplete.
 //! * **One attempt at a time** (`attempt`), named by its id. Every input passes
 //!   [`EventStream::enter`], which drops what belongs to an abandoned attempt.
 //! * **The wait between attempts grows** until a connection has proved itself, by a live heartbeat
@@ -42,10 +47,15 @@
 
 mod attempt;
 mod backoff;
+mod drain;
+mod end_mark;
 mod ending;
 mod machine;
 mod numbering;
 mod open;
+mod own_time;
+mod replay;
+mod stamps;
 mod stats;
 mod timers;
 
@@ -61,6 +71,7 @@ use self::backoff::Backoff;
 use self::numbering::Numbering;
 use self::open::Connection;
 pub use self::open::Message;
+use self::replay::Replay;
 pub use self::stats::Stats;
 pub use self::timers::Deadline;
 use self::timers::Timers;
@@ -95,6 +106,9 @@ struct Machine {
     headers: HeaderSet,
     reader: FrameReader,
     numbering: Numbering,
+    replay: Replay,
+    /// Whether this controller ever marked the end of a replay; outlives the connection.
+    shows_end_mark: bool,
     stats: Stats,
     last_id: u64,
     /// Whether this controller ever answered a ping; outlives the connection.

@@ -1,14 +1,14 @@
-//! An open connection: its messages, the drain of the replay, and the silences that show it dead.
+//! An open connection: its messages, and the silences that show it dead.
 
 use std::time::Duration;
 
 use tracing::{debug, trace};
 
 use super::timers::Timer;
-use super::{Machine, Numbering, State};
+use super::{Machine, Numbering, Replay, State};
 use crate::{
-    Action, ConnectionId, Event, Frame, Notification, Now, Reason, Silence, Status, StatusChange,
-    SubscribePath,
+    Action, ConnectionId, Event, Frame, IgnoredKind, Notification, Now, Reason, Silence, Status,
+    StatusChange,
 };
 
 /// What came in on an open WebSocket, as the library below saw it.
@@ -33,11 +33,12 @@ pub(super) struct Connection {
     last_text: Duration,
     /// What the last heartbeat promised, with the grace.
     stall_after: Duration,
-    mid_message: bool,
+    pub(super) mid_message: bool,
     /// Whether the controller has accepted us: by the 101 itself, or by a first text frame after
     /// the token.
-    accepted: bool,
-    end_mark: bool,
+    pub(super) accepted: bool,
+    /// The listening clock when the end mark came that stands.
+    pub(super) mark_heard: Option<Duration>,
 }
 
 impl Machine {
@@ -66,7 +67,7 @@ impl Machine {
             }
             Message::Binary(bytes) => {
                 trace!(bytes = bytes.len(), "a binary message is ignored");
-                self.still_draining(None);
+                self.prolong_drain(false);
                 None
             }
             Message::Ping => None,
@@ -89,6 +90,8 @@ impl Machine {
         let stall_after = timing.stall_default.min(timing.stall_max) + timing.stall_grace;
         let first_frame = self.credentials.first_frame();
         self.numbering = Numbering::default();
+        let window_ends = self.timers.heard() + timing.replay_window;
+        self.replay = Replay::new(self.config.path, window_ends);
         self.timers.cancel_all();
         self.timers.after_hearing(Timer::Stall, stall_after);
         self.timers.after_hearing(Timer::Ping, timing.ping_after);
@@ -98,7 +101,7 @@ impl Machine {
             stall_after,
             mid_message: false,
             accepted: first_frame.is_none(),
-            end_mark: false,
+            mark_heard: None,
         });
         let max_message_bytes = self.config.max_message_bytes;
         self.actions.push_back(Action::OpenWebSocket {
@@ -107,18 +110,11 @@ impl Machine {
         });
         self.set_status(now, StatusChange::new(Status::StreamSyncing));
         let Some(text) = first_frame else {
-            return self.drain_begins();
+            return self.begin_drain();
         };
         self.actions.push_back(Action::SendText { id, text });
         self.timers
             .after_hearing(Timer::TokenAccepted, self.config.timing.token_accepted);
-    }
-
-    fn drain_begins(&mut self) {
-        self.timers
-            .after_hearing(Timer::DrainQuiet, self.config.timing.drain_quiet);
-        self.timers
-            .after_hearing(Timer::DrainCap, self.config.timing.drain_cap);
     }
 
     /// A text frame shows the token accepted: what worked is remembered, and the drain begins.
@@ -129,7 +125,7 @@ impl Machine {
             connection.accepted = true;
             self.credentials.policy.accept_token();
             self.timers.cancel(Timer::TokenAccepted);
-            self.drain_begins();
+            self.begin_drain();
         }
     }
 
@@ -167,6 +163,7 @@ impl Machine {
         self.stats.invalid_utf8 += u64::from(replaced);
         match frame {
             Frame::Event(mut event) => {
+                let live = self.place(&event, live);
                 event.set_live(live);
                 self.event(&event, live);
                 Some(Notification::Event(event))
@@ -176,15 +173,17 @@ impl Machine {
                 self.stats.ignored += 1;
                 if ignored.kind.may_take_number() {
                     self.numbering.unnumbered();
+                } else if ignored.kind == IgnoredKind::OtherRoot("SubscriptionResponse".into()) {
+                    self.replay.subscription_response();
                 }
-                self.still_draining(None);
+                self.prolong_drain(false);
                 Some(Notification::Ignored(ignored))
             }
             Frame::Malformed(malformed) => {
                 debug!(cause = malformed.cause, "malformed");
                 self.stats.malformed += 1;
                 self.numbering.unnumbered();
-                self.still_draining(None);
+                self.prolong_drain(false);
                 Some(Notification::Malformed(malformed))
             }
         }
@@ -213,7 +212,6 @@ impl Machine {
         if event.control() == "_0" {
             self.heartbeat(event, live);
         }
-        self.still_draining(Some(event));
     }
 
     fn heartbeat(&mut self, event: &Event, live: bool) {
@@ -236,58 +234,6 @@ impl Machine {
         if live {
             self.proved();
         }
-    }
-
-    /// A message came: if the replay was draining, its quiet begins anew.
-    fn still_draining(&mut self, event: Option<&Event>) {
-        let State::Draining(connection) = &mut self.state else {
-            return;
-        };
-        if !connection.accepted {
-            return;
-        }
-        // The replay of /rest/subscribe ends with `_22`/1, unless a property follows. On the other
-        // path the same control is an event like any other.
-        if let Some(event) = event
-            && self.config.path == SubscribePath::Rest
-        {
-            connection.end_mark =
-                event.control() == "_22" || (connection.end_mark && !event.is_node_property());
-        }
-        let timing = &self.config.timing;
-        let quiet = if connection.end_mark {
-            timing.drain_quiet_after_mark
-        } else {
-            timing.drain_quiet
-        };
-        self.timers.after_hearing(Timer::DrainQuiet, quiet);
-    }
-
-    /// The replay is over by this rule, unless a message of it is still arriving: then the rule
-    /// counts again once it is there.
-    pub(super) fn drained(&mut self, now: Now, rule: Timer) {
-        let State::Draining(connection) = self.state else {
-            return;
-        };
-        if connection.mid_message {
-            debug!("a message of the replay is still arriving");
-            let timing = &self.config.timing;
-            let again = if rule == Timer::DrainCap {
-                timing.drain_quiet_after_mark
-            } else {
-                timing.drain_quiet
-            };
-            self.timers.after_hearing(rule, again);
-            return;
-        }
-        self.state = State::Live(connection);
-        self.timers.cancel(Timer::DrainQuiet);
-        self.timers.cancel(Timer::DrainCap);
-        self.timers
-            .after_hearing(Timer::Proven, self.config.timing.proven_after);
-        self.stats.reconnects += u64::from(self.was_connected);
-        self.was_connected = true;
-        self.set_status(now, StatusChange::new(Status::Connected));
     }
 
     pub(super) fn ping(&mut self) {

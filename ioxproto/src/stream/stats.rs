@@ -24,6 +24,8 @@ pub struct Stats {
     pub invalid_utf8: u64,
     /// Gaps, repeats and steps back of the numbering.
     pub gaps: u64,
+    /// Replays that had not ended when their time limit (`drain_cap`) did.
+    pub incomplete_replays: u64,
     /// Attempts to connect.
     pub attempts: u64,
     /// Times that a connection was live again after one was lost.

@@ -29,6 +29,8 @@ pub(crate) enum Timer {
     TokenAccepted,
     /// Nothing came for so long that the replay is over.
     DrainQuiet,
+    /// For so long no stamp has shown an event to be of the replay.
+    DrainPast,
     /// The replay has lasted as long as it may.
     DrainCap,
     /// The controller's heartbeat is overdue.
@@ -53,6 +55,7 @@ impl Timer {
             Self::Stop => "the stop's time limit",
             Self::TokenAccepted => "a sign that the token is accepted",
             Self::DrainQuiet => "quiet after the replay",
+            Self::DrainPast => "stamps that show no replay any more",
             Self::DrainCap => "the replay's time limit",
             Self::Stall => "an overdue heartbeat",
             Self::Pong => "an unanswered ping",
@@ -103,6 +106,16 @@ impl Timers {
     /// Due after so much listening from now on.
     pub(crate) fn after_hearing(&mut self, timer: Timer, silence: Duration) {
         self.table[timer as usize] = Some((timer, Due::Heard(self.heard + silence)));
+    }
+
+    /// Due after so much listening from now on, or later if it was.
+    pub(crate) fn postpone(&mut self, timer: Timer, silence: Duration) {
+        let reading = self.heard + silence;
+        let before = self.table[timer as usize];
+        let later = matches!(before, Some((_, Due::Heard(before))) if before > reading);
+        if !later {
+            self.table[timer as usize] = Some((timer, Due::Heard(reading)));
+        }
     }
 
     pub(crate) fn cancel(&mut self, timer: Timer) {
@@ -256,6 +269,7 @@ mod tests {
             Timer::Stop,
             Timer::TokenAccepted,
             Timer::DrainQuiet,
+            Timer::DrainPast,
             Timer::DrainCap,
             Timer::Stall,
             Timer::Pong,
@@ -270,7 +284,7 @@ mod tests {
             for (index, timer) in order.into_iter().enumerate() {
                 timers.at(timer, due - seconds(step * index as f64));
             }
-            let earliest = if step == 0.0 { order[0] } else { order[10] };
+            let earliest = if step == 0.0 { order[0] } else { order[11] };
             assert_eq!(timers.begin_wait(start).unwrap().reason, earliest.reason());
             let taken = std::iter::from_fn(|| timers.take_due(due));
             assert_eq!(taken.collect::<Vec<_>>(), order);

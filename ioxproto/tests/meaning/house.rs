@@ -1,12 +1,14 @@
 //! The picture of the house: what is kept, what is told, what is forgotten.
 
+use std::time::Duration;
+
 use ioxproto::mirror::{
     Change, ChangeKind, ControllerState, Invalidated, Limits, Occasion, Program, Property,
     SharedState, Variable,
 };
 use ioxproto::view::{ProgramId, RunState, Timestamp, VariableField, VariableId, VariableType};
 use ioxproto::vocabulary::Lifecycle;
-use ioxproto::{Event, Notification, Status, StatusChange};
+use ioxproto::{Event, Notification, Reason, Status, StatusChange};
 
 use super::{event, live, property, system};
 
@@ -387,6 +389,109 @@ fn what_changed_while_away_is_told_once_and_never_as_live() {
 }
 
 #[test]
+fn a_replayed_event_after_the_drain_continues_the_replay_that_ended() {
+    let replayed = |value: &str| {
+        [
+            property("door", "ST", value),
+            property(if value == "0" { "lamp" } else { "new" }, "ST", "7"),
+            system(
+                "_1",
+                "0",
+                "",
+                &format!("<id>1</id><s>{}1</s>", if value == "0" { 2 } else { 3 }),
+            ),
+            system(
+                "_1",
+                "6",
+                "",
+                &format!(r#"<var type="2" id="12"><val>{value}</val></var>"#),
+            ),
+        ]
+    };
+    let mut state = ControllerState::new();
+    state.seed_scene("s", ["door"]);
+    // The first replay is no news, late or not.
+    status(&mut state, Status::StreamSyncing);
+    assert!(status(&mut state, Status::Connected).is_empty());
+    for event in replayed("0") {
+        for change in state.apply_event(&event) {
+            assert_eq!(change.occasion, Occasion::Replay, "{change}");
+        }
+    }
+    status(&mut state, Status::LostConnection);
+    status(&mut state, Status::StreamSyncing);
+    status(&mut state, Status::Connected);
+    let changes: Vec<Change> = replayed("100")
+        .iter()
+        .flat_map(|event| state.apply_event(event))
+        .collect();
+    assert_eq!(
+        shown(&changes),
+        [
+            "door ST: 0 -> 100 (while away)",
+            "scene s: member door changed (while away)",
+            "new ST: 7 (while away)",
+            "program 0001: false (while away)",
+            "variable state 12 = 100 (while away)",
+        ]
+    );
+    // Told once: not again when they come once more, nor at the end of the next replay.
+    for event in replayed("100") {
+        assert!(state.apply_event(&event).is_empty());
+    }
+    // The late events count as mentioned by the replay that they belong to.
+    assert_eq!(state.not_replayed().collect::<Vec<_>>(), [("lamp", "ST")]);
+    let changes = state.apply_event(&live("door", "ST", "50"));
+    assert_eq!(changes[0].occasion, Occasion::Live);
+    status(&mut state, Status::LostConnection);
+    status(&mut state, Status::StreamSyncing);
+    state.update(&property("door", "ST", "50"));
+    assert!(status(&mut state, Status::Connected).is_empty());
+}
+
+#[test]
+fn with_change_times_what_came_back_is_told_although_it_comes_late() {
+    let at = |raw: &str, time: &str| {
+        event(&format!(
+            "<Event timestamp='{time}'><control>ST</control><action>{raw}</action><node>door</node></Event>"
+        ))
+    };
+    let (spring, today) = ("2026-03-01T08:00:00-08:00", "2026-05-06T14:30:00-07:00");
+    let mut state = ControllerState::new().with_change_times();
+    state.update(&at("0", spring));
+    status(&mut state, Status::Connected);
+    status(&mut state, Status::StreamSyncing);
+    status(&mut state, Status::Connected);
+    assert!(state.apply_event(&at("0", spring)).is_empty());
+    let changes = state.apply_event(&at("0", today));
+    assert_eq!(shown(&changes), ["door ST: 0 -> 0 (while away)"]);
+    assert!(state.apply_event(&at("0", today)).is_empty());
+}
+
+#[test]
+fn a_replay_that_ran_out_of_time_is_not_complete() {
+    let mut state = ControllerState::new();
+    assert!(!state.is_complete());
+    status(&mut state, Status::StreamSyncing);
+    state.update(&property("door", "ST", "0"));
+    assert!(!state.is_complete());
+    status(&mut state, Status::Connected);
+    assert!(state.is_complete());
+    status(&mut state, Status::LostConnection);
+    status(&mut state, Status::StreamSyncing);
+    state.update(&property("lamp", "ST", "7"));
+    let reason = Reason::ReplayIncomplete {
+        after: Duration::from_secs(60),
+    };
+    let change = StatusChange::new(Status::Connected).with_reason(reason);
+    let changes = state.apply(&Notification::Status(change));
+    assert_eq!(shown(&changes), ["lamp ST: 7 (while away)"]);
+    assert!(!state.is_complete());
+    // What it did not mention may well be there.
+    assert_eq!(state.not_replayed().count(), 0);
+}
+
+#[test]
 fn what_changed_and_came_back_shows_in_its_time() {
     let at = |node: &str, raw: &str, time: &str| {
         event(&format!(
@@ -523,7 +628,8 @@ fn it_is_written_as_json() {
         r#"<var type="1" id="3"><prec>0</prec><init>4</init></var>"#,
     ));
     let expected = serde_json::json!({
-        "nodes": {
+        "complete": false,
+            "nodes": {
             "42 92 8C 1": {"ST": {"raw": "255", "value": 255, "uom": "100", "precision": 0,
                 "formatted": "255%", "name": "Status", "time": "2026-05-06T14:30:36.236101-07:00"}},
             "n": {"GV1": {"raw": "x", "value": null, "uom": "", "precision": 1,

@@ -28,35 +28,7 @@ fn a_silent_controller_is_connected_after_a_second() {
 }
 
 #[test]
-fn the_end_mark_shortens_the_silence_to_a_quarter_of_a_second() {
-    let mut harness = Harness::syncing();
-    harness.event(0, "_4", "5", "");
-    harness.event(1, "_4", "6", "");
-    harness.event(2, "_22", "1", "");
-    harness.pass(0.2);
-    // On an ISY-994 one more system event follows the mark.
-    harness.event(3, "_23", "1", "");
-    harness.pass(0.2);
-    assert_eq!(harness.stream.status(), Status::StreamSyncing);
-    harness.pass(0.05);
-    assert_eq!(harness.stream.status(), Status::Connected);
-    assert_eq!(harness.live(), [false; 4]);
-}
-
-#[test]
-fn a_mark_that_was_not_the_end_shortens_nothing() {
-    let mut harness = Harness::syncing();
-    harness.event(0, "_22", "1", "");
-    harness.event(1, "ST", "0", "11 22 33 1");
-    harness.pass(0.9);
-    harness.event(2, "ST", "0", "11 22 33 2");
-    assert_eq!(harness.live(), [false; 3]);
-    harness.pass(1.0);
-    assert_eq!(harness.stream.status(), Status::Connected);
-}
-
-#[test]
-fn a_controller_that_is_never_silent_is_connected_after_ten_seconds() {
+fn a_stamped_controller_that_is_never_silent_is_connected_after_ten_seconds() {
     let mut harness = Harness::syncing();
     for seqnum in 0..100 {
         harness.event(seqnum, "ST", "0", "11 22 33 1");
@@ -64,6 +36,19 @@ fn a_controller_that_is_never_silent_is_connected_after_ten_seconds() {
     }
     assert_eq!(harness.stream.status(), Status::Connected);
     assert_eq!(harness.live(), [false; 100]);
+    assert_eq!(harness.stats().incomplete_replays, 0);
+}
+
+#[test]
+fn an_unstamped_controller_that_is_never_silent_is_connected_after_sixty_seconds() {
+    let mut harness = Harness::syncing();
+    for seqnum in 0..600 {
+        assert_eq!(harness.stream.status(), Status::StreamSyncing, "{seqnum}");
+        harness.event_unstamped(seqnum, "ST", "0", "11 22 33 1");
+        harness.pass(0.1);
+    }
+    assert_eq!(harness.stream.status(), Status::Connected);
+    assert_eq!(harness.live(), [false; 600]);
 }
 
 #[test]
@@ -122,22 +107,41 @@ fn a_message_that_has_begun_to_arrive_holds_the_drain_open() {
 #[test]
 fn the_cap_counts_again_after_a_message_that_was_arriving_when_it_came() {
     let mut harness = Harness::syncing();
-    for seqnum in 0..12 {
+    for seqnum in 0..74 {
         harness.pass(0.8);
-        harness.event(seqnum, "ST", "0", "11 22 33 1");
+        harness.event_unstamped(seqnum, "ST", "0", "11 22 33 1");
     }
     harness
         .stream
         .bytes_received(harness.now, harness.id(), true);
-    harness.pass(0.5);
+    harness.pass(0.9);
     assert_eq!(harness.stream.status(), Status::StreamSyncing, "at the cap");
-    harness.event(12, "ST", "0", "11 22 33 1");
+    harness.event_unstamped(74, "ST", "0", "11 22 33 1");
     harness
         .stream
         .bytes_received(harness.now, harness.id(), false);
     harness.pass(0.5);
     assert_eq!(harness.stream.status(), Status::Connected);
-    assert_eq!(harness.live(), [false; 13]);
+    assert_eq!(harness.live(), [false; 75]);
+}
+
+#[test]
+fn a_drain_that_the_cap_ends_says_that_the_replay_may_be_incomplete() {
+    let mut harness = Harness::syncing();
+    for seqnum in 0..600 {
+        harness.event_unstamped(seqnum, "ST", "0", "11 22 33 1");
+        harness.pass(0.1);
+    }
+    assert_eq!(harness.statuses().last(), Some(&"connected"));
+    assert_eq!(harness.last_reason().code(), "replay_incomplete");
+    assert_eq!(harness.stats().incomplete_replays, 1);
+    // One that silence ends says nothing.
+    harness.closed();
+    harness.pass(1.0);
+    harness.accept();
+    harness.pass(1.0);
+    assert_eq!(harness.changes().last().unwrap().reason, None);
+    assert_eq!(harness.stats().incomplete_replays, 1);
 }
 
 #[test]

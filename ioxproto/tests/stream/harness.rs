@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use ioxproto::{
     Action, Config, ConnectionId, Event, EventStream, Exchange, Failure, FailureKind, Gap, Message,
-    Notification, Now, Phase, Progress, Reason, RequestId, Status, StatusChange,
+    Notification, Now, Phase, Progress, Reason, RequestId, Stats, Status, StatusChange,
 };
 
 /// What the machine had its driver do to the connection, besides connecting.
@@ -277,8 +277,30 @@ impl Harness {
         self.message(Message::Text(text.as_bytes()));
     }
 
+    /// An event that the controller stamps now; its clock agrees with the fake one.
     pub(crate) fn event(&mut self, seqnum: i64, control: &str, action: &str, node: &str) {
-        self.text(&event(seqnum, control, action, node));
+        self.event_stamped(0.0, seqnum, control, action, node);
+    }
+
+    /// An event with a stamp so many seconds from now.
+    pub(crate) fn event_stamped(
+        &mut self,
+        from_now: f64,
+        seqnum: i64,
+        control: &str,
+        action: &str,
+        node: &str,
+    ) {
+        let now = jiff::Timestamp::try_from(self.now.utc).unwrap();
+        let stamp = now + jiff::SignedDuration::from_secs_f64(from_now);
+        let stamp = stamp.strftime("%Y-%m-%dT%H:%M:%S%.6f+00:00").to_string();
+        self.text(&event(seqnum, control, action, node).replace(STAMP, &stamp));
+    }
+
+    /// An event as an ISY-994 sends it.
+    pub(crate) fn event_unstamped(&mut self, seqnum: i64, control: &str, action: &str, node: &str) {
+        let stamp = format!(" timestamp=\"{STAMP}\"");
+        self.text(&event(seqnum, control, action, node).replace(&stamp, ""));
     }
 
     pub(crate) fn closed(&mut self) {
@@ -323,6 +345,15 @@ impl Harness {
             .unwrap()
     }
 
+    /// The code of the reason that came with `connected` last, if one did.
+    pub(crate) fn last_reason_of_connected(&self) -> Option<&'static str> {
+        let changes = self.changes();
+        let mut connected = changes.iter().rev();
+        let change = connected.find(|change| change.status == Status::Connected);
+        let reason = change.expect("it was connected").reason.as_ref();
+        reason.map(Reason::code)
+    }
+
     pub(crate) fn last_wait(&self) -> f64 {
         let changes = self.changes();
         let wait = changes.iter().rev().find_map(|change| change.retry_in);
@@ -344,6 +375,10 @@ impl Harness {
         self.events().iter().map(|event| event.live()).collect()
     }
 
+    pub(crate) fn stats(&self) -> Stats {
+        self.stream.stats(self.now)
+    }
+
     pub(crate) fn gaps(&self) -> Vec<(i64, i64)> {
         let gap = |notification: &Notification| match notification {
             Notification::Gap(Gap { expected, got, .. }) => Some((*expected, *got)),
@@ -353,11 +388,13 @@ impl Harness {
     }
 }
 
+const STAMP: &str = "2026-05-05T18:52:41.875777-07:00";
+
 /// An event in the shape that a controller sends.
 pub(crate) fn event(seqnum: i64, control: &str, action: &str, node: &str) -> String {
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Event seqnum=\"{seqnum}\" sid=\"uuid:7\" \
-         timestamp=\"2026-05-05T18:52:41.875777-07:00\"><control>{control}</control>\
+         timestamp=\"{STAMP}\"><control>{control}</control>\
          <action>{action}</action><node>{node}</node><eventInfo></eventInfo></Event>"
     )
 }

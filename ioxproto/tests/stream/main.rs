@@ -9,10 +9,12 @@
 mod api_path;
 mod backoff;
 mod drain;
+mod end_mark;
 mod harness;
 mod memory;
 mod messages;
 mod misuse;
+mod own_time;
 mod own_tokens;
 mod portal;
 mod refusals;

@@ -3,13 +3,14 @@
 
 mod identity;
 mod messages;
+mod replay;
 mod statuses;
 mod tokens;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use ioxproto::{IdentityProblem, Status, Timing};
+use ioxproto::{IdentityProblem, Profile, Status, Timing};
 
 pub(crate) use self::messages::Handled;
 use self::tokens::OwnTokens;
@@ -69,6 +70,10 @@ pub(crate) struct Witness {
     tokens: OwnTokens,
     connection: Connection,
     ever_ponged: bool,
+    /// From the first connection on, the controller is expected to mark the end of its replay.
+    owes_mark: bool,
+    /// It has shown a mark, or what goes before one.
+    may_expect_mark: bool,
     /// How many replayed frames passed as live because the network had been silent for so long that nobody can tell.
     pub(crate) excused: u64,
 }
@@ -89,6 +94,7 @@ struct Connection {
     accepted: bool,
     opened: Duration,
     opened_heard: Duration,
+    upgraded_heard: Duration,
     /// When the last text or binary message was there to read, and handed in.
     data_available: Duration,
     data_heard: Duration,
@@ -99,7 +105,15 @@ struct Connection {
     mid_message: bool,
     /// When a message was last under way.
     held_heard: Duration,
-    end_mark: bool,
+    /// When the last end mark came.
+    mark_heard: Option<Duration>,
+    /// When the last event came that left the controller less than a second after the mark.
+    near_mark_heard: Duration,
+    /// A stamp came that tells the replay from what happens now.
+    anchored: bool,
+    /// The newest stamp is of the future, until a heartbeat puts it right.
+    ahead: bool,
+    stamped: bool,
     /// Silence on the wire long enough to end the drain came before the replay's end.
     fell_silent: bool,
     pinged_heard: Option<Duration>,
@@ -108,7 +122,13 @@ struct Connection {
 }
 
 impl Witness {
-    pub(crate) fn new(timing: Timing, limit: usize, keep_trying: bool, entrance: Entrance) -> Self {
+    pub(crate) fn new(
+        timing: Timing,
+        limit: usize,
+        keep_trying: bool,
+        entrance: Entrance,
+        profile: Profile,
+    ) -> Self {
         Self {
             violation: None,
             timing,
@@ -138,6 +158,8 @@ impl Witness {
             tokens: OwnTokens::of(entrance),
             connection: Connection::default(),
             ever_ponged: false,
+            owes_mark: profile == Profile::Isy994,
+            may_expect_mark: profile == Profile::Isy994,
             excused: 0,
         }
     }
@@ -205,26 +227,6 @@ impl Witness {
         self.waits_for_a_token(until);
         self.never_silently_dead();
         self.drain_ends();
-    }
-
-    /// Once nothing more comes of the replay, the stream is connected, and not later.
-    fn drain_ends(&mut self) {
-        let connection = &mut self.connection;
-        if connection.mid_message {
-            connection.held_heard = self.heard;
-        }
-        let stopping = self.stop_asked.is_some();
-        if self.status != Status::StreamSyncing || !connection.accepted || stopping {
-            return;
-        }
-        let quiet = if connection.end_mark && connection.held_heard < connection.data_heard {
-            self.timing.drain_quiet_after_mark
-        } else {
-            self.timing.drain_quiet
-        };
-        let silent = self.heard - connection.data_heard.max(connection.held_heard);
-        let most = quiet + self.timing.overrun + HAIR;
-        self.check(silent <= most, "the drain does not end");
     }
 
     pub(crate) fn ticked(&mut self) {

@@ -54,7 +54,7 @@ impl Witness {
             self.check(asked, "it begins anew, and nobody asked for it");
         }
         match to {
-            Status::Connected => self.connected(),
+            Status::Connected => self.connected(change),
             Status::LostConnection => self.lost(change),
             Status::ReconnectFailed => self.gave_up(change),
             Status::Disconnected => self.disconnected(),
@@ -73,26 +73,6 @@ impl Witness {
         }
         self.status = to;
         self.status_since = now;
-    }
-
-    fn connected(&mut self) {
-        self.connected_heard = self.heard;
-        self.proved = false;
-        let connection = &self.connection;
-        let quiet = if connection.end_mark {
-            self.timing.drain_quiet_after_mark
-        } else {
-            self.timing.drain_quiet
-        };
-        let silent = self.heard - connection.data_heard;
-        let cap = self.heard - connection.opened_heard >= self.timing.drain_cap;
-        if !connection.accepted {
-            self.fail("connected before the token was accepted");
-        } else if connection.mid_message {
-            self.fail("connected in the middle of a message");
-        } else if silent < quiet && !cap {
-            self.fail(format!("connected after {silent:?} of silence"));
-        }
     }
 
     fn lost(&mut self, change: &StatusChange) {

@@ -18,6 +18,8 @@ pub struct Model {
     failures: usize,
     isy_headers: bool,
     answers_pings: bool,
+    /// Whether the controller has shown where its replay ends; then its end mark is waited for.
+    shows_end_mark: bool,
     /// How long somebody listened to an empty socket.
     heard: Duration,
     wait: Option<(Instant, Option<Instant>)>,
@@ -39,13 +41,49 @@ struct Open {
     live: bool,
     mid_message: bool,
     end_mark: bool,
+    /// An end mark came, even if a property took it back.
+    seen: bool,
+    /// The end mark counts no longer: it has ended the drain, or was confirmed after it.
+    over: bool,
+    /// When the drain ends behind the end mark, whatever comes.
+    ends: Option<Duration>,
+    opened: Duration,
     promise: Duration,
     quiet: Option<Duration>,
+    /// Wakes to see whether stamps show a replay; nothing here is stamped.
+    past: Option<Duration>,
     cap: Option<Duration>,
     stall: Duration,
     pong: Option<Duration>,
     ping: Option<Duration>,
     proven: Option<Duration>,
+}
+
+impl Open {
+    /// An event came. Whether it shows that the mark before it was the end of the replay.
+    fn marked(&mut self, heard: Duration, content: Content) -> bool {
+        let asked = !self.live || heard <= self.opened + seconds(120);
+        if self.over || !asked {
+            return false;
+        }
+        let stood = self.end_mark;
+        match content {
+            Content::EndMark => (self.end_mark, self.seen) = (true, true),
+            Content::Property => self.end_mark = false,
+            _ => {}
+        }
+        let confirms = stood && self.end_mark;
+        self.over = confirms && self.live;
+        confirms
+    }
+
+    /// When silence from now on ends the drain.
+    fn quiet(&self, heard: Duration, shows_end_mark: bool) -> Duration {
+        match self.ends {
+            Some(ends) => ends.min(heard + Duration::from_millis(250)),
+            None => heard + seconds(if shows_end_mark && !self.seen { 5 } else { 1 }),
+        }
+    }
 }
 
 fn seconds(seconds: u64) -> Duration {
@@ -61,6 +99,7 @@ impl Model {
             failures: 0,
             isy_headers: false,
             answers_pings: false,
+            shows_end_mark: false,
             heard: Duration::ZERO,
             wait: None,
             last: None,
@@ -113,20 +152,27 @@ impl Model {
             Stage::Trying { until, .. } | Stage::Waiting { until } | Stage::Stopping { until } => {
                 Some(*until)
             }
-            Stage::Open(open) => [open.quiet, open.cap, open.pong, open.ping, open.proven]
-                .into_iter()
-                .flatten()
-                .chain([open.stall])
-                .min()
-                .map(at),
+            Stage::Open(open) => [
+                open.quiet,
+                open.past,
+                open.cap,
+                open.pong,
+                open.ping,
+                open.proven,
+            ]
+            .into_iter()
+            .flatten()
+            .chain([open.stall])
+            .min()
+            .map(at),
         };
         self.wait = Some((now.monotonic, until));
         until
     }
 
     pub fn tick(&mut self, now: Now) {
-        // Each deadline is met once; an open connection has six.
-        for _ in 0..8 {
+        // Each deadline is met once; an open connection has seven.
+        for _ in 0..9 {
             let heard = self.heard;
             let due = |at: Option<Duration>| at.is_some_and(|at| at <= heard);
             match &mut self.stage {
@@ -135,16 +181,21 @@ impl Model {
                 Stage::Stopping { until } if *until <= now.monotonic => {
                     self.rest(Status::Disconnected);
                 }
+                Stage::Open(open) if due(open.past) && !due(open.quiet) => open.past = None,
                 Stage::Open(open) if due(open.quiet) || due(open.cap) => {
-                    if open.mid_message && due(open.quiet) {
-                        open.quiet = Some(heard + seconds(1));
-                    } else if open.mid_message {
+                    let ends = due(open.quiet) && open.quiet(heard, false) <= heard;
+                    if open.mid_message && due(open.quiet) && !ends {
+                        open.quiet = Some(open.quiet(heard, self.shows_end_mark));
+                    } else if open.mid_message && !ends {
                         open.cap = Some(heard + Duration::from_millis(250));
                     } else {
                         open.live = true;
-                        (open.quiet, open.cap) = (None, None);
+                        open.over = open.end_mark;
+                        (open.quiet, open.past, open.cap) = (None, None, None);
                         open.proven = Some(heard + seconds(30));
+                        self.shows_end_mark |= open.end_mark;
                         self.status = Status::Connected;
+                        self.ping();
                     }
                 }
                 Stage::Open(open) if open.stall <= heard || due(open.pong) => self.lost(now),
@@ -170,13 +221,19 @@ impl Model {
                 self.isy_headers |= isy_headers;
                 self.status = Status::StreamSyncing;
                 let after = |time: u64| self.heard + seconds(time);
+                let quiet = if self.shows_end_mark { 5 } else { 1 };
                 self.stage = Stage::Open(Open {
                     live: false,
                     mid_message: false,
                     end_mark: false,
+                    seen: false,
+                    over: false,
+                    ends: None,
+                    opened: self.heard,
                     promise: seconds(77),
-                    quiet: Some(after(1)),
-                    cap: Some(after(10)),
+                    quiet: Some(after(quiet)),
+                    past: Some(after(10)),
+                    cap: Some(after(60)),
                     stall: after(77),
                     pong: None,
                     ping: Some(after(35)),
@@ -229,20 +286,25 @@ impl Model {
                 self.answers_pings = true;
                 return None;
             }
-            Content::EndMark => open.end_mark = true,
-            Content::Property => open.end_mark = false,
-            Content::Heartbeat(promise) => {
-                open.promise = seconds(PROMISES[promise].1 + 2);
-                if open.live {
-                    open.proven = None;
-                    self.failures = 0;
-                }
+            Content::EndMark | Content::Property | Content::Heartbeat(_) | Content::System => {
+                self.shows_end_mark |= open.marked(heard, content);
             }
-            Content::System | Content::Ignored | Content::Malformed | Content::Binary => {}
+            Content::Ignored | Content::Malformed | Content::Binary => {}
+        }
+        if let Content::Heartbeat(promise) = content {
+            open.promise = seconds(PROMISES[promise].1 + 2);
+            if open.live {
+                open.proven = None;
+                self.failures = 0;
+            }
         }
         if !open.live {
-            let quiet = if open.end_mark { 250 } else { 1000 };
-            open.quiet = Some(heard + Duration::from_millis(quiet));
+            if open.end_mark {
+                open.ends.get_or_insert_with(|| heard + seconds(1));
+            } else {
+                open.ends = None;
+            }
+            open.quiet = Some(open.quiet(heard, self.shows_end_mark));
         }
         if content == Content::Binary {
             return None;

@@ -1,0 +1,212 @@
+//! The end mark of `/rest/subscribe`: when it ends the drain, when it is taken back, and when it is
+//! waited for.
+
+use ioxproto::{Account, Config, Profile, Status, SubscribePath};
+
+use crate::harness::Harness;
+
+const NODE: &str = "11 22 33 1";
+
+/// What comes right before the mark.
+fn preamble(harness: &mut Harness) {
+    harness.event(90, "_4", "5", "");
+    harness.event(91, "_4", "6", "");
+}
+
+fn marked() -> Harness {
+    let mut harness = Harness::syncing();
+    preamble(&mut harness);
+    harness.event(92, "_22", "1", "");
+    harness
+}
+
+fn isy994() -> Harness {
+    Harness::with(|config| config.profile(Profile::Isy994)).into_syncing()
+}
+
+#[test]
+fn the_end_mark_shortens_the_silence_to_a_quarter_of_a_second() {
+    let mut harness = marked();
+    harness.pass(0.2);
+    // On an ISY-994 one more system event follows the mark.
+    harness.event(93, "_23", "1", "");
+    harness.pass(0.2);
+    assert_eq!(harness.stream.status(), Status::StreamSyncing);
+    harness.pass(0.05);
+    assert_eq!(harness.stream.status(), Status::Connected);
+    assert_eq!(harness.live(), [false; 4]);
+}
+
+#[test]
+fn a_mark_that_was_not_the_end_shortens_nothing() {
+    let mut harness = Harness::syncing();
+    harness.event(0, "_22", "1", "");
+    harness.event(1, "ST", "0", NODE);
+    harness.pass(0.9);
+    harness.event(2, "ST", "0", "11 22 33 2");
+    assert_eq!(harness.live(), [false; 3]);
+    harness.pass(1.0);
+    assert_eq!(harness.stream.status(), Status::Connected);
+}
+
+#[test]
+fn a_property_stamped_within_half_a_second_of_the_mark_takes_it_back() {
+    for (behind, status) in [
+        (-1.0, Status::StreamSyncing),
+        (0.5, Status::StreamSyncing),
+        (0.51, Status::Connected),
+        (3600.0, Status::Connected),
+    ] {
+        let mut harness = marked();
+        harness.event_stamped(behind, 93, "ST", "0", NODE);
+        harness.pass(0.25);
+        assert_eq!(harness.stream.status(), status, "stamped {behind} s later");
+        assert_eq!(harness.live(), [false; 4]);
+    }
+}
+
+#[test]
+fn a_mark_that_was_taken_back_stands_again_once_a_stamp_is_past_the_replay() {
+    let mut harness = marked();
+    harness.event_stamped(0.4, 93, "ST", "0", NODE);
+    harness.pass(0.8);
+    harness.event(94, "ST", "1", NODE);
+    harness.pass(0.24);
+    assert_eq!(harness.stream.status(), Status::StreamSyncing);
+    harness.pass(0.01);
+    assert_eq!(harness.stream.status(), Status::Connected);
+}
+
+#[test]
+fn an_unstamped_property_takes_the_mark_back_unless_it_came_right_behind_its_preamble() {
+    let end = |preamble: &[(&str, &str)]| {
+        let mut harness = isy994();
+        for (control, action) in preamble {
+            harness.event_unstamped(0, control, action, "");
+        }
+        harness.event_unstamped(1, "_22", "1", "");
+        harness.event_unstamped(2, "ST", "0", NODE);
+        harness.pass(0.25);
+        harness.stream.status()
+    };
+    assert_eq!(end(&[("_4", "5"), ("_4", "6")]), Status::Connected);
+    for other in [
+        &[][..],
+        &[("_4", "6")],
+        &[("_4", "6"), ("_4", "5")],
+        &[("_4", "5"), ("_5", "0"), ("_4", "6")],
+        &[("_4", "5"), ("_4", "6"), ("_5", "0")],
+    ] {
+        assert_eq!(end(other), Status::StreamSyncing, "{other:?}");
+    }
+}
+
+#[test]
+fn properties_behind_the_mark_do_not_prolong_the_drain() {
+    let mut harness = marked();
+    for seqnum in 0..4 {
+        harness.pass(0.05);
+        harness.event_stamped(0.51, 93 + seqnum, "ST", "0", NODE);
+    }
+    harness.pass(0.05);
+    assert_eq!(harness.stream.status(), Status::Connected);
+    assert_eq!(harness.live(), [false; 7]);
+}
+
+#[test]
+fn system_events_behind_the_mark_prolong_the_drain_by_a_second_at_most() {
+    let mut harness = marked();
+    for seqnum in 0..6 {
+        harness.pass(0.16);
+        harness.event(93 + seqnum, "_5", "1", "");
+    }
+    assert_eq!(harness.stream.status(), Status::StreamSyncing);
+    harness.pass(0.04);
+    assert_eq!(harness.stream.status(), Status::Connected);
+}
+
+#[test]
+fn where_a_mark_is_expected_only_five_seconds_of_silence_end_the_drain() {
+    let mut shown_before = marked();
+    shown_before.pass(0.25);
+    shown_before.closed();
+    shown_before.pass(1.0);
+    shown_before.accept();
+    let mut announced = Harness::syncing();
+    announced.text("<SubscriptionResponse><SID>uuid:75</SID></SubscriptionResponse>");
+    for (mut harness, why) in [
+        (shown_before, "shown before"),
+        (announced, "SubscriptionResponse"),
+        (isy994(), "ISY-994"),
+    ] {
+        harness.event(0, "ST", "0", NODE);
+        harness.pass(4.9);
+        assert_eq!(harness.stream.status(), Status::StreamSyncing, "{why}");
+        harness.event(1, "ST", "0", NODE);
+        harness.pass(5.0);
+        assert_eq!(harness.stream.status(), Status::Connected, "{why}");
+        assert_eq!(harness.last_reason_of_connected(), None);
+    }
+}
+
+#[test]
+fn a_busy_house_that_owes_a_mark_is_waited_for_until_the_cap() {
+    let mut harness = isy994();
+    for seqnum in 0..600 {
+        assert_eq!(harness.stream.status(), Status::StreamSyncing);
+        harness.event(seqnum, "ST", "0", NODE);
+        harness.pass(0.1);
+    }
+    assert_eq!(
+        harness.last_reason_of_connected(),
+        Some("replay_incomplete")
+    );
+}
+
+#[test]
+fn a_mark_that_the_network_held_up_until_after_the_drain_is_expected_next_time() {
+    let mut harness = Harness::connected();
+    preamble(&mut harness);
+    harness.event(92, "_22", "1", "");
+    harness.pass(1.0);
+    harness.event(93, "ST", "0", NODE);
+    harness.closed();
+    harness.pass(1.0);
+    harness.accept();
+    harness.pass(4.9);
+    assert_eq!(harness.stream.status(), Status::StreamSyncing);
+}
+
+#[test]
+fn after_a_clock_set_back_behind_the_mark_the_next_heartbeat_ends_the_drain() {
+    let mut harness = marked();
+    for seqnum in 0..15 {
+        harness.event_stamped(-3600.0, 93 + seqnum, "ST", "0", NODE);
+        harness.pass(0.5);
+    }
+    assert_eq!(harness.stream.status(), Status::StreamSyncing);
+    harness.event_stamped(-3600.0, 108, "_0", "90", "");
+    harness.pass(0.1);
+    harness.event_stamped(-3600.0, 109, "ST", "0", NODE);
+    harness.pass(0.15);
+    assert_eq!(harness.stream.status(), Status::Connected);
+}
+
+#[test]
+fn on_the_other_path_the_same_control_is_an_event_like_any_other() {
+    let portal = |config: Config| {
+        config
+            .path(SubscribePath::Api)
+            .account(Account::portal("a@b.c", "secret"))
+    };
+    let mut harness = Harness::with(portal);
+    harness.start();
+    harness.grant("first", 3600.0);
+    harness.accept();
+    preamble(&mut harness);
+    harness.event(92, "_22", "1", "");
+    harness.pass(0.9);
+    assert_eq!(harness.stream.status(), Status::StreamSyncing);
+    harness.pass(0.1);
+    assert_eq!(harness.stream.status(), Status::Connected);
+}
