@@ -37,7 +37,7 @@ impl<R: Runtime> Seam for Async<R> {
     type Timer = Alarm<R>;
     type WebSocket = WebSocketStream<Compat>;
 
-    const TURN: u32 = 64;
+    const TURN: u32 = 256;
     const READS_ON: bool = true;
 
     fn connect(&self, to: SocketAddr) -> Self::Connecting {
