@@ -8,8 +8,7 @@ use super::lifecycle::truth;
 use super::{ViewError, payload};
 use crate::Event;
 use crate::vocabulary::{
-    Code, InternetAction, PortalAction, ProgressAction, SystemConfigAction, SystemControl,
-    SystemStatusAction,
+    Code, InternetAction, SystemAction, SystemConfigAction, SystemControl, SystemStatusAction,
 };
 
 /// A sign of life (`_0`).
@@ -40,7 +39,7 @@ impl fmt::Display for Heartbeat {
 #[non_exhaustive]
 pub struct Progress<'a> {
     /// Of what, and how serious.
-    pub action: Code<'a, ProgressAction>,
+    pub action: SystemAction<'a>,
     /// The text; XML where it holds elements.
     pub text: &'a str,
 }
@@ -218,7 +217,7 @@ impl Event {
     pub fn progress(&self) -> Result<Progress<'_>, ViewError> {
         self.expect(SystemControl::Progress, "progress")?;
         Ok(Progress {
-            action: Code::of(self.action()),
+            action: SystemAction::of(Code::Known(SystemControl::Progress), self.action()),
             text: self.event_info(),
         })
     }
@@ -309,9 +308,7 @@ impl Event {
     ///
     /// It is another event, or lacks the element `PortalStatus`.
     pub fn portal_status(&self) -> Result<PortalStatus, ViewError> {
-        if self.control() != SystemControl::Portal.code()
-            || self.action() != PortalAction::Status.code()
-        {
+        if self.control() != SystemControl::Portal.code() || self.action() != "1" {
             return Err(ViewError::other(self, "the portal's status"));
         }
         let part = "PortalStatus";

@@ -1,6 +1,135 @@
 //! The actions of each system control.
 
-use super::{Code, words};
+use super::{Code, Lifecycle, SystemControl, words};
+
+/// An action of a system event, as it came, and its label if its control's actions have names.
+///
+/// ```
+/// use ioxproto::vocabulary::{Code, SystemAction, SystemControl};
+/// let armed = SystemAction::of(Code::Known(SystemControl::SecuritySystem), "AW");
+/// assert_eq!((armed.code(), armed.label()), ("AW", "armed_away"));
+/// let heartbeat = SystemAction::of(Code::Known(SystemControl::Heartbeat), "90");
+/// assert_eq!((heartbeat.label(), heartbeat.is_known()), ("90", false));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SystemAction<'a> {
+    code: &'a str,
+    label: Option<&'static str>,
+}
+
+impl<'a> SystemAction<'a> {
+    /// Looks an action up by its control.
+    #[must_use]
+    pub fn of(control: Code<'_, SystemControl>, action: &'a str) -> Self {
+        let mut known = control
+            .known()
+            .map_or(&[][..], SystemControl::actions)
+            .iter();
+        Self {
+            code: action,
+            label: known
+                .find(|(code, _)| *code == action)
+                .map(|(_, label)| *label),
+        }
+    }
+
+    /// As it stands on the wire.
+    #[must_use]
+    pub fn code(self) -> &'a str {
+        self.code
+    }
+
+    /// Its name: `snake_case`, stable, unique for its control; the code where it has none.
+    #[must_use]
+    pub fn label(self) -> &'a str {
+        self.label.unwrap_or(self.code)
+    }
+
+    /// Whether it has a name.
+    #[must_use]
+    pub fn is_known(self) -> bool {
+        self.label.is_some()
+    }
+}
+
+impl SystemControl {
+    /// The codes and labels of its actions, in the order of UDI's description. Empty where they have
+    /// no names: a heartbeat's seconds, the dotted actions of the radios ([`Dotted`]).
+    #[must_use]
+    pub fn actions(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Trigger => TriggerAction::CODES,
+            Self::NodeLifecycle => Lifecycle::CODES,
+            Self::SystemConfig => SystemConfigAction::CODES,
+            Self::SystemStatus => SystemStatusAction::CODES,
+            Self::InternetAccess => InternetAction::CODES,
+            Self::Progress => &[
+                ("1", "update"),
+                ("2.1", "device_adder_info"),
+                ("2.2", "device_adder_warning"),
+                ("2.3", "device_adder_error"),
+                ("4.1", "zwave_info"),
+                ("4.2", "zwave_warning"),
+                ("4.3", "zwave_error"),
+                ("12.1", "zmatter_zwave_info"),
+                ("12.2", "zmatter_zwave_warning"),
+                ("12.3", "zmatter_zwave_error"),
+                ("12.4", "zmatter_zwave_ota"),
+                ("14.1", "zigbee_info"),
+                ("14.2", "zigbee_warning"),
+                ("14.3", "zigbee_error"),
+                ("15.1", "matter_info"),
+                ("15.2", "matter_warning"),
+                ("15.3", "matter_error"),
+            ],
+            Self::SecuritySystem => &[
+                ("0", "disconnected"),
+                ("1", "connected"),
+                ("DA", "disarmed"),
+                ("AW", "armed_away"),
+                ("AS", "armed_stay"),
+                ("ASI", "armed_stay_instant"),
+                ("AN", "armed_night"),
+                ("ANI", "armed_night_instant"),
+                ("AV", "armed_vacation"),
+            ],
+            Self::SystemAlert => &[
+                ("1", "peak_demand"),
+                ("2", "max_use"),
+                ("3", "gas"),
+                ("4", "water"),
+            ],
+            Self::OpenAdr => &[("1", "error"), ("2", "status"), ("4", "utilisation")],
+            Self::GasMeter => &[("1", "status"), ("2", "error")],
+            Self::Elk => &[
+                ("1", "topology"),
+                ("2", "area"),
+                ("3", "zone"),
+                ("4", "keypad"),
+                ("5", "output"),
+                ("6", "system_status"),
+                ("7", "thermostat"),
+            ],
+            Self::DeviceLinker => &[("1", "status"), ("2", "cleared")],
+            Self::Isy994Zwave => &[
+                ("1", "system"),
+                ("2", "discovery"),
+                ("3", "status"),
+                ("4", "error"),
+            ],
+            Self::Billing => &[("1", "cost")],
+            Self::Portal => &[("1", "portal_status")],
+            Self::SystemEditor => &[("1", "editor_changed")],
+            Self::SystemUpgrade => &[
+                ("1", "active"),
+                ("2", "inactive"),
+                ("3", "available"),
+                ("4", "reboot_required"),
+            ],
+            _ => &[],
+        }
+    }
+}
 
 words! {
     /// Actions of [`Trigger`](super::SystemControl::Trigger).
@@ -71,188 +200,6 @@ words! {
         Enabled = "1" "enabled",
         /// It failed.
         Failed = "2" "failed",
-    }
-}
-
-words! {
-    /// Actions of [`Progress`](super::SystemControl::Progress).
-    ProgressAction {
-        /// An update.
-        Update = "1" "update",
-        /// The device adder informs.
-        DeviceAdderInfo = "2.1" "device_adder_info",
-        /// The device adder warns.
-        DeviceAdderWarning = "2.2" "device_adder_warning",
-        /// The device adder failed.
-        DeviceAdderError = "2.3" "device_adder_error",
-        /// Z-Wave informs.
-        ZwaveInfo = "4.1" "zwave_info",
-        /// Z-Wave warns.
-        ZwaveWarning = "4.2" "zwave_warning",
-        /// Z-Wave failed.
-        ZwaveError = "4.3" "zwave_error",
-        /// `ZMatter` Z-Wave informs.
-        ZmatterZwaveInfo = "12.1" "zmatter_zwave_info",
-        /// `ZMatter` Z-Wave warns.
-        ZmatterZwaveWarning = "12.2" "zmatter_zwave_warning",
-        /// `ZMatter` Z-Wave failed.
-        ZmatterZwaveError = "12.3" "zmatter_zwave_error",
-        /// A `ZMatter` Z-Wave device is updated over the air.
-        ZmatterZwaveOta = "12.4" "zmatter_zwave_ota",
-        /// `ZigBee` informs.
-        ZigbeeInfo = "14.1" "zigbee_info",
-        /// `ZigBee` warns.
-        ZigbeeWarning = "14.2" "zigbee_warning",
-        /// `ZigBee` failed.
-        ZigbeeError = "14.3" "zigbee_error",
-        /// Matter informs.
-        MatterInfo = "15.1" "matter_info",
-        /// Matter warns.
-        MatterWarning = "15.2" "matter_warning",
-        /// Matter failed.
-        MatterError = "15.3" "matter_error",
-    }
-}
-
-words! {
-    /// Actions of [`SecuritySystem`](super::SystemControl::SecuritySystem).
-    SecurityAction {
-        /// Disconnected.
-        Disconnected = "0" "disconnected",
-        /// Connected.
-        Connected = "1" "connected",
-        /// Disarmed.
-        Disarmed = "DA" "disarmed",
-        /// Armed, nobody home.
-        ArmedAway = "AW" "armed_away",
-        /// Armed, somebody home.
-        ArmedStay = "AS" "armed_stay",
-        /// Armed, somebody home, no entry delay.
-        ArmedStayInstant = "ASI" "armed_stay_instant",
-        /// Armed for the night.
-        ArmedNight = "AN" "armed_night",
-        /// Armed for the night, no entry delay.
-        ArmedNightInstant = "ANI" "armed_night_instant",
-        /// Armed for a vacation.
-        ArmedVacation = "AV" "armed_vacation",
-    }
-}
-
-words! {
-    /// Actions of [`SystemAlert`](super::SystemControl::SystemAlert).
-    AlertAction {
-        /// Peak demand.
-        PeakDemand = "1" "peak_demand",
-        /// Highest use.
-        MaxUse = "2" "max_use",
-        /// Gas.
-        Gas = "3" "gas",
-        /// Water.
-        Water = "4" "water",
-    }
-}
-
-words! {
-    /// Actions of [`OpenAdr`](super::SystemControl::OpenAdr).
-    OpenAdrAction {
-        /// An error.
-        Error = "1" "error",
-        /// A status.
-        Status = "2" "status",
-        /// A utilisation.
-        Utilisation = "4" "utilisation",
-    }
-}
-
-words! {
-    /// Actions of [`GasMeter`](super::SystemControl::GasMeter).
-    GasMeterAction {
-        /// A status.
-        Status = "1" "status",
-        /// An error.
-        Error = "2" "error",
-    }
-}
-
-words! {
-    /// Actions of [`Elk`](super::SystemControl::Elk).
-    ElkAction {
-        /// The topology.
-        Topology = "1" "topology",
-        /// An area.
-        Area = "2" "area",
-        /// A zone.
-        Zone = "3" "zone",
-        /// A keypad.
-        Keypad = "4" "keypad",
-        /// An output.
-        Output = "5" "output",
-        /// The system's status.
-        SystemStatus = "6" "system_status",
-        /// A thermostat.
-        Thermostat = "7" "thermostat",
-    }
-}
-
-words! {
-    /// Actions of [`DeviceLinker`](super::SystemControl::DeviceLinker).
-    LinkerAction {
-        /// A status.
-        Status = "1" "status",
-        /// Cleared.
-        Cleared = "2" "cleared",
-    }
-}
-
-words! {
-    /// Actions of [`Isy994Zwave`](super::SystemControl::Isy994Zwave).
-    ZwaveAction {
-        /// The system.
-        System = "1" "system",
-        /// Discovery.
-        Discovery = "2" "discovery",
-        /// A status.
-        Status = "3" "status",
-        /// An error.
-        Error = "4" "error",
-    }
-}
-
-words! {
-    /// Actions of [`Billing`](super::SystemControl::Billing).
-    BillingAction {
-        /// A cost.
-        Cost = "1" "cost",
-    }
-}
-
-words! {
-    /// Actions of [`Portal`](super::SystemControl::Portal).
-    PortalAction {
-        /// The portal's status; see [`PortalStatus`](crate::view::PortalStatus).
-        Status = "1" "portal_status",
-    }
-}
-
-words! {
-    /// Actions of [`SystemEditor`](super::SystemControl::SystemEditor).
-    SystemEditorAction {
-        /// An editor changed; the event's node is its name.
-        EditorChanged = "1" "editor_changed",
-    }
-}
-
-words! {
-    /// Actions of [`SystemUpgrade`](super::SystemControl::SystemUpgrade).
-    UpgradeAction {
-        /// An upgrade runs.
-        Active = "1" "active",
-        /// None runs.
-        Inactive = "2" "inactive",
-        /// One is available.
-        Available = "3" "available",
-        /// A reboot is required.
-        RebootRequired = "4" "reboot_required",
     }
 }
 

@@ -1,10 +1,6 @@
-//! System controls, and an action read by its control.
+//! System controls, and events described in words.
 
-use super::{
-    AlertAction, BillingAction, Code, Dotted, ElkAction, GasMeterAction, InternetAction, Lifecycle,
-    LinkerAction, OpenAdrAction, PortalAction, ProgressAction, SecurityAction, SystemConfigAction,
-    SystemEditorAction, SystemStatusAction, TriggerAction, UpgradeAction, ZwaveAction, words,
-};
+use super::{Code, SystemAction, words};
 use crate::Event;
 
 words! {
@@ -75,119 +71,6 @@ words! {
     }
 }
 
-/// An action, read by the control that it belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum SystemAction<'a> {
-    /// Of a trigger.
-    Trigger(Code<'a, TriggerAction>),
-    /// Of the node lifecycle.
-    Lifecycle(Code<'a, Lifecycle>),
-    /// Of the system's configuration.
-    SystemConfig(Code<'a, SystemConfigAction>),
-    /// Of the system's status.
-    SystemStatus(Code<'a, SystemStatusAction>),
-    /// Of internet access.
-    Internet(Code<'a, InternetAction>),
-    /// Of progress.
-    Progress(Code<'a, ProgressAction>),
-    /// Of the security system.
-    Security(Code<'a, SecurityAction>),
-    /// Of an alert.
-    Alert(Code<'a, AlertAction>),
-    /// Of demand response.
-    OpenAdr(Code<'a, OpenAdrAction>),
-    /// Of the gas meter.
-    GasMeter(Code<'a, GasMeterAction>),
-    /// Of an ELK panel.
-    Elk(Code<'a, ElkAction>),
-    /// Of the device linker.
-    Linker(Code<'a, LinkerAction>),
-    /// Of Z-Wave on an ISY-994.
-    Zwave(Code<'a, ZwaveAction>),
-    /// Of billing.
-    Billing(Code<'a, BillingAction>),
-    /// Of the portal.
-    Portal(Code<'a, PortalAction>),
-    /// Of the system editor.
-    SystemEditor(Code<'a, SystemEditorAction>),
-    /// Of an upgrade.
-    Upgrade(Code<'a, UpgradeAction>),
-    /// Of a radio: `category.type`.
-    Dotted(Dotted<'a>),
-    /// Of a control whose actions have no names: heartbeat's seconds, or anything of an unknown control.
-    Text(&'a str),
-}
-
-impl<'a> SystemAction<'a> {
-    /// Reads an action by its control.
-    #[must_use]
-    pub fn of(control: Code<'_, SystemControl>, action: &'a str) -> Self {
-        let Code::Known(control) = control else {
-            return Self::Text(action);
-        };
-        match control {
-            SystemControl::Trigger => Self::Trigger(Code::of(action)),
-            SystemControl::NodeLifecycle => Self::Lifecycle(Code::of(action)),
-            SystemControl::SystemConfig => Self::SystemConfig(Code::of(action)),
-            SystemControl::SystemStatus => Self::SystemStatus(Code::of(action)),
-            SystemControl::InternetAccess => Self::Internet(Code::of(action)),
-            SystemControl::Progress => Self::Progress(Code::of(action)),
-            SystemControl::SecuritySystem => Self::Security(Code::of(action)),
-            SystemControl::SystemAlert => Self::Alert(Code::of(action)),
-            SystemControl::OpenAdr => Self::OpenAdr(Code::of(action)),
-            SystemControl::GasMeter => Self::GasMeter(Code::of(action)),
-            SystemControl::Elk => Self::Elk(Code::of(action)),
-            SystemControl::DeviceLinker => Self::Linker(Code::of(action)),
-            SystemControl::Isy994Zwave => Self::Zwave(Code::of(action)),
-            SystemControl::Billing => Self::Billing(Code::of(action)),
-            SystemControl::Portal => Self::Portal(Code::of(action)),
-            SystemControl::SystemEditor => Self::SystemEditor(Code::of(action)),
-            SystemControl::SystemUpgrade => Self::Upgrade(Code::of(action)),
-            SystemControl::ZmatterZwave | SystemControl::Zigbee | SystemControl::MatterStatus => {
-                Self::Dotted(Dotted::of(action))
-            }
-            SystemControl::Heartbeat
-            | SystemControl::DriverSpecific
-            | SystemControl::DeviceWrite
-            | SystemControl::DeviceMemory
-            | SystemControl::Climate
-            | SystemControl::AmiSep
-            | SystemControl::EnergyMonitoring
-            | SystemControl::UpbLinker
-            | SystemControl::UpbDeviceAdder
-            | SystemControl::UpbDeviceStatus
-            | SystemControl::Isy994Zigbee => Self::Text(action),
-        }
-    }
-
-    /// The action's label, or its text where it has none.
-    #[must_use]
-    pub fn label(self) -> &'a str {
-        match self {
-            Self::Trigger(code) => code.label(),
-            Self::Lifecycle(code) => code.label(),
-            Self::SystemConfig(code) => code.label(),
-            Self::SystemStatus(code) => code.label(),
-            Self::Internet(code) => code.label(),
-            Self::Progress(code) => code.label(),
-            Self::Security(code) => code.label(),
-            Self::Alert(code) => code.label(),
-            Self::OpenAdr(code) => code.label(),
-            Self::GasMeter(code) => code.label(),
-            Self::Elk(code) => code.label(),
-            Self::Linker(code) => code.label(),
-            Self::Zwave(code) => code.label(),
-            Self::Billing(code) => code.label(),
-            Self::Portal(code) => code.label(),
-            Self::SystemEditor(code) => code.label(),
-            Self::Upgrade(code) => code.label(),
-            Self::Dotted(dotted) => dotted.text(),
-            Self::Text(text) => text,
-        }
-    }
-}
-
 /// A control and its action in words: `system_status = busy`, `heartbeat = 90`, `ST = 255`.
 ///
 /// What is unknown stands as it came: `_99 = x`.
@@ -207,7 +90,7 @@ impl Event {
             .then(|| Code::of(self.control()))
     }
 
-    /// The action of a system event, read by its control.
+    /// The action of a system event, looked up by its control.
     #[must_use]
     pub fn system_action(&self) -> Option<SystemAction<'_>> {
         Some(SystemAction::of(self.system_control()?, self.action()))

@@ -21,11 +21,10 @@ mod lifecycle;
 use std::fmt;
 
 pub use self::actions::{
-    AlertAction, BillingAction, Dotted, ElkAction, GasMeterAction, InternetAction, LinkerAction,
-    OpenAdrAction, PortalAction, ProgressAction, RadioCategory, SecurityAction, SystemConfigAction,
-    SystemEditorAction, SystemStatusAction, TriggerAction, UpgradeAction, ZwaveAction,
+    Dotted, InternetAction, RadioCategory, SystemAction, SystemConfigAction, SystemStatusAction,
+    TriggerAction,
 };
-pub use self::control::{SystemAction, SystemControl, describe};
+pub use self::control::{SystemControl, describe};
 pub use self::lifecycle::{Lifecycle, LifecycleSubject};
 
 /// A closed list of codes with labels.
@@ -113,6 +112,9 @@ macro_rules! words {
         impl $name {
             /// All that are known, in the order of their declaration.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The code and label of each, in the same order.
+            pub const CODES: &'static [(&'static str, &'static str)] = &[$(($code, $label)),+];
 
             /// As it stands on the wire.
             #[must_use]

@@ -1,9 +1,7 @@
 //! Views of properties, lifecycle events and the system's own.
 
 use ioxproto::view::{LifecycleDetails, View, ViewError};
-use ioxproto::vocabulary::{
-    Code, Lifecycle, ProgressAction, SystemConfigAction, SystemStatusAction,
-};
+use ioxproto::vocabulary::{Code, Lifecycle, SystemConfigAction, SystemStatusAction};
 use proptest::prelude::*;
 
 use super::{event, system};
@@ -291,7 +289,10 @@ fn progress_and_device_writes() {
         "<![CDATA[U7 Rest:  submitCmd([6536],[DOF],[<NULL>])]]>",
     );
     let progress = frame.progress().unwrap();
-    assert_eq!(progress.action, Code::Known(ProgressAction::Update));
+    assert_eq!(
+        (progress.action.code(), progress.action.label()),
+        ("1", "update")
+    );
     assert_eq!(progress.text, "U7 Rest:  submitCmd([6536],[DOF],[<NULL>])");
     let frame = system("_7A", "", "8E 55 0D 1", "<message>Writing 3 of 7</message>");
     assert_eq!(frame.device_write().unwrap().message, "Writing 3 of 7");

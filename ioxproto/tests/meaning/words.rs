@@ -4,10 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 
 use ioxproto::vocabulary::{
-    AlertAction, BillingAction, Code, Dotted, ElkAction, GasMeterAction, InternetAction, Lifecycle,
-    LinkerAction, OpenAdrAction, PortalAction, ProgressAction, RadioCategory, SecurityAction,
-    SystemAction, SystemConfigAction, SystemControl, SystemEditorAction, SystemStatusAction,
-    TriggerAction, UpgradeAction, Word, ZwaveAction, describe,
+    Code, Dotted, InternetAction, Lifecycle, RadioCategory, SystemAction, SystemConfigAction,
+    SystemControl, SystemStatusAction, TriggerAction, Word, describe,
 };
 
 use super::{event, system};
@@ -24,6 +22,22 @@ fn list<W: Word + Debug>(expected: &[(&str, &str)]) {
     for word in W::ALL {
         assert_eq!(Code::<W>::of(word.code()), Code::Known(*word));
         assert_eq!(Code::<W>::of(word.code()).code(), word.code());
+    }
+}
+
+/// The same for the actions of a control that are not a type of their own.
+fn actions(control: SystemControl, expected: &[(&str, &str)]) {
+    assert_eq!(control.actions(), expected);
+    let labels: BTreeSet<&str> = expected.iter().map(|(_, label)| *label).collect();
+    assert_eq!(
+        labels.len(),
+        expected.len(),
+        "a label stands for one action"
+    );
+    for (code, label) in expected {
+        let action = SystemAction::of(Code::Known(control), code);
+        assert_eq!((action.code(), action.label()), (*code, *label));
+        assert!(action.is_known());
     }
 }
 
@@ -94,77 +108,101 @@ fn actions_of_triggers_and_of_the_system() {
         ("3", "safe_mode"),
     ]);
     list::<InternetAction>(&[("0", "disabled"), ("1", "enabled"), ("2", "failed")]);
-    list::<UpgradeAction>(&[
-        ("1", "active"),
-        ("2", "inactive"),
-        ("3", "available"),
-        ("4", "reboot_required"),
-    ]);
-    list::<SystemEditorAction>(&[("1", "editor_changed")]);
-    list::<LinkerAction>(&[("1", "status"), ("2", "cleared")]);
-    list::<PortalAction>(&[("1", "portal_status")]);
-    list::<BillingAction>(&[("1", "cost")]);
+    actions(
+        SystemControl::SystemUpgrade,
+        &[
+            ("1", "active"),
+            ("2", "inactive"),
+            ("3", "available"),
+            ("4", "reboot_required"),
+        ],
+    );
+    actions(SystemControl::SystemEditor, &[("1", "editor_changed")]);
+    actions(
+        SystemControl::DeviceLinker,
+        &[("1", "status"), ("2", "cleared")],
+    );
+    actions(SystemControl::Portal, &[("1", "portal_status")]);
+    actions(SystemControl::Billing, &[("1", "cost")]);
 }
 
 #[test]
 fn actions_of_progress() {
-    list::<ProgressAction>(&[
-        ("1", "update"),
-        ("2.1", "device_adder_info"),
-        ("2.2", "device_adder_warning"),
-        ("2.3", "device_adder_error"),
-        ("4.1", "zwave_info"),
-        ("4.2", "zwave_warning"),
-        ("4.3", "zwave_error"),
-        ("12.1", "zmatter_zwave_info"),
-        ("12.2", "zmatter_zwave_warning"),
-        ("12.3", "zmatter_zwave_error"),
-        ("12.4", "zmatter_zwave_ota"),
-        ("14.1", "zigbee_info"),
-        ("14.2", "zigbee_warning"),
-        ("14.3", "zigbee_error"),
-        ("15.1", "matter_info"),
-        ("15.2", "matter_warning"),
-        ("15.3", "matter_error"),
-    ]);
+    actions(
+        SystemControl::Progress,
+        &[
+            ("1", "update"),
+            ("2.1", "device_adder_info"),
+            ("2.2", "device_adder_warning"),
+            ("2.3", "device_adder_error"),
+            ("4.1", "zwave_info"),
+            ("4.2", "zwave_warning"),
+            ("4.3", "zwave_error"),
+            ("12.1", "zmatter_zwave_info"),
+            ("12.2", "zmatter_zwave_warning"),
+            ("12.3", "zmatter_zwave_error"),
+            ("12.4", "zmatter_zwave_ota"),
+            ("14.1", "zigbee_info"),
+            ("14.2", "zigbee_warning"),
+            ("14.3", "zigbee_error"),
+            ("15.1", "matter_info"),
+            ("15.2", "matter_warning"),
+            ("15.3", "matter_error"),
+        ],
+    );
 }
 
 #[test]
 fn actions_of_what_stands_in_the_house() {
-    list::<SecurityAction>(&[
-        ("0", "disconnected"),
-        ("1", "connected"),
-        ("DA", "disarmed"),
-        ("AW", "armed_away"),
-        ("AS", "armed_stay"),
-        ("ASI", "armed_stay_instant"),
-        ("AN", "armed_night"),
-        ("ANI", "armed_night_instant"),
-        ("AV", "armed_vacation"),
-    ]);
-    list::<AlertAction>(&[
-        ("1", "peak_demand"),
-        ("2", "max_use"),
-        ("3", "gas"),
-        ("4", "water"),
-    ]);
-    list::<OpenAdrAction>(&[("1", "error"), ("2", "status"), ("4", "utilisation")]);
-    list::<GasMeterAction>(&[("1", "status"), ("2", "error")]);
-    list::<ElkAction>(&[
-        ("1", "topology"),
-        ("2", "area"),
-        ("3", "zone"),
-        ("4", "keypad"),
-        ("5", "output"),
-        ("6", "system_status"),
-        ("7", "thermostat"),
-    ]);
-    list::<ZwaveAction>(&[
-        ("1", "system"),
-        ("2", "discovery"),
-        ("3", "status"),
-        ("4", "error"),
-    ]);
+    actions(
+        SystemControl::SecuritySystem,
+        &[
+            ("0", "disconnected"),
+            ("1", "connected"),
+            ("DA", "disarmed"),
+            ("AW", "armed_away"),
+            ("AS", "armed_stay"),
+            ("ASI", "armed_stay_instant"),
+            ("AN", "armed_night"),
+            ("ANI", "armed_night_instant"),
+            ("AV", "armed_vacation"),
+        ],
+    );
+    actions(
+        SystemControl::SystemAlert,
+        &[
+            ("1", "peak_demand"),
+            ("2", "max_use"),
+            ("3", "gas"),
+            ("4", "water"),
+        ],
+    );
+    actions(
+        SystemControl::OpenAdr,
+        &[("1", "error"), ("2", "status"), ("4", "utilisation")],
+    );
+    actions(SystemControl::GasMeter, &[("1", "status"), ("2", "error")]);
+    actions(
+        SystemControl::Elk,
+        &[
+            ("1", "topology"),
+            ("2", "area"),
+            ("3", "zone"),
+            ("4", "keypad"),
+            ("5", "output"),
+            ("6", "system_status"),
+            ("7", "thermostat"),
+        ],
+    );
+    actions(
+        SystemControl::Isy994Zwave,
+        &[
+            ("1", "system"),
+            ("2", "discovery"),
+            ("3", "status"),
+            ("4", "error"),
+        ],
+    );
 }
 
 #[test]
@@ -183,9 +221,11 @@ fn the_radios_have_dotted_actions() {
     ]);
     for control in ["_25", "_27", "_28"] {
         let frame = system(control, "8.12.1", "", "");
-        let Some(SystemAction::Dotted(action)) = frame.system_action() else {
-            panic!("{control}")
-        };
+        assert_eq!(
+            frame.system_action().map(SystemAction::label),
+            Some("8.12.1")
+        );
+        let action = Dotted::of(frame.action());
         assert_eq!(
             action.category(),
             Code::Known(RadioCategory::DeviceInterview)
@@ -283,12 +323,11 @@ fn an_event_is_described_in_words() {
 fn what_is_unknown_keeps_its_text() {
     let frame = system("_99", "x", "", "");
     assert_eq!(frame.system_control(), Some(Code::Unknown("_99")));
-    assert_eq!(frame.system_action(), Some(SystemAction::Text("x")));
+    let action = frame.system_action().unwrap();
+    assert_eq!((action.code(), action.is_known()), ("x", false));
     let frame = system("_5", "77", "", "");
-    assert_eq!(
-        frame.system_action(),
-        Some(SystemAction::SystemStatus(Code::Unknown("77")))
-    );
+    let action = frame.system_action().unwrap();
+    assert_eq!((action.code(), action.is_known()), ("77", false));
     let property = event("<Event><control>GV1</control><action>0</action><node>n</node></Event>");
     assert_eq!(property.system_control(), None);
     assert_eq!(property.system_action(), None);
