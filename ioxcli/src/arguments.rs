@@ -111,9 +111,12 @@ pub(crate) struct Output {
     /// Keep every message that comes in this file; decode and simulate --replay read it
     #[arg(long, value_name = "FILE")]
     pub(crate) record: Option<PathBuf>,
-    /// At the end, write what is known of the house to this file, as JSON
+    /// At the end, and on SIGUSR1, write what is known of the house to this file, as JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) state: Option<PathBuf>,
+    /// Write it every so many seconds too, so that a crash does not lose it
+    #[arg(long, value_name = "SECONDS", requires = "state", value_parser = seconds, allow_negative_numbers = true)]
+    pub(crate) state_every: Option<Duration>,
     #[command(flatten)]
     pub(crate) selection: Selection,
     /// Leave the replay out: show only what happens from now on

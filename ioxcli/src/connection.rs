@@ -11,7 +11,8 @@ use ioxproto::{
 
 use crate::arguments::{Auth, Controller};
 use crate::known_hosts::KnownHosts;
-use crate::trouble::{Trouble, say};
+use crate::stderr::say;
+use crate::trouble::Trouble;
 
 /// The address of a controller. It is not for clap to parse, whose errors repeat what was typed: that may hold a
 /// password.

@@ -7,7 +7,8 @@ use ioxsim::{ControllerOptions, HouseOptions, Server, ServerOptions, Tls};
 
 use crate::arguments::{Demo, Format, Transport};
 use crate::signals::Stop;
-use crate::trouble::{Trouble, say};
+use crate::stderr::say;
+use crate::trouble::Trouble;
 use crate::watch::{self, Watched};
 
 /// The default account of the simulated controller.

@@ -8,6 +8,8 @@ use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use crate::stderr::LogLines;
+
 /// Shows the logs of this project's own crates, and no other library's: WebSocket and TLS libraries log headers and
 /// frames.
 pub(crate) fn start(verbose: u8) {
@@ -19,7 +21,7 @@ pub(crate) fn start(verbose: u8) {
     };
     let colour = io::stderr().is_terminal()
         && anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
-    let lines = fmt::layer().with_writer(io::stderr).with_ansi(colour);
+    let lines = fmt::layer().with_writer(|| LogLines).with_ansi(colour);
     // The target of every module of ours begins with this.
     let ours = Targets::new().with_target("iox", level);
     // It fails only where there is a subscriber already, and then that one will do.

@@ -14,11 +14,11 @@ mod connection;
 mod decode;
 mod demo;
 mod fault;
+mod file;
 mod known_hosts;
 mod logging;
 mod output;
 mod password;
-mod picture;
 mod record;
 mod selection;
 mod showing;
@@ -26,6 +26,8 @@ mod signals;
 mod simulate;
 mod source;
 mod state;
+mod state_file;
+mod stderr;
 mod trouble;
 mod trust;
 mod watch;
@@ -37,18 +39,21 @@ use clap::Parser as _;
 
 use crate::arguments::{Arguments, Command};
 use crate::signals::Stop;
-use crate::trouble::{Trouble, say};
+use crate::stderr::say;
+use crate::trouble::Trouble;
 
 fn main() -> ExitCode {
     let began = Instant::now();
     let arguments = Arguments::parse();
-    match run(arguments.command, began) {
+    let code = match run(arguments.command, began) {
         Ok(()) => ExitCode::SUCCESS,
         Err(trouble) => {
             say(&trouble);
             ExitCode::from(trouble.code)
         }
-    }
+    };
+    stderr::finish();
+    code
 }
 
 fn run(command: Command, began: Instant) -> Result<(), Trouble> {

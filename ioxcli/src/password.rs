@@ -13,6 +13,9 @@ use crate::trouble::Trouble;
 
 const VARIABLE: &str = "IOX_PASSWORD";
 
+/// What some editors put before a text; no part of a password.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// The password; `None` when a signal came while it was asked for.
 pub(crate) async fn obtain(
     username: &str,
@@ -20,7 +23,16 @@ pub(crate) async fn obtain(
     stop: &mut Stop,
 ) -> Result<Option<Secret>, Trouble> {
     if let Some(path) = file {
-        return from_file(path).map(Some);
+        let path = path.to_owned();
+        // A pipe may be slow, or never written to.
+        let mut read = tokio::task::spawn_blocking(move || from_file(&path));
+        return tokio::select! {
+            read = &mut read => match read {
+                Ok(password) => password.map(Some),
+                Err(error) => Err(Trouble::other(error.to_string())),
+            },
+            () = stop.requested() => Ok(None),
+        };
     }
     match env::var(VARIABLE) {
         Ok(password) if password.is_empty() => Err(Trouble::usage(format!(
@@ -42,6 +54,7 @@ fn from_file(path: &Path) -> Result<Secret, Trouble> {
     let text = fs::read(path)
         .map_err(|error| Trouble::usage(format!("cannot read the password file {shown}: {error}")))
         .map(Zeroizing::new)?;
+    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&text);
     let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     match str::from_utf8(line) {
@@ -124,7 +137,7 @@ mod tests {
 
     #[test]
     fn the_password_is_the_first_line_of_the_file_without_its_end() {
-        for content in ["pa ss", "pa ss\n", "pa ss\r\nmore\n"] {
+        for content in ["pa ss", "pa ss\n", "pa ss\r\nmore\n", "\u{feff}pa ss\n"] {
             let file = file(content.as_bytes());
             assert_eq!(from_file(file.path()).unwrap().expose(), "pa ss");
         }

@@ -7,7 +7,7 @@ use crate::arguments::Output;
 use crate::connection::advice;
 use crate::output::View;
 use crate::selection::Selection;
-use crate::trouble::say;
+use crate::stderr::say;
 
 /// Takes notifications and makes lines of them.
 #[derive(Debug)]

@@ -1,9 +1,12 @@
-//! Ctrl-C and SIGTERM: the first asks for a clean stop, the second ends the program at once.
+//! Ctrl-C and SIGTERM: the first asks for a clean stop, the second ends the program at once. SIGUSR1
+//! has the state written.
 
 use std::io;
 use std::process;
+use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 /// Whether a signal asked for a stop. Clones are equal.
 #[derive(Clone, Debug)]
@@ -28,6 +31,59 @@ impl Stop {
         if self.0.wait_for(|stop| *stop).await.is_err() {
             // The task above lives as long as the runtime does.
             std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// When the state is to be written: at SIGUSR1, and every so often.
+#[derive(Debug)]
+pub(crate) struct Save {
+    every: Option<Interval>,
+    #[cfg(unix)]
+    signal: Option<tokio::signal::unix::Signal>,
+}
+
+impl Save {
+    /// Takes SIGUSR1 over from the system if the state is `wanted`.
+    pub(crate) fn on(wanted: bool, every: Option<Duration>) -> io::Result<Self> {
+        let every = every.map(|every| {
+            let mut interval = interval_at(Instant::now() + every, every);
+            interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            interval
+        });
+        #[cfg(unix)]
+        {
+            use tokio::signal::unix::{SignalKind, signal};
+            let signal = wanted.then(|| signal(SignalKind::user_defined1()));
+            let signal = signal.transpose()?;
+            Ok(Self { every, signal })
+        }
+        #[cfg(not(unix))]
+        {
+            let _ = wanted;
+            Ok(Self { every })
+        }
+    }
+
+    /// Completes each time that the state is to be written.
+    pub(crate) async fn due(&mut self) {
+        let every = async {
+            match &mut self.every {
+                Some(interval) => _ = interval.tick().await,
+                None => std::future::pending().await,
+            }
+        };
+        let signal = async {
+            #[cfg(unix)]
+            if let Some(signal) = &mut self.signal {
+                signal.recv().await;
+                return;
+            }
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = every => {}
+            () = signal => {}
         }
     }
 }

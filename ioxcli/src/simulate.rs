@@ -13,8 +13,10 @@ use ioxsim::{
 };
 
 use crate::arguments::Simulate;
+use crate::output::Screen;
 use crate::signals::Stop;
-use crate::trouble::{Trouble, say};
+use crate::stderr::say;
+use crate::trouble::Trouble;
 
 /// Serves until it is asked to stop.
 pub(crate) async fn run(simulate: Simulate, mut stop: Stop) -> Result<(), Trouble> {
@@ -35,7 +37,12 @@ pub(crate) async fn run(simulate: Simulate, mut stop: Stop) -> Result<(), Troubl
         fault.clone().plan(&control);
     }
     // Who started it without reading what it says may still want the controller.
-    let _ = introduce(&server, &simulate);
+    let screen = Screen::stdout().ok();
+    if let Some(screen) = &screen
+        && let Some(room) = screen.room().await
+    {
+        room.send(introduction(&server, &simulate).into_bytes());
+    }
     stop.requested().await;
     let seen = control.seen();
     server.shutdown().await;
@@ -134,8 +141,8 @@ fn recording(path: &Path) -> Result<Recording, Trouble> {
         .map_err(|error| Trouble::usage(format!("{shown} cannot be replayed: {error}")))
 }
 
-/// Says where it is and how to watch it.
-fn introduce(server: &Server, simulate: &Simulate) -> io::Result<()> {
+/// Where it is and how to watch it.
+fn introduction(server: &Server, simulate: &Simulate) -> String {
     let (url, fingerprint) = (server.url(), server.fingerprint());
     let (username, password) = (&simulate.username, &simulate.password);
     let mut text = format!("url          {url}\n");
@@ -153,7 +160,5 @@ fn introduce(server: &Server, simulate: &Simulate) -> io::Result<()> {
         "watch it     IOX_PASSWORD={password} iox watch {url} --username {username}{pin}\n"
     );
     text += "Ctrl-C stops it.\n";
-    let mut stdout = io::stdout().lock();
-    stdout.write_all(text.as_bytes())?;
-    stdout.flush()
+    text
 }

@@ -1,13 +1,11 @@
 //! `iox state`: the house as it is after the replay, and nothing more.
 
-use std::io::{self, Write as _};
-
 use ioxproto::mirror::ControllerState;
 use ioxproto::{Notification, Status, SubscribePath};
 use tokio::time::sleep;
 
 use crate::arguments::{State, StateFormat};
-use crate::output::{house, nobody_reads};
+use crate::output::{Ended, Screen, house};
 use crate::selection::Selection;
 use crate::showing::say_why;
 use crate::signals::Stop;
@@ -36,6 +34,8 @@ pub(crate) async fn run(arguments: State, mut stop: Stop) -> Result<(), Trouble>
     let selection = Selection::new(&arguments.selection, false);
     let mut state = ControllerState::new();
     let mut told = false;
+    let screen = Screen::stdout()
+        .map_err(|error| Trouble::other(format!("cannot write to standard output: {error}")))?;
     let late = sleep(arguments.timeout);
     tokio::pin!(late);
     let mut ended_by = None;
@@ -65,7 +65,10 @@ pub(crate) async fn run(arguments: State, mut stop: Stop) -> Result<(), Trouble>
                     if change.status == Status::Connected && !told {
                         told = true;
                         // Printed at once; the polite goodbye comes after it.
-                        print(&state, arguments.format)?;
+                        let text = text(&state, arguments.format)?;
+                        if let Some(room) = screen.room().await {
+                            room.send(text);
+                        }
                         handle.request_stop();
                     }
                 }
@@ -73,6 +76,16 @@ pub(crate) async fn run(arguments: State, mut stop: Stop) -> Result<(), Trouble>
                 None => break,
             },
         }
+    }
+    // Who reads it may take their time, but holds up no signal.
+    let written = tokio::select! {
+        written = screen.finish(Vec::new()) => written,
+        () = stop.requested() => Ended::NobodyReads,
+    };
+    if let Ended::Failed(error) = written {
+        return Err(Trouble::other(format!(
+            "cannot write to standard output: {error}"
+        )));
     }
     match ended_by {
         _ if told && state.is_complete() => Ok(()),
@@ -82,7 +95,7 @@ pub(crate) async fn run(arguments: State, mut stop: Stop) -> Result<(), Trouble>
     }
 }
 
-fn print(state: &ControllerState, format: StateFormat) -> Result<(), Trouble> {
+fn text(state: &ControllerState, format: StateFormat) -> Result<Vec<u8>, Trouble> {
     let text = match format {
         StateFormat::Text => house(state),
         StateFormat::Json => {
@@ -90,14 +103,5 @@ fn print(state: &ControllerState, format: StateFormat) -> Result<(), Trouble> {
             json.map_err(|error| Trouble::other(error.to_string()))? + "\n"
         }
     };
-    let mut stdout = io::stdout().lock();
-    match stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush())
-    {
-        Err(error) if !nobody_reads(&error) => Err(Trouble::other(format!(
-            "cannot write to standard output: {error}"
-        ))),
-        _ => Ok(()),
-    }
+    Ok(text.into_bytes())
 }

@@ -1,7 +1,6 @@
 //! What ends the program other than well: an exit code, and a sentence on standard error.
 
 use std::fmt;
-use std::io::{self, Write as _};
 
 /// Why the program ends, and with which exit code.
 #[derive(Debug)]
@@ -40,9 +39,4 @@ impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
     }
-}
-
-/// Says something on standard error. That it may be closed is no reason to end.
-pub(crate) fn say(message: impl fmt::Display) {
-    let _ = writeln!(io::stderr(), "iox: {message}");
 }

@@ -1,7 +1,7 @@
 //! `iox trust`: shows a controller's certificate, asks, and keeps it.
 
 use std::fmt::Write as _;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _};
 use std::time::{Duration, SystemTime};
 
 use ioxdriver::{Fingerprint, InspectError, ServerCertificate};
@@ -11,25 +11,31 @@ use jiff::Timestamp;
 use crate::arguments::Trust;
 use crate::connection;
 use crate::known_hosts::KnownHosts;
+use crate::output::{Ended, Screen};
 use crate::signals::Stop;
-use crate::trouble::{Trouble, say};
+use crate::stderr::say;
+use crate::trouble::Trouble;
 
 /// For the name, the connection and the TLS handshake together.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Looks, asks, keeps.
+/// Looks, asks, keeps; a signal ends it wherever it waits.
 pub(crate) async fn run(trust: Trust, mut stop: Stop) -> Result<(), Trouble> {
+    tokio::select! {
+        result = look_and_ask(trust) => result,
+        () = stop.requested() => Err(not_trusted()),
+    }
+}
+
+async fn look_and_ask(trust: Trust) -> Result<(), Trouble> {
     let address = connection::address(&trust.url)?;
     let mut known = KnownHosts::load()?;
     let kept = known.pins(&address);
-    let certificate = tokio::select! {
-        looked = look(&address) => looked?,
-        () = stop.requested() => return Err(not_trusted()),
-    };
+    let certificate = look(&address).await?;
     let pin = certificate.fingerprint;
-    print(&describe(&address, &certificate, &kept));
+    print(describe(&address, &certificate, &kept)).await;
     if kept == [pin] {
-        print("It is trusted already.\n");
+        print("It is trusted already.\n").await;
         return Ok(());
     }
     if !trust.yes {
@@ -38,20 +44,17 @@ pub(crate) async fn run(trust: Trust, mut stop: Stop) -> Result<(), Trouble> {
                 "there is no terminal to ask on: compare the fingerprint, then say --yes to trust this certificate",
             ));
         }
-        let agreed = tokio::select! {
-            agreed = ask() => agreed?,
-            () = stop.requested() => false,
-        };
-        if !agreed {
+        if !ask().await? {
             return Err(not_trusted());
         }
     }
     known.trust(&address, pin)?;
     if let Some(path) = known.path() {
-        print(&format!(
+        print(format!(
             "Trusted from now on; kept in {}.\n",
             path.display()
-        ));
+        ))
+        .await;
     }
     Ok(())
 }
@@ -69,7 +72,7 @@ async fn look(address: &Address) -> Result<ServerCertificate, Trouble> {
 }
 
 async fn ask() -> Result<bool, Trouble> {
-    print("Trust this certificate from now on? [y/N] ");
+    print("Trust this certificate from now on? [y/N] ").await;
     let mut answer = String::new();
     let read =
         tokio::task::spawn_blocking(move || io::stdin().read_line(&mut answer).map(|_| answer));
@@ -131,13 +134,12 @@ fn day(time: SystemTime) -> String {
 }
 
 /// A reader that is gone has no questions.
-fn print(text: &str) {
-    let mut stdout = io::stdout().lock();
-    if stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush())
-        .is_err()
-    {
+async fn print(text: impl Into<Vec<u8>>) {
+    let written = match Screen::stdout() {
+        Ok(screen) => screen.finish(text.into()).await,
+        Err(error) => Ended::Failed(error),
+    };
+    if !matches!(written, Ended::Done) {
         say("nobody reads what is said here");
     }
 }

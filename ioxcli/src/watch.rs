@@ -4,27 +4,29 @@ use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use ioxdriver::Options;
-use tokio::time::{sleep, timeout};
+use tokio::time::{sleep, timeout_at};
 
 use crate::arguments::{Output, Transport, Watch};
 use crate::connection;
+use crate::file::Target;
 use crate::output::{Ended, Screen};
 use crate::password;
-use crate::picture::PictureFile;
 use crate::record::Recorder;
 use crate::showing::Showing;
-use crate::signals::Stop;
+use crate::signals::{Save, Stop};
 use crate::source::Source;
+use crate::state_file::StateFile;
+use crate::stderr::say;
 use crate::trouble::Trouble;
 
 /// Output above this, in bytes, that nobody takes holds up the stream.
 const BUFFER: usize = 64 * 1024;
 
-/// At the end, so long is waited for a reader that does not read.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+/// How long a stop may take, whatever the writers do.
+const STOP: Duration = Duration::from_millis(1500);
 
-/// At the end, so long is waited for a slow disk; a second signal ends the wait.
-const LAST_WRITES: Duration = Duration::from_secs(30);
+/// How long to wait for the writers at least, once the stream has ended.
+const LAST_WORDS: Duration = Duration::from_millis(300);
 
 /// Watches until it is asked to stop.
 pub(crate) async fn run(watch: Watch, began: Instant, mut stop: Stop) -> Result<(), Trouble> {
@@ -51,6 +53,23 @@ pub(crate) struct Watched {
     pub(crate) transport: Transport,
 }
 
+/// Where the recording and the state go.
+fn targets(output: &Output) -> Result<(Option<Target>, Option<Target>), Trouble> {
+    let target = |path: &Option<_>, what| {
+        let path: Option<&std::path::PathBuf> = path.as_ref();
+        path.map(|path| Target::new(path, what)).transpose()
+    };
+    let record = target(&output.record, "the recording")?;
+    let state = target(&output.state, "the state")?;
+    match (&record, &state) {
+        (Some(record), Some(state)) if record.is_same(state) => Err(Trouble::usage(format!(
+            "--record and --state name the same file, {}: each needs one of its own",
+            state.path().display()
+        ))),
+        _ => Ok((record, state)),
+    }
+}
+
 /// Starts a stream and shows what comes of it, until it ends.
 pub(crate) async fn follow(
     watched: Watched,
@@ -59,59 +78,74 @@ pub(crate) async fn follow(
     mut stop: Stop,
 ) -> Result<(), Trouble> {
     let mut options = watched.options;
+    let (record, state) = targets(output)?;
     let mut recorder = None;
-    if let Some(path) = &output.record {
-        let (made, tap) = Recorder::create(path)?;
-        recorder = Some(made);
+    if let Some(target) = &record {
+        let (made, tap) = Recorder::create(target)?;
+        recorder = Some(made.split());
         options = options.tap(tap);
     }
-    let picture = output.state.as_deref().map(PictureFile::new).transpose()?;
+    let (recording, ended) = match recorder {
+        Some((end, room, ended)) => (Some((end, room)), Some(ended)),
+        None => (None, None),
+    };
+    let mut ended = pin!(async {
+        match ended {
+            Some(ended) => ended.await,
+            None => std::future::pending().await,
+        }
+    });
+    let mut recorded = recording.is_none().then_some(Ok(()));
+    let mut save = Save::on(state.is_some(), output.state_every)
+        .map_err(|error| Trouble::other(format!("cannot start: {error}")))?;
+    let mut state_file = state.map(StateFile::new);
     let screen = Screen::stdout()
         .map_err(|error| Trouble::other(format!("cannot write to standard output: {error}")))?;
     let mut showing = Showing::new(watched.controller, output);
     let mut stream = Source::start(options, watched.transport)?;
     let handle = stream.handle();
-    let end_recording = recorder.as_ref().map(Recorder::end);
-    let mut recording = pin!(async {
-        match &mut recorder {
-            Some(recorder) => recorder.ended().await,
-            None => Ok(()),
-        }
-    });
-    let mut recorded = output.record.is_none().then_some(Ok(()));
     let mut enough = pin!(async {
         match output.duration {
             Some(duration) => sleep(duration.saturating_sub(began.elapsed())).await,
             None => std::future::pending().await,
         }
     });
-    let mut stopping = false;
+    let mut stopping = None;
     let mut read = true;
     loop {
+        let full = recording.as_ref().filter(|(_, room)| room.is_full());
         // What is left of a stream that is stopping is bounded.
-        let roomy = stopping || showing.buffer.len() < BUFFER;
-        let was_stopping = stopping;
+        let roomy = stopping.is_some() || (showing.buffer.len() < BUFFER && full.is_none());
+        let mut stops = false;
         tokio::select! {
             biased;
-            () = stop.requested(), if !stopping => stopping = true,
-            () = &mut enough, if !stopping => stopping = true,
-            ended = &mut recording, if recorded.is_none() => {
-                stopping |= ended.is_err();
+            () = stop.requested(), if stopping.is_none() => stops = true,
+            () = &mut enough, if stopping.is_none() => stops = true,
+            ended = &mut ended, if recorded.is_none() => {
+                stops = ended.is_err();
                 recorded = Some(ended);
             }
+            written = written(state_file.as_mut()) => if let Err(trouble) = written {
+                say(trouble);
+            },
+            () = save.due() => if let (Some(file), Some(state)) = (&mut state_file, &showing.state) {
+                file.write(state);
+            },
             next = stream.next(), if roomy => match next {
-                Some(notification) => stopping |= showing.take(&notification),
+                Some(notification) => stops = showing.take(&notification),
                 None => break,
             },
             room = screen.room(), if read && !showing.buffer.is_empty() => match room {
                 Some(room) => room.send(std::mem::take(&mut showing.buffer)),
                 None => {
                     read = false;
-                    stopping = true;
+                    stops = true;
                 }
             },
+            () = async { if let Some((_, room)) = full { room.wait().await } }, if full.is_some() => {}
         }
-        if stopping && !was_stopping {
+        if stops && stopping.is_none() {
+            stopping = Some(Instant::now());
             handle.request_stop();
         }
         if !read {
@@ -119,31 +153,45 @@ pub(crate) async fn follow(
         }
     }
     showing.view.finish(&handle.stats(), &mut showing.buffer);
-    let written = timeout(
-        LAST_WORDS,
-        screen.finish(std::mem::take(&mut showing.buffer)),
-    )
-    .await;
-    if let Some(end) = end_recording {
-        // It waits where the disk does.
-        tokio::task::spawn_blocking(end);
-    }
-    let recorded = match recorded {
-        Some(recorded) => recorded,
-        None => timeout(LAST_WRITES, recording).await.unwrap_or_else(|_| {
-            Err(Trouble::other(
-                "the end of the recording could not be written in time",
-            ))
-        }),
+    let now = Instant::now();
+    let until = (stopping.unwrap_or(now) + STOP)
+        .max(now + LAST_WORDS)
+        .into();
+    let last_words = std::mem::take(&mut showing.buffer);
+    let recording = async {
+        match (recorded, &recording) {
+            (None, Some((end, _))) => {
+                end.end();
+                let ended = timeout_at(until, ended).await;
+                ended.unwrap_or_else(|_| Err(end.cut_short()))
+            }
+            (recorded, _) => recorded.unwrap_or(Ok(())),
+        }
     };
-    if let Ok(Ended::Failed(error)) = written {
+    let state = async {
+        let (Some(file), Some(state)) = (&mut state_file, &showing.state) else {
+            return Ok(());
+        };
+        match timeout_at(until, file.finish(state)).await {
+            Ok(written) => written,
+            Err(_) => Err(file.cut_short()),
+        }
+    };
+    let words = timeout_at(until, screen.finish(last_words));
+    let (words, recorded, state) = tokio::join!(words, recording, state);
+    if let Ok(Ended::Failed(error)) = words {
         return Err(Trouble::other(format!(
             "cannot write to standard output: {error}"
         )));
     }
     recorded?;
-    if let (Some(picture), Some(state)) = (picture, &showing.state) {
-        picture.write(state)?;
-    }
+    state?;
     connection::outcome(&handle, &showing.controller)
+}
+
+async fn written(file: Option<&mut StateFile>) -> Result<(), Trouble> {
+    match file {
+        Some(file) => file.written().await,
+        None => std::future::pending().await,
+    }
 }

@@ -50,10 +50,15 @@ pub(crate) struct Finished {
 }
 
 impl Running {
-    pub(crate) fn start(mut command: Command) -> Self {
+    pub(crate) fn start(command: Command) -> Self {
+        Self::with_stderr(command, Stdio::piped())
+    }
+
+    /// Standard error goes there, and is empty in what [`finish`](Self::finish) gives.
+    pub(crate) fn with_stderr(mut command: Command, stderr: impl Into<Stdio>) -> Self {
         let mut child = command
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stderr(stderr)
             .spawn()
             .unwrap();
         let (sender, lines) = mpsc::channel();
@@ -65,11 +70,11 @@ impl Running {
                 }
             }
         });
-        let errors = read_along(child.stderr.take().unwrap());
+        let errors = child.stderr.take().map(read_along);
         Self {
             child,
             lines,
-            errors: Some(errors),
+            errors,
         }
     }
 
@@ -113,7 +118,10 @@ impl Running {
         Finished {
             code: status.code(),
             stdout: rest.join("\n"),
-            stderr: self.errors.take().unwrap().join().unwrap(),
+            stderr: self
+                .errors
+                .take()
+                .map_or_else(String::new, |errors| errors.join().unwrap()),
         }
     }
 

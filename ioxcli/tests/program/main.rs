@@ -19,5 +19,7 @@ mod resources;
 mod signals;
 mod simulate;
 mod state;
+#[cfg(unix)]
+mod stuck;
 mod transports;
 mod trust;

@@ -1,0 +1,241 @@
+//! Files that the program writes: where they really are, and how they are made.
+
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use crate::trouble::Trouble;
+
+/// Symbolic links that are followed before it counts as a loop.
+const LINKS: usize = 40;
+
+/// A file to write to, there already or not.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    path: PathBuf,
+    /// The same with every symbolic link followed, one that leads nowhere yet too.
+    real: PathBuf,
+}
+
+impl Target {
+    /// Finds where a file is, so that a misspelt folder shows at the start and not at the end.
+    /// `what` is kept there.
+    pub(crate) fn new(path: &Path, what: &str) -> Result<Self, Trouble> {
+        let shown = path.display();
+        let cannot = |why: String| Trouble::usage(format!("cannot write {what} to {shown}: {why}"));
+        let real = follow(path).map_err(cannot)?;
+        if real.is_dir() {
+            return Err(cannot("it is a folder".to_owned()));
+        }
+        let path = path.to_owned();
+        Ok(Self { path, real })
+    }
+
+    /// The file as it was named.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether it is an ordinary file or will be one: no pipe, no device.
+    pub(crate) fn is_ordinary(&self) -> bool {
+        fs::metadata(&self.real).map_or(true, |about| about.is_file())
+    }
+
+    /// Whether both are one file, by whatever names.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+            if let (Ok(one), Ok(other)) = (fs::metadata(&self.real), fs::metadata(&other.real)) {
+                // A device such as /dev/null keeps nothing that could be spoiled.
+                let device = one.file_type().is_char_device();
+                return !device && (one.dev(), one.ino()) == (other.dev(), other.ino());
+            }
+        }
+        self.real == other.real
+    }
+
+    /// Opens it, empty. A new file is for its owner alone; one that is there keeps its mode. Waits for
+    /// the reader of a pipe.
+    pub(crate) fn create(&self) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        options.open(&self.real)
+    }
+
+    /// Writes it: whole or not at all, where the file is an ordinary one that can be replaced. One that
+    /// is mounted by itself, or whose folder takes no new file, is written in place.
+    pub(crate) fn replace(&self, bytes: &[u8]) -> io::Result<()> {
+        if self.is_ordinary() {
+            match self.try_replace(bytes) {
+                Err(error) if needs_place(&error) => {}
+                result => return result,
+            }
+        }
+        let mut file = self.create()?;
+        file.write_all(bytes)?;
+        if self.is_ordinary() {
+            file.sync_all()?;
+        }
+        Ok(())
+    }
+
+    fn try_replace(&self, bytes: &[u8]) -> io::Result<()> {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".iox-");
+        let mut file = builder.tempfile_in(folder(&self.real))?;
+        if let Ok(about) = fs::metadata(&self.real) {
+            keep(file.as_file(), &about, about.permissions())?;
+        }
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        file.persist(&self.real)?;
+        Ok(())
+    }
+}
+
+/// Gives a file the mode of the one that it replaces, and its owner where we may.
+fn keep(file: &File, about: &fs::Metadata, mode: Permissions) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{MetadataExt as _, fchown};
+        // Only root may give files away.
+        let _ = fchown(file, Some(about.uid()), Some(about.gid()));
+    }
+    #[cfg(not(unix))]
+    let _ = about;
+    file.set_permissions(mode)
+}
+
+/// Whether a file cannot be replaced, and may still be written.
+fn needs_place(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ResourceBusy
+            | io::ErrorKind::CrossesDevices
+            | io::ErrorKind::PermissionDenied
+            | io::ErrorKind::ReadOnlyFilesystem
+    )
+}
+
+/// Follows links to the file at their end, which need not be there; its folder must be.
+fn follow(path: &Path) -> Result<PathBuf, String> {
+    let mut path = path.to_owned();
+    for _ in 0..LINKS {
+        if let Ok(to) = fs::read_link(&path) {
+            path = folder(&path).join(to);
+            continue;
+        }
+        let Some(name) = path.file_name() else {
+            return Err("it is a folder".to_owned());
+        };
+        let folder = folder(&path);
+        return match fs::canonicalize(folder) {
+            Ok(real) if real.is_dir() => Ok(real.join(name)),
+            Ok(_) => Err(format!("{} is no folder", folder.display())),
+            Err(error) => Err(format!("{}: {error}", folder.display())),
+        };
+    }
+    Err("its symbolic links go in a circle".to_owned())
+}
+
+/// The folder that a file is in.
+fn folder(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
+        Some(folder) => folder,
+        None => path,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(path: &Path) -> Target {
+        Target::new(path, "the state").unwrap()
+    }
+
+    #[test]
+    fn a_file_is_replaced_whole_and_nothing_else_is_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.json");
+        fs::write(&path, "old").unwrap();
+        target(&path).replace(b"new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_cannot_be_a_file_shows_at_the_start() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("file"), "").unwrap();
+        for path in ["no/state", "", "..", "file/state"] {
+            let error = Target::new(&folder.path().join(path), "the state").unwrap_err();
+            assert_eq!(error.code, 2, "{path}: {error}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_new_file_is_for_its_owner_alone_and_an_old_one_keeps_its_mode() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        let ways: [fn(&Target); 2] = [
+            |target| target.replace(b"x").unwrap(),
+            |target| drop(target.create().unwrap()),
+        ];
+        for way in ways {
+            let _ = fs::remove_file(&path);
+            way(&target(&path));
+            assert_eq!(mode(), 0o600);
+            for kept in [0o600, 0o640, 0o666, 0o400] {
+                fs::set_permissions(&path, Permissions::from_mode(kept)).unwrap();
+                if kept != 0o400 {
+                    way(&target(&path));
+                }
+                assert_eq!(mode(), kept);
+            }
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_stay_links_also_those_that_lead_nowhere_yet() {
+        use std::os::unix::fs::symlink;
+
+        let folder = tempfile::tempdir().unwrap();
+        let (link, file) = (folder.path().join("link"), folder.path().join("file"));
+        symlink("file", &link).unwrap();
+        for content in [&b"first"[..], b"second"] {
+            target(&link).replace(content).unwrap();
+            assert_eq!(fs::read(&file).unwrap(), content);
+            assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        }
+        fs::remove_file(&file).unwrap();
+        drop(target(&link).create().unwrap());
+        assert!(file.is_file());
+        symlink("circle", folder.path().join("circle")).unwrap();
+        assert!(Target::new(&folder.path().join("circle"), "the state").is_err());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn one_file_by_two_names_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| target(&folder.path().join(name));
+        std::os::unix::fs::symlink("a", folder.path().join("link")).unwrap();
+        assert!(at("a").is_same(&at("link")), "neither is there");
+        fs::write(folder.path().join("a"), "").unwrap();
+        fs::hard_link(folder.path().join("a"), folder.path().join("hard")).unwrap();
+        assert!(at("a").is_same(&at("link")) && at("a").is_same(&at("hard")));
+        assert!(!at("a").is_same(&at("b")));
+        let null = target(Path::new("/dev/null"));
+        assert!(!null.is_same(&null));
+    }
+}
