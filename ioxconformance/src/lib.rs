@@ -9,6 +9,7 @@
 //! That makes a test of each scenario of the [table](conformance) on each link that it is for. The suite waits for
 //! conditions, on the thread of the test; how a driver under test runs is its own matter. Timings are [`quick`].
 
+mod belongings;
 mod bench;
 mod driver;
 pub mod scenarios;

@@ -106,6 +106,9 @@ macro_rules! conformance_table {
             leftovers {
                 a_dropped_stream_leaves_no_task_thread_or_socket: both,
             }
+            endurance {
+                each_reconnect_ends_connected_and_nothing_grows: both,
+            }
             identity {
                 a_wrong_pin_is_final_and_the_controller_saw_no_byte_of_http: tls,
                 an_unknown_certificate_is_refused_by_default_and_shows_its_fingerprint: tls,

@@ -37,6 +37,11 @@ impl Watched {
         &self.told
     }
 
+    /// Forgets what was told so far, so that a long test does not keep it.
+    pub fn forget(&mut self) {
+        self.told = Vec::new();
+    }
+
     /// Takes notifications up to one that fits.
     pub fn until(
         &mut self,

@@ -28,7 +28,8 @@ class Replay:
 
     def add(self, control, action, node="", info="", expected_info=None, **more):
         """An event; `expected_info` where the text shown differs from the text sent."""
-        self.messages.append(event(len(self.expected), control, action, node, info, **more).encode())
+        message = event(len(self.expected), control, action, node, info, **more)
+        self.messages.append(message.encode())
         shown = info if expected_info is None else expected_info
         self.expected.append((len(self.expected), control, action, node, shown))
 

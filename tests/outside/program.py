@@ -88,7 +88,8 @@ class Program:
         try:
             return self.lines.get(timeout=within)
         except queue.Empty:
-            raise Failed(f"{self.name}: waited in vain for {what}; it said: {self.errors}") from None
+            said = f"it said: {self.errors}"
+            raise Failed(f"{self.name}: waited in vain for {what}; {said}") from None
 
     def signal(self, number):
         try:

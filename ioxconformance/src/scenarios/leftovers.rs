@@ -1,11 +1,9 @@
 //! A stream that is dropped leaves nothing behind: no task, no thread, no socket.
 
-use std::collections::BTreeMap;
-use std::fs;
-
 use ioxdriver::Options;
 use ioxproto::Notification;
 
+use crate::belongings::{belongings, wait_for_no_more_than};
 use crate::{Bench, LIMIT, State, Witness, wait_for};
 
 /// So many at a time, so that one more or less from elsewhere hides none.
@@ -81,39 +79,4 @@ fn dropped_after_a_look_up(bench: &Bench) {
     drop(watched);
     wait_for("the driver gone", || witness.alone());
     server.seen("the socket gone", |seen| seen.open == 0);
-}
-
-/// This process's threads by name and descriptors by kind, as far as the system tells.
-fn belongings() -> BTreeMap<String, usize> {
-    let mut belongings = BTreeMap::new();
-    let mut count = |what: String| *belongings.entry(what).or_default() += 1;
-    // What goes away meanwhile is not there.
-    for thread in fs::read_dir("/proc/self/task").into_iter().flatten() {
-        let name = thread.map(|thread| fs::read_to_string(thread.path().join("comm")));
-        if let Ok(Ok(name)) = name {
-            count(format!("thread {}", name.trim_end()));
-        }
-    }
-    for descriptor in fs::read_dir("/proc/self/fd").into_iter().flatten() {
-        let link = descriptor.map(|descriptor| fs::read_link(descriptor.path()));
-        if let Ok(Ok(link)) = link {
-            // Such as `socket:[12345]` and `anon_inode:[eventpoll]`.
-            let link = link.to_string_lossy().into_owned();
-            count(match link.split_once(":[") {
-                Some((kind, _)) if kind != "anon_inode" => kind.to_owned(),
-                _ => link,
-            });
-        }
-    }
-    belongings
-}
-
-fn wait_for_no_more_than(before: &BTreeMap<String, usize>, what: &str) {
-    let more = |(name, count): (&String, &usize)| *count > *before.get(name).unwrap_or(&0);
-    let mut now = BTreeMap::new();
-    let settled = crate::came_to_hold(|| {
-        now = belongings();
-        !now.iter().any(more)
-    });
-    assert!(settled, "{what}: there was {before:#?}, there is {now:#?}");
 }

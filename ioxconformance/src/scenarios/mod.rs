@@ -9,6 +9,7 @@
 pub mod bytes;
 pub mod embedding;
 pub mod endings;
+pub mod endurance;
 pub mod healing;
 pub mod identity;
 pub mod leftovers;

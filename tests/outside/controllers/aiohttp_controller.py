@@ -88,7 +88,9 @@ async def main():
     if options["identity"]:
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         tls.load_cert_chain(options["identity"])
-    site = web.TCPSite(runner, options["host"], options["port"], ssl_context=tls, reuse_address=True)
+    site = web.TCPSite(
+        runner, options["host"], options["port"], ssl_context=tls, reuse_address=True
+    )
     await site.start()
     report(listening=runner.addresses[0][1])
     while line := await asyncio.to_thread(sys.stdin.readline):

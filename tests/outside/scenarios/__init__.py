@@ -20,8 +20,8 @@ def scenario(*needs, quick=True, expected_to_fail=None, by="", each=None):
     """Makes a scenario of a function, or one of each value for its argument.
 
     `needs` are tools of `tools.py`, beside the argument where it is one. A scenario that is not
-    `quick` is left out by `--quick`. `expected_to_fail` is a reason: it must fail then, with a failure
-    that contains `by`, so that the mark is removed once it no longer applies.
+    `quick` is left out by `--quick`. `expected_to_fail` is a reason: it must fail then, with a
+    failure that contains `by`, so that the mark is removed once it no longer applies.
     """
 
     def register(function):

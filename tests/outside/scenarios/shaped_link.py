@@ -87,7 +87,7 @@ def segments_that_cut_messages(nodes, at_least):
 
 
 def segments_of_one_message(lamps, at_least):
-    """A slow controller sends each message by itself, so that nothing but time shows that more comes."""
+    """A slow controller sends each message by itself: no half a message shows that more comes."""
     replay = house(lamps)
     expected = [(control, action, node) for _, control, action, node, _ in replay.expected]
     with shaped("16kbit") as (near, far, address):

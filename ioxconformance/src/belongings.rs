@@ -1,0 +1,48 @@
+//! What this process holds of the system: threads, descriptors, memory.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+/// This process's threads by name and descriptors by kind, as far as the system tells.
+pub(crate) fn belongings() -> BTreeMap<String, usize> {
+    let mut belongings = BTreeMap::new();
+    let mut count = |what: String| *belongings.entry(what).or_default() += 1;
+    // What goes away meanwhile is not there.
+    for thread in fs::read_dir("/proc/self/task").into_iter().flatten() {
+        let name = thread.map(|thread| fs::read_to_string(thread.path().join("comm")));
+        if let Ok(Ok(name)) = name {
+            count(format!("thread {}", name.trim_end()));
+        }
+    }
+    for descriptor in fs::read_dir("/proc/self/fd").into_iter().flatten() {
+        let link = descriptor.map(|descriptor| fs::read_link(descriptor.path()));
+        if let Ok(Ok(link)) = link {
+            // Such as `socket:[12345]` and `anon_inode:[eventpoll]`.
+            let link = link.to_string_lossy().into_owned();
+            count(match link.split_once(":[") {
+                Some((kind, _)) if kind != "anon_inode" => kind.to_owned(),
+                _ => link,
+            });
+        }
+    }
+    belongings
+}
+
+/// Waits until there is no more of anything than there was.
+pub(crate) fn wait_for_no_more_than(before: &BTreeMap<String, usize>, what: &str) {
+    let more = |(name, count): (&String, &usize)| *count > *before.get(name).unwrap_or(&0);
+    let mut now = BTreeMap::new();
+    let settled = crate::came_to_hold(|| {
+        now = belongings();
+        !now.iter().any(more)
+    });
+    assert!(settled, "{what}: there was {before:#?}, there is {now:#?}");
+}
+
+/// The memory that this process has in use, in KiB; 0 where the system does not tell.
+pub(crate) fn resident_kib() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok())
+        .unwrap_or(0)
+}

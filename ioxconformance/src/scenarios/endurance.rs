@@ -1,0 +1,127 @@
+//! Many reconnects: each ends connected, and nothing grows. `IOX_RECONNECTS` says how many; a few
+//! if it is not set.
+
+use std::env;
+use std::time::Duration;
+
+use ioxsim::{Ending, Event, HouseOptions, OnUpgrade, ServerOptions, Times, Tls};
+
+use crate::belongings::{belongings, resident_kib, wait_for_no_more_than};
+use crate::{Bench, Sim, Watched, quick};
+
+const DEFAULT_RECONNECTS: usize = 10;
+
+/// What each reconnect may add to the memory in use, in KiB, and what allocator and system may add
+/// at any time. A connection that is kept takes far more than the former.
+const GROWTH_PER_RECONNECT: u64 = 2;
+const SLACK: u64 = 1024;
+
+/// How a connection is lost.
+#[derive(Clone, Copy, Debug)]
+enum Loss {
+    /// The controller ends it.
+    Ended(Ending),
+    /// The same, and the next attempt is refused.
+    EndedAndRefused,
+    /// The controller is killed, and comes back on the same port.
+    Killed,
+}
+
+/// One after the other, and again from the first.
+const LOSSES: [Loss; 6] = [
+    Loss::Ended(Ending::Close(1001)),
+    Loss::Ended(Ending::Reset),
+    Loss::EndedAndRefused,
+    Loss::Ended(Ending::Fin),
+    Loss::Killed,
+    Loss::Ended(Ending::MidFrame),
+];
+
+pub fn each_reconnect_ends_connected_and_nothing_grows(bench: &Bench) {
+    bench.alone(|| {
+        let reconnects =
+            env::var("IOX_RECONNECTS").map_or(DEFAULT_RECONNECTS, |count| count.parse().unwrap());
+        let mut controller = Controller::start(bench);
+        let mut timing = quick();
+        timing.drain_quiet = Duration::from_millis(60);
+        timing.drain_quiet_after_mark = Duration::from_millis(30);
+        // The wait does not grow, however seldom a connection lasts long enough to prove itself.
+        timing.backoff = vec![Duration::from_millis(10)];
+        let options = bench.options(controller.sim()).timing(timing);
+        let mut watched = bench.start(options);
+        watched.connected();
+        // Each loss once: what runtime, allocator and TLS library make for the first stays.
+        for loss in LOSSES {
+            controller.reconnects(&mut watched, loss);
+        }
+        let before = belongings();
+        let memory = resident_kib();
+        for loss in LOSSES.into_iter().cycle().take(reconnects) {
+            controller.reconnects(&mut watched, loss);
+        }
+        wait_for_no_more_than(&before, &format!("after {reconnects} reconnects"));
+        let grown = resident_kib().saturating_sub(memory);
+        let allowed = SLACK + GROWTH_PER_RECONNECT * reconnects as u64;
+        println!("{reconnects} reconnects: {memory} KiB, and {grown} KiB more at the end");
+        assert!(
+            grown <= allowed,
+            "{grown} KiB more after {reconnects} reconnects"
+        );
+        watched.stop();
+    });
+}
+
+/// A controller that can be killed and comes back.
+struct Controller {
+    options: ServerOptions,
+    /// There but while it is killed.
+    sim: Option<Sim>,
+}
+
+impl Controller {
+    fn start(bench: &Bench) -> Self {
+        let mut options = ServerOptions::of(HouseOptions {
+            nodes: 12,
+            rate_per_second: 0.0,
+            seed: 5,
+        });
+        options.tls = bench.tls().then(|| Tls::self_signed().unwrap());
+        let sim = Sim::start(options.clone());
+        options.bind = sim.server().address();
+        Self {
+            options,
+            sim: Some(sim),
+        }
+    }
+
+    fn sim(&self) -> &Sim {
+        self.sim.as_ref().unwrap()
+    }
+
+    /// The connection is lost, and the stream is connected again: its replay is whole and not live,
+    /// and what happens next is.
+    fn reconnects(&mut self, watched: &mut Watched, loss: Loss) {
+        watched.forget();
+        match loss {
+            Loss::Ended(ending) => self.sim().end(ending),
+            Loss::EndedAndRefused => {
+                self.sim()
+                    .on_upgrade(OnUpgrade::refuse(503), Times::Next(1));
+                self.sim().end(Ending::Fin);
+            }
+            Loss::Killed => {
+                if let Some(sim) = self.sim.take() {
+                    sim.kill();
+                }
+                watched.lost();
+                self.sim = Some(Sim::start(self.options.clone()));
+            }
+        }
+        watched.connected();
+        let replayed = watched.events();
+        assert_eq!(replayed.len(), self.sim().replay_frames(), "{loss:?}");
+        assert!(replayed.iter().all(|event| !event.live()), "{loss:?}");
+        self.sim().emit(&Event::new("ST", "endures").node("n1"));
+        assert!(watched.event("ST", "endures").live(), "{loss:?}");
+    }
+}
