@@ -211,7 +211,11 @@ impl Handle {
     ) -> Result<(), WaitError> {
         let over = Instant::now().checked_add(timeout);
         let mut alarm = over.and_then(|over| self.shared.sleep_until(over));
-        while let Some(mut change) = self.unless(|handle| holds(handle) || handle.ended()) {
+        let mut held = false;
+        while let Some(mut change) = self.unless(|handle| {
+            held = holds(handle);
+            held || handle.ended()
+        }) {
             let timed_out = poll_fn(|context| {
                 if Pin::new(&mut change).poll(context).is_ready() {
                     return Poll::Ready(false);
@@ -225,7 +229,7 @@ impl Handle {
                 break;
             }
         }
-        self.waited(holds, timeout)
+        self.waited(held || holds(self), timeout)
     }
 
     /// [`wait_until`](Self::wait_until), on this thread.
@@ -239,8 +243,13 @@ impl Handle {
         timeout: Duration,
     ) -> Result<(), WaitError> {
         let over = Instant::now().checked_add(timeout);
-        self.wait_blocking(|handle| holds(handle) || handle.ended(), over);
-        self.waited(holds, timeout)
+        let mut held = false;
+        let enough = |handle: &Self| {
+            held = holds(handle);
+            held || handle.ended()
+        };
+        self.wait_blocking(enough, over);
+        self.waited(held || holds(self), timeout)
     }
 
     /// Answers [`Notification::TokenWanted`](ioxproto::Notification::TokenWanted): an access token, or none at
@@ -250,12 +259,12 @@ impl Handle {
     }
 
     /// Waits on this thread until it holds, or the time is over.
-    fn wait_blocking(&self, holds: impl Fn(&Self) -> bool, over: Option<Instant>) {
+    fn wait_blocking(&self, mut holds: impl FnMut(&Self) -> bool, over: Option<Instant>) {
         if let Some(drive) = self.shared.drive() {
             drive.wait(over, &mut || holds(self));
             return;
         }
-        while let Some(change) = self.unless(&holds) {
+        while let Some(change) = self.unless(&mut holds) {
             match over {
                 None => change.wait(),
                 Some(over) if change.wait_deadline(over).is_none() => return,
@@ -264,8 +273,9 @@ impl Handle {
         }
     }
 
-    fn waited(&self, holds: impl Fn(&Self) -> bool, after: Duration) -> Result<(), WaitError> {
-        if holds(self) {
+    /// What a wait came to. What held once need not hold any more.
+    fn waited(&self, held: bool, after: Duration) -> Result<(), WaitError> {
+        if held {
             return Ok(());
         }
         let snapshot = self.shared.snapshot();
@@ -282,7 +292,7 @@ impl Handle {
     }
 
     /// `None` when the condition holds, else what to wait for before looking again.
-    fn unless(&self, holds: impl Fn(&Self) -> bool) -> Option<EventListener> {
+    fn unless(&self, mut holds: impl FnMut(&Self) -> bool) -> Option<EventListener> {
         if holds(self) {
             return None;
         }

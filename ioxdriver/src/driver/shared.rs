@@ -190,7 +190,9 @@ impl Shared {
     /// The driver is about to start the stream, for the first time or anew.
     pub(crate) fn begin(&self) -> Exchanged {
         let mut commands = self.commands();
-        commands.start = false;
+        // A start is carried out by this one, but for a start that came after a stop: that stop is
+        // still to be seen, and the start with it.
+        commands.start &= commands.stop;
         // An answer that came too late for the last session's question is none to this one's.
         commands.token = None;
         self.snapshot().end = None;
