@@ -24,6 +24,7 @@
 pub mod driver;
 mod net;
 mod options;
+mod sync;
 mod tls;
 mod websocket;
 

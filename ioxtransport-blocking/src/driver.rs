@@ -1,6 +1,5 @@
 //! When the driver takes turns, waits, ticks and rests, on the thread that drives it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Waker};
 use std::time::Instant;
@@ -8,9 +7,10 @@ use std::time::Instant;
 use ioxdriver::driver::{self, Body, Listener};
 use ioxdriver::{BuildError, Options};
 
-use crate::poller::Poller;
-use crate::seam::Mio;
-use crate::seat::Seat;
+use super::poller::Poller;
+use super::seam::Mio;
+use super::seat::Seat;
+use super::sync::{AtomicBool, Ordering};
 
 pub(crate) struct Driver {
     body: Body<Mio>,

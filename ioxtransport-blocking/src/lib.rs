@@ -98,6 +98,7 @@ mod poller;
 mod seam;
 mod seat;
 mod stream;
+mod sync;
 
 pub use ioxdriver::{
     Authority, AuthorityError, BuildError, EndError, Fingerprint, FingerprintError, Handle,

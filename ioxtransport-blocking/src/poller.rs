@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use mio::{Events, Poll, Token};
 use tracing::warn;
 
-use crate::seam::{Mio, SOCKET};
+use super::seam::{Mio, SOCKET};
 
 const WOKEN: Token = Token(SOCKET.0 + 1);
 

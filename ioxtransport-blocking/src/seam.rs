@@ -1,6 +1,6 @@
 //! The driver's seam on mio: non-blocking sockets, and tungstenite on top of them.
 //!
-//! A socket's readiness ends the wait of the [`Poller`](crate::poller::Poller), so nothing here
+//! A socket's readiness ends the wait of the [`Poller`](super::poller::Poller), so nothing here
 //! registers a task. Every socket is polled after each wait.
 
 use std::future::Future;

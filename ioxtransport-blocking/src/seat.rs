@@ -11,17 +11,17 @@ use std::fmt;
 use std::future::Future as _;
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, JoinHandle, Thread, ThreadId};
 use std::time::Instant;
 
 use ioxdriver::driver::{Delivery, Drive, Listener, Shared};
 use ioxdriver::{BuildError, Options};
 use tracing::warn;
 
-use crate::driver::{Driver, Turn};
+use super::driver::{Driver, Turn};
+use super::sync::thread::{self, JoinHandle, Thread, ThreadId};
+use super::sync::{AtomicBool, Mutex, MutexGuard, Ordering, PoisonError, TryLockError};
 
 /// So many more turns are taken once the time is over, to take what is there: none of them waits.
 const LAST_TURNS: u32 = 256;

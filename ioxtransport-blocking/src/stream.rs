@@ -9,7 +9,7 @@ use ioxdriver::{BuildError, Handle, Options, Start};
 use ioxproto::Notification;
 use thiserror::Error;
 
-use crate::seat::Seat;
+use super::seat::Seat;
 
 /// A stream: an iterator over what happens on it, in order.
 ///

@@ -2,10 +2,11 @@
 
 use std::collections::VecDeque;
 use std::mem::discriminant;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use ioxproto::Notification;
+
+use crate::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What becomes of notifications that the consumer does not take in time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

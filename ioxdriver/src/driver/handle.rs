@@ -4,16 +4,15 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime};
 
-use event_listener::{EventListener, Listener as _};
 use ioxproto::{Account, ConfigError, Reason, Secret, Stats, Status};
 use thiserror::Error;
 
 use super::Shared;
 use crate::Trust;
+use crate::sync::{EventListener, Listener as _, Ordering};
 
 /// A cheap handle on a running stream; clones are equal. When the last one is dropped, the stream stops.
 ///

@@ -8,7 +8,7 @@ mod delivery;
 mod handle;
 mod link;
 mod seam;
-mod shared;
+pub(crate) mod shared;
 
 pub use self::body::{Body, Turn};
 pub use self::delivery::{Delivery, Overflow};

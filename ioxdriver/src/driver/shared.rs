@@ -13,16 +13,17 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::{Instant, SystemTime};
 
-use event_listener::{Event, EventListener};
 use ioxproto::{Account, Config, ConfigError, EventStream, Now, Reason, Secret, Stats, Status};
 
 use super::EndError;
 use crate::Trust;
+use crate::sync::{
+    AtomicBool, AtomicUsize, Event, EventListener, Mutex, MutexGuard, Ordering, PoisonError,
+};
 
 /// What starts a driver at rest anew; dropped when nobody can ask for it any more.
 pub type Relaunch = Box<dyn FnOnce() + Send>;

@@ -1,0 +1,15 @@
+//! The blocking driver, on a poller that only a wake-up ends.
+
+use crate::sync;
+
+#[path = "../../ioxtransport-blocking/src/driver.rs"]
+mod driver;
+mod poller;
+#[path = "../../ioxtransport-blocking/src/seam.rs"]
+mod seam;
+#[path = "../../ioxtransport-blocking/src/seat.rs"]
+mod seat;
+#[path = "../../ioxtransport-blocking/src/stream.rs"]
+mod stream;
+
+pub use self::stream::{Builder, EventStream, TimedOut};

@@ -1,0 +1,144 @@
+//! What handles and the driver share: commands, the outcome, and the way from rest to a new start.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+
+use ioxproto::{Config, Secret};
+use shuttle::future::block_on;
+use shuttle::sync::atomic::{AtomicUsize, Ordering};
+use shuttle::thread;
+
+use crate::driver::shared::Command;
+use crate::driver::{Handle, Shared};
+
+fn shared() -> (Arc<Shared>, Handle) {
+    let config = Config::new("http://127.0.0.1").local_account("admin", "x");
+    let shared = Arc::new(Shared::new(config, None));
+    let handle = Handle::new(Arc::clone(&shared));
+    (shared, handle)
+}
+
+/// Waits for a command as a driver does, which looks without waiting first.
+fn command(shared: &Shared) -> Command {
+    shared
+        .command()
+        .unwrap_or_else(|| block_on(poll_fn(|context| shared.poll_command(context))))
+}
+
+/// Runs from a start to the end that a stop brings. Says whether the driver is to begin again at
+/// once, and counts a start from rest.
+fn session(shared: &Shared, started: &Arc<AtomicUsize>) -> bool {
+    let _ = shared.begin();
+    assert!(matches!(command(shared), Command::Stop));
+    let started = Arc::clone(started);
+    let relaunch = move || {
+        started.fetch_add(1, Ordering::SeqCst);
+    };
+    shared.rest(|| Box::new(relaunch))
+}
+
+pub fn a_stop_from_another_thread_is_seen_exactly_once() {
+    let (shared, handle) = shared();
+    let driver = Arc::clone(&shared);
+    let driver = thread::spawn(move || {
+        assert!(matches!(command(&driver), Command::Stop));
+        assert!(driver.command().is_none(), "seen twice");
+    });
+    let stopping = thread::spawn(move || {
+        handle.request_stop();
+        handle
+    });
+    driver.join().unwrap();
+    let handle = stopping.join().unwrap();
+    assert!(shared.command().is_none(), "seen twice");
+    drop(handle);
+}
+
+pub fn a_stop_and_a_token_at_once_are_both_seen() {
+    let (shared, handle) = shared();
+    let other = handle.clone();
+    let threads = [
+        thread::spawn(move || {
+            handle.request_stop();
+            handle
+        }),
+        thread::spawn(move || {
+            other.provide_token(Some(Secret::from("token")));
+            other
+        }),
+    ];
+    let seen = [command(&shared), command(&shared)];
+    let stops = seen.iter().filter(|seen| matches!(seen, Command::Stop));
+    assert_eq!(stops.count(), 1, "{seen:?}");
+    for handle in threads {
+        drop(handle.join().unwrap());
+    }
+}
+
+pub fn the_outcome_is_set_once_and_seen_by_all_who_wait() {
+    let (shared, handle) = shared();
+    let waiting: Vec<_> = (0..2)
+        .map(|_| {
+            let handle = handle.clone();
+            thread::spawn(move || {
+                handle.stop_blocking();
+                let outcome = handle.outcome();
+                assert!(outcome.is_some(), "back without an outcome");
+                (outcome, handle)
+            })
+        })
+        .collect();
+    let driver = Arc::clone(&shared);
+    let driver = thread::spawn(move || {
+        session(&driver, &Arc::default());
+        // As the end of a driver's task does, whatever came before it.
+        driver.gone();
+    });
+    for thread in waiting {
+        let (outcome, _handle) = thread.join().unwrap();
+        assert_eq!(outcome, Some(Ok(())));
+    }
+    driver.join().unwrap();
+    assert_eq!(handle.outcome(), Some(Ok(())), "the outcome has changed");
+}
+
+pub fn a_driver_that_is_gone_ends_all_waits() {
+    let (shared, handle) = shared();
+    let waiting = handle.clone();
+    let waiting = thread::spawn(move || block_on(waiting.stop()));
+    let driver = thread::spawn(move || shared.gone());
+    waiting.join().unwrap();
+    driver.join().unwrap();
+    assert!(matches!(handle.outcome(), Some(Err(_))));
+}
+
+pub fn dropping_the_last_handle_ends_the_driver_and_leaves_nothing() {
+    let (shared, handle) = shared();
+    let started = Arc::new(AtomicUsize::new(0));
+    let (driver, counter) = (Arc::clone(&shared), Arc::clone(&started));
+    let driver = thread::spawn(move || session(&driver, &counter));
+    let other = handle.clone();
+    let other = thread::spawn(move || drop(other));
+    drop(handle);
+    other.join().unwrap();
+    assert!(!driver.join().unwrap(), "nobody was left to start it");
+    // What starts the driver again holds one, and nobody can ask for it any more.
+    assert_eq!(Arc::strong_count(&started), 1, "the relaunch was kept");
+    assert_eq!(started.load(Ordering::SeqCst), 0);
+}
+
+pub fn a_start_while_the_driver_comes_to_rest_is_carried_out_once() {
+    let (shared, handle) = shared();
+    let started = Arc::new(AtomicUsize::new(0));
+    let (driver, counter) = (Arc::clone(&shared), Arc::clone(&started));
+    let driver = thread::spawn(move || session(&driver, &counter));
+    handle.request_stop();
+    handle.start();
+    let again = usize::from(driver.join().unwrap());
+    let relaunched = started.load(Ordering::SeqCst);
+    assert_eq!(
+        again + relaunched,
+        1,
+        "{again} at once, {relaunched} from rest"
+    );
+}
