@@ -23,6 +23,7 @@ models! {
     }
     shared {
         a_stop_from_another_thread_is_seen_exactly_once
+        a_busy_driver_that_only_looks_sees_a_stop
         a_stop_and_a_token_at_once_are_both_seen
         the_outcome_is_set_once_and_seen_by_all_who_wait
         a_driver_that_is_gone_ends_all_waits

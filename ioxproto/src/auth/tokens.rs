@@ -149,6 +149,18 @@ mod tests {
     }
 
     #[test]
+    fn the_expiry_is_looked_for_up_to_the_longest_token() {
+        let payload = URL_SAFE_NO_PAD.encode(r#"{"exp":7}"#);
+        let of_length = |length: usize| {
+            let header = "h".repeat(length - payload.len() - 2);
+            Secret::new(format!("{header}.{payload}."))
+        };
+        let expires = Some(SystemTime::UNIX_EPOCH + Duration::from_secs(7));
+        assert_eq!(expiry(&of_length(16 * 1024)), expires);
+        assert_eq!(expiry(&of_length(16 * 1024 + 1)), None);
+    }
+
+    #[test]
     fn a_token_that_cannot_be_decoded_has_no_known_expiry() {
         for claims in [
             "",

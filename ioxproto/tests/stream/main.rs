@@ -18,6 +18,7 @@ mod own_time;
 mod own_tokens;
 mod portal;
 mod refusals;
+mod sessions;
 mod signing_out;
 mod stall;
 mod status;

@@ -54,6 +54,19 @@ pub fn a_stop_from_another_thread_is_seen_exactly_once() {
     drop(handle);
 }
 
+pub fn a_busy_driver_that_only_looks_sees_a_stop() {
+    let (shared, handle) = shared();
+    let driver = Arc::clone(&shared);
+    let driver = thread::spawn(move || {
+        // One that always has something to read never comes to wait for a command.
+        while driver.command().is_none() {
+            thread::yield_now();
+        }
+    });
+    handle.request_stop();
+    driver.join().unwrap();
+}
+
 pub fn a_stop_and_a_token_at_once_are_both_seen() {
     let (shared, handle) = shared();
     let other = handle.clone();

@@ -1,0 +1,58 @@
+//! Portal accounts: what a session keeps, until when its token is good, and what is said of a login
+//! that brings none.
+
+use ioxproto::Reason;
+
+use crate::harness::seconds;
+use crate::portal::{LOGIN, REFRESH, connected, started};
+
+#[test]
+fn a_new_session_logs_in_whatever_is_left_of_the_last() {
+    let mut harness = connected(30.0);
+    harness.stop();
+    assert_eq!(harness.posts, [LOGIN, REFRESH]);
+    // The tokens are stale and stay.
+    harness.answer_post(503, "");
+    harness.closed();
+    assert_eq!(harness.statuses(), ["disconnected"]);
+    harness.start();
+    assert_eq!(harness.posts, [LOGIN, REFRESH, LOGIN]);
+}
+
+#[test]
+fn a_token_with_a_minute_left_is_refreshed_and_one_with_more_is_used() {
+    for (more, posts) in [(0.0, &[LOGIN, REFRESH][..]), (1.0, &[LOGIN])] {
+        let mut harness = connected(120.0 + more);
+        let since_the_grant = harness.now.monotonic - harness.began;
+        // The attempt comes a second after the loss, 60 s after the grant.
+        harness.pass((seconds(59.0) - since_the_grant).as_secs_f64());
+        harness.closed();
+        assert_eq!(harness.last_wait(), 1.0);
+        harness.pass(1.0);
+        assert_eq!(harness.posts, posts, "{more} s more than a minute");
+    }
+}
+
+#[test]
+fn a_login_that_brings_no_tokens_is_said_to_bring_none() {
+    for (status, expected) in [
+        (200, "the answer holds no tokens"),
+        (204, "the answer holds no tokens"),
+        (302, "a redirect, which is not followed"),
+        (500, ""),
+    ] {
+        let mut harness = started();
+        harness.answer_post(status, "{}");
+        match harness.last_reason() {
+            Reason::LoginFailed {
+                status: told,
+                detail,
+            } => {
+                assert_eq!(*told, status);
+                assert!(detail.starts_with(expected), "{status}: {detail}");
+                assert_eq!(detail.is_empty(), expected.is_empty(), "{status}: {detail}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
