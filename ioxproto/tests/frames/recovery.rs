@@ -126,3 +126,14 @@ fn the_skeleton_of_a_frame_is_not_mended() {
         malformed(text);
     }
 }
+
+#[test]
+fn an_end_tag_too_many_is_text_also_of_a_name_that_was_closed_before() {
+    for name in ["b", "c"] {
+        let info = format!("<b>x</b> y</{name}> & z");
+        assert_eq!(
+            event(&with_info(&info)).event_info(),
+            format!("<b>x</b> y&lt;/{name}> &amp; z")
+        );
+    }
+}

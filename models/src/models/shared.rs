@@ -59,10 +59,12 @@ pub fn a_busy_driver_that_only_looks_sees_a_stop() {
     let driver = Arc::clone(&shared);
     let driver = thread::spawn(move || {
         // One that always has something to read never comes to wait for a command.
-        while driver.command().is_none() {
+        while !matches!(driver.command(), Some(Command::Stop)) {
             thread::yield_now();
         }
     });
+    // The look that finds nothing behind the first command must not miss the second.
+    handle.provide_token(None);
     handle.request_stop();
     driver.join().unwrap();
 }
