@@ -121,6 +121,9 @@ class Program:
 class Watch(Program):
     """`iox watch`, and everything that it has shown so far."""
 
+    # The driver that carries the stream.
+    transport = "tokio"
+
     def __init__(self, url, *arguments, username="admin", password="admin", prefix=()):
         self.shown = []
         environment = {
@@ -129,8 +132,9 @@ class Watch(Program):
             # Nothing of who runs the tests is used.
             "XDG_CONFIG_HOME": str(tools.HOME / "nothing"),
         }
-        command = [*prefix, IOX, "watch", url, "--username", username, "--format", "json"]
-        super().__init__([*command, *arguments], env=environment)
+        command = [*prefix, IOX, "watch", url, "--username", username]
+        own = ["--format", "json", "--transport", self.transport]
+        super().__init__([*command, *own, *arguments], env=environment)
 
     def take(self, what, within=LIMIT):
         """The next object; `None` at the end."""

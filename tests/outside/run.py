@@ -12,7 +12,7 @@ import traceback
 from concurrent.futures import ThreadPoolExecutor
 
 import tools
-from program import Failed
+from program import Failed, Watch
 # Each registers its scenarios; the longest first, so that the others are done meanwhile.
 from scenarios import ALL, shaped_link, proxies, servers  # noqa: F401
 
@@ -49,8 +49,12 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--quick", action="store_true", help="leave out what takes a minute")
     arguments.add_argument("--list", action="store_true", help="show the scenarios and leave")
+    arguments.add_argument(
+        "--transport", default=Watch.transport, help="the driver that carries the streams"
+    )
     arguments.add_argument("part", nargs="*", help="only scenarios with this in their names")
     options = arguments.parse_args()
+    Watch.transport = options.transport
     chosen = [
         scenario
         for scenario in ALL
