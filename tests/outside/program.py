@@ -253,8 +253,9 @@ class Controller(Program):
         }
         environment = {**os.environ, "NODE_PATH": str(tools.NODE_MODULES)}
         super().__init__(
-            [*prefix, *command, json.dumps(options)], stdin=subprocess.PIPE, env=environment
+            [*prefix, *command], stdin=subprocess.PIPE, env=environment
         )
+        self.send(**options)
         self.port = self.reports("listening")["listening"]
 
     def reports(self, what):

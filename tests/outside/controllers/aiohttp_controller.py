@@ -8,7 +8,7 @@ from base64 import b64decode
 
 from aiohttp import WSMsgType, web
 
-options = json.loads(sys.argv[1])
+options = json.loads(sys.stdin.readline())
 answer = 101
 sockets = []
 

@@ -9,7 +9,7 @@ from http import HTTPStatus
 
 from websockets.asyncio.server import serve
 
-options = json.loads(sys.argv[1])
+options = json.loads(sys.stdin.readline())
 answer = 101
 sockets = []
 

@@ -7,19 +7,14 @@ const https = require('https');
 const readline = require('readline');
 const { WebSocketServer } = require('ws');
 
-const options = JSON.parse(process.argv[2]);
 const bytes = (text) => Buffer.from(text, 'base64');
 const report = (what) => console.log(JSON.stringify(what));
+const sockets = new WebSocketServer({ noServer: true });
+let options;
 let answer = 101;
 let socket;
 
-const identity = options.identity && fs.readFileSync(options.identity);
-const server = identity
-  ? https.createServer({ cert: identity, key: identity })
-  : http.createServer();
-const sockets = new WebSocketServer({ noServer: true });
-
-server.on('upgrade', (request, connection, head) => {
+const subscribe = (request, connection, head) => {
   report({
     subscribed: request.url,
     authorization: request.headers.authorization ?? null,
@@ -38,13 +33,23 @@ server.on('upgrade', (request, connection, head) => {
     opened.on('close', (code) => report({ ended: code }));
     socket = opened;
   });
-});
+};
 
-server.listen(options.port, options.host, () => report({ listening: server.address().port }));
+const serve = () => {
+  const identity = options.identity && fs.readFileSync(options.identity);
+  const server = identity
+    ? https.createServer({ cert: identity, key: identity })
+    : http.createServer();
+  server.on('upgrade', subscribe);
+  server.listen(options.port, options.host, () => report({ listening: server.address().port }));
+};
 
 readline.createInterface({ input: process.stdin }).on('line', (line) => {
   const command = JSON.parse(line);
-  if ('answer' in command) {
+  if (!options) {
+    options = command;
+    serve();
+  } else if ('answer' in command) {
     answer = command.answer;
     report({ answering: answer });
   } else if ('text' in command) {
