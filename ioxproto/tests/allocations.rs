@@ -86,6 +86,20 @@ fn a_frame_costs_one_allocation_to_read() {
 }
 
 #[test]
+fn a_frame_of_some_kib_costs_one_allocation_too() {
+    let info = "x".repeat(20_000);
+    let parts = format!(
+        "<control>_7</control><action>1</action><node></node><eventInfo>{info}</eventInfo>"
+    );
+    let frame = enveloped(&document(1, &parts));
+    let mut reader = FrameReader::new();
+    let mut read = || assert!(matches!(reader.read(&frame), Frame::Event(_)));
+    read();
+    let counted = measure(read);
+    assert_eq!(counted.count_total, 1, "{counted:?}");
+}
+
+#[test]
 fn a_message_costs_the_machine_one_allocation() {
     for in_envelopes in [false, true] {
         let frames = frames(in_envelopes);
