@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Runs the program `iox` against servers, proxies and links that nobody here wrote.
+"""Runs the program `iox` against third-party servers and proxies, and over a slow link.
 
-Installs what that needs into `target/outside`. What is not to be had is named and skipped.
+Installs what that needs into `target/outside`. A tool that cannot be installed is named, and its
+scenarios are skipped.
 """
 
 import argparse
@@ -34,7 +35,7 @@ def run(scenario):
     took = f"{time.monotonic() - began:.0f} s"
     reason = scenario.expected_to_fail
     if reason:
-        good = not broken and failure is not None and scenario.by in failure
+        good = not broken and failure is not None and scenario.failing_with in failure
     else:
         good = failure is None
     if failure is None:

@@ -1,4 +1,4 @@
-"""Installs the foreign programs into `target/outside`, and tells which of them there are.
+"""Installs the third-party programs into `target/outside`, and says which are missing.
 
 Nothing is installed globally: Python packages go into a virtual environment, Node packages into a
 folder, and Debian packages are downloaded and unpacked.
@@ -28,7 +28,7 @@ DEBIAN_PACKAGES = {
 
 
 class Absent(Exception):
-    """A tool that is neither here nor to be had, with the reason."""
+    """A tool that is missing and cannot be installed, with the reason."""
 
 
 def run(*command, **options):
@@ -124,7 +124,7 @@ TOOLS = {
 
 
 def absent(names):
-    """Installs these tools; gives the reason for each that is not to be had."""
+    """Installs these tools; returns the reason for each that is missing."""
     HOME.mkdir(parents=True, exist_ok=True)
     reasons = {}
     for name in names:

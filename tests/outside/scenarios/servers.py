@@ -1,4 +1,4 @@
-"""Controllers on WebSocket servers that are not ours."""
+"""Controllers on third-party WebSocket servers."""
 
 import tools
 from frames import enveloped, event, house

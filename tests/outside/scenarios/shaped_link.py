@@ -19,7 +19,7 @@ NUMBERS = itertools.count()
 # Remove this mark where it is used once the core tells a replay by its own time.
 EARLY_LIVE = {
     "expected_to_fail": "a drain ends after 10 s, whatever still arrives",
-    "by": "passed as live",
+    "failing_with": "passed as live",
 }
 
 
