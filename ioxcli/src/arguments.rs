@@ -232,6 +232,12 @@ pub(crate) struct Simulate {
     /// What kind of controller it is: iox or isy994
     #[arg(long, default_value = "iox", value_parser = profile)]
     pub(crate) profile: Profile,
+    /// Subscribers at once; the next is answered 503
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) max_subscribers: u32,
+    /// Drop a subscriber for whom more than so many bytes wait, as a controller does with one that does not read
+    #[arg(long, value_name = "BYTES", default_value_t = 4 * 1024 * 1024, value_parser = clap::value_parser!(u32).range(1024..))]
+    pub(crate) max_queued: u32,
     /// Let something go wrong, always or so many times: connect=mute|close|reset, upgrade=STATUS|mute|close|drop|…,
     /// login, refresh and logout=STATUS|no|broken|… (repeatable)
     #[arg(long, value_name = "WHERE=WHAT[*TIMES]")]

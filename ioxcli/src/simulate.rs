@@ -66,12 +66,14 @@ fn options(simulate: &Simulate) -> Result<ServerOptions, Trouble> {
     let controller = ControllerOptions {
         accounts: vec![Account::new(&*simulate.username, &*simulate.password)],
         house: house(simulate)?,
+        max_subscribers: simulate.max_subscribers as usize,
         seed: simulate.seed,
         ..manners
     };
     Ok(ServerOptions {
         bind: SocketAddr::new(simulate.bind, simulate.port),
         tls: identity(simulate)?,
+        most_queued: simulate.max_queued as usize,
         controller,
         ..ServerOptions::default()
     })

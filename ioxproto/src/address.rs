@@ -1,7 +1,7 @@
 //! Where a controller is: its base URL, taken apart and checked.
 
 use std::convert::Infallible;
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use thiserror::Error;
 
@@ -151,7 +151,12 @@ impl std::str::FromStr for Address {
             url: text.to_owned(),
             cause: cause.to_owned(),
         };
-        let uri: http::Uri = text
+        if !authority.is_ascii() {
+            return Err(invalid(
+                "the host has letters beyond ASCII: give its name in the form that begins with xn--, or its IP address",
+            ));
+        }
+        let uri: http::Uri = escaped(text)
             .parse()
             .map_err(|error: http::uri::InvalidUri| invalid(&error.to_string()))?;
         let host = uri.host().unwrap_or_default();
@@ -190,6 +195,24 @@ impl std::str::FromStr for Address {
     }
 }
 
+/// Percent-encodes what URLs cannot hold as it is, such as an umlaut or a blank in a path (RFC 3986
+/// section 2.1). What is encoded already stays.
+fn escaped(url: &str) -> String {
+    let mut escaped = String::with_capacity(url.len());
+    for character in url.chars() {
+        if character.is_ascii_graphic() && !"\"<>\\^`{|}".contains(character) {
+            escaped.push(character);
+        } else {
+            let mut bytes = [0; 4];
+            for byte in character.encode_utf8(&mut bytes).bytes() {
+                // Writing to a String cannot fail.
+                let _ = write!(escaped, "%{byte:02X}");
+            }
+        }
+    }
+    escaped
+}
+
 /// A URL without a scheme may still hold `user:password@`; errors must not repeat it.
 fn redacted(text: &str) -> String {
     text.rsplit_once('@')
@@ -199,6 +222,17 @@ fn redacted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_beyond_ascii_is_percent_encoded_and_a_host_is_refused_with_advice() {
+        let address: Address = "http://eisy.local/gar\u{e4}ge one/a%20b".parse().unwrap();
+        assert_eq!(
+            address.path("/rest/subscribe"),
+            "/gar%C3%A4ge%20one/a%20b/rest/subscribe"
+        );
+        let error = "http://k\u{fc}che.local".parse::<Address>().unwrap_err();
+        assert!(error.to_string().contains("xn--"), "{error}");
+    }
 
     #[test]
     fn a_password_in_the_url_is_refused_and_never_repeated() {

@@ -12,7 +12,7 @@ use http::{Method, Request};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, sink};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{debug, trace};
 
 use crate::controller::{Output, SubscriberId};
@@ -53,8 +53,10 @@ pub(crate) async fn serve(shared: Arc<Shared>, tcp: TcpStream, tls: Option<TlsAc
             OnConnect::Mute => mute(socket, &mut endings).await,
         };
     }
+    let until = Instant::now() + shared.request_within;
     let accepted = tokio::select! {
         accepted = Socket::accept(tcp, tls.as_ref()) => accepted,
+        () = sleep_until(until) => Err(io::ErrorKind::TimedOut.into()),
         _ = changed(&mut endings) => return,
     };
     let mut socket = match accepted {
@@ -66,6 +68,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, tcp: TcpStream, tls: Option<TlsAc
     };
     let request = tokio::select! {
         request = read_request(&shared, &mut socket) => request,
+        () = sleep_until(until) => Err(io::ErrorKind::TimedOut.into()),
         ending = changed(&mut endings) => return finish(socket, ending).await,
     };
     let (request, mut early) = match request {
@@ -78,6 +81,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, tcp: TcpStream, tls: Option<TlsAc
     let (answer, subscription) = if request.method() == Method::POST {
         let body = tokio::select! {
             body = read_body(&shared, &mut socket, &request, &mut early) => body,
+            () = sleep_until(until) => Err(io::ErrorKind::TimedOut.into()),
             ending = changed(&mut endings) => return finish(socket, ending).await,
         };
         match body {

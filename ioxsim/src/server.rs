@@ -43,6 +43,8 @@ pub struct ServerOptions {
     pub tls: Option<Tls>,
     /// A subscriber for whom more bytes than this wait is dropped. Default 64 MiB.
     pub most_queued: usize,
+    /// A connection whose request has not come whole within this time is ended. Default 10 s.
+    pub request_within: Duration,
     /// The controller.
     pub controller: ControllerOptions,
 }
@@ -53,6 +55,7 @@ impl Default for ServerOptions {
             bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             tls: None,
             most_queued: 64 * 1024 * 1024,
+            request_within: Duration::from_secs(10),
             controller: ControllerOptions::default(),
         }
     }
@@ -102,7 +105,11 @@ impl Server {
         let prefix = &options.controller.prefix;
         let url = format!("{scheme}://{}{prefix}", reachable(address));
         let controller = Controller::new(options.controller, now());
-        let shared = Arc::new(Shared::new(controller, options.most_queued));
+        let shared = Arc::new(Shared::new(
+            controller,
+            options.most_queued,
+            options.request_within,
+        ));
         let (stop, stopped) = oneshot::channel();
         debug!(%address, "listening");
         Ok(Self {

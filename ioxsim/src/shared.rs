@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use http::Request;
 use ioxproto::Now;
@@ -26,6 +26,7 @@ pub(crate) struct Shared {
     /// Connections that are no subscriber's end in this way; it is told to those that are open now.
     pub(crate) ending: watch::Sender<Ending>,
     most_queued: usize,
+    pub(crate) request_within: Duration,
 }
 
 struct Inner {
@@ -69,17 +70,25 @@ pub(crate) fn now() -> Now {
     }
 }
 
+/// What an output takes beside its bytes while it waits.
+const OVERHEAD: usize = 64;
+
 /// About what an output takes while it waits.
 pub(crate) fn size(output: &Output) -> usize {
-    match output {
-        Output::Text(text) => text.len(),
-        Output::Pong(bytes) | Output::Raw(bytes) | Output::Slowly { bytes, .. } => bytes.len(),
-        Output::Long { .. } | Output::End(_) => 0,
-    }
+    OVERHEAD
+        + match output {
+            Output::Text(text) => text.len(),
+            Output::Pong(bytes) | Output::Raw(bytes) | Output::Slowly { bytes, .. } => bytes.len(),
+            Output::Long { .. } | Output::End(_) => 0,
+        }
 }
 
 impl Shared {
-    pub(crate) fn new(controller: Controller, most_queued: usize) -> Self {
+    pub(crate) fn new(
+        controller: Controller,
+        most_queued: usize,
+        request_within: Duration,
+    ) -> Self {
         Self {
             inner: Mutex::new(Inner {
                 controller,
@@ -91,6 +100,7 @@ impl Shared {
             rescheduled: Notify::new(),
             ending: watch::Sender::new(Ending::Fin),
             most_queued,
+            request_within,
         }
     }
 

@@ -13,6 +13,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
 use sha1::{Digest as _, Sha1};
 use thiserror::Error;
 
+use tracing::debug;
+
 use crate::controller::SubscriberId;
 use crate::options::{Account, ControllerOptions};
 use crate::portal::Portal;
@@ -187,6 +189,11 @@ pub(crate) fn objection(
     let headers = request.headers();
     let in_band = wants_token(options, request);
     if !in_band && request.uri().path().strip_prefix(&*options.prefix) != Some(REST) {
+        // A URI holds no control characters.
+        debug!(
+            path = request.uri().path(),
+            "nothing is served at this path"
+        );
         return Some(Answer::refusal(404, []));
     }
     if request.method() != Method::GET {

@@ -259,10 +259,14 @@ impl std::fmt::Display for Clean<'_> {
     }
 }
 
-/// Control characters, and those that turn the direction of writing.
+/// Control characters, those that turn the direction of writing, and those that nobody sees.
 fn commands_terminal(character: char) -> bool {
     character.is_control()
-        || matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        || matches!(
+            character,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
+        )
 }
 
 #[cfg(test)]
@@ -359,5 +363,12 @@ mod tests {
             Clean(hostile).to_string(),
             "\u{fffd}]0;title\u{fffd}\u{fffd}abc  \u{fffd}2J"
         );
+        for invisible in [
+            '\u{ad}', '\u{61c}', '\u{200b}', '\u{2028}', '\u{2029}', '\u{2060}', '\u{2066}',
+            '\u{feff}',
+        ] {
+            assert_eq!(Clean(&invisible.to_string()).to_string(), "\u{fffd}");
+        }
+        assert_eq!(Clean("Küche 21°").to_string(), "Küche 21°");
     }
 }

@@ -1,8 +1,81 @@
 //! `iox simulate` and a watch on it.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use ioxsim::{HouseOptions, ServerOptions};
 use rustix::process::Signal;
 
-use crate::iox::{Running, iox, run, watch};
+use crate::house::House;
+use crate::iox::{LIMIT, Running, iox, run, watch};
+
+/// Connects and sends this.
+fn send(url: &str, request: &str) -> TcpStream {
+    let mut socket = TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();
+    socket.set_read_timeout(Some(LIMIT)).unwrap();
+    socket.write_all(request.as_bytes()).unwrap();
+    socket
+}
+
+#[test]
+fn a_subscriber_that_does_not_read_is_dropped() {
+    let house = House::start(ServerOptions {
+        most_queued: 64 * 1024,
+        ..ServerOptions::of(HouseOptions {
+            rate_per_second: 20_000.0,
+            ..HouseOptions::default()
+        })
+    });
+    let _unread = send(
+        &house.url,
+        "GET /rest/subscribe HTTP/1.1\r\nHost: eisy\r\nAuthorization: Basic YWRtaW46YWRtaW4=\r\n\
+         Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+    );
+    house.wait_for(|seen| seen.upgrades == 1 && seen.subscribers == 0);
+}
+
+#[test]
+fn a_connection_without_a_whole_request_is_ended() {
+    let house = House::start(ServerOptions {
+        request_within: Duration::from_millis(100),
+        ..ServerOptions::default()
+    });
+    for beginning in [
+        "",
+        "GET /rest/subscribe HT",
+        "POST /api/login HTTP/1.1\r\nContent-Length: 9\r\n\r\n{",
+    ] {
+        let mut left = Vec::new();
+        // Reads until the end.
+        send(&house.url, beginning).read_to_end(&mut left).unwrap();
+        assert_eq!(left, b"", "{beginning:?}");
+    }
+}
+
+#[test]
+fn a_path_at_which_nothing_is_served_is_logged_by_its_name() {
+    let (running, url) = simulator(&["-vv"]);
+    let mut answer = String::new();
+    let request = "GET /rest/nowhere HTTP/1.1\r\nHost: x\r\n\r\n";
+    send(&url, request).read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
+    let finished = running.stop();
+    assert!(finished.stderr.contains("/rest/nowhere"), "{finished:?}");
+}
+
+#[test]
+fn one_subscriber_more_than_the_limit_is_refused() {
+    let (_running, url) = simulator(&["--max-subscribers", "1"]);
+    let first = Running::start(watch(&url, &["--format", "json"]));
+    first.wait_for_status("connected");
+    let second = Running::start(watch(&url, &["--format", "json"]));
+    let reason = second.wait_for_status("lost_connection");
+    assert_eq!(reason.as_deref(), Some("upgrade_refused"));
+    second.stop();
+    first.stop();
+}
 
 /// Starts a simulator; gives it and its URL.
 fn simulator(arguments: &[&str]) -> (Running, String) {

@@ -42,9 +42,9 @@ fn ends_soon(running: Running, signal: Signal, case: &str) -> Finished {
     finished
 }
 
-/// Waits until the controller has noticed that the subscriber holds it up, or has sent a lot.
+/// Waits until any pipe is full that the program writes to.
 fn much_was_sent(house: &House) {
-    house.wait_for(|seen| seen.texts_sent() > 20_000);
+    house.wait_for(|seen| seen.texts_sent() > 5_000);
 }
 
 #[test]

@@ -51,7 +51,8 @@ fn close(code: u16) -> Message {
 }
 
 /// What the library's error means for an open connection; `None` for an end without a close frame.
-fn ended_by(error: Error) -> Option<Failure> {
+/// The filter's objection is the true cause of a violation.
+fn ended_by(error: Error, objection: Option<&str>) -> Option<Failure> {
     let (kind, detail) = match error {
         Error::ConnectionClosed
         | Error::AlreadyClosed
@@ -60,7 +61,10 @@ fn ended_by(error: Error) -> Option<Failure> {
         Error::Capacity(error) => (FailureKind::MessageTooLarge, error.to_string()),
         other => (
             FailureKind::Protocol,
-            format!("the controller sent what is no WebSocket frame: {other}"),
+            match objection {
+                Some(what) => format!("the controller broke the rules of WebSocket: {what}"),
+                None => format!("the controller sent what is no WebSocket frame: {other}"),
+            },
         ),
     };
     Some(Failure::transport(kind, detail))
@@ -134,7 +138,7 @@ mod tests {
     use super::*;
 
     fn meaning(error: Error) -> Option<(FailureKind, String)> {
-        ended_by(error).map(|failure| match failure {
+        ended_by(error, None).map(|failure| match failure {
             Failure::Transport { kind, detail } => (kind, detail),
             other => panic!("{other:?}"),
         })
@@ -162,6 +166,21 @@ mod tests {
         let wrong = meaning(Error::Protocol(ProtocolError::NonZeroReservedBits)).unwrap();
         assert_eq!(wrong.0, FailureKind::Protocol);
         assert!(wrong.1.contains("no WebSocket frame"), "{}", wrong.1);
+    }
+
+    #[test]
+    fn what_the_filter_objects_to_is_named_as_that() {
+        let cases: [(&[u8], &str); 2] = [
+            (&[0x01, 0x00, 0x81, 0x00], "in the middle of another"),
+            (&[0x00, 0x00].repeat(65_538)[..], "65,536 fragments"),
+        ];
+        for (frames, expected) in cases {
+            let mut filter = TextAsBinary::default();
+            filter.filter(&mut frames.to_vec());
+            let error = Error::Protocol(ProtocolError::NonZeroReservedBits);
+            let failure = ended_by(error, filter.objection()).unwrap().to_string();
+            assert!(failure.contains(expected), "{failure}");
+        }
     }
 
     #[test]

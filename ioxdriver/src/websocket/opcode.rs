@@ -33,6 +33,8 @@ pub(crate) struct TextAsBinary {
     open: bool,
     /// Frames of that message after its first.
     fragments: u32,
+    /// Why the library is about to end the connection, where its own words would mislead.
+    objection: Option<&'static str>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -98,6 +100,11 @@ impl TextAsBinary {
         }
     }
 
+    /// What is wrong with the frames so far, as far as the filter has to do with it.
+    pub(crate) fn objection(&self) -> Option<&'static str> {
+        self.objection
+    }
+
     /// Whether the next message that the library delivers was text; to be asked once for each.
     pub(crate) fn take_was_text(&mut self) -> bool {
         self.texts.pop_front().unwrap_or(false)
@@ -124,6 +131,9 @@ impl TextAsBinary {
         self.stage = Stage::Second;
         match byte & OPCODE {
             TEXT | BINARY => {
+                if self.open {
+                    self.objection = Some("a message begins in the middle of another");
+                }
                 self.texts.push_back(byte & OPCODE == TEXT);
                 self.open = byte & FINAL == 0;
                 self.fragments = 0;
@@ -132,10 +142,11 @@ impl TextAsBinary {
             CONTINUATION => {
                 self.open = byte & FINAL == 0;
                 self.fragments = self.fragments.saturating_add(1);
-                match self.fragments > MOST_FRAGMENTS {
-                    true => byte | RESERVED,
-                    false => byte,
+                if self.fragments <= MOST_FRAGMENTS {
+                    return byte;
                 }
+                self.objection = Some("a message in more than 65,536 fragments");
+                byte | RESERVED
             }
             _ => byte,
         }

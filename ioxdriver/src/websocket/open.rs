@@ -96,7 +96,7 @@ impl<S: Seam> Open<S> {
             Poll::Ready(Err(_)) => {}
             Poll::Pending => self.shrink(),
         }
-        next.map_err(ended_by)
+        next.map_err(|error| ended_by(error, self.socket.io().filter.objection()))
     }
 
     /// Writing that would block stops nothing.

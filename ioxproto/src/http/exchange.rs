@@ -78,6 +78,12 @@ pub enum ExchangeError {
     /// Not HTTP: garbage, an SSH banner, TLS on a plain port. Holds the first bytes, made printable.
     #[error("the answer is not HTTP, it begins with \"{0}\"")]
     NotHttp(String),
+    /// HTTP, with a head that breaks its rules: which one.
+    #[error("the head of the answer is broken: {0}")]
+    BrokenHead(&'static str),
+    /// More header lines than this.
+    #[error("the answer has more than {0} header lines")]
+    TooManyHeaders(usize),
     /// The connection ended before the answer was complete.
     #[error("the connection ended before the answer was complete")]
     Truncated,
@@ -232,8 +238,55 @@ fn parse_head(bytes: &[u8]) -> Head {
             Some(response) => Head::Complete { length, response },
             None => Head::Broken(ExchangeError::NotHttp(printable(bytes))),
         },
-        Err(_) => Head::Broken(ExchangeError::NotHttp(printable(bytes))),
+        Err(httparse::Error::TooManyHeaders) => {
+            Head::Broken(ExchangeError::TooManyHeaders(MAX_HEADERS))
+        }
+        Err(_) => Head::Broken(match broken_rule(bytes) {
+            Some(rule) => ExchangeError::BrokenHead(rule),
+            None => ExchangeError::NotHttp(printable(bytes)),
+        }),
     }
+}
+
+/// Which rule a head breaks first (RFC 9112 sections 4 and 5); `None` if its first line is no status
+/// line. What is said depends on the bytes up to the first wrong one only.
+fn broken_rule(head: &[u8]) -> Option<&'static str> {
+    let mut lines = head.split(|byte| *byte == b'\n');
+    let status_line = lines.next()?;
+    let status_line = status_line.strip_suffix(b"\r").unwrap_or(status_line);
+    let mut parts = status_line.splitn(3, |byte| *byte == b' ');
+    let (_, code, reason) = (parts.next(), parts.next()?, parts.next());
+    if code.len() != 3 || !code.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let is_control = |byte: &u8| byte.is_ascii_control() && *byte != b'\t';
+    if reason.is_some_and(|reason| reason.iter().any(is_control)) {
+        return Some("control characters in its reason phrase");
+    }
+    for line in lines {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if line.first().is_some_and(u8::is_ascii_whitespace) {
+            return Some("a header is folded over several lines");
+        }
+        let name = line.iter().position(|byte| !is_token(*byte));
+        match name.map(|at| (at, line[at])) {
+            None => {}
+            Some((1.., b':')) => {
+                let value = line.iter().skip_while(|byte| **byte != b':');
+                if value.copied().any(|byte| is_control(&byte)) {
+                    return Some("control characters in the value of a header");
+                }
+            }
+            Some((1.., b' ' | b'\t')) => return Some("a blank before the colon of a header"),
+            Some(_) => return Some("the name of a header holds what HTTP does not allow"),
+        }
+    }
+    Some("it holds bytes that HTTP does not allow")
+}
+
+/// What names are made of (RFC 9110 section 5.6.2).
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 fn response(head: &httparse::Response<'_, '_>) -> Option<Response<()>> {
@@ -303,9 +356,38 @@ mod tests {
     }
 
     #[test]
-    fn garbage_headers_are_not_http() {
-        let (answer, _) = answer(&[b"HTTP/1.1 200 OK\r\n\x00\x01\x02\r\n\r\n"]);
-        assert!(matches!(answer, Err(ExchangeError::NotHttp(_))));
+    fn a_head_that_breaks_a_rule_is_named_by_it_however_it_is_split() {
+        for (head, rule) in [
+            (
+                &b"HTTP/1.1 200 OK\r\n\x00\x01\x02\r\n\r\n"[..],
+                "name of a header",
+            ),
+            (b"HTTP/1.1 200 OK\r\nA: b\r\n\tc\r\n\r\n", "folded"),
+            (
+                b"HTTP/1.1 200 OK\r\nA: b\r\nC : d\r\n\r\n",
+                "before the colon",
+            ),
+            (b"HTTP/1.1 400 Bad\x1b[31m\r\nA: b\r\n\r\n", "reason phrase"),
+            (b"HTTP/1.1 200 OK\r\nA: b\x00c\r\n\r\n", "value of a header"),
+            (b"HTTP/1.1 200 OK\r\n: b\r\n\r\n", "name of a header"),
+        ] {
+            for at in 0..=head.len() {
+                let error = answer(&[&head[..at], &head[at..]]).0.unwrap_err();
+                assert!(
+                    matches!(error, ExchangeError::BrokenHead(broken) if broken.contains(rule)),
+                    "{}: {error:?}",
+                    head.escape_ascii()
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn more_headers_than_anybody_sends_are_named_as_that() {
+        let head = |lines: usize| format!("HTTP/1.1 200 OK\r\n{}\r\n", "A: b\r\n".repeat(lines));
+        assert!(answer(&[head(100).as_bytes()]).0.is_ok());
+        let error = answer(&[head(101).as_bytes()]).0.unwrap_err();
+        assert_eq!(error, ExchangeError::TooManyHeaders(100));
     }
 
     #[test]

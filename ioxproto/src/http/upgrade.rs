@@ -77,10 +77,14 @@ impl Upgrade {
         if !has_token(headers, header::CONNECTION, "upgrade") {
             return Verdict::NotWebSocket("the answer to the upgrade lacks the Connection header");
         }
-        if headers
-            .get(header::SEC_WEBSOCKET_ACCEPT)
-            .is_none_or(|accept| accept != self.accept.as_str())
-        {
+        let mut accepts = headers.get_all(header::SEC_WEBSOCKET_ACCEPT).iter();
+        let first = accepts.next();
+        if accepts.any(|other| Some(other) != first) {
+            return Verdict::NotWebSocket(
+                "the answer to the upgrade has two different accept keys",
+            );
+        }
+        if first.is_none_or(|accept| accept != self.accept.as_str()) {
             return Verdict::NotWebSocket("the answer to the upgrade has the wrong accept key");
         }
         if headers.contains_key(header::SEC_WEBSOCKET_EXTENSIONS) {
@@ -104,8 +108,9 @@ fn has_token(headers: &HeaderMap, name: header::HeaderName, token: &str) -> bool
 /// `Retry-After` in both its forms (RFC 9110 section 10.2.3): seconds, or a date.
 pub(crate) fn retry_after(headers: &HeaderMap, utc: SystemTime) -> Option<Duration> {
     let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = value.parse() {
-        return Some(Duration::from_secs(seconds));
+    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More than 64 bits of seconds is for ever; the caller has a limit.
+        return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
     }
     httpdate::parse_http_date(value)
         .ok()?
@@ -180,6 +185,13 @@ mod tests {
             let verdict = upgrade.judge(&answer(101, &headers), SystemTime::UNIX_EPOCH);
             assert!(matches!(verdict, Verdict::NotWebSocket(_)), "{missing}");
         }
+        let twice = |accept| [&good[..], &[("Sec-WebSocket-Accept", accept)]].concat();
+        let judged = |headers: &[_]| upgrade.judge(&answer(101, headers), SystemTime::UNIX_EPOCH);
+        assert_eq!(judged(&twice(ACCEPT)), Verdict::Accepted);
+        assert!(matches!(
+            judged(&twice("bm90IHRoZSBrZXkgeW91IHdhbnQ=")),
+            Verdict::NotWebSocket(detail) if detail.contains("two different")
+        ));
         let mut extended = good.to_vec();
         extended.push(("Sec-WebSocket-Extensions", "permessage-deflate"));
         assert!(matches!(
@@ -201,6 +213,10 @@ mod tests {
             other => panic!("{other:?}"),
         };
         assert_eq!(after("17"), Some(Duration::from_secs(17)));
+        assert_eq!(
+            after("99999999999999999999999"),
+            Some(Duration::from_secs(u64::MAX))
+        );
         assert_eq!(
             after("Tue, 05 May 2026 18:53:41 GMT"),
             Some(Duration::from_secs(60))
