@@ -4,14 +4,18 @@
 //!   ┌───────┐  400: retry at once   ┌─────────┐  accepted   ┌─────────┐      ┌────────┐
 //!   │ Plain │ ────────────────────► │ OnTrial │ ──────────► │ Learned │      │ Always │
 //!   └───────┘                       └─────────┘             └─────────┘      └────────┘
-//!     ▲   ▲      400, new attempt        │                       │           the profile
-//!     │   └──────────────────────────────┘                       │           says so
-//!     └──────────────────────────────────────────────────────────┘ 400
+//!     ▲   ▲      new attempt          │   │ 400               │   ▲           the profile
+//!     │   └───────────────────────────┘   ▼                   │   │           says so
+//!     │    accepted    ┌───────────┐  400   ┌──────────┐      │   │
+//!     ├─────────────── │ TurnPlain │ ◄────► │ TurnIsy  │ ─────│───┘
+//!     │                └───────────┘        └──────────┘  accepted
+//!     └───────────────────────────────────────────────────────┘ 400
 //! ```
 //!
 //! An ISY-994 wants two headers on the upgrade, most other controllers want neither, and some
 //! answer 400 without them. So a 400 is retried once with both, and what worked is remembered
-//! until it fails with a 400.
+//! until it fails with a 400. A controller that answers 400 to either is asked once in an attempt
+//! from then on, the two sets taking turns.
 
 use crate::Profile;
 
@@ -23,6 +27,10 @@ pub(crate) enum HeaderSet {
     OnTrial,
     /// The ISY-994 headers: an upgrade was accepted with them after a 400 without.
     Learned,
+    /// No further headers, after a 400 to both sets.
+    TurnPlain,
+    /// The ISY-994 headers, after a 400 to both sets.
+    TurnIsy,
     /// The ISY-994 headers, whatever the controller answers.
     Always,
 }
@@ -38,8 +46,8 @@ impl HeaderSet {
     /// The header lines, each with its line end.
     pub(crate) fn lines(self) -> &'static str {
         match self {
-            Self::Plain => "",
-            Self::OnTrial | Self::Learned | Self::Always => {
+            Self::Plain | Self::TurnPlain => "",
+            Self::OnTrial | Self::Learned | Self::TurnIsy | Self::Always => {
                 "Sec-WebSocket-Protocol: ISYSUB\r\n\
                  Origin: com.universal-devices.websockets.isy\r\n"
             }
@@ -55,9 +63,11 @@ impl HeaderSet {
 
     /// The upgrade was accepted.
     pub(crate) fn accept(&mut self) {
-        if *self == Self::OnTrial {
-            *self = Self::Learned;
-        }
+        *self = match *self {
+            Self::Plain | Self::TurnPlain => Self::Plain,
+            Self::OnTrial | Self::Learned | Self::TurnIsy => Self::Learned,
+            Self::Always => Self::Always,
+        };
     }
 
     /// The upgrade was answered 400. Returns whether to retry it at once.
@@ -65,7 +75,9 @@ impl HeaderSet {
         let retry = *self == Self::Plain;
         *self = match self {
             Self::Plain => Self::OnTrial,
-            Self::OnTrial | Self::Learned => Self::Plain,
+            Self::Learned => Self::Plain,
+            Self::OnTrial | Self::TurnIsy => Self::TurnPlain,
+            Self::TurnPlain => Self::TurnIsy,
             Self::Always => Self::Always,
         };
         retry
@@ -74,7 +86,7 @@ impl HeaderSet {
 
 #[cfg(test)]
 mod tests {
-    use super::HeaderSet::{self, Always, Learned, OnTrial, Plain};
+    use super::HeaderSet::{self, Always, Learned, OnTrial, Plain, TurnIsy, TurnPlain};
 
     #[test]
     fn each_transition_from_each_set() {
@@ -85,8 +97,10 @@ mod tests {
         // The set, then after a new attempt, after an accepted upgrade, and after a 400.
         for (set, attempt, accepted, refused) in [
             (Plain, Plain, Plain, (OnTrial, true)),
-            (OnTrial, Plain, Learned, (Plain, false)),
+            (OnTrial, Plain, Learned, (TurnPlain, false)),
             (Learned, Learned, Learned, (Plain, false)),
+            (TurnPlain, TurnPlain, Plain, (TurnIsy, false)),
+            (TurnIsy, TurnIsy, Learned, (TurnPlain, false)),
             (Always, Always, Always, (Always, false)),
         ] {
             assert_eq!(after(set, HeaderSet::begin_attempt), attempt, "{set:?}");

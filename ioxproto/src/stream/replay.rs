@@ -32,7 +32,7 @@ pub(super) struct Verdict {
     pub(super) by_own_time: bool,
     /// It came behind a standing mark and does not prolong the drain.
     pub(super) behind_mark: bool,
-    /// The mark stood before it and still does: this controller shows the end of its replay.
+    /// The mark stands although this came behind it: this controller shows the end of its replay.
     pub(super) confirms_mark: bool,
 }
 
@@ -92,9 +92,9 @@ impl Replay {
         if self.path == SubscribePath::Rest {
             let stood = self.mark.stands();
             self.mark.event(event, stamp, self.own_time.began());
-            if stood && self.mark.stands() {
+            if self.mark.stands() && event.control() != "_22" {
                 verdict.confirms_mark = true;
-                verdict.behind_mark = event.is_node_property();
+                verdict.behind_mark = stood && event.is_node_property();
                 self.over |= !draining;
             }
         }

@@ -178,6 +178,22 @@ fn a_mark_that_the_network_held_up_until_after_the_drain_is_expected_next_time()
 }
 
 #[test]
+fn a_doubted_mark_that_stands_again_after_the_drain_is_expected_next_time() {
+    let mut harness = Harness::connected();
+    preamble(&mut harness);
+    harness.event(92, "_22", "1", "");
+    harness.event(93, "ST", "0", NODE);
+    harness.pass(1.0);
+    harness.event(94, "ST", "1", NODE);
+    assert_eq!(harness.live().last(), Some(&true));
+    harness.closed();
+    harness.pass(1.0);
+    harness.accept();
+    harness.pass(4.9);
+    assert_eq!(harness.stream.status(), Status::StreamSyncing);
+}
+
+#[test]
 fn after_a_clock_set_back_behind_the_mark_the_next_heartbeat_ends_the_drain() {
     let mut harness = marked();
     for seqnum in 0..15 {

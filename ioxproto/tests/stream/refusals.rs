@@ -105,6 +105,30 @@ fn a_second_400_is_waited_out() {
 }
 
 #[test]
+fn a_controller_that_answers_400_for_good_is_asked_once_a_round_the_sets_taking_turns() {
+    let mut harness = Harness::new();
+    harness.start();
+    harness.refuse(400, "");
+    harness.refuse(400, "");
+    for isy_headers in [false, true, false, true] {
+        let before = harness.attempts.len();
+        harness.pass(harness.last_wait());
+        assert_eq!(harness.attempts.len(), before + 1);
+        assert_eq!(harness.request().contains("ISYSUB"), isy_headers);
+        harness.refuse(400, "");
+        assert_eq!(harness.stream.status(), Status::LostConnection);
+    }
+    // What is accepted at last is remembered.
+    harness.pass(harness.last_wait());
+    harness.refuse(400, "");
+    harness.pass(harness.last_wait());
+    harness.accept();
+    harness.closed();
+    harness.pass(harness.last_wait());
+    assert!(harness.request().contains("ISYSUB"));
+}
+
+#[test]
 fn headers_that_once_worked_and_work_no_longer_are_found_out_anew() {
     let mut harness = Harness::new();
     harness.start();

@@ -16,11 +16,6 @@ from scenarios import scenario
 from tools import run
 
 NUMBERS = itertools.count()
-# Remove this mark where it is used once the core tells a replay by its own time.
-EARLY_LIVE = {
-    "expected_to_fail": "a drain ends after 10 s, whatever still arrives",
-    "failing_with": "passed as live",
-}
 
 
 @contextmanager
@@ -106,11 +101,11 @@ def a_replay_of_a_minute_is_replay_where_segments_cut_messages():
     segments_that_cut_messages(nodes=120, at_least=55)
 
 
-@scenario("netns", "websockets", **EARLY_LIVE)
+@scenario("netns", "websockets")
 def a_replay_of_twenty_seconds_is_replay_where_each_message_is_a_segment():
     segments_of_one_message(lamps=100, at_least=15)
 
 
-@scenario("netns", "websockets", quick=False, **EARLY_LIVE)
+@scenario("netns", "websockets", quick=False)
 def a_replay_of_a_minute_is_replay_where_each_message_is_a_segment():
     segments_of_one_message(lamps=400, at_least=55)

@@ -17,6 +17,8 @@ pub struct Model {
     stage: Stage,
     failures: usize,
     isy_headers: bool,
+    /// After a 400 to both sets of headers they take turns: whether the ISY-994's are next.
+    turn: Option<bool>,
     answers_pings: bool,
     /// Whether the controller has shown where its replay ends; then its end mark is waited for.
     shows_end_mark: bool,
@@ -66,13 +68,12 @@ impl Open {
         if self.over || !asked {
             return false;
         }
-        let stood = self.end_mark;
         match content {
             Content::EndMark => (self.end_mark, self.seen) = (true, true),
             Content::Property => self.end_mark = false,
             _ => {}
         }
-        let confirms = stood && self.end_mark;
+        let confirms = self.end_mark && content != Content::EndMark;
         self.over = confirms && self.live;
         confirms
     }
@@ -98,6 +99,7 @@ impl Model {
             stage: Stage::Rest,
             failures: 0,
             isy_headers: false,
+            turn: None,
             answers_pings: false,
             shows_end_mark: false,
             heard: Duration::ZERO,
@@ -219,6 +221,7 @@ impl Model {
         match answer {
             Answer::Accept => {
                 self.isy_headers |= isy_headers;
+                self.turn = None;
                 self.status = Status::StreamSyncing;
                 let after = |time: u64| self.heard + seconds(time);
                 let quiet = if self.shows_end_mark { 5 } else { 1 };
@@ -240,11 +243,14 @@ impl Model {
                     proven: None,
                 });
             }
-            Answer::Status(400) if !isy_headers => self.attempt(now, true),
+            Answer::Status(400) if !isy_headers && self.turn.is_none() => self.attempt(now, true),
             Answer::Status(401 | 403) => self.rest(Status::ReconnectFailed),
             Answer::Status(_) | Answer::Garbage | Answer::End => {
                 if answer == Answer::Status(400) {
-                    self.isy_headers = false;
+                    // What had been learned is forgotten; what was on trial begins the turns.
+                    if self.turn.is_some() || !std::mem::take(&mut self.isy_headers) {
+                        self.turn = Some(!isy_headers);
+                    }
                 }
                 self.lost(now);
             }
@@ -318,7 +324,7 @@ impl Model {
         self.status = Status::StreamInitializing;
         self.stage = Stage::Trying {
             until: now.monotonic + seconds(10),
-            isy_headers: self.isy_headers || fallback,
+            isy_headers: self.turn.unwrap_or(self.isy_headers || fallback),
         };
     }
 
