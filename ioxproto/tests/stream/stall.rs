@@ -82,6 +82,25 @@ fn after_35_seconds_of_silence_a_ping_goes_out() {
 }
 
 #[test]
+fn a_ping_right_after_connected_shows_a_black_hole_after_45_seconds() {
+    let mut harness = Harness::syncing();
+    harness.pass(1.0);
+    assert_eq!(harness.done, [Done::OpenWebSocket, Done::Ping]);
+    harness.message(Message::Pong);
+    harness.pass(44.9);
+    assert_eq!(harness.stream.status(), Status::Connected);
+    harness.pass(0.1);
+    assert_eq!(harness.last_reason().code(), "stalled");
+    // One that is known to answer is given up 10 s after the ping at the next connect.
+    harness.pass(1.0);
+    harness.accept();
+    harness.pass(1.0);
+    assert_eq!(harness.stream.status(), Status::Connected);
+    harness.pass(10.0);
+    assert_eq!(harness.statuses().last(), Some(&"lost_connection"));
+}
+
+#[test]
 fn a_controller_that_never_answered_a_ping_is_not_held_to_it() {
     let mut harness = Harness::connected();
     harness.pass(70.5);
