@@ -1,6 +1,6 @@
 //! Why a status changed: typed, with a stable code and a sentence for people.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use thiserror::Error;
@@ -222,12 +222,15 @@ pub enum Reason {
         closed: bool,
     },
     /// The upgrade was answered, but with neither a 101 nor a refusal of the credentials.
-    #[error("{}", refused(*.status))]
+    #[error("{}", refused(*.status, .text))]
     UpgradeRefused {
         /// The HTTP status.
         status: u16,
         /// How long the controller asked us to stay away, capped by the configuration.
         retry_after: Option<Duration>,
+        /// What the answer's body says: one line of plain text, at most 200 characters; empty where
+        /// it is no text, or repeats what is secret.
+        text: String,
     },
     /// What answered is not a controller: not HTTP, or a 101 that is no WebSocket handshake.
     #[error("what answered does not look like a controller: {detail}")]
@@ -334,9 +337,9 @@ impl fmt::Display for HttpStatus {
     }
 }
 
-fn refused(status: u16) -> String {
+fn refused(status: u16, text: &str) -> String {
     let what = HttpStatus(status);
-    match status {
+    let mut sentence = match status {
         300..=399 => format!(
             "the controller redirects to elsewhere ({what}), which is not followed: credentials go only to the host that was named; use the URL it redirects to"
         ),
@@ -350,7 +353,12 @@ fn refused(status: u16) -> String {
             "the controller cannot serve the event stream now ({what}): it may be booting, or all its subscriptions are taken"
         ),
         _ => format!("the controller refused the event stream ({what})"),
+    };
+    if !text.is_empty() {
+        // Writing to a String cannot fail.
+        let _ = write!(sentence, "; it says {text:?}");
     }
+    sentence
 }
 
 fn undecided(status: u16, detail: &str) -> String {

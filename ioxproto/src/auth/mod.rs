@@ -158,6 +158,23 @@ impl Credentials {
         }
     }
 
+    /// Whether a text shows the password, or what an upgrade shows of the credentials.
+    pub(crate) fn show_in(&self, text: &str) -> bool {
+        let shown = self.authorization();
+        let shown = shown
+            .as_ref()
+            .and_then(|value| value.expose().split(' ').next_back());
+        let password = match &self.account {
+            Account::Local { password, .. } | Account::Portal { password, .. } => {
+                Some(password.expose())
+            }
+            Account::OwnTokens => None,
+        };
+        let token = self.token().map(Secret::expose);
+        let mut secrets = [shown, password, token].into_iter().flatten();
+        secrets.any(|secret| !secret.is_empty() && text.contains(secret))
+    }
+
     /// The text of the next first frame, on the path that has one.
     pub(crate) fn first_frame(&self) -> Option<Secret> {
         let shape = self.policy.first_frame()?;

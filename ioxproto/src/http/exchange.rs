@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use http::header::CONTENT_LENGTH;
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -16,6 +17,8 @@ const START: &[u8] = b"HTTP/1.";
 pub(super) const ROOM: usize = 16 * 1024;
 /// The most header lines in an answer.
 const MAX_HEADERS: usize = 100;
+/// The longest body of a refusal that is looked at, in bytes.
+const REFUSAL: usize = 4 * 1024;
 /// The most interim answers before the real one; a controller sends none.
 const MAX_INTERIM: u8 = 16;
 
@@ -190,16 +193,28 @@ impl Exchange {
     }
 
     /// The answer, or why there is none, and the bytes that came after it: on an upgrade, the first ones
-    /// of the WebSocket connection.
+    /// of the WebSocket connection. A refused upgrade has its body if that
+    /// came whole together with the head.
     ///
     /// # Errors
     ///
     /// The first half is an [`ExchangeError`] when what came was no complete HTTP answer.
     pub fn into_answer(mut self) -> (Result<Response<Vec<u8>>, ExchangeError>, Vec<u8>) {
-        let outcome = match self.stage {
+        let mut outcome = match self.stage {
             Stage::Over(outcome) => outcome,
             Stage::Head | Stage::Body(..) => Err(ExchangeError::Truncated),
         };
+        if let Ok(answer) = &mut outcome
+            && self.head_only
+            && answer.status() != StatusCode::SWITCHING_PROTOCOLS
+        {
+            // A refusal's body, if it came whole with the head: it is not worth a wait.
+            let length = answer.headers().get(CONTENT_LENGTH);
+            let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+            if length == Some(self.received.len()) && self.received.len() <= REFUSAL {
+                *answer.body_mut() = self.received.to_vec();
+            }
+        }
         (outcome, std::mem::take(&mut *self.received))
     }
 }

@@ -4,6 +4,7 @@ mod body;
 mod exchange;
 mod header_set;
 mod post;
+mod refusal;
 mod upgrade;
 
 pub use exchange::{Exchange, ExchangeError, Progress};

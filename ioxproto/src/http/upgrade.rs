@@ -4,7 +4,7 @@
 use std::time::{Duration, SystemTime};
 
 use super::post::finish;
-use super::{Exchange, HeaderSet};
+use super::{Exchange, HeaderSet, refusal};
 use crate::{Address, Secret, SubscribePath};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -29,6 +29,8 @@ pub(crate) enum Verdict {
     Refused {
         status: u16,
         retry_after: Option<Duration>,
+        /// What the answer says for people.
+        text: String,
     },
 }
 
@@ -67,6 +69,7 @@ impl Upgrade {
             return Verdict::Refused {
                 status: answer.status().as_u16(),
                 retry_after: retry_after(headers, utc),
+                text: refusal::text(answer),
             };
         }
         if !has_token(headers, header::UPGRADE, "websocket") {
@@ -209,6 +212,7 @@ mod tests {
             Verdict::Refused {
                 status: 503,
                 retry_after,
+                ..
             } => retry_after,
             other => panic!("{other:?}"),
         };

@@ -15,6 +15,9 @@ use crate::{
     Status, StatusChange,
 };
 
+/// The most that is kept of what a refusal says, in characters.
+const REFUSAL_TEXT: usize = 200;
+
 impl Machine {
     pub(super) fn begin_attempt(&mut self, now: Now) {
         self.set_status(now, StatusChange::new(Status::StreamInitializing));
@@ -115,8 +118,13 @@ impl Machine {
             return;
         };
         let id = *id;
+        let body = answer.as_ref().map_or(&[][..], |answer| answer.body());
+        let repeats_secrets = self.credentials.show_in(&String::from_utf8_lossy(body));
         let verdict = answer.map(|answer| upgrade.judge(&answer, now.utc));
-        debug!(?verdict, "the upgrade was answered");
+        debug!(
+            accepted = verdict == Ok(Verdict::Accepted),
+            "the upgrade was answered"
+        );
         if verdict != Ok(Verdict::Accepted) {
             self.actions.push_back(Action::Abort { id });
         }
@@ -129,7 +137,13 @@ impl Machine {
             Ok(Verdict::Refused {
                 status,
                 retry_after,
-            }) => self.refused(now, status, retry_after),
+                text,
+            }) => {
+                // A page that repeats the request is not to be shown, nor any part of it.
+                let secret = repeats_secrets || self.credentials.show_in(&text);
+                let text = if secret { String::new() } else { text };
+                self.refused(now, status, retry_after, text);
+            }
             Ok(Verdict::NotWebSocket(detail)) => {
                 let detail = detail.into();
                 self.lost(now, Reason::NotAController { detail });
@@ -139,7 +153,7 @@ impl Machine {
     }
 
     /// The upgrade was refused: retry it at once in another way, if there is one, or later.
-    fn refused(&mut self, now: Now, status: u16, retry_after: Option<Duration>) {
+    fn refused(&mut self, now: Now, status: u16, retry_after: Option<Duration>, text: String) {
         let retry = match status {
             400 => self.headers.refuse(),
             401 | 403 => self.credentials.refuse_upgrade(),
@@ -155,6 +169,7 @@ impl Machine {
         let reason = Reason::UpgradeRefused {
             status,
             retry_after,
+            text: text.chars().take(REFUSAL_TEXT).collect(),
         };
         self.lost_for(now, reason, retry_after);
     }

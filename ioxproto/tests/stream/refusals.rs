@@ -49,7 +49,8 @@ fn any_other_status_is_tried_again() {
             *harness.last_reason(),
             Reason::UpgradeRefused {
                 status,
-                retry_after: None
+                retry_after: None,
+                text: String::new(),
             }
         );
         assert_eq!(harness.done, [Done::Abort]);
@@ -59,6 +60,31 @@ fn any_other_status_is_tried_again() {
             "redirects are never followed"
         );
     }
+}
+
+#[test]
+fn a_refusal_says_what_its_body_says_unless_that_is_secret() {
+    let reason = |body: &dyn Fn(&str) -> String| {
+        let mut harness = Harness::with(|config| config.profile(Profile::Isy994));
+        harness.start();
+        let body = body(&harness.request());
+        let length = body.len();
+        harness.answer(&format!(
+            "HTTP/1.1 400 Bad Request\r\nContent-Type: text/html\r\nContent-Length: {length}\r\n\r\n{body}"
+        ));
+        harness.last_reason().to_string()
+    };
+    let page = "<h1>No required SSL certificate was sent</h1>";
+    assert_eq!(
+        reason(&|_| page.to_owned()),
+        "the controller refused the event stream (HTTP 400 Bad Request); it says \"No required SSL certificate was sent\""
+    );
+    let echoed = reason(&|request| request.to_owned());
+    assert!(!echoed.contains("it says"), "{echoed}");
+    let long = reason(&|_| "ö".repeat(1000));
+    assert_eq!(long.chars().filter(|c| *c == 'ö').count(), 200);
+    let password = reason(&|_| "wrong password: secret".to_owned());
+    assert!(!password.contains("it says"), "{password}");
 }
 
 #[test]
