@@ -67,7 +67,8 @@ fn logs_that_nobody_read_for_a_while_are_counted() {
     let house = busy();
     let (mut reader, writer) = io::pipe().unwrap();
     let running = Running::with_stderr(watch(&house.url, &["-vvv", "--format", "none"]), writer);
-    much_was_sent(&house);
+    // More lines than wait for a reader.
+    house.wait_for(|seen| seen.texts_sent() > 30_000);
     let reading = std::thread::spawn(move || {
         let mut text = String::new();
         reader.read_to_string(&mut text).map(|_| text)
@@ -196,12 +197,12 @@ fn a_state_printed_to_a_full_pipe_heeds_a_signal() {
 #[test]
 fn a_simulated_controller_whose_logs_nobody_reads_serves_on() {
     let (_reader, stderr) = io::pipe().unwrap();
-    let simulate = iox(&["simulate", "-vvv", "--rate", "20000"]);
+    let simulate = iox(&["simulate", "-vvv", "--rate", "2000"]);
     let running = Running::with_stderr(simulate, stderr);
     let line = running.wait_for("url ");
     let url = line.split_whitespace().last().unwrap().to_owned();
     for _ in 0..2 {
-        let arguments = ["--format", "none", "--max-events", "20000"];
+        let arguments = ["--format", "none", "--max-events", "3000"];
         let finished = run(watch(&url, &arguments));
         assert_eq!(finished.code, Some(0), "{finished:?}");
     }

@@ -102,6 +102,29 @@ fn an_unstamped_property_takes_the_mark_back_unless_it_came_right_behind_its_pre
 }
 
 #[test]
+fn a_mark_that_was_taken_back_is_not_waited_for_again() {
+    let mut harness = isy994();
+    harness.event_unstamped(0, "_22", "1", "");
+    harness.event_unstamped(1, "ST", "0", NODE);
+    harness.pass(0.9);
+    assert_eq!(harness.stream.status(), Status::StreamSyncing);
+    harness.pass(0.1);
+    assert_eq!(harness.stream.status(), Status::Connected);
+}
+
+#[test]
+fn only_a_heartbeat_stamped_before_the_replay_shows_the_clock_set_back() {
+    // The replay began at the preamble, with the mark.
+    for (stamped, status) in [(-0.5, Status::StreamSyncing), (-0.51, Status::Connected)] {
+        let mut harness = marked();
+        harness.event_stamped(0.0, 93, "ST", "0", NODE);
+        harness.event_stamped(stamped, 94, "_0", "90", "");
+        harness.pass(0.25);
+        assert_eq!(harness.stream.status(), status, "{stamped}");
+    }
+}
+
+#[test]
 fn properties_behind_the_mark_do_not_prolong_the_drain() {
     let mut harness = marked();
     for seqnum in 0..4 {

@@ -210,6 +210,19 @@ fn a_busy_house_without_a_mark_is_live_once_its_stamps_show_no_replay_for_five_s
 }
 
 #[test]
+fn without_stamps_nobody_is_woken_to_look_for_them() {
+    let mut harness = Harness::syncing();
+    for number in 0..120 {
+        harness.event_unstamped(number, "ST", "1", NODE);
+        harness.pass(0.1);
+    }
+    harness.event_unstamped(120, "ST", "1", NODE);
+    let deadline = harness.stream.poll_timeout(harness.now).unwrap();
+    assert_eq!(deadline.reason, "quiet after the replay");
+    assert_eq!(deadline.at, harness.now.monotonic + seconds(1.0));
+}
+
+#[test]
 fn the_first_stamp_after_a_long_unstamped_replay_is_what_was_missing() {
     let mut timing = Timing::default();
     timing.drain_past_quiet = seconds(2.0);
