@@ -1,9 +1,9 @@
 //! The end mark of `/rest/subscribe`: when it ends the drain, when it is taken back, and when it is
 //! waited for.
 
-use ioxproto::{Account, Config, Profile, Status, SubscribePath};
+use ioxproto::{Account, Config, Profile, Status, SubscribePath, Timing};
 
-use crate::harness::Harness;
+use crate::harness::{Harness, seconds};
 
 const NODE: &str = "11 22 33 1";
 
@@ -99,6 +99,21 @@ fn an_unstamped_property_takes_the_mark_back_unless_it_came_right_behind_its_pre
     ] {
         assert_eq!(end(other), Status::StreamSyncing, "{other:?}");
     }
+}
+
+#[test]
+fn the_mark_counts_however_long_the_drain_lasts() {
+    let mut timing = Timing::default();
+    timing.drain_cap = seconds(300.0);
+    let mut harness = Harness::with(|config| config.timing(timing)).into_syncing();
+    for seqnum in 0..260 {
+        harness.event_unstamped(seqnum, "ST", "0", NODE);
+        harness.pass(0.5);
+    }
+    preamble(&mut harness);
+    harness.event(92, "_22", "1", "");
+    harness.pass(0.25);
+    assert_eq!(harness.stream.status(), Status::Connected);
 }
 
 #[test]
