@@ -216,6 +216,24 @@ fn a_mark_that_the_network_held_up_until_after_the_drain_is_expected_next_time()
 }
 
 #[test]
+fn two_minutes_later_the_same_control_is_no_mark() {
+    let mut harness = Harness::connected();
+    for _ in 0..3 {
+        harness.pass(50.0);
+        harness.event(0, "_0", "90", "");
+    }
+    preamble(&mut harness);
+    harness.event(92, "_22", "1", "");
+    harness.pass(1.0);
+    harness.event(93, "ST", "0", NODE);
+    harness.closed();
+    harness.pass(1.0);
+    harness.accept();
+    harness.pass(1.0);
+    assert_eq!(harness.stream.status(), Status::Connected);
+}
+
+#[test]
 fn a_doubted_mark_that_stands_again_after_the_drain_is_expected_next_time() {
     let mut harness = Harness::connected();
     preamble(&mut harness);
