@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::vocabulary::CommandWord;
+
 /// A place in an event's text.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Span {
@@ -144,9 +146,14 @@ impl Event {
         })
     }
 
-    /// Whether it updates a property of a node: control not of the system, control and node not empty.
+    /// Whether it updates a property of a node. A command of a node (`DON`) is none.
     #[must_use]
     pub fn is_node_property(&self) -> bool {
+        self.is_of_node() && CommandWord::of(self.control()).is_none()
+    }
+
+    /// Whether it is of a node: a property or a command. A replay holds the last of each.
+    pub(crate) fn is_of_node(&self) -> bool {
         !self.control().is_empty() && !self.control().starts_with('_') && !self.node().is_empty()
     }
 }

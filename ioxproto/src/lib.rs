@@ -81,6 +81,7 @@ pub mod recording;
 mod secret;
 mod status;
 mod stream;
+pub mod unit;
 pub mod view;
 pub mod vocabulary;
 

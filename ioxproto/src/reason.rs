@@ -294,6 +294,27 @@ impl Reason {
         Self::Closed { code, text }
     }
 
+    /// The code of the close frame, where the controller closed with one.
+    #[must_use]
+    pub fn close_code(&self) -> Option<u16> {
+        match self {
+            Self::Closed { code, .. } => *code,
+            _ => None,
+        }
+    }
+
+    /// The HTTP status, where an answer of the controller is the reason.
+    #[must_use]
+    pub fn http_status(&self) -> Option<u16> {
+        match self {
+            Self::CredentialsRefused { status }
+            | Self::LoginRefused { status }
+            | Self::UpgradeRefused { status, .. } => Some(*status),
+            Self::LoginFailed { status, .. } => Some(*status).filter(|status| *status != 0),
+            _ => None,
+        }
+    }
+
     /// The stable snake_case code of this reason.
     ///
     /// ```

@@ -1,6 +1,7 @@
 //! What an event means, as members of its JSON line: `kind`, and what goes with it.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use serde::{Serialize, Serializer};
@@ -16,6 +17,14 @@ use crate::view::{
 pub(super) enum Kind<'a> {
     NodeProperty {
         value: Option<Decimal>,
+        unit: &'static str,
+        text: Cow<'a, str>,
+    },
+    Command {
+        command: &'static str,
+        value: Option<Decimal>,
+        unit: &'static str,
+        text: String,
     },
     Heartbeat {
         promised_seconds: u32,
@@ -54,6 +63,23 @@ pub(super) enum Kind<'a> {
     PortalStatus {
         connected: Option<bool>,
         registered: Option<bool>,
+    },
+    Climate {
+        reading: Option<&'static str>,
+        value: Option<Decimal>,
+        unit: Cow<'a, str>,
+        text: Cow<'a, str>,
+    },
+    EnergyMonitoring {
+        readings: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
+        text: &'a str,
+    },
+    Elk {
+        subject: &'static str,
+        number: Cow<'a, str>,
+        field: Option<&'static str>,
+        raw: Cow<'a, str>,
+        text: Option<&'static str>,
     },
     /// Known or unknown, without a view of its own.
     Other {
@@ -99,7 +125,7 @@ pub(super) struct Variable<'a> {
     variable_id: u32,
     raw: Cow<'a, str>,
     value: Decimal,
-    time: Option<ControllerTime>,
+    changed_at: Option<ControllerTime>,
 }
 
 /// Written as the text that people see.
@@ -112,10 +138,17 @@ impl<T: Display> Serialize for Text<T> {
     }
 }
 
+/// `kind` and the members of that kind.
+impl Serialize for View<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Kind::seen(self.clone(), || self.to_string()).serialize(serializer)
+    }
+}
+
 impl<'a> Kind<'a> {
     pub(super) fn of(event: &'a Event) -> Self {
         match event.view() {
-            Ok(view) => Self::seen(event, view),
+            Ok(view) => Self::seen(view, || event.describe()),
             Err(error) => Self::Unreadable {
                 description: event.describe(),
                 error: error.to_string(),
@@ -123,11 +156,25 @@ impl<'a> Kind<'a> {
         }
     }
 
-    fn seen(event: &'a Event, view: View<'a>) -> Self {
+    fn seen(view: View<'a>, describe: impl FnOnce() -> String) -> Self {
         match view {
-            View::Property(property) => Self::NodeProperty {
-                value: property.number,
-            },
+            View::Property(property) => {
+                let shown = property.shown();
+                Self::NodeProperty {
+                    value: shown.number,
+                    unit: shown.unit,
+                    text: shown.text,
+                }
+            }
+            View::Command(command) => {
+                let parameter = command.parameter();
+                Self::Command {
+                    command: command.command.label(),
+                    value: parameter.as_ref().and_then(|shown| shown.number),
+                    unit: parameter.map_or("", |shown| shown.unit),
+                    text: command.text(),
+                }
+            }
             View::Heartbeat(heartbeat) => Self::Heartbeat {
                 promised_seconds: heartbeat.promised_seconds,
             },
@@ -168,8 +215,25 @@ impl<'a> Kind<'a> {
                 connected: portal.connected,
                 registered: portal.registered,
             },
+            View::Climate(climate) => Self::Climate {
+                reading: climate.reading,
+                value: climate.value.parse().ok(),
+                unit: climate.unit,
+                text: climate.value,
+            },
+            View::Energy(energy) => Self::EnergyMonitoring {
+                readings: energy.readings.into_iter().collect(),
+                text: energy.text,
+            },
+            View::Elk(elk) => Self::Elk {
+                subject: elk.subject.label(),
+                number: elk.number,
+                field: elk.field,
+                raw: elk.raw,
+                text: elk.word,
+            },
             _ => Self::Other {
-                description: event.describe(),
+                description: describe(),
             },
         }
     }
@@ -232,7 +296,7 @@ impl<'a> Variable<'a> {
             variable_id: change.id.number,
             raw: change.raw,
             value: change.number,
-            time: change.time,
+            changed_at: change.time,
         }
     }
 }
@@ -257,11 +321,87 @@ mod tests {
             kind(
                 r#"<Event><control>ST</control><action uom="17" prec="1">725</action><node>n1</node></Event>"#
             ),
-            json!({"kind": "node_property", "value": 72.5})
+            json!({"kind": "node_property", "value": 72.5, "unit": "°F", "text": "72.5°F"})
         );
         assert_eq!(
             kind("<Event><control>ST</control><action>on</action><node>n1</node></Event>"),
-            json!({"kind": "node_property", "value": null})
+            json!({"kind": "node_property", "value": null, "unit": "", "text": "on"})
+        );
+    }
+
+    #[test]
+    fn a_command_is_none_of_the_properties() {
+        for (control, action, expected) in [
+            (
+                "DON",
+                "<action>0</action>",
+                json!({"kind": "command", "command": "on", "value": null, "unit": "", "text": "On"}),
+            ),
+            (
+                "DON",
+                r#"<action uom="100">128</action>"#,
+                json!({"kind": "command", "command": "on", "value": 128, "unit": "", "text": "On 50%"}),
+            ),
+            (
+                "DFON",
+                "<action></action>",
+                json!({"kind": "command", "command": "fast_on", "value": null, "unit": "", "text": "Fast On"}),
+            ),
+            (
+                "FDSTOP",
+                "<action>0</action>",
+                json!({"kind": "command", "command": "fade_stop", "value": null, "unit": "", "text": "Fade Stop"}),
+            ),
+            (
+                "BRT",
+                "<action>0</action>",
+                json!({"kind": "command", "command": "brighten", "value": null, "unit": "", "text": "Brighten"}),
+            ),
+        ] {
+            let text =
+                format!("<Event><control>{control}</control>{action}<node>n1</node></Event>");
+            assert_eq!(kind(&text), expected);
+        }
+    }
+
+    #[test]
+    fn panels_weather_and_energy_have_words_and_members() {
+        let of = |control: &str, action: &str, info: &str| {
+            kind(&format!(
+                "<Event><control>{control}</control><action>{action}</action><node></node><eventInfo>{info}</eventInfo></Event>"
+            ))
+        };
+        assert_eq!(
+            of("_19", "2", "<ae type='3' area='2' val='0'/>"),
+            json!({"kind": "elk", "subject": "area", "number": "2", "field": "armed_state", "raw": "0", "text": "disarmed"})
+        );
+        assert_eq!(
+            of("_19", "3", "<ze type='51' zone='7' val='2'/>"),
+            json!({"kind": "elk", "subject": "zone", "number": "7", "field": "logical_state", "raw": "2", "text": "violated"})
+        );
+        assert_eq!(
+            of("_11", "1", "<value>71.3</value><unit>F</unit>"),
+            json!({"kind": "climate", "reading": "temperature", "value": 71.3, "unit": "F", "text": "71.3"})
+        );
+        assert_eq!(
+            of(
+                "_11",
+                "100",
+                "<value>2026/05/06 08:02:00</value><unit></unit>"
+            ),
+            json!({"kind": "climate", "reading": "time", "value": null, "unit": "", "text": "2026/05/06 08:02:00"})
+        );
+        assert_eq!(
+            of("_13", "2", r#"<channel id="1"/><watts>120</watts>"#),
+            json!({"kind": "energy_monitoring", "readings": {"id": "1", "watts": "120"}, "text": ""})
+        );
+        assert_eq!(
+            of(
+                "_23",
+                "1",
+                "<PortalStatus><isConnected>1</isConnected></PortalStatus>"
+            ),
+            json!({"kind": "portal_status", "connected": true, "registered": null})
         );
     }
 
@@ -285,7 +425,7 @@ mod tests {
                 r#"<Event><control>_1</control><action>6</action><eventInfo><var type="2" id="12"><prec>1</prec><val>51</val></var></eventInfo></Event>"#
             ),
             json!({"kind": "variable_value", "variable_type": "state", "variable_id": 12, "raw": "51",
-                "value": 5.1, "time": null})
+                "value": 5.1, "changed_at": null})
         );
     }
 

@@ -3,47 +3,90 @@
 //! The names and the order of the members are a contract: members are only ever added. Texts are
 //! never null. Behind the feature `serde`.
 //!
+//! Every line has `type` and `time`, the time of receipt in UTC (`2026-05-06T01:52:41.901Z`; null if
+//! it is not known), and `controller` where one output holds several controllers.
+//!
 //! | `type` | members |
 //! |---|---|
-//! | `status` | `status`, `reason` (the reason's code, or null) |
+//! | `status` | `status`, `reason` (the reason's code, or null), `close_code`, `http_status`, `retry_in` (seconds), `message` (a sentence for people); null where there is nothing to say |
 //! | `event` | `live`, `seqnum`, `sid`, `timestamp`, `control`, `action`, `node_address`, `formatted_action`, `formatted_name`, `uom`, `precision` (or null), `event_info`, `kind`, and the members of that kind |
 //! | `gap` | `expected`, `got` |
 //! | `malformed` | `error` |
 //! | `ignored` | `reason` |
 //! | `dropped` | `count` |
 //!
-//! An [`Event`] alone serialises as the members of its line, without `type`, and a [`StatusChange`]
-//! likewise.
+//! The members of an event by its `kind`:
+//!
+//! | `kind` | members |
+//! |---|---|
+//! | `node_property` | `value`, `unit`, `text`: the [shown value](crate::unit::ShownValue); `value` is null if it is not a number |
+//! | `command` | `command` (`on`, `fast_on`, …), `value` and `unit` of its parameter, `text` |
+//! | `heartbeat` | `promised_seconds` |
+//! | `node_lifecycle` | `verb`, `requires_reload`, and of `name`, `node`, `parent`, `enabled` what it has |
+//! | `program_status` | `program`, `status`, `enabled`, `run_at_reboot`, `run_state`, `evaluation`, `last_run`, `last_finish`, `next_run` |
+//! | `variable_value`, `variable_init` | `variable_type`, `variable_id`, `raw`, `value`, `changed_at` |
+//! | `variable_table` | `variable_type` |
+//! | `climate` | `reading`, `value`, `unit`, `text` |
+//! | `elk` | `subject` (`area`, `zone`), `number`, `field`, `raw`, `text` |
+//! | `energy_monitoring` | `readings`, `text` |
+//! | `progress` | `progress`, `text` |
+//! | `device_write` | `message` |
+//! | `device_memory` | `memory`, `cmd1`, `cmd2`, `value` |
+//! | `system_status` | `system_status` |
+//! | `system_config` | `setting`, `on` |
+//! | `internet_access` | `internet_access`, `url` |
+//! | `portal_status` | `connected`, `registered` |
+//! | `other` | `description` |
+//! | `unreadable` | `description`, `error` |
+//!
+//! An [`Event`] alone serialises as the members of its line, without `type` and `time`, and a
+//! [`StatusChange`], a [`Gap`], a [`Malformed`] and an [`Ignored`] likewise.
 //!
 //! ```
 //! use ioxproto::line::Line;
 //! use ioxproto::{Notification, Status, StatusChange};
+//! use std::time::{Duration, SystemTime};
 //!
-//! let told = Notification::Status(StatusChange::new(Status::Connected));
-//! let line = Line::of(&told).map(|line| serde_json::to_string(&line));
-//! let expected = r#"{"type":"status","status":"connected","reason":null}"#;
-//! assert_eq!(line.transpose()?.as_deref(), Some(expected));
+//! let notification = Notification::Status(StatusChange::new(Status::Connected));
+//! let received = SystemTime::UNIX_EPOCH + Duration::from_millis(1_778_032_361_901);
+//! let line = Line::of(&notification).map(|line| line.received(received));
+//! let text = line.map(|line| serde_json::to_string(&line)).transpose()?;
+//! assert!(text.is_some_and(|text| text.starts_with(
+//!     r#"{"type":"status","time":"2026-05-06T01:52:41.901Z","status":"connected","reason":null"#
+//! )));
 //! # Ok::<(), serde_json::Error>(())
 //! ```
 
 mod kind;
+mod utc;
 
+use std::time::SystemTime;
+
+use serde::ser::SerializeStruct as _;
 use serde::{Serialize, Serializer};
 
 use self::kind::Kind;
-use crate::{Event, Gap, Notification, Reason, Status, StatusChange};
+use self::utc::Utc;
+use crate::{Event, Gap, Ignored, Malformed, Notification, Reason, Status, StatusChange};
 
 /// A notification, or what stands in the place of one, as a JSON line.
-#[derive(Debug, Serialize)]
-#[serde(transparent)]
-pub struct Line<'a>(Members<'a>);
+#[derive(Clone, Debug, Serialize)]
+pub struct Line<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    time: Option<Utc>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    controller: Option<&'a str>,
+    #[serde(flatten)]
+    members: Members<'a>,
+}
 
-#[derive(Debug, Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
 enum Members<'a> {
     Status(&'a StatusChange),
     Event(&'a Event),
-    Gap { expected: i64, got: i64 },
+    Gap(&'a Gap),
     Malformed { error: &'a str },
     Ignored { reason: String },
     Dropped { count: u64 },
@@ -53,30 +96,52 @@ impl<'a> Line<'a> {
     /// The line of a notification; `None` for one that asks something of the caller.
     #[must_use]
     pub fn of(notification: &'a Notification) -> Option<Self> {
-        Some(Self(match notification {
-            Notification::Status(change) => Members::Status(change),
-            Notification::Event(event) => Members::Event(event),
-            Notification::Gap(Gap { expected, got, .. }) => Members::Gap {
-                expected: *expected,
-                got: *got,
-            },
-            Notification::Malformed(malformed) => return Some(Self::malformed(&malformed.cause)),
-            Notification::Ignored(ignored) => return Some(Self::ignored(ignored.kind.to_string())),
-            Notification::Dropped(count) => Members::Dropped { count: *count },
+        Some(match notification {
+            Notification::Status(change) => Self::new("status", Members::Status(change)),
+            Notification::Event(event) => Self::new("event", Members::Event(event)),
+            Notification::Gap(gap) => Self::new("gap", Members::Gap(gap)),
+            Notification::Malformed(malformed) => Self::malformed(&malformed.cause),
+            Notification::Ignored(ignored) => Self::ignored(ignored.kind.to_string()),
+            Notification::Dropped(count) => {
+                Self::new("dropped", Members::Dropped { count: *count })
+            }
             Notification::TokenWanted { .. } => return None,
-        }))
+        })
     }
 
     /// The line of a message that is no event, with what it is instead.
     pub fn ignored(reason: impl Into<String>) -> Self {
         let reason = reason.into();
-        Self(Members::Ignored { reason })
+        Self::new("ignored", Members::Ignored { reason })
     }
 
     /// The line of a text that is not what it should be.
     #[must_use]
     pub fn malformed(error: &'a str) -> Self {
-        Self(Members::Malformed { error })
+        Self::new("malformed", Members::Malformed { error })
+    }
+
+    /// With the time of receipt; `time` is null without it, or before 1970.
+    #[must_use]
+    pub fn received(mut self, time: SystemTime) -> Self {
+        self.time = Utc::of(time);
+        self
+    }
+
+    /// With the name of the controller that it is from.
+    #[must_use]
+    pub fn from_controller(mut self, controller: &'a str) -> Self {
+        self.controller = Some(controller);
+        self
+    }
+
+    fn new(kind: &'static str, members: Members<'a>) -> Self {
+        Self {
+            kind,
+            time: None,
+            controller: None,
+            members,
+        }
     }
 }
 
@@ -123,15 +188,51 @@ impl Serialize for Event {
 struct StatusMembers<'a> {
     status: Status,
     reason: Option<&'a Reason>,
+    close_code: Option<u16>,
+    http_status: Option<u16>,
+    retry_in: Option<f64>,
+    message: Option<String>,
 }
 
 impl Serialize for StatusChange {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let reason = self.reason.as_ref();
         let members = StatusMembers {
             status: self.status,
-            reason: self.reason.as_ref(),
+            reason,
+            close_code: reason.and_then(Reason::close_code),
+            http_status: reason.and_then(Reason::http_status),
+            retry_in: self.retry_in.map(|wait| wait.as_secs_f64()),
+            message: reason.map(Reason::to_string),
         };
         members.serialize(serializer)
+    }
+}
+
+impl Serialize for Gap {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_struct("Gap", 2)?;
+        object.serialize_field("expected", &self.expected)?;
+        object.serialize_field("got", &self.got)?;
+        object.end()
+    }
+}
+
+/// As `error`.
+impl Serialize for Malformed {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_struct("Malformed", 1)?;
+        object.serialize_field("error", &self.cause)?;
+        object.end()
+    }
+}
+
+/// As `reason`.
+impl Serialize for Ignored {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_struct("Ignored", 1)?;
+        object.serialize_field("reason", &self.kind.to_string())?;
+        object.end()
     }
 }
 
@@ -173,9 +274,9 @@ mod tests {
         assert_eq!(
             shown(&full),
             concat!(
-                r#"{"type":"event","live":false,"seqnum":16,"sid":"uuid:1","timestamp":"2026-05-05T18:52:41.875777-07:00","#,
+                r#"{"type":"event","time":null,"live":false,"seqnum":16,"sid":"uuid:1","timestamp":"2026-05-05T18:52:41.875777-07:00","#,
                 r#""control":"ST","action":"0","node_address":"42 92 8C 1","formatted_action":"Off \"°\"","#,
-                r#""formatted_name":"Status","uom":"100","precision":0,"event_info":"","kind":"node_property","value":0}"#,
+                r#""formatted_name":"Status","uom":"100","precision":0,"event_info":"","kind":"node_property","value":0,"unit":"","text":"Off \"°\""}"#,
                 "\n"
             )
         );
@@ -186,7 +287,7 @@ mod tests {
         assert_eq!(
             shown(&event("<Event/>")),
             concat!(
-                r#"{"type":"event","live":false,"seqnum":0,"sid":"","timestamp":"","control":"","action":"","#,
+                r#"{"type":"event","time":null,"live":false,"seqnum":0,"sid":"","timestamp":"","control":"","action":"","#,
                 r#""node_address":"","formatted_action":"","formatted_name":"","uom":"","precision":null,"event_info":"","kind":"other","description":" = "}"#,
                 "\n"
             )
@@ -194,18 +295,62 @@ mod tests {
     }
 
     #[test]
-    fn a_status_has_the_code_of_its_reason_or_null() {
+    fn a_status_has_its_reason_with_codes_wait_and_sentence() {
         let mut change = StatusChange::new(Status::StreamSyncing);
         assert_eq!(
             shown(&Notification::Status(change.clone())),
-            "{\"type\":\"status\",\"status\":\"stream_syncing\",\"reason\":null}\n"
+            concat!(
+                r#"{"type":"status","time":null,"status":"stream_syncing","reason":null,"close_code":null,"#,
+                r#""http_status":null,"retry_in":null,"message":null}"#,
+                "\n"
+            )
         );
         change.status = Status::ReconnectFailed;
         change.reason = Some(Reason::CredentialsRefused { status: 401 });
+        let line = shown(&Notification::Status(change.clone()));
+        assert!(line.contains(
+            r#""status":"reconnect_failed","reason":"credentials_refused","close_code":null,"http_status":401,"retry_in":null,"message":"the controller refused"#
+        ));
+        change.status = Status::LostConnection;
+        change.reason = Some(Reason::closed(Some(1001), "bye"));
+        change.retry_in = Some(std::time::Duration::from_millis(2500));
+        let line = shown(&Notification::Status(change));
+        assert!(line.contains(
+            r#""reason":"closed_by_controller","close_code":1001,"http_status":null,"retry_in":2.5,"message":"the controller closed the connection (code 1001, \"bye\")"}"#
+        ), "{line}");
+    }
+
+    #[test]
+    fn every_line_has_the_time_of_receipt_and_the_controller_if_asked() {
+        let time = SystemTime::UNIX_EPOCH + std::time::Duration::from_millis(1_500);
+        let line = Line::malformed("x").received(time).from_controller("home");
         assert_eq!(
-            shown(&Notification::Status(change)),
-            "{\"type\":\"status\",\"status\":\"reconnect_failed\",\"reason\":\"credentials_refused\"}\n"
+            serde_json::to_string(&line).unwrap(),
+            r#"{"type":"malformed","time":"1970-01-01T00:00:01.500Z","controller":"home","error":"x"}"#
         );
+    }
+
+    #[test]
+    fn what_stands_in_a_line_serialises_alone() {
+        let Notification::Event(event) =
+            event("<Event><control>_0</control><action>90</action><node></node></Event>")
+        else {
+            panic!()
+        };
+        assert_eq!(
+            serde_json::to_string(&event.view().unwrap()).unwrap(),
+            r#"{"kind":"heartbeat","promised_seconds":90}"#
+        );
+        let Frame::Ignored(ignored) = FrameReader::new().read("null") else {
+            panic!()
+        };
+        let json = serde_json::to_string(&ignored).unwrap();
+        assert!(json.starts_with(r#"{"reason":""#), "{json}");
+        let Frame::Malformed(malformed) = FrameReader::new().read("<Event") else {
+            panic!()
+        };
+        let json = serde_json::to_string(&malformed).unwrap();
+        assert!(json.starts_with(r#"{"error":""#), "{json}");
     }
 
     #[test]
@@ -218,7 +363,7 @@ mod tests {
             lines
                 .map(|line| serde_json::to_string(&line).unwrap() + "\n")
                 .concat(),
-            "{\"type\":\"ignored\",\"reason\":\"a binary message\"}\n{\"type\":\"malformed\",\"error\":\"cut \\\"short\\\"\"}\n"
+            "{\"type\":\"ignored\",\"time\":null,\"reason\":\"a binary message\"}\n{\"type\":\"malformed\",\"time\":null,\"error\":\"cut \\\"short\\\"\"}\n"
         );
     }
 }

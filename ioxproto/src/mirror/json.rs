@@ -41,9 +41,12 @@ impl Serialize for ControllerTime {
 
 impl Serialize for Property {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut object = serializer.serialize_struct("Property", 7)?;
+        let mut object = serializer.serialize_struct("Property", 9)?;
+        let shown = self.shown();
         object.serialize_field("raw", self.raw())?;
-        object.serialize_field("value", &self.number())?;
+        object.serialize_field("value", &shown.number)?;
+        object.serialize_field("unit", shown.unit)?;
+        object.serialize_field("text", &shown.text)?;
         object.serialize_field("uom", self.uom())?;
         object.serialize_field("precision", &self.prec())?;
         object.serialize_field("formatted", self.formatted())?;

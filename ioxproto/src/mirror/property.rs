@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::intern::Names;
 use crate::Event;
+use crate::unit::{ShownValue, shown_number};
 use crate::view::{Decimal, Timestamp};
 
 /// The last that was heard of a node's property.
@@ -106,14 +107,16 @@ impl Property {
             .unwrap_or_default()
     }
 
-    /// The value scaled by [`prec`](Self::prec), where it is a number.
+    /// The number in its unit, where the value is a number.
     #[must_use]
     pub fn number(&self) -> Option<Decimal> {
-        self.raw()
-            .parse::<Decimal>()
-            .ok()?
-            .scaled(self.prec.unwrap_or(0))
-            .ok()
+        shown_number(self.raw(), &self.uom, self.prec)
+    }
+
+    /// The value as people see it: number, unit and text.
+    #[must_use]
+    pub fn shown(&self) -> ShownValue<'_> {
+        ShownValue::of(self.raw(), &self.uom, self.prec, self.formatted())
     }
 
     /// The unit of measure's id; empty when it was never said.

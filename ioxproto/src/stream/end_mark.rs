@@ -90,8 +90,8 @@ impl EndMark {
         }
         match (seen.stamp, stamp) {
             (Some(mark), Some(stamp)) if stamp > mark.saturating_add(LATER) => seen.doubted = false,
-            (Some(_), Some(_)) => seen.doubted |= event.is_node_property(),
-            _ => seen.doubted |= event.is_node_property() && !seen.behind_preamble,
+            (Some(_), Some(_)) => seen.doubted |= event.is_of_node(),
+            _ => seen.doubted |= event.is_of_node() && !seen.behind_preamble,
         }
     }
 }

@@ -94,7 +94,7 @@ impl Replay {
             self.mark.event(event, stamp, self.own_time.began());
             if self.mark.stands() && event.control() != "_22" {
                 verdict.confirms_mark = true;
-                verdict.behind_mark = stood && event.is_node_property();
+                verdict.behind_mark = stood && event.is_of_node();
                 self.over |= !draining;
             }
         }

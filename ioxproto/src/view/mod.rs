@@ -17,7 +17,9 @@
 //! # Ok::<(), ioxproto::view::ViewError>(())
 //! ```
 
+mod climate;
 mod decimal;
+mod elk;
 mod lifecycle;
 mod payload;
 mod program;
@@ -31,10 +33,12 @@ use std::fmt;
 use crate::Event;
 use crate::vocabulary::{Code, SystemControl, TriggerAction};
 
+pub use self::climate::{Climate, Energy};
 pub use self::decimal::{Decimal, NotDecimal};
+pub use self::elk::{Elk, ElkSubject};
 pub use self::lifecycle::{LifecycleChange, LifecycleDetails};
 pub use self::program::{Evaluation, ProgramId, ProgramStatus, RunState};
-pub use self::property::NodeProperty;
+pub use self::property::{NodeCommand, NodeProperty};
 pub use self::system::{
     DeviceMemory, DeviceWrite, Heartbeat, InternetAccess, PortalStatus, Progress, SystemConfig,
     SystemStatus,
@@ -102,8 +106,10 @@ impl ViewError {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum View<'a> {
-    /// A node's property, or a command of a node.
+    /// A node's property.
     Property(NodeProperty<'a>),
+    /// A node's command.
+    Command(NodeCommand<'a>),
     /// A sign of life.
     Heartbeat(Heartbeat),
     /// A node, folder or scene came, went or changed.
@@ -128,6 +134,12 @@ pub enum View<'a> {
     InternetAccess(InternetAccess<'a>),
     /// The portal's status.
     Portal(PortalStatus),
+    /// A reading of the climate module.
+    Climate(Climate<'a>),
+    /// A message of the energy monitor.
+    Energy(Energy<'a>),
+    /// An area or a zone of an ELK alarm panel.
+    Elk(Elk<'a>),
     /// Any other event: its [`describe`](Event::describe) and its parts say what there is.
     Other,
 }
@@ -138,6 +150,7 @@ impl View<'_> {
     pub fn label(&self) -> &'static str {
         match self {
             Self::Property(_) => "node_property",
+            Self::Command(_) => "command",
             Self::Heartbeat(_) => "heartbeat",
             Self::Lifecycle(_) => "node_lifecycle",
             Self::Program(_) => "program_status",
@@ -150,6 +163,9 @@ impl View<'_> {
             Self::SystemConfig(_) => "system_config",
             Self::InternetAccess(_) => "internet_access",
             Self::Portal(_) => "portal_status",
+            Self::Climate(_) => "climate",
+            Self::Energy(_) => "energy_monitoring",
+            Self::Elk(_) => "elk",
             Self::Other => "other",
         }
     }
@@ -160,6 +176,7 @@ impl fmt::Display for View<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Property(view) => view.fmt(f),
+            Self::Command(view) => view.fmt(f),
             Self::Heartbeat(view) => view.fmt(f),
             Self::Lifecycle(view) => view.fmt(f),
             Self::Program(view) => view.fmt(f),
@@ -172,6 +189,9 @@ impl fmt::Display for View<'_> {
             Self::SystemConfig(view) => view.fmt(f),
             Self::InternetAccess(view) => view.fmt(f),
             Self::Portal(view) => view.fmt(f),
+            Self::Climate(view) => view.fmt(f),
+            Self::Energy(view) => view.fmt(f),
+            Self::Elk(view) => view.fmt(f),
             Self::Other => f.write_str("other"),
         }
     }
@@ -193,6 +213,9 @@ impl Event {
     pub fn view(&self) -> Result<View<'_>, ViewError> {
         if self.is_node_property() {
             return self.node_property().map(View::Property);
+        }
+        if self.is_command() {
+            return self.node_command().map(View::Command);
         }
         let Some(Code::Known(control)) = self.system_control() else {
             return Ok(View::Other);
@@ -217,6 +240,9 @@ impl Event {
             SystemControl::SystemConfig => self.system_config().map(View::SystemConfig),
             SystemControl::InternetAccess => self.internet_access().map(View::InternetAccess),
             SystemControl::Portal if self.action() == "1" => self.portal_status().map(View::Portal),
+            SystemControl::Climate => self.climate().map(View::Climate),
+            SystemControl::EnergyMonitoring => self.energy().map(View::Energy),
+            SystemControl::Elk if matches!(self.action(), "2" | "3") => self.elk().map(View::Elk),
             _ => Ok(View::Other),
         }
     }

@@ -26,19 +26,29 @@ pub(super) struct Child<'a> {
 impl<'a> Child<'a> {
     /// An attribute of its start tag, decoded.
     pub(super) fn attribute(&self, name: &str) -> Option<Cow<'a, str>> {
-        let content = self.start_tag.strip_prefix('<')?;
-        let content = content.strip_suffix('>')?;
+        let found = self.attributes().into_iter().find(|(key, _)| key == name);
+        found.map(|(_, value)| value)
+    }
+
+    /// The attributes of its start tag, decoded; those that cannot be are left out.
+    pub(super) fn attributes(&self) -> Vec<(Cow<'a, str>, Cow<'a, str>)> {
+        let content = self.start_tag.strip_prefix('<').unwrap_or_default();
+        let content = content.strip_suffix('>').unwrap_or_default();
         let content = content.strip_suffix('/').unwrap_or(content);
-        let tag = BytesStart::from_content(content, self.name.len());
-        let found = tag
+        if content.len() <= self.name.len() {
+            return Vec::new();
+        }
+        BytesStart::from_content(content, self.name.len())
             .attributes()
             .with_checks(false)
             .take(MAX_ATTRIBUTES)
             .filter_map(Result::ok)
-            .find(|attribute| attribute.key.as_ref() == name)?;
-        let value = found.value.as_ref();
-        let value = quick_xml::escape::unescape(value).ok()?;
-        Some(Cow::Owned(value.into_owned()))
+            .filter_map(|attribute| {
+                let value = quick_xml::escape::unescape(attribute.value.as_ref()).ok()?;
+                let key = attribute.key.as_ref().to_owned();
+                Some((Cow::Owned(key), Cow::Owned(value.into_owned())))
+            })
+            .collect()
     }
 
     /// Its attribute of this name, or the text of its child of this name: controllers write either.

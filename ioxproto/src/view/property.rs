@@ -1,25 +1,27 @@
-//! A node's property.
+//! A node's property, and a node's command.
 
 use std::fmt;
 
 use super::{Decimal, ViewError};
 use crate::Event;
+use crate::unit::{ShownValue, scaled, shown_number};
+use crate::vocabulary::CommandWord;
 
-/// A property of a node took a value, or a node did or was told something (`DON`).
+/// A property of a node took a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NodeProperty<'a> {
     /// The node's address.
     pub node: &'a str,
-    /// The property's or command's id: `ST`, `GV1`, `DON`.
+    /// The property's id: `ST`, `GV1`.
     pub control: &'a str,
     /// The value as it came, in the controller's number form.
     pub raw: &'a str,
-    /// The value scaled by `prec`; `None` where the raw value is no number, or out of any range of use.
+    /// The number in its unit, as [`ShownValue`] has it; `None` if the raw value is no number.
     pub number: Option<Decimal>,
     /// The unit of measure's id; empty when absent.
     pub uom: &'a str,
-    /// Decimal places of the raw value; may be negative.
+    /// Decimal places of the raw value as they came; below 0 they count as not given.
     pub prec: Option<i32>,
     /// The value as the controller displays it; may be empty.
     pub formatted: &'a str,
@@ -27,15 +29,74 @@ pub struct NodeProperty<'a> {
     pub name: &'a str,
 }
 
-/// `42 92 8C 1 ST = On`: the display text, else the number, else the raw text.
+impl<'a> NodeProperty<'a> {
+    /// The value as people see it: number, unit and text.
+    #[must_use]
+    pub fn shown(&self) -> ShownValue<'a> {
+        ShownValue::of(self.raw, self.uom, self.prec, self.formatted)
+    }
+}
+
+/// `42 92 8C 1 ST = On`: the text of the shown value.
 impl fmt::Display for NodeProperty<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} = ", self.node, self.control)?;
-        match self.number {
-            _ if !self.formatted.is_empty() => f.write_str(self.formatted),
-            Some(number) => number.fmt(f),
-            None => f.write_str(self.raw),
+        write!(f, "{} {} = {}", self.node, self.control, self.shown())
+    }
+}
+
+/// A node did something, or was told to: a button was pressed, a lamp switched on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NodeCommand<'a> {
+    /// The node's address.
+    pub node: &'a str,
+    /// The command.
+    pub command: CommandWord,
+    /// Its parameter as it came; `0` or blank where there is none.
+    pub raw: &'a str,
+    /// The parameter's unit of measure; empty when absent.
+    pub uom: &'a str,
+    /// Decimal places of the parameter as they came.
+    pub prec: Option<i32>,
+    /// The parameter as the controller displays it; may be empty.
+    pub formatted: &'a str,
+    /// The command's name as the controller displays it; may be empty.
+    pub name: &'a str,
+}
+
+impl<'a> NodeCommand<'a> {
+    /// What people call it: the controller's name, else `On`, `Fast On`, `Fade Up`.
+    #[must_use]
+    pub fn title(&self) -> &'a str {
+        match self.name.trim() {
+            "" => self.command.title(),
+            name => name,
         }
+    }
+
+    /// Its parameter as people see it; `None` if it has none.
+    #[must_use]
+    pub fn parameter(&self) -> Option<ShownValue<'a>> {
+        let given = scaled(self.raw, self.prec).is_some_and(|number| number.mantissa() != 0);
+        given.then(|| ShownValue::of(self.raw, self.uom, self.prec, self.formatted))
+    }
+
+    /// Title and parameter: `On`, `On 50%`.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let title = self.title();
+        match self.parameter() {
+            // A parameter that repeats the title says nothing: `On` with the text `On`.
+            Some(parameter) if parameter.text != title => format!("{title} {parameter}"),
+            _ => title.to_owned(),
+        }
+    }
+}
+
+/// `42 92 8C 1: On 50%`.
+impl fmt::Display for NodeCommand<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.node, self.text())
     }
 }
 
@@ -44,7 +105,7 @@ impl Event {
     ///
     /// # Errors
     ///
-    /// It is a system event, or names no node or no control.
+    /// It is a system event or a command, or names no node or no control.
     pub fn node_property(&self) -> Result<NodeProperty<'_>, ViewError> {
         if !self.is_node_property() {
             return Err(ViewError::other(self, "a node's property"));
@@ -53,16 +114,31 @@ impl Event {
             node: self.node(),
             control: self.control(),
             raw: self.action(),
-            number: number(self.action(), self.prec()),
+            number: shown_number(self.action(), self.uom(), self.prec()),
             uom: self.uom(),
             prec: self.prec(),
             formatted: self.fmt_act(),
             name: self.fmt_name(),
         })
     }
-}
 
-/// A raw value scaled: without `prec` as it stands.
-pub(crate) fn number(raw: &str, prec: Option<i32>) -> Option<Decimal> {
-    raw.parse::<Decimal>().ok()?.scaled(prec.unwrap_or(0)).ok()
+    /// The event as a node's command.
+    ///
+    /// # Errors
+    ///
+    /// Its control is no command, or it names no node.
+    pub fn node_command(&self) -> Result<NodeCommand<'_>, ViewError> {
+        match CommandWord::of(self.control()) {
+            Some(command) if !self.node().is_empty() => Ok(NodeCommand {
+                node: self.node(),
+                command,
+                raw: self.action(),
+                uom: self.uom(),
+                prec: self.prec(),
+                formatted: self.fmt_act(),
+                name: self.fmt_name(),
+            }),
+            _ => Err(ViewError::other(self, "a node's command")),
+        }
+    }
 }

@@ -166,13 +166,16 @@ pub struct PortalStatus {
 /// `portal connected, registered`.
 impl fmt::Display for PortalStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let say = |known: Option<bool>| match known {
-            Some(true) => "",
-            Some(false) => "not ",
-            None => "perhaps ",
-        };
-        let (connected, registered) = (say(self.connected), say(self.registered));
-        write!(f, "portal {connected}connected, {registered}registered")
+        f.write_str(match self.connected {
+            Some(true) => "portal connected",
+            Some(false) => "portal not connected",
+            None => "portal connection unknown",
+        })?;
+        f.write_str(match self.registered {
+            Some(true) => ", registered",
+            Some(false) => ", not registered",
+            None => "",
+        })
     }
 }
 
@@ -181,7 +184,11 @@ fn words(label: &str) -> String {
 }
 
 impl Event {
-    fn expect(&self, control: SystemControl, expected: &'static str) -> Result<(), ViewError> {
+    pub(super) fn expect(
+        &self,
+        control: SystemControl,
+        expected: &'static str,
+    ) -> Result<(), ViewError> {
         if self.control() == control.code() {
             Ok(())
         } else {
@@ -313,7 +320,7 @@ impl Event {
         }
         let part = "PortalStatus";
         let status = payload::first(self.event_info(), part)?.ok_or(ViewError::Missing { part })?;
-        let flag = |name: &'static str| match status.attribute(name) {
+        let flag = |name: &'static str| match status.field(name)? {
             Some(text) => truth(&text)
                 .map(Some)
                 .ok_or_else(|| ViewError::invalid(name, &text, "true, false, 1 or 0")),

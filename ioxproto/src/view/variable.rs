@@ -4,9 +4,9 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::payload::{self, Child};
-use super::property::number;
 use super::{ControllerTime, Decimal, Timestamp, ViewError};
 use crate::Event;
+use crate::unit::scaled as number;
 use crate::vocabulary::{SystemControl, TriggerAction};
 
 /// A variable's type.

@@ -1,7 +1,7 @@
 //! The words of system events: controls, actions and lifecycle verbs, each with its code on the wire and a stable label.
 //!
 //! A control that begins with `_` is the system's. What newer firmware adds is carried through as
-//! [`Code::Unknown`] with its text. Property and command ids (`ST`, `GV1`, `DON`) stay open: they are text.
+//! [`Code::Unknown`] with its text. The ids of properties (`ST`, `GV1`) stay open: they are text.
 //!
 //! ```
 //! use ioxproto::vocabulary::{Code, Lifecycle, SystemControl, describe};
@@ -15,6 +15,7 @@
 //! ```
 
 mod actions;
+mod command;
 mod control;
 mod lifecycle;
 
@@ -24,6 +25,7 @@ pub use self::actions::{
     Dotted, InternetAction, RadioCategory, SystemAction, SystemConfigAction, SystemStatusAction,
     TriggerAction,
 };
+pub use self::command::CommandWord;
 pub use self::control::{SystemControl, describe};
 pub use self::lifecycle::{Lifecycle, LifecycleSubject};
 

@@ -630,9 +630,9 @@ fn it_is_written_as_json() {
     let expected = serde_json::json!({
         "complete": false,
             "nodes": {
-            "42 92 8C 1": {"ST": {"raw": "255", "value": 255, "uom": "100", "precision": 0,
+            "42 92 8C 1": {"ST": {"raw": "255", "value": 255, "unit": "", "text": "255%", "uom": "100", "precision": 0,
                 "formatted": "255%", "name": "Status", "time": "2026-05-06T14:30:36.236101-07:00"}},
-            "n": {"GV1": {"raw": "x", "value": null, "uom": "", "precision": 1,
+            "n": {"GV1": {"raw": "x", "value": null, "unit": "", "text": "x", "uom": "", "precision": 1,
                 "formatted": "", "name": "", "time": null}},
         },
         "programs": {"008D": {"status": true, "enabled": true, "run_at_reboot": false,

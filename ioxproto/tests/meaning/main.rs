@@ -5,6 +5,7 @@ mod house;
 mod listeners;
 mod model;
 mod programs;
+mod shown;
 mod variables;
 mod views;
 mod words;

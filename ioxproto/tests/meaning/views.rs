@@ -16,13 +16,14 @@ fn property(attributes: &str, action: &str) -> ioxproto::Event {
 fn a_node_property_is_scaled_exactly() {
     let cases = [
         (r#" uom="17" prec="1""#, "725", Some("72.5")),
-        (r#" uom="17" prec="-2""#, "7", Some("700")),
+        (r#" uom="17" prec="-2""#, "7", Some("7")),
+        (r#" uom="0" prec="-1""#, "255", Some("255")),
         (r#" uom="17""#, "725", Some("725")),
         (r#" prec="x""#, "725", Some("725")),
         (r#" prec="2""#, "-1", Some("-0.01")),
         (r#" prec="1""#, "7.25", Some("0.725")),
         (r#" prec="2147483647""#, "1", None),
-        (r#" prec="-2147483648""#, "1", None),
+        (r#" prec="-2147483648""#, "1", Some("1")),
         (r#" prec="0""#, "on", None),
         (r#" prec="0""#, "", None),
         (
