@@ -51,7 +51,7 @@ impl View {
             let replayed = stats.events.saturating_sub(stats.live_events);
             let text = format!(
                 "{} events ({replayed} replayed, {} live), {} ignored, {} malformed\n\
-                 {} frames, {} bytes, {} gaps, {} with invalid UTF-8\n\
+                 {} frames, {} bytes, {} gaps, {} with invalid UTF-8, {} with forbidden characters\n\
                  {} attempts to connect, {} reconnects\n",
                 stats.events,
                 stats.live_events,
@@ -61,6 +61,7 @@ impl View {
                 stats.bytes,
                 stats.gaps,
                 stats.invalid_utf8,
+                stats.forbidden_characters,
                 stats.attempts,
                 stats.reconnects,
             );

@@ -1,10 +1,13 @@
 //! Frames: what one text message of a controller is.
 
+mod characters;
 mod envelope;
 mod recover;
 mod scan;
+mod split;
 mod xml;
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
@@ -93,6 +96,9 @@ pub struct Malformed {
 
 /// Reads text frames; keeps its working memory between frames.
 ///
+/// A message holds one document, as a rule. Where it holds several, [`read`](Self::read) gives the
+/// first and [`next_document`](Self::next_document) the others.
+///
 /// ```
 /// use ioxproto::{Frame, FrameReader};
 ///
@@ -108,6 +114,8 @@ pub struct Malformed {
 pub struct FrameReader {
     decoded: String,
     mended: String,
+    more: VecDeque<Frame>,
+    forbidden: usize,
     general: bool,
 }
 
@@ -128,20 +136,47 @@ impl FrameReader {
         }
     }
 
-    /// Reads one frame's text.
+    /// Reads a message's text: its first document.
     pub fn read(&mut self, text: &str) -> Frame {
+        self.more.clear();
+        self.forbidden = 0;
         let frame = self.read_whole(text);
         self.decoded.shrink_to(KEPT_SCRATCH);
         self.mended.shrink_to(KEPT_SCRATCH);
         frame
     }
 
-    /// Reads one frame's bytes; `true` where some were not UTF-8 and have been replaced by U+FFFD.
+    /// Reads a message's bytes: its first document. `true` where some were not UTF-8 and have been
+    /// replaced by U+FFFD.
     pub fn read_bytes(&mut self, bytes: &[u8]) -> (Frame, bool) {
         match str::from_utf8(bytes) {
             Ok(text) => (self.read(text), false),
             Err(_) => (self.read(&String::from_utf8_lossy(bytes)), true),
         }
+    }
+
+    /// The next document of the message that was read last; `None` if it held no other. Of more than
+    /// 64 documents the rest is one malformed frame.
+    ///
+    /// ```
+    /// use ioxproto::{Frame, FrameReader};
+    ///
+    /// let mut reader = FrameReader::new();
+    /// let one = "<Event seqnum='1'><control>_0</control></Event>";
+    /// let two = "<?xml version='1.0'?><Event seqnum='2'><control>_0</control></Event>";
+    /// let Frame::Event(first) = reader.read(&format!("{one}{two}")) else { panic!("not an event") };
+    /// let Some(Frame::Event(second)) = reader.next_document() else { panic!("not an event") };
+    /// assert_eq!((first.seqnum(), second.seqnum()), (1, 2));
+    /// assert!(reader.next_document().is_none());
+    /// ```
+    pub fn next_document(&mut self) -> Option<Frame> {
+        self.more.pop_front()
+    }
+
+    /// How many characters that XML forbids were replaced by U+FFFD in the message read last.
+    #[must_use]
+    pub fn forbidden_characters(&self) -> usize {
+        self.forbidden
     }
 
     fn read_whole(&mut self, text: &str) -> Frame {
@@ -166,7 +201,16 @@ impl FrameReader {
         {
             return Frame::Event(event(&self.decoded, parts));
         }
-        match envelope::read(json) {
+        let read = envelope::read(json).or_else(|cause| {
+            // Control characters that should have been escaped.
+            let (clean, replaced) = characters::without_forbidden(json);
+            if replaced == 0 {
+                return Err(cause);
+            }
+            self.forbidden += replaced;
+            envelope::read(&clean)
+        });
+        match read {
             Ok(Envelope::Event(document)) => self.read_document(trimmed(&document), text),
             Ok(Envelope::OtherType(kind)) => ignored(IgnoredKind::OtherType(kind.into()), text),
             Ok(Envelope::Other) => ignored(IgnoredKind::OtherJson, text),
@@ -174,26 +218,71 @@ impl FrameReader {
         }
     }
 
-    /// A document is read as it stands; only where it is not well-formed is it mended and read again, so that
-    /// a well-formed one never changes its meaning.
+    /// A document is read as it stands. Only where it is not well-formed is it taken for several, or
+    /// else mended and read again, so that a well-formed one never changes its meaning.
     fn read_document(&mut self, document: &str, text: &str) -> Frame {
         if !self.general
             && let Some(parts) = scan::document(document)
         {
             return Frame::Event(event(document, parts));
         }
+        let document = &*characters::with_plain_line_ends(document);
         match xml::read(document, &mut self.decoded) {
             Ok(found) => frame(found, document, &mut self.decoded, text),
-            Err(cause) => {
-                recover::mend(document, &mut self.mended);
-                if self.mended == document {
-                    return malformed(&cause, text);
-                }
-                match xml::read(&self.mended, &mut self.decoded) {
-                    Ok(found) => frame(found, &self.mended, &mut self.decoded, text),
-                    Err(_) => malformed(&cause, text),
-                }
+            Err(cause) => match self.read_several(document) {
+                Some(first) => first,
+                None => self.read_mended(document, text, &cause),
+            },
+        }
+    }
+
+    /// Reads several documents, if the first of them is a whole event: its frame, the others queued.
+    fn read_several(&mut self, documents: &str) -> Option<Frame> {
+        let (pieces, rest) = split::documents(documents)?;
+        let mut frames = pieces.into_iter().map(|piece| self.read_single(piece));
+        let first = frames.next()?;
+        if !matches!(first, Frame::Event(_)) {
+            drop(frames);
+            self.forbidden = 0;
+            return None;
+        }
+        let mut more: VecDeque<Frame> = frames.collect();
+        match rest {
+            split::Rest::Nothing => {}
+            split::Rest::CutOff(rest) => more.push_back(self.read_single(rest)),
+            split::Rest::TooMany(rest) => {
+                more.push_back(malformed(split::TOO_MANY, rest));
             }
+        }
+        self.more = more;
+        Some(first)
+    }
+
+    /// Reads one document of several.
+    fn read_single(&mut self, document: &str) -> Frame {
+        if !self.general
+            && let Some(parts) = scan::document(document)
+        {
+            return Frame::Event(event(document, parts));
+        }
+        match xml::read(document, &mut self.decoded) {
+            Ok(found) => frame(found, document, &mut self.decoded, document),
+            Err(cause) => self.read_mended(document, document, &cause),
+        }
+    }
+
+    fn read_mended(&mut self, document: &str, text: &str, cause: &str) -> Frame {
+        let (clean, raw) = characters::without_forbidden(document);
+        let references = recover::mend(&clean, &mut self.mended);
+        if self.mended == document {
+            return malformed(cause, text);
+        }
+        match xml::read(&self.mended, &mut self.decoded) {
+            Ok(found) => {
+                self.forbidden += raw + references;
+                frame(found, &self.mended, &mut self.decoded, text)
+            }
+            Err(_) => malformed(cause, text),
         }
     }
 }

@@ -1,11 +1,13 @@
-//! Mends what controllers write into log texts: `&` that begins no reference, `<` that begins no markup, and
-//! words in angle brackets that are never closed (`<NULL>`).
+//! Mends what controllers write into log texts: `&` that begins no reference, `<` that begins no
+//! markup, words in angle brackets that are never closed (`<NULL>`), and references to characters that
+//! XML forbids.
 //!
 //! Only a text that is not well-formed comes here. The document's skeleton is not mended: tags outside the
 //! children of the root stay as they are, so that a frame cut off in the middle stays cut off.
 
 use std::collections::BTreeMap;
 
+use super::characters::REPLACEMENT;
 use super::xml::{reference, starts_name};
 
 /// A tag whose partner has not been found yet.
@@ -14,25 +16,41 @@ struct Open<'a> {
     name: &'a str,
 }
 
-/// Writes the text with its mistakes escaped. Takes linear time but for sorting the mistakes by their place.
-pub(super) fn mend(text: &str, into: &mut String) {
+/// Something that is not meant as markup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Mistake {
+    at: usize,
+    /// The length of a reference to a character that XML forbids; 0 for a literal `&` or `<`.
+    reference: usize,
+}
+
+/// Writes the text with its mistakes escaped, and references to forbidden characters replaced by
+/// U+FFFD; says how many of these there were. Takes linear time but for sorting the mistakes.
+pub(super) fn mend(text: &str, into: &mut String) -> usize {
     into.clear();
     let mistakes = mistakes(text);
     let mut written = 0;
-    for at in mistakes {
+    let mut forbidden = 0;
+    for Mistake { at, reference } in mistakes {
         into.push_str(&text[written..at]);
-        into.push_str(if text.as_bytes()[at] == b'&' {
-            "&amp;"
-        } else {
-            "&lt;"
-        });
-        written = at + 1;
+        written = at + reference.max(1);
+        match text.as_bytes()[at] {
+            _ if reference > 0 => {
+                forbidden += 1;
+                into.push(REPLACEMENT);
+            }
+            b'&' => into.push_str("&amp;"),
+            _ => into.push_str("&lt;"),
+        }
     }
     into.push_str(&text[written..]);
+    forbidden
 }
 
-/// The places of every `&` and `<` that is to be taken literally, in order.
-fn mistakes(text: &str) -> Vec<usize> {
+/// Every `&` and `<` that is to be taken literally, and every reference to a forbidden character, in
+/// order.
+fn mistakes(text: &str) -> Vec<Mistake> {
+    let literal = |at| Mistake { at, reference: 0 };
     let bytes = text.as_bytes();
     let mut mistakes = Vec::new();
     let mut open: Vec<Open<'_>> = Vec::new();
@@ -44,22 +62,20 @@ fn mistakes(text: &str) -> Vec<usize> {
     {
         at += found;
         if bytes[at] == b'&' {
-            if !begins_reference(&text[at..]) {
-                mistakes.push(at);
-            }
+            mistakes.extend(wrong_reference(text, at));
             at += 1;
             continue;
         }
         match markup(text, at) {
             Markup::None => {
-                mistakes.push(at);
+                mistakes.push(literal(at));
                 at += 1;
             }
             Markup::Opaque { to } | Markup::Empty { to } => at = to,
             Markup::Start { name, to } => {
                 open.push(Open { at, name });
                 *names.entry(name).or_default() += 1;
-                stray_ampersands(text, at, to, &mut mistakes);
+                wrong_references(text, at, to, &mut mistakes);
                 at = to;
             }
             Markup::End { name, to } => {
@@ -71,11 +87,11 @@ fn mistakes(text: &str) -> Vec<usize> {
                             break;
                         }
                         if open.len() >= 2 {
-                            mistakes.push(last.at);
+                            mistakes.push(literal(last.at));
                         }
                     }
                 } else if open.len() >= 2 {
-                    mistakes.push(at);
+                    mistakes.push(literal(at));
                 }
                 at = to;
             }
@@ -157,16 +173,42 @@ fn tag_length(bytes: &[u8]) -> Option<usize> {
     None
 }
 
-fn stray_ampersands(text: &str, from: usize, to: usize, mistakes: &mut Vec<usize>) {
+fn wrong_references(text: &str, from: usize, to: usize, mistakes: &mut Vec<Mistake>) {
     for (at, _) in text[from..to].match_indices('&') {
-        if !begins_reference(&text[from + at..]) {
-            mistakes.push(from + at);
-        }
+        mistakes.extend(wrong_reference(text, from + at));
     }
 }
 
-fn begins_reference(text: &str) -> bool {
+/// What is wrong with the `&` at this place, if anything.
+fn wrong_reference(text: &str, at: usize) -> Option<Mistake> {
     // The longest reference has ten characters: `&#x10ffff;`, and some leading zeros may stand in it.
-    let end = text.bytes().take(24).position(|byte| byte == b';');
-    end.is_some_and(|end| reference(&text[..=end]).is_some())
+    let rest = &text[at..];
+    let end = rest.bytes().take(24).position(|byte| byte == b';');
+    let whole = end.map(|end| &rest[..=end]);
+    match whole {
+        Some(whole) if reference(whole).is_some() => None,
+        Some(whole) if is_forbidden(whole) => Some(Mistake {
+            at,
+            reference: whole.len(),
+        }),
+        _ => Some(Mistake { at, reference: 0 }),
+    }
+}
+
+/// Whether it refers by its number to a character, which then is one that XML forbids.
+fn is_forbidden(whole: &str) -> bool {
+    let Some(number) = whole
+        .strip_prefix("&#")
+        .and_then(|rest| rest.strip_suffix(';'))
+    else {
+        return false;
+    };
+    let (digits, radix) = number
+        .strip_prefix('x')
+        .map_or((number, 10), |digits| (digits, 16));
+    let plain = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    let character = u32::from_str_radix(digits, radix)
+        .ok()
+        .and_then(char::from_u32);
+    plain && character.is_some()
 }

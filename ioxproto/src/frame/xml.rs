@@ -7,6 +7,7 @@
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event as Piece};
 
+use super::characters;
 use crate::event::{Parts, Span};
 
 /// The most attributes on one tag; a controller's have up to eight. Keeps the check for duplicates linear.
@@ -56,20 +57,14 @@ fn offset(position: u64) -> usize {
     usize::try_from(position).unwrap_or(usize::MAX)
 }
 
-/// XML 1.0 section 2.2: no control characters but tab and line ends, no U+FFFE and U+FFFF.
 fn check_characters(text: &str) -> Result<(), String> {
-    let bytes = text.as_bytes();
-    let control = |byte: &u8| *byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r');
-    if let Some(at) = bytes.iter().position(control) {
-        return Err(format!(
-            "the control character {:#04x} at byte {at}",
-            bytes[at]
-        ));
+    match characters::first_forbidden(text) {
+        Some((at, character)) => Err(format!(
+            "the character U+{:04X}, which XML forbids, at byte {at}",
+            u32::from(character)
+        )),
+        None => Ok(()),
     }
-    if let Some(at) = text.find(['\u{fffe}', '\u{ffff}']) {
-        return Err(format!("a character that is none, at byte {at}"));
-    }
-    Ok(())
 }
 
 /// The direct children of `Event` that count.
@@ -228,7 +223,7 @@ impl<'a> Walk<'a> {
 
     fn attribute_value(&mut self, (from, to): (usize, usize)) -> Result<Span, String> {
         let raw = &self.text[from..to];
-        if !raw.contains('&') {
+        if !raw.contains(['&', '\t', '\n']) {
             return Ok(span(from, to));
         }
         let start = self.decoded.len();
@@ -439,12 +434,18 @@ fn check_references(raw: &str) -> Result<(), String> {
     }
 }
 
-/// Appends a text with its references replaced.
+/// Appends an attribute's value with its references replaced and its line ends and tabs as blanks
+/// (XML 1.0 section 3.3.3).
 fn decode(raw: &str, into: &mut String) -> Result<(), String> {
     let mut rest = raw;
-    while let Some(at) = rest.find('&') {
+    while let Some(at) = rest.find(['&', '\t', '\n']) {
         into.push_str(&rest[..at]);
         rest = &rest[at..];
+        if !rest.starts_with('&') {
+            into.push(' ');
+            rest = &rest[1..];
+            continue;
+        }
         let unknown = || "a reference to nothing known in an attribute".to_owned();
         let length = rest.find(';').ok_or_else(unknown)? + 1;
         into.push(reference(&rest[..length]).ok_or_else(unknown)?);

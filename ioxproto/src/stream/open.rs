@@ -159,14 +159,28 @@ impl Machine {
         self.last_event_at = Some(now.utc);
         self.stats.frames += 1;
         self.stats.bytes += bytes.len() as u64;
-        let (frame, replaced) = self.reader.read_bytes(bytes);
+        let (mut frame, replaced) = self.reader.read_bytes(bytes);
         self.stats.invalid_utf8 += u64::from(replaced);
+        self.stats.forbidden_characters += u64::from(self.reader.forbidden_characters() > 0);
+        loop {
+            let notification = self.frame(live, frame);
+            match self.reader.next_document() {
+                Some(next) => {
+                    self.actions.push_back(Action::Notify(notification));
+                    frame = next;
+                }
+                None => return Some(notification),
+            }
+        }
+    }
+
+    fn frame(&mut self, live: bool, frame: Frame) -> Notification {
         match frame {
             Frame::Event(mut event) => {
                 let live = self.place(&event, live);
                 event.set_live(live);
                 self.event(&event, live);
-                Some(Notification::Event(event))
+                Notification::Event(event)
             }
             Frame::Ignored(ignored) => {
                 trace!(kind = %ignored.kind, "ignored");
@@ -177,14 +191,14 @@ impl Machine {
                     self.replay.subscription_response();
                 }
                 self.prolong_drain(false);
-                Some(Notification::Ignored(ignored))
+                Notification::Ignored(ignored)
             }
             Frame::Malformed(malformed) => {
                 debug!(cause = malformed.cause, "malformed");
                 self.stats.malformed += 1;
                 self.numbering.unnumbered();
                 self.prolong_drain(false);
-                Some(Notification::Malformed(malformed))
+                Notification::Malformed(malformed)
             }
         }
     }

@@ -22,6 +22,8 @@ pub struct Stats {
     pub malformed: u64,
     /// Frames with invalid UTF-8, taken with the bad bytes replaced.
     pub invalid_utf8: u64,
+    /// Frames with characters that XML forbids, taken with these replaced.
+    pub forbidden_characters: u64,
     /// Gaps, repeats and steps back of the numbering.
     pub gaps: u64,
     /// Replays that had not ended when their time limit (`drain_cap`) did.

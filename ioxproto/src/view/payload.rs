@@ -44,7 +44,9 @@ impl<'a> Child<'a> {
             .take(MAX_ATTRIBUTES)
             .filter_map(Result::ok)
             .filter_map(|attribute| {
-                let value = quick_xml::escape::unescape(attribute.value.as_ref()).ok()?;
+                // Line ends and tabs in a value are blanks (XML 1.0 section 3.3.3).
+                let value = attribute.value.as_ref().replace(['\t', '\n'], " ");
+                let value = quick_xml::escape::unescape(&value).ok()?;
                 let key = attribute.key.as_ref().to_owned();
                 Some((Cow::Owned(key), Cow::Owned(value.into_owned())))
             })

@@ -5,6 +5,7 @@ mod hostile;
 mod kinds;
 mod properties;
 mod recovery;
+mod several;
 mod straight;
 
 use ioxproto::{Event, Frame, FrameReader};

@@ -107,9 +107,10 @@ proptest! {
         for text in [document.as_str(), envelope.as_str()] {
             let event = event(text);
             prop_assert_eq!(event.known_seqnum(), Some(seqnum));
-            prop_assert_eq!(event.sid(), sid);
-            prop_assert_eq!(event.timestamp(), timestamp);
-            prop_assert_eq!(event.uom(), uom);
+            let blanks = |value: &str| value.replace(['\t', '\n'], " ");
+            prop_assert_eq!(event.sid(), blanks(sid));
+            prop_assert_eq!(event.timestamp(), blanks(timestamp));
+            prop_assert_eq!(event.uom(), blanks(uom));
             prop_assert_eq!(event.prec(), Some(prec));
             prop_assert_eq!(event.control(), whole(&control));
             prop_assert_eq!(event.action(), whole(&action));

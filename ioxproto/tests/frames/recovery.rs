@@ -1,5 +1,7 @@
 //! What real controllers get wrong in log texts is mended, and only that.
 
+use ioxproto::{Frame, FrameReader};
+
 use super::{event, malformed, with_info};
 
 #[test]
@@ -26,7 +28,7 @@ fn references_to_nothing_are_literal_too() {
         "&#;",
         "&#x;",
         "&#xyz;",
-        "&#0;x",
+        "&#xd800;",
         "&#x110000;",
         "&amp",
         "&AMP;",
@@ -38,6 +40,56 @@ fn references_to_nothing_are_literal_too() {
             "{text}"
         );
     }
+}
+
+#[test]
+fn characters_that_xml_forbids_are_replaced_and_counted() {
+    for (written, count) in [
+        ("\u{0}", 1),
+        ("\u{1}", 1),
+        ("\u{b}", 1),
+        ("\u{1b}[2J", 1),
+        ("\u{fffe}\u{ffff}", 2),
+        ("&#0;", 1),
+        ("&#x1F;&#11;", 2),
+        ("&#xFFFF;", 1),
+        ("\u{1}&#2; & b", 2),
+    ] {
+        let text = format!(
+            "<Event sid=\"a{written}\"><control>ST</control><action>255</action><node>n</node><fmtName>Status{written}</fmtName></Event>"
+        );
+        let envelope = serde_json::json!({"type": "event", "data": text}).to_string();
+        // As a JSON writer leaves it that escapes too little.
+        let raw = envelope
+            .replace("\\u0001", "\u{1}")
+            .replace("\\u0000", "\u{0}");
+        for text in [text, envelope, raw] {
+            let mut reader = FrameReader::new();
+            let Frame::Event(event) = reader.read(&text) else {
+                panic!("{text}")
+            };
+            assert_eq!(event.action(), "255");
+            assert!(event.fmt_name().starts_with("Status\u{fffd}"), "{event:?}");
+            assert!(event.sid().starts_with("a\u{fffd}"), "{event:?}");
+            assert_eq!(reader.forbidden_characters(), 2 * count, "{text}");
+            reader.read("<Event/>");
+            assert_eq!(reader.forbidden_characters(), 0);
+        }
+    }
+}
+
+#[test]
+fn line_ends_are_line_feeds_and_in_attributes_blanks() {
+    let event = event(
+        "<?xml version='1.0'?>\r\n<Event\r\nsid='a\r\nb\tc&#10;d'>\r<control>_7</control><action uom='1\r2'>1\r\n2</action>\
+         <eventInfo><![CDATA[x\r\ny\rz]]></eventInfo><fmtAct>p\rq&#13;</fmtAct></Event>\r\n",
+    );
+    assert_eq!(event.sid(), "a b c\nd");
+    assert_eq!(event.uom(), "1 2");
+    assert_eq!(event.action(), "1\n2");
+    assert_eq!(event.event_info(), "x\ny\nz");
+    // A reference says what it says.
+    assert_eq!(event.fmt_act(), "p\nq\r");
 }
 
 #[test]

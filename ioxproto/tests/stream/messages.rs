@@ -98,6 +98,57 @@ fn invalid_utf_8_is_replaced_counted_and_no_reason_to_reconnect() {
 }
 
 #[test]
+fn several_documents_in_a_message_are_several_events_without_a_gap() {
+    let mut harness = Harness::connected();
+    harness.event(0, "ST", "0", "a");
+    let text = format!(
+        "{}{}{}",
+        event(1, "ST", "1", "a"),
+        event(2, "ST", "2", "a"),
+        event(3, "ST", "3", "a")
+    );
+    harness.text(&text);
+    harness.event(4, "ST", "4", "a");
+    let actions: Vec<_> = harness
+        .events()
+        .iter()
+        .map(|event| event.action().to_owned())
+        .collect();
+    assert_eq!(actions[actions.len() - 5..], ["0", "1", "2", "3", "4"]);
+    assert_eq!(harness.gaps(), []);
+    // One that is cut off may have been the number that is missing.
+    let whole = event(5, "ST", "5", "a");
+    harness.text(&format!("{whole}{}", &whole[..40]));
+    harness.event(7, "ST", "7", "a");
+    assert_eq!(harness.gaps(), []);
+    let stats = harness.stream.stats(harness.now);
+    assert_eq!((stats.malformed, stats.gaps), (1, 0));
+}
+
+#[test]
+fn a_gap_between_documents_of_one_message_comes_before_its_event() {
+    let mut harness = Harness::connected();
+    harness.event(0, "ST", "0", "a");
+    harness.text(&format!(
+        "{}{}",
+        event(2, "ST", "2", "a"),
+        event(5, "ST", "5", "a")
+    ));
+    assert_eq!(harness.gaps(), [(1, 2), (3, 5)]);
+}
+
+#[test]
+fn characters_that_xml_forbids_are_replaced_and_counted() {
+    let mut harness = Harness::connected();
+    harness.text(&event(0, "ST", "255", "a").replace("255", "255\0"));
+    harness.text(&event(1, "ST", "255", "a").replace("255", "&#7;255"));
+    harness.event(2, "ST", "0", "a");
+    assert_eq!(harness.events().len(), 3);
+    let stats = harness.stream.stats(harness.now);
+    assert_eq!((stats.forbidden_characters, stats.malformed), (2, 0));
+}
+
+#[test]
 fn a_message_over_the_limit_ends_the_connection_with_the_reason() {
     let mut harness = Harness::with(|config| config.max_message_bytes(2000)).into_connected();
     harness.text(&"x".repeat(2000));
