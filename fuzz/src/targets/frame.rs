@@ -7,6 +7,14 @@ pub fn run(data: &[u8]) {
     let mut reader = FrameReader::new();
     let (frame, replaced) = reader.read_bytes(data);
     assert_eq!(replaced, std::str::from_utf8(data).is_err());
+    let mut documents = 1;
+    while let Some(frame) = reader.next_document() {
+        documents += 1;
+        if let Frame::Event(event) = &frame {
+            check(event);
+        }
+    }
+    assert!(documents <= 65);
     if let Frame::Event(event) = &frame {
         check(event);
         let Frame::Event(again) = reader.read(event.document()) else {
