@@ -62,10 +62,11 @@ pub use ioxproto;
 pub use ioxproto::line;
 pub use ioxproto::{
     Account, Address, AddressError, ConfigError, Event, Failure, FailureKind, Frame, FrameReader,
-    Gap, IdentityProblem, Ignored, IgnoredKind, Malformed, Notification, Phase, Profile, Reason,
-    Secret, Silence, Stats, Status, StatusChange, SubscribePath, Timing, UnknownStatus,
+    Gap, IdentityProblem, Ignored, IgnoredKind, Malformed, NodePattern, Notification, Phase,
+    Profile, Reason, Secret, Silence, Stats, Status, StatusChange, SubscribePath, Timing,
+    UnknownStatus,
 };
-pub use ioxproto::{dispatch, freshness, mirror, recording, view, vocabulary};
+pub use ioxproto::{dispatch, freshness, mirror, recording, unit, view, vocabulary};
 
 /// Streams on tokio: everything that `ioxtransport-tokio` shows.
 ///

@@ -105,12 +105,30 @@ pub(crate) struct Controller {
 /// What becomes of what comes, and when it is enough.
 #[derive(Debug, Args)]
 pub(crate) struct Output {
-    /// How to show it: text for people, json for programs (one object a line), none to count alone
+    /// How to show it: text for people, json for programs (one object a line), value for values alone,
+    /// none to count alone
     #[arg(short, long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
-    /// Keep every message that comes in this file; decode and simulate --replay read it
+    /// In text: show everything, the talk of the machine too (heartbeats, busy, progress, commands that a
+    /// status follows)
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Show events alone: no status, no gaps
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub(crate) only: Option<Only>,
+    /// Leave out events that repeat the value that a property or variable has already
+    #[arg(long)]
+    pub(crate) changes_only: bool,
+    /// Keep every message that comes in this file; decode and simulate --replay read it. Fields of the time
+    /// are filled in (%F for the date, %H%M%S for the time of day; %% is a %)
     #[arg(long, value_name = "FILE")]
     pub(crate) record: Option<PathBuf>,
+    /// Add to the recording, if it is there already
+    #[arg(long, requires = "record")]
+    pub(crate) append: bool,
+    /// Replace the recording, if it is there already
+    #[arg(long, requires = "record", conflicts_with = "append")]
+    pub(crate) overwrite: bool,
     /// At the end, and on SIGUSR1, write what is known of the house to this file, as JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) state: Option<PathBuf>,
@@ -135,12 +153,16 @@ pub(crate) struct Output {
 /// Which events.
 #[derive(Debug, Args)]
 pub(crate) struct Selection {
-    /// Only events of this node (repeatable)
+    /// Only events of this node, in any spelling (1A 2B 3C 1, 1a.2b.3c.1), or of all nodes of a device
+    /// (1A 2B 3C) (repeatable)
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) node: Vec<String>,
     /// Only events of this property, command or system control, such as ST, DON or _3 (repeatable)
     #[arg(long, value_name = "ID")]
     pub(crate) control: Vec<String>,
+    /// No events of this property, command or system control (repeatable)
+    #[arg(long, value_name = "ID")]
+    pub(crate) not_control: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -174,10 +196,11 @@ pub(crate) struct Logging {
 
 #[derive(Debug, Args)]
 pub(crate) struct Decode {
-    /// Files to read; none, or -, is standard input. Each line is a frame's XML or JSON, a JSON string that
-    /// holds one, or a line of a recording
+    /// Files to read; none, or -, is standard input. They hold frames, one a line or over several lines, as
+    /// XML, in JSON, in a recording or somewhere in the lines of a log, or JSON lines of watch
     pub(crate) files: Vec<PathBuf>,
-    /// How to show it: text for people, json for programs (one object a line), none to count alone
+    /// How to show it: text for people, json for programs (one object a line), value for values alone, none
+    /// to count alone
     #[arg(short, long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
 }
@@ -261,7 +284,14 @@ pub(crate) struct Trust {
 pub(crate) enum Format {
     Text,
     Json,
+    Value,
     None,
+}
+
+/// What alone is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Only {
+    Events,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

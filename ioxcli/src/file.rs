@@ -1,7 +1,7 @@
 //! Files that the program writes: where they really are, and how they are made.
 
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::trouble::Trouble;
@@ -63,6 +63,29 @@ impl Target {
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         options.open(&self.real)
+    }
+
+    /// Opens it to add to it; a line that was cut off there is ended first.
+    pub(crate) fn append(&self) -> io::Result<File> {
+        if !self.is_ordinary() || !self.holds_something() {
+            return self.create();
+        }
+        let mut file = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .open(&self.real)?;
+        let mut last = [0];
+        file.seek(io::SeekFrom::End(-1))?;
+        file.read_exact(&mut last)?;
+        if last != *b"\n" {
+            file.write_all(b"\n")?;
+        }
+        Ok(file)
+    }
+
+    /// Whether it is an ordinary file with something in it.
+    pub(crate) fn holds_something(&self) -> bool {
+        fs::metadata(&self.real).is_ok_and(|about| about.is_file() && about.len() > 0)
     }
 
     /// Writes it: whole or not at all, where the file is an ordinary one that can be replaced. One that

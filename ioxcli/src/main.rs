@@ -19,6 +19,7 @@ mod known_hosts;
 mod logging;
 mod output;
 mod password;
+mod quiet;
 mod record;
 mod selection;
 mod showing;

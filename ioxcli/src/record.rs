@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -11,6 +11,7 @@ use std::time::SystemTime;
 
 use ioxdriver::Tapped;
 use ioxproto::recording::{Direction, Entry};
+use jiff::ZonedDateTime;
 use tokio::sync::{Notify, oneshot};
 
 use crate::file::Target;
@@ -54,9 +55,11 @@ impl Waiting {
 }
 
 impl Recorder {
-    /// Makes the file, or empties it, and gives what takes the messages. [`Recorder::end`] ends it.
+    /// Makes the file, or empties it, or adds to it, and gives what takes the messages.
+    /// [`Recorder::end`] ends it.
     pub(crate) fn create(
         target: &Target,
+        append: bool,
     ) -> Result<(Self, impl FnMut(Tapped<'_>) + Send + 'static), Trouble> {
         let path = target.path().to_owned();
         let cannot = |error: io::Error| {
@@ -66,7 +69,11 @@ impl Recorder {
             ))
         };
         // A pipe opens once somebody reads it, which is waited for on the thread.
-        let file = target.is_ordinary().then(|| target.create());
+        let open = move |target: &Target| match append {
+            true => target.append(),
+            false => target.create(),
+        };
+        let file = target.is_ordinary().then(|| open(target));
         let file = file.transpose().map_err(cannot)?;
         let (entries, queue) = mpsc::channel();
         let (tell, ended) = oneshot::channel();
@@ -75,7 +82,7 @@ impl Recorder {
         thread::Builder::new()
             .name("recording".to_owned())
             .spawn(move || {
-                let file = file.map_or_else(|| target.create(), Ok);
+                let file = file.map_or_else(|| open(&target), Ok);
                 let written = file.and_then(|file| write(file, &queue, &counted));
                 // Nobody may wait for it any more.
                 let _ = tell.send(written);
@@ -113,6 +120,19 @@ impl Recorder {
         };
         (End { path, entries }, Room(waiting), ended)
     }
+}
+
+/// A file's name with the fields of the present time filled in, such as `%F` for the date.
+pub(crate) fn with_time(path: &Path) -> Result<PathBuf, Trouble> {
+    let Some(name) = path.to_str().filter(|name| name.contains('%')) else {
+        return Ok(path.to_owned());
+    };
+    let filled = jiff::fmt::strtime::format(name, &ZonedDateTime::now());
+    filled.map(PathBuf::from).map_err(|error| {
+        Trouble::usage(format!(
+            "cannot fill in the time in {name}: {error}; %F is the date, %H%M%S the time of day, %% a %"
+        ))
+    })
 }
 
 /// Ends a recording.

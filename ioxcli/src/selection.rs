@@ -1,37 +1,112 @@
 //! Which events a person wants to see.
 
-use ioxproto::Event;
-use ioxproto::dispatch::Filter;
+use std::collections::BTreeSet;
+
+use ioxproto::{Event, NodePattern};
 
 use crate::arguments;
 
-/// Any of these filters lets an event through.
+/// Addresses that are kept to name those near a misspelt one.
+const KEPT: usize = 20_000;
+
+/// How alike two addresses must be for one to be named, from 0 to 1.
+const ALIKE: f64 = 0.75;
+
+/// An event of one of the nodes, where some are named, and of one of the controls, where some are.
 #[derive(Debug)]
-pub(crate) struct Selection(Vec<Filter>);
+pub(crate) struct Selection {
+    nodes: Vec<Wanted>,
+    controls: Vec<String>,
+    not_controls: Vec<String>,
+    live_only: bool,
+    /// The nodes that there are, as long as one that is wanted was not among them.
+    known: BTreeSet<String>,
+}
+
+#[derive(Debug)]
+struct Wanted {
+    node: NodePattern,
+    found: bool,
+}
 
 impl Selection {
-    /// One of the nodes, where some are named, and one of the controls, where some are.
     pub(crate) fn new(wanted: &arguments::Selection, live_only: bool) -> Self {
-        let base = if live_only {
-            Filter::new().live_only()
-        } else {
-            Filter::new()
-        };
-        let by_node: Vec<_> = match &*wanted.node {
-            [] => vec![base],
-            nodes => nodes.iter().map(|node| base.clone().node(node)).collect(),
-        };
-        Self(match &*wanted.control {
-            [] => by_node,
-            controls => by_node
-                .iter()
-                .flat_map(|filter| controls.iter().map(|id| filter.clone().control(id)))
-                .collect(),
-        })
+        let nodes = wanted.node.iter().map(|node| Wanted {
+            node: NodePattern::new(node),
+            found: false,
+        });
+        Self {
+            nodes: nodes.collect(),
+            controls: wanted.control.clone(),
+            not_controls: wanted.not_control.clone(),
+            live_only,
+            known: BTreeSet::new(),
+        }
     }
 
-    pub(crate) fn takes(&self, event: &Event) -> bool {
-        self.0.iter().any(|filter| filter.takes(event))
+    /// Whether an event is wanted.
+    pub(crate) fn takes(&mut self, event: &Event) -> bool {
+        let control = event.control();
+        let is = |id: &String| id == control;
+        self.is_of_wanted_node(event.node())
+            && (self.controls.is_empty() || self.controls.iter().any(is))
+            && !self.not_controls.iter().any(is)
+            && (event.live() || !self.live_only)
+    }
+
+    /// Whether the control of an event was asked for by name.
+    pub(crate) fn names(&self, event: &Event) -> bool {
+        self.controls.iter().any(|id| id == event.control())
+    }
+
+    fn is_of_wanted_node(&mut self, node: &str) -> bool {
+        if self.nodes.is_empty() {
+            return true;
+        }
+        let mut is_wanted = false;
+        let mut all_found = true;
+        for wanted in &mut self.nodes {
+            if !node.is_empty() && wanted.node.matches(node) {
+                wanted.found = true;
+                is_wanted = true;
+            }
+            all_found &= wanted.found;
+        }
+        if all_found {
+            self.known.clear();
+        } else if !is_wanted && !node.is_empty() && self.known.len() < KEPT {
+            self.known.insert(node.to_owned());
+        }
+        is_wanted
+    }
+
+    /// What to say of the nodes that were named and that no event was of, once a replay is complete.
+    pub(crate) fn not_found(&self) -> Vec<String> {
+        let missing = self.nodes.iter().filter(|wanted| !wanted.found);
+        missing
+            .map(|wanted| not_found(wanted.node.as_str(), &self.known))
+            .collect()
+    }
+}
+
+fn not_found(wanted: &str, known: &BTreeSet<String>) -> String {
+    let wanted_lower = wanted.to_lowercase();
+    let alike = |node: &String| strsim::jaro_winkler(&wanted_lower, &node.to_lowercase());
+    let mut near: Vec<_> = known
+        .iter()
+        .map(|node| (alike(node), node))
+        .filter(|(alike, _)| *alike >= ALIKE)
+        .collect();
+    near.sort_by(|(one, _), (other, _)| other.total_cmp(one));
+    let names: Vec<_> = near
+        .iter()
+        .take(3)
+        .map(|(_, node)| format!("{node:?}"))
+        .collect();
+    match (names.is_empty(), known.len()) {
+        (false, _) => format!("no node matches {wanted:?}; near it: {}", names.join(", ")),
+        (true, 0) => format!("no node matches {wanted:?}"),
+        (true, count) => format!("no node matches {wanted:?}, nor is any of {count} near it"),
     }
 }
 
@@ -41,20 +116,28 @@ mod tests {
 
     use super::*;
 
+    fn event(control: &str, node: &str) -> Event {
+        let text = format!("<Event><control>{control}</control><node>{node}</node></Event>");
+        match FrameReader::new().read(&text) {
+            Frame::Event(event) => event,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn selection(nodes: &[&str], controls: &[&str], live_only: bool) -> Selection {
+        let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        let wanted = arguments::Selection {
+            node: owned(nodes),
+            control: owned(controls),
+            not_control: Vec::new(),
+        };
+        Selection::new(&wanted, live_only)
+    }
+
     #[test]
     fn nodes_and_controls_are_each_a_choice_and_together_a_condition() {
-        let mut reader = FrameReader::new();
-        let mut takes = |nodes: &[&str], controls: &[&str], live_only| {
-            let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
-            let wanted = arguments::Selection {
-                node: owned(nodes),
-                control: owned(controls),
-            };
-            let text = "<Event><control>ST</control><node>n1</node></Event>";
-            let Frame::Event(event) = reader.read(text) else {
-                panic!("not an event");
-            };
-            Selection::new(&wanted, live_only).takes(&event)
+        let takes = |nodes: &[&str], controls: &[&str], live_only| {
+            selection(nodes, controls, live_only).takes(&event("ST", "n1"))
         };
         assert!(takes(&[], &[], false));
         assert!(takes(&["n0", "n1"], &[], false));
@@ -62,5 +145,36 @@ mod tests {
         assert!(!takes(&["n1"], &["DON"], false));
         assert!(!takes(&["n0"], &["ST"], false));
         assert!(!takes(&[], &[], true));
+    }
+
+    #[test]
+    fn controls_can_be_left_out() {
+        let mut selection = selection(&[], &[], false);
+        selection.not_controls = vec!["_0".to_owned(), "_5".to_owned()];
+        assert!(selection.takes(&event("ST", "n1")));
+        assert!(!selection.takes(&event("_0", "")));
+    }
+
+    #[test]
+    fn a_node_is_found_in_any_spelling_and_a_device_by_its_nodes() {
+        let mut selection = selection(&["1a.2b.3c"], &[], false);
+        assert!(selection.takes(&event("ST", "1A 2B 3C 1")));
+        assert!(!selection.takes(&event("ST", "1A 2B 3D 1")));
+        assert!(!selection.takes(&event("_0", "")));
+        assert!(selection.not_found().is_empty());
+    }
+
+    #[test]
+    fn a_node_that_is_not_there_is_said_with_those_near_it() {
+        let mut selection = selection(&["1A 2B 3C 2", "attic"], &["ST"], false);
+        assert!(!selection.takes(&event("ST", "1A 2B 3C 1")));
+        assert!(!selection.takes(&event("OL", "n001_porch")));
+        assert_eq!(
+            selection.not_found(),
+            [
+                "no node matches \"1A 2B 3C 2\"; near it: \"1A 2B 3C 1\"",
+                "no node matches \"attic\", nor is any of 2 near it"
+            ]
+        );
     }
 }

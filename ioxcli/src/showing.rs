@@ -1,11 +1,15 @@
-//! What of a stream is shown, and when it is enough.
+//! Which notifications are shown, and when it is enough.
+
+use std::time::SystemTime;
 
 use ioxproto::mirror::ControllerState;
+use ioxproto::view::View as Kind;
 use ioxproto::{Event, Notification, Status, StatusChange};
 
-use crate::arguments::Output;
+use crate::arguments::{Only, Output};
 use crate::connection::advice;
 use crate::output::View;
+use crate::quiet::Quiet;
 use crate::selection::Selection;
 use crate::stderr::say;
 
@@ -14,23 +18,37 @@ use crate::stderr::say;
 pub(crate) struct Showing {
     pub(crate) controller: String,
     pub(crate) view: View,
-    /// The picture of the house, if somebody wants one.
+    /// What is known of the house, if somebody wants to know.
     pub(crate) state: Option<ControllerState>,
     /// Whole lines that are not yet handed over.
     pub(crate) buffer: Vec<u8>,
     selection: Selection,
+    quiet: Option<Quiet>,
+    events_only: bool,
+    changes_only: bool,
+    /// Whether messages that are no events are shown.
+    shows_ignored: bool,
+    /// Whether a replay has been complete, so that nodes that were named have been looked for.
+    has_looked: bool,
     /// Events until it is enough; none, if it never is.
     left: Option<u64>,
 }
 
 impl Showing {
     pub(crate) fn new(controller: String, output: &Output) -> Self {
+        let view = View::new(output.format);
+        let for_people = view.is_for_people();
         Self {
             controller,
-            view: View::new(output.format),
-            state: output.state.is_some().then(ControllerState::new),
+            quiet: (for_people && !output.all).then(Quiet::default),
+            shows_ignored: !for_people || output.all || output.logging.verbose > 0,
+            view,
+            state: (output.state.is_some() || output.changes_only).then(ControllerState::new),
             buffer: Vec::new(),
             selection: Selection::new(&output.selection, output.live_only),
+            events_only: output.only == Some(Only::Events),
+            changes_only: output.changes_only,
+            has_looked: false,
             left: output.max_events,
         }
     }
@@ -39,25 +57,46 @@ impl Showing {
     pub(crate) fn take(&mut self, notification: &Notification) -> bool {
         match notification {
             Notification::Event(event) => {
+                let repeats = self.changes_only && self.is_known(event);
                 if let Some(state) = &mut self.state {
                     state.update(event);
                 }
-                if self.counts(event) {
-                    self.view.show(notification, &mut self.buffer);
+                if !repeats && self.counts(event) {
+                    if self.is_quiet(event) {
+                        self.view.pass_over(event);
+                    } else {
+                        self.show(notification);
+                    }
                 }
             }
             Notification::Status(change) => {
                 if let Some(state) = &mut self.state {
                     state.apply_status(change);
                 }
-                if !self.view.gives_reasons() {
+                if self.events_only || !self.view.is_for_people() {
                     say_why(&self.controller, change);
                 }
-                self.view.show(notification, &mut self.buffer);
+                if !self.events_only {
+                    self.show(notification);
+                }
+                if change.status == Status::Connected && !self.has_looked {
+                    self.has_looked = true;
+                    for sentence in self.selection.not_found() {
+                        let controller = &self.controller;
+                        say(format_args!("{controller}: after the replay, {sentence}"));
+                    }
+                }
             }
-            other => self.view.show(other, &mut self.buffer),
+            Notification::Ignored(_) if !self.shows_ignored => {}
+            other if !self.events_only => self.show(other),
+            _ => {}
         }
         self.left == Some(0)
+    }
+
+    fn show(&mut self, notification: &Notification) {
+        let received = Some(SystemTime::now());
+        self.view.show(notification, received, &mut self.buffer);
     }
 
     /// Whether an event is one of those that were asked for.
@@ -69,6 +108,31 @@ impl Showing {
             *left -= 1;
         }
         true
+    }
+
+    fn is_quiet(&mut self, event: &Event) -> bool {
+        let quiet = self.quiet.as_mut().is_some_and(|quiet| quiet.hides(event));
+        quiet && !self.selection.names(event)
+    }
+
+    /// Whether it repeats the value that a property or a variable has already.
+    fn is_known(&self, event: &Event) -> bool {
+        let Some(state) = &self.state else {
+            return false;
+        };
+        match event.view() {
+            Ok(Kind::Property(property)) => state
+                .property(property.node, property.control)
+                .is_some_and(|known| known.shown() == property.shown()),
+            Ok(Kind::Variable(change)) => state.variable(change.id).is_some_and(|known| {
+                let known = match change.field {
+                    ioxproto::view::VariableField::Init => known.init,
+                    _ => known.value,
+                };
+                known == Some(change.number)
+            }),
+            _ => false,
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use ioxproto::{Notification, Status, SubscribePath};
 use tokio::time::sleep;
 
 use crate::arguments::{State, StateFormat};
-use crate::output::{Ended, Screen, house};
+use crate::output::{Ended, Screen, Stamps, house};
 use crate::selection::Selection;
 use crate::showing::say_why;
 use crate::signals::Stop;
@@ -31,7 +31,11 @@ pub(crate) async fn run(arguments: State, mut stop: Stop) -> Result<(), Trouble>
     let options = connection::options(controller, &address, password, timing)?;
     let mut stream = Source::start(options, controller.transport)?;
     let handle = stream.handle();
-    let selection = Selection::new(&arguments.selection, false);
+    let mut selection = Selection::new(&arguments.selection, false);
+    let stamps = match controller.path {
+        SubscribePath::Api => Stamps::Changed,
+        _ => Stamps::Sent,
+    };
     let mut state = ControllerState::new();
     let mut told = false;
     let screen = Screen::stdout()
@@ -65,7 +69,7 @@ pub(crate) async fn run(arguments: State, mut stop: Stop) -> Result<(), Trouble>
                     if change.status == Status::Connected && !told {
                         told = true;
                         // Printed at once; the polite goodbye comes after it.
-                        let text = text(&state, arguments.format)?;
+                        let text = text(&state, arguments.format, stamps)?;
                         if let Some(room) = screen.room().await {
                             room.send(text);
                         }
@@ -88,16 +92,19 @@ pub(crate) async fn run(arguments: State, mut stop: Stop) -> Result<(), Trouble>
         )));
     }
     match ended_by {
-        _ if told && state.is_complete() => Ok(()),
+        _ if told && state.is_complete() => match &*selection.not_found() {
+            [] => Ok(()),
+            sentences => Err(Trouble::other(sentences.join("; "))),
+        },
         _ if told => Err(Trouble::other("the state is not complete: see above")),
         Some(trouble) => Err(trouble),
         None => connection::outcome(&handle, &address.to_string()),
     }
 }
 
-fn text(state: &ControllerState, format: StateFormat) -> Result<Vec<u8>, Trouble> {
+fn text(state: &ControllerState, format: StateFormat, stamps: Stamps) -> Result<Vec<u8>, Trouble> {
     let text = match format {
-        StateFormat::Text => house(state),
+        StateFormat::Text => house(state, stamps),
         StateFormat::Json => {
             let json = serde_json::to_string(state);
             json.map_err(|error| Trouble::other(error.to_string()))? + "\n"

@@ -11,7 +11,7 @@ use crate::connection;
 use crate::file::Target;
 use crate::output::{Ended, Screen};
 use crate::password;
-use crate::record::Recorder;
+use crate::record::{self, Recorder};
 use crate::showing::Showing;
 use crate::signals::{Save, Stop};
 use crate::source::Source;
@@ -55,12 +55,27 @@ pub(crate) struct Watched {
 
 /// Where the recording and the state go.
 fn targets(output: &Output) -> Result<(Option<Target>, Option<Target>), Trouble> {
-    let target = |path: &Option<_>, what| {
-        let path: Option<&std::path::PathBuf> = path.as_ref();
-        path.map(|path| Target::new(path, what)).transpose()
+    let target = |path: &std::path::Path, what| Target::new(path, what);
+    let record = match &output.record {
+        Some(path) => Some(target(&record::with_time(path)?, "the recording")?),
+        None => None,
     };
-    let record = target(&output.record, "the recording")?;
-    let state = target(&output.state, "the state")?;
+    let state = output
+        .state
+        .as_deref()
+        .map(|path| target(path, "the state"));
+    let state = state.transpose()?;
+    if let Some(record) = &record
+        && !output.append
+        && !output.overwrite
+        && record.holds_something()
+    {
+        return Err(Trouble::usage(format!(
+            "{} is there already: add to it with --append, replace it with --overwrite, or record to a file \
+             named after the time, such as --record events-%F.jsonl",
+            record.path().display()
+        )));
+    }
     match (&record, &state) {
         (Some(record), Some(state)) if record.is_same(state) => Err(Trouble::usage(format!(
             "--record and --state name the same file, {}: each needs one of its own",
@@ -81,7 +96,7 @@ pub(crate) async fn follow(
     let (record, state) = targets(output)?;
     let mut recorder = None;
     if let Some(target) = &record {
-        let (made, tap) = Recorder::create(target)?;
+        let (made, tap) = Recorder::create(target, output.append)?;
         recorder = Some(made.split());
         options = options.tap(tap);
     }

@@ -1,23 +1,32 @@
-//! What a line holds: a frame as it is, a frame in a JSON string, or a message of a recording.
+//! What the lines of a file hold: frames as they are, in JSON strings, in recordings, in lines of a log
+//! or over several lines; and the JSON lines of `iox watch`.
 
 use std::fmt;
+use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use memchr::memmem;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::straight;
+use super::own::Own;
 
-/// What a line holds.
-#[derive(Debug, PartialEq, Eq)]
+/// A frame over several lines may be this long, in bytes; what is longer is taken for cut off.
+const LONGEST: usize = 1024 * 1024;
+
+/// The end tag of a frame.
+const END: &[u8] = b"</Event>";
+
+/// What a line holds, or several lines together.
+#[derive(Debug, PartialEq)]
 pub(super) enum Content<'a> {
     /// A frame's text.
     Frame(&'a [u8]),
     /// A binary message.
     Binary,
-    /// Nothing that a controller sent: a blank line, or a message that was sent to it.
-    Nothing,
+    /// A JSON line of `iox watch`: what it says, and the line itself.
+    Own(Box<Own>, &'a [u8]),
     /// It is not what it looks like; what is wrong with it.
     Broken(String),
 }
@@ -27,69 +36,200 @@ pub(super) enum Content<'a> {
 pub(super) struct LineReader {
     text: String,
     direction: String,
+    /// When the message of a recording came, in seconds since the epoch.
+    time: Option<f64>,
+    /// The beginning of a frame that goes on in the next line; empty if there is none.
+    begun: Vec<u8>,
 }
 
 impl LineReader {
-    /// Says what a line holds. What begins as no JSON string and is no message of a recording is a frame as it is.
-    pub(super) fn read<'a>(&'a mut self, line: &'a [u8]) -> Content<'a> {
+    /// When the last content came, where that is known.
+    pub(super) fn received(&self) -> Option<SystemTime> {
+        let since = Duration::try_from_secs_f64(self.time?).ok()?;
+        SystemTime::UNIX_EPOCH.checked_add(since)
+    }
+
+    /// Hands out what a line holds, and before it a frame that it shows to be cut off. Blank lines
+    /// and messages that were sent to a controller are nothing.
+    pub(super) fn read(&mut self, line: &[u8], mut each: impl FnMut(&Self, Content<'_>)) {
+        self.time = None;
         let line = line
             .strip_prefix(b"\xef\xbb\xbf")
             .unwrap_or(line)
-            .trim_ascii();
+            .trim_ascii_end();
+        if !self.begun.is_empty() {
+            if goes_on(&self.begun, line) && self.begun.len() + line.len() < LONGEST {
+                self.begun.push(b'\n');
+                self.begun.extend_from_slice(line);
+                if memmem::find(line, END).is_some() {
+                    self.finish(each);
+                }
+                return;
+            }
+            self.finish(&mut each);
+        }
+        let line = line.trim_ascii_start();
         match line {
-            [] => Content::Nothing,
-            [b'"', ..] => self.string(line),
-            // An envelope begins like this, a message of a recording does not.
-            [b'{', rest @ ..] if !rest.starts_with(br#""type""#) => self.object(line),
-            _ => Content::Frame(line),
+            [] => {}
+            [b'<', ..] => self.document(line, each),
+            [b'"', ..] => {
+                let content = self.string(line);
+                self.hand_out(line, content, each);
+            }
+            // Nearly all JSON lines with a type are envelopes.
+            [b'{', ..] if line.starts_with(br#"{"type":"event","data""#) => {
+                each(self, Content::Frame(line));
+            }
+            [b'{', ..] => {
+                let content = self.object(line);
+                self.hand_out(line, content, each);
+            }
+            _ if is_json(line) => each(self, Content::Frame(line)),
+            _ => self.log_line(line, "there is no frame in this line", each),
         }
     }
 
-    fn string<'a>(&'a mut self, line: &[u8]) -> Content<'a> {
-        let line = String::from_utf8_lossy(line);
-        if straight::string(&line, &mut self.text) {
-            return Content::Frame(self.text.as_bytes());
+    /// Hands out a frame that the last lines began and did not end.
+    pub(super) fn finish(&mut self, mut each: impl FnMut(&Self, Content<'_>)) {
+        let begun = std::mem::take(&mut self.begun);
+        if !begun.is_empty() {
+            each(self, Content::Frame(&begun));
         }
-        self.text.clear();
+    }
+
+    /// A document, or the beginning of one over several lines.
+    fn document(&mut self, line: &[u8], mut each: impl FnMut(&Self, Content<'_>)) {
+        let begins = line.starts_with(b"<Event") || line.starts_with(b"<?xml");
+        let whole =
+            line.ends_with(END) || line.ends_with(b"/>") || memmem::find(line, END).is_some();
+        if begins && !whole {
+            self.begun.extend_from_slice(line);
+        } else {
+            each(self, Content::Frame(line));
+        }
+    }
+
+    /// A line of a log: the frame in it, whole or begun, as it is or escaped as in JSON.
+    fn log_line(&mut self, line: &[u8], otherwise: &str, mut each: impl FnMut(&Self, Content<'_>)) {
+        let Some(at) = memmem::find(line, b"<Event") else {
+            return each(self, Content::Broken(otherwise.to_owned()));
+        };
+        let from = memmem::rfind(&line[..at], b"<?xml").unwrap_or(at);
+        let Some(end) = memmem::rfind(line, END).map(|end| end + END.len()) else {
+            self.begun.extend_from_slice(&line[from..]);
+            return;
+        };
+        let frame = String::from_utf8_lossy(line.get(from..end).unwrap_or_default());
+        let quoted = format!("\"{frame}\"");
+        match serde_json::from_str::<String>(&quoted) {
+            Ok(unescaped) => each(self, Content::Frame(unescaped.as_bytes())),
+            Err(_) => each(self, Content::Frame(frame.as_bytes())),
+        }
+    }
+
+    /// Hands out what a line of JSON holds.
+    fn hand_out(&mut self, line: &[u8], holds: Holds, mut each: impl FnMut(&Self, Content<'_>)) {
+        match holds {
+            Holds::Nothing => {}
+            Holds::Text => {
+                let text = std::mem::take(&mut self.text);
+                each(self, Content::Frame(text.as_bytes()));
+                self.text = text;
+            }
+            Holds::Line => each(self, Content::Frame(line)),
+            Holds::Binary => each(self, Content::Binary),
+            Holds::Own(own) => {
+                self.time = own.time();
+                each(self, Content::Own(own, line));
+            }
+            Holds::Broken(error) => each(self, Content::Broken(error)),
+            Holds::NoJson => self.log_line(
+                line,
+                "there is no frame in this line: it begins as JSON and is not",
+                each,
+            ),
+        }
+    }
+
+    fn string(&mut self, line: &[u8]) -> Holds {
+        let line = String::from_utf8_lossy(line);
         let mut json = serde_json::Deserializer::from_str(&line);
         let read = Take(&mut self.text).deserialize(&mut json);
         match read.and_then(|_| json.end()) {
-            Ok(()) => Content::Frame(self.text.as_bytes()),
-            Err(error) => Content::Broken(format!("not a JSON string: {error}")),
+            Ok(()) => Holds::Text,
+            Err(_) if line.contains("<Event") => Holds::NoJson,
+            Err(_) => Holds::Broken("not a whole JSON string, and no frame in it".to_owned()),
         }
     }
 
-    fn object<'a>(&'a mut self, line: &'a [u8]) -> Content<'a> {
+    fn object(&mut self, line: &[u8]) -> Holds {
         let text = String::from_utf8_lossy(line);
-        if straight::received(&text, &mut self.text) {
-            return Content::Frame(self.text.as_bytes());
+        if let Some(own) = Own::parse(&text) {
+            return Holds::Own(Box::new(own));
         }
         let mut json = serde_json::Deserializer::from_str(&text);
         let message = Message {
             direction: &mut self.direction,
             data: &mut self.text,
+            time: &mut self.time,
         };
         let read = json.deserialize_map(message);
-        let Ok((Some(opcode), data)) = read.and_then(|read| json.end().map(|()| read)) else {
-            // Other JSON, or none: a frame, and the frame reader's to judge.
-            return Content::Frame(line);
+        let (opcode, data) = match read.and_then(|read| json.end().map(|()| read)) {
+            Ok((Some(opcode), data)) => (opcode, data),
+            // Other JSON: the frame reader's to judge.
+            Ok((None, _)) => return Holds::Line,
+            Err(_) => return Holds::NoJson,
         };
         match (&*self.direction, opcode, data) {
-            ("send", ..) => Content::Nothing,
-            ("receive", _, false) => Content::Broken(
+            ("send", ..) => Holds::Nothing,
+            ("receive", _, false) => Holds::Broken(
                 "a message of a recording, but its \"data\" is not there, or no string".to_owned(),
             ),
-            ("receive", 1, true) => Content::Frame(self.text.as_bytes()),
+            ("receive", 1, true) => Holds::Text,
             ("receive", 2, true) => match BASE64.decode(&self.text) {
-                Ok(_) => Content::Binary,
-                Err(error) => Content::Broken(format!("a binary message, but no base64: {error}")),
+                Ok(_) => Holds::Binary,
+                Err(error) => Holds::Broken(format!("a binary message, but no base64: {error}")),
             },
-            ("receive", ..) => Content::Broken(format!(
+            ("receive", ..) => Holds::Broken(format!(
                 "a message of a recording with the opcode {opcode}, which is neither 1 nor 2"
             )),
-            _ => Content::Frame(line),
+            _ => Holds::Line,
         }
     }
+}
+
+/// What a line of JSON holds.
+enum Holds {
+    Nothing,
+    /// A frame, in the reader's text.
+    Text,
+    /// A frame: the line itself.
+    Line,
+    Binary,
+    Own(Box<Own>),
+    Broken(String),
+    /// Not JSON after all.
+    NoJson,
+}
+
+/// Whether a line can go on with a frame that was begun: it is indented, blank or markup, and begins no
+/// frame of its own.
+fn goes_on(begun: &[u8], line: &[u8]) -> bool {
+    let text = line.trim_ascii_start();
+    match text {
+        [] => true,
+        // The declaration may stand on a line of its own.
+        [b'<', ..] if text.starts_with(b"<Event") => memmem::find(begun, b"<Event").is_none(),
+        [b'<', ..] => !text.starts_with(b"<?xml"),
+        [b'{' | b'"', ..] => false,
+        _ => text.len() < line.len(),
+    }
+}
+
+/// Whether a line is JSON other than an object or a string.
+fn is_json(line: &[u8]) -> bool {
+    matches!(line, [b'[' | b'-' | b'0'..=b'9' | b'n' | b't' | b'f', ..])
+        && serde_json::from_slice::<IgnoredAny>(line).is_ok()
 }
 
 /// Takes the members that make an object a message of a recording: the opcode, if there is one, and whether there is a
@@ -97,6 +237,7 @@ impl LineReader {
 struct Message<'a> {
     direction: &'a mut String,
     data: &'a mut String,
+    time: &'a mut Option<f64>,
 }
 
 #[derive(Deserialize)]
@@ -104,6 +245,7 @@ struct Message<'a> {
 enum Name {
     Direction,
     Opcode,
+    Time,
     Data,
     #[serde(other)]
     Other,
@@ -130,6 +272,11 @@ impl<'de> Visitor<'de> for Message<'_> {
                     Value::Number(number) => opcode = Some(number),
                     _ => opcode = None,
                 },
+                Name::Time => match map.next_value_seed(Take(&mut String::new()))? {
+                    Value::Number(seconds) => *self.time = Some(seconds as f64),
+                    Value::Fraction(seconds) => *self.time = Some(seconds),
+                    _ => {}
+                },
                 Name::Data => {
                     data = map.next_value_seed(Take(&mut *self.data))? == Value::Text;
                 }
@@ -145,10 +292,11 @@ impl<'de> Visitor<'de> for Message<'_> {
 /// Takes any value: puts a text into the string, passes over the rest.
 struct Take<'a>(&'a mut String);
 
-#[derive(PartialEq, Eq)]
+#[derive(PartialEq)]
 enum Value {
     Text,
     Number(u64),
+    Fraction(f64),
     Other,
 }
 
@@ -181,8 +329,8 @@ impl<'de> Visitor<'de> for Take<'_> {
         Ok(Value::Other)
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Value, E> {
-        Ok(Value::Other)
+    fn visit_f64<E>(self, number: f64) -> Result<Value, E> {
+        Ok(Value::Fraction(number))
     }
 
     fn visit_bool<E>(self, _: bool) -> Result<Value, E> {
@@ -208,11 +356,29 @@ impl<'de> Visitor<'de> for Take<'_> {
 mod tests {
     use super::*;
 
-    fn frame(line: &str) -> String {
-        match LineReader::default().read(line.as_bytes()) {
-            Content::Frame(text) => String::from_utf8(text.to_vec()).unwrap(),
-            other => panic!("{line}: {other:?}"),
+    /// What lines hold: frames as text, others in a word.
+    fn contents(lines: &[&str]) -> Vec<String> {
+        let mut reader = LineReader::default();
+        let mut found = Vec::new();
+        let mut each = |_: &LineReader, content: Content<'_>| {
+            found.push(match content {
+                Content::Frame(text) => String::from_utf8(text.to_vec()).unwrap(),
+                Content::Binary => "binary".to_owned(),
+                Content::Own(..) => "own".to_owned(),
+                Content::Broken(error) => format!("broken: {error}"),
+            });
+        };
+        for line in lines {
+            reader.read(line.as_bytes(), &mut each);
         }
+        reader.finish(&mut each);
+        found
+    }
+
+    fn frame(line: &str) -> String {
+        let found = contents(&[line]);
+        assert_eq!(found.len(), 1, "{line}: {found:?}");
+        found[0].clone()
     }
 
     #[test]
@@ -229,6 +395,27 @@ mod tests {
     }
 
     #[test]
+    fn the_time_of_a_recording_is_the_time_of_receipt() {
+        for line in [
+            r#"{"direction":"receive","opcode":1,"time":1.5,"data":"a"}"#,
+            r#"{ "data":"a", "time":1.5, "opcode":1, "direction":"receive" }"#,
+            r#"{"direction":"receive","opcode":2,"time":1.5,"data":"AP8H"}"#,
+        ] {
+            let mut reader = LineReader::default();
+            reader.read(line.as_bytes(), |reader, _| {
+                let since = reader
+                    .received()
+                    .unwrap()
+                    .duration_since(SystemTime::UNIX_EPOCH);
+                assert_eq!(since.unwrap(), Duration::from_millis(1500), "{line}");
+            });
+            reader.read(b"<Event/>", |reader, _| {
+                assert!(reader.received().is_none());
+            });
+        }
+    }
+
+    #[test]
     fn other_json_is_a_frame() {
         for line in [
             r#"{"type":"event","data":"<Event/>"}"#,
@@ -237,10 +424,92 @@ mod tests {
             r#"{"direction":7,"opcode":[1]}"#,
             "null",
             "[1]",
-            "{",
-            "junk",
         ] {
             assert_eq!(frame(line), line);
+        }
+    }
+
+    #[test]
+    fn a_line_without_a_frame_says_so_in_plain_words() {
+        for line in [
+            "junk",
+            "{",
+            "nul",
+            r#"{"type":"event","#,
+            "2026-05-06 connected",
+        ] {
+            let said = frame(line);
+            assert!(
+                said.starts_with("broken: there is no frame in this line"),
+                "{said}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_frame_is_found_in_a_line_of_a_log() {
+        let plain = r#"<?xml version="1.0"?><Event seqnum="1"><control>ST</control></Event>"#;
+        let escaped = plain.replace('"', "\\\"");
+        for line in [
+            format!("2026-05-06 01:52:41 DEBUG (MainThread) received: {plain} (68 bytes)"),
+            format!("DEBUG:pyisyox:Event: {escaped}"),
+            format!(r#"[ws] < {{"type":"event","data":"{escaped}"}}"#),
+            format!("'{plain}',"),
+        ] {
+            assert_eq!(frame(&line), plain, "{line}");
+        }
+        let bare = "<Event seqnum='1'><control>ST</control></Event>";
+        assert_eq!(frame(&format!("[12] {bare}")), bare);
+    }
+
+    #[test]
+    fn a_frame_over_several_lines_is_joined() {
+        let lines = [
+            "<?xml version=\"1.0\"?>",
+            "<Event seqnum=\"1\">",
+            "  <control>ST</control>",
+            "",
+            "</Event>",
+        ];
+        let found = contents(&[
+            "<Event seqnum='0'>",
+            "\t<control>ST</control>",
+            "</Event>",
+            "<Event/>",
+        ]);
+        assert_eq!(
+            found,
+            [
+                "<Event seqnum='0'>\n\t<control>ST</control>\n</Event>",
+                "<Event/>"
+            ]
+        );
+        assert_eq!(contents(&lines), [lines.join("\n")]);
+        assert_eq!(contents(&lines[..3]), [lines[..3].join("\n")]);
+        let logged = contents(&["DEBUG got <Event>", "  <control>ST</control>", "</Event>"]);
+        assert_eq!(logged, ["<Event>\n  <control>ST</control>\n</Event>"]);
+    }
+
+    #[test]
+    fn a_frame_that_is_cut_off_ends_where_another_line_begins() {
+        let whole = r#"<?xml version="1.0"?><Event seqnum="2"><control>ST</control></Event>"#;
+        for next in [whole, "junk", r#"{"type":"event","data":""}"#, "\"x\""] {
+            let found = contents(&["<Event seqnum=\"1\"><control>S", next]);
+            assert_eq!(found.len(), 2, "{next}: {found:?}");
+            assert_eq!(found[0], "<Event seqnum=\"1\"><control>S");
+        }
+        assert_eq!(contents(&["<Event"]), ["<Event"]);
+    }
+
+    #[test]
+    fn the_lines_of_watch_are_read_again() {
+        for line in [
+            r#"{"type":"event","time":null,"live":true,"seqnum":1,"control":"ST"}"#,
+            r#"{"type":"status","time":"2026-05-06T01:52:41.901Z","status":"connected"}"#,
+            r#"{"type":"gap","expected":1,"got":3}"#,
+            r#"{"type":"dropped","count":3}"#,
+        ] {
+            assert_eq!(frame(line), "own", "{line}");
         }
     }
 
@@ -251,24 +520,21 @@ mod tests {
             "  \r",
             r#"{"direction":"send","opcode":1,"time":1,"data":"token"}"#,
         ] {
-            assert_eq!(
-                LineReader::default().read(line.as_bytes()),
-                Content::Nothing
-            );
+            assert!(contents(&[line]).is_empty(), "{line}");
         }
     }
 
     #[test]
     fn binary_messages_are_told_apart() {
         let line = r#"{"direction":"receive","opcode":2,"time":1,"data":"AP8H"}"#;
-        assert_eq!(LineReader::default().read(line.as_bytes()), Content::Binary);
+        assert_eq!(frame(line), "binary");
     }
 
     #[test]
     fn what_is_not_what_it_looks_like_says_so() {
         for (line, cause) in [
-            (r#""<Event"#, "not a JSON string"),
-            (r#""a" "b""#, "not a JSON string"),
+            (r#""<Even"#, "not a whole JSON string"),
+            (r#""a" "b""#, "not a whole JSON string"),
             (r#"{"direction":"receive","opcode":1}"#, "\"data\""),
             (
                 r#"{"direction":"receive","opcode":9,"data":""}"#,
@@ -276,10 +542,11 @@ mod tests {
             ),
             (r#"{"direction":"receive","opcode":2,"data":"?"}"#, "base64"),
         ] {
-            match LineReader::default().read(line.as_bytes()) {
-                Content::Broken(error) => assert!(error.contains(cause), "{line}: {error}"),
-                other => panic!("{line}: {other:?}"),
-            }
+            let said = frame(line);
+            assert!(
+                said.starts_with("broken: ") && said.contains(cause),
+                "{line}: {said}"
+            );
         }
     }
 }

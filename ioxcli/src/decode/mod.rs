@@ -2,20 +2,22 @@
 
 mod line;
 mod lines;
+mod own;
 mod progress;
-mod straight;
 
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use ioxproto::{Frame, FrameReader, Notification};
 
 use self::line::{Content, LineReader};
 use self::lines::{Line, Lines};
+use self::own::{Own, Says};
 use self::progress::Progress;
-use crate::arguments::{Decode, Format};
-use crate::output::{Json, Text, nobody_reads, stdout_has_colour};
+use crate::arguments::Decode;
+use crate::output::{View, nobody_reads};
 use crate::trouble::Trouble;
 
 /// Reads everything. Ends early, and well, when nobody reads the output any more.
@@ -35,11 +37,13 @@ pub(crate) fn run(decode: &Decode) -> Result<(), Trouble> {
         decode.format,
     );
     let mut decoder = Decoder {
-        view: View::new(decode.format),
-        frames: FrameReader::new(),
+        shown: Shown {
+            view: View::new(decode.format).with_times_of_events(),
+            frames: FrameReader::new(),
+            counts: Counts::default(),
+            out: Vec::new(),
+        },
         lines: LineReader::default(),
-        counts: Counts::default(),
-        out: Vec::new(),
         to: io::stdout().lock(),
     };
     let result = sources
@@ -96,23 +100,6 @@ enum Failure {
     Writing(io::Error),
 }
 
-/// How frames are shown.
-enum View {
-    Text(Text),
-    Json(Json),
-    Count,
-}
-
-impl View {
-    fn new(format: Format) -> Self {
-        match format {
-            Format::Text => Self::Text(Text::new(stdout_has_colour()).with_times_of_events()),
-            Format::Json => Self::Json(Json),
-            Format::None => Self::Count,
-        }
-    }
-}
-
 #[derive(Clone, Copy, Debug, Default)]
 struct Counts {
     events: u64,
@@ -121,13 +108,18 @@ struct Counts {
 }
 
 struct Decoder<W> {
+    shown: Shown,
+    lines: LineReader,
+    to: W,
+}
+
+/// What becomes of the contents of lines.
+struct Shown {
     view: View,
     frames: FrameReader,
-    lines: LineReader,
     counts: Counts,
     /// Whole lines that are not yet written.
     out: Vec<u8>,
-    to: W,
 }
 
 impl<W: Write> Decoder<W> {
@@ -153,36 +145,60 @@ impl<W: Write> Decoder<W> {
         if let Some(line) = lines.last() {
             self.line(line);
         }
+        let shown = &mut self.shown;
+        self.lines
+            .finish(|reader, content| shown.content(reader, content));
         self.write()
     }
 
     fn line(&mut self, line: Line<'_>) {
-        let bytes = match line {
-            Line::Whole(bytes) => bytes,
-            Line::TooLong => {
-                self.malformed("the line is longer than 16 MiB");
-                return;
-            }
-        };
-        match self.lines.read(bytes) {
-            Content::Nothing => {}
-            Content::Binary => {
-                self.counts.ignored += 1;
-                match &self.view {
-                    View::Text(text) => text.ignored("a binary message", &mut self.out),
-                    View::Json(json) => json.ignored("a binary message", &mut self.out),
-                    View::Count => {}
-                }
-            }
-            Content::Broken(error) => self.malformed(&error),
-            Content::Frame(text) => {
-                let (frame, _) = self.frames.read_bytes(text);
-                self.frame(frame);
-            }
+        let shown = &mut self.shown;
+        match line {
+            Line::Whole(bytes) => self
+                .lines
+                .read(bytes, |reader, content| shown.content(reader, content)),
+            Line::TooLong => shown.malformed("the line is longer than 16 MiB", None),
         }
     }
 
-    fn frame(&mut self, frame: Frame) {
+    fn finish(&mut self) -> Result<(), Failure> {
+        self.shown.finish();
+        self.write()
+    }
+
+    fn write(&mut self) -> Result<(), Failure> {
+        let out = &mut self.shown.out;
+        let written = self.to.write_all(out).and_then(|()| self.to.flush());
+        out.clear();
+        written.map_err(Failure::Writing)
+    }
+}
+
+impl Shown {
+    fn content(&mut self, reader: &LineReader, content: Content<'_>) {
+        let received = reader.received();
+        match content {
+            Content::Frame(text) => {
+                let (mut frame, _) = self.frames.read_bytes(text);
+                loop {
+                    self.frame(frame, received);
+                    match self.frames.next_document() {
+                        Some(next) => frame = next,
+                        None => break,
+                    }
+                }
+            }
+            Content::Binary => {
+                self.counts.ignored += 1;
+                self.view
+                    .ignored("a binary message", received, &mut self.out);
+            }
+            Content::Own(own, line) => self.own(*own, line),
+            Content::Broken(error) => self.malformed(&error, received),
+        }
+    }
+
+    fn frame(&mut self, frame: Frame, received: Option<SystemTime>) {
         let notification = match frame {
             Frame::Event(event) => {
                 self.counts.events += 1;
@@ -197,23 +213,48 @@ impl<W: Write> Decoder<W> {
                 Notification::Malformed(malformed)
             }
         };
-        match &mut self.view {
-            View::Text(text) => text.show(&notification, &mut self.out),
-            View::Json(json) => json.show(&notification, &mut self.out),
-            View::Count => {}
+        self.view.show(&notification, received, &mut self.out);
+    }
+
+    /// A line that was JSON before is the same JSON again.
+    fn own(&mut self, own: Own, line: &[u8]) {
+        match &own.says {
+            Says::Event(_) => self.counts.events += 1,
+            Says::Malformed(_) => self.counts.malformed += 1,
+            Says::Ignored(_) => self.counts.ignored += 1,
+            _ => {}
+        }
+        if self.view.is_json() {
+            self.out.extend_from_slice(line);
+            self.out.push(b'\n');
+            return;
+        }
+        match own.says {
+            Says::Event(event) => {
+                let event = Notification::Event(event);
+                self.view.show(&event, None, &mut self.out);
+            }
+            Says::Status {
+                status,
+                message,
+                retry_in,
+            } => self.view.status(status, &message, retry_in, &mut self.out),
+            Says::Gap { expected, got } => self.view.gap(expected, got, &mut self.out),
+            Says::Malformed(error) => self.view.malformed(&error, None, &mut self.out),
+            Says::Ignored(reason) => self.view.ignored(&reason, None, &mut self.out),
+            Says::Dropped(count) => {
+                self.view
+                    .show(&Notification::Dropped(count), None, &mut self.out);
+            }
         }
     }
 
-    fn malformed(&mut self, error: &str) {
+    fn malformed(&mut self, error: &str, received: Option<SystemTime>) {
         self.counts.malformed += 1;
-        match &self.view {
-            View::Text(text) => text.malformed(error, &mut self.out),
-            View::Json(json) => json.malformed(error, &mut self.out),
-            View::Count => {}
-        }
+        self.view.malformed(error, received, &mut self.out);
     }
 
-    fn finish(&mut self) -> Result<(), Failure> {
+    fn finish(&mut self) {
         if let View::Count = self.view {
             let Counts {
                 events,
@@ -223,12 +264,5 @@ impl<W: Write> Decoder<W> {
             let text = format!("{events} events, {ignored} ignored, {malformed} malformed\n");
             self.out.extend_from_slice(text.as_bytes());
         }
-        self.write()
-    }
-
-    fn write(&mut self) -> Result<(), Failure> {
-        let written = self.to.write_all(&self.out).and_then(|()| self.to.flush());
-        self.out.clear();
-        written.map_err(Failure::Writing)
     }
 }

@@ -1,23 +1,31 @@
 //! How notifications are shown.
 
+mod clean;
 mod json;
 mod screen;
+mod summary;
 mod table;
 mod text;
+mod time;
+mod value;
 
-use ioxproto::{Notification, Stats};
+use std::time::SystemTime;
 
-pub(crate) use self::json::Json;
+use ioxproto::line::Line;
+use ioxproto::{Event, Notification, Stats, Status};
+
 pub(crate) use self::screen::{Ended, Screen, nobody_reads, stdout_has_colour};
-pub(crate) use self::table::house;
-pub(crate) use self::text::Text;
+pub(crate) use self::table::{Stamps, house};
+use self::text::Text;
 use crate::arguments::Format;
 
 /// One way of showing.
 #[derive(Debug)]
 pub(crate) enum View {
     Text(Text),
-    Json(Json),
+    Json,
+    /// The shown values alone.
+    Value,
     /// What comes is counted, and nothing more.
     Count,
 }
@@ -26,46 +34,101 @@ impl View {
     pub(crate) fn new(format: Format) -> Self {
         match format {
             Format::Text => Self::Text(Text::new(stdout_has_colour())),
-            Format::Json => Self::Json(Json),
+            Format::Json => Self::Json,
+            Format::Value => Self::Value,
             Format::None => Self::Count,
         }
     }
 
+    /// Shows the time that an event carries, instead of the time of its receipt.
+    pub(crate) fn with_times_of_events(self) -> Self {
+        match self {
+            Self::Text(text) => Self::Text(text.with_times_of_events()),
+            other => other,
+        }
+    }
+
     /// Appends the line or lines that a notification gives, if any.
-    pub(crate) fn show(&mut self, notification: &Notification, out: &mut Vec<u8>) {
+    pub(crate) fn show(
+        &mut self,
+        notification: &Notification,
+        received: Option<SystemTime>,
+        out: &mut Vec<u8>,
+    ) {
         match self {
             Self::Text(text) => text.show(notification, out),
-            Self::Json(json) => json.show(notification, out),
+            Self::Json => json::show(notification, received, out),
+            Self::Value => {
+                if let Notification::Event(event) = notification {
+                    value::show(event, out);
+                }
+            }
             Self::Count => {}
         }
     }
 
-    /// Whether it tells people why the status changed; else that goes to standard error.
-    pub(crate) fn gives_reasons(&self) -> bool {
+    /// Takes note of an event that is not shown.
+    pub(crate) fn pass_over(&mut self, event: &Event) {
+        if let Self::Text(text) = self {
+            text.pass_over(event);
+        }
+    }
+
+    /// A message that is no event, with what it is instead.
+    pub(crate) fn ignored(&self, reason: &str, received: Option<SystemTime>, out: &mut Vec<u8>) {
+        match self {
+            Self::Text(text) => text.ignored(reason, out),
+            Self::Json => json::write(Line::ignored(reason), received, out),
+            Self::Value | Self::Count => {}
+        }
+    }
+
+    /// Something that is not what it should be.
+    pub(crate) fn malformed(&self, error: &str, received: Option<SystemTime>, out: &mut Vec<u8>) {
+        match self {
+            Self::Text(text) => text.malformed(error, out),
+            Self::Json => json::write(Line::malformed(error), received, out),
+            Self::Value | Self::Count => {}
+        }
+    }
+
+    /// A change of the status that was told in a line.
+    pub(crate) fn status(
+        &mut self,
+        status: Status,
+        message: &str,
+        retry_in: Option<f64>,
+        out: &mut Vec<u8>,
+    ) {
+        if let Self::Text(text) = self {
+            text.told_status(status, message, retry_in, out);
+        }
+    }
+
+    /// A gap that was told in a line.
+    pub(crate) fn gap(&self, expected: i64, got: i64, out: &mut Vec<u8>) {
+        if let Self::Text(text) = self {
+            text.gap(expected, got, out);
+        }
+    }
+
+    /// Whether it writes JSON lines.
+    pub(crate) fn is_json(&self) -> bool {
+        matches!(self, Self::Json)
+    }
+
+    /// Whether it is for people, and tells them why the status changed; else that goes to standard
+    /// error.
+    pub(crate) fn is_for_people(&self) -> bool {
         matches!(self, Self::Text(_))
     }
 
     /// Appends what there is to say at the end.
     pub(crate) fn finish(&mut self, stats: &Stats, out: &mut Vec<u8>) {
-        if let Self::Count = self {
-            let replayed = stats.events.saturating_sub(stats.live_events);
-            let text = format!(
-                "{} events ({replayed} replayed, {} live), {} ignored, {} malformed\n\
-                 {} frames, {} bytes, {} gaps, {} with invalid UTF-8, {} with forbidden characters\n\
-                 {} attempts to connect, {} reconnects\n",
-                stats.events,
-                stats.live_events,
-                stats.ignored,
-                stats.malformed,
-                stats.frames,
-                stats.bytes,
-                stats.gaps,
-                stats.invalid_utf8,
-                stats.forbidden_characters,
-                stats.attempts,
-                stats.reconnects,
-            );
-            out.extend_from_slice(text.as_bytes());
+        match self {
+            Self::Text(text) => text.finish(stats, out),
+            Self::Count => out.extend_from_slice(summary::counts(stats).as_bytes()),
+            Self::Json | Self::Value => {}
         }
     }
 }

@@ -3,22 +3,39 @@
 use std::fmt::{Display, Write as _};
 
 use ioxproto::mirror::ControllerState;
+use ioxproto::view::{ControllerTime, Timestamp};
 
-use super::text::Clean;
+use super::clean::Clean;
+use super::time::on_readers_clock;
+
+/// What the timestamps of a replay tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stamps {
+    /// When each property changed.
+    Changed,
+    /// When the controller sent it to us.
+    Sent,
+}
+
+impl Stamps {
+    fn head(self) -> &'static str {
+        match self {
+            Self::Changed => "CHANGED",
+            Self::Sent => "SEEN",
+        }
+    }
+}
 
 /// All that is known, each kind in a table of its own; empty kinds are left out.
-pub(crate) fn house(state: &ControllerState) -> String {
+pub(crate) fn house(state: &ControllerState, stamps: Stamps) -> String {
     let properties = state.nodes().flat_map(|node| {
         let mut rows: Vec<_> = state
             .properties(node)
             .map(|(control, property)| {
-                let value = match (property.formatted(), property.number()) {
-                    ("", Some(number)) => number.to_string(),
-                    ("", None) => property.raw().to_owned(),
-                    (formatted, _) => formatted.to_owned(),
-                };
-                let name = property.name().to_owned();
-                let changed = shown(property.time());
+                let value = property.shown().to_string();
+                let name = property.name().trim().to_owned();
+                let changed = property.time().and_then(on_readers_clock);
+                let changed = changed.unwrap_or_default();
                 [node.to_owned(), control.to_owned(), name, value, changed]
             })
             .collect();
@@ -36,8 +53,8 @@ pub(crate) fn house(state: &ControllerState) -> String {
                 .enabled
                 .map_or("", |enabled| if enabled { "yes" } else { "no" })
                 .to_owned(),
-            shown(program.last_run),
-            shown(program.next_run),
+            local(program.last_run),
+            local(program.next_run),
         ]
     });
     let variables = state.variables().map(|(id, variable)| {
@@ -46,7 +63,7 @@ pub(crate) fn house(state: &ControllerState) -> String {
             id.number.to_string(),
             shown(variable.value),
             shown(variable.init),
-            shown(variable.time),
+            local(variable.time),
         ]
     });
     let scenes = state.scenes().map(|scene| {
@@ -54,7 +71,10 @@ pub(crate) fn house(state: &ControllerState) -> String {
         [scene.to_owned(), members.join(", ")]
     });
     let tables = [
-        table(["NODE", "ID", "PROPERTY", "VALUE", "CHANGED"], properties),
+        table(
+            ["NODE", "ID", "PROPERTY", "VALUE", stamps.head()],
+            properties,
+        ),
         table(
             [
                 "PROGRAM", "STATUS", "RUNS", "ENABLED", "LAST RUN", "NEXT RUN",
@@ -71,12 +91,18 @@ pub(crate) fn house(state: &ControllerState) -> String {
     filled.join("\n")
 }
 
-/// The text of what is known; times without their fraction and offset.
+/// The text of what is known.
 fn shown(value: Option<impl Display>) -> String {
-    let text = value.map_or_else(String::new, |value| value.to_string());
-    match text.as_bytes().get(10) {
-        Some(b'T') => text[..text.len().min(19)].replacen('T', " ", 1),
-        _ => text,
+    value.map_or_else(String::new, |value| value.to_string())
+}
+
+/// A time of a program or variable on the reader's clock; on the controller's where the offset
+/// between the two is not known.
+fn local(time: Option<ControllerTime>) -> String {
+    let instant: Option<Timestamp> = time.and_then(ControllerTime::instant);
+    match instant.and_then(on_readers_clock) {
+        Some(text) => text,
+        None => shown(time).replacen('T', " ", 1),
     }
 }
 
@@ -128,10 +154,12 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         }
+        let stamp = Timestamp::parse("2026-05-05T18:52:41.875777-07:00").unwrap();
+        let when = on_readers_clock(stamp).unwrap();
         let expected = "\
-NODE        ID      PROPERTY  VALUE  CHANGED
-42 92 8C 1  ST      Status    Off    2026-05-05 18:52:41
-n1          CLISPH            72.5
+NODE        ID      PROPERTY  VALUE   CHANGED
+42 92 8C 1  ST      Status    Off     WHEN
+n1          CLISPH            72.5°F
 
 PROGRAM  STATUS  RUNS  ENABLED  LAST RUN  NEXT RUN
 008D     true    idle  yes
@@ -139,7 +167,8 @@ PROGRAM  STATUS  RUNS  ENABLED  LAST RUN  NEXT RUN
 VARIABLE  ID  VALUE  INIT  CHANGED
 state     12  5.1
 ";
-        assert_eq!(house(&state), expected);
-        assert_eq!(house(&ControllerState::new()), "");
+        let expected = expected.replace("WHEN", &when);
+        assert_eq!(house(&state, Stamps::Changed), expected);
+        assert_eq!(house(&ControllerState::new(), Stamps::Sent), "");
     }
 }

@@ -1,13 +1,16 @@
 //! For people: aligned columns, colour where it helps, replay dimmed.
 
 use std::fmt::Write as _;
+use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
-use ioxproto::view::View;
-use ioxproto::{Event, Notification, Status, StatusChange};
+use ioxproto::view::{Timestamp, View};
+use ioxproto::{Event, Notification, Stats, Status, StatusChange};
 use jiff::ZonedDateTime;
 
+use super::clean::Clean;
+use super::{summary, time};
 use crate::connection::advice;
 
 /// The columns' widths at first; a longer text makes its column wider, up to [`WIDEST`].
@@ -45,7 +48,7 @@ pub(crate) struct Text {
 }
 
 impl Text {
-    pub(crate) fn new(colour: bool) -> Self {
+    pub(super) fn new(colour: bool) -> Self {
         Self {
             colour,
             moment: Moment::Arrival,
@@ -56,19 +59,28 @@ impl Text {
     }
 
     /// Shows the time that an event carries, instead of the time of its arrival.
-    pub(crate) fn with_times_of_events(mut self) -> Self {
+    pub(super) fn with_times_of_events(mut self) -> Self {
         self.moment = Moment::Its;
         self
     }
 
-    pub(crate) fn show(&mut self, notification: &Notification, out: &mut Vec<u8>) {
+    /// Takes note of an event that is not shown.
+    pub(super) fn pass_over(&mut self, event: &Event) {
+        self.replayed += u64::from(!event.live());
+    }
+
+    /// Appends what there is to say at the end, for a person at a terminal.
+    pub(super) fn finish(&self, stats: &Stats, out: &mut Vec<u8>) {
+        if std::io::stdout().is_terminal() {
+            self.line(DIM, &summary::sentence(stats), out);
+        }
+    }
+
+    pub(super) fn show(&mut self, notification: &Notification, out: &mut Vec<u8>) {
         match notification {
             Notification::Status(change) => self.status(change, out),
             Notification::Event(event) => self.event(event, out),
-            Notification::Gap(gap) => {
-                let text = format!("expected frame {}, got {}", gap.expected, gap.got);
-                self.remark("gap", &text, out);
-            }
+            Notification::Gap(gap) => self.gap(gap.expected, gap.got, out),
             Notification::Malformed(malformed) => self.malformed(&malformed.cause, out),
             Notification::Ignored(ignored) => self.ignored(&ignored.kind.to_string(), out),
             Notification::Dropped(count) => {
@@ -79,13 +91,13 @@ impl Text {
     }
 
     /// A message that is no event, with what it is instead.
-    pub(crate) fn ignored(&self, reason: &str, out: &mut Vec<u8>) {
+    pub(super) fn ignored(&self, reason: &str, out: &mut Vec<u8>) {
         let line = format!("{}  ignored: {}", self.now(), Clean(reason));
         self.line(DIM, &line, out);
     }
 
     /// A frame that is not well-formed.
-    pub(crate) fn malformed(&self, error: &str, out: &mut Vec<u8>) {
+    pub(super) fn malformed(&self, error: &str, out: &mut Vec<u8>) {
         self.remark("malformed frame", error, out);
     }
 
@@ -95,20 +107,46 @@ impl Text {
         self.line(PLAIN, &line, out);
     }
 
+    /// Numbers of frames that are missing.
+    pub(super) fn gap(&self, expected: i64, got: i64, out: &mut Vec<u8>) {
+        self.remark("gap", &format!("expected frame {expected}, got {got}"), out);
+    }
+
     fn status(&mut self, change: &StatusChange, out: &mut Vec<u8>) {
-        let style = match change.status {
+        let sentence = change.reason.as_ref();
+        let sentence = sentence.map(|reason| format!("{reason}{}", advice(reason)));
+        self.status_line(change.status, sentence.as_deref(), change.retry_in, out);
+    }
+
+    /// A status with the sentence that came with it before.
+    pub(super) fn told_status(
+        &mut self,
+        status: Status,
+        message: &str,
+        retry_in: Option<f64>,
+        out: &mut Vec<u8>,
+    ) {
+        let sentence = Some(message).filter(|message| !message.is_empty());
+        let wait = retry_in.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        self.status_line(status, sentence, wait, out);
+    }
+
+    fn status_line(
+        &mut self,
+        status: Status,
+        sentence: Option<&str>,
+        retry_in: Option<Duration>,
+        out: &mut Vec<u8>,
+    ) {
+        let style = match status {
             Status::Connected => GOOD,
             Status::LostConnection | Status::Reconnecting => WARNING,
             Status::ReconnectFailed => BAD,
             Status::StreamInitializing | Status::StreamSyncing => BUSY,
             Status::NotStarted | Status::Disconnected => BOLD,
         };
-        let mut line = format!(
-            "{}  {}",
-            self.now(),
-            self.styled(style, change.status.as_str())
-        );
-        match change.status {
+        let mut line = format!("{}  {}", self.now(), self.styled(style, status.as_str()));
+        match status {
             Status::StreamSyncing => self.replayed = 0,
             Status::Connected if self.replayed > 0 => {
                 let events = if self.replayed == 1 {
@@ -120,10 +158,10 @@ impl Text {
             }
             _ => {}
         }
-        if let Some(reason) = &change.reason {
-            let _ = write!(line, "  {}{}", Clean(&reason.to_string()), advice(reason));
+        if let Some(sentence) = sentence {
+            let _ = write!(line, "  {}", Clean(sentence));
         }
-        if let Some(wait) = change.retry_in {
+        if let Some(wait) = retry_in {
             let _ = write!(line, "; next attempt in {}", Seconds(wait));
         }
         self.line(PLAIN, &line, out);
@@ -139,24 +177,30 @@ impl Text {
             Moment::Arrival if replay => "replay".to_owned(),
             Moment::Arrival => self.now(),
         };
-        let line = if event.is_node_property() {
-            self.property(&time, event)
-        } else {
-            system(&time, event)
+        let line = match event.view() {
+            Ok(View::Property(property)) => {
+                let name = match property.name.trim() {
+                    "" => property.control,
+                    name => name,
+                };
+                self.of_node(&time, event, name, &property.shown().text)
+            }
+            Ok(View::Command(command)) => {
+                let parameter = command.parameter();
+                let value = match &parameter {
+                    Some(shown) if shown.text != command.title() => &*shown.text,
+                    _ => "",
+                };
+                self.of_node(&time, event, command.title(), value)
+            }
+            Ok(View::Other) | Err(_) => undecoded(&time, event),
+            Ok(view) => format!("{time:8}  {}", Clean(&view.to_string())),
         };
         self.line(if replay { DIM } else { PLAIN }, line.trim_end(), out);
     }
 
-    /// Node, property name and display value, in columns.
-    fn property(&mut self, time: &str, event: &Event) -> String {
-        let name = match event.fmt_name() {
-            "" => event.control(),
-            name => name,
-        };
-        let value = match event.fmt_act() {
-            "" => event.action(),
-            value => value,
-        };
+    /// Node, name and value in columns.
+    fn of_node(&mut self, time: &str, event: &Event, name: &str, value: &str) -> String {
         let node = Clean(event.node()).to_string();
         let name = Clean(name).to_string();
         self.node = self.node.max(node.chars().count()).min(WIDEST);
@@ -192,19 +236,14 @@ impl Text {
     }
 }
 
-/// An event of the controller itself, in words.
-fn system(time: &str, event: &Event) -> String {
-    match event.view() {
-        Ok(View::Other) | Err(_) => {
-            let mut line = format!("{time:8}  {}", Clean(&event.describe()));
-            if !event.node().is_empty() {
-                let _ = write!(line, " ({})", Clean(event.node()));
-            }
-            payload(event, &mut line);
-            line
-        }
-        Ok(view) => format!("{time:8}  {}", Clean(&view.to_string())),
+/// An event without a view of its own, or one whose payload cannot be read.
+fn undecoded(time: &str, event: &Event) -> String {
+    let mut line = format!("{time:8}  {}", Clean(&event.describe()));
+    if !event.node().is_empty() {
+        let _ = write!(line, " ({})", Clean(event.node()));
     }
+    payload(event, &mut line);
+    line
 }
 
 /// The payload, as far as it fits.
@@ -221,10 +260,15 @@ fn payload(event: &Event, line: &mut String) {
     }
 }
 
-/// Date and time of day in a timestamp of the controller; blank where there are none.
+/// Date and time of day of a timestamp on the reader's clock. One without an offset stands as it
+/// came; blank where there is none.
 fn date_and_time(timestamp: &str) -> String {
-    let shown = timestamp.get(..19).unwrap_or_default();
-    format!("{:19}", Clean(&shown.replacen('T', " ", 1)).to_string())
+    let shown = Timestamp::parse(timestamp).and_then(time::on_readers_clock);
+    let shown = shown.unwrap_or_else(|| {
+        let civil = timestamp.get(..19).unwrap_or_default();
+        Clean(&civil.replacen('T', " ", 1)).to_string()
+    });
+    format!("{shown:19}")
 }
 
 /// Seconds, without a fraction where there is none.
@@ -238,35 +282,6 @@ impl std::fmt::Display for Seconds {
             write!(f, "{:.1} s", self.0.as_secs_f32())
         }
     }
-}
-
-/// A text from elsewhere on one line of a terminal: what could move the cursor or change colours is shown, not obeyed.
-pub(crate) struct Clean<'a>(pub(crate) &'a str);
-
-impl std::fmt::Display for Clean<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for piece in self.0.split_inclusive(commands_terminal) {
-            let mut characters = piece.chars();
-            match characters.next_back() {
-                Some('\n' | '\r' | '\t') => write!(f, "{} ", characters.as_str())?,
-                Some(last) if commands_terminal(last) => {
-                    write!(f, "{}\u{fffd}", characters.as_str())?;
-                }
-                _ => f.write_str(piece)?,
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Control characters, those that turn the direction of writing, and those that nobody sees.
-fn commands_terminal(character: char) -> bool {
-    character.is_control()
-        || matches!(
-            character,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
-        )
 }
 
 #[cfg(test)]
@@ -293,9 +308,11 @@ mod tests {
     #[test]
     fn an_event_shows_node_property_and_display_value_in_columns() {
         let mut text = Text::new(false).with_times_of_events();
+        let stamp = Timestamp::parse("2026-05-05T18:52:41.875777-07:00").unwrap();
+        let when = time::on_readers_clock(stamp).unwrap();
         assert_eq!(
             shown(&mut text, &event(LAMP)),
-            "2026-05-05 18:52:41  42 92 8C 1      Status        On\n"
+            format!("{when}  42 92 8C 1      Status        On\n")
         );
     }
 
@@ -354,21 +371,5 @@ mod tests {
             line,
             "lost_connection  the controller closed the connection (code 1001); next attempt in 2 s\n"
         );
-    }
-
-    #[test]
-    fn what_a_peer_sends_commands_no_terminal() {
-        let hostile = "\u{1b}]0;title\u{7}\u{202e}abc\r\n\u{9b}2J";
-        assert_eq!(
-            Clean(hostile).to_string(),
-            "\u{fffd}]0;title\u{fffd}\u{fffd}abc  \u{fffd}2J"
-        );
-        for invisible in [
-            '\u{ad}', '\u{61c}', '\u{200b}', '\u{2028}', '\u{2029}', '\u{2060}', '\u{2066}',
-            '\u{feff}',
-        ] {
-            assert_eq!(Clean(&invisible.to_string()).to_string(), "\u{fffd}");
-        }
-        assert_eq!(Clean("Küche 21°").to_string(), "Küche 21°");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use crate::iox::{iox, objects, run, run_with_input};
+use crate::iox::{iox, objects, run, run_with_input, without_time};
 
 const LAMP: &str = r#"<?xml version="1.0" encoding="UTF-8"?><Event seqnum="16" sid="uuid:1" timestamp="2026-05-05T18:52:41.875777-07:00"><control>ST</control><action uom="100" prec="0">0</action><node>42 92 8C 1</node><eventInfo></eventInfo><fmtAct>Off</fmtAct><fmtName>Status</fmtName></Event>"#;
 const LAMP_SHOWN: &str = concat!(
@@ -32,7 +32,7 @@ fn a_frame_reads_the_same_in_every_shape_of_line() {
     let shown = decode(&shapes().join("\n"), "json");
     assert_eq!(shown.lines().count(), 4, "{shown}");
     for line in shown.lines() {
-        assert!(line.starts_with(LAMP_SHOWN), "{line}");
+        assert!(without_time(line).starts_with(LAMP_SHOWN), "{line}");
     }
 }
 

@@ -18,6 +18,8 @@ pub(crate) fn iox(arguments: &[&str]) -> Command {
     command
         .args(arguments)
         .env_remove("IOX_PASSWORD")
+        // The clock of the reader, whatever that of the machine is.
+        .env("TZ", "<-07>7")
         // Nothing of who runs the tests is used.
         .env(
             "XDG_CONFIG_HOME",
@@ -32,6 +34,17 @@ pub(crate) fn watch(url: &str, arguments: &[&str]) -> Command {
     let mut command = iox(&["watch", url, "--username", "admin"]);
     command.args(arguments).env("IOX_PASSWORD", "admin");
     command
+}
+
+/// A line of JSON without the time of its receipt, which must be there or null.
+pub(crate) fn without_time(line: &str) -> String {
+    let (before, rest) = line.split_once(r#""time":"#).expect("a time");
+    let (time, after) = rest.split_once(',').expect("more members");
+    assert!(
+        time == "null" || (time.len() == 26 && time.ends_with("Z\"")),
+        "{line}"
+    );
+    format!("{before}{after}")
 }
 
 /// A program that is running.
@@ -98,7 +111,7 @@ impl Running {
 
     /// Waits for a change to this status; gives its reason.
     pub(crate) fn wait_for_status(&self, status: &str) -> Option<String> {
-        let line = self.wait_for(&format!(r#"{{"type":"status","status":"{status}","#));
+        let line = self.wait_for(&format!(r#","status":"{status}","reason":"#));
         let line: Value = serde_json::from_str(&line).unwrap();
         line["reason"].as_str().map(str::to_owned)
     }

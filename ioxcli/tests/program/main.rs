@@ -15,6 +15,7 @@ mod house;
 mod iox;
 mod output;
 mod portal;
+mod reading;
 mod resources;
 mod signals;
 mod simulate;

@@ -100,7 +100,7 @@ fn what_it_prints_is_enough_to_watch_it() {
 fn the_same_seed_makes_the_same_house() {
     let replay = || {
         let (simulator, url) = simulator(&["--seed", "7", "--rate", "0"]);
-        let finished = run(watch(&url, &["--max-events", "40"]));
+        let finished = run(watch(&url, &["--max-events", "40", "--all"]));
         simulator.stop();
         let nodes: Vec<String> = finished
             .stdout

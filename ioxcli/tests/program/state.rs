@@ -46,10 +46,10 @@ fn the_state_is_a_table_of_last_values() {
     let finished = state(&house.url, &[]);
     assert_eq!(finished.code, Some(0), "{finished:?}");
     let expected = "\
-NODE  ID  PROPERTY    VALUE  CHANGED
-n1    OL  Name of OL  100%   2026-05-05 18:52:41
-n1    ST  Name of ST  On     2026-05-05 18:52:41
-n2    ST  Name of ST  72.5   2026-05-05 18:52:41
+NODE  ID  PROPERTY    VALUE   SEEN
+n1    OL  Name of OL  100%    2026-05-05 18:52:41
+n1    ST  Name of ST  On      2026-05-05 18:52:41
+n2    ST  Name of ST  72.5°F  2026-05-05 18:52:41
 
 PROGRAM  STATUS  RUNS  ENABLED  LAST RUN  NEXT RUN
 008D     true    idle  yes

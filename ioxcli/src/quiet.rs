@@ -1,0 +1,156 @@
+//! What people need not see: the talk of the machine.
+
+use std::collections::HashSet;
+
+use ioxproto::Event;
+use ioxproto::view::{LifecycleChange, View};
+use ioxproto::vocabulary::{Code, CommandWord, Lifecycle, SystemControl, SystemStatusAction};
+
+/// Nodes whose status is known; of more than so many, commands are shown.
+const KEPT: usize = 20_000;
+
+/// Decides which events are left out of the output for people, unless they ask for all.
+#[derive(Debug, Default)]
+pub(crate) struct Quiet {
+    /// The nodes that have a status, which says what a command before it brought about.
+    with_status: HashSet<String>,
+}
+
+impl Quiet {
+    /// Whether an event is left out.
+    pub(crate) fn hides(&mut self, event: &Event) -> bool {
+        match event.view() {
+            Ok(View::Property(property)) => {
+                if property.control == "ST" && self.with_status.len() < KEPT {
+                    self.with_status.insert(property.node.to_owned());
+                }
+                false
+            }
+            // The last command of each node is of some other day.
+            Ok(View::Command(_)) if !event.live() => true,
+            Ok(View::Command(command)) => {
+                let tells_status = matches!(command.command, CommandWord::On | CommandWord::Off);
+                tells_status && self.with_status.contains(command.node)
+            }
+            Ok(View::Heartbeat(_)) => true,
+            Ok(View::SystemStatus(system)) => {
+                system.status != Code::Known(SystemStatusAction::SafeMode)
+            }
+            Ok(View::Progress(_) | View::DeviceWrite(_) | View::DeviceMemory(_)) => true,
+            Ok(View::SystemConfig(_) | View::VariableTable(_)) => true,
+            // A frame that tells only when it runs next.
+            Ok(View::Program(program)) => {
+                program.run_state.is_none() && program.evaluation.is_none()
+            }
+            Ok(View::Lifecycle(change)) => is_work_in_progress(&change),
+            Err(_) => false,
+            Ok(View::Other) => is_internal(event),
+            Ok(_) => false,
+        }
+    }
+}
+
+fn is_work_in_progress(change: &LifecycleChange<'_>) -> bool {
+    matches!(
+        change.verb,
+        Code::Known(
+            Lifecycle::PendingDeviceOp | Lifecycle::ProgrammingDevice | Lifecycle::SceneLinkUpdated
+        )
+    )
+}
+
+/// Of what has no view of its own: what the controller tells itself and its console.
+fn is_internal(event: &Event) -> bool {
+    let Some(Code::Known(control)) = event.system_control() else {
+        return false;
+    };
+    matches!(
+        control,
+        SystemControl::Heartbeat
+            | SystemControl::Trigger
+            | SystemControl::DriverSpecific
+            | SystemControl::SystemConfig
+            | SystemControl::SystemStatus
+            | SystemControl::Progress
+            | SystemControl::DeviceWrite
+            | SystemControl::DeviceMemory
+            | SystemControl::UpbLinker
+            | SystemControl::UpbDeviceAdder
+            | SystemControl::UpbDeviceStatus
+            | SystemControl::Isy994Zigbee
+            | SystemControl::DeviceLinker
+            | SystemControl::Isy994Zwave
+            | SystemControl::Billing
+            | SystemControl::SystemEditor
+            | SystemControl::ZmatterZwave
+            | SystemControl::Zigbee
+            | SystemControl::MatterStatus
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use ioxproto::{Frame, FrameReader};
+
+    use super::*;
+
+    fn event(control: &str, action: &str, node: &str, info: &str) -> Event {
+        let text = format!(
+            "<Event><control>{control}</control><action>{action}</action><node>{node}</node><eventInfo>{info}</eventInfo></Event>"
+        );
+        match FrameReader::new().read(&text) {
+            Frame::Event(event) => event.with_live(true),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_talk_of_the_machine_is_left_out_and_what_happens_is_not() {
+        let mut quiet = Quiet::default();
+        for (control, action, info) in [
+            ("_0", "90", ""),
+            ("_5", "1", ""),
+            ("_5", "0", ""),
+            ("_7", "1", "U7 Rest"),
+            ("_1", "8", "key"),
+            ("_1", "1", ""),
+            ("_1", "0", "<id>8D</id><nsr>260506 14:30:36 </nsr>"),
+            ("_4", "5", "<status>1</status>"),
+            ("_22", "1", ""),
+            ("_28", "1.3", ""),
+            ("_3", "WH", ""),
+        ] {
+            assert!(
+                quiet.hides(&event(control, action, "", info)),
+                "{control} {action}"
+            );
+        }
+        for (control, action, node, info) in [
+            ("ST", "0", "n1", ""),
+            ("_5", "3", "", ""),
+            ("_1", "0", "", "<id>8D</id><s>22</s>"),
+            ("_1", "6", "", r#"<var type="2" id="1"><val>1</val></var>"#),
+            ("_3", "NR", "n1", ""),
+            ("_19", "2", "", "<ae type='3' area='2' val='0'/>"),
+            ("_23", "1", "", "<PortalStatus isConnected='1'/>"),
+            ("_99", "x", "", ""),
+        ] {
+            assert!(
+                !quiet.hides(&event(control, action, node, info)),
+                "{control} {action}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_command_is_shown_where_no_status_follows_it() {
+        let mut quiet = Quiet::default();
+        assert!(!quiet.hides(&event("DON", "0", "button", "")));
+        assert!(!quiet.hides(&event("ST", "255", "lamp", "")));
+        assert!(quiet.hides(&event("DON", "0", "lamp", "")));
+        assert!(quiet.hides(&event("DOF", "0", "lamp", "")));
+        assert!(!quiet.hides(&event("DFON", "0", "lamp", "")));
+        assert!(!quiet.hides(&event("FDSTOP", "0", "lamp", "")));
+        assert!(quiet.hides(&event("DON", "0", "button", "").with_live(false)));
+    }
+}

@@ -1,0 +1,147 @@
+//! Addresses of nodes as people write them.
+
+use std::fmt;
+
+/// A node's address in any spelling, or a device's without its last part.
+///
+/// Letter case does not matter. Where the parts of an Insteon address are concerned, neither do
+/// separators (blank, `.`, `:`, `-`, `_`) and leading zeros: `1a.2b.3c.1`, `1A 2B 3C 1` and
+/// `1a:2b:3c:01` are one node. Three parts name a device with all its nodes, and so does another
+/// address without its `_` and number.
+///
+/// ```
+/// use ioxproto::NodePattern;
+///
+/// let device = NodePattern::new("1a.2b.3c");
+/// assert!(device.matches("1A 2B 3C 1") && device.matches("1A 2B 3C 2"));
+/// assert!(!device.matches("1A 2B 3D 1"));
+/// assert!(NodePattern::new("01.02.0C.1").matches("1 2 C 1"));
+/// assert!(NodePattern::new("zw012").matches("ZW012_1"));
+/// assert!(!NodePattern::new("n003").matches("n003_thermostat"));
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct NodePattern {
+    written: String,
+    spelling: Spelling,
+}
+
+/// An address without what does not matter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Spelling {
+    /// Insteon: bytes, three of the device and one of the node.
+    Bytes(Vec<u8>),
+    /// Any other, in lower case.
+    Text(String),
+}
+
+impl Spelling {
+    fn of(address: &str) -> Self {
+        let address = address.trim();
+        Self::bytes(address).unwrap_or_else(|| Self::Text(address.to_lowercase()))
+    }
+
+    /// Three or four hexadecimal numbers below 256, and separators.
+    fn bytes(address: &str) -> Option<Self> {
+        if address.len() > 16 {
+            return None;
+        }
+        let bytes: Vec<u8> = address
+            .split([' ', '.', ':', '-', '_'])
+            .map(|part| match part.len() {
+                1 | 2 => u8::from_str_radix(part, 16).ok(),
+                _ => None,
+            })
+            .collect::<Option<_>>()?;
+        matches!(bytes.len(), 3 | 4).then_some(Self::Bytes(bytes))
+    }
+}
+
+impl NodePattern {
+    /// What somebody wrote.
+    #[must_use]
+    pub fn new(written: &str) -> Self {
+        Self {
+            written: written.to_owned(),
+            spelling: Spelling::of(written),
+        }
+    }
+
+    /// As it was written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.written
+    }
+
+    /// Whether a node of this address is meant.
+    #[must_use]
+    pub fn matches(&self, address: &str) -> bool {
+        match (&self.spelling, Spelling::of(address)) {
+            (Spelling::Bytes(wanted), Spelling::Bytes(bytes)) => {
+                *wanted == bytes || (wanted.len() == 3 && bytes.starts_with(wanted))
+            }
+            (Spelling::Text(wanted), Spelling::Text(text)) => {
+                *wanted == text || Some(&**wanted) == device(&text)
+            }
+            _ => false,
+        }
+    }
+}
+
+/// The address of the device of a node, where the node is a number behind a `_`.
+fn device(address: &str) -> Option<&str> {
+    let (device, node) = address.rsplit_once('_')?;
+    let is_number = !node.is_empty() && node.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then_some(device)
+}
+
+impl fmt::Debug for NodePattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.written.fmt(f)
+    }
+}
+
+impl fmt::Display for NodePattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.written.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_spelling_of_an_address_is_the_same_node() {
+        for written in [
+            "1A 2B 3C 1",
+            "1a.2b.3c.1",
+            "1a:2b:3c:01",
+            "1A-2B-3C-1",
+            " 1a 2b 3c 1 ",
+        ] {
+            assert!(NodePattern::new(written).matches("1A 2B 3C 1"), "{written}");
+        }
+        assert!(NodePattern::new("0A.0B.0C.1").matches("A B C 1"));
+        assert!(NodePattern::new("N003_Climate").matches("n003_climate"));
+    }
+
+    #[test]
+    fn a_device_is_its_nodes_and_no_other() {
+        let device = NodePattern::new("1A 2B 3C");
+        assert!(device.matches("1A 2B 3C 1") && device.matches("1A 2B 3C 8"));
+        assert!(!device.matches("1A 2B 3C1") && !device.matches("A1 2B 3C 1"));
+        assert!(!NodePattern::new("1A 2B").matches("1A 2B 3C 1"));
+        assert!(NodePattern::new("ZW012").matches("ZW012_114"));
+        assert!(!NodePattern::new("ZW01").matches("ZW012_1"));
+        assert!(!NodePattern::new("n003").matches("n003_climate"));
+        assert!(!NodePattern::new("").matches("1A 2B 3C 1"));
+    }
+
+    #[test]
+    fn what_is_no_address_matches_itself_alone() {
+        for odd in ["", "é", "1.2.3.4.5", "zz zz zz 1", "100 2 3 1", "_", "a_"] {
+            assert!(NodePattern::new(odd).matches(odd), "{odd}");
+        }
+        assert!(!NodePattern::new("1 2 3 4").matches("1 2 3 4 5"));
+    }
+}
