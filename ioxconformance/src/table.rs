@@ -69,6 +69,7 @@ macro_rules! conformance_table {
                 pings_without_data_are_no_sign_of_life: both,
                 senseless_promises_of_a_heartbeat_do_no_harm: plain,
                 repeats_and_other_subscriptions_numbers_do_no_harm: plain,
+                a_close_frame_is_told_as_it_was_sent: both,
                 frames_after_a_close_are_not_delivered: both,
                 a_stop_of_the_controller_in_mid_replay_is_not_its_end: both,
                 a_gap_in_the_numbering_is_told_and_not_fatal: plain,

@@ -65,6 +65,14 @@ impl Address {
         self.tls
     }
 
+    /// The same address over TLS.
+    pub(crate) fn with_tls(&self) -> Self {
+        Self {
+            tls: true,
+            ..self.clone()
+        }
+    }
+
     /// Host name or IP literal, without the brackets of an IPv6 literal.
     #[must_use]
     pub fn host(&self) -> &str {

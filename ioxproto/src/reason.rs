@@ -238,6 +238,17 @@ pub enum Reason {
         /// What was wrong with the answer.
         detail: String,
     },
+    /// The port speaks TLS, and was spoken to without.
+    #[error("the port speaks TLS: use {url}")]
+    SpeaksTls {
+        /// The same URL with `https`.
+        url: String,
+    },
+    /// The controller closed the connection without a byte of an answer to the upgrade.
+    #[error(
+        "the controller closed the connection without an answer: it may have no free subscription, or be restarting"
+    )]
+    Unanswered,
     /// The attempt to connect took too long.
     #[error("no connection within {} s (given up {phase})", .after.as_secs_f32())]
     TimedOut {
@@ -332,6 +343,8 @@ impl Reason {
             Self::TokenNotAccepted { .. } => "token_not_accepted",
             Self::UpgradeRefused { .. } => "upgrade_refused",
             Self::NotAController { .. } => "not_a_controller",
+            Self::SpeaksTls { .. } => "speaks_tls",
+            Self::Unanswered => "unanswered",
             Self::TimedOut { .. } => "timed_out",
             Self::ReplayIncomplete { .. } => "replay_incomplete",
             Self::Closed { .. } => "closed_by_controller",
@@ -391,14 +404,24 @@ fn undecided(status: u16, detail: &str) -> String {
 }
 
 fn closed(code: Option<u16>, text: &str) -> String {
-    match (code, text) {
-        (None, "") => "the controller closed the connection".to_owned(),
-        (None, text) => format!("the controller closed the connection ({text:?})"),
-        (Some(code), "") => format!("the controller closed the connection (code {code})"),
-        (Some(code), text) => {
-            format!("the controller closed the connection (code {code}, {text:?})")
-        }
-    }
+    let mut sentence = "the controller closed the connection".to_owned();
+    let remark = match code {
+        Some(code) if !may_be_sent(code) => ", which no close frame may have",
+        _ => "",
+    };
+    // Writing to a String cannot fail.
+    let _ = match (code, text) {
+        (None, "") => Ok(()),
+        (None, text) => write!(sentence, " ({text:?})"),
+        (Some(code), "") => write!(sentence, " (code {code}{remark})"),
+        (Some(code), text) => write!(sentence, " (code {code}{remark}; {text:?})"),
+    };
+    sentence
+}
+
+/// Whether a close frame may have this code: RFC 6455 section 7.4 and the registry of its codes.
+fn may_be_sent(code: u16) -> bool {
+    matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
 }
 
 fn stalled(silent_for: Duration, silence: Silence) -> String {

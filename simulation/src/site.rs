@@ -169,6 +169,11 @@ impl World {
             }
             _ => return,
         }
+        if bytes.first() == Some(&0x16) {
+            // The question whether it speaks TLS, which it does not.
+            let answer = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n";
+            return self.answer(index, answer, AfterAnswer::End(Ending::Fin));
+        }
         let now = self.clock.controller();
         let Ok(Some((request, length))) = ioxsim::parse_request(bytes) else {
             self.witness.fail("the client sent a request that is none");

@@ -94,7 +94,7 @@ pub fn each_refusal_is_named_and_healed(bench: &Bench) {
             OnUpgrade::Raw(b"HTTP/1.1 101 Switch".to_vec()),
             "closed_by_controller",
         ),
-        (OnUpgrade::End(Ending::Fin), "closed_by_controller"),
+        (OnUpgrade::End(Ending::Fin), "unanswered"),
         (
             OnUpgrade::AcceptThenEnd(Ending::Fin),
             "closed_by_controller",
@@ -215,13 +215,15 @@ pub fn a_controller_that_drops_just_after_connected_is_asked_more_and_more_slowl
 pub fn a_controller_that_closes_whatever_connects_is_asked_more_and_more_slowly(bench: &Bench) {
     for fault in [OnConnect::Close, OnConnect::Reset] {
         let server = bench.server();
-        server.on_connect(fault, Times::Always);
+        server.on_connect(fault.clone(), Times::Always);
         let mut timing = quick();
         timing.backoff = [1, 50, 400, 60_000].map(Duration::from_millis).to_vec();
         let expected = timing.backoff.clone();
         let mut watched = bench.start(bench.options(&server).timing(timing));
         assert_eq!(waits_of(&mut watched, 4), expected);
-        assert_eq!(server.connections(), 4);
+        // Without TLS, one more asks once whether the port speaks TLS.
+        let probes = u64::from(!bench.tls());
+        assert_eq!(server.connections(), 4 + probes, "{fault:?}");
     }
 }
 
@@ -373,6 +375,51 @@ pub fn frames_after_a_close_are_not_delivered(bench: &Bench) {
             .iter()
             .all(|event| event.action() != "late")
     );
+}
+
+pub fn a_close_frame_is_told_as_it_was_sent(bench: &Bench) {
+    let server = bench.server();
+    let mut watched = bench.watch(&server);
+    let long = "x".repeat(130);
+    for (code, text, remark) in [
+        (Some(1000), "", false),
+        (Some(3001), "bye", false),
+        (Some(0), "zero", true),
+        (Some(1005), "", true),
+        (Some(1006), "gone", true),
+        (Some(1015), "", true),
+        (Some(2000), "", true),
+        (Some(5000), "much", true),
+        (Some(1001), &*long, false),
+        (None, "", false),
+    ] {
+        watched.connected();
+        let mut payload = Vec::new();
+        match code {
+            Some(code) => payload.extend(u16::to_be_bytes(code)),
+            // Half a code.
+            None => payload.push(3),
+        }
+        payload.extend(text.as_bytes());
+        let mut frame = vec![0x88];
+        match u8::try_from(payload.len()) {
+            Ok(length @ 0..126) => frame.push(length),
+            _ => frame.extend([126, 0, u8::try_from(payload.len()).unwrap()]),
+        }
+        frame.extend(payload);
+        server.send_raw(frame);
+        let reason = watched.lost();
+        assert_eq!(reason.code(), "closed_by_controller", "{code:?}: {reason}");
+        assert_eq!(reason.close_code(), code);
+        let kept = &text[..text.len().min(123)];
+        let sentence = reason.to_string();
+        assert!(sentence.contains(kept), "{sentence}");
+        assert_eq!(
+            sentence.contains("no close frame may have"),
+            remark,
+            "{sentence}"
+        );
+    }
 }
 
 pub fn a_stop_of_the_controller_in_mid_replay_is_not_its_end(bench: &Bench) {

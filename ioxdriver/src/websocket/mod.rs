@@ -14,7 +14,7 @@ use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tungstenite::{Error, Message};
 
-use self::opcode::TextAsBinary;
+use self::opcode::{CloseSent, TextAsBinary};
 pub use self::open::Open;
 use crate::driver::PollIo;
 use crate::net::{Connection, failure};
@@ -48,6 +48,26 @@ fn close(code: u16) -> Message {
         code: CloseCode::from(code),
         reason: "".into(),
     }))
+}
+
+/// The close frame that the peer sent, valid or not.
+fn closed_by(sent: CloseSent) -> Message {
+    Message::Close(sent.code.map(|code| CloseFrame {
+        code: CloseCode::from(code),
+        reason: sent.text.into(),
+    }))
+}
+
+/// Whether the library may mean the close frame of the peer, if there was one.
+fn is_about_close(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Utf8(_)
+            | Error::ConnectionClosed
+            | Error::Protocol(
+                ProtocolError::InvalidCloseSequence | ProtocolError::ControlFrameTooBig
+            )
+    )
 }
 
 /// What the library's error means for an open connection; `None` for an end without a close frame.

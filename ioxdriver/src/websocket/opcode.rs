@@ -14,7 +14,11 @@ const CONTROL: u8 = 0x08;
 const CONTINUATION: u8 = 0x0;
 const TEXT: u8 = 0x1;
 const BINARY: u8 = 0x2;
+const CLOSE: u8 = 0x8;
 const RESERVED: u8 = 0x70;
+
+/// What is kept of the payload of a close frame, in bytes: a code, and more text than is allowed.
+const CLOSE_KEPT: usize = 256;
 
 /// Far more than any controller sends, in any message that is short enough.
 const MOST_FRAGMENTS: u32 = 65_536;
@@ -35,6 +39,16 @@ pub(crate) struct TextAsBinary {
     fragments: u32,
     /// Why the library is about to end the connection, where its own words would mislead.
     objection: Option<&'static str>,
+    /// The payload of a close frame as far as it came.
+    close: Option<Vec<u8>>,
+}
+
+/// A close frame as the peer sent it, valid or not.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct CloseSent {
+    /// `None` if it had none, or half of one.
+    pub(crate) code: Option<u16>,
+    pub(crate) text: String,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -93,7 +107,11 @@ impl TextAsBinary {
                         .min(self.length);
                     self.length -= here;
                     // `here` is at most the length of a slice.
-                    at += usize::try_from(here).unwrap_or(usize::MAX);
+                    let here = usize::try_from(here).unwrap_or(usize::MAX);
+                    if self.first & OPCODE == CLOSE {
+                        self.keep_close(&bytes[at..at + here]);
+                    }
+                    at += here;
                     self.after_payload();
                 }
             }
@@ -103,6 +121,29 @@ impl TextAsBinary {
     /// What is wrong with the frames so far, as far as the filter has to do with it.
     pub(crate) fn objection(&self) -> Option<&'static str> {
         self.objection
+    }
+
+    /// The close frame that came, if one did. The library hands on a code of its own in place of one
+    /// that must not be sent, and none of a frame that is too long.
+    pub(crate) fn close_sent(&self) -> Option<CloseSent> {
+        let payload = self.close.as_deref()?;
+        Some(match payload {
+            [high, low, text @ ..] => CloseSent {
+                code: Some(u16::from_be_bytes([*high, *low])),
+                text: String::from_utf8_lossy(text).into_owned(),
+            },
+            other => CloseSent {
+                code: None,
+                text: String::from_utf8_lossy(other).into_owned(),
+            },
+        })
+    }
+
+    fn keep_close(&mut self, bytes: &[u8]) {
+        if let Some(close) = &mut self.close {
+            let room = CLOSE_KEPT - close.len();
+            close.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        }
     }
 
     /// Whether the next message that the library delivers was text; to be asked once for each.
@@ -147,6 +188,10 @@ impl TextAsBinary {
                 }
                 self.objection = Some("a message in more than 65,536 fragments");
                 byte | RESERVED
+            }
+            CLOSE => {
+                self.close = Some(Vec::new());
+                byte
             }
             _ => byte,
         }
@@ -310,5 +355,31 @@ mod tests {
             }
             prop_assert!(!filter.mid_message());
         }
+    }
+
+    #[test]
+    fn a_close_frame_is_kept_as_it_was_sent() {
+        let close = |payload: &[u8]| {
+            let mut filter = TextAsBinary::default();
+            assert_eq!(filter.close_sent(), None);
+            // In pieces of any size.
+            for byte in frame(0x88, payload) {
+                filter.filter(&mut [byte]);
+            }
+            filter.close_sent().unwrap()
+        };
+        let sent = |code: Option<u16>, text: &str| CloseSent {
+            code,
+            text: text.to_owned(),
+        };
+        assert_eq!(close(b""), sent(None, ""));
+        assert_eq!(close(b"\x03"), sent(None, "\u{3}"));
+        assert_eq!(close(b"\x03\xe8"), sent(Some(1000), ""));
+        assert_eq!(close(b"\x03\xeebye"), sent(Some(1006), "bye"));
+        assert_eq!(
+            close(&[&[0, 0][..], &[b'x'; 130]].concat()),
+            sent(Some(0), &"x".repeat(130))
+        );
+        assert_eq!(close(&[b'x'; 1000]).text.len(), CLOSE_KEPT - 2);
     }
 }

@@ -8,7 +8,7 @@ use tungstenite::Message;
 use tungstenite::protocol::WebSocketConfig;
 
 use super::secret_frame::SecretFrame;
-use super::{Filtered, LARGE, config, ended_by};
+use super::{Filtered, LARGE, closed_by, config, ended_by, is_about_close};
 use crate::driver::{Seam, WebSocket as _};
 use crate::net::Connection;
 
@@ -96,7 +96,16 @@ impl<S: Seam> Open<S> {
             Poll::Ready(Err(_)) => {}
             Poll::Pending => self.shrink(),
         }
-        next.map_err(|error| ended_by(error, self.socket.io().filter.objection()))
+        let filter = &self.socket.io().filter;
+        let is_close = match &next {
+            Poll::Ready(Ok(message)) => message.is_close(),
+            Poll::Ready(Err(error)) => is_about_close(error),
+            Poll::Pending => false,
+        };
+        match filter.close_sent().filter(|_| is_close) {
+            Some(sent) => Poll::Ready(Ok(closed_by(sent))),
+            None => next.map_err(|error| ended_by(error, filter.objection())),
+        }
     }
 
     /// Writing that would block stops nothing.

@@ -81,12 +81,18 @@ pub enum ExchangeError {
     /// Not HTTP: garbage, an SSH banner, TLS on a plain port. Holds the first bytes, made printable.
     #[error("the answer is not HTTP, it begins with \"{0}\"")]
     NotHttp(String),
+    /// TLS records: the port speaks TLS, and was spoken to without.
+    #[error("the answer is TLS, not HTTP")]
+    Tls,
     /// HTTP, with a head that breaks its rules: which one.
     #[error("the head of the answer is broken: {0}")]
     BrokenHead(&'static str),
     /// More header lines than this.
     #[error("the answer has more than {0} header lines")]
     TooManyHeaders(usize),
+    /// The connection ended before the first byte of an answer.
+    #[error("the connection ended without an answer")]
+    Unanswered,
     /// The connection ended before the answer was complete.
     #[error("the connection ended before the answer was complete")]
     Truncated,
@@ -118,6 +124,11 @@ impl Exchange {
             received: Zeroizing::new(Vec::with_capacity(ROOM)),
             ..Self::upgrade(request)
         }
+    }
+
+    /// Bytes that are no HTTP, to see what answers them. They hold no credentials.
+    pub(crate) fn probe(bytes: Vec<u8>) -> Self {
+        Self::whole(Zeroizing::new(bytes))
     }
 
     /// The bytes of the request, head and body. They hold credentials: do not log them.
@@ -176,6 +187,9 @@ impl Exchange {
             Stage::Over(_) => return,
             Stage::Body(_, body) if body.end_of_input() => self.completed(),
             Stage::Body(..) => Stage::Over(Err(ExchangeError::Truncated)),
+            Stage::Head if self.received.is_empty() && self.interim == 0 => {
+                Stage::Over(Err(ExchangeError::Unanswered))
+            }
             // A last line without an end was not looked at yet.
             Stage::Head => match parse_head(&self.received) {
                 Head::Broken(error) => Stage::Over(Err(error)),
@@ -240,7 +254,12 @@ fn parse_head(bytes: &[u8]) -> Head {
     // Told apart at the first wrong byte: a peer that speaks first (SSH) may never send a line end.
     let seen = bytes.len().min(START.len());
     if bytes[..seen] != START[..seen] {
-        return Head::Broken(ExchangeError::NotHttp(printable(bytes)));
+        return match bytes {
+            // An alert or a handshake record of TLS or SSL 3 (RFC 8446 section 5.1).
+            [0x15 | 0x16] => Head::Partial,
+            [0x15 | 0x16, 3, ..] => Head::Broken(ExchangeError::Tls),
+            _ => Head::Broken(ExchangeError::NotHttp(printable(bytes))),
+        };
     }
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut head = httparse::Response::new(&mut headers);
@@ -411,7 +430,7 @@ mod tests {
             answer(&[b"HTTP/1.1 200"]).0.unwrap_err(),
             ExchangeError::Truncated
         );
-        assert_eq!(answer(&[]).0.unwrap_err(), ExchangeError::Truncated);
+        assert_eq!(answer(&[]).0.unwrap_err(), ExchangeError::Unanswered);
     }
 
     #[test]

@@ -316,7 +316,7 @@ mod tests {
         change.retry_in = Some(std::time::Duration::from_millis(2500));
         let line = shown(&Notification::Status(change));
         assert!(line.contains(
-            r#""reason":"closed_by_controller","close_code":1001,"http_status":null,"retry_in":2.5,"message":"the controller closed the connection (code 1001, \"bye\")"}"#
+            r#""reason":"closed_by_controller","close_code":1001,"http_status":null,"retry_in":2.5,"message":"the controller closed the connection (code 1001; \"bye\")"}"#
         ), "{line}");
     }
 

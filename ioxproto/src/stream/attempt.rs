@@ -7,7 +7,7 @@ use tracing::{debug, trace};
 use zeroize::Zeroizing;
 
 use super::timers::Timer;
-use super::{Machine, State};
+use super::{Machine, State, probe};
 use crate::auth::{Access, Outcome, is_token};
 use crate::http::{Upgrade, Verdict, retry_after};
 use crate::{
@@ -103,6 +103,10 @@ impl Machine {
             State::Connecting { id, phase, .. } => {
                 (Action::Abort { id }, phase, self.config.timing.connect)
             }
+            State::Probing { request: id } => {
+                self.actions.push_back(Action::Abandon { id });
+                return self.probed(now, false);
+            }
             _ => return,
         };
         self.actions.push_back(action);
@@ -148,12 +152,16 @@ impl Machine {
                 let detail = detail.into();
                 self.lost(now, Reason::NotAController { detail });
             }
-            Err(error) => self.lost(now, no_answer(error)),
+            Err(ExchangeError::Unanswered) => self.unanswered(now),
+            Err(error) => self.lost(now, self.no_answer(error)),
         }
     }
 
     /// The upgrade was refused: retry it at once in another way, if there is one, or later.
     fn refused(&mut self, now: Now, status: u16, retry_after: Option<Duration>, text: String) {
+        if status == 400 && probe::names_tls(&text) && !self.address.tls() {
+            return self.lost(now, self.speaks_tls());
+        }
         let retry = match status {
             400 => self.headers.refuse(),
             401 | 403 => self.credentials.refuse_upgrade(),
@@ -182,11 +190,14 @@ impl Machine {
         if let State::Stopping { .. } = self.state {
             return self.logout_answered(now, answer);
         }
+        if let State::Probing { .. } = self.state {
+            return self.probed(now, answer.err() == Some(ExchangeError::Tls));
+        }
         let answer = match answer {
             Ok(answer) => answer,
             Err(error) => {
                 self.credentials.abandoned();
-                return self.lost(now, no_answer(error));
+                return self.lost(now, self.no_answer(error));
             }
         };
         let retry_after = retry_after(answer.headers(), now.utc);
@@ -205,6 +216,9 @@ impl Machine {
         if let State::Stopping { request, .. } = &mut self.state {
             *request = None;
             return self.ended(now);
+        }
+        if let State::Probing { .. } = self.state {
+            return self.probed(now, false);
         }
         self.credentials.abandoned();
         self.lost(now, Reason::Failed(failure));
@@ -238,15 +252,5 @@ impl Machine {
     fn next_request(&mut self) -> RequestId {
         self.last_id += 1;
         RequestId(self.last_id)
-    }
-}
-
-/// What an exchange without an answer means.
-fn no_answer(error: ExchangeError) -> Reason {
-    match error {
-        ExchangeError::Truncated => Reason::closed(None, ""),
-        error => Reason::NotAController {
-            detail: error.to_string(),
-        },
     }
 }

@@ -20,7 +20,7 @@ impl Machine {
                 pending = Some(request);
                 None
             }
-            State::SigningIn { request } => {
+            State::SigningIn { request } | State::Probing { request } => {
                 self.actions.push_back(Action::Abandon { id: request });
                 None
             }

@@ -36,6 +36,7 @@ impl Machine {
             last_id: 0,
             answers_pings: false,
             was_connected: false,
+            has_probed: false,
             last_event_at: None,
             last_now: None,
             config,
@@ -49,6 +50,7 @@ impl Machine {
         self.backoff.proved();
         self.credentials.begin_session();
         self.was_connected = false;
+        self.has_probed = false;
         self.begin_attempt(now);
     }
 
@@ -127,6 +129,10 @@ impl Machine {
             } => Reason::MessageTooLarge {
                 limit: self.config.max_message_bytes,
             },
+            Failure::Transport {
+                kind: FailureKind::ConnectionReset | FailureKind::UnexpectedEnd,
+                ..
+            } if self.is_upgrading() => return self.unanswered(now),
             failure => Reason::Failed(failure),
         };
         self.gone(now, reason);

@@ -54,6 +54,7 @@ mod machine;
 mod numbering;
 mod open;
 mod own_time;
+mod probe;
 mod replay;
 mod stamps;
 mod stats;
@@ -114,6 +115,8 @@ struct Machine {
     /// Whether this controller ever answered a ping; outlives the connection.
     answers_pings: bool,
     was_connected: bool,
+    /// Whether an unencrypted port that does not answer has been asked for TLS since the start.
+    has_probed: bool,
     last_event_at: Option<SystemTime>,
     last_now: Option<Now>,
 }
@@ -131,6 +134,10 @@ enum State {
     },
     Draining(Connection),
     Live(Connection),
+    /// An unencrypted connection ended without an answer: whether the port speaks TLS is being asked.
+    Probing {
+        request: RequestId,
+    },
     Waiting,
     Stopping {
         connection: Option<ConnectionId>,
@@ -344,7 +351,9 @@ impl Subject for ConnectionId {
             | State::Draining(Connection { id, .. })
             | State::Live(Connection { id, .. }) => *id == self,
             State::Stopping { connection, .. } => *connection == Some(self),
-            State::AtRest | State::SigningIn { .. } | State::Waiting => false,
+            State::AtRest | State::SigningIn { .. } | State::Probing { .. } | State::Waiting => {
+                false
+            }
         }
     }
 }
@@ -352,7 +361,7 @@ impl Subject for ConnectionId {
 impl Subject for RequestId {
     fn is_current(self, state: &State) -> bool {
         match state {
-            State::SigningIn { request } => *request == self,
+            State::SigningIn { request } | State::Probing { request } => *request == self,
             State::Stopping { request, .. } => *request == Some(self),
             _ => false,
         }

@@ -132,7 +132,8 @@ impl Harness {
                 Action::Abort { .. } => self.done.push(Done::Abort),
                 Action::Request { id, exchange, .. } => {
                     let head = String::from_utf8_lossy(exchange.request()).into_owned();
-                    self.posts.push(head.split(' ').nth(1).unwrap().to_owned());
+                    let path = head.split(' ').nth(1).unwrap_or_default();
+                    self.posts.push(path.to_owned());
                     self.http = Some((id, exchange));
                 }
                 Action::Abandon { .. } => self.done.push(Done::Abandon),

@@ -179,7 +179,7 @@ fn the_isy_994_profile_sends_its_headers_from_the_start() {
 fn what_is_no_controller_is_named_and_tried_again() {
     for answer in [
         "SSH-2.0-OpenSSH_9.2\r\n",
-        "\u{15}\u{3}\u{1}",
+        "\u{15}\u{4}\u{1}",
         "hello",
         "HTTP/1.1 101 Switching Protocols\r\n\r\n",
     ] {
@@ -193,6 +193,102 @@ fn what_is_no_controller_is_named_and_tried_again() {
         );
         assert_eq!(harness.last_wait(), 1.0);
     }
+}
+
+/// Bytes of a TLS alert: `unexpected_message`, fatal.
+const ALERT: &str = "\u{15}\u{3}\u{1}\0\u{2}\u{2}\n";
+
+#[test]
+fn a_port_that_answers_with_a_tls_alert_is_named_with_the_right_url() {
+    let mut harness = Harness::new();
+    harness.start();
+    harness.answer(ALERT);
+    let reason = harness.last_reason();
+    assert_eq!(reason.code(), "speaks_tls");
+    assert!(reason.to_string().contains("use https://"), "{reason}");
+    assert_eq!(harness.last_wait(), 1.0);
+}
+
+#[test]
+fn a_400_whose_page_names_https_is_named_with_the_right_url() {
+    let page = "<html>400 The plain HTTP request was sent to HTTPS port</html>";
+    let mut harness = Harness::new();
+    harness.start();
+    harness.answer(&format!(
+        "HTTP/1.1 400 Bad Request\r\nContent-Type: text/html\r\nContent-Length: {}\r\n\r\n{page}",
+        page.len()
+    ));
+    assert_eq!(harness.last_reason().code(), "speaks_tls");
+}
+
+#[test]
+fn one_client_hello_tells_a_tls_port_from_a_controller_without_a_free_subscription() {
+    for (answer, code) in [
+        (Some(ALERT), "speaks_tls"),
+        (Some("HTTP/1.1 400 Bad Request\r\n\r\n"), "unanswered"),
+        (Some(""), "unanswered"),
+        (None, "unanswered"),
+    ] {
+        let mut harness = Harness::new();
+        harness.start();
+        harness.answer("");
+        assert_eq!(harness.stream.status(), Status::StreamInitializing);
+        let (id, mut exchange) = harness.http.take().unwrap();
+        assert!(exchange.request().starts_with(&[0x16, 3, 1]));
+        let answer = answer.map(|answer| {
+            exchange.receive(answer.as_bytes());
+            exchange.end_of_input();
+            exchange.into_answer().0
+        });
+        match answer {
+            Some(answer) => harness.stream.http_answered(harness.now, id, answer),
+            None => {
+                let failure = Failure::transport(FailureKind::ConnectionRefused, "refused");
+                harness.stream.http_failed(harness.now, id, failure);
+            }
+        }
+        harness.drain();
+        assert_eq!(harness.last_reason().code(), code);
+        // It is asked once after each start.
+        harness.pass(1.0);
+        harness.answer("");
+        assert_eq!(harness.last_reason().code(), "unanswered");
+        assert!(harness.http.is_none());
+    }
+}
+
+#[test]
+fn a_connection_reset_before_an_answer_is_asked_for_tls_too_and_within_ten_seconds() {
+    let mut harness = Harness::new();
+    harness.start();
+    harness.phase(Phase::Upgrading);
+    harness.fail(FailureKind::ConnectionReset);
+    assert!(harness.http.is_some());
+    harness.pass(9.9);
+    assert_eq!(harness.stream.status(), Status::StreamInitializing);
+    harness.pass(0.2);
+    assert_eq!(harness.last_reason().code(), "unanswered");
+}
+
+#[test]
+fn a_stop_while_a_port_is_asked_for_tls_is_immediate() {
+    let mut harness = Harness::new();
+    harness.start();
+    harness.answer("");
+    assert!(harness.http.is_some());
+    harness.stop();
+    assert_eq!(harness.stream.status(), Status::Disconnected);
+}
+
+#[test]
+fn over_tls_nothing_is_asked() {
+    let mut harness = Harness::with(|_| {
+        ioxproto::Config::new("https://eisy.local:8443").local_account("admin", "x")
+    });
+    harness.start();
+    harness.answer("");
+    assert_eq!(harness.last_reason().code(), "unanswered");
+    assert!(harness.http.is_none());
 }
 
 #[test]

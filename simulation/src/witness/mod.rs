@@ -60,6 +60,8 @@ pub(crate) struct Witness {
     not_before: Option<Duration>,
     attempts_in_a_row: usize,
     requests_in_a_row: usize,
+    /// Whether the port was asked for TLS since the start.
+    has_probed: bool,
     last_answer: Option<u16>,
     /// The last answer asked to be left alone for a while.
     retry_after: Option<Asked>,
@@ -151,6 +153,7 @@ impl Witness {
             not_before: None,
             attempts_in_a_row: 0,
             requests_in_a_row: 0,
+            has_probed: false,
             last_answer: None,
             retry_after: None,
             attempt_began: Duration::ZERO,

@@ -52,6 +52,7 @@ impl Witness {
         if from.at_rest() {
             let asked = std::mem::take(&mut self.start_asked);
             self.check(asked, "it begins anew, and nobody asked for it");
+            self.has_probed = false;
         }
         match to {
             Status::Connected => self.connected(change),
@@ -248,9 +249,12 @@ impl Witness {
         self.last_answer = None;
     }
 
-    /// A login, a refresh or a logout.
+    /// A login, a refresh or a logout, or the question whether a port speaks TLS.
     pub(crate) fn requests(&mut self, now: Duration, host: &str, request: &[u8]) {
         self.now = now;
+        if request.first() == Some(&0x16) {
+            return self.asks_for_tls(host, request);
+        }
         self.goes_to(host, request);
         self.check(!self.tokens.own, "the caller's session is meddled with");
         self.requests_in_a_row += 1;
@@ -268,6 +272,18 @@ impl Witness {
             self.attempt_began = now;
             self.in_time();
         }
+    }
+
+    /// A `ClientHello`: it shows nothing, and is sent once after each start.
+    fn asks_for_tls(&mut self, host: &str, request: &[u8]) {
+        self.check(host == HOST, "a probe of a host that was not named");
+        self.check(!self.has_probed, "a port is asked for TLS twice");
+        self.check(
+            self.status == Status::StreamInitializing,
+            "a probe in the wrong status",
+        );
+        self.keeps_secrets(&String::from_utf8_lossy(request));
+        self.has_probed = true;
     }
 
     pub(super) fn in_time(&mut self) {

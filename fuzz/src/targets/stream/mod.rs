@@ -44,7 +44,7 @@ struct Driver {
 
 impl Driver {
     fn new(account: u8) -> Self {
-        let config = Config::new("http://eisy.test").seed(u64::from(account));
+        let config = Config::new("https://eisy.test").seed(u64::from(account));
         let config = match account % 5 {
             LOCAL | 4 => config.local_account("admin", "x"),
             1 => config.portal_account("user@example.test", "x"),
