@@ -1,0 +1,287 @@
+//! Calls: a request with the type of its answer.
+
+use super::command::{Command, Target};
+use super::path::{PathBuilder, checked_address, raw};
+use super::refusal::{Refusal, refusal};
+use super::{
+    AnswerError, ClockReading, ControllerInfo, NetworkResources, NodeEntry, NodeStatus, Nodes,
+    Programs, RequestError, Statuses, VariableDefinitions, VariableEntry, Variables,
+};
+use crate::view::VariableType;
+
+/// A request to a controller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    path: String,
+    purpose: Purpose,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Purpose {
+    Read { not_found: NotFound },
+    Command(Command),
+}
+
+/// What a 404 to a read means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum NotFound {
+    /// The controller is busy, or there is no such thing: worth repeating.
+    Busy,
+    /// There is none: an empty answer.
+    None,
+    /// There is no such thing.
+    Refusal,
+}
+
+impl Request {
+    fn read(path: impl Into<String>, not_found: NotFound) -> Self {
+        Self {
+            path: path.into(),
+            purpose: Purpose::Read { not_found },
+        }
+    }
+
+    /// The path that is asked for, percent-encoded.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The command, if it is one.
+    #[must_use]
+    pub fn command(&self) -> Option<&Command> {
+        match &self.purpose {
+            Purpose::Command(command) => Some(command),
+            Purpose::Read { .. } => None,
+        }
+    }
+
+    /// What it sets, if it is a command.
+    #[must_use]
+    pub fn target(&self) -> Option<&Target> {
+        self.command().map(Command::target)
+    }
+
+    /// Whether an answer of this HTTP status is worth a repeat.
+    #[must_use]
+    pub fn is_repeated_after(&self, status: u16) -> bool {
+        match &self.purpose {
+            Purpose::Read { not_found } => {
+                status == 503 || (status == 404 && *not_found == NotFound::Busy)
+            }
+            Purpose::Command(command) => matches!(status, 404 | 503) && command.is_absolute(),
+        }
+    }
+
+    /// Whether this HTTP status is an answer that there is none of what was asked for.
+    #[must_use]
+    pub fn takes_for_none(&self, status: u16) -> bool {
+        let none = Purpose::Read {
+            not_found: NotFound::None,
+        };
+        status == 404 && self.purpose == none
+    }
+}
+
+impl From<Command> for Request {
+    fn from(command: Command) -> Self {
+        Self {
+            path: command.path().to_owned(),
+            purpose: Purpose::Command(command),
+        }
+    }
+}
+
+/// The answer to a request, before it is read: 200, or another status that answers it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RawAnswer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The `Content-Type`; empty where there is none.
+    pub content_type: String,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// A controller's word that it has accepted a command. That it was carried out is for the events
+/// to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Accepted;
+
+/// A request, and how its answer is read.
+///
+/// The functions of [`rest`](crate::rest) make them.
+#[derive(Clone, Debug)]
+pub struct Call<A> {
+    request: Request,
+    read: Reader<A>,
+}
+
+#[derive(Clone, Debug)]
+enum Reader<A> {
+    Plain(fn(&RawAnswer) -> Result<A, AnswerError>),
+    OfType(
+        VariableType,
+        fn(&RawAnswer, VariableType) -> Result<A, AnswerError>,
+    ),
+    Of(String, fn(&RawAnswer, &str) -> Result<A, AnswerError>),
+}
+
+impl<A> Call<A> {
+    fn new(request: Request, read: fn(&RawAnswer) -> Result<A, AnswerError>) -> Self {
+        Self {
+            request,
+            read: Reader::Plain(read),
+        }
+    }
+
+    /// The request.
+    #[must_use]
+    pub fn request(&self) -> &Request {
+        &self.request
+    }
+
+    /// Reads the answer.
+    ///
+    /// # Errors
+    ///
+    /// [`AnswerError`] names what is wrong or missing.
+    pub fn read(&self, answer: &RawAnswer) -> Result<A, AnswerError> {
+        if let Some(Refusal { status, text }) = refusal(&answer.body) {
+            return Err(AnswerError::Refused { status, text });
+        }
+        match &self.read {
+            Reader::Plain(read) => read(answer),
+            Reader::OfType(kind, read) => read(answer, *kind),
+            Reader::Of(address, read) => read(answer, address),
+        }
+    }
+}
+
+impl From<Command> for Call<Accepted> {
+    fn from(command: Command) -> Self {
+        Self::new(command.into(), |_| Ok(Accepted))
+    }
+}
+
+/// What the controller is: firmware, product, features (`/rest/config`).
+#[must_use]
+pub fn config() -> Call<ControllerInfo> {
+    let request = Request::read("/rest/config", NotFound::Refusal);
+    Call::new(request, |answer| ControllerInfo::parse(&answer.body))
+}
+
+/// All nodes, scenes with their members, and folders (`/rest/nodes`).
+#[must_use]
+pub fn nodes() -> Call<Nodes> {
+    let request = Request::read("/rest/nodes", NotFound::Busy);
+    Call::new(request, |answer| Nodes::parse(&answer.body))
+}
+
+/// One node (`/rest/nodes/<address>`).
+///
+/// # Errors
+///
+/// [`RequestError::Address`].
+pub fn node(address: &str) -> Result<Call<NodeEntry>, RequestError> {
+    let path = PathBuilder::new("/rest/nodes").segment(checked_address(address)?);
+    let request = Request::read(path.finish(), NotFound::Busy);
+    Ok(Call::new(request, |answer| NodeEntry::parse(&answer.body)))
+}
+
+/// The properties of all nodes (`/rest/status`).
+#[must_use]
+pub fn status() -> Call<Statuses> {
+    let request = Request::read("/rest/status", NotFound::Busy);
+    Call::new(request, |answer| Statuses::parse(&answer.body))
+}
+
+/// The properties of one node (`/rest/status/<address>`).
+///
+/// # Errors
+///
+/// [`RequestError::Address`].
+pub fn node_status(address: &str) -> Result<Call<NodeStatus>, RequestError> {
+    let address = checked_address(address)?;
+    let path = PathBuilder::new("/rest/status").segment(address);
+    Ok(Call {
+        request: Request::read(path.finish(), NotFound::Busy),
+        read: Reader::Of(address.to_owned(), |answer, address| {
+            NodeStatus::parse(&answer.body, address)
+        }),
+    })
+}
+
+/// All programs and their folders (`/rest/programs?subfolders=true`).
+#[must_use]
+pub fn programs() -> Call<Programs> {
+    let request = Request::read("/rest/programs?subfolders=true", NotFound::Refusal);
+    Call::new(request, |answer| Programs::parse(&answer.body))
+}
+
+/// The names of all variables of a type (`/rest/vars/definitions/<type>`). A controller that
+/// answers 404 has none.
+#[must_use]
+pub fn variable_definitions(kind: VariableType) -> Call<VariableDefinitions> {
+    let path = format!("/rest/vars/definitions/{}", kind.number());
+    Call {
+        request: Request::read(path, NotFound::None),
+        read: Reader::OfType(kind, |answer, kind| match answer.status {
+            404 => Ok(VariableDefinitions::default()),
+            _ => VariableDefinitions::parse(&answer.body, kind),
+        }),
+    }
+}
+
+/// The values of all variables of a type (`/rest/vars/get/<type>`).
+#[must_use]
+pub fn variables(kind: VariableType) -> Call<Variables> {
+    let path = format!("/rest/vars/get/{}", kind.number());
+    Call {
+        request: Request::read(path, NotFound::Refusal),
+        read: Reader::OfType(kind, |answer, kind| Variables::parse(&answer.body, kind)),
+    }
+}
+
+/// The value of one variable (`/rest/vars/get/<type>/<number>`).
+#[must_use]
+pub fn variable(id: crate::view::VariableId) -> Call<VariableEntry> {
+    let path = format!("/rest/vars/get/{}/{}", id.kind.number(), id.number);
+    Call {
+        request: Request::read(path, NotFound::Refusal),
+        read: Reader::OfType(id.kind, |answer, kind| {
+            VariableEntry::parse(&answer.body, kind)
+        }),
+    }
+}
+
+/// The controller's clock, time zone and place (`/rest/time`).
+#[must_use]
+pub fn time() -> Call<ClockReading> {
+    let request = Request::read("/rest/time", NotFound::Refusal);
+    Call::new(request, |answer| ClockReading::parse(&answer.body))
+}
+
+/// The network resources (`/rest/networking/resources`). A controller that answers 404 has none, or
+/// lacks the module.
+#[must_use]
+pub fn network_resources() -> Call<NetworkResources> {
+    let request = Request::read("/rest/networking/resources", NotFound::None);
+    Call::new(request, |answer| match answer.status {
+        404 => Ok(NetworkResources::default()),
+        _ => NetworkResources::parse(&answer.body),
+    })
+}
+
+/// Whatever answers a GET of this path, unread. The path may have a query; blanks and other
+/// characters that no path may hold are percent-encoded.
+///
+/// # Errors
+///
+/// [`RequestError::Path`].
+pub fn get(path: &str) -> Result<Call<RawAnswer>, RequestError> {
+    let request = Request::read(raw(path)?, NotFound::Refusal);
+    Ok(Call::new(request, |answer| Ok(answer.clone())))
+}
