@@ -1,11 +1,14 @@
 //! Calls: a request with the type of its answer.
 
+use std::fmt;
+
 use super::command::{Command, Target};
 use super::path::{PathBuilder, checked_address, raw};
 use super::refusal::{Refusal, refusal};
 use super::{
-    AnswerError, ClockReading, ControllerInfo, NetworkResources, NodeEntry, NodeStatus, Nodes,
-    Programs, RequestError, Statuses, VariableDefinitions, VariableEntry, Variables,
+    AnswerError, CallError, CallProblem, ClockReading, ControllerInfo, NetworkResources, NodeEntry,
+    NodeStatus, Nodes, Programs, RequestError, Statuses, VariableDefinitions, VariableEntry,
+    Variables, body,
 };
 use crate::view::VariableType;
 
@@ -92,8 +95,14 @@ impl From<Command> for Request {
     }
 }
 
+impl<A> From<Call<A>> for Request {
+    fn from(call: Call<A>) -> Self {
+        call.request
+    }
+}
+
 /// The answer to a request, before it is read: 200, or another status that answers it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RawAnswer {
     /// The HTTP status.
@@ -102,6 +111,17 @@ pub struct RawAnswer {
     pub content_type: String,
     /// The body.
     pub body: Vec<u8>,
+}
+
+/// Of the body its length, since bodies are long and may hold secrets.
+impl fmt::Debug for RawAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RawAnswer")
+            .field("status", &self.status)
+            .field("content_type", &self.content_type)
+            .field("bytes", &self.body.len())
+            .finish()
+    }
 }
 
 /// A controller's word that it has accepted a command. That it was carried out is for the events
@@ -149,7 +169,9 @@ impl<A> Call<A> {
     ///
     /// [`AnswerError`] names what is wrong or missing.
     pub fn read(&self, answer: &RawAnswer) -> Result<A, AnswerError> {
-        if let Some(Refusal { status, text }) = refusal(&answer.body) {
+        if !self.request.takes_for_none(answer.status)
+            && let Some(Refusal { status, text }) = refusal(&answer.body)
+        {
             return Err(AnswerError::Refused { status, text });
         }
         match &self.read {
@@ -160,9 +182,34 @@ impl<A> Call<A> {
     }
 }
 
+impl<A> Call<A> {
+    /// What the call came to, with the answer read.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError`]: that of the call, or that the answer cannot be read.
+    pub fn outcome(&self, outcome: Result<RawAnswer, CallError>) -> Result<A, CallError> {
+        let is_command = self.request.command().is_some();
+        let outcome = outcome.and_then(|answer| {
+            self.read(&answer).map_err(|error| CallError {
+                may_have_been_carried_out: !matches!(error, AnswerError::Refused { .. }),
+                problem: CallProblem::Answer(error),
+            })
+        });
+        outcome.map_err(|mut error| {
+            error.may_have_been_carried_out &= is_command;
+            error
+        })
+    }
+}
+
 impl From<Command> for Call<Accepted> {
+    /// Any answer will do but a web page: firmware differs in what it says.
     fn from(command: Command) -> Self {
-        Self::new(command.into(), |_| Ok(Accepted))
+        Self::new(command.into(), |answer| match body::text(&answer.body) {
+            Err(page @ AnswerError::WebPage { .. }) => Err(page),
+            _ => Ok(Accepted),
+        })
     }
 }
 

@@ -32,9 +32,11 @@ mod document;
 mod error;
 mod json;
 mod nodes;
+mod outcome;
 mod path;
 mod programs;
 mod property;
+mod queue;
 mod refusal;
 mod system;
 mod variables;
@@ -52,7 +54,9 @@ pub use self::nodes::{
     Family, FolderEntry, LinkType, NodeEntry, NodeFlags, Nodes, Parent, ParentKind, SceneEntry,
     SceneMember,
 };
+pub use self::outcome::{CallError, CallId, CallPhase, CallProblem};
 pub use self::programs::{ProgramEntry, Programs};
 pub use self::property::{NodeStatus, PropertyReading, Statuses};
+pub(crate) use self::queue::{CallQueue, Done, Step};
 pub use self::system::{ClockReading, ControllerInfo, Feature, NetworkResource, NetworkResources};
 pub use self::variables::{VariableDefinition, VariableDefinitions, VariableEntry, Variables};

@@ -8,6 +8,7 @@
 
 mod api_path;
 mod backoff;
+mod calls;
 mod drain;
 mod end_mark;
 mod harness;
