@@ -57,12 +57,14 @@
 //!   [`start`](Handle::start) to start again, [`outcome`](Handle::outcome),
 //!   [`last_reason`](Handle::last_reason), [`exchange_account`](Handle::exchange_account),
 //!   [`exchange_trust`](Handle::exchange_trust), [`provide_token`](Handle::provide_token).
+//!   [`call_blocking`](Handle::call_blocking) makes a call to the REST interface,
+//!   [`submit`](Handle::submit) makes one without waiting and gives a [`Ticket`].
 //! * [`Notification`]: an [`Event`], a [`StatusChange`] with its [`Reason`], a gap in the
 //!   numbering, a malformed or ignored frame, a request for a token.
 //! * [`Event`]: [`live`](Event::live), [`node`](Event::node), [`control`](Event::control),
 //!   [`action`](Event::action), [`fmt_act`](Event::fmt_act); [`view`](Event::view) decodes it.
 //! * [`ioxproto`]: [listeners](ioxproto::dispatch), [the state of the house](ioxproto::mirror),
-//!   [what events mean](ioxproto::view).
+//!   [what events mean](ioxproto::view), [calls and commands](ioxproto::rest).
 //!
 //! # What to know
 //!
@@ -102,7 +104,7 @@ mod sync;
 
 pub use ioxdriver::{
     Authority, AuthorityError, BuildError, EndError, Fingerprint, FingerprintError, Handle,
-    InspectError, Options, Overflow, ServerCertificate, Socket, Tapped, Trust, WaitError,
+    InspectError, Options, Overflow, ServerCertificate, Socket, Tapped, Ticket, Trust, WaitError,
 };
 pub use ioxproto;
 pub use ioxproto::{

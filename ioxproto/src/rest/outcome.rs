@@ -105,11 +105,16 @@ pub enum CallProblem {
     /// Whoever carries calls out is gone.
     #[error("the stream's driver is gone")]
     DriverGone,
+    /// It was waited for within a callback of the same stream, where nothing can happen before the
+    /// callback returns. The call goes on.
+    #[error("a call cannot be waited for within a callback of its stream: keep the ticket instead")]
+    InCallback,
 }
 
 impl CallError {
     /// The request was not sent, or clearly refused.
-    pub(crate) fn without_effect(problem: CallProblem) -> Self {
+    #[must_use]
+    pub fn without_effect(problem: CallProblem) -> Self {
         Self {
             problem,
             may_have_been_carried_out: false,
@@ -121,6 +126,15 @@ impl CallError {
     pub fn driver_gone() -> Self {
         Self {
             problem: CallProblem::DriverGone,
+            may_have_been_carried_out: true,
+        }
+    }
+
+    /// The call was waited for within a callback of its stream.
+    #[must_use]
+    pub fn in_callback() -> Self {
+        Self {
+            problem: CallProblem::InCallback,
             may_have_been_carried_out: true,
         }
     }
@@ -143,6 +157,7 @@ impl CallError {
             CallProblem::Failed(Failure::Identity { problem, .. }) => problem.code(),
             CallProblem::Answer(_) => "unreadable_answer",
             CallProblem::DriverGone => "driver_gone",
+            CallProblem::InCallback => "in_callback",
         }
     }
 }

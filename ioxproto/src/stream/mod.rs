@@ -300,6 +300,19 @@ impl EventStream {
         self.machine.calls.are_pending()
     }
 
+    /// When a call is due, for a driver that a consumer keeps from reading: then it must not ask
+    /// [`poll_timeout`](Self::poll_timeout), and still has to end calls in time.
+    #[must_use]
+    pub fn call_deadline(&self) -> Option<Deadline> {
+        self.machine.calls.deadline()
+    }
+
+    /// Time has passed, for calls alone: at [`call_deadline`](Self::call_deadline) while a consumer
+    /// keeps the driver from reading. It says nothing of the stream's own deadlines.
+    pub fn tick_calls(&mut self, now: Now) {
+        self.enter(now, (), |machine| machine.calls_due(now));
+    }
+
     /// Time has passed. Call it at the deadline, after reading what is there; spurious calls do
     /// nothing.
     pub fn tick(&mut self, now: Now) {

@@ -678,3 +678,21 @@ fn late_news_of_a_call_that_is_over_changes_nothing() {
     harness.drain();
     assert!(harness.calls_done.is_empty() && harness.told.is_empty());
 }
+
+#[test]
+fn calls_end_in_time_while_a_consumer_keeps_the_driver_from_reading() {
+    let mut harness = Harness::connected();
+    let id = harness.call(rest::status());
+    let deadline = harness.stream.call_deadline().unwrap();
+    assert_eq!(deadline.at, harness.now.monotonic + seconds(10.0));
+    harness.block(10.0);
+    harness.stream.tick_calls(harness.now);
+    harness.drain();
+    assert!(harness.outcome(id).is_err());
+    assert_eq!(harness.stream.call_deadline(), None);
+    // None of it was silence of the controller's.
+    harness.block(200.0);
+    harness.stream.tick_calls(harness.now);
+    harness.drain();
+    assert_eq!(harness.stream.status(), Status::Connected);
+}
