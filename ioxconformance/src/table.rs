@@ -139,6 +139,7 @@ macro_rules! conformance_table {
                 a_call_can_be_awaited: both apart,
                 a_call_waits_while_the_stream_reconnects: plain,
                 a_call_within_the_loop_works_with_a_queue_of_one: both,
+                a_command_is_confirmed_by_its_event_within_the_loop: both,
                 a_call_ends_in_time_while_the_consumer_takes_nothing: plain,
                 within_a_callback_a_call_is_made_and_not_waited_for: both apart,
                 what_is_never_answered_is_given_up: both,

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use ioxdriver::{Handle, Ticket};
 use ioxproto::Notification;
-use ioxproto::rest::{self, CallError, CallProblem, Command, Nodes};
+use ioxproto::mirror::{ControllerState, Property};
+use ioxproto::rest::{self, CallError, CallProblem, Command, Confirmation, Nodes};
 use ioxsim::{Ending, Event};
 
 use crate::{Bench, Front, LIMIT, Reply, Sim, Watched, block_on, quick, wait_for};
@@ -196,6 +197,39 @@ pub fn a_call_within_the_loop_works_with_a_queue_of_one(bench: &Bench) {
         let nodes = handle.call_blocking(rest::nodes()).unwrap();
         assert_eq!(nodes.nodes.len(), 1);
         watched.event("ST", &format!("last {round}"));
+    }
+}
+
+pub fn a_command_is_confirmed_by_its_event_within_the_loop(bench: &Bench) {
+    const WITHIN: Duration = Duration::from_secs(30);
+    let (front, sim) = bench.front();
+    front.reply(ON, [accepted()]);
+    let mut watched = bench.start(bench.options_of(&front).queue(1));
+    watched.connected();
+    let handle = watched.handle();
+    let mut house = ControllerState::new();
+    for unchanged in [false, true] {
+        let confirmed = on().confirmed(WITHIN, &house);
+        let ticket = handle.submit(confirmed);
+        if !unchanged {
+            // Behind more than the queue holds, and nobody takes.
+            sim.flood(200);
+            sim.emit(&Event::new("ST", "255").node(LAMP));
+        }
+        let confirmation = ticket.wait_blocking().unwrap();
+        let expected = match unchanged {
+            true => Confirmation::Unchanged,
+            false => Confirmation::Confirmed,
+        };
+        assert_eq!(confirmation, expected);
+        if !unchanged {
+            let event = watched.until(
+                "the event",
+                |told| matches!(told, Notification::Event(event) if event.node() == LAMP),
+            );
+            house.seed_property(LAMP, "ST", Property::new("255"));
+            assert!(matches!(event, Notification::Event(event) if event.live()));
+        }
     }
 }
 

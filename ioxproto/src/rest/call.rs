@@ -1,8 +1,10 @@
 //! Calls: a request with the type of its answer.
 
 use std::fmt;
+use std::time::Duration;
 
 use super::command::{Command, Target};
+use super::confirmation::{Confirmation, Expectation};
 use super::path::{PathBuilder, checked_address, raw};
 use super::refusal::{Refusal, refusal};
 use super::{
@@ -10,6 +12,7 @@ use super::{
     NodeStatus, Nodes, Programs, RequestError, Statuses, VariableDefinitions, VariableEntry,
     Variables, body,
 };
+use crate::mirror::ControllerState;
 use crate::view::VariableType;
 
 /// A request to a controller.
@@ -17,6 +20,8 @@ use crate::view::VariableType;
 pub struct Request {
     path: String,
     purpose: Purpose,
+    /// The event that the call waits for behind the answer.
+    expectation: Option<Expectation>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +46,7 @@ impl Request {
         Self {
             path: path.into(),
             purpose: Purpose::Read { not_found },
+            expectation: None,
         }
     }
 
@@ -63,6 +69,10 @@ impl Request {
     #[must_use]
     pub fn target(&self) -> Option<&Target> {
         self.command().map(Command::target)
+    }
+
+    pub(super) fn expectation(&self) -> Option<&Expectation> {
+        self.expectation.as_ref()
     }
 
     /// Whether an answer of this HTTP status is worth a repeat.
@@ -91,6 +101,7 @@ impl From<Command> for Request {
         Self {
             path: command.path().to_owned(),
             purpose: Purpose::Command(command),
+            expectation: None,
         }
     }
 }
@@ -111,6 +122,8 @@ pub struct RawAnswer {
     pub content_type: String,
     /// The body.
     pub body: Vec<u8>,
+    /// Whether the command was carried out, where the call waited for that.
+    pub confirmation: Option<Confirmation>,
 }
 
 /// Of the body its length, since bodies are long and may hold secrets.
@@ -120,6 +133,7 @@ impl fmt::Debug for RawAnswer {
             .field("status", &self.status)
             .field("content_type", &self.content_type)
             .field("bytes", &self.body.len())
+            .field("confirmation", &self.confirmation)
             .finish()
     }
 }
@@ -169,7 +183,9 @@ impl<A> Call<A> {
     ///
     /// [`AnswerError`] names what is wrong or missing.
     pub fn read(&self, answer: &RawAnswer) -> Result<A, AnswerError> {
-        if !self.request.takes_for_none(answer.status)
+        // An event proves more than any answer.
+        let is_proved = answer.confirmation == Some(Confirmation::Confirmed);
+        if !(is_proved || self.request.takes_for_none(answer.status))
             && let Some(Refusal { status, text }) = refusal(&answer.body)
         {
             return Err(AnswerError::Refused { status, text });
@@ -204,11 +220,46 @@ impl<A> Call<A> {
 }
 
 impl From<Command> for Call<Accepted> {
-    /// Any answer will do but a web page: firmware differs in what it says.
     fn from(command: Command) -> Self {
-        Self::new(command.into(), |answer| match body::text(&answer.body) {
-            Err(page @ AnswerError::WebPage { .. }) => Err(page),
-            _ => Ok(Accepted),
+        Self::new(command.into(), accepted)
+    }
+}
+
+/// Any answer to a command will do but a web page: firmware differs in what it says.
+fn accepted(answer: &RawAnswer) -> Result<Accepted, AnswerError> {
+    match body::text(&answer.body) {
+        Err(page @ AnswerError::WebPage { .. }) => Err(page),
+        _ => Ok(Accepted),
+    }
+}
+
+impl Command {
+    /// The command as a call that also waits for the event that shows it carried out, so long behind
+    /// the controller's answer at most. Live events alone count, from the moment that it is sent.
+    ///
+    /// The state of the house says which members a scene has, and if what the command sets is so
+    /// already, so that no event is due; one that knows nothing will do, and makes the call wait.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use ioxproto::mirror::{ControllerState, Property};
+    /// use ioxproto::rest::Command;
+    ///
+    /// let mut house = ControllerState::new();
+    /// house.seed_property("1A 2B 3C 1", "ST", Property::new("0"));
+    /// let on = Command::on("1A 2B 3C 1")?.confirmed(Duration::from_secs(5), &house);
+    /// // `handle.call(on).await` gives a `Confirmation`.
+    /// assert!(on.request().command().is_some());
+    /// # Ok::<(), ioxproto::rest::RequestError>(())
+    /// ```
+    #[must_use]
+    pub fn confirmed(self, within: Duration, house: &ControllerState) -> Call<Confirmation> {
+        let expectation = Expectation::of(&self, within, house);
+        let mut request = Request::from(self);
+        request.expectation = Some(expectation);
+        Call::new(request, |answer| match answer.confirmation {
+            Some(Confirmation::Confirmed) => Ok(Confirmation::Confirmed),
+            known => accepted(answer).map(|Accepted| known.unwrap_or(Confirmation::Unconfirmed)),
         })
     }
 }

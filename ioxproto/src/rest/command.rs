@@ -77,8 +77,12 @@ pub enum Goal {
     IsOn(bool),
     /// The node is enabled, or not.
     Enabled(bool),
-    /// The program has run, or has been stopped, enabled, disabled.
+    /// The program has run, or has been stopped.
     Program,
+    /// The program is enabled, or not.
+    ProgramEnabled(bool),
+    /// The program runs when the controller starts, or does not.
+    ProgramRunsAtStartup(bool),
     /// The variable has this raw value.
     Variable(Decimal),
     /// Anything was heard of the target.
@@ -225,6 +229,16 @@ impl ProgramOrder {
             Self::Disable => "disable",
             Self::EnableRunAtStartup => "enableRunAtStartup",
             Self::DisableRunAtStartup => "disableRunAtStartup",
+        }
+    }
+
+    fn goal(self) -> Goal {
+        match self {
+            Self::Run | Self::RunThen | Self::RunElse | Self::Stop => Goal::Program,
+            Self::Enable => Goal::ProgramEnabled(true),
+            Self::Disable => Goal::ProgramEnabled(false),
+            Self::EnableRunAtStartup => Goal::ProgramRunsAtStartup(true),
+            Self::DisableRunAtStartup => Goal::ProgramRunsAtStartup(false),
         }
     }
 
@@ -597,7 +611,7 @@ impl Command {
             path: format!("/rest/programs/{id}/{}", order.word()),
             target: Target::Program(id),
             repetition: order.repetition(),
-            goal: Goal::Program,
+            goal: order.goal(),
         }
     }
 
@@ -635,6 +649,12 @@ impl Command {
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
+    }
+
+    /// What a node is told, such as `DON`; `None` for what is no command of a node.
+    pub(super) fn name(&self) -> Option<&str> {
+        let (_, tail) = self.path.split_once("/cmd/")?;
+        tail.split(['/', '?']).next()
     }
 
     /// What it sets.

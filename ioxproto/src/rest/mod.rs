@@ -28,6 +28,7 @@
 mod body;
 mod call;
 mod command;
+mod confirmation;
 mod document;
 mod error;
 mod json;
@@ -49,6 +50,7 @@ pub use self::command::{
     Command, FanMode, Goal, Level, ProgramOrder, Repetition, Setpoint, Target, TemperatureUnit,
     ThermostatMode,
 };
+pub use self::confirmation::Confirmation;
 pub use self::error::{AnswerError, RequestError};
 pub use self::nodes::{
     Family, FolderEntry, LinkType, NodeEntry, NodeFlags, Nodes, Parent, ParentKind, SceneEntry,

@@ -11,7 +11,8 @@
 //!      │               └────────────────────────────── │ Waiting     │
 //!      │                                               └──────│──────┘
 //!      └──────────────────────────────────────────────────────┘
-//!         answered, refused, failed, timed out, cancelled, superseded
+//!         answered, refused, failed, timed out, cancelled, superseded; a command that is to be
+//!         confirmed is `Accepted` between its answer and the event, or the end of the wait for it
 //! ```
 //!
 //! The rules:
@@ -28,6 +29,9 @@
 //!   controller clearly refused it. A 404 to a command is no clear refusal: a busy controller
 //!   answers it too, and may have acted.
 //!
+//! * **A confirmed command ends with the event that proves it** (`confirmation`), which may come
+//!   before the answer, and counts more than an answer that leaves it open.
+//!
 //! It knows no stream and no credentials: `stream/calls` says when calls may be sent and what a 401
 //! leads to.
 
@@ -35,10 +39,11 @@ use std::time::{Duration, Instant};
 
 use http::Response;
 
+use super::confirmation::Confirmation;
 use super::outcome::{CallError, CallId, CallPhase, CallProblem};
 use super::refusal::refusal;
 use super::{RawAnswer, Request, Target, document};
-use crate::{ExchangeError, Failure, Reason, RequestId, Timing};
+use crate::{Event, ExchangeError, Failure, Reason, RequestId, Timing};
 
 /// What a call came to.
 pub(crate) type Outcome = Result<RawAnswer, CallError>;
@@ -68,6 +73,8 @@ struct Pending {
     superseded: bool,
     /// It has been sent with other tokens after a 401.
     renewed: bool,
+    /// An event has shown that it was carried out.
+    confirmed: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -76,7 +83,7 @@ struct Refused {
     text: String,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Stage {
     Queued,
     InFlight {
@@ -88,6 +95,11 @@ enum Stage {
         generation: u64,
     },
     Waiting {
+        until: Instant,
+    },
+    /// The controller has accepted it with this answer; the event that proves it is awaited.
+    Accepted {
+        answer: RawAnswer,
         until: Instant,
     },
 }
@@ -104,8 +116,8 @@ pub(crate) struct Done {
 #[derive(Debug)]
 pub(crate) enum Step {
     Done(Done),
-    /// The call waits for its repeat.
-    Repeat,
+    /// The call waits: for its repeat, or for the event that proves it.
+    Waits,
     /// Refused with 401.
     Unauthorized {
         id: CallId,
@@ -120,26 +132,35 @@ impl Pending {
     fn exchange(&self) -> Option<RequestId> {
         match self.stage {
             Stage::InFlight { exchange, .. } => Some(exchange),
-            Stage::Queued | Stage::Waiting { .. } => None,
+            Stage::Queued | Stage::Waiting { .. } | Stage::Accepted { .. } => None,
         }
     }
 
     fn phase(&self) -> Option<CallPhase> {
         match self.stage {
             Stage::InFlight { phase, .. } => Some(phase),
-            Stage::Queued | Stage::Waiting { .. } => None,
+            Stage::Queued | Stage::Waiting { .. } | Stage::Accepted { .. } => None,
         }
     }
 
     /// Whether the controller may have acted on an attempt at it.
     fn may_have_been_carried_out(&self) -> bool {
-        let sent = self.phase().is_some_and(|phase| phase >= CallPhase::Sent);
+        let sent = self.phase().is_some_and(|phase| phase >= CallPhase::Sent)
+            || matches!(self.stage, Stage::Accepted { .. });
         let refused = self.refused.as_ref().map(|refused| refused.status);
         let reached = sent || refused.is_some_and(is_doubtful);
         reached && self.request.command().is_some()
     }
 
     fn ended(self, problem: CallProblem) -> Done {
+        if self.confirmed {
+            // Whatever became of the exchange.
+            return Done {
+                id: self.id,
+                abandoned: self.exchange(),
+                outcome: Ok(RawAnswer::confirmed()),
+            };
+        }
         let error = CallError {
             problem,
             may_have_been_carried_out: self.may_have_been_carried_out(),
@@ -161,6 +182,7 @@ impl Pending {
             } => self.ends,
             Stage::InFlight { first_byte, .. } => self.ends.min(first_byte),
             Stage::Waiting { until } => self.ends.min(until),
+            Stage::Accepted { until, .. } => until,
         }
     }
 }
@@ -207,6 +229,7 @@ impl CallQueue {
             refused: None,
             superseded: false,
             renewed: false,
+            confirmed: false,
         });
         superseded
     }
@@ -240,7 +263,9 @@ impl CallQueue {
             if matches!(call.stage, Stage::Queued) && !blocked {
                 return Some((call.id, &call.request));
             }
-            before.extend(target);
+            if !matches!(call.stage, Stage::Accepted { .. }) {
+                before.extend(target);
+            }
         }
         None
     }
@@ -312,7 +337,7 @@ impl CallQueue {
             return None;
         };
         let refused = match (answer.status, refusal(&answer.body)) {
-            (200..=299, None) => return Some(self.done(place, Ok(answer))),
+            (200..=299, None) => return Some(self.accepted(now, place, answer)),
             (200..=299, Some(refused)) => Refused {
                 status: refused.status.unwrap_or(answer.status),
                 text: refused.text,
@@ -336,6 +361,9 @@ impl CallQueue {
                 renewed: call.renewed,
             });
         }
+        if call.confirmed && is_doubtful(refused.status) {
+            return Some(self.done(place, Ok(RawAnswer::confirmed())));
+        }
         let repeats = call.request.is_repeated_after(refused.status);
         let waited = usize::try_from(call.attempts).unwrap_or(usize::MAX);
         let wait = self.repeats.get(waited.saturating_sub(1));
@@ -343,7 +371,7 @@ impl CallQueue {
             let until = now + *wait;
             call.stage = Stage::Waiting { until };
             call.refused = Some(refused);
-            return Some(Step::Repeat);
+            return Some(Step::Waits);
         }
         let call = &self.pending[place];
         let problem = match refused.status {
@@ -361,6 +389,54 @@ impl CallQueue {
             may_have_been_carried_out: is_command && is_doubtful(refused.status),
         };
         Some(self.done(place, Err(error)))
+    }
+
+    /// The controller has accepted what was asked for. A command may have to be proved yet.
+    fn accepted(&mut self, now: Instant, place: usize, mut answer: RawAnswer) -> Step {
+        let call = &mut self.pending[place];
+        if let Some(expectation) = call.request.expectation() {
+            answer.confirmation = match call.confirmed {
+                true => Some(Confirmation::Confirmed),
+                false => expectation.without_event(),
+            };
+            if answer.confirmation.is_none() {
+                let until = now + expectation.within;
+                call.stage = Stage::Accepted { answer, until };
+                return Step::Waits;
+            }
+        }
+        self.done(place, Ok(answer))
+    }
+
+    /// Whether a call waits for an event.
+    pub(crate) fn awaits_events(&self) -> bool {
+        let mut calls = self.pending.iter();
+        calls.any(|call| call.attempts > 0 && call.request.expectation().is_some())
+    }
+
+    /// A live event came. What was sent may be proved by it.
+    pub(crate) fn event(&mut self, event: &Event) -> Vec<Done> {
+        for call in &mut self.pending {
+            let expectation = call.request.expectation();
+            call.confirmed |= call.attempts > 0
+                && expectation.is_some_and(|expectation| expectation.is_met_by(event));
+        }
+        let proved = self.pending.extract_if(.., |call| {
+            call.confirmed && !matches!(call.stage, Stage::InFlight { .. })
+        });
+        let outcome = |call: Pending| match call.stage {
+            Stage::Accepted { answer, .. } => RawAnswer {
+                confirmation: Some(Confirmation::Confirmed),
+                ..answer
+            },
+            _ => RawAnswer::confirmed(),
+        };
+        let done = |call: Pending| Done {
+            id: call.id,
+            abandoned: None,
+            outcome: Ok(outcome(call)),
+        };
+        proved.map(done).collect()
     }
 
     fn done(&mut self, place: usize, outcome: Outcome) -> Step {
@@ -433,7 +509,16 @@ impl CallQueue {
                 call.stage = Stage::Queued;
                 place += 1;
             } else {
-                let call = self.pending.remove(place);
+                let mut call = self.pending.remove(place);
+                if let Stage::Accepted { answer, .. } = &mut call.stage {
+                    answer.confirmation = Some(Confirmation::Unconfirmed);
+                    over.push(Done {
+                        id: call.id,
+                        outcome: Ok(answer.clone()),
+                        abandoned: None,
+                    });
+                    continue;
+                }
                 let problem = self.overdue(now, &call);
                 over.push(call.ended(problem));
             }
@@ -468,6 +553,17 @@ impl RawAnswer {
             status: answer.status().as_u16(),
             content_type: document::shortened(kind),
             body: answer.into_body(),
+            confirmation: None,
+        }
+    }
+
+    /// In the place of an answer, where an event has proved the command.
+    fn confirmed() -> Self {
+        Self {
+            status: 200,
+            content_type: String::new(),
+            body: Vec::new(),
+            confirmation: Some(Confirmation::Confirmed),
         }
     }
 }

@@ -25,7 +25,9 @@ use super::{Connection, Machine, State};
 use crate::auth::{Access, Outcome};
 use crate::http::get;
 use crate::rest::{CallId, CallPhase, CallProblem, CallQueue, Done, Request, Step};
-use crate::{Action, Exchange, ExchangeError, Failure, Now, Phase, Reason, RequestId, Secret};
+use crate::{
+    Action, Event, Exchange, ExchangeError, Failure, Now, Phase, Reason, RequestId, Secret,
+};
 
 /// Calls in flight at a time, on a controller that is no ISY-994.
 const IN_FLIGHT: usize = 4;
@@ -203,7 +205,7 @@ impl Machine {
                     self.end_calls(done);
                 }
             }
-            Some(Step::Repeat) | None => {}
+            Some(Step::Waits) | None => {}
         }
     }
 
@@ -251,6 +253,14 @@ impl Machine {
                 self.granted_for_calls(renewal);
             }
             None => self.renewal_failed(&Reason::NoToken),
+        }
+    }
+
+    /// A live event came.
+    pub(super) fn event_for_calls(&mut self, event: &Event) {
+        if self.calls.queue.awaits_events() {
+            let done = self.calls.queue.event(event);
+            self.end_calls(done);
         }
     }
 

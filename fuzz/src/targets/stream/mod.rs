@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use ioxproto::mirror::ControllerState;
 use ioxproto::rest::{self, CallId, CallPhase, Command, Request};
 use ioxproto::{
     Action, Config, ConnectionId, EventStream, Exchange, Failure, FailureKind, Message,
@@ -361,14 +362,19 @@ impl Driver {
     }
 }
 
-/// A read, a command that may be repeated, one that may not.
+/// A read, a command that may be repeated, one that may not, one that waits for its event.
 fn request(which: u8) -> Request {
     let address = if which < 128 { "1 2 3 1" } else { "1 2 3 2" };
-    let command = match which % 4 {
+    let command = match which % 5 {
         0 => return rest::status().into(),
         1 => return rest::get("/api/nodes").expect("a path").into(),
         2 => Command::on(address),
-        _ => Command::brighten(address),
+        3 => Command::brighten(address),
+        _ => {
+            let off = Command::off(address).expect("an address");
+            let within = Duration::from_secs(5);
+            return off.confirmed(within, &ControllerState::new()).into();
+        }
     };
     command.expect("an address").into()
 }
