@@ -346,6 +346,12 @@ impl Config {
         self
     }
 
+    /// How many calls may be pending at a time, as [`max_calls`](Self::max_calls) has set it.
+    #[must_use]
+    pub fn call_limit(&self) -> usize {
+        self.max_calls
+    }
+
     /// Whether refused credentials (401, 403) and a refused TLS identity are tried again, at the
     /// longest wait of the backoff, rather than final. Default no. A controller may lock an account
     /// out that is tried too often.

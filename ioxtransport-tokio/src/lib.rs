@@ -80,8 +80,14 @@
 //! * **Callbacks** run where the driver runs, without a queue. With a
 //!   [`Dispatcher`](ioxproto::dispatch::Dispatcher) in the callback there can be any number of
 //!   listeners, and the state of the house is updated before they run.
-//! * **Everything is `Send`.** The futures of [`EventStream::next`], [`Handle::stop`] and
-//!   [`Handle::wait_for`] may be dropped at any await, in `select!` for example. Dropping the
+//! * **Calls go beside the stream**, with its account: [`Handle::call`] asks the controller for
+//!   nodes, values and names, and sends commands. While the stream reconnects a call waits, 60 s at
+//!   most. A call may be awaited between two notifications, however small the queue. In a callback,
+//!   take the [`Ticket`] of [`Handle::submit`], which does not wait. The answer to a command says
+//!   that it was accepted; [`Command::confirmed`](ioxproto::rest::Command::confirmed) waits for the
+//!   event that proves it.
+//! * **Everything is `Send`.** The futures of [`EventStream::next`], [`Handle::stop`],
+//!   [`Handle::call`] and [`Handle::wait_for`] may be dropped at any await, in `select!` for example. Dropping the
 //!   stream and the last [`Handle`] stops the stream and leaves no task.
 //! * **A runtime that shuts down** ends the stream without a close frame to the controller: stop
 //!   the stream first. A name lookup that the operating system does not interrupt may outlive it,

@@ -366,17 +366,23 @@ impl Shared {
     /// Makes a call. At rest it is over at once.
     pub(crate) fn make_call(&self, request: Request) -> Arc<Slot> {
         let slot = Arc::new(Slot::default());
-        let mut ended = false;
+        let limit = self.config.call_limit();
+        let mut refused = None;
         self.ask(|commands| {
             // Under the lock, which the driver takes when it comes to rest.
-            ended = self.snapshot().ended();
-            if !ended {
+            if self.snapshot().ended() {
+                refused = Some(self.not_running());
+            } else if commands.calls.len() >= limit {
+                // A driver that nobody drives takes none.
+                let full = CallProblem::QueueFull { limit };
+                refused = Some(CallError::without_effect(full));
+            } else {
                 let call = CallCommand::Make(request, Arc::clone(&slot));
                 commands.calls.push_back(call);
             }
         });
-        if ended {
-            slot.fill(Err(self.not_running()));
+        if let Some(error) = refused {
+            slot.fill(Err(error));
         }
         slot
     }
@@ -505,7 +511,33 @@ impl fmt::Debug for Shared {
 
 #[cfg(test)]
 mod tests {
+    use ioxproto::rest;
+
+    use super::super::Handle;
     use super::*;
+
+    #[test]
+    fn calls_that_no_driver_takes_are_bounded() {
+        let config = Config::new("http://127.0.0.1").local_account("admin", "x");
+        let shared = Arc::new(Shared::new(config.max_calls(2), None));
+        let handle = Handle::new(Arc::clone(&shared));
+        let tickets: Vec<_> = (0..3).map(|_| handle.submit(rest::nodes())).collect();
+        let done: Vec<_> = tickets.iter().map(|ticket| ticket.is_done()).collect();
+        assert_eq!(done, [false, false, true]);
+        shared.gone();
+        assert!(tickets.iter().all(|ticket| ticket.is_done()));
+    }
+
+    #[test]
+    fn what_handles_give_can_be_sent_to_other_threads() {
+        fn sent<T: Send>(it: T) -> T {
+            it
+        }
+        let config = Config::new("http://127.0.0.1").local_account("admin", "x");
+        let handle = Handle::new(Arc::new(Shared::new(config, None)));
+        drop(sent(handle.call(rest::nodes())));
+        drop(sent(handle.submit(rest::nodes())));
+    }
 
     #[test]
     fn a_late_token_is_no_answer_to_the_next_sessions_question() {

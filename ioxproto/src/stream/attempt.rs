@@ -201,7 +201,10 @@ impl Machine {
         };
         let retry_after = retry_after(answer.headers(), now.utc);
         match self.credentials.answered(answer) {
-            Outcome::Granted => self.connect(now),
+            Outcome::Granted => {
+                self.note_new_token(now);
+                self.connect(now);
+            }
             Outcome::Request(exchange) => self.sign_in(now, exchange),
             Outcome::Refused(status) => self.lost(now, Reason::LoginRefused { status }),
             Outcome::Undecided { status, detail } => {
@@ -226,7 +229,7 @@ impl Machine {
     pub(super) fn token(&mut self, now: Now, id: RequestId, token: Option<Secret>) {
         let token = token.filter(|token| is_token(token.expose()));
         if self.calls.own(id) {
-            return self.token_for_calls(token);
+            return self.token_for_calls(now, token);
         }
         if !matches!(self.state, State::SigningIn { .. }) {
             return;
@@ -234,6 +237,7 @@ impl Machine {
         match token {
             Some(token) => {
                 self.credentials.supply(token);
+                self.note_new_token(now);
                 self.connect(now);
             }
             None => self.lost(now, Reason::NoToken),

@@ -9,6 +9,9 @@
 //!   begins meanwhile adopts it, and a stop waits for it, as for a login of the stream's own.
 //! * **A 401 has the tokens renewed once for a call**, and never those that were renewed for a call
 //!   and that no call was accepted with since: a path that no token opens does not log in for ever.
+//! * **New tokens are used whatever their lifetime**, for as long as an exchange may take: the clocks
+//!   may disagree, and a controller may issue short-lived ones. Without this, each renewal would lead
+//!   to the next.
 //! * **A refused call never changes the stream's status**, and neither does a refused renewal: it
 //!   ends the calls that wait for it. The stream's next attempt makes up its own mind.
 //! * **In flight**: 1 on an ISY-994 over TLS, which serves two connections, one of them the
@@ -22,9 +25,9 @@ use zeroize::Zeroizing;
 
 use super::timers::Deadline;
 use super::{Connection, Machine, State};
-use crate::auth::{Access, Outcome};
+use crate::auth::{Access, Credentials, Outcome};
 use crate::http::get;
-use crate::rest::{CallId, CallPhase, CallProblem, CallQueue, Done, Request, Step};
+use crate::rest::{CallError, CallId, CallPhase, CallProblem, CallQueue, Done, Request, Step};
 use crate::{
     Action, Event, Exchange, ExchangeError, Failure, Now, Phase, Reason, RequestId, Secret,
 };
@@ -42,6 +45,8 @@ pub(super) struct Calls {
     renewal: Option<Renewal>,
     /// Tokens that were renewed for a refused call, and that no call was accepted with since.
     unproven: Option<u64>,
+    /// The token that was granted last, and until when calls use it whatever its lifetime.
+    granted: Option<(u64, Instant)>,
 }
 
 /// A login, refresh or question for a token that a call has started.
@@ -59,6 +64,7 @@ impl Calls {
             queue: CallQueue::new(config.max_calls, &config.timing),
             renewal: None,
             unproven: None,
+            granted: None,
         }
     }
 
@@ -78,6 +84,14 @@ impl Calls {
     /// Gives a renewal under way to the stream, which needs tokens too.
     pub(super) fn adopt_renewal(&mut self) -> Option<RequestId> {
         self.renewal.take().map(|renewal| renewal.id)
+    }
+
+    /// Whether the token in use was granted a moment ago, and not refused since.
+    fn has_new_token(&self, now: Now, credentials: &Credentials) -> bool {
+        let granted = self.granted.is_some_and(|(generation, until)| {
+            generation == credentials.generation() && now.monotonic < until
+        });
+        granted && !credentials.is_refused()
     }
 
     /// When something is due.
@@ -134,7 +148,11 @@ impl Machine {
         while self.calls.renewal.is_none()
             && let Some((id, request)) = self.calls.queue.next(in_flight)
         {
-            match self.credentials.access(now.utc) {
+            let access = match self.calls.has_new_token(now, &self.credentials) {
+                true => Access::Granted,
+                false => self.credentials.access(now.utc),
+            };
+            match access {
                 Access::Granted => {
                     let authorization = self.credentials.call_authorization();
                     let exchange = get(&self.address, request.path(), authorization.as_ref());
@@ -223,7 +241,7 @@ impl Machine {
             }
         };
         match self.credentials.answered(answer) {
-            Outcome::Granted => self.granted_for_calls(renewal),
+            Outcome::Granted => self.granted_for_calls(now, renewal),
             Outcome::Request(exchange) => {
                 self.renew_for_calls(now, exchange);
                 // The refresh was refused; what led to it stays what led to it.
@@ -239,18 +257,25 @@ impl Machine {
         }
     }
 
-    fn granted_for_calls(&mut self, renewal: Option<Renewal>) {
+    /// There is a new token, for the stream or for calls.
+    pub(super) fn note_new_token(&mut self, now: Now) {
+        let until = now.monotonic + self.config.timing.http;
+        self.calls.granted = Some((self.credentials.generation(), until));
+    }
+
+    fn granted_for_calls(&mut self, now: Now, renewal: Option<Renewal>) {
+        self.note_new_token(now);
         let refused = renewal.is_some_and(|renewal| renewal.refused);
         self.calls.unproven = refused.then(|| self.credentials.generation());
     }
 
     /// The caller's answer to a question for a token that calls have asked.
-    pub(super) fn token_for_calls(&mut self, token: Option<Secret>) {
+    pub(super) fn token_for_calls(&mut self, now: Now, token: Option<Secret>) {
         let renewal = self.calls.renewal.take();
         match token {
             Some(token) => {
                 self.credentials.supply(token);
-                self.granted_for_calls(renewal);
+                self.granted_for_calls(now, renewal);
             }
             None => self.renewal_failed(&Reason::NoToken),
         }
@@ -309,7 +334,16 @@ impl Machine {
     }
 
     fn end_calls(&mut self, calls: impl IntoIterator<Item = Done>) {
-        for done in calls {
+        for mut done in calls {
+            if let Err(CallError {
+                problem: CallProblem::Refused { text, .. },
+                ..
+            }) = &mut done.outcome
+                && self.credentials.show_in(text)
+            {
+                // An answer that repeats the request is not to be shown.
+                text.clear();
+            }
             if let Some(id) = done.abandoned {
                 self.actions.push_back(Action::Abandon { id });
             }

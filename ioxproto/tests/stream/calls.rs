@@ -316,6 +316,21 @@ fn a_refusal_inside_200_is_a_refusal() {
 }
 
 #[test]
+fn a_refusal_that_repeats_the_credentials_is_not_shown() {
+    let mut harness = Harness::connected();
+    for shown in ["secret", "YWRtaW46c2VjcmV0"] {
+        let id = harness.call(Command::beep(LAMP).unwrap());
+        let body = format!(r#"{{"successful":false,"message":"what is {shown} to me?"}}"#);
+        harness.answer_call(400, &body);
+        let error = harness.outcome(id).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the controller refused the request (HTTP 400)"
+        );
+    }
+}
+
+#[test]
 fn a_web_page_is_no_answer_to_a_command() {
     let mut harness = Harness::connected();
     let call: rest::Call<rest::Accepted> = on().into();
@@ -528,6 +543,42 @@ fn a_401_has_the_tokens_renewed_once_for_all() {
         assert!(harness.outcome(id).is_ok());
     }
     assert_eq!(harness.stream.status(), Status::Connected);
+}
+
+#[test]
+fn new_tokens_are_used_whatever_their_lifetime() {
+    let mut harness = portal::connected(30.0);
+    for renewals in [0, 0, 1, 1, 2] {
+        let id = harness.call(rest::status());
+        if harness.http.is_some() {
+            harness.grant("short", 30.0);
+        }
+        assert_eq!(harness.posts.len(), 1 + renewals);
+        harness.answer_call(200, STATUS);
+        assert!(harness.outcome(id).is_ok());
+        harness.pass(5.1);
+        harness.event(0, "_0", "90", "");
+    }
+    // The caller's own, which have expired by the clock here.
+    let mut harness = Harness::with(Config::own_tokens);
+    let expired = harness.access_token("expired", 0.0);
+    harness.start();
+    let (id, _) = harness.asked_for_token.take().unwrap();
+    let stream = &mut harness.stream;
+    stream.token(harness.now, id, Some(Secret::new(expired.clone())));
+    harness.drain();
+    harness.accept();
+    harness.become_connected();
+    harness.pass(10.0);
+    let call = harness.call(rest::status());
+    let (id, rejected) = harness.asked_for_token.take().unwrap();
+    assert!(!rejected);
+    let stream = &mut harness.stream;
+    stream.token(harness.now, id, Some(Secret::new(expired)));
+    harness.drain();
+    assert!(harness.asked_for_token.is_none());
+    harness.answer_call(200, STATUS);
+    assert!(harness.outcome(call).is_ok());
 }
 
 #[test]
