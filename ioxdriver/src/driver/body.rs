@@ -465,7 +465,7 @@ impl<S: Seam> Body<S> {
                 }
             }
             Command::Call(CallCommand::Make(request, slot)) => {
-                let id = self.core.call(now, request);
+                let id = self.core.call(now, *request);
                 self.calls.push((id, slot));
             }
             Command::Call(CallCommand::Cancel(slot)) => {

@@ -120,7 +120,7 @@ pub(crate) enum Command {
 /// What is asked of the driver about a call.
 #[derive(Debug)]
 pub(crate) enum CallCommand {
-    Make(Request, Arc<Slot>),
+    Make(Box<Request>, Arc<Slot>),
     Cancel(Arc<Slot>),
 }
 
@@ -377,7 +377,7 @@ impl Shared {
                 let full = CallProblem::QueueFull { limit };
                 refused = Some(CallError::without_effect(full));
             } else {
-                let call = CallCommand::Make(request, Arc::clone(&slot));
+                let call = CallCommand::Make(Box::new(request), Arc::clone(&slot));
                 commands.calls.push_back(call);
             }
         });

@@ -18,15 +18,14 @@ use crate::view::VariableType;
 /// A request to a controller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    path: String,
     purpose: Purpose,
     /// The event that the call waits for behind the answer.
-    expectation: Option<Expectation>,
+    expectation: Option<Box<Expectation>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Purpose {
-    Read { not_found: NotFound },
+    Read { path: String, not_found: NotFound },
     Command(Command),
 }
 
@@ -43,9 +42,9 @@ enum NotFound {
 
 impl Request {
     fn read(path: impl Into<String>, not_found: NotFound) -> Self {
+        let path = path.into();
         Self {
-            path: path.into(),
-            purpose: Purpose::Read { not_found },
+            purpose: Purpose::Read { path, not_found },
             expectation: None,
         }
     }
@@ -53,7 +52,10 @@ impl Request {
     /// The path that is asked for, percent-encoded.
     #[must_use]
     pub fn path(&self) -> &str {
-        &self.path
+        match &self.purpose {
+            Purpose::Read { path, .. } => path,
+            Purpose::Command(command) => command.path(),
+        }
     }
 
     /// The command, if it is one.
@@ -72,14 +74,14 @@ impl Request {
     }
 
     pub(super) fn expectation(&self) -> Option<&Expectation> {
-        self.expectation.as_ref()
+        self.expectation.as_deref()
     }
 
     /// Whether an answer of this HTTP status is worth a repeat.
     #[must_use]
     pub fn is_repeated_after(&self, status: u16) -> bool {
         match &self.purpose {
-            Purpose::Read { not_found } => {
+            Purpose::Read { not_found, .. } => {
                 status == 503 || (status == 404 && *not_found == NotFound::Busy)
             }
             Purpose::Command(command) => matches!(status, 404 | 503) && command.is_absolute(),
@@ -89,17 +91,20 @@ impl Request {
     /// Whether this HTTP status is an answer that there is none of what was asked for.
     #[must_use]
     pub fn takes_for_none(&self, status: u16) -> bool {
-        let none = Purpose::Read {
-            not_found: NotFound::None,
-        };
-        status == 404 && self.purpose == none
+        let may_be_none = matches!(
+            self.purpose,
+            Purpose::Read {
+                not_found: NotFound::None,
+                ..
+            }
+        );
+        status == 404 && may_be_none
     }
 }
 
 impl From<Command> for Request {
     fn from(command: Command) -> Self {
         Self {
-            path: command.path().to_owned(),
             purpose: Purpose::Command(command),
             expectation: None,
         }
@@ -256,7 +261,7 @@ impl Command {
     pub fn confirmed(self, within: Duration, house: &ControllerState) -> Call<Confirmation> {
         let expectation = Expectation::of(&self, within, house);
         let mut request = Request::from(self);
-        request.expectation = Some(expectation);
+        request.expectation = Some(Box::new(expectation));
         Call::new(request, |answer| match answer.confirmation {
             Some(Confirmation::Confirmed) => Ok(Confirmation::Confirmed),
             known => accepted(answer).map(|Accepted| known.unwrap_or(Confirmation::Unconfirmed)),

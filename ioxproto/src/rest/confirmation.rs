@@ -19,6 +19,7 @@ use std::time::Duration;
 use super::command::{Command, Goal, Target};
 use crate::Event;
 use crate::mirror::ControllerState;
+use crate::spelling::is_same_address;
 use crate::view::{Decimal, LifecycleDetails, VariableField, VariableId};
 use crate::vocabulary::{Code, Lifecycle};
 
@@ -182,37 +183,4 @@ fn is_variable(event: &Event, id: VariableId, field: VariableField, goal: &Goal)
             && change.field == field
             && matches!(goal, Goal::Variable(due) if value == Some(*due))
     })
-}
-
-/// Whether two spellings are of one address: the bytes of an Insteon address come with and without
-/// leading zeros, and in letters of either case.
-fn is_same_address(one: &str, other: &str) -> bool {
-    if one == other {
-        return true;
-    }
-    let parts = |text| str::split(text, ' ').map(|part| part.trim_start_matches('0'));
-    one.contains(' ')
-        && parts(one).count() == parts(other).count()
-        && parts(one)
-            .zip(parts(other))
-            .all(|(one, other)| one.eq_ignore_ascii_case(other))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_is_the_same_in_any_spelling() {
-        assert!(is_same_address("0A 2b 3C 1", "A 2B 3c 01"));
-        assert!(is_same_address("n003_x", "n003_x"));
-        for (one, other) in [
-            ("0A 2B 3C 1", "0A 2B 3C 2"),
-            ("1A 2B 3C", "1A 2B 3C 1"),
-            ("n003_x", "N003_X"),
-            ("0123", "123"),
-        ] {
-            assert!(!is_same_address(one, other), "{one} {other}");
-        }
-    }
 }
