@@ -2,6 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+#[path = "targets/answer.rs"]
+pub mod answer;
 #[path = "targets/differential.rs"]
 pub mod differential;
 #[path = "targets/envelope.rs"]

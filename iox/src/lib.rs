@@ -55,7 +55,7 @@
 
 pub use ioxdriver::{
     Authority, AuthorityError, BuildError, EndError, Fingerprint, FingerprintError, Handle,
-    InspectError, Options, Overflow, ServerCertificate, Socket, Tapped, Trust, WaitError,
+    InspectError, Options, Overflow, ServerCertificate, Socket, Tapped, Ticket, Trust, WaitError,
 };
 pub use ioxproto;
 #[cfg(feature = "serde")]
@@ -66,7 +66,7 @@ pub use ioxproto::{
     Profile, Reason, Secret, Silence, Stats, Status, StatusChange, SubscribePath, Timing,
     UnknownStatus,
 };
-pub use ioxproto::{dispatch, freshness, mirror, recording, unit, view, vocabulary};
+pub use ioxproto::{dispatch, freshness, mirror, recording, rest, unit, view, vocabulary};
 
 /// Streams on tokio: everything that `ioxtransport-tokio` shows.
 ///

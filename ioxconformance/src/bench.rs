@@ -12,7 +12,7 @@ use ioxsim::{Control, ControllerOptions, HouseOptions, Observation, Server, Serv
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
-use crate::{Driver, StreamHandle, Watched};
+use crate::{Driver, Front, StreamHandle, Watched};
 
 /// How long a scenario waits for what must come; far longer than it takes on a busy machine.
 pub const LIMIT: Duration = Duration::from_secs(60);
@@ -152,6 +152,33 @@ impl Bench {
         }
     }
 
+    /// A scripted REST interface on the scenario's link, and the controller behind it.
+    #[must_use]
+    pub fn front(&self) -> (Front, Sim) {
+        let sim = Self {
+            link: Link::Plain,
+            ..*self
+        }
+        .server();
+        let url = sim.url();
+        let address = url.strip_prefix("http://").unwrap();
+        let tls = self.tls().then(|| Tls::self_signed().unwrap());
+        let front = Front::start(address.parse().unwrap(), tls).unwrap();
+        (front, sim)
+    }
+
+    /// What a stream of the controller behind a scripted interface needs.
+    pub fn options_of(&self, front: &Front) -> Options {
+        let options = options(front.url());
+        match front.fingerprint() {
+            Some(fingerprint) => {
+                let pin = fingerprint.parse::<Fingerprint>().unwrap();
+                options.trust(Trust::Pins(vec![pin]))
+            }
+            None => options,
+        }
+    }
+
     #[must_use]
     pub fn watch(&self, server: &Sim) -> Watched {
         self.start(self.options(server))
@@ -160,6 +187,12 @@ impl Bench {
     /// The same with a portal account.
     pub fn portal(&self, server: &Sim) -> Options {
         self.options(server)
+            .portal_account(PORTAL_USER, PORTAL_PASSWORD)
+    }
+
+    /// The same with a portal account, behind a scripted interface.
+    pub fn portal_of(&self, front: &Front) -> Options {
+        self.options_of(front)
             .portal_account(PORTAL_USER, PORTAL_PASSWORD)
     }
 

@@ -84,6 +84,15 @@ impl StreamHandle for Handle {
 
 /// [`Running::next`] of a driver whose own `next` is a future of no particular runtime.
 pub fn next_of(next: impl Future<Output = Option<Notification>>, within: Duration) -> Next {
+    match block_on(next, within) {
+        Some(Some(told)) => Next::Told(told),
+        Some(None) => Next::End,
+        None => Next::Nothing,
+    }
+}
+
+/// What a future of no particular runtime gives, if it gives it within this time.
+pub fn block_on<T>(future: impl Future<Output = T>, within: Duration) -> Option<T> {
     struct Unpark(Thread);
     impl Wake for Unpark {
         fn wake(self: Arc<Self>) {
@@ -93,16 +102,14 @@ pub fn next_of(next: impl Future<Output = Option<Notification>>, within: Duratio
     let until = Instant::now() + within;
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut context = Context::from_waker(&waker);
-    let mut next = pin!(next);
+    let mut future = pin!(future);
     loop {
-        match next.as_mut().poll(&mut context) {
-            Poll::Ready(Some(told)) => return Next::Told(told),
-            Poll::Ready(None) => return Next::End,
-            Poll::Pending => {}
+        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return Some(output);
         }
         let left = until.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return Next::Nothing;
+            return None;
         }
         thread::park_timeout(left);
     }

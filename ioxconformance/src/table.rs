@@ -130,6 +130,28 @@ macro_rules! conformance_table {
                 a_login_that_is_never_answered_is_given_up: both,
                 tokens_of_the_callers_own_are_asked_for: both,
             }
+            calls {
+                a_call_is_answered_and_its_answer_read: both,
+                an_answer_of_megabytes_is_read: both,
+                a_refused_call_leaves_the_stream_alone: both,
+                a_busy_controller_is_asked_again: both,
+                commands_to_one_node_keep_their_order: plain,
+                calls_come_from_many_threads: both apart,
+                a_call_can_be_awaited: both apart,
+                a_call_waits_while_the_stream_reconnects: plain,
+                a_call_within_the_loop_works_with_a_queue_of_one: both,
+                a_command_is_confirmed_by_its_event_within_the_loop: both,
+                a_call_ends_in_time_while_the_consumer_takes_nothing: plain,
+                within_a_callback_a_call_is_made_and_not_waited_for: both apart,
+                what_is_never_answered_is_given_up: both,
+                an_answer_that_stops_halfway_is_given_up: plain,
+                an_end_after_the_request_may_mean_that_it_was_carried_out: both,
+                a_dropped_ticket_does_not_take_the_call_back: plain,
+                a_call_can_be_taken_back: plain,
+                a_stop_ends_pending_calls_in_time: both,
+                at_rest_a_call_fails_at_once_and_works_again_after_a_start: plain,
+                a_portal_accounts_tokens_are_renewed_for_a_call: both,
+            }
             secrets {
                 no_secret_is_logged_by_anybody_in_any_encoding: both,
             }

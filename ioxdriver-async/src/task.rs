@@ -97,7 +97,14 @@ impl<R: Runtime> Future for Session<'_, R> {
                 Turn::Idle => {}
                 Turn::HeldUp => {
                     task.stop_listening();
-                    return Poll::Pending;
+                    let Some(due) = task.body.held_up_until() else {
+                        return Poll::Pending;
+                    };
+                    if task.alarm.poll(due, context).is_pending() {
+                        return Poll::Pending;
+                    }
+                    task.body.tick_held_up();
+                    continue;
                 }
                 Turn::AtRest => {
                     task.stop_listening();

@@ -204,6 +204,11 @@ impl<S> Options<S> {
         self.configure(|config| config.max_message_bytes(bytes))
     }
 
+    /// How many calls may be pending at a time; further ones are refused. Default 256.
+    pub fn max_calls(self, calls: usize) -> Self {
+        self.configure(|config| config.max_calls(calls))
+    }
+
     /// Whether refused credentials and certificates are tried again, at the longest wait of the
     /// backoff, rather than final. Default no. A controller may lock an account that is tried too
     /// often.

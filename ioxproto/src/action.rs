@@ -1,5 +1,6 @@
 //! What the machine asks of its driver.
 
+use crate::rest::{CallError, CallId, RawAnswer};
 use crate::{Address, Exchange, Notification, Secret};
 
 /// Names one attempt to connect and the connection it becomes.
@@ -40,7 +41,9 @@ pub enum Action {
     },
     /// Open a connection of its own (name, TCP, and TLS if [`Address::tls`]), run this exchange on it, and close it.
     ///
-    /// Report [`http_answered`](crate::EventStream::http_answered), or [`http_failed`](crate::EventStream::http_failed).
+    /// Report how far it has come with [`call_phase`](crate::EventStream::call_phase), and
+    /// [`http_answered`](crate::EventStream::http_answered) or
+    /// [`http_failed`](crate::EventStream::http_failed). Several may be under way at a time.
     Request {
         /// Goes into the answer.
         id: RequestId,
@@ -86,6 +89,14 @@ pub enum Action {
     Abort {
         /// The connection.
         id: ConnectionId,
+    },
+    /// A call is over: let whoever made it know.
+    CallDone {
+        /// The call.
+        id: CallId,
+        /// The answer, which [`Call::outcome`](crate::rest::Call::outcome) reads, or why there is
+        /// none.
+        outcome: Result<RawAnswer, CallError>,
     },
     /// Deliver this to whoever listens, before the event that the same call returned.
     Notify(Notification),

@@ -27,6 +27,7 @@ pub struct Config {
     pub(crate) profile: Profile,
     pub(crate) timing: Timing,
     pub(crate) max_message_bytes: usize,
+    pub(crate) max_calls: usize,
     pub(crate) keep_trying: bool,
     pub(crate) seed: u64,
 }
@@ -142,6 +143,13 @@ pub struct Timing {
     pub connect: Duration,
     /// Limit for each HTTP exchange: login, refresh. Default 10 s.
     pub http: Duration,
+    /// Limit for a call to the first byte of its answer, connecting included. Default 10 s.
+    pub call_first_byte: Duration,
+    /// Limit for a call in all, with waits and repeats. Default 60 s.
+    pub call: Duration,
+    /// The waits before a read or an absolute command that a busy controller refused is repeated;
+    /// as many repeats as there are waits, none if there are none. Default 0.25, 1, 2 s.
+    pub call_repeats: Vec<Duration>,
     /// On [`SubscribePath::Api`], a controller that is silent for this long after the token has not
     /// accepted it. Default 10 s.
     pub token_accepted: Duration,
@@ -189,6 +197,9 @@ impl Default for Timing {
             replay_window: seconds(120),
             connect: seconds(10),
             http: seconds(10),
+            call_first_byte: seconds(10),
+            call: seconds(60),
+            call_repeats: [250, 1000, 2000].map(Duration::from_millis).to_vec(),
             token_accepted: seconds(10),
             stop: Duration::from_millis(1500),
             stall_default: seconds(75),
@@ -266,6 +277,7 @@ impl Config {
             profile: Profile::default(),
             timing: Timing::default(),
             max_message_bytes: 1024 * 1024,
+            max_calls: 256,
             keep_trying: false,
             seed: 0,
         }
@@ -325,6 +337,19 @@ impl Config {
     pub fn max_message_bytes(mut self, bytes: usize) -> Self {
         self.max_message_bytes = bytes;
         self
+    }
+
+    /// How many calls may be pending at a time, waiting or under way; further ones are refused.
+    /// Default 256.
+    pub fn max_calls(mut self, calls: usize) -> Self {
+        self.max_calls = calls;
+        self
+    }
+
+    /// How many calls may be pending at a time, as [`max_calls`](Self::max_calls) has set it.
+    #[must_use]
+    pub fn call_limit(&self) -> usize {
+        self.max_calls
     }
 
     /// Whether refused credentials (401, 403) and a refused TLS identity are tried again, at the
@@ -387,6 +412,8 @@ fn check_timing(timing: &Timing) -> Result<(), ConfigError> {
         ("replay_window", timing.replay_window),
         ("connect", timing.connect),
         ("http", timing.http),
+        ("call_first_byte", timing.call_first_byte),
+        ("call", timing.call),
         ("token_accepted", timing.token_accepted),
         ("stop", timing.stop),
         ("stall_default", timing.stall_default),
@@ -400,7 +427,9 @@ fn check_timing(timing: &Timing) -> Result<(), ConfigError> {
         ("sleep_noticed", timing.sleep_noticed),
     ];
     let waits = timing.backoff.iter().map(|wait| ("backoff", *wait));
-    for (name, value) in named.into_iter().chain(waits) {
+    let repeats = timing.call_repeats.iter();
+    let repeats = repeats.map(|wait| ("call_repeats", *wait));
+    for (name, value) in named.into_iter().chain(waits).chain(repeats) {
         if value.is_zero() || value > LONGEST {
             return Err(ConfigError::Timing { name });
         }

@@ -78,6 +78,7 @@ mod notification;
 mod now;
 mod reason;
 pub mod recording;
+pub mod rest;
 mod secret;
 mod spelling;
 mod status;

@@ -56,6 +56,11 @@ impl Spelling {
     }
 }
 
+/// Whether two spellings are of one address; a device is not its nodes.
+pub(crate) fn is_same_address(one: &str, other: &str) -> bool {
+    one == other || Spelling::of(one) == Spelling::of(other)
+}
+
 impl NodePattern {
     /// What somebody wrote.
     #[must_use]
@@ -135,6 +140,20 @@ mod tests {
         assert!(!NodePattern::new("ZW01").matches("ZW012_1"));
         assert!(!NodePattern::new("n003").matches("n003_climate"));
         assert!(!NodePattern::new("").matches("1A 2B 3C 1"));
+    }
+
+    #[test]
+    fn one_address_is_the_same_in_two_spellings_and_a_device_is_not_its_nodes() {
+        assert!(is_same_address("0A 2b 3C 1", "A.2B.3c.01"));
+        assert!(is_same_address("n003_x", "N003_X"));
+        for (one, other) in [
+            ("0A 2B 3C 1", "0A 2B 3C 2"),
+            ("1A 2B 3C", "1A 2B 3C 1"),
+            ("zw012", "zw012_1"),
+            ("0123", "123"),
+        ] {
+            assert!(!is_same_address(one, other), "{one} {other}");
+        }
     }
 
     #[test]

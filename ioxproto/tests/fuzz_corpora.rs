@@ -5,6 +5,8 @@
 
 use std::path::Path;
 
+#[path = "../../fuzz/src/targets/answer.rs"]
+mod answer;
 #[path = "../../fuzz/src/targets/differential.rs"]
 mod differential;
 #[path = "../../fuzz/src/targets/envelope.rs"]
@@ -48,6 +50,11 @@ fn envelopes() {
 #[test]
 fn exchanges() {
     replay("exchange", exchange::run);
+}
+
+#[test]
+fn rest_answers() {
+    replay("answer", answer::run);
 }
 
 #[test]

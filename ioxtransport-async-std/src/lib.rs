@@ -61,13 +61,14 @@
 //!   [`wait_for`](Handle::wait_for), [`stop`](Handle::stop), [`start`](Handle::start) to start
 //!   again, [`outcome`](Handle::outcome), [`last_reason`](Handle::last_reason),
 //!   [`exchange_account`](Handle::exchange_account), [`exchange_trust`](Handle::exchange_trust),
-//!   [`provide_token`](Handle::provide_token).
+//!   [`provide_token`](Handle::provide_token). [`call`](Handle::call) makes a call to the REST
+//!   interface, [`submit`](Handle::submit) makes one without waiting and gives a [`Ticket`].
 //! * [`Notification`]: an [`Event`], a [`StatusChange`] with its [`Reason`], a gap in the
 //!   numbering, a malformed or ignored frame, a request for a token.
 //! * [`Event`]: [`live`](Event::live), [`node`](Event::node), [`control`](Event::control),
 //!   [`action`](Event::action), [`fmt_act`](Event::fmt_act); [`view`](Event::view) decodes it.
 //! * [`ioxproto`]: [listeners](ioxproto::dispatch), [the state of the house](ioxproto::mirror),
-//!   [what events mean](ioxproto::view).
+//!   [what events mean](ioxproto::view), [calls and commands](ioxproto::rest).
 //!
 //! # What to know
 //!
@@ -80,7 +81,7 @@ use std::time::{Duration, Instant};
 
 pub use ioxdriver::{
     Authority, AuthorityError, BuildError, EndError, Fingerprint, FingerprintError, Handle,
-    InspectError, Options, Overflow, ServerCertificate, Socket, Tapped, Trust, WaitError,
+    InspectError, Options, Overflow, ServerCertificate, Socket, Tapped, Ticket, Trust, WaitError,
 };
 pub use ioxproto;
 pub use ioxproto::{

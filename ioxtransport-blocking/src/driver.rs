@@ -107,10 +107,7 @@ impl Driver {
     pub(crate) fn wait(&mut self, patience: Option<Instant>) -> Turn {
         let due = |at: Option<Instant>| at.is_some_and(|at| at <= Instant::now());
         if self.held_up {
-            return match self.poller.sleep(patience) {
-                true => Turn::Moved,
-                false => Turn::Idle,
-            };
+            return self.wait_held_up(patience);
         }
         let deadline = self.body.listen();
         let alarms = [deadline, self.body.seam().alarm().take(), patience];
@@ -126,6 +123,23 @@ impl Driver {
             }
             Turn::Idle if !due(patience) => Turn::Moved,
             turn => turn,
+        }
+    }
+
+    /// The consumer leaves no room: only the exchanges of calls go on.
+    fn wait_held_up(&mut self, patience: Option<Instant>) -> Turn {
+        let due = |at: Option<Instant>| at.is_some_and(|at| at <= Instant::now());
+        let call = self.body.held_up_until();
+        let alarm = self.body.seam().alarm().take();
+        let alarms = [call, alarm, patience];
+        let woken = self.poller.sleep(alarms.into_iter().flatten().min());
+        if due(call) {
+            self.body.tick_held_up();
+            return Turn::Moved;
+        }
+        match woken || due(alarm) {
+            true => Turn::Moved,
+            false => Turn::Idle,
         }
     }
 

@@ -57,12 +57,14 @@
 //!   [`start`](Handle::start) to start again, [`outcome`](Handle::outcome),
 //!   [`last_reason`](Handle::last_reason), [`exchange_account`](Handle::exchange_account),
 //!   [`exchange_trust`](Handle::exchange_trust), [`provide_token`](Handle::provide_token).
+//!   [`call_blocking`](Handle::call_blocking) makes a call to the REST interface,
+//!   [`submit`](Handle::submit) makes one without waiting and gives a [`Ticket`].
 //! * [`Notification`]: an [`Event`], a [`StatusChange`] with its [`Reason`], a gap in the
 //!   numbering, a malformed or ignored frame, a request for a token.
 //! * [`Event`]: [`live`](Event::live), [`node`](Event::node), [`control`](Event::control),
 //!   [`action`](Event::action), [`fmt_act`](Event::fmt_act); [`view`](Event::view) decodes it.
 //! * [`ioxproto`]: [listeners](ioxproto::dispatch), [the state of the house](ioxproto::mirror),
-//!   [what events mean](ioxproto::view).
+//!   [what events mean](ioxproto::view), [calls and commands](ioxproto::rest).
 //!
 //! # What to know
 //!
@@ -85,6 +87,12 @@
 //!   same thread or another. The futures beside them are for async programs; while one is awaited,
 //!   only a stream in the background is driven. Within a [`tap`](Builder::tap) nothing may wait,
 //!   since nothing can happen before it returns.
+//! * **Calls go beside the stream**, with its account: [`Handle::call_blocking`] asks the controller
+//!   for nodes, values and names, and sends commands. While the stream reconnects a call waits, 60 s
+//!   at most. It drives the stream like other methods that wait, between two calls of `next` too,
+//!   however small the queue. In a callback, take the [`Ticket`] of [`Handle::submit`], which does
+//!   not wait. The answer to a command says that it was accepted;
+//!   [`Command::confirmed`](ioxproto::rest::Command::confirmed) waits for the event that proves it.
 //! * **The end of the loop**: [`EventStream::stop`] waits for the controller's close frame and logs
 //!   a portal account out; dropping the stream does neither.
 //! * **A name lookup** that the operating system does not interrupt may outlive the stream, on a
@@ -102,7 +110,7 @@ mod sync;
 
 pub use ioxdriver::{
     Authority, AuthorityError, BuildError, EndError, Fingerprint, FingerprintError, Handle,
-    InspectError, Options, Overflow, ServerCertificate, Socket, Tapped, Trust, WaitError,
+    InspectError, Options, Overflow, ServerCertificate, Socket, Tapped, Ticket, Trust, WaitError,
 };
 pub use ioxproto;
 pub use ioxproto::{

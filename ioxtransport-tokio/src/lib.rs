@@ -55,13 +55,14 @@
 //!   [`wait_for`](Handle::wait_for), [`stop`](Handle::stop), [`start`](Handle::start) to start
 //!   again, [`outcome`](Handle::outcome), [`last_reason`](Handle::last_reason),
 //!   [`exchange_account`](Handle::exchange_account), [`exchange_trust`](Handle::exchange_trust),
-//!   [`provide_token`](Handle::provide_token).
+//!   [`provide_token`](Handle::provide_token). [`call`](Handle::call) makes a call to the REST
+//!   interface, [`submit`](Handle::submit) makes one without waiting and gives a [`Ticket`].
 //! * [`Notification`]: an [`Event`], a [`StatusChange`] with its [`Reason`], a gap in the
 //!   numbering, a malformed or ignored frame, a request for a token.
 //! * [`Event`]: [`live`](Event::live), [`node`](Event::node), [`control`](Event::control),
 //!   [`action`](Event::action), [`fmt_act`](Event::fmt_act); [`view`](Event::view) decodes it.
 //! * [`ioxproto`]: [listeners](ioxproto::dispatch), [the state of the house](ioxproto::mirror),
-//!   [what events mean](ioxproto::view).
+//!   [what events mean](ioxproto::view), [calls and commands](ioxproto::rest).
 //!
 //! # What to know
 //!
@@ -79,8 +80,14 @@
 //! * **Callbacks** run where the driver runs, without a queue. With a
 //!   [`Dispatcher`](ioxproto::dispatch::Dispatcher) in the callback there can be any number of
 //!   listeners, and the state of the house is updated before they run.
-//! * **Everything is `Send`.** The futures of [`EventStream::next`], [`Handle::stop`] and
-//!   [`Handle::wait_for`] may be dropped at any await, in `select!` for example. Dropping the
+//! * **Calls go beside the stream**, with its account: [`Handle::call`] asks the controller for
+//!   nodes, values and names, and sends commands. While the stream reconnects a call waits, 60 s at
+//!   most. A call may be awaited between two notifications, however small the queue. In a callback,
+//!   take the [`Ticket`] of [`Handle::submit`], which does not wait. The answer to a command says
+//!   that it was accepted; [`Command::confirmed`](ioxproto::rest::Command::confirmed) waits for the
+//!   event that proves it.
+//! * **Everything is `Send`.** The futures of [`EventStream::next`], [`Handle::stop`],
+//!   [`Handle::call`] and [`Handle::wait_for`] may be dropped at any await, in `select!` for example. Dropping the
 //!   stream and the last [`Handle`] stops the stream and leaves no task.
 //! * **A runtime that shuts down** ends the stream without a close frame to the controller: stop
 //!   the stream first. A name lookup that the operating system does not interrupt may outlive it,
@@ -95,7 +102,7 @@ use std::time::{Duration, Instant};
 
 pub use ioxdriver::{
     Authority, AuthorityError, BuildError, EndError, Fingerprint, FingerprintError, Handle,
-    InspectError, Options, Overflow, ServerCertificate, Socket, Tapped, Trust, WaitError,
+    InspectError, Options, Overflow, ServerCertificate, Socket, Tapped, Ticket, Trust, WaitError,
 };
 pub use ioxproto;
 pub use ioxproto::{

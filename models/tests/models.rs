@@ -29,6 +29,8 @@ models! {
         a_driver_that_is_gone_ends_all_waits
         dropping_the_last_handle_ends_the_driver_and_leaves_nothing
         a_start_while_the_driver_comes_to_rest_is_carried_out_once
+        every_call_is_over_once_the_driver_rests
+        every_call_is_over_once_the_driver_is_gone
     }
     seat {
         a_stop_from_another_thread_ends_the_consumers_wait

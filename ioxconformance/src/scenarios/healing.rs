@@ -215,7 +215,7 @@ pub fn a_controller_that_drops_just_after_connected_is_asked_more_and_more_slowl
 pub fn a_controller_that_closes_whatever_connects_is_asked_more_and_more_slowly(bench: &Bench) {
     for fault in [OnConnect::Close, OnConnect::Reset] {
         let server = bench.server();
-        server.on_connect(fault.clone(), Times::Always);
+        server.on_connect(fault, Times::Always);
         let mut timing = quick();
         timing.backoff = [1, 50, 400, 60_000].map(Duration::from_millis).to_vec();
         let expected = timing.backoff.clone();

@@ -7,6 +7,7 @@
 )]
 
 pub mod bytes;
+pub mod calls;
 pub mod embedding;
 pub mod endings;
 pub mod endurance;

@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ioxdriver::{Options, Tapped};
 use ioxproto::recording::{Direction, Entry};
+use ioxproto::rest;
 use ioxproto::{Notification, Secret, Status, SubscribePath};
 use ioxsim::{
     Account, ControllerOptions, Ending, Endpoint, Event, FirstFrames, HouseOptions, OnPost,
@@ -158,6 +159,11 @@ impl<'a> Session<'a> {
 
     /// Stops, and says whatever else there is to say.
     fn end(&self, mut watched: Watched, secrets: &mut Vec<String>) {
+        let handle = watched.handle();
+        let call = rest::get("/api/nodes").unwrap();
+        tracing::info!(?call, "a call");
+        let outcome = handle.call_blocking(call);
+        tracing::info!(?outcome, error = ?outcome.as_ref().err().map(ToString::to_string), "called");
         watched.stop();
         watched.end();
         let seen = self.server.control().seen();

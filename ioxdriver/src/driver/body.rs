@@ -18,11 +18,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Instant, SystemTime};
 
+use ioxproto::rest::{CallError, CallId, CallPhase, RawAnswer};
 use ioxproto::{Action, ConnectionId, EventStream, Failure, Message, Notification, Now, RequestId};
 use tracing::debug;
 
 use super::link::{Link, LinkEvent};
-use super::shared::{Command, Exchanged};
+use super::shared::{CallCommand, Command, Exchanged};
+use super::ticket::Slot;
 use super::{Delivery, Seam, Shared};
 use crate::net::exchange::Answer;
 use crate::net::{Attempt, Route};
@@ -31,6 +33,9 @@ use crate::{BuildError, tls};
 
 /// The messages after which a stream that is stopping looks at its deadline.
 const STOP_LOOKS_UP: u32 = 256;
+/// While calls are pending, so many notifications are read past a full queue: its consumer may be
+/// waiting for one of them.
+const BEYOND: usize = 4096;
 /// A batch with room for more than this is freed before a wait, so that an idle stream does not
 /// keep it.
 const IDLE: usize = 4;
@@ -40,8 +45,10 @@ pub struct Body<S: Seam> {
     core: EventStream,
     route: Route<S>,
     link: Link<S>,
-    /// Logins, refreshes and logouts under way; one at a time as a rule.
+    /// Logins, refreshes and logouts under way, one at a time as a rule, and the exchanges of calls.
     requests: Vec<(RequestId, Attempt<S>)>,
+    /// The calls that are not over, and where what they come to is awaited.
+    calls: Vec<(CallId, Arc<Slot>)>,
     token_wanted: Option<RequestId>,
     delivery: Arc<Delivery>,
     /// Called in the queue's place.
@@ -104,6 +111,7 @@ impl<S: Seam> Body<S> {
             },
             link: Link::None,
             requests: Vec::new(),
+            calls: Vec::new(),
             token_wanted: None,
             delivery: Arc::new(Delivery::new(options.queue, options.overflow)),
             listener,
@@ -182,10 +190,11 @@ impl<S: Seam> Body<S> {
             return Turn::Moved;
         }
         if self.room == 0 && self.may_pause() {
-            if self.delivery.poll_room(context).is_pending() {
+            let beyond = self.beyond();
+            if self.delivery.poll_room(context, beyond).is_pending() {
                 return self.hold_up(context);
             }
-            self.room = self.delivery.room();
+            self.room = self.delivery.room(beyond);
         }
         if std::mem::take(&mut self.held_up) {
             let now = self.now();
@@ -224,6 +233,10 @@ impl<S: Seam> Body<S> {
             self.command(command);
             return Turn::Moved;
         }
+        if let Poll::Ready(happening) = self.poll_requests(context) {
+            self.handle(happening);
+            return Turn::Moved;
+        }
         self.held_up = true;
         let now = self.now();
         self.shared.held_up(&self.core, now);
@@ -251,6 +264,22 @@ impl<S: Seam> Body<S> {
         self.settle();
     }
 
+    /// When to wake although the consumer leaves no room: a call is due.
+    pub fn held_up_until(&mut self) -> Option<Instant> {
+        let now = self.now();
+        self.tell_call_phases(now);
+        self.core.call_deadline().map(|deadline| deadline.at)
+    }
+
+    /// That has come: calls end in time, whatever the consumer does.
+    pub fn tick_held_up(&mut self) {
+        self.now = None;
+        let now = self.now();
+        self.tell_call_phases(now);
+        self.core.tick_calls(now);
+        self.settle();
+    }
+
     /// Leaves without waiting: what can be sent at once is sent (a close frame), everything is
     /// dropped.
     pub fn hang_up(&mut self) {
@@ -263,7 +292,10 @@ impl<S: Seam> Body<S> {
     }
 
     /// Nothing more happens: the consumer and handles learn of it. Harmless after a rest.
-    pub fn finish(&self) {
+    pub fn finish(&mut self) {
+        for (_, slot) in self.calls.drain(..) {
+            slot.fill(Err(CallError::driver_gone()));
+        }
         self.shared.gone();
         self.delivery.finish();
     }
@@ -281,7 +313,13 @@ impl<S: Seam> Body<S> {
         self.carry_out();
         let now = self.now();
         self.shared.update(&self.core, now);
-        self.room = self.delivery.push_all(&mut self.batch);
+        let beyond = self.beyond();
+        self.room = self.delivery.push_all(&mut self.batch, beyond);
+    }
+
+    /// How many notifications may be read past a full queue.
+    fn beyond(&self) -> usize {
+        if self.calls.is_empty() { 0 } else { BEYOND }
     }
 
     /// Does everything that the core asks for.
@@ -309,6 +347,7 @@ impl<S: Seam> Body<S> {
                     self.requests.push((id, attempt));
                 }
                 Action::Abandon { id } => self.requests.retain(|(request, _)| *request != id),
+                Action::CallDone { id, outcome } => self.call_done(id, outcome),
                 Action::ProvideToken { id, rejected } => {
                     self.token_wanted = Some(id);
                     self.notify(Notification::TokenWanted { rejected });
@@ -346,8 +385,19 @@ impl<S: Seam> Body<S> {
                 .status_changed(&self.core, now, change.status, change.reason.clone());
         }
         match &mut self.listener {
-            Some(listener) => listener.tell(&notification),
+            Some(listener) => {
+                let _calling_back = self.shared.calling_back();
+                listener.tell(&notification);
+            }
             None => self.batch.push(notification),
+        }
+    }
+
+    fn call_done(&mut self, id: CallId, outcome: Result<RawAnswer, CallError>) {
+        if let Some(place) = self.calls.iter().position(|(call, _)| *call == id) {
+            let (_, slot) = self.calls.remove(place);
+            slot.fill(outcome);
+            self.shared.notify();
         }
     }
 
@@ -366,6 +416,7 @@ impl<S: Seam> Body<S> {
     /// How far the attempt is, or that a message has begun to arrive. Told before each wait and
     /// before each tick, since either may have changed in a wait that it did not end.
     fn tell_progress(&mut self, now: Now) {
+        self.tell_call_phases(now);
         match &mut self.link {
             Link::Open(open) => {
                 if let Some(mid_message) = open.take_received() {
@@ -377,12 +428,29 @@ impl<S: Seam> Body<S> {
         }
     }
 
-    fn poll_world(&mut self, context: &mut Context<'_>) -> Poll<Happening<S::Io>> {
+    /// How far the exchanges beside the stream are; it matters for those of calls.
+    fn tell_call_phases(&mut self, now: Now) {
+        for (id, attempt) in &self.requests {
+            let reached = attempt.call_phase();
+            if reached != CallPhase::Opening {
+                self.core.call_phase(now, *id, reached);
+            }
+        }
+    }
+
+    fn poll_requests(&mut self, context: &mut Context<'_>) -> Poll<Happening<S::Io>> {
         for (id, attempt) in &mut self.requests {
             if let Poll::Ready(exchanged) = attempt.poll(&self.route, context) {
                 let answer = Box::new(exchanged.map(|(answer, _, _)| answer));
                 return Poll::Ready(Happening::Answered(*id, answer));
             }
+        }
+        Poll::Pending
+    }
+
+    fn poll_world(&mut self, context: &mut Context<'_>) -> Poll<Happening<S::Io>> {
+        if let Poll::Ready(happening) = self.poll_requests(context) {
+            return Poll::Ready(happening);
         }
         self.link.poll(&self.route, context).map(Happening::Link)
     }
@@ -394,6 +462,16 @@ impl<S: Seam> Body<S> {
             Command::Token(token) => {
                 if let Some(id) = self.token_wanted.take() {
                     self.core.token(now, id, token);
+                }
+            }
+            Command::Call(CallCommand::Make(request, slot)) => {
+                let id = self.core.call(now, *request);
+                self.calls.push((id, slot));
+            }
+            Command::Call(CallCommand::Cancel(slot)) => {
+                let mut calls = self.calls.iter();
+                if let Some((id, _)) = calls.find(|(_, call)| Arc::ptr_eq(call, &slot)) {
+                    self.core.cancel_call(now, *id);
                 }
             }
         }
@@ -427,6 +505,7 @@ impl<S: Seam> Body<S> {
                 }
             }
             Happening::Answered(id, answer) => {
+                self.tell_call_phases(now);
                 self.requests.retain(|(request, _)| *request != id);
                 match *answer {
                     Ok(answer) => self.core.http_answered(now, id, answer),
@@ -448,6 +527,7 @@ impl<S: Seam> Body<S> {
                     (Tapped::Binary(bytes), Message::Binary(bytes))
                 };
                 if let Some(tap) = &self.tap {
+                    let _calling_back = self.shared.calling_back();
                     tap.see(tapped);
                 }
                 self.core.message(now, id, message)

@@ -54,9 +54,9 @@ impl Delivery {
 
     /// Delivers these. All of them are taken, so that the queue may hold a few more than its
     /// capacity: the driver asks [`poll_room`](Self::poll_room) before it reads on. Says how many
-    /// more there is room for now; with [`Overflow::DropOldest`], or without a consumer, there is
-    /// always room.
-    pub(crate) fn push_all(&self, notifications: &mut Vec<Notification>) -> usize {
+    /// more there is room for now, with so many `beyond` the capacity; with
+    /// [`Overflow::DropOldest`], or without a consumer, there is always room.
+    pub(crate) fn push_all(&self, notifications: &mut Vec<Notification>, beyond: usize) -> usize {
         let mut queue = self.lock();
         if queue.abandoned {
             drop(queue);
@@ -74,7 +74,7 @@ impl Delivery {
             }
             queue.waiting.push_back(notification);
         }
-        let room = self.room_in(&queue);
+        let room = self.room_in(&queue, beyond);
         let waker = queue.consumer.take_if(|_| news);
         drop(queue);
         if let Some(waker) = waker {
@@ -83,23 +83,25 @@ impl Delivery {
         room
     }
 
-    /// How many more there is room for now.
-    pub(crate) fn room(&self) -> usize {
-        self.room_in(&self.lock())
+    /// How many more there is room for now, with so many `beyond` the capacity.
+    pub(crate) fn room(&self, beyond: usize) -> usize {
+        self.room_in(&self.lock(), beyond)
     }
 
-    fn room_in(&self, queue: &Queue) -> usize {
+    fn room_in(&self, queue: &Queue, beyond: usize) -> usize {
+        let most = self.capacity.saturating_add(beyond);
         match self.overflow {
             _ if queue.abandoned => usize::MAX,
-            Overflow::Wait => self.capacity.saturating_sub(queue.waiting.len()),
+            Overflow::Wait => most.saturating_sub(queue.waiting.len()),
             Overflow::DropOldest => usize::MAX,
         }
     }
 
-    /// Ready when the driver may read on; one that waits is woken once the queue is half empty.
-    pub(crate) fn poll_room(&self, context: &mut Context<'_>) -> Poll<()> {
+    /// Ready when the driver may read on, with so many `beyond` the capacity; one that waits is
+    /// woken once the queue is half empty.
+    pub(crate) fn poll_room(&self, context: &mut Context<'_>, beyond: usize) -> Poll<()> {
         let mut queue = self.lock();
-        let room = queue.waiting.len() < self.capacity;
+        let room = queue.waiting.len() < self.capacity.saturating_add(beyond);
         if room || queue.abandoned || self.overflow == Overflow::DropOldest {
             return Poll::Ready(());
         }
@@ -218,7 +220,7 @@ mod tests {
 
     impl Delivery {
         fn push(&self, notification: Notification) {
-            self.push_all(&mut vec![notification]);
+            self.push_all(&mut vec![notification], 0);
         }
     }
 
@@ -248,9 +250,9 @@ mod tests {
         for seqnum in 0..3 {
             delivery.push(event(seqnum));
         }
-        assert!(delivery.poll_room(&mut context).is_pending());
+        assert!(delivery.poll_room(&mut context, 0).is_pending());
         assert_eq!(taken(&delivery), ["0", "1", "2"]);
-        assert!(delivery.poll_room(&mut context).is_ready());
+        assert!(delivery.poll_room(&mut context, 0).is_ready());
     }
 
     #[test]
@@ -267,7 +269,7 @@ mod tests {
         );
         assert!(
             delivery
-                .poll_room(&mut Context::from_waker(Waker::noop()))
+                .poll_room(&mut Context::from_waker(Waker::noop()), 0)
                 .is_ready()
         );
     }
@@ -294,7 +296,7 @@ mod tests {
         delivery.push(event(1));
         assert!(
             delivery
-                .poll_room(&mut Context::from_waker(Waker::noop()))
+                .poll_room(&mut Context::from_waker(Waker::noop()), 0)
                 .is_ready()
         );
         assert_eq!(taken(&delivery), [""; 0]);
@@ -310,25 +312,35 @@ mod tests {
         }
         let woken = Arc::new(Woken(AtomicBool::new(false)));
         let delivery = Delivery::new(4, Overflow::Wait);
-        delivery.push_all(&mut (0..4).map(event).collect());
+        delivery.push_all(&mut (0..4).map(event).collect(), 0);
         let waker = Waker::from(Arc::clone(&woken));
-        let waits = delivery.poll_room(&mut Context::from_waker(&waker));
+        let waits = delivery.poll_room(&mut Context::from_waker(&waker), 0);
         assert!(waits.is_pending());
         let mut consumer = Context::from_waker(Waker::noop());
         for (taken, expected) in [(1, false), (2, true)] {
             assert!(delivery.poll_next(&mut consumer).is_ready());
             assert_eq!(woken.0.load(Ordering::Relaxed), expected, "{taken} taken");
         }
-        assert_eq!(delivery.room(), 2);
+        assert_eq!(delivery.room(0), 2);
     }
 
     #[test]
     fn a_batch_says_how_much_room_is_left() {
         let delivery = Delivery::new(3, Overflow::Wait);
-        assert_eq!(delivery.push_all(&mut vec![event(0), event(1)]), 1);
-        assert_eq!(delivery.push_all(&mut vec![event(2), event(3)]), 0);
+        assert_eq!(delivery.push_all(&mut vec![event(0), event(1)], 0), 1);
+        assert_eq!(delivery.push_all(&mut vec![event(2), event(3)], 0), 0);
         assert_eq!(taken(&delivery), ["0", "1", "2", "3"]);
-        assert_eq!(delivery.push_all(&mut Vec::new()), 3);
+        assert_eq!(delivery.push_all(&mut Vec::new(), 0), 3);
+    }
+
+    #[test]
+    fn there_is_room_beyond_the_capacity_for_who_asks() {
+        let delivery = Delivery::new(1, Overflow::Wait);
+        let mut context = Context::from_waker(Waker::noop());
+        assert_eq!(delivery.push_all(&mut vec![event(0), event(1)], 2), 1);
+        assert!(delivery.poll_room(&mut context, 2).is_ready());
+        assert!(delivery.poll_room(&mut context, 1).is_pending());
+        assert_eq!((delivery.room(2), delivery.room(0)), (1, 0));
     }
 
     #[test]

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime};
 
+use ioxproto::rest::{Call, CallError};
 use ioxproto::{Account, ConfigError, Reason, Secret, Stats, Status};
 use thiserror::Error;
 
-use super::Shared;
+use super::{Shared, Ticket};
 use crate::Trust;
-use crate::sync::{EventListener, Listener as _, Ordering};
+use crate::sync::Ordering;
 
 /// A cheap handle on a running stream; clones are equal. When the last one is dropped, the stream stops.
 ///
@@ -163,7 +164,7 @@ impl Handle {
     /// Stops and waits until it is done. Dropping the future leaves the stop under way.
     pub async fn stop(&self) {
         self.request_stop();
-        while let Some(change) = self.unless(Self::ended) {
+        while let Some(change) = self.shared.unless(|| self.ended()) {
             change.await;
         }
     }
@@ -171,7 +172,7 @@ impl Handle {
     /// Stops and waits, on this thread, until it is done.
     pub fn stop_blocking(&self) {
         self.request_stop();
-        self.wait_blocking(Self::ended, None);
+        self.shared.wait_blocking(|| self.ended(), None);
         if let Some(drive) = self.shared.drive() {
             drive.join();
         }
@@ -211,9 +212,9 @@ impl Handle {
         let over = Instant::now().checked_add(timeout);
         let mut alarm = over.and_then(|over| self.shared.sleep_until(over));
         let mut held = false;
-        while let Some(mut change) = self.unless(|handle| {
-            held = holds(handle);
-            held || handle.ended()
+        while let Some(mut change) = self.shared.unless(|| {
+            held = holds(self);
+            held || self.ended()
         }) {
             let timed_out = poll_fn(|context| {
                 if Pin::new(&mut change).poll(context).is_ready() {
@@ -243,33 +244,72 @@ impl Handle {
     ) -> Result<(), WaitError> {
         let over = Instant::now().checked_add(timeout);
         let mut held = false;
-        let enough = |handle: &Self| {
-            held = holds(handle);
-            held || handle.ended()
+        let enough = || {
+            held = holds(self);
+            held || self.ended()
         };
-        self.wait_blocking(enough, over);
+        self.shared.wait_blocking(enough, over);
         self.waited(held || holds(self), timeout)
+    }
+
+    /// Makes a call to the controller's REST interface, beside the stream and with its account, and
+    /// waits for the answer.
+    ///
+    /// While the stream connects or reconnects, the call waits for it, within 60 s in all
+    /// ([`Timing::call`](ioxproto::Timing::call)). While calls are pending, the driver reads up to
+    /// 4,096 notifications past a full queue, so that a consumer may wait for a call between two
+    /// notifications.
+    ///
+    /// Dropping the future does not take the call back: a command may be carried out.
+    /// [`Ticket::cancel`] does, as far as that is possible.
+    ///
+    /// ```no_run
+    /// use ioxdriver::Handle;
+    /// use ioxproto::rest::{self, Command};
+    ///
+    /// async fn lamps_out(handle: &Handle) -> Result<(), Box<dyn std::error::Error>> {
+    ///     let nodes = handle.call(rest::nodes()).await?;
+    ///     for node in nodes.nodes.iter().filter(|node| node.name.contains("lamp")) {
+    ///         handle.call(Command::off(&node.address)?).await?;
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`CallError`] says why there is no answer, and if a command may have been carried out.
+    pub async fn call<A>(&self, call: impl Into<Call<A>>) -> Result<A, CallError> {
+        self.submit(call).await
+    }
+
+    /// [`call`](Self::call), on this thread. Not within a callback of the same stream, where nothing
+    /// can happen before it returns: there the call is not made.
+    ///
+    /// # Errors
+    ///
+    /// The same, and [`InCallback`](ioxproto::rest::CallProblem::InCallback).
+    pub fn call_blocking<A>(&self, call: impl Into<Call<A>>) -> Result<A, CallError> {
+        if self.shared.is_calling_back() {
+            let mut error = CallError::in_callback();
+            error.may_have_been_carried_out = false;
+            return Err(error);
+        }
+        self.submit(call).wait_blocking()
+    }
+
+    /// Makes a call and never waits, from anywhere, within callbacks too: the ticket is a future of
+    /// the answer, which a thread can wait for too.
+    pub fn submit<A>(&self, call: impl Into<Call<A>>) -> Ticket<A> {
+        let call = call.into();
+        let slot = self.shared.make_call(call.request().clone());
+        Ticket::new(call, slot, Arc::clone(&self.shared))
     }
 
     /// Answers [`Notification::TokenWanted`](ioxproto::Notification::TokenWanted): an access token, or none at
     /// present (then the stream asks again later).
     pub fn provide_token(&self, token: Option<Secret>) {
         self.shared.provide_token(token);
-    }
-
-    /// Waits on this thread until it holds, or the time is over.
-    fn wait_blocking(&self, mut holds: impl FnMut(&Self) -> bool, over: Option<Instant>) {
-        if let Some(drive) = self.shared.drive() {
-            drive.wait(over, &mut || holds(self));
-            return;
-        }
-        while let Some(change) = self.unless(&mut holds) {
-            match over {
-                None => change.wait(),
-                Some(over) if change.wait_deadline(over).is_none() => return,
-                Some(_) => {}
-            }
-        }
     }
 
     /// What a wait came to. What held once need not hold any more.
@@ -288,16 +328,6 @@ impl Handle {
                 reason,
             }
         })
-    }
-
-    /// `None` when the condition holds, else what to wait for before looking again.
-    fn unless(&self, mut holds: impl FnMut(&Self) -> bool) -> Option<EventListener> {
-        if holds(self) {
-            return None;
-        }
-        let change = self.shared.listen();
-        // It may have come to hold before the listener was there.
-        (!holds(self)).then_some(change)
     }
 }
 

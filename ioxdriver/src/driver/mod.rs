@@ -9,12 +9,14 @@ mod handle;
 mod link;
 mod seam;
 pub(crate) mod shared;
+mod ticket;
 
 pub use self::body::{Body, Turn};
 pub use self::delivery::{Delivery, Overflow};
 pub use self::handle::{EndError, Handle, WaitError};
 pub use self::seam::{PollIo, Seam, Timer, WebSocket};
 pub use self::shared::{Drive, Relaunch, Shared, Sleep};
+pub use self::ticket::Ticket;
 pub use crate::net::Connection;
 pub use crate::options::Listener;
 pub use crate::websocket::{Filtered, Open, WRITE_BUFFER};

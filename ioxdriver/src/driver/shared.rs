@@ -10,6 +10,8 @@
 //! A driver at rest is no task and no thread. It leaves what starts it anew, and when the last handle is dropped, that
 //! goes too.
 
+use std::cell::Cell;
+use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -17,12 +19,15 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::{Instant, SystemTime};
 
+use ioxproto::rest::{CallError, CallProblem, Request};
 use ioxproto::{Account, Config, ConfigError, EventStream, Now, Reason, Secret, Stats, Status};
 
 use super::EndError;
+use super::ticket::Slot;
 use crate::Trust;
 use crate::sync::{
-    AtomicBool, AtomicUsize, Event, EventListener, Mutex, MutexGuard, Ordering, PoisonError,
+    AtomicBool, AtomicUsize, Event, EventListener, Listener as _, Mutex, MutexGuard, Ordering,
+    PoisonError,
 };
 
 /// What starts a driver at rest anew; dropped when nobody can ask for it any more.
@@ -95,6 +100,7 @@ struct Commands {
     stopping: bool,
     start: bool,
     token: Option<Option<Secret>>,
+    calls: VecDeque<CallCommand>,
     exchanged: Exchanged,
     driver: Option<Waker>,
     relaunch: Option<Relaunch>,
@@ -107,6 +113,29 @@ pub(crate) enum Command {
     Stop,
     /// The answer to [`Notification::TokenWanted`](ioxproto::Notification::TokenWanted).
     Token(Option<Secret>),
+    /// A call is made, or taken back.
+    Call(CallCommand),
+}
+
+/// What is asked of the driver about a call.
+#[derive(Debug)]
+pub(crate) enum CallCommand {
+    Make(Box<Request>, Arc<Slot>),
+    Cancel(Arc<Slot>),
+}
+
+thread_local! {
+    /// The stream whose callback this thread is in, by its address; 0 in none.
+    static CALLING_BACK: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Until it is dropped, this thread is in a callback of a stream.
+pub(crate) struct CallingBack(usize);
+
+impl Drop for CallingBack {
+    fn drop(&mut self) {
+        CALLING_BACK.set(self.0);
+    }
 }
 
 /// What a driver is to exchange before it starts.
@@ -212,13 +241,17 @@ impl Shared {
         // All of it under the lock, which a start takes too: who has seen the end finds what begins anew.
         self.ended(End::AtRest);
         let relaunch = leave();
+        // Calls that came too late; later ones see the end.
+        let calls = std::mem::take(&mut commands.calls);
         // The last handle's drop takes the lock too, so one of the two sees the other.
         if self.handles.load(Ordering::Acquire) > 0 {
             commands.relaunch = Some(relaunch);
+            drop(commands);
         } else {
             drop(commands);
             drop(relaunch);
         }
+        self.end_calls(calls, &self.not_running());
         false
     }
 
@@ -227,6 +260,35 @@ impl Shared {
         if !self.snapshot().ended() {
             self.ended(End::DriverGone);
         }
+        let calls = std::mem::take(&mut self.commands().calls);
+        self.end_calls(calls, &CallError::driver_gone());
+    }
+
+    /// Ends calls that the driver has not taken.
+    fn end_calls(&self, calls: VecDeque<CallCommand>, error: &CallError) {
+        let any = !calls.is_empty();
+        for call in calls {
+            if let CallCommand::Make(_, slot) = call {
+                slot.fill(Err(error.clone()));
+            }
+        }
+        if any {
+            self.notify();
+        }
+    }
+
+    fn not_running(&self) -> CallError {
+        let reason = self.snapshot().last_reason.clone();
+        CallError::without_effect(CallProblem::NotRunning { reason })
+    }
+
+    /// Notes that this thread is in a callback of this stream, until what is returned is dropped.
+    pub(crate) fn calling_back(&self) -> CallingBack {
+        CallingBack(CALLING_BACK.replace(self.place()))
+    }
+
+    fn place(&self) -> usize {
+        std::ptr::from_ref(self).addr()
     }
 
     fn ended(&self, end: End) {
@@ -283,7 +345,8 @@ impl Commands {
             self.stopping = true;
             return Some(Command::Stop);
         }
-        self.token.take().map(Command::Token)
+        let token = self.token.take().map(Command::Token);
+        token.or_else(|| self.calls.pop_front().map(Command::Call))
     }
 }
 
@@ -298,6 +361,70 @@ impl Shared {
 
     pub(crate) fn provide_token(&self, token: Option<Secret>) {
         self.ask(|commands| commands.token = Some(token));
+    }
+
+    /// Makes a call. At rest it is over at once.
+    pub(crate) fn make_call(&self, request: Request) -> Arc<Slot> {
+        let slot = Arc::new(Slot::default());
+        let limit = self.config.call_limit();
+        let mut refused = None;
+        self.ask(|commands| {
+            // Under the lock, which the driver takes when it comes to rest.
+            if self.snapshot().ended() {
+                refused = Some(self.not_running());
+            } else if commands.calls.len() >= limit {
+                // A driver that nobody drives takes none.
+                let full = CallProblem::QueueFull { limit };
+                refused = Some(CallError::without_effect(full));
+            } else {
+                let call = CallCommand::Make(Box::new(request), Arc::clone(&slot));
+                commands.calls.push_back(call);
+            }
+        });
+        if let Some(error) = refused {
+            slot.fill(Err(error));
+        }
+        slot
+    }
+
+    pub(crate) fn cancel_call(&self, slot: &Arc<Slot>) {
+        self.ask(|commands| {
+            if !self.snapshot().ended() {
+                let call = CallCommand::Cancel(Arc::clone(slot));
+                commands.calls.push_back(call);
+            }
+        });
+    }
+
+    /// Whether this thread is in a callback of this stream, so that nothing happens before it
+    /// returns.
+    pub(crate) fn is_calling_back(&self) -> bool {
+        CALLING_BACK.get() == self.place()
+    }
+
+    /// Waits on this thread until it holds, or the time is over.
+    pub(crate) fn wait_blocking(&self, mut holds: impl FnMut() -> bool, over: Option<Instant>) {
+        if let Some(drive) = self.drive() {
+            drive.wait(over, &mut holds);
+            return;
+        }
+        while let Some(change) = self.unless(&mut holds) {
+            match over {
+                None => change.wait(),
+                Some(over) if change.wait_deadline(over).is_none() => return,
+                Some(_) => {}
+            }
+        }
+    }
+
+    /// `None` when the condition holds, else what to wait for before looking again.
+    pub(crate) fn unless(&self, mut holds: impl FnMut() -> bool) -> Option<EventListener> {
+        if holds() {
+            return None;
+        }
+        let change = self.listen();
+        // It may have come to hold before the listener was there.
+        (!holds()).then_some(change)
     }
 
     pub(crate) fn exchange_account(&self, account: Account) -> Result<(), ConfigError> {
@@ -384,7 +511,33 @@ impl fmt::Debug for Shared {
 
 #[cfg(test)]
 mod tests {
+    use ioxproto::rest;
+
+    use super::super::Handle;
     use super::*;
+
+    #[test]
+    fn calls_that_no_driver_takes_are_bounded() {
+        let config = Config::new("http://127.0.0.1").local_account("admin", "x");
+        let shared = Arc::new(Shared::new(config.max_calls(2), None));
+        let handle = Handle::new(Arc::clone(&shared));
+        let tickets: Vec<_> = (0..3).map(|_| handle.submit(rest::nodes())).collect();
+        let done: Vec<_> = tickets.iter().map(|ticket| ticket.is_done()).collect();
+        assert_eq!(done, [false, false, true]);
+        shared.gone();
+        assert!(tickets.iter().all(|ticket| ticket.is_done()));
+    }
+
+    #[test]
+    fn what_handles_give_can_be_sent_to_other_threads() {
+        fn sent<T: Send>(it: T) -> T {
+            it
+        }
+        let config = Config::new("http://127.0.0.1").local_account("admin", "x");
+        let handle = Handle::new(Arc::new(Shared::new(config, None)));
+        drop(sent(handle.call(rest::nodes())));
+        drop(sent(handle.submit(rest::nodes())));
+    }
 
     #[test]
     fn a_late_token_is_no_answer_to_the_next_sessions_question() {

@@ -3,6 +3,7 @@
 use std::io;
 use std::task::{Context, Poll, ready};
 
+use ioxproto::rest::CallPhase;
 use ioxproto::{Address, Exchange, ExchangeError, Failure, Phase, Progress};
 
 use super::{Connection, Opening, Route, failure};
@@ -23,8 +24,16 @@ pub(crate) struct Attempt<S: Seam> {
     opening: Opening<S>,
     connection: Option<Connection<S::Io>>,
     exchange: Option<Exchange>,
+    way: Way,
+}
+
+/// How far an exchange has come on its connection.
+#[derive(Debug, Default)]
+struct Way {
     /// How much of the request is written.
     written: usize,
+    /// Whether some of the answer has come.
+    answering: bool,
 }
 
 impl<S: Seam> Attempt<S> {
@@ -33,7 +42,7 @@ impl<S: Seam> Attempt<S> {
             opening: Opening::new(route, address),
             connection: None,
             exchange: Some(exchange),
-            written: 0,
+            way: Way::default(),
         }
     }
 
@@ -42,6 +51,17 @@ impl<S: Seam> Attempt<S> {
         match self.connection {
             None => self.opening.phase(),
             Some(_) => Phase::Upgrading,
+        }
+    }
+
+    /// The same for a call: whether the request has left, and an answer begun.
+    pub(crate) fn call_phase(&self) -> CallPhase {
+        match self.way {
+            Way {
+                answering: true, ..
+            } => CallPhase::Answering,
+            Way { written: 1.., .. } => CallPhase::Sent,
+            Way { .. } => CallPhase::Opening,
         }
     }
 
@@ -58,13 +78,7 @@ impl<S: Seam> Attempt<S> {
         let Some(exchange) = &mut self.exchange else {
             return Poll::Pending;
         };
-        ready!(poll_exchange(
-            connection,
-            exchange,
-            &mut self.written,
-            context
-        ))
-        .map_err(|error| {
+        ready!(poll_exchange(connection, exchange, &mut self.way, context)).map_err(|error| {
             let place = self.opening.address().authority();
             failure::broken(&error, &place, "before the answer came")
         })?;
@@ -81,13 +95,13 @@ impl<S: Seam> Attempt<S> {
 fn poll_exchange<S: PollIo>(
     connection: &mut Connection<S>,
     exchange: &mut Exchange,
-    written: &mut usize,
+    way: &mut Way,
     context: &mut Context<'_>,
 ) -> Poll<io::Result<()>> {
-    while *written < exchange.request().len() {
-        match ready!(connection.poll_write(context, &exchange.request()[*written..]))? {
+    while way.written < exchange.request().len() {
+        match ready!(connection.poll_write(context, &exchange.request()[way.written..]))? {
             0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-            length => *written += length,
+            length => way.written += length,
         }
     }
     // What is not flushed yet is flushed by the next poll; an answer may come all the same.
@@ -105,6 +119,7 @@ fn poll_exchange<S: PollIo>(
             exchange.end_of_input();
             return Poll::Ready(Ok(()));
         }
+        way.answering = true;
         if exchange.receive(&buffer[..length]) == Progress::Done {
             return Poll::Ready(Ok(()));
         }
@@ -171,9 +186,10 @@ mod tests {
         let woken = Arc::new(Woken::default());
         let waker = Waker::from(Arc::clone(&woken));
         let mut context = Context::from_waker(&waker);
-        let (mut connection, mut written) = (Connection::Plain(Talkative::default()), 0);
+        let mut connection = Connection::Plain(Talkative::default());
+        let mut way = Way::default();
         for turn in 1..4 {
-            let done = poll_exchange(&mut connection, &mut exchange, &mut written, &mut context);
+            let done = poll_exchange(&mut connection, &mut exchange, &mut way, &mut context);
             assert!(done.is_pending());
             let Connection::Plain(peer) = &connection else {
                 unreachable!()

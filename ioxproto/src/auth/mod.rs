@@ -51,6 +51,8 @@ pub(crate) struct Credentials {
     address: Address,
     tokens: Option<Tokens>,
     asked: Option<Asked>,
+    /// How often there were new tokens: tells one token from the next.
+    generation: u64,
     pub(crate) policy: AccessPolicy,
 }
 
@@ -77,6 +79,10 @@ pub(crate) enum Access {
 
 /// What an answer to a request means.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "made once for each answer, and taken apart at once"
+)]
 pub(crate) enum Outcome {
     /// There are new tokens. They are used once whatever their expiry says, since the clocks may
     /// disagree.
@@ -97,6 +103,7 @@ impl Credentials {
             address,
             tokens: None,
             asked: None,
+            generation: 0,
             policy: AccessPolicy::new(path),
         }
     }
@@ -139,6 +146,28 @@ impl Credentials {
         self.policy.refuse_upgrade(renewable)
     }
 
+    /// Which token is in use.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// A call with this token was refused with 401. Returns whether the next one can have another
+    /// token.
+    pub(crate) fn refuse_call(&mut self, generation: u64) -> bool {
+        if matches!(self.account, Account::Local { .. }) {
+            return false;
+        }
+        if generation == self.generation {
+            self.policy.refuse_call();
+        }
+        true
+    }
+
+    /// Whether the token in use was refused.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.policy.is_refused()
+    }
+
     /// Forgets the tokens.
     pub(crate) fn forget(&mut self) {
         self.tokens = None;
@@ -150,6 +179,11 @@ impl Credentials {
         if !self.policy.is_on_upgrade() {
             return None;
         }
+        self.call_authorization()
+    }
+
+    /// The value of the `Authorization` header of a call.
+    pub(crate) fn call_authorization(&self) -> Option<Secret> {
         match &self.account {
             Account::Local { username, password } => Some(basic(username, password)),
             Account::Portal { .. } | Account::OwnTokens => self
@@ -192,6 +226,7 @@ impl Credentials {
             access,
             refresh: Secret::new(""),
         });
+        self.generation += 1;
         self.policy.drop_token();
     }
 
@@ -213,6 +248,7 @@ impl Credentials {
         match (reply, asked) {
             (Reply::Tokens(tokens), _) => {
                 self.tokens = Some(tokens);
+                self.generation += 1;
                 self.policy.grant();
                 Outcome::Granted
             }

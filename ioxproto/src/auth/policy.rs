@@ -30,6 +30,7 @@
 //!   accepted, the other is next; after both, new tokens. New tokens come in the shape that was
 //!   refused last: if tokens expire before the next attempt, only the first attempt after a renewal
 //!   has a good one, and it must not always be in the same shape.
+//! * **A call that is refused (401) has the token renewed too**, and says nothing of the upgrade.
 //! * **After two inconclusive answers to a refresh in a row, log in again**: some controllers
 //!   answer 500 for a token that they do not know.
 
@@ -90,6 +91,11 @@ impl AccessPolicy {
         let renew = renewable && !self.renewed;
         self.renewed |= renew;
         renew
+    }
+
+    /// A call was refused with 401: the token in use is to be renewed before it is shown again.
+    pub(super) fn refuse_call(&mut self) {
+        self.refused = true;
     }
 
     /// The upgrade was accepted.
@@ -171,6 +177,7 @@ mod tests {
     const TOKEN_REFUSED: Step = AccessPolicy::refuse_token;
     const TOKEN_ACCEPTED: Step = AccessPolicy::accept_token;
     const GRANTED: Step = AccessPolicy::grant;
+    const CALL_REFUSED: Step = AccessPolicy::refuse_call;
     const DROPPED: Step = AccessPolicy::drop_token;
     const UNDECIDED: Step = AccessPolicy::leave_refresh_undecided;
 
@@ -193,6 +200,9 @@ mod tests {
         (&[REFUSED, DROPPED], true, Typed, [false, true, false]),
         (&[REFUSED, DROPPED, ATTEMPT], false, Typed, [false, true, true]),
         (&[REFUSED, SESSION], false, Typed, [false, true, true]),
+        // A refused call has the token renewed, and leaves the upgrade its own renewal.
+        (&[CALL_REFUSED], false, Typed, [true, true, true]),
+        (&[CALL_REFUSED, GRANTED], false, Typed, [false, true, true]),
         // What was accepted stays.
         (&[REFUSED, GRANTED, ACCEPTED], true, Typed, [false, true, true]),
         (&[REFUSED, GRANTED, ACCEPTED, ATTEMPT], true, Typed, [false, true, true]),

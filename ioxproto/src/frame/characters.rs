@@ -27,7 +27,7 @@ fn is_forbidden(character: char) -> bool {
 }
 
 /// The text with forbidden characters replaced by U+FFFD, and how many there were.
-pub(super) fn without_forbidden(text: &str) -> (Cow<'_, str>, usize) {
+pub(crate) fn without_forbidden(text: &str) -> (Cow<'_, str>, usize) {
     if first_forbidden(text).is_none() {
         return (Cow::Borrowed(text), 0);
     }

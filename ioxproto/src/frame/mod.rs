@@ -11,8 +11,11 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
+pub(crate) use self::characters::without_forbidden;
 use self::envelope::Envelope;
+pub(crate) use self::recover::mend;
 use self::xml::Document;
+pub(crate) use self::xml::reference;
 use crate::Event;
 use crate::event::Parts;
 
@@ -203,7 +206,7 @@ impl FrameReader {
         }
         let read = envelope::read(json).or_else(|cause| {
             // Control characters that should have been escaped.
-            let (clean, replaced) = characters::without_forbidden(json);
+            let (clean, replaced) = without_forbidden(json);
             if replaced == 0 {
                 return Err(cause);
             }
@@ -272,8 +275,8 @@ impl FrameReader {
     }
 
     fn read_mended(&mut self, document: &str, text: &str, cause: &str) -> Frame {
-        let (clean, raw) = characters::without_forbidden(document);
-        let references = recover::mend(&clean, &mut self.mended);
+        let (clean, raw) = without_forbidden(document);
+        let references = mend(&clean, &mut self.mended);
         if self.mended == document {
             return malformed(cause, text);
         }

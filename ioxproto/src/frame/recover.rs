@@ -26,7 +26,7 @@ struct Mistake {
 
 /// Writes the text with its mistakes escaped, and references to forbidden characters replaced by
 /// U+FFFD; says how many of these there were. Takes linear time but for sorting the mistakes.
-pub(super) fn mend(text: &str, into: &mut String) -> usize {
+pub(crate) fn mend(text: &str, into: &mut String) -> usize {
     into.clear();
     let mistakes = mistakes(text);
     let mut written = 0;

@@ -456,7 +456,7 @@ fn decode(raw: &str, into: &mut String) -> Result<(), String> {
 }
 
 /// The character that a whole reference (`&amp;`, `&#65;`, `&#x41;`) stands for.
-pub(super) fn reference(text: &str) -> Option<char> {
+pub(crate) fn reference(text: &str) -> Option<char> {
     let name = text.strip_prefix('&')?.strip_suffix(';')?;
     let number = match name {
         "lt" => return Some('<'),

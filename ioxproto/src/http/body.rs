@@ -5,14 +5,14 @@ use zeroize::Zeroizing;
 
 use super::exchange::{ExchangeError, ROOM};
 
-/// The longest body that is taken, in bytes; a login answer has a few thousand.
-const MAX_BODY: usize = 1024 * 1024;
 /// The longest line between chunks, which carry a hexadecimal number, and the most that all lines after them may have.
 const MAX_LINE: usize = 8 * 1024;
 
 /// Reads one body from bytes as they come.
 pub(super) struct Body {
     framing: Framing,
+    /// The longest that is taken, in bytes.
+    limit: usize,
     content: Zeroizing<Vec<u8>>,
     /// Bytes of the lines after the last chunk.
     trailer: usize,
@@ -32,10 +32,15 @@ enum Framing {
 
 impl Body {
     /// What kind of body follows this head.
-    pub(super) fn after(status: StatusCode, headers: &HeaderMap) -> Result<Self, ExchangeError> {
-        let framing = framing(status, headers)?;
+    pub(super) fn after(
+        status: StatusCode,
+        headers: &HeaderMap,
+        limit: usize,
+    ) -> Result<Self, ExchangeError> {
+        let framing = framing(status, headers, limit)?;
         Ok(Self {
             framing,
+            limit,
             content: Zeroizing::new(Vec::with_capacity(ROOM)),
             trailer: 0,
         })
@@ -70,8 +75,8 @@ impl Body {
                 Framing::ChunkSize => match httparse::parse_chunk_size(rest) {
                     Ok(httparse::Status::Complete((length, size))) => {
                         used += length;
-                        let size =
-                            usize::try_from(size).map_err(|_| ExchangeError::TooLarge(MAX_BODY))?;
+                        let size = usize::try_from(size)
+                            .map_err(|_| ExchangeError::TooLarge(self.limit))?;
                         self.framing = if size == 0 {
                             Framing::Trailer
                         } else {
@@ -122,15 +127,19 @@ impl Body {
 
     fn take(&mut self, bytes: &[u8], most: usize) -> Result<usize, ExchangeError> {
         let taken = bytes.len().min(most);
-        if self.content.len() + taken > MAX_BODY {
-            return Err(ExchangeError::TooLarge(MAX_BODY));
+        if self.content.len() + taken > self.limit {
+            return Err(ExchangeError::TooLarge(self.limit));
         }
         self.content.extend_from_slice(&bytes[..taken]);
         Ok(taken)
     }
 }
 
-fn framing(status: StatusCode, headers: &HeaderMap) -> Result<Framing, ExchangeError> {
+fn framing(
+    status: StatusCode,
+    headers: &HeaderMap,
+    limit: usize,
+) -> Result<Framing, ExchangeError> {
     if matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
         return Ok(Framing::Complete);
     }
@@ -165,7 +174,7 @@ fn framing(status: StatusCode, headers: &HeaderMap) -> Result<Framing, ExchangeE
         return Err(ExchangeError::BrokenBody);
     }
     match text.parse() {
-        Ok(length) if length <= MAX_BODY => Ok(Framing::Length(length)),
-        _ => Err(ExchangeError::TooLarge(MAX_BODY)),
+        Ok(length) if length <= limit => Ok(Framing::Length(length)),
+        _ => Err(ExchangeError::TooLarge(limit)),
     }
 }

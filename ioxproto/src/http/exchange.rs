@@ -19,6 +19,10 @@ pub(super) const ROOM: usize = 16 * 1024;
 const MAX_HEADERS: usize = 100;
 /// The longest body of a refusal that is looked at, in bytes.
 const REFUSAL: usize = 4 * 1024;
+/// The longest body of an answer about the account, in bytes; a login answer has a few thousand.
+const ACCOUNT_BODY: usize = 1024 * 1024;
+/// The longest body of an answer to a call, in bytes; all nodes of a large house are some 2 MB.
+const CALL_BODY: usize = 16 * 1024 * 1024;
 /// The most interim answers before the real one; a controller sends none.
 const MAX_INTERIM: u8 = 16;
 
@@ -56,6 +60,8 @@ pub struct Exchange {
     interim: u8,
     /// Whether the answer ends with its head, and what follows belongs to what the connection becomes.
     head_only: bool,
+    /// The longest body that is taken, in bytes.
+    max_body: usize,
 }
 
 enum Stage {
@@ -113,6 +119,7 @@ impl Exchange {
             stage: Stage::Head,
             interim: 0,
             head_only: true,
+            max_body: ACCOUNT_BODY,
         }
     }
 
@@ -129,6 +136,15 @@ impl Exchange {
     /// Bytes that are no HTTP, to see what answers them. They hold no credentials.
     pub(crate) fn probe(bytes: Vec<u8>) -> Self {
         Self::whole(Zeroizing::new(bytes))
+    }
+
+    /// A call: the answer may be long.
+    pub(crate) fn call(request: Zeroizing<Vec<u8>>) -> Self {
+        Self {
+            head_only: false,
+            max_body: CALL_BODY,
+            ..Self::upgrade(request)
+        }
     }
 
     /// The bytes of the request, head and body. They hold credentials: do not log them.
@@ -164,7 +180,7 @@ impl Exchange {
                         } else if self.head_only {
                             Stage::Over(Ok(response.map(|()| Vec::new())))
                         } else {
-                            match Body::after(status, response.headers()) {
+                            match Body::after(status, response.headers(), self.max_body) {
                                 Ok(body) => Stage::Body(response, body),
                                 Err(error) => Stage::Over(Err(error)),
                             }

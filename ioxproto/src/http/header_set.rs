@@ -54,6 +54,11 @@ impl HeaderSet {
         }
     }
 
+    /// Whether the controller is an ISY-994, as far as is known.
+    pub(crate) fn is_isy994(self) -> bool {
+        matches!(self, Self::Learned | Self::Always)
+    }
+
     /// A new attempt begins.
     pub(crate) fn begin_attempt(&mut self) {
         if *self == Self::OnTrial {

@@ -28,19 +28,25 @@ impl Machine {
 
     /// An attempt goes on: connects if it has what it needs to show, signs in if not.
     fn sign_in_or_connect(&mut self, now: Now) {
+        if let Some(renewal) = self.calls.adopt_renewal() {
+            return self.wait_for_sign_in(now, renewal);
+        }
         match self.credentials.access(now.utc) {
             Access::Granted => self.connect(now),
             Access::Request(exchange) => self.sign_in(now, exchange),
             Access::AskCaller { refused } => {
-                debug!(refused, "asking for an access token");
-                let id = self.next_request();
-                self.actions.push_back(Action::ProvideToken {
-                    id,
-                    rejected: refused,
-                });
+                let id = self.ask_for_token(refused);
                 self.wait_for_sign_in(now, id);
             }
         }
+    }
+
+    pub(super) fn ask_for_token(&mut self, rejected: bool) -> RequestId {
+        debug!(rejected, "asking for an access token");
+        let id = self.next_request();
+        let question = Action::ProvideToken { id, rejected };
+        self.actions.push_back(question);
+        id
     }
 
     fn sign_in(&mut self, now: Now, exchange: Exchange) {
@@ -185,8 +191,12 @@ impl Machine {
     pub(super) fn http_answered(
         &mut self,
         now: Now,
+        id: RequestId,
         answer: Result<Response<Zeroizing<Vec<u8>>>, ExchangeError>,
     ) {
+        if self.calls.own(id) {
+            return self.call_answered(now, id, answer);
+        }
         if let State::Stopping { .. } = self.state {
             return self.logout_answered(now, answer);
         }
@@ -202,7 +212,10 @@ impl Machine {
         };
         let retry_after = retry_after(answer.headers(), now.utc);
         match self.credentials.answered(answer) {
-            Outcome::Granted => self.connect(now),
+            Outcome::Granted => {
+                self.note_new_token(now);
+                self.connect(now);
+            }
             Outcome::Request(exchange) => self.sign_in(now, exchange),
             Outcome::Refused(status) => self.lost(now, Reason::LoginRefused { status }),
             Outcome::Undecided { status, detail } => {
@@ -212,7 +225,10 @@ impl Machine {
         }
     }
 
-    pub(super) fn http_failed(&mut self, now: Now, failure: Failure) {
+    pub(super) fn http_failed(&mut self, now: Now, id: RequestId, failure: Failure) {
+        if self.calls.own(id) {
+            return self.call_failed(id, failure);
+        }
         if let State::Stopping { request, .. } = &mut self.state {
             *request = None;
             return self.ended(now);
@@ -224,13 +240,18 @@ impl Machine {
         self.lost(now, Reason::Failed(failure));
     }
 
-    pub(super) fn token(&mut self, now: Now, token: Option<Secret>) {
+    pub(super) fn token(&mut self, now: Now, id: RequestId, token: Option<Secret>) {
+        let token = token.filter(|token| is_token(token.expose()));
+        if self.calls.own(id) {
+            return self.token_for_calls(now, token);
+        }
         if !matches!(self.state, State::SigningIn { .. }) {
             return;
         }
-        match token.filter(|token| is_token(token.expose())) {
+        match token {
             Some(token) => {
                 self.credentials.supply(token);
+                self.note_new_token(now);
                 self.connect(now);
             }
             None => self.lost(now, Reason::NoToken),

@@ -11,12 +11,18 @@ use crate::{Action, ExchangeError, Now, Reason, Status, StatusChange};
 
 impl Machine {
     pub(super) fn stop(&mut self, now: Now) {
+        // A renewal for calls is waited for like a login of the stream's own: its answer may open a
+        // session, which is then ended rather than left behind.
         let mut pending = None;
+        if self.credentials.is_asking() {
+            pending = self.calls.adopt_renewal();
+        } else {
+            self.drop_renewal();
+        }
         let connection = match self.state {
             State::AtRest | State::Stopping { .. } => return,
             State::Waiting => None,
             State::SigningIn { request } if self.credentials.is_asking() => {
-                // Its answer may open a session, which is then ended rather than left behind.
                 pending = Some(request);
                 None
             }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tracing::{debug, info};
 
 use super::timers::{Deadline, Timer, Timers};
-use super::{Backoff, Machine, Numbering, Replay, State, Stats};
+use super::{Backoff, Calls, Machine, Numbering, Replay, State, Stats};
 use crate::auth::Credentials;
 use crate::http::HeaderSet;
 use crate::{
@@ -31,12 +31,14 @@ impl Machine {
             reader: FrameReader::new(),
             numbering: Numbering::default(),
             replay: Replay::new(config.path, Duration::ZERO),
+            calls: Calls::new(&config),
             shows_end_mark: false,
             stats: Stats::default(),
             last_id: 0,
             answers_pings: false,
             was_connected: false,
             has_probed: false,
+            rest_reason: None,
             last_event_at: None,
             last_now: None,
             config,
@@ -82,11 +84,12 @@ impl Machine {
             debug!(?timer, "due");
             self.due(now, timer);
         }
+        self.calls_due(now);
     }
 
     pub(super) fn poll_timeout(&mut self, now: Now) -> Option<Deadline> {
         if self.actions.is_empty() {
-            self.timers.begin_wait(now.monotonic)
+            self.timers.begin_wait(now.monotonic, self.calls.deadline())
         } else {
             Some(Deadline {
                 at: now.monotonic,
@@ -164,6 +167,7 @@ impl Machine {
         };
         let (status, retry_in) = if needs_person && !self.config.keep_trying {
             self.state = State::AtRest;
+            self.drop_renewal();
             self.credentials.forget();
             (Status::ReconnectFailed, None)
         } else {
@@ -198,6 +202,9 @@ impl Machine {
             "the stream's status changed"
         );
         self.status = change.status;
+        if change.status.at_rest() {
+            self.rest_reason = change.reason.clone();
+        }
         self.actions
             .push_back(Action::Notify(Notification::Status(change)));
     }

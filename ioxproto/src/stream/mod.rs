@@ -40,6 +40,8 @@
 //!   for its dates. Everything else is waited out.
 //! * **A connection is dead** if no text frame came for longer than the last heartbeat promised, or
 //!   if a controller that answers pings leaves one unanswered.
+//! * **Calls go beside the stream** (`calls`), with its account and tokens. What becomes of them
+//!   changes nothing here.
 //! * **Every input is harmless in every state**: ignored where it makes no sense.
 //!
 //! The public methods are here, in [`EventStream`]; what they do to the [`Machine`] is in the files
@@ -47,6 +49,7 @@
 
 mod attempt;
 mod backoff;
+mod calls;
 mod drain;
 mod end_mark;
 mod ending;
@@ -69,6 +72,7 @@ use tracing::trace;
 use zeroize::Zeroizing;
 
 use self::backoff::Backoff;
+use self::calls::Calls;
 use self::numbering::Numbering;
 use self::open::Connection;
 pub use self::open::Message;
@@ -78,6 +82,7 @@ pub use self::timers::Deadline;
 use self::timers::Timers;
 use crate::auth::Credentials;
 use crate::http::{HeaderSet, Upgrade};
+use crate::rest::{CallId, CallPhase, Request};
 use crate::{
     Account, Action, Address, Config, ConfigError, ConnectionId, ExchangeError, Failure,
     FrameReader, Notification, Now, Phase, Reason, RequestId, Secret, Status,
@@ -108,6 +113,7 @@ struct Machine {
     reader: FrameReader,
     numbering: Numbering,
     replay: Replay,
+    calls: Calls,
     /// Whether this controller ever marked the end of a replay; outlives the connection.
     shows_end_mark: bool,
     stats: Stats,
@@ -117,6 +123,8 @@ struct Machine {
     was_connected: bool,
     /// Whether an unencrypted port that does not answer has been asked for TLS since the start.
     has_probed: bool,
+    /// Why the stream is at rest.
+    rest_reason: Option<Reason>,
     last_event_at: Option<SystemTime>,
     last_now: Option<Now>,
 }
@@ -244,17 +252,72 @@ impl EventStream {
     ) {
         // Wiped when dropped, also if it came late: it may hold tokens and a private key.
         let answer = answer.map(|answer| answer.map(Zeroizing::new));
-        self.enter(now, id, |machine| machine.http_answered(now, answer));
+        self.enter(now, id, |machine| machine.http_answered(now, id, answer));
     }
 
     /// A request failed before it was answered.
     pub fn http_failed(&mut self, now: Now, id: RequestId, failure: Failure) {
-        self.enter(now, id, |machine| machine.http_failed(now, failure));
+        self.enter(now, id, |machine| machine.http_failed(now, id, failure));
     }
 
     /// The caller's answer to [`Action::ProvideToken`]: an access token, or none at present.
     pub fn token(&mut self, now: Now, id: RequestId, token: Option<Secret>) {
-        self.enter(now, id, |machine| machine.token(now, token));
+        self.enter(now, id, |machine| machine.token(now, id, token));
+    }
+
+    /// Makes a call: [`Action::CallDone`] follows, now or later. While the stream is not connected
+    /// the call waits, within its time limit; at rest it fails at once.
+    ///
+    /// ```
+    /// use ioxproto::{Action, Config, EventStream, Now, rest};
+    /// # use std::time::{Instant, SystemTime};
+    /// # let now = Now { monotonic: Instant::now(), utc: SystemTime::now() };
+    /// # let config = Config::new("http://eisy.local:8080").local_account("admin", "x");
+    /// let mut stream = EventStream::new(config)?;
+    /// let nodes = rest::nodes();
+    /// let id = stream.call(now, nodes.request().clone());
+    /// let Some(Action::CallDone { id: done, outcome }) = stream.poll_action() else { panic!() };
+    /// assert_eq!(done, id);
+    /// let error = nodes.outcome(outcome).unwrap_err();
+    /// assert_eq!(error.to_string(), "the stream is not running");
+    /// # Ok::<(), ioxproto::ConfigError>(())
+    /// ```
+    pub fn call(&mut self, now: Now, request: Request) -> CallId {
+        // Every call passes `enter`, which runs what it is given about the stream as such.
+        let mut id = CallId(0);
+        self.enter(now, (), |machine| id = machine.call(now, request));
+        id
+    }
+
+    /// Takes a call back: [`Action::CallDone`] follows, if it is not over already. What was sent
+    /// may have been carried out.
+    pub fn cancel_call(&mut self, now: Now, id: CallId) {
+        self.enter(now, (), |machine| machine.cancel_call(id));
+    }
+
+    /// The exchange of a request has come this far. Without it, a call that fails cannot say that it
+    /// may have been carried out, and one whose answer has begun to come is given up too early.
+    pub fn call_phase(&mut self, now: Now, id: RequestId, reached: CallPhase) {
+        self.enter(now, id, |machine| machine.call_phase(id, reached));
+    }
+
+    /// Whether calls are pending, waiting or under way.
+    #[must_use]
+    pub fn has_calls(&self) -> bool {
+        self.machine.calls.are_pending()
+    }
+
+    /// When a call is due, for a driver that a consumer keeps from reading: then it must not ask
+    /// [`poll_timeout`](Self::poll_timeout), and still has to end calls in time.
+    #[must_use]
+    pub fn call_deadline(&self) -> Option<Deadline> {
+        self.machine.calls.deadline()
+    }
+
+    /// Time has passed, for calls alone: at [`call_deadline`](Self::call_deadline) while a consumer
+    /// keeps the driver from reading. It says nothing of the stream's own deadlines.
+    pub fn tick_calls(&mut self, now: Now) {
+        self.enter(now, (), |machine| machine.calls_due(now));
     }
 
     /// Time has passed. Call it at the deadline, after reading what is there; spurious calls do
@@ -324,8 +387,10 @@ impl EventStream {
         input: impl FnOnce(&mut Machine) -> R,
     ) -> R {
         self.machine.wake(now);
-        if subject.is_current(&self.machine.state) {
-            input(&mut self.machine)
+        if subject.is_current(&self.machine) {
+            let output = input(&mut self.machine);
+            self.machine.carry_on_calls(now);
+            output
         } else {
             trace!(?subject, "late news of what was abandoned");
             R::default()
@@ -335,18 +400,18 @@ impl EventStream {
 
 /// What an input is about: a connection, a request, or (as `()`) the stream.
 trait Subject: Copy + Debug {
-    fn is_current(self, state: &State) -> bool;
+    fn is_current(self, machine: &Machine) -> bool;
 }
 
 impl Subject for () {
-    fn is_current(self, _: &State) -> bool {
+    fn is_current(self, _: &Machine) -> bool {
         true
     }
 }
 
 impl Subject for ConnectionId {
-    fn is_current(self, state: &State) -> bool {
-        match state {
+    fn is_current(self, machine: &Machine) -> bool {
+        match &machine.state {
             State::Connecting { id, .. }
             | State::Draining(Connection { id, .. })
             | State::Live(Connection { id, .. }) => *id == self,
@@ -359,11 +424,11 @@ impl Subject for ConnectionId {
 }
 
 impl Subject for RequestId {
-    fn is_current(self, state: &State) -> bool {
-        match state {
-            State::SigningIn { request } | State::Probing { request } => *request == self,
-            State::Stopping { request, .. } => *request == Some(self),
-            _ => false,
+    fn is_current(self, machine: &Machine) -> bool {
+        match machine.state {
+            State::SigningIn { request } | State::Probing { request } if request == self => true,
+            State::Stopping { request, .. } if request == Some(self) => true,
+            _ => machine.calls.own(self),
         }
     }
 }

@@ -223,6 +223,9 @@ impl Machine {
             self.actions
                 .push_back(Action::Notify(Notification::Gap(gap)));
         }
+        if live {
+            self.event_for_calls(event);
+        }
         if event.control() == "_0" {
             self.heartbeat(event, live);
         }

@@ -135,14 +135,14 @@ impl Timers {
         self.heard
     }
 
-    /// The driver begins to wait on an empty socket.
-    pub(crate) fn begin_wait(&mut self, now: Instant) -> Option<Deadline> {
-        // Of several at the same instant, the one that a tick takes first.
-        let deadline = self.pending(now).min_by_key(|(_, at)| *at);
-        let deadline = deadline.map(|(timer, at)| Deadline {
+    /// The driver begins to wait on an empty socket, until a timer or something else is due.
+    pub(crate) fn begin_wait(&mut self, now: Instant, other: Option<Deadline>) -> Option<Deadline> {
+        let timers = self.pending(now).map(|(timer, at)| Deadline {
             at,
             reason: timer.reason(),
         });
+        // Of several at the same instant, the one that a tick takes first.
+        let deadline = timers.chain(other).min_by_key(|deadline| deadline.at);
         self.wait = Some(Wait {
             since: now,
             until: deadline.map(|deadline| deadline.at),
@@ -212,10 +212,10 @@ mod tests {
     fn the_earliest_deadline_is_told_with_its_reason() {
         let start = epoch();
         let mut timers = Timers::default();
-        assert_eq!(timers.begin_wait(start), None);
+        assert_eq!(timers.begin_wait(start, None), None);
         timers.at(Timer::Connect, start + seconds(10.0));
         timers.after_hearing(Timer::DrainQuiet, seconds(1.0));
-        let deadline = timers.begin_wait(start).unwrap();
+        let deadline = timers.begin_wait(start, None).unwrap();
         assert_eq!(
             (deadline.at, deadline.reason),
             (start + seconds(1.0), "quiet after the replay")
@@ -227,12 +227,15 @@ mod tests {
         let start = epoch();
         let mut timers = Timers::default();
         timers.after_hearing(Timer::DrainQuiet, seconds(1.0));
-        timers.begin_wait(start);
+        timers.begin_wait(start, None);
         assert!(timers.end_wait(start + seconds(0.4), OVERRUN));
         // Ten seconds in a consumer's hands.
         let later = start + seconds(10.4);
         assert_eq!(timers.take_due(later), None);
-        assert_eq!(timers.begin_wait(later).unwrap().at, later + seconds(0.6));
+        assert_eq!(
+            timers.begin_wait(later, None).unwrap().at,
+            later + seconds(0.6)
+        );
         assert!(timers.end_wait(later + seconds(0.6), OVERRUN));
         assert_eq!(
             timers.take_due(later + seconds(0.6)),
@@ -245,7 +248,7 @@ mod tests {
         let start = epoch();
         let mut timers = Timers::default();
         timers.after_hearing(Timer::DrainQuiet, seconds(1.0));
-        timers.begin_wait(start);
+        timers.begin_wait(start, None);
         assert!(!timers.end_wait(start + seconds(7.0), OVERRUN));
         assert_eq!(timers.heard(), Duration::ZERO);
         assert_eq!(timers.take_due(start + seconds(7.0)), None);
@@ -285,7 +288,10 @@ mod tests {
                 timers.at(timer, due - seconds(step * index as f64));
             }
             let earliest = if step == 0.0 { order[0] } else { order[11] };
-            assert_eq!(timers.begin_wait(start).unwrap().reason, earliest.reason());
+            assert_eq!(
+                timers.begin_wait(start, None).unwrap().reason,
+                earliest.reason()
+            );
             let taken = std::iter::from_fn(|| timers.take_due(due));
             assert_eq!(taken.collect::<Vec<_>>(), order);
         }

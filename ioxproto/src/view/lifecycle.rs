@@ -179,7 +179,7 @@ impl<'a> LifecycleChange<'a> {
 }
 
 /// `true`, `false`, `1`, `0`, in any case of letters.
-pub(super) fn truth(text: &str) -> Option<bool> {
+pub(crate) fn truth(text: &str) -> Option<bool> {
     match text.trim() {
         "1" => Some(true),
         "0" => Some(false),

@@ -36,6 +36,7 @@ use crate::vocabulary::{Code, SystemControl, TriggerAction};
 pub use self::climate::{Climate, Energy};
 pub use self::decimal::{Decimal, NotDecimal};
 pub use self::elk::{Elk, ElkSubject};
+pub(crate) use self::lifecycle::truth;
 pub use self::lifecycle::{LifecycleChange, LifecycleDetails};
 pub use self::program::{Evaluation, ProgramId, ProgramStatus, RunState};
 pub use self::property::{NodeCommand, NodeProperty};

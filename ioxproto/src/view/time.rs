@@ -107,6 +107,31 @@ impl ControllerTime {
         })
     }
 
+    /// A time as REST answers write it: like frames do, `2026/11/25 05:01:10 PM` with 12 or 24
+    /// hours, or ISO 8601 with an offset.
+    pub(crate) fn in_answer(text: &str) -> Option<Self> {
+        let text = text.trim();
+        if let Some(time) = Timestamp::parse(text) {
+            let seconds = time.micros.div_euclid(1_000_000);
+            return Some(Self {
+                local_seconds: seconds.checked_add(time.offset_seconds.into())?,
+                offset_seconds: Some(time.offset_seconds),
+            });
+        }
+        if text.as_bytes().get(4) != Some(&b'/') {
+            return Self::parse(text, None);
+        }
+        let format = match text.as_bytes().last() {
+            Some(b'M' | b'm') => "%Y/%m/%d %I:%M:%S %p",
+            _ => "%Y/%m/%d %H:%M:%S",
+        };
+        let civil = DateTime::strptime(format, text).ok()?;
+        Some(Self {
+            local_seconds: Offset::UTC.to_timestamp(civil).ok()?.as_second(),
+            offset_seconds: None,
+        })
+    }
+
     /// The instant, where the offset is known.
     #[must_use]
     pub fn instant(self) -> Option<Timestamp> {

@@ -4,6 +4,7 @@ use base64::Engine as _;
 use sha1::Digest as _;
 use std::time::{Duration, Instant, SystemTime};
 
+use ioxproto::rest::{CallError, CallId, CallPhase, RawAnswer, Request};
 use ioxproto::{
     Action, Config, ConnectionId, Event, EventStream, Exchange, Failure, FailureKind, Gap, Message,
     Notification, Now, Phase, Progress, Reason, RequestId, Stats, Status, StatusChange,
@@ -30,6 +31,12 @@ pub(crate) struct Harness {
     pub(crate) upgrade: Option<Exchange>,
     /// The request of its own connection that waits for its answer.
     pub(crate) http: Option<(RequestId, Exchange)>,
+    /// The exchanges of calls that wait for their answers, the oldest first.
+    pub(crate) gets: Vec<(RequestId, Exchange)>,
+    /// When each of them began, from the start of the test, and its path.
+    pub(crate) sent: Vec<(Duration, String)>,
+    /// What calls came to.
+    pub(crate) calls_done: Vec<(CallId, Result<RawAnswer, CallError>)>,
     /// The question for a token, and whether the last one was refused.
     pub(crate) asked_for_token: Option<(RequestId, bool)>,
     /// The paths of all such requests so far.
@@ -71,6 +78,9 @@ impl Harness {
             id: None,
             upgrade: None,
             http: None,
+            gets: Vec::new(),
+            sent: Vec::new(),
+            calls_done: Vec::new(),
             asked_for_token: None,
             posts: Vec::new(),
             done: Vec::new(),
@@ -130,13 +140,23 @@ impl Harness {
                 Action::Ping { .. } => self.done.push(Done::Ping),
                 Action::Close { code, .. } => self.done.push(Done::Close(code)),
                 Action::Abort { .. } => self.done.push(Done::Abort),
+                Action::Request { id, exchange, .. } if exchange.request().starts_with(b"GET ") => {
+                    let head = String::from_utf8_lossy(exchange.request()).into_owned();
+                    let path = head.split(' ').nth(1).unwrap().to_owned();
+                    self.sent.push((self.now.monotonic - self.began, path));
+                    self.gets.push((id, exchange));
+                }
+                Action::CallDone { id, outcome } => self.calls_done.push((id, outcome)),
                 Action::Request { id, exchange, .. } => {
                     let head = String::from_utf8_lossy(exchange.request()).into_owned();
                     let path = head.split(' ').nth(1).unwrap_or_default();
                     self.posts.push(path.to_owned());
                     self.http = Some((id, exchange));
                 }
-                Action::Abandon { .. } => self.done.push(Done::Abandon),
+                Action::Abandon { id } => {
+                    self.gets.retain(|(get, _)| *get != id);
+                    self.done.push(Done::Abandon);
+                }
                 Action::ProvideToken { id, rejected } => {
                     self.asked_for_token = Some((id, rejected));
                 }
@@ -247,6 +267,56 @@ impl Harness {
         let (id, _) = self.http.take().expect("a request waits for its answer");
         self.stream.http_failed(self.now, id, failure);
         self.drain();
+    }
+
+    /// Makes a call.
+    pub(crate) fn call(&mut self, request: impl Into<Request>) -> CallId {
+        let id = self.stream.call(self.now, request.into());
+        self.drain();
+        id
+    }
+
+    /// The head of the oldest call's request that waits for its answer.
+    pub(crate) fn get(&self) -> String {
+        let (_, exchange) = self.gets.first().expect("a call waits for its answer");
+        String::from_utf8(exchange.request().to_vec()).unwrap()
+    }
+
+    /// The oldest call's exchange has come this far.
+    pub(crate) fn call_phase(&mut self, reached: CallPhase) {
+        let (id, _) = self.gets.first().expect("a call waits for its answer");
+        self.stream.call_phase(self.now, *id, reached);
+        self.drain();
+    }
+
+    /// Answers the oldest call.
+    pub(crate) fn answer_call(&mut self, status: u16, body: &str) {
+        self.call_phase(CallPhase::Sent);
+        let (id, mut exchange) = self.gets.remove(0);
+        let length = body.len();
+        exchange.receive(
+            format!("HTTP/1.1 {status} Some\r\nContent-Length: {length}\r\n\r\n{body}").as_bytes(),
+        );
+        self.stream
+            .http_answered(self.now, id, exchange.into_answer().0);
+        self.drain();
+    }
+
+    pub(crate) fn fail_call(&mut self, failure: Failure) {
+        let (id, _) = self.gets.remove(0);
+        self.stream.http_failed(self.now, id, failure);
+        self.drain();
+    }
+
+    /// What a call came to; it must be over.
+    pub(crate) fn outcome(&mut self, id: CallId) -> Result<RawAnswer, CallError> {
+        let mut calls = self.calls_done.iter();
+        let place = calls.position(|(done, _)| *done == id);
+        self.calls_done.remove(place.expect("the call is over")).1
+    }
+
+    pub(crate) fn is_over(&self, id: CallId) -> bool {
+        self.calls_done.iter().any(|(done, _)| *done == id)
     }
 
     /// Grants a login or refresh with tokens of this name that live for so long.

@@ -8,6 +8,8 @@
 
 mod api_path;
 mod backoff;
+mod calls;
+mod confirmed;
 mod drain;
 mod end_mark;
 mod harness;

@@ -36,8 +36,8 @@ fn taken(delivery: &Delivery) -> Vec<i64> {
 /// Delivers these as a driver does: it reads on when there is room, and takes what it has read.
 fn deliver(delivery: &Delivery, numbers: impl Iterator<Item = i64>) {
     for seqnum in numbers {
-        block_on(poll_fn(|context| delivery.poll_room(context)));
-        delivery.push_all(&mut vec![event(seqnum)]);
+        block_on(poll_fn(|context| delivery.poll_room(context, 0)));
+        delivery.push_all(&mut vec![event(seqnum)], 0);
     }
     delivery.finish();
 }
@@ -56,10 +56,10 @@ pub fn a_full_queue_stops_the_driver_and_lets_it_go_on() {
     let driver = Arc::clone(&delivery);
     let driver = thread::spawn(move || {
         for seqnum in 0..6 {
-            block_on(poll_fn(|context| driver.poll_room(context)));
+            block_on(poll_fn(|context| driver.poll_room(context, 0)));
             // Nobody else fills the queue, so that the room is still there.
-            assert!(driver.room() > 0, "full, and told to read on");
-            driver.push_all(&mut vec![event(seqnum)]);
+            assert!(driver.room(0) > 0, "full, and told to read on");
+            driver.push_all(&mut vec![event(seqnum)], 0);
         }
         driver.finish();
     });

@@ -3,12 +3,13 @@
 use std::future::poll_fn;
 use std::sync::Arc;
 
+use ioxproto::rest::{self, CallError};
 use ioxproto::{Config, Secret};
 use shuttle::future::block_on;
 use shuttle::sync::atomic::{AtomicUsize, Ordering};
 use shuttle::thread;
 
-use crate::driver::shared::Command;
+use crate::driver::shared::{CallCommand, Command};
 use crate::driver::{Handle, Shared};
 
 fn shared() -> (Arc<Shared>, Handle) {
@@ -156,4 +157,47 @@ pub fn a_start_while_the_driver_comes_to_rest_is_carried_out_once() {
         1,
         "{again} at once, {relaunched} from rest"
     );
+}
+
+/// Carries out commands up to a stop; calls are over at once.
+fn carry_out(shared: &Shared) {
+    let _ = shared.begin();
+    loop {
+        match command(shared) {
+            Command::Stop => return,
+            Command::Call(CallCommand::Make(_, slot)) => slot.fill(Err(CallError::driver_gone())),
+            Command::Call(CallCommand::Cancel(_)) | Command::Token(_) => {}
+        }
+    }
+}
+
+/// Two threads make a call, a third stops; the end is a rest, or that the driver goes away.
+fn calls_beside_a_stop(end: fn(&Shared)) {
+    let (shared, handle) = shared();
+    let driver = Arc::clone(&shared);
+    let driver = thread::spawn(move || {
+        carry_out(&driver);
+        end(&driver);
+    });
+    let callers: Vec<_> = (0..2)
+        .map(|_| {
+            let handle = handle.clone();
+            thread::spawn(move || block_on(handle.submit(rest::status())))
+        })
+        .collect();
+    handle.request_stop();
+    for caller in callers {
+        assert!(caller.join().unwrap().is_err(), "there is no controller");
+    }
+    driver.join().unwrap();
+}
+
+pub fn every_call_is_over_once_the_driver_rests() {
+    calls_beside_a_stop(|shared| {
+        shared.rest(|| Box::new(|| {}));
+    });
+}
+
+pub fn every_call_is_over_once_the_driver_is_gone() {
+    calls_beside_a_stop(Shared::gone);
 }

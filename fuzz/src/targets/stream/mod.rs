@@ -1,5 +1,6 @@
-//! Any calls of the stream machine, in any order: nothing panics, the statuses come in their order, and with a
-//! local account the machine does what its model does.
+//! Any calls of the stream machine, in any order: nothing panics, the statuses come in their order,
+//! each REST call ends once, and with a local account the machine does what its model does, which
+//! knows no REST calls.
 
 mod model;
 mod operation;
@@ -8,6 +9,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use ioxproto::mirror::ControllerState;
+use ioxproto::rest::{self, CallId, CallPhase, Command, Request};
 use ioxproto::{
     Action, Config, ConnectionId, EventStream, Exchange, Failure, FailureKind, Message,
     Notification, Now, Phase, Progress, RequestId, Secret, Status, SubscribePath,
@@ -38,6 +41,9 @@ struct Driver {
     deadline: Option<Instant>,
     attempts: Vec<(ConnectionId, Option<Exchange>)>,
     requests: Vec<(RequestId, Option<Exchange>)>,
+    /// The REST calls that are not over, and all that were made.
+    pending: Vec<CallId>,
+    calls: Vec<CallId>,
     told: Status,
     seqnum: i64,
 }
@@ -65,6 +71,8 @@ impl Driver {
             deadline: None,
             attempts: Vec::new(),
             requests: Vec::new(),
+            pending: Vec::new(),
+            calls: Vec::new(),
             told: Status::NotStarted,
             seqnum: 0,
         }
@@ -164,6 +172,26 @@ impl Driver {
                     self.with_model(|model| model.gone(now, attempt));
                 }
             }
+            Operation::Call(which) => {
+                let id = self.stream.call(now, request(which));
+                self.pending.push(id);
+                self.calls.push(id);
+                self.with_model(|_| {});
+            }
+            Operation::CallPhase(which, phase) => {
+                if let Some(index) = self.requests.len().checked_sub(which + 1) {
+                    let phases = [CallPhase::Opening, CallPhase::Sent, CallPhase::Answering];
+                    let phase = phases[usize::from(phase) % phases.len()];
+                    self.stream.call_phase(now, self.requests[index].0, phase);
+                    self.with_model(|_| {});
+                }
+            }
+            Operation::CancelCall(which) => {
+                if let Some(index) = self.calls.len().checked_sub(which + 1) {
+                    self.stream.cancel_call(now, self.calls[index]);
+                    self.with_model(|_| {});
+                }
+            }
             Operation::Pass(_)
             | Operation::PassToDeadline
             | Operation::Idle(_)
@@ -195,7 +223,9 @@ impl Driver {
         if undone {
             self.with_model(|_| {});
         } else {
-            let expected = self.with_model(|model| model.listen(now));
+            // A call may be due before anything of the stream's.
+            let call = self.deadline.filter(|_| self.stream.has_calls());
+            let expected = self.with_model(|model| model.listen(now, call));
             assert!(
                 expected.is_none_or(|expected| expected == self.deadline),
                 "{expected:?} {deadline:?} {:?}",
@@ -227,6 +257,10 @@ impl Driver {
     }
 
     fn grant(&mut self, which: usize, grant: Grant) {
+        // With an account of the model's, only REST calls have requests.
+        if which < self.requests.len() {
+            self.with_model(|_| {});
+        }
         let Some(index) = self.requests.len().checked_sub(which + 1) else {
             return;
         };
@@ -302,11 +336,21 @@ impl Driver {
     fn drain(&mut self, most: usize) {
         for _ in 0..most {
             let Some(action) = self.stream.poll_action() else {
+                assert_eq!(self.pending.is_empty(), !self.stream.has_calls());
+                let ended = self.stream.status().at_rest() || self.stream.is_stopping();
+                assert!(
+                    !ended || self.pending.is_empty(),
+                    "a call outlives the stream"
+                );
                 return assert_eq!(self.told, self.stream.status());
             };
             match action {
                 Action::Connect { id, upgrade, .. } => self.attempts.push((id, Some(upgrade))),
                 Action::Request { id, exchange, .. } => self.requests.push((id, Some(exchange))),
+                Action::CallDone { id, .. } => {
+                    let place = self.pending.iter().position(|pending| *pending == id);
+                    self.pending.remove(place.expect("a call ends once"));
+                }
                 Action::ProvideToken { id, .. } => self.requests.push((id, None)),
                 Action::Notify(Notification::Status(change)) => {
                     assert!(may_follow(self.told, change.status), "{change:?}");
@@ -316,6 +360,23 @@ impl Driver {
             }
         }
     }
+}
+
+/// A read, a command that may be repeated, one that may not, one that waits for its event.
+fn request(which: u8) -> Request {
+    let address = if which < 128 { "1 2 3 1" } else { "1 2 3 2" };
+    let command = match which % 5 {
+        0 => return rest::status().into(),
+        1 => return rest::get("/api/nodes").expect("a path").into(),
+        2 => Command::on(address),
+        3 => Command::brighten(address),
+        _ => {
+            let off = Command::off(address).expect("an address");
+            let within = Duration::from_secs(5);
+            return off.confirmed(within, &ControllerState::new()).into();
+        }
+    };
+    command.expect("an address").into()
 }
 
 /// The order of the statuses.

@@ -146,8 +146,8 @@ impl Model {
         }
     }
 
-    /// The deadline, and from here on somebody listens.
-    pub fn listen(&mut self, now: Now) -> Option<Instant> {
+    /// The deadline, and from here on somebody listens. A call may be due before it.
+    pub fn listen(&mut self, now: Now, call: Option<Instant>) -> Option<Instant> {
         let at = |reading: Duration| now.monotonic + reading.saturating_sub(self.heard);
         let until = match &self.stage {
             Stage::Rest => None,
@@ -168,6 +168,7 @@ impl Model {
             .min()
             .map(at),
         };
+        let until = until.into_iter().chain(call).min();
         self.wait = Some((now.monotonic, until));
         until
     }

@@ -32,6 +32,12 @@ pub enum Operation {
     BytesReceived(Which, bool),
     Closed(Which),
     Failed(Which, u8),
+    /// A call is made.
+    Call(u8),
+    /// A call's exchange has come so far.
+    CallPhase(Which, u8),
+    /// A call is taken back.
+    CancelCall(Which),
 }
 
 /// Whose id is given, counted back from the last one.
@@ -94,7 +100,7 @@ impl Operation {
         let of = |length: usize| usize::from(detail) % length;
         // Mostly the one in hand.
         let which = usize::from(which / 64).saturating_sub(1);
-        match kind % 43 {
+        match kind % 48 {
             0 | 1 => Self::Start,
             2 => Self::Stop,
             3..=6 => Self::Tick,
@@ -131,6 +137,9 @@ impl Operation {
             37 => Self::Failed(which, detail),
             38 => Self::Message(which, Content::Pong),
             39..=41 => Self::Idle(1 + of(6)),
+            42..=44 => Self::Call(detail),
+            45 => Self::CallPhase(which, detail),
+            46 => Self::CancelCall(which),
             _ => Self::Message(which, Content::Heartbeat(of(PROMISES.len()))),
         }
     }

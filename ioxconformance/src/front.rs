@@ -1,0 +1,267 @@
+//! A scripted REST interface in front of a simulated controller.
+//!
+//! It answers the paths that a scenario gives it replies for, and hands every other connection on to
+//! the controller: the stream, logins.
+
+use std::collections::{HashMap, VecDeque};
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use ioxsim::Tls;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+/// How long a read of a connection waits before the other side, or the end, has its turn.
+const MOMENT: Duration = Duration::from_millis(2);
+
+/// What a request of a path gets.
+#[derive(Clone, Debug)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "made for the scenarios of this crate"
+)]
+pub enum Reply {
+    /// An answer of this status and body.
+    Answer(u16, String),
+    /// Nothing, ever.
+    Silence,
+    /// The end of the connection.
+    End,
+    /// The head of an answer and some of its body, then nothing.
+    Half,
+}
+
+/// A request as it came.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Asked {
+    /// The path, with its query.
+    pub path: String,
+    /// The whole head.
+    pub head: String,
+}
+
+/// A scripted REST interface; it ends when it is dropped.
+pub struct Front {
+    address: SocketAddr,
+    tls: Option<Tls>,
+    script: Arc<Script>,
+}
+
+struct Script {
+    controller: SocketAddr,
+    /// What each path gets in turn; the last reply stays.
+    replies: Mutex<HashMap<String, VecDeque<Reply>>>,
+    asked: Mutex<Vec<Asked>>,
+    closed: AtomicBool,
+}
+
+trait Io: Read + Write + Send {}
+
+impl<T: Read + Write + Send> Io for T {}
+
+impl Front {
+    /// In front of a controller that listens here without TLS, with TLS of its own if it has an
+    /// identity.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system says when it gives no socket.
+    pub fn start(controller: SocketAddr, tls: Option<Tls>) -> io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let script = Arc::new(Script {
+            controller,
+            replies: Mutex::default(),
+            asked: Mutex::default(),
+            closed: AtomicBool::new(false),
+        });
+        let front = Self {
+            address: listener.local_addr()?,
+            tls,
+            script,
+        };
+        let acceptor = front.tls.as_ref().map(acceptor).transpose()?;
+        let script = Arc::clone(&front.script);
+        thread::spawn(move || {
+            for socket in listener.incoming() {
+                if script.is_closed() {
+                    return;
+                }
+                let Ok(socket) = socket else { continue };
+                let (script, acceptor) = (Arc::clone(&script), acceptor.clone());
+                // A client that leaves is none of the test's concern.
+                thread::spawn(move || script.serve(socket, acceptor));
+            }
+        });
+        Ok(front)
+    }
+
+    /// Its address.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
+    }
+
+    /// The fingerprint of its certificate.
+    #[must_use]
+    pub fn fingerprint(&self) -> Option<String> {
+        self.tls.as_ref().map(Tls::fingerprint)
+    }
+
+    /// What requests of a path get in turn; the last reply stays.
+    pub fn reply(&self, path: &str, replies: impl IntoIterator<Item = Reply>) {
+        let replies = replies.into_iter().collect();
+        lock(&self.script.replies).insert(path.to_owned(), replies);
+    }
+
+    /// The requests of scripted paths so far.
+    #[must_use]
+    pub fn asked(&self) -> Vec<Asked> {
+        lock(&self.script.asked).clone()
+    }
+}
+
+impl Drop for Front {
+    fn drop(&mut self) {
+        self.script.closed.store(true, Ordering::Release);
+        // Wakes the thread that accepts.
+        drop(TcpStream::connect(self.address));
+    }
+}
+
+impl Script {
+    fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    fn serve(&self, socket: TcpStream, acceptor: Option<Arc<ServerConfig>>) -> io::Result<()> {
+        socket.set_nodelay(true)?;
+        socket.set_read_timeout(Some(MOMENT))?;
+        let mut client: Box<dyn Io> = match acceptor {
+            None => Box::new(socket),
+            Some(config) => {
+                let connection = ServerConnection::new(config).map_err(io::Error::other)?;
+                Box::new(StreamOwned::new(connection, socket))
+            }
+        };
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            match self.read(&mut *client, &mut byte)? {
+                0 => return Ok(()),
+                _ => head.push(byte[0]),
+            }
+        }
+        let text = String::from_utf8_lossy(&head).into_owned();
+        let path = text.split(' ').nth(1).unwrap_or_default().to_owned();
+        let Some(reply) = self.next_reply(&path) else {
+            return self.relay(&mut *client, &head);
+        };
+        lock(&self.asked).push(Asked { path, head: text });
+        match reply {
+            Reply::Answer(status, body) => {
+                let length = body.len();
+                write!(
+                    client,
+                    "HTTP/1.1 {status} Scripted\r\nContent-Length: {length}\r\n\r\n{body}"
+                )?;
+                client.flush()
+            }
+            Reply::End => Ok(()),
+            Reply::Silence => self.hold(&mut *client),
+            Reply::Half => {
+                client.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n<nodes>")?;
+                client.flush()?;
+                self.hold(&mut *client)
+            }
+        }
+    }
+
+    fn next_reply(&self, path: &str) -> Option<Reply> {
+        let mut replies = lock(&self.replies);
+        let replies = replies.get_mut(path)?;
+        match replies.len() {
+            0 => None,
+            1 => replies.front().cloned(),
+            _ => replies.pop_front(),
+        }
+    }
+
+    /// Keeps a connection open until the client leaves.
+    fn hold(&self, client: &mut dyn Io) -> io::Result<()> {
+        while self.read(client, &mut [0; 1024])? > 0 {}
+        Ok(())
+    }
+
+    /// Reads some bytes, however long it takes, unless everything ends.
+    fn read(&self, from: &mut dyn Io, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match from.read(buffer) {
+                Err(error) if is_nothing_yet(&error) && !self.is_closed() => {}
+                read => return read,
+            }
+        }
+    }
+
+    /// Hands bytes on between the client and the controller, both ways.
+    fn relay(&self, client: &mut dyn Io, head: &[u8]) -> io::Result<()> {
+        let mut controller = TcpStream::connect(self.controller)?;
+        controller.set_nodelay(true)?;
+        controller.set_read_timeout(Some(MOMENT))?;
+        controller.write_all(head)?;
+        let mut buffer = vec![0; 64 * 1024];
+        while !self.is_closed() {
+            if !pass(client, &mut controller, &mut buffer)?
+                || !pass(&mut controller, client, &mut buffer)?
+            {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Hands on what is there; `false` at the end.
+fn pass(from: &mut dyn Io, to: &mut dyn Io, buffer: &mut [u8]) -> io::Result<bool> {
+    match from.read(buffer) {
+        Ok(0) => Ok(false),
+        Ok(length) => {
+            to.write_all(&buffer[..length])?;
+            to.flush()?;
+            Ok(true)
+        }
+        Err(error) if is_nothing_yet(&error) => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+fn is_nothing_yet(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted
+    )
+}
+
+fn acceptor(tls: &Tls) -> io::Result<Arc<ServerConfig>> {
+    let pem = tls.to_pem();
+    let certificate = CertificateDer::from_pem_slice(pem.as_bytes()).map_err(io::Error::other)?;
+    let key = PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(io::Error::other)?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(io::Error::other)?
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .map_err(io::Error::other)?;
+    Ok(Arc::new(config))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,131 @@
+//! A call under way, as its caller holds it.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use ioxproto::rest::{Call, CallError, RawAnswer};
+
+use super::Shared;
+use crate::sync::{Mutex, MutexGuard, PoisonError};
+
+type Outcome = Result<RawAnswer, CallError>;
+
+/// Where the driver leaves what a call came to.
+#[derive(Debug, Default)]
+pub(crate) struct Slot(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    outcome: Option<Outcome>,
+    /// The outcome was taken.
+    taken: bool,
+    waiting: Option<Waker>,
+}
+
+impl Slot {
+    /// The call is over. Only the first outcome counts.
+    pub(crate) fn fill(&self, outcome: Outcome) {
+        let mut state = self.lock();
+        if state.taken || state.outcome.is_some() {
+            return;
+        }
+        state.outcome = Some(outcome);
+        let waiting = state.waiting.take();
+        drop(state);
+        if let Some(waker) = waiting {
+            waker.wake();
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.lock().outcome.is_some()
+    }
+
+    fn take(&self) -> Option<Outcome> {
+        let mut state = self.lock();
+        let outcome = state.outcome.take();
+        state.taken |= outcome.is_some();
+        outcome
+    }
+
+    fn poll_take(&self, context: &mut Context<'_>) -> Poll<Outcome> {
+        let mut state = self.lock();
+        if let Some(outcome) = state.outcome.take() {
+            state.taken = true;
+            return Poll::Ready(outcome);
+        }
+        state.waiting = Some(context.waker().clone());
+        Poll::Pending
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing panics while the lock is held; were it to, the state would still be sound.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A call that was made: a future of its answer, which a thread can wait for too.
+///
+/// Dropping it does not take the call back: a command goes on, and what it comes to is discarded.
+#[must_use = "the answer, and whether there is one, is in the ticket"]
+pub struct Ticket<A> {
+    call: Call<A>,
+    slot: Arc<Slot>,
+    shared: Arc<Shared>,
+}
+
+impl<A> Ticket<A> {
+    pub(crate) fn new(call: Call<A>, slot: Arc<Slot>, shared: Arc<Shared>) -> Self {
+        Self { call, slot, shared }
+    }
+
+    /// Whether the call is over, so that waiting for it takes no time.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.slot.is_full()
+    }
+
+    /// Takes the call back, as far as that is possible: what was sent may be carried out. The ticket
+    /// then gives [`Cancelled`](ioxproto::rest::CallProblem::Cancelled), unless the call is over
+    /// already.
+    pub fn cancel(&self) {
+        self.shared.cancel_call(&self.slot);
+    }
+
+    /// Waits for the answer, on this thread. Within a callback of the same stream nothing can happen
+    /// before it returns: there the call fails at once, though it goes on.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError`] says why there is no answer, and if a command may have been carried out.
+    pub fn wait_blocking(self) -> Result<A, CallError> {
+        if self.shared.is_calling_back() && !self.is_done() {
+            return self.call.outcome(Err(CallError::in_callback()));
+        }
+        self.shared.wait_blocking(|| self.slot.is_full(), None);
+        let outcome = self.slot.take();
+        let outcome = outcome.unwrap_or_else(|| Err(CallError::driver_gone()));
+        self.call.outcome(outcome)
+    }
+}
+
+impl<A> Future for Ticket<A> {
+    type Output = Result<A, CallError>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let outcome = self.slot.poll_take(context);
+        outcome.map(|outcome| self.call.outcome(outcome))
+    }
+}
+
+impl<A> fmt::Debug for Ticket<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ticket")
+            .field("path", &self.call.request().path())
+            .field("done", &self.is_done())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,728 @@
+//! Commands: what a controller is told to do.
+
+use std::fmt;
+
+use super::path::{PathBuilder, checked_address};
+use super::{RequestError, document};
+use crate::view::{Decimal, ProgramId, VariableField, VariableId};
+
+/// The longest name of a command or parameter, in characters; a controller's have up to ten.
+const LONGEST_NAME: usize = 32;
+
+/// A command to a node, scene, program or variable, or another one that a controller carries out.
+///
+/// The constructors check every value, so that a command that exists can be sent. They take an
+/// address as the controller writes it.
+///
+/// ```
+/// use ioxproto::rest::{Command, Level};
+///
+/// let dim = Command::level("1A 2B 3C 1", Level::percent(50)?)?;
+/// assert_eq!(dim.path(), "/rest/nodes/1A%202B%203C%201/cmd/DON/50/51");
+/// assert!(dim.is_absolute());
+/// assert!(!Command::brighten("1A 2B 3C 1")?.is_absolute());
+/// # Ok::<(), ioxproto::rest::RequestError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Command {
+    path: String,
+    target: Target,
+    repetition: Repetition,
+    goal: Goal,
+}
+
+/// Whether a command may be sent again when the controller was busy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "twice is the same as once, or it is not"
+)]
+pub enum Repetition {
+    /// Sent twice, it does the same as sent once: on, off, a level, a setpoint.
+    Absolute,
+    /// Sent twice, it may do more than sent once: a step, a program, a message.
+    Once,
+}
+
+/// What a command sets. A newer command to the same target replaces an older one, and commands to
+/// the same target are sent one after the other.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Target {
+    /// A node or scene, and what of it: `ST` for what on, off, levels, fades and steps change, the
+    /// name of the command for everything else.
+    Node {
+        /// The address.
+        address: String,
+        /// What of it.
+        control: String,
+    },
+    /// A program.
+    Program(ProgramId),
+    /// One of the two values of a variable.
+    Variable(VariableId, VariableField),
+    /// A network resource.
+    NetworkResource(u32),
+    /// All devices: a query of everything.
+    AllNodes,
+}
+
+/// What is to be true when a command was carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Goal {
+    /// The property has this raw value.
+    Property(Decimal),
+    /// The node is off, or on at any level.
+    IsOn(bool),
+    /// The node is enabled, or not.
+    Enabled(bool),
+    /// The program has run, or has been stopped.
+    Program,
+    /// The program is enabled, or not.
+    ProgramEnabled(bool),
+    /// The program runs when the controller starts, or does not.
+    ProgramRunsAtStartup(bool),
+    /// The variable has this raw value.
+    Variable(Decimal),
+    /// Anything was heard of the target.
+    Any,
+    /// Nothing is heard of it.
+    Nothing,
+}
+
+/// How bright, how open, how fast: a level of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Level(LevelUnit);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum LevelUnit {
+    Percent(u8),
+    Raw(u8),
+}
+
+impl Level {
+    /// A share of full: 0 to 100. The controller scales it to what the device takes.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError::OutOfRange`] over 100.
+    pub fn percent(percent: u8) -> Result<Self, RequestError> {
+        if percent > 100 {
+            return Err(out_of_range("the level in percent", &percent, "0 to 100"));
+        }
+        Ok(Self(LevelUnit::Percent(percent)))
+    }
+
+    /// A level as Insteon counts: 0 to 255.
+    #[must_use]
+    pub fn raw(level: u8) -> Self {
+        Self(LevelUnit::Raw(level))
+    }
+}
+
+/// A temperature that a thermostat is to keep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Setpoint {
+    value: Decimal,
+    unit: TemperatureUnit,
+}
+
+/// How a thermostat counts degrees: the unit of measure of its setpoints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TemperatureUnit {
+    /// Degrees Celsius (uom 4).
+    Celsius,
+    /// Degrees Fahrenheit (uom 17).
+    Fahrenheit,
+    /// Degrees of the thermostat's own scale, in halves (uom 101): Insteon.
+    HalfDegrees,
+}
+
+impl Setpoint {
+    /// A temperature in a thermostat's unit: -20 to 60 °C, -4 to 140 °F. Half degrees are of either
+    /// scale, and must be whole or half.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError::OutOfRange`] beyond that.
+    pub fn new(value: Decimal, unit: TemperatureUnit) -> Result<Self, RequestError> {
+        let (low, high, expected) = match unit {
+            TemperatureUnit::Celsius => (-20.0, 60.0, "-20 to 60 degrees Celsius"),
+            TemperatureUnit::Fahrenheit => (-4.0, 140.0, "-4 to 140 degrees Fahrenheit"),
+            TemperatureUnit::HalfDegrees => (-20.0, 140.0, "-20 to 140 degrees, whole or half"),
+        };
+        let setpoint = Self { value, unit };
+        let halves = unit != TemperatureUnit::HalfDegrees || setpoint.doubled().is_some();
+        if !(low..=high).contains(&value.to_f64()) || !halves {
+            return Err(out_of_range("the setpoint", &value, expected));
+        }
+        Ok(setpoint)
+    }
+
+    /// Twice the value, where that is whole.
+    fn doubled(self) -> Option<i64> {
+        let doubled = self.value.mantissa().checked_mul(2)?;
+        Decimal::new(doubled, self.value.scale()).ok()?.to_i64()
+    }
+}
+
+/// What a thermostat does (`CLIMD`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ThermostatMode {
+    /// Off (0).
+    Off,
+    /// Heats (1).
+    Heat,
+    /// Cools (2).
+    Cool,
+    /// Heats or cools (3).
+    Auto,
+    /// A mode by its number; those from 4 on differ between Insteon (uom 98) and others (uom 67).
+    Other(u8),
+}
+
+/// What a thermostat's fan does (`CLIFS`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FanMode {
+    /// Runs always (7).
+    On,
+    /// Runs as needed (8).
+    Auto,
+    /// A mode by its number, for other thermostats than Insteon's (uom 68).
+    Other(u8),
+}
+
+/// What a program is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ProgramOrder {
+    /// Evaluate the condition and run *then* or *else*.
+    Run,
+    /// Run *then*.
+    RunThen,
+    /// Run *else*.
+    RunElse,
+    /// Stop.
+    Stop,
+    /// Enable it.
+    Enable,
+    /// Disable it.
+    Disable,
+    /// Run it when the controller starts.
+    EnableRunAtStartup,
+    /// Do not run it when the controller starts.
+    DisableRunAtStartup,
+}
+
+impl ProgramOrder {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Run => "run",
+            Self::RunThen => "runThen",
+            Self::RunElse => "runElse",
+            Self::Stop => "stop",
+            Self::Enable => "enable",
+            Self::Disable => "disable",
+            Self::EnableRunAtStartup => "enableRunAtStartup",
+            Self::DisableRunAtStartup => "disableRunAtStartup",
+        }
+    }
+
+    fn goal(self) -> Goal {
+        match self {
+            Self::Run | Self::RunThen | Self::RunElse | Self::Stop => Goal::Program,
+            Self::Enable => Goal::ProgramEnabled(true),
+            Self::Disable => Goal::ProgramEnabled(false),
+            Self::EnableRunAtStartup => Goal::ProgramRunsAtStartup(true),
+            Self::DisableRunAtStartup => Goal::ProgramRunsAtStartup(false),
+        }
+    }
+
+    fn repetition(self) -> Repetition {
+        match self {
+            Self::Run | Self::RunThen | Self::RunElse | Self::Stop => Repetition::Once,
+            Self::Enable | Self::Disable | Self::EnableRunAtStartup | Self::DisableRunAtStartup => {
+                Repetition::Absolute
+            }
+        }
+    }
+}
+
+/// The property that on, off, levels, fades and steps change.
+const STATUS: &str = "ST";
+
+/// The constructors for nodes and scenes.
+impl Command {
+    /// Turns on, to the level that the device is set to.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError::Address`], as in all constructors that take one.
+    pub fn on(address: &str) -> Result<Self, RequestError> {
+        Self::to_node(address, "DON", Repetition::Absolute, Goal::IsOn(true))
+    }
+
+    /// Turns off.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError::Address`].
+    pub fn off(address: &str) -> Result<Self, RequestError> {
+        Self::to_node(address, "DOF", Repetition::Absolute, Goal::IsOn(false))
+    }
+
+    /// Sets a level. A scene takes none.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError::Address`].
+    pub fn level(address: &str, level: Level) -> Result<Self, RequestError> {
+        let (value, unit, is_on) = match level.0 {
+            LevelUnit::Percent(percent) => (percent, Some("51"), percent > 0),
+            LevelUnit::Raw(raw) => (raw, None, raw > 0),
+        };
+        let repetition = Repetition::Absolute;
+        let goal = match level.0 {
+            LevelUnit::Raw(raw) => Goal::Property(i64::from(raw).into()),
+            // How the device counts is not known here.
+            LevelUnit::Percent(_) => Goal::IsOn(is_on),
+        };
+        let command = Self::to_node(address, "DON", repetition, goal)?;
+        Ok(command.with_value(&value.to_string(), unit))
+    }
+
+    /// Turns on at once, without a ramp.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError::Address`].
+    pub fn fast_on(address: &str) -> Result<Self, RequestError> {
+        Self::to_node(address, "DFON", Repetition::Absolute, Goal::IsOn(true))
+    }
+
+    /// Turns off at once, without a ramp.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError::Address`].
+    pub fn fast_off(address: &str) -> Result<Self, RequestError> {
+        Self::to_node(address, "DFOF", Repetition::Absolute, Goal::IsOn(false))
+    }
+
+    /// Begins to become brighter.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError::Address`].
+    pub fn fade_up(address: &str) -> Result<Self, RequestError> {
+        Self::to_node(address, "FDUP", Repetition::Once, Goal::Any)
+    }
+
+    /// Begins to become darker.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError::Address`].
+    pub fn fade_down(address: &str) -> Result<Self, RequestError> {
+        Self::to_node(address, "FDDOWN", Repetition::Once, Goal::Any)
+    }
+
+    /// Stops becoming brighter or darker; stops a cover.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError::Address`].
+    pub fn fade_stop(address: &str) -> Result<Self, RequestError> {
+        Self::to_node(address, "FDSTOP", Repetition::Once, Goal::Any)
+    }
+
+    /// Becomes one step brighter.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError::Address`].
+    pub fn brighten(address: &str) -> Result<Self, RequestError> {
+        Self::to_node(address, "BRT", Repetition::Once, Goal::Any)
+    }
+
+    /// Becomes one step darker.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError::Address`].
+    pub fn dim(address: &str) -> Result<Self, RequestError> {
+        Self::to_node(address, "DIM", Repetition::Once, Goal::Any)
+    }
+
+    /// Sets the temperature to heat to.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError::Address`].
+    pub fn heat_setpoint(address: &str, setpoint: Setpoint) -> Result<Self, RequestError> {
+        Self::setpoint(address, "CLISPH", setpoint)
+    }
+
+    /// Sets the temperature to cool to.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError::Address`].
+    pub fn cool_setpoint(address: &str, setpoint: Setpoint) -> Result<Self, RequestError> {
+        Self::setpoint(address, "CLISPC", setpoint)
+    }
+
+    /// Sets what a thermostat does.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError::Address`].
+    pub fn thermostat_mode(address: &str, mode: ThermostatMode) -> Result<Self, RequestError> {
+        let number = match mode {
+            ThermostatMode::Off => 0,
+            ThermostatMode::Heat => 1,
+            ThermostatMode::Cool => 2,
+            ThermostatMode::Auto => 3,
+            ThermostatMode::Other(number) => number,
+        };
+        Self::set(address, "CLIMD", number)
+    }
+
+    /// Sets what a thermostat's fan does.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError::Address`].
+    pub fn fan_mode(address: &str, mode: FanMode) -> Result<Self, RequestError> {
+        let number = match mode {
+            FanMode::On => 7,
+            FanMode::Auto => 8,
+            FanMode::Other(number) => number,
+        };
+        Self::set(address, "CLIFS", number)
+    }
+
+    /// Locks a Z-Wave lock. An Insteon lock takes [`on`](Self::on).
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError::Address`].
+    pub fn lock(address: &str) -> Result<Self, RequestError> {
+        Self::secure(address, "1")
+    }
+
+    /// Unlocks a Z-Wave lock. An Insteon lock takes [`off`](Self::off).
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError::Address`].
+    pub fn unlock(address: &str) -> Result<Self, RequestError> {
+        Self::secure(address, "0")
+    }
+
+    /// Asks a device for its status, which then comes as events.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError::Address`].
+    pub fn query(address: &str) -> Result<Self, RequestError> {
+        let address = checked_address(address)?;
+        let path = PathBuilder::new("/rest/query").segment(address);
+        Ok(Self {
+            path: path.finish(),
+            target: node(address, "QUERY"),
+            repetition: Repetition::Once,
+            goal: Goal::Any,
+        })
+    }
+
+    /// Asks every device for its status. It keeps the controller busy for minutes.
+    #[must_use]
+    pub fn query_all() -> Self {
+        Self {
+            path: "/rest/query".to_owned(),
+            target: Target::AllNodes,
+            repetition: Repetition::Once,
+            goal: Goal::Nothing,
+        }
+    }
+
+    /// Lets a device make a sound.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError::Address`].
+    pub fn beep(address: &str) -> Result<Self, RequestError> {
+        Self::to_node(address, "BEEP", Repetition::Once, Goal::Nothing)
+    }
+
+    /// Enables a node.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError::Address`].
+    pub fn enable(address: &str) -> Result<Self, RequestError> {
+        Self::enabled(address, true)
+    }
+
+    /// Disables a node: the controller no longer talks to it.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError::Address`].
+    pub fn disable(address: &str) -> Result<Self, RequestError> {
+        Self::enabled(address, false)
+    }
+
+    /// Any command by its name on the wire, with a value and the value's unit of measure where it
+    /// takes them. Without a unit the value is raw. It is taken for one that must not be repeated;
+    /// [`absolute`](Self::absolute) says otherwise.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError::Address`], or [`RequestError::Name`] for a name that cannot be one.
+    pub fn custom(
+        address: &str,
+        name: &str,
+        value: Option<Decimal>,
+        uom: Option<u16>,
+    ) -> Result<Self, RequestError> {
+        let name = checked_name(name)?;
+        let goal = match (value, uom) {
+            (Some(value), None) if !changes_output(name) => Goal::Property(value),
+            _ => Goal::Any,
+        };
+        let command = Self::to_node(address, name, Repetition::Once, goal)?;
+        let uom = uom.filter(|uom| *uom != 0).map(|uom| uom.to_string());
+        Ok(match value {
+            Some(value) => command.with_value(&value.to_string(), uom.as_deref()),
+            None => command,
+        })
+    }
+
+    /// With a named parameter, as commands of plug-ins have them.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError::Name`] for a name that cannot be one.
+    pub fn with_parameter(
+        mut self,
+        name: &str,
+        value: Decimal,
+        uom: Option<u16>,
+    ) -> Result<Self, RequestError> {
+        let name = checked_name(name)?;
+        let name = match uom.filter(|uom| *uom != 0) {
+            Some(uom) => format!("{name}.{uom}"),
+            None => name.to_owned(),
+        };
+        let path = PathBuilder::new(&self.path).query(&name, &value.to_string());
+        self.path = path.finish();
+        Ok(self)
+    }
+
+    /// Says that the command does the same when it is sent twice, so that it may be repeated.
+    #[must_use]
+    pub fn absolute(mut self) -> Self {
+        self.repetition = Repetition::Absolute;
+        self
+    }
+
+    fn to_node(
+        address: &str,
+        name: &str,
+        repetition: Repetition,
+        goal: Goal,
+    ) -> Result<Self, RequestError> {
+        let address = checked_address(address)?;
+        let path = PathBuilder::new("/rest/nodes").segment(address);
+        let control = if changes_output(name) { STATUS } else { name };
+        Ok(Self {
+            path: path.segment("cmd").segment(name).finish(),
+            target: node(address, control),
+            repetition,
+            goal,
+        })
+    }
+
+    fn set(address: &str, name: &str, number: u8) -> Result<Self, RequestError> {
+        let goal = Goal::Property(i64::from(number).into());
+        let command = Self::to_node(address, name, Repetition::Absolute, goal)?;
+        Ok(command.with_value(&number.to_string(), None))
+    }
+
+    fn setpoint(address: &str, name: &str, setpoint: Setpoint) -> Result<Self, RequestError> {
+        let doubled = match setpoint.unit {
+            TemperatureUnit::HalfDegrees => setpoint.doubled(),
+            _ => None,
+        };
+        let (value, uom) = match (doubled, setpoint.unit) {
+            (Some(doubled), _) => (doubled.to_string(), None),
+            (None, TemperatureUnit::Fahrenheit) => (setpoint.value.to_string(), Some("17")),
+            (None, _) => (setpoint.value.to_string(), Some("4")),
+        };
+        let goal = doubled.map_or(Goal::Any, |doubled| Goal::Property(doubled.into()));
+        let command = Self::to_node(address, name, Repetition::Absolute, goal)?;
+        Ok(command.with_value(&value, uom))
+    }
+
+    fn secure(address: &str, value: &str) -> Result<Self, RequestError> {
+        // A lock reports 100 or 0, or on the way what it does, as its status.
+        let goal = Goal::IsOn(value != "0");
+        let mut command = Self::to_node(address, "SECMD", Repetition::Absolute, goal)?;
+        command.target = node(checked_address(address)?, STATUS);
+        Ok(command.with_value(value, None))
+    }
+
+    fn enabled(address: &str, enabled: bool) -> Result<Self, RequestError> {
+        let address = checked_address(address)?;
+        let word = if enabled { "enable" } else { "disable" };
+        let path = PathBuilder::new("/rest/nodes")
+            .segment(address)
+            .segment(word);
+        Ok(Self {
+            path: path.finish(),
+            target: node(address, "enabled"),
+            repetition: Repetition::Absolute,
+            goal: Goal::Enabled(enabled),
+        })
+    }
+
+    fn with_value(mut self, value: &str, uom: Option<&str>) -> Self {
+        let mut path = PathBuilder::new(&self.path).segment(value);
+        if let Some(uom) = uom {
+            path = path.segment(uom);
+        }
+        self.path = path.finish();
+        self
+    }
+}
+
+/// The constructors for everything else.
+impl Command {
+    /// Tells a program to run, stop, or be enabled.
+    #[must_use]
+    pub fn program(id: ProgramId, order: ProgramOrder) -> Self {
+        Self {
+            path: format!("/rest/programs/{id}/{}", order.word()),
+            target: Target::Program(id),
+            repetition: order.repetition(),
+            goal: order.goal(),
+        }
+    }
+
+    /// Sets one of a variable's values, raw: without its decimal point, so that 21.5 of a variable
+    /// with one decimal place is 215.
+    #[must_use]
+    pub fn variable(id: VariableId, field: VariableField, raw: i32) -> Self {
+        let word = match field {
+            VariableField::Init => "init",
+            _ => "set",
+        };
+        let (kind, number) = (id.kind.number(), id.number);
+        Self {
+            path: format!("/rest/vars/{word}/{kind}/{number}/{raw}"),
+            target: Target::Variable(id, field),
+            repetition: Repetition::Absolute,
+            goal: Goal::Variable(i64::from(raw).into()),
+        }
+    }
+
+    /// Sends a network resource.
+    #[must_use]
+    pub fn network_resource(id: u32) -> Self {
+        Self {
+            path: format!("/rest/networking/resources/{id}"),
+            target: Target::NetworkResource(id),
+            repetition: Repetition::Once,
+            goal: Goal::Nothing,
+        }
+    }
+}
+
+impl Command {
+    /// The path that is asked for, percent-encoded.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// What a node is told, such as `DON`; `None` for what is no command of a node.
+    pub(super) fn name(&self) -> Option<&str> {
+        let (_, tail) = self.path.split_once("/cmd/")?;
+        tail.split(['/', '?']).next()
+    }
+
+    /// What it sets.
+    #[must_use]
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// Whether it may be sent again.
+    #[must_use]
+    pub fn repetition(&self) -> Repetition {
+        self.repetition
+    }
+
+    /// Whether sending it twice does the same as sending it once.
+    #[must_use]
+    pub fn is_absolute(&self) -> bool {
+        self.repetition == Repetition::Absolute
+    }
+
+    /// What is to be true when it was carried out.
+    #[must_use]
+    pub fn goal(&self) -> &Goal {
+        &self.goal
+    }
+}
+
+/// The path, which says it all.
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.path)
+    }
+}
+
+fn node(address: &str, control: &str) -> Target {
+    Target::Node {
+        address: address.to_owned(),
+        control: control.to_owned(),
+    }
+}
+
+/// Whether a command changes what `ST` says.
+fn changes_output(name: &str) -> bool {
+    let names = [
+        "DON", "DOF", "DFON", "DFOF", "FDUP", "FDDOWN", "FDSTOP", "BRT", "DIM",
+    ];
+    names.contains(&name)
+}
+
+fn checked_name(name: &str) -> Result<&str, RequestError> {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    if name.is_empty() || name.len() > LONGEST_NAME || !name.bytes().all(is_part) {
+        return Err(RequestError::Name {
+            name: document::shortened(name),
+            limit: LONGEST_NAME,
+        });
+    }
+    Ok(name)
+}
+
+fn out_of_range(
+    what: &'static str,
+    value: &dyn fmt::Display,
+    expected: &'static str,
+) -> RequestError {
+    RequestError::OutOfRange {
+        what,
+        value: value.to_string(),
+        expected,
+    }
+}

@@ -1,0 +1,186 @@
+//! Confirmed commands: which event proves that a command was carried out.
+//!
+//! The answer to a command says that it was accepted. That it was carried out is for a live event to
+//! say, which comes before or after the answer:
+//!
+//! | command to | confirmed by |
+//! |---|---|
+//! | a node: on, off, a level, a fade, a step | its `ST` with a value that fits, or the control of the command (`DON` …) |
+//! | a node: anything else | the property of the command's name, with the value where it is known |
+//! | a node: enable, disable | `_3` `EN` that says so |
+//! | a scene | the same of any member |
+//! | a program: run, stop | `_1` 0 of the program |
+//! | a program: enable, disable, at start-up | `_1` 0 of the program that does not say otherwise |
+//! | a variable: value, value at start-up | `_1` 6, `_1` 7 of the variable, with the value |
+//! | a beep, a network resource, a query of everything | nothing |
+
+use std::time::Duration;
+
+use super::command::{Command, Goal, Target};
+use crate::Event;
+use crate::mirror::ControllerState;
+use crate::spelling::is_same_address;
+use crate::view::{Decimal, LifecycleDetails, VariableField, VariableId};
+use crate::vocabulary::{Code, Lifecycle};
+
+/// What is known of a command that the controller has accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Confirmation {
+    /// An event has shown that it was carried out.
+    Confirmed,
+    /// What it sets was so already, so that no event is due.
+    Unchanged,
+    /// No event has shown it in the time that was given, or none is due for such a command.
+    Unconfirmed,
+}
+
+/// The event that a command waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Expectation {
+    command: Command,
+    /// The members, where the target is a scene.
+    members: Vec<String>,
+    /// What the command sets was so already.
+    holds: bool,
+    pub(super) within: Duration,
+}
+
+impl Expectation {
+    /// What a command waits for, for so long, as far as the state of the house says.
+    pub(super) fn of(command: &Command, within: Duration, house: &ControllerState) -> Self {
+        let members = match command.target() {
+            Target::Node { address, .. } => house.members(address).map(str::to_owned).collect(),
+            _ => Vec::new(),
+        };
+        let mut expectation = Self {
+            command: command.clone(),
+            members,
+            holds: false,
+            within,
+        };
+        expectation.holds = expectation.holds_in(house);
+        expectation
+    }
+
+    /// What is known once the controller has accepted the command and no event has come; `None` if
+    /// one may yet.
+    pub(super) fn without_event(&self) -> Option<Confirmation> {
+        match self.command.goal() {
+            Goal::Nothing => Some(Confirmation::Unconfirmed),
+            _ if self.holds => Some(Confirmation::Unchanged),
+            _ => None,
+        }
+    }
+
+    /// Whether what the command sets is so already.
+    fn holds_in(&self, house: &ControllerState) -> bool {
+        match (self.command.target(), self.command.goal()) {
+            (Target::Node { address, control }, goal) => {
+                let holds = |node: &str| {
+                    let property = house.property(node, control);
+                    property.is_some_and(|now| is_value(goal, now.raw().parse().ok()))
+                };
+                match &self.members[..] {
+                    [] => holds(address),
+                    // Each of them; a scene may set its members to different levels.
+                    members => {
+                        matches!(goal, Goal::IsOn(false)) && members.iter().all(|node| holds(node))
+                    }
+                }
+            }
+            (Target::Program(id), goal) => {
+                let program = house.program(*id);
+                program.is_some_and(|now| match goal {
+                    Goal::ProgramEnabled(enabled) => now.enabled == Some(*enabled),
+                    Goal::ProgramRunsAtStartup(runs) => now.run_at_reboot == Some(*runs),
+                    _ => false,
+                })
+            }
+            (Target::Variable(id, field), Goal::Variable(due)) => {
+                let now = house.variable(*id);
+                let now = now.and_then(|now| match field {
+                    VariableField::Init => now.init,
+                    _ => now.value,
+                });
+                // The state moves the point and keeps the digits, which are those of the raw value.
+                now.is_some_and(|now| now.mantissa() == due.mantissa())
+            }
+            (Target::Variable(..) | Target::NetworkResource(_) | Target::AllNodes, _) => false,
+        }
+    }
+
+    /// Whether an event shows that the command was carried out.
+    pub(super) fn is_met_by(&self, event: &Event) -> bool {
+        match self.command.target() {
+            Target::Node { address, control } => match self.command.goal() {
+                Goal::Enabled(enabled) => is_enabled(event, address, *enabled),
+                goal => {
+                    event.is_of_node()
+                        && self.is_about(event.node(), address)
+                        && self.is_of_command(event, control, goal)
+                }
+            },
+            Target::Program(id) => event.program_status().is_ok_and(|program| {
+                let fits = |said: Option<bool>, due: bool| said.is_none_or(|said| said == due);
+                program.id == *id
+                    && match self.command.goal() {
+                        Goal::ProgramEnabled(enabled) => fits(program.enabled, *enabled),
+                        Goal::ProgramRunsAtStartup(runs) => fits(program.run_at_reboot, *runs),
+                        _ => true,
+                    }
+            }),
+            Target::Variable(id, field) => is_variable(event, *id, *field, self.command.goal()),
+            Target::NetworkResource(_) | Target::AllNodes => false,
+        }
+    }
+
+    /// Whether a node is the target, or a member of the scene that is.
+    fn is_about(&self, node: &str, address: &str) -> bool {
+        is_same_address(node, address)
+            || self
+                .members
+                .iter()
+                .any(|member| is_same_address(node, member))
+    }
+
+    fn is_of_command(&self, event: &Event, control: &str, goal: &Goal) -> bool {
+        if event.control() == control {
+            // A scene may set its members to levels of their own.
+            let any = !self.members.is_empty() && *goal != Goal::IsOn(false);
+            return any || *goal == Goal::Any || is_value(goal, event.action().parse().ok());
+        }
+        match goal {
+            Goal::IsOn(true) => matches!(event.control(), "DON" | "DFON"),
+            Goal::IsOn(false) => matches!(event.control(), "DOF" | "DFOF"),
+            Goal::Any => control == "QUERY" || self.command.name() == Some(event.control()),
+            _ => false,
+        }
+    }
+}
+
+/// Whether a raw value is what a command sets.
+fn is_value(goal: &Goal, value: Option<Decimal>) -> bool {
+    match (goal, value) {
+        (Goal::Property(due), Some(value)) => value == *due,
+        (Goal::IsOn(on), Some(value)) => (value != Decimal::from(0)) == *on,
+        _ => false,
+    }
+}
+
+fn is_enabled(event: &Event, address: &str, due: bool) -> bool {
+    event.lifecycle().is_ok_and(|change| {
+        change.verb == Code::Known(Lifecycle::EnabledChanged)
+            && is_same_address(change.address, address)
+            && change.details() == Ok(LifecycleDetails::Enabled(due))
+    })
+}
+
+fn is_variable(event: &Event, id: VariableId, field: VariableField, goal: &Goal) -> bool {
+    event.variable_change().is_ok_and(|change| {
+        let value = change.raw.parse::<Decimal>().ok();
+        change.id == id
+            && change.field == field
+            && matches!(goal, Goal::Variable(due) if value == Some(*due))
+    })
+}

@@ -1,0 +1,142 @@
+//! Why an answer cannot be read, and why a call came to nothing.
+
+use thiserror::Error;
+
+/// Why the body of an answer is not what was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum AnswerError {
+    /// A web page where data was due: a login page, or one of a proxy.
+    #[error(
+        "the answer is a web page{}, not data: is a proxy or a login page in between?",
+        titled(.title)
+    )]
+    WebPage {
+        /// The page's title; empty where it has none.
+        title: String,
+    },
+    /// Nothing where data was due.
+    #[error("the answer is empty")]
+    Empty,
+    /// The controller says in the answer that it refused the request, whatever the HTTP status.
+    #[error("the controller refused the request{}{}", status_said(*.status), said(.text))]
+    Refused {
+        /// The status that the answer's body names.
+        status: Option<u16>,
+        /// What it says, in one line; may be empty.
+        text: String,
+    },
+    /// The document is not well-formed.
+    #[error("the answer is broken {format}: {detail}")]
+    Broken {
+        /// `XML` or `JSON`.
+        format: &'static str,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// A well-formed document of another kind.
+    #[error("the answer is a document {found:?} where {expected:?} was due")]
+    OtherDocument {
+        /// The root element, or the JSON member, that was due.
+        expected: &'static str,
+        /// What came instead.
+        found: String,
+    },
+    /// A part that the answer needs is missing.
+    #[error("{part} is missing{}", within(.entry))]
+    Missing {
+        /// The part's name on the wire.
+        part: &'static str,
+        /// The entry that lacks it, such as `node 12`; empty for the answer as a whole.
+        entry: String,
+    },
+    /// A part is there and cannot be read.
+    #[error("{part}{} is {text:?}; it must be {expected}", within(.entry))]
+    Invalid {
+        /// The part's name on the wire.
+        part: &'static str,
+        /// The entry that it belongs to; empty for the answer as a whole.
+        entry: String,
+        /// Its text, cut where it is long.
+        text: String,
+        /// What it must be.
+        expected: &'static str,
+    },
+    /// More of something than any house has.
+    #[error("the answer has more than {limit} {what}")]
+    TooMany {
+        /// What there are too many of.
+        what: &'static str,
+        /// How many are read.
+        limit: usize,
+    },
+}
+
+fn titled(title: &str) -> String {
+    match title {
+        "" => String::new(),
+        title => format!(" ({title:?})"),
+    }
+}
+
+fn status_said(status: Option<u16>) -> String {
+    status.map_or_else(String::new, |status| format!(" ({status})"))
+}
+
+fn said(text: &str) -> String {
+    match text {
+        "" => String::new(),
+        text => format!(": it says {text:?}"),
+    }
+}
+
+fn within(entry: &str) -> String {
+    match entry {
+        "" => String::new(),
+        entry => format!(" in {entry}"),
+    }
+}
+
+/// Why a request cannot be built. Nothing was sent.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// A path that is no path on the controller.
+    #[error(
+        "{path:?} is no path on a controller: it must begin with a slash, be at most {limit} bytes long, and hold no fragment (#)"
+    )]
+    Path {
+        /// The path, cut where it is long.
+        path: String,
+        /// The longest path in bytes.
+        limit: usize,
+    },
+    /// An address of a node or scene that cannot be one.
+    #[error(
+        "{address:?} is no address of a node or scene: it must have 1 to {limit} characters, none of them a control character"
+    )]
+    Address {
+        /// The address, cut where it is long.
+        address: String,
+        /// The longest address in characters.
+        limit: usize,
+    },
+    /// The name of a command or parameter that cannot be one.
+    #[error("{name:?} is no name of a command: letters, digits and underscores, at most {limit}")]
+    Name {
+        /// The name, cut where it is long.
+        name: String,
+        /// The longest name in characters.
+        limit: usize,
+    },
+    /// A value outside of what it may be.
+    #[error("{what} is {value}; it must be {expected}")]
+    OutOfRange {
+        /// What the value is for.
+        what: &'static str,
+        /// The value.
+        value: String,
+        /// What it must be.
+        expected: &'static str,
+    },
+}

@@ -1,0 +1,303 @@
+//! The JSON of an answer, as the same trees that XML gives.
+//!
+//! Members that are scalars become attributes, all others children; `_` is an element's text. So
+//! `{"parent": {"_": "31337", "type": "3"}}` is read as `<parent type="3">31337</parent>` is. A
+//! list of one element may come as the bare element, and a number, a truth value or a text may
+//! stand for any of the three.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use super::AnswerError;
+use super::document::{Element, MAX_DEPTH, MAX_ELEMENTS, Scalar, shortened};
+
+/// Reads a document: follows the members of `path` from the top and hands what is there to `each`,
+/// an entry at a time: the items of a list with the name `item`, or those of each member of an
+/// object with the member's name.
+pub(super) fn read<T: Default>(
+    text: &str,
+    path: &[&'static str],
+    item: &'static str,
+    each: impl Fn(&mut T, Element) -> Result<(), AnswerError>,
+) -> Result<T, AnswerError> {
+    let sink = Sink {
+        collected: RefCell::new(T::default()),
+        each,
+        error: Cell::new(None),
+        reached: Cell::new(false),
+    };
+    // A list without the envelope is taken as what the envelope would hold.
+    let path = if text.starts_with('[') { &[] } else { path };
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let level = Level {
+        sink: &sink,
+        path,
+        name: item,
+    };
+    let outcome = level.deserialize(&mut deserializer);
+    let outcome = outcome.and_then(|()| deserializer.end());
+    if let Some(error) = sink.error.take() {
+        return Err(error);
+    }
+    outcome.map_err(|error| AnswerError::Broken {
+        format: "JSON",
+        detail: shortened(&error.to_string()),
+    })?;
+    if !sink.reached.get() {
+        let part = path.last().copied().unwrap_or("data");
+        let entry = String::new();
+        return Err(AnswerError::Missing { part, entry });
+    }
+    Ok(sink.collected.into_inner())
+}
+
+/// Where entries go.
+struct Sink<T, F> {
+    collected: RefCell<T>,
+    each: F,
+    error: Cell<Option<AnswerError>>,
+    /// Whether there was something at the end of the path.
+    reached: Cell<bool>,
+}
+
+impl<T, F: Fn(&mut T, Element) -> Result<(), AnswerError>> Sink<T, F> {
+    fn take<E: Error>(&self, entry: Element) -> Result<(), E> {
+        (self.each)(&mut self.collected.borrow_mut(), entry).map_err(|error| {
+            self.error.set(Some(error));
+            E::custom("an entry cannot be read")
+        })
+    }
+}
+
+/// A step of the path, or its end.
+struct Level<'a, T, F> {
+    sink: &'a Sink<T, F>,
+    path: &'a [&'static str],
+    name: &'a str,
+}
+
+impl<'de, T, F> DeserializeSeed<'de> for Level<'_, T, F>
+where
+    F: Fn(&mut T, Element) -> Result<(), AnswerError>,
+{
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de, T, F> Visitor<'de> for Level<'_, T, F>
+where
+    F: Fn(&mut T, Element) -> Result<(), AnswerError>,
+{
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.path.first() {
+            Some(member) => write!(f, "an object with the member {member}"),
+            None => f.write_str("an object or a list of entries"),
+        }
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let (sink, path) = (self.sink, self.path);
+        if path.is_empty() {
+            sink.reached.set(true);
+        }
+        while let Some(key) = map.next_key::<String>()? {
+            match path.split_first() {
+                None => map.next_value_seed(Entries { sink, name: &key })?,
+                Some((step, rest)) if *step == key => map.next_value_seed(Level {
+                    sink,
+                    path: rest,
+                    name: self.name,
+                })?,
+                Some(_) => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<(), A::Error> {
+        if !self.path.is_empty() {
+            return Err(Error::invalid_type(serde::de::Unexpected::Seq, &self));
+        }
+        self.sink.reached.set(true);
+        let (sink, name) = (self.sink, self.name);
+        Entries { sink, name }.visit_seq(seq)
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+}
+
+/// The entries of one name: a list of them, or a bare one.
+struct Entries<'a, T, F> {
+    sink: &'a Sink<T, F>,
+    name: &'a str,
+}
+
+impl<'de, T, F> DeserializeSeed<'de> for Entries<'_, T, F>
+where
+    F: Fn(&mut T, Element) -> Result<(), AnswerError>,
+{
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de, T, F> Visitor<'de> for Entries<'_, T, F>
+where
+    F: Fn(&mut T, Element) -> Result<(), AnswerError>,
+{
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "an entry or a list of entries of {}", self.name)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
+        let budget = Cell::new(0);
+        let entry = Tree::new(self.name, &budget, 0).visit_map(map)?;
+        self.sink.take(entry)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        loop {
+            let budget = Cell::new(0);
+            let Some(entry) = seq.next_element_seed(Tree::new(self.name, &budget, 0))? else {
+                return Ok(());
+            };
+            self.sink.take(entry)?;
+        }
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
+        self.sink.take(Element::of_text(self.name, text))
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+}
+
+/// One value as a tree.
+struct Tree<'a> {
+    name: &'a str,
+    /// The elements and attributes of the entry so far.
+    budget: &'a Cell<usize>,
+    depth: usize,
+}
+
+impl<'a> Tree<'a> {
+    fn new(name: &'a str, budget: &'a Cell<usize>, depth: usize) -> Self {
+        Self {
+            name,
+            budget,
+            depth,
+        }
+    }
+
+    fn spend<E: Error>(&self) -> Result<(), E> {
+        self.budget.set(self.budget.get() + 1);
+        if self.budget.get() > MAX_ELEMENTS || self.depth > MAX_DEPTH {
+            return Err(E::custom("an entry is too large or nested too deeply"));
+        }
+        Ok(())
+    }
+
+    fn scalar<E: Error>(self, text: &str, scalar: Scalar) -> Result<Element, E> {
+        self.spend()?;
+        let mut element = Element::of_text(self.name, text);
+        element.scalar = Some(scalar);
+        Ok(element)
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Tree<'_> {
+    type Value = Element;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Element, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Tree<'_> {
+    type Value = Element;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a value for {}", self.name)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Element, A::Error> {
+        self.spend()?;
+        let mut element = Element::of_text(self.name, "");
+        while let Some(key) = map.next_key::<String>()? {
+            let member = map.next_value_seed(Tree::new(&key, self.budget, self.depth + 1))?;
+            element.take_member(member);
+        }
+        Ok(element)
+    }
+
+    /// The items become the children of a nameless element, which [`Element::take_member`] opens.
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Element, A::Error> {
+        self.spend()?;
+        let mut list = Element::of_text("", "");
+        let depth = self.depth + 1;
+        while let Some(mut item) =
+            seq.next_element_seed(Tree::new(self.name, self.budget, depth))?
+        {
+            item.scalar = None;
+            list.take_member(item);
+        }
+        Ok(list)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Element, E> {
+        self.scalar(text, Scalar::Text)
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Element, E> {
+        self.scalar(if value { "true" } else { "false" }, Scalar::Text)
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Element, E> {
+        self.scalar(&value.to_string(), Scalar::Number)
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Element, E> {
+        self.scalar(&value.to_string(), Scalar::Number)
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Element, E> {
+        self.scalar(&value.to_string(), Scalar::Number)
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Element, E> {
+        self.scalar("", Scalar::Text)
+    }
+}

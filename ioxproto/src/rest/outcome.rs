@@ -1,0 +1,206 @@
+//! What a call came to.
+
+use std::fmt;
+use std::time::Duration;
+
+use thiserror::Error;
+
+use super::AnswerError;
+use crate::{ExchangeError, Failure, Reason};
+
+/// Names one call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CallId(pub(crate) u64);
+
+/// How far the exchange of a call has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum CallPhase {
+    /// The connection is being opened: nothing of the request has left.
+    Opening,
+    /// Some of the request was sent, or all of it.
+    Sent,
+    /// The first byte of the answer has come.
+    Answering,
+}
+
+/// Why a call came to nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CallError {
+    /// What went wrong.
+    pub problem: CallProblem,
+    /// Whether it was a command that was sent and not clearly refused: it may have been carried out.
+    pub may_have_been_carried_out: bool,
+}
+
+/// What went wrong with a call.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum CallProblem {
+    /// The stream is not running.
+    #[error("the stream is not running{}", because(.reason.as_ref()))]
+    NotRunning {
+        /// Why it ended, where it failed.
+        reason: Option<Reason>,
+    },
+    /// The stream was stopped first.
+    #[error("the stream was stopped before the call was done")]
+    Stopped,
+    /// The caller took it back.
+    #[error("the call was cancelled")]
+    Cancelled,
+    /// Too many calls are pending.
+    #[error("{limit} calls are pending already: wait for some of them, or allow more (max_calls)")]
+    QueueFull {
+        /// The limit.
+        limit: usize,
+    },
+    /// It took too long.
+    #[error("no answer within {} s ({})", .after.as_secs_f32(), given_up(*.phase))]
+    TimedOut {
+        /// How far the exchange had come; `None` if none was begun: the stream is not connected, or
+        /// other calls are before it.
+        phase: Option<CallPhase>,
+        /// The limit that ran out.
+        after: Duration,
+    },
+    /// The controller refused the account for this call: 401 or 403. The stream is not affected.
+    #[error("the controller refused the account for this call (HTTP {status})")]
+    CredentialsRefused {
+        /// The HTTP status.
+        status: u16,
+    },
+    /// The tokens could not be renewed.
+    #[error("the call could not be sent: {0}")]
+    NotSignedIn(Reason),
+    /// The controller refused the request, or was busy to the last repeat.
+    #[error("{}", refused(*.status, .text, *.attempts))]
+    Refused {
+        /// The HTTP status, or that in the body of the answer.
+        status: u16,
+        /// What the answer says, in one line; may be empty.
+        text: String,
+        /// How often the request was sent.
+        attempts: u32,
+    },
+    /// The controller was busy, and a newer command to the same target has taken the place of the
+    /// repeat.
+    #[error(
+        "a newer command to the same target has replaced this one, which the controller had refused (HTTP {status})"
+    )]
+    Superseded {
+        /// The status of the last refusal.
+        status: u16,
+    },
+    /// What came is no HTTP answer.
+    #[error("{0}")]
+    NotHttp(ExchangeError),
+    /// The transport failed, or the TLS identity was refused.
+    #[error("{0}")]
+    Failed(Failure),
+    /// The answer is not what was asked for.
+    #[error("{0}")]
+    Answer(AnswerError),
+    /// Whoever carries calls out is gone.
+    #[error("the stream's driver is gone")]
+    DriverGone,
+    /// It was waited for within a callback of the same stream, where nothing can happen before the
+    /// callback returns. The call goes on.
+    #[error("a call cannot be waited for within a callback of its stream: keep the ticket instead")]
+    InCallback,
+}
+
+impl CallError {
+    /// The request was not sent, or clearly refused.
+    #[must_use]
+    pub fn without_effect(problem: CallProblem) -> Self {
+        Self {
+            problem,
+            may_have_been_carried_out: false,
+        }
+    }
+
+    /// Whoever carries calls out is gone, before the call was done.
+    #[must_use]
+    pub fn driver_gone() -> Self {
+        Self {
+            problem: CallProblem::DriverGone,
+            may_have_been_carried_out: true,
+        }
+    }
+
+    /// The call was waited for within a callback of its stream.
+    #[must_use]
+    pub fn in_callback() -> Self {
+        Self {
+            problem: CallProblem::InCallback,
+            may_have_been_carried_out: true,
+        }
+    }
+
+    /// The stable snake_case code.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match &self.problem {
+            CallProblem::NotRunning { .. } => "not_running",
+            CallProblem::Stopped => "stopped",
+            CallProblem::Cancelled => "cancelled",
+            CallProblem::QueueFull { .. } => "queue_full",
+            CallProblem::TimedOut { .. } => "timed_out",
+            CallProblem::CredentialsRefused { .. } => "credentials_refused",
+            CallProblem::NotSignedIn(_) => "not_signed_in",
+            CallProblem::Refused { .. } => "refused",
+            CallProblem::Superseded { .. } => "superseded",
+            CallProblem::NotHttp(_) => "not_http",
+            CallProblem::Failed(Failure::Transport { kind, .. }) => kind.code(),
+            CallProblem::Failed(Failure::Identity { problem, .. }) => problem.code(),
+            CallProblem::Answer(_) => "unreadable_answer",
+            CallProblem::DriverGone => "driver_gone",
+            CallProblem::InCallback => "in_callback",
+        }
+    }
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.problem.fmt(f)?;
+        match self.may_have_been_carried_out {
+            true => f.write_str("; the command may have been carried out"),
+            false => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for CallError {}
+
+fn because(reason: Option<&Reason>) -> String {
+    reason.map_or_else(String::new, |reason| format!(": {reason}"))
+}
+
+fn given_up(phase: Option<CallPhase>) -> &'static str {
+    match phase {
+        None => "it was not sent: the stream is not connected, or other calls are before it",
+        Some(CallPhase::Opening) => "given up while connecting, before it was sent",
+        Some(CallPhase::Sent) => "it was sent",
+        Some(CallPhase::Answering) => "given up in the middle of the answer",
+    }
+}
+
+fn refused(status: u16, text: &str, attempts: u32) -> String {
+    let times = match attempts {
+        0 | 1 => String::new(),
+        attempts => format!(", {attempts} times"),
+    };
+    let what = match status {
+        300..=399 => "the controller redirects to elsewhere, which is not followed",
+        404 => "there is no such thing, or the controller was busy",
+        503 => "the controller is busy",
+        _ => "the controller refused the request",
+    };
+    let said = match text {
+        "" => String::new(),
+        text => format!("; it says {text:?}"),
+    };
+    format!("{what} (HTTP {status}{times}){said}")
+}

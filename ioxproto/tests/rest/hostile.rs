@@ -1,0 +1,171 @@
+//! Answers that are not what they should be: a typed error that names what is wrong.
+
+use std::time::{Duration, Instant};
+
+use ioxproto::rest::{
+    AnswerError, NetworkResources, Nodes, Programs, Statuses, VariableDefinitions, Variables,
+};
+use ioxproto::view::VariableType;
+
+fn said(body: &str) -> String {
+    Nodes::parse(body.as_bytes()).unwrap_err().to_string()
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    assert_eq!(
+        said("<nodes><node><address>1</address></node><node><name>x</name></node></nodes>"),
+        "address is missing in node 2"
+    );
+    assert_eq!(
+        said(r#"{"successful":true,"data":{"nodes":{"group":[{"name":"x"}]}}}"#),
+        "address is missing in group 1"
+    );
+    assert_eq!(said(r#"{"successful":true}"#), "nodes is missing");
+    assert_eq!(said(r#"{"successful":true,"data":{}}"#), "nodes is missing");
+    assert_eq!(
+        said(r#"<nodes><node><address>7</address><property value="1"/></node></nodes>"#),
+        "id is missing in a property of node \"7\""
+    );
+    let programs = Programs::parse(b"<programs><program id=\"xyz\"/></programs>");
+    assert_eq!(
+        programs.unwrap_err().to_string(),
+        "id in program 1 is \"xyz\"; it must be a hexadecimal or decimal number"
+    );
+    let kind = VariableType::Integer;
+    let variables = Variables::parse(b"<vars><var id=\"1\"><val>x</val></var></vars>", kind);
+    assert_eq!(
+        variables.unwrap_err().to_string(),
+        "val in variable 1 is \"x\"; it must be a number"
+    );
+    let variables = Variables::parse(b"<vars><var id=\"1\"><val/></var></vars>", kind);
+    assert_eq!(
+        variables.unwrap_err().to_string(),
+        "val is missing in variable 1"
+    );
+    let definitions = VariableDefinitions::parse(b"<CList><e name=\"x\"/></CList>", kind);
+    assert_eq!(
+        definitions.unwrap_err().to_string(),
+        "id is missing in definition 1"
+    );
+}
+
+#[test]
+fn another_document_is_named() {
+    assert_eq!(
+        said("<vars/>"),
+        "the answer is a document \"vars\" where \"nodes\" was due"
+    );
+}
+
+#[test]
+fn a_web_page_is_named_as_one() {
+    let page = "<!-- made by a proxy --><!DOCTYPE HTML>\n<html><head><TITLE lang=\"en\">Sign in\n</TITLE></head></html>";
+    assert_eq!(
+        Nodes::parse(page.as_bytes()).unwrap_err(),
+        AnswerError::WebPage {
+            title: "Sign in".to_owned()
+        }
+    );
+    assert_eq!(
+        said("<html><body>busy</body></html>"),
+        "the answer is a web page, not data: is a proxy or a login page in between?"
+    );
+}
+
+#[test]
+fn broken_documents_are_errors() {
+    assert_eq!(said(""), "the answer is empty");
+    assert_eq!(said(" \r\n\u{feff} "), "the answer is empty");
+    for body in [
+        "OK",
+        "<",
+        "<nodes",
+        "<nodes>",
+        "<nodes><node>",
+        "<nodes></vars>",
+        "<nodes/><nodes/>",
+        "<!DOCTYPE x [<!ENTITY a \"b\">]><nodes>&a;</nodes>",
+        "{",
+        "[",
+        "{}}",
+        r#"{"data":{"nodes":{"node":[{"address":"1"]}}}"#,
+        r#"{"data":7}"#,
+        r#"{"data":{"nodes":{"node":[{"address":"1"}]}}} trailing"#,
+    ] {
+        let error = Nodes::parse(body.as_bytes());
+        assert!(
+            matches!(error, Err(AnswerError::Broken { .. })),
+            "{body}: {error:?}"
+        );
+    }
+}
+
+#[test]
+fn stray_markup_in_a_name_is_mended() {
+    let body = "<nodes><node><address>1</address><name>Fan & light < hall</name></node></nodes>";
+    let nodes = Nodes::parse(body.as_bytes()).unwrap();
+    assert_eq!(nodes.nodes[0].name, "Fan & light < hall");
+    let body = b"<nodes><node><address>1</address><name>Caf\xe9</name></node></nodes>";
+    assert_eq!(Nodes::parse(body).unwrap().nodes[0].name, "Caf\u{fffd}");
+}
+
+#[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how long it takes is what is tested"
+)]
+fn bombs_are_refused_in_linear_time() {
+    let megabytes = 4 * 1024 * 1024;
+    let deep = format!("<nodes>{}", "<a>".repeat(megabytes / 3));
+    let wide = format!(
+        "<nodes><node>{}</node></nodes>",
+        "<a/>".repeat(megabytes / 4)
+    );
+    let many = format!(
+        "<nodes>{}</nodes>",
+        "<folder><address>1</address></folder>".repeat(110_000)
+    );
+    let attributes = format!("<nodes><node {}/></nodes>", "a='' ".repeat(megabytes / 5));
+    let lists = format!(
+        "{{\"data\":{{\"nodes\":{{\"node\":{{\"x\":{}",
+        "[".repeat(megabytes)
+    );
+    let objects = format!(
+        "{{\"data\":{{\"nodes\":{{\"node\":{{\"x\":[{}{{}}]}}}}}}}}",
+        "{},".repeat(megabytes / 3)
+    );
+    let ampersands = format!(
+        "<nodes><node><name>{}</name></node></nodes>",
+        "&".repeat(megabytes)
+    );
+    let began = Instant::now();
+    for (name, body) in [
+        ("deep", deep),
+        ("wide", wide),
+        ("many", many),
+        ("attributes", attributes),
+        ("lists", lists),
+        ("objects", objects),
+        ("ampersands", ampersands),
+    ] {
+        assert!(Nodes::parse(body.as_bytes()).is_err(), "{name}");
+        // Others read the same documents, and find no entry of theirs.
+        assert!(Programs::parse(body.as_bytes()).is_err(), "{name}");
+    }
+    // A debug build on a busy machine; quadratic time would take hours.
+    assert!(began.elapsed() < Duration::from_secs(60));
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_bytes_are_an_answer_or_an_error(
+        body in proptest::collection::vec(proptest::num::u8::ANY, 0..300),
+        text in "[<>/&;\"'={}\\[\\],:a-z0-9 ]{0,200}",
+    ) {
+        for body in [&body[..], text.as_bytes(), format!("<nodes>{text}</nodes>").as_bytes()] {
+            let _ = (Nodes::parse(body), Statuses::parse(body), Programs::parse(body));
+            let _ = NetworkResources::parse(body);
+        }
+    }
+}

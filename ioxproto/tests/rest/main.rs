@@ -1,0 +1,7 @@
+//! REST requests and answers: one test for each row of what a controller answers, in both formats.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod answers;
+mod commands;
+mod hostile;

@@ -1,0 +1,368 @@
+//! Confirmed commands: which event proves which command, and what is said without one.
+
+use ioxproto::mirror::{ControllerState, Program, Property, Variable};
+use ioxproto::rest::{
+    CallId, CallPhase, CallProblem, Command, Confirmation, Level, ProgramOrder, RequestError,
+    Setpoint, TemperatureUnit, ThermostatMode,
+};
+use ioxproto::view::{ProgramId, VariableField, VariableId, VariableType};
+
+use crate::harness::{Harness, event, seconds};
+
+const ACCEPTED: &str = r#"<RestResponse succeeded="true"><status>200</status></RestResponse>"#;
+const LAMP: &str = "1 1 1 1";
+
+/// Makes a call that waits 5 s for its event.
+fn call(harness: &mut Harness, command: &Command, house: &ControllerState) -> CallId {
+    harness.call(command.clone().confirmed(seconds(5.0), house))
+}
+
+fn confirmation(harness: &mut Harness, id: CallId) -> Confirmation {
+    let answer = harness.outcome(id).unwrap();
+    answer
+        .confirmation
+        .expect("a command that waits for its event")
+}
+
+fn named(command: Result<Command, RequestError>) -> Command {
+    command.unwrap()
+}
+
+/// A system event with this payload.
+fn system(control: &str, action: &str, node: &str, info: &str) -> String {
+    let filled = format!("<eventInfo>{info}</eventInfo>");
+    event(9, control, action, node).replace("<eventInfo></eventInfo>", &filled)
+}
+
+fn node(control: &str, action: &str) -> String {
+    event(9, control, action, LAMP)
+}
+
+/// Commands, an event that confirms each, and events that do not.
+fn table() -> Vec<(Command, String, Vec<String>)> {
+    let program = ProgramId::new(0x8d);
+    let (kind, number) = (VariableType::Integer, 3);
+    let variable = VariableId { kind, number };
+    let setpoint = Setpoint::new("70.5".parse().unwrap(), TemperatureUnit::HalfDegrees).unwrap();
+    let half = Level::percent(50).unwrap();
+    let enabled = |value: &str| system("_3", "EN", LAMP, &format!("<enabled>{value}</enabled>"));
+    let status =
+        |id: &str, more: &str| system("_1", "0", "", &format!("<id>{id}</id>{more}<s>21</s>"));
+    let value = |action: &str, number: u32, part: &str, value: i32| {
+        let info =
+            format!("<var type=\"1\" id=\"{number}\"><{part}>{value}</{part}><prec>1</prec></var>");
+        system("_1", action, "", &info)
+    };
+    let other = || event(9, "ST", "255", "1 1 1 2");
+    vec![
+        (
+            named(Command::on(LAMP)),
+            node("ST", "255"),
+            vec![node("ST", "0"), other(), node("OL", "1")],
+        ),
+        (
+            named(Command::on(LAMP)),
+            node("DON", "0"),
+            vec![node("DOF", "0")],
+        ),
+        (
+            named(Command::off(LAMP)),
+            node("ST", "0"),
+            vec![node("ST", "128"), node("DON", "0")],
+        ),
+        (named(Command::fast_off(LAMP)), node("DFOF", "0"), vec![]),
+        (
+            named(Command::level(LAMP, Level::raw(128))),
+            node("ST", "128"),
+            vec![node("ST", "64")],
+        ),
+        (
+            named(Command::level(LAMP, half)),
+            node("ST", "127"),
+            vec![node("ST", "0")],
+        ),
+        (named(Command::dim(LAMP)), node("ST", "88"), vec![other()]),
+        (
+            named(Command::fade_up(LAMP)),
+            node("FDUP", "0"),
+            vec![node("FDDOWN", "0")],
+        ),
+        (
+            named(Command::lock(LAMP)),
+            node("ST", "100"),
+            vec![node("ST", "0")],
+        ),
+        (
+            named(Command::heat_setpoint(LAMP, setpoint)),
+            node("CLISPH", "141"),
+            vec![node("CLISPC", "141")],
+        ),
+        (
+            named(Command::thermostat_mode(LAMP, ThermostatMode::Cool)),
+            node("CLIMD", "2"),
+            vec![node("CLIMD", "1"), node("ST", "2")],
+        ),
+        (named(Command::query(LAMP)), node("ST", "0"), vec![other()]),
+        (
+            named(Command::custom(LAMP, "RR", Some(28.into()), None)),
+            node("RR", "28"),
+            vec![node("RR", "27")],
+        ),
+        (
+            named(Command::enable(LAMP)),
+            enabled("true"),
+            vec![enabled("false")],
+        ),
+        (
+            named(Command::disable(LAMP)),
+            enabled("0"),
+            vec![node("ST", "0")],
+        ),
+        (
+            Command::program(program, ProgramOrder::RunThen),
+            status("8D", "<on/>"),
+            vec![status("8E", "<on/>")],
+        ),
+        (
+            Command::program(program, ProgramOrder::Disable),
+            status("8D", "<off/>"),
+            vec![status("8D", "<on/>")],
+        ),
+        (
+            Command::program(program, ProgramOrder::EnableRunAtStartup),
+            status("8D", "<rr/>"),
+            vec![status("8D", "<nr/>")],
+        ),
+        (
+            Command::variable(variable, VariableField::Value, 215),
+            value("6", 3, "val", 215),
+            vec![
+                value("6", 3, "val", 21),
+                value("6", 4, "val", 215),
+                value("7", 3, "init", 215),
+            ],
+        ),
+        (
+            Command::variable(variable, VariableField::Init, -1),
+            value("7", 3, "init", -1),
+            vec![value("6", 3, "val", -1)],
+        ),
+    ]
+}
+
+#[test]
+fn each_row_of_the_table_confirms_behind_the_answer_and_before_it() {
+    let house = ControllerState::new();
+    for (command, confirming, others) in table() {
+        let mut harness = Harness::connected();
+        let id = call(&mut harness, &command, &house);
+        harness.answer_call(200, ACCEPTED);
+        for other in &others {
+            harness.text(other);
+            assert!(!harness.is_over(id), "{command} by {other}");
+        }
+        harness.text(&confirming);
+        assert!(harness.is_over(id), "{command} by {confirming}");
+        assert_eq!(confirmation(&mut harness, id), Confirmation::Confirmed);
+
+        let id = call(&mut harness, &command, &house);
+        harness.text(&confirming);
+        assert!(!harness.is_over(id), "the exchange goes on");
+        harness.answer_call(200, ACCEPTED);
+        assert_eq!(confirmation(&mut harness, id), Confirmation::Confirmed);
+    }
+}
+
+#[test]
+fn a_scene_is_confirmed_by_any_member() {
+    let mut house = ControllerState::new();
+    house.seed_scene("20481", [LAMP, "1 1 1 2"]);
+    for (command, confirming) in [
+        (Command::on("20481"), "255"),
+        // Members may have levels of their own, off among them.
+        (Command::on("20481"), "0"),
+        (Command::off("20481"), "0"),
+    ] {
+        let mut harness = Harness::connected();
+        let id = call(&mut harness, &named(command), &house);
+        harness.answer_call(200, ACCEPTED);
+        harness.event(0, "ST", confirming, "9 9 9 9");
+        assert!(!harness.is_over(id));
+        harness.event(0, "ST", confirming, "1 1 1 2");
+        assert_eq!(confirmation(&mut harness, id), Confirmation::Confirmed);
+    }
+}
+
+#[test]
+fn what_was_so_already_is_unchanged_as_soon_as_it_is_accepted() {
+    let mut house = ControllerState::new();
+    let program = ProgramId::new(7);
+    let (kind, number) = (VariableType::State, 2);
+    let variable = VariableId { kind, number };
+    house.seed_property(LAMP, "ST", Property::new("255"));
+    house.seed_property("1 1 1 2", "ST", Property::new("0"));
+    house.seed_property("1 1 1 3", "ST", Property::new("0"));
+    house.seed_property(LAMP, "CLIMD", Property::new("2"));
+    house.seed_scene("7", ["1 1 1 2", "1 1 1 3"]);
+    let mut enabled = Program::default();
+    enabled.enabled = Some(true);
+    house.seed_program(program, enabled);
+    let mut value = Variable::default();
+    value.value = "21.5".parse().ok();
+    house.seed_variable(variable, value);
+    let set = |raw| Command::variable(variable, VariableField::Value, raw);
+    for (command, unchanged) in [
+        (named(Command::on(LAMP)), true),
+        (named(Command::level(LAMP, Level::raw(255))), true),
+        (named(Command::level(LAMP, Level::raw(254))), false),
+        (named(Command::off(LAMP)), false),
+        (named(Command::dim(LAMP)), false),
+        (named(Command::off("7")), true),
+        (named(Command::on("7")), false),
+        (named(Command::on("9 9 9 9")), false),
+        (
+            named(Command::thermostat_mode(LAMP, ThermostatMode::Cool)),
+            true,
+        ),
+        (Command::program(program, ProgramOrder::Enable), true),
+        (Command::program(program, ProgramOrder::Disable), false),
+        (Command::program(program, ProgramOrder::Run), false),
+        (set(215), true),
+        (set(21), false),
+    ] {
+        let mut harness = Harness::connected();
+        let id = call(&mut harness, &command, &house);
+        harness.answer_call(200, ACCEPTED);
+        assert_eq!(harness.is_over(id), unchanged, "{command}");
+        if unchanged {
+            assert_eq!(confirmation(&mut harness, id), Confirmation::Unchanged);
+        }
+    }
+}
+
+#[test]
+fn without_an_event_in_time_it_is_unconfirmed() {
+    let mut harness = Harness::connected();
+    let id = call(
+        &mut harness,
+        &named(Command::on(LAMP)),
+        &ControllerState::new(),
+    );
+    harness.answer_call(200, ACCEPTED);
+    harness.pass(4.9);
+    assert!(!harness.is_over(id));
+    harness.pass(0.2);
+    harness.drain();
+    assert_eq!(confirmation(&mut harness, id), Confirmation::Unconfirmed);
+}
+
+#[test]
+fn what_no_event_tells_of_is_unconfirmed_at_once() {
+    for command in [
+        named(Command::beep(LAMP)),
+        Command::network_resource(3),
+        Command::query_all(),
+    ] {
+        let mut harness = Harness::connected();
+        let id = call(&mut harness, &command, &ControllerState::new());
+        harness.answer_call(200, ACCEPTED);
+        assert_eq!(confirmation(&mut harness, id), Confirmation::Unconfirmed);
+    }
+}
+
+#[test]
+fn only_live_events_after_it_was_sent_count() {
+    let house = ControllerState::new();
+    let mut harness = Harness::syncing();
+    let id = call(&mut harness, &named(Command::on(LAMP)), &house);
+    harness.answer_call(200, ACCEPTED);
+    harness.event(0, "ST", "255", LAMP);
+    assert!(!harness.is_over(id), "it is of the replay");
+
+    let mut harness = Harness::connected();
+    let first = harness.call(named(Command::off(LAMP)));
+    let id = call(&mut harness, &named(Command::on(LAMP)), &house);
+    harness.event(0, "ST", "255", LAMP);
+    harness.answer_call(200, ACCEPTED);
+    assert!(harness.is_over(first));
+    harness.answer_call(200, ACCEPTED);
+    assert!(!harness.is_over(id), "the event came before it was sent");
+}
+
+#[test]
+fn an_event_counts_more_than_an_answer_that_leaves_it_open() {
+    let house = ControllerState::new();
+    let on = named(Command::on(LAMP));
+    // A busy controller that has acted: nothing is repeated.
+    let mut harness = Harness::connected();
+    let id = call(&mut harness, &on, &house);
+    harness.answer_call(404, "");
+    assert!(!harness.is_over(id), "it waits for its repeat");
+    harness.event(0, "ST", "255", LAMP);
+    assert_eq!(confirmation(&mut harness, id), Confirmation::Confirmed);
+    harness.pass(1.0);
+    harness.drain();
+    assert_eq!(harness.sent.len(), 1);
+    // The event first, then the 404.
+    let id = call(&mut harness, &on, &house);
+    harness.event(0, "ST", "255", LAMP);
+    harness.answer_call(404, "");
+    assert_eq!(confirmation(&mut harness, id), Confirmation::Confirmed);
+    // No answer at all.
+    let id = call(&mut harness, &on, &house);
+    harness.call_phase(CallPhase::Sent);
+    harness.event(0, "ST", "255", LAMP);
+    harness.pass(10.1);
+    harness.drain();
+    assert_eq!(confirmation(&mut harness, id), Confirmation::Confirmed);
+    // A clear refusal is one, whoever turned the lamp on.
+    let id = call(&mut harness, &on, &house);
+    harness.event(0, "ST", "255", LAMP);
+    harness.answer_call(400, "");
+    assert!(harness.outcome(id).is_err());
+}
+
+#[test]
+fn a_command_that_waits_for_its_event_holds_up_no_other() {
+    let house = ControllerState::new();
+    let mut harness = Harness::connected();
+    let older = call(&mut harness, &named(Command::on(LAMP)), &house);
+    harness.answer_call(200, ACCEPTED);
+    let newer = call(&mut harness, &named(Command::off(LAMP)), &house);
+    assert_eq!(harness.gets.len(), 1, "it is sent at once");
+    harness.answer_call(200, ACCEPTED);
+    harness.event(0, "ST", "0", LAMP);
+    assert_eq!(confirmation(&mut harness, newer), Confirmation::Confirmed);
+    harness.pass(5.1);
+    harness.drain();
+    assert_eq!(confirmation(&mut harness, older), Confirmation::Unconfirmed);
+}
+
+#[test]
+fn a_stop_while_the_event_is_awaited_says_that_it_may_have_been_carried_out() {
+    let mut harness = Harness::connected();
+    let id = call(
+        &mut harness,
+        &named(Command::on(LAMP)),
+        &ControllerState::new(),
+    );
+    harness.answer_call(200, ACCEPTED);
+    harness.stop();
+    let error = harness.outcome(id).unwrap_err();
+    assert_eq!(error.problem, CallProblem::Stopped);
+    assert!(error.may_have_been_carried_out);
+}
+
+#[test]
+fn the_typed_call_gives_the_confirmation() {
+    let mut harness = Harness::connected();
+    let on = named(Command::on(LAMP)).confirmed(seconds(5.0), &ControllerState::new());
+    let id = harness.call(on.request().clone());
+    harness.answer_call(
+        404,
+        r#"<RestResponse succeeded="false"><status>404</status></RestResponse>"#,
+    );
+    harness.event(0, "ST", "255", LAMP);
+    let outcome = harness.outcome(id);
+    assert_eq!(on.outcome(outcome), Ok(Confirmation::Confirmed));
+}
