@@ -12,7 +12,7 @@ use crate::fault::Fault;
 
 /// Watch the event stream of IoX (eisy, Polisy) and ISY-994 home controllers.
 #[derive(Debug, Parser)]
-#[command(name = "iox", version, max_term_width = 100, after_help = EXIT_CODES)]
+#[command(name = "iox", version = env!("IOX_VERSION"), max_term_width = 100, after_help = EXIT_CODES)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -38,6 +38,16 @@ pub(crate) enum Command {
     State(State),
     /// Show a controller's certificate and, after a yes, trust it from now on
     Trust(Trust),
+    /// Print a script that completes these commands in a shell
+    Completions(Completions),
+    /// Print the manual page
+    Man,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    /// Which shell
+    pub(crate) shell: clap_complete::Shell,
 }
 
 #[derive(Debug, Args)]
@@ -60,11 +70,14 @@ pub(crate) struct Watch {
 /// Which controller, and who we are to it.
 #[derive(Debug, Args)]
 pub(crate) struct Controller {
-    #[arg(help = "Its base URL, such as https://eisy.local:8443")]
+    #[arg(
+        env = "IOX_URL",
+        help = "Its base URL, such as https://eisy.local:8443"
+    )]
     pub(crate) url: String,
     /// User name: the controller's own, or the e-mail of a portal account. The password comes from the
     /// environment (IOX_PASSWORD), from --password-file, or is asked for
-    #[arg(short, long, value_name = "NAME")]
+    #[arg(short, long, value_name = "NAME", env = "IOX_USERNAME", value_parser = username)]
     pub(crate) username: String,
     /// Read the password from the first line of a file
     #[arg(long, value_name = "FILE")]
@@ -271,11 +284,21 @@ pub(crate) struct Simulate {
 
 #[derive(Debug, Args)]
 pub(crate) struct Trust {
-    #[arg(help = "Its base URL, such as https://eisy.local:8443")]
-    pub(crate) url: String,
+    #[arg(
+        help = "Its base URL, such as https://eisy.local:8443",
+        env = "IOX_URL",
+        required_unless_present = "list"
+    )]
+    pub(crate) url: Option<String>,
     /// Trust it without asking
     #[arg(long)]
     pub(crate) yes: bool,
+    /// Print what is trusted, and change nothing
+    #[arg(long, conflicts_with_all = ["yes", "forget"])]
+    pub(crate) list: bool,
+    /// Trust no certificate of this controller any more
+    #[arg(long, conflicts_with = "yes")]
+    pub(crate) forget: bool,
     #[command(flatten)]
     pub(crate) logging: Logging,
 }
@@ -304,6 +327,7 @@ pub(crate) enum Auth {
 pub(crate) enum Transport {
     Tokio,
     AsyncStd,
+    Smol,
     Blocking,
 }
 
@@ -313,6 +337,13 @@ fn path(text: &str) -> Result<SubscribePath, String> {
         .find(|(name, path)| text == *name || text == path.as_str())
         .map(|(_, path)| path)
         .ok_or_else(|| "there are rest and api".to_owned())
+}
+
+fn username(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Err("it is empty: give the user name of an account of the controller".to_owned()),
+        _ => Ok(text.to_owned()),
+    }
 }
 
 fn profile(text: &str) -> Result<Profile, String> {

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use ioxdriver::{Authority, Handle, Options, Trust};
 use ioxproto::{
-    Account, Address, AddressError, Failure, IdentityProblem, Reason, Secret, Status, Timing,
+    Account, Address, AddressError, Failure, IdentityProblem, Reason, Secret, Status, StatusChange,
+    Timing,
 };
 
 use crate::arguments::{Auth, Controller};
@@ -123,6 +124,21 @@ pub(crate) fn outcome(handle: &Handle, controller: &str) -> Result<(), Trouble> 
         Status::Disconnected => Ok(()),
         _ => Err(failed(controller, handle.last_reason().as_ref())),
     }
+}
+
+/// A reason with its advice. A refused certificate that ends the program is told whole at that end,
+/// with what to do, and only named before.
+pub(crate) fn sentence(change: &StatusChange) -> Option<String> {
+    let reason = change.reason.as_ref()?;
+    Some(match reason {
+        Reason::Failed(Failure::Identity { .. }) if change.status == Status::ReconnectFailed => {
+            format!(
+                "the controller's certificate was refused ({})",
+                reason.code()
+            )
+        }
+        reason => format!("{reason}{}", advice(reason)),
+    })
 }
 
 /// What to add to a reason that gives advice: how to follow it here. Somebody who has pinned a certificate already

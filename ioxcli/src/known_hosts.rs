@@ -77,9 +77,27 @@ impl KnownHosts {
             .collect()
     }
 
-    /// Trusts this certificate of a controller, and no other of it, from now on. What others have trusted since this was
-    /// read is kept.
+    /// Host and port, and the fingerprint of each certificate that is trusted.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &(String, Fingerprint)> {
+        self.entries.iter()
+    }
+
+    /// Trusts this certificate of a controller, and no other of it, from now on.
     pub(crate) fn trust(&mut self, address: &Address, pin: Fingerprint) -> Result<(), Trouble> {
+        self.replace(address, Some(pin)).map(|_| ())
+    }
+
+    /// Trusts no certificate of a controller any more; `false` if none was.
+    pub(crate) fn forget(&mut self, address: &Address) -> Result<bool, Trouble> {
+        if self.pins(address).is_empty() {
+            return Ok(false);
+        }
+        self.replace(address, None)
+    }
+
+    /// Puts this certificate in the place of those of a controller; whether there were any. What others
+    /// have trusted since this was read is kept.
+    fn replace(&mut self, address: &Address, pin: Option<Fingerprint>) -> Result<bool, Trouble> {
         let Some(path) = self.path.clone() else {
             return Err(Trouble::other(
                 "there is no folder to keep it in: set HOME or XDG_CONFIG_HOME, or use --pin instead",
@@ -91,13 +109,16 @@ impl KnownHosts {
         let _lock = lock(&path).map_err(cannot)?;
         self.entries = Self::read(&path)?.entries;
         let key = key(address);
+        let before = self.entries.len();
         self.entries.retain(|(host, _)| *host != key);
-        self.entries.push((key, pin));
+        let had = self.entries.len() < before;
+        self.entries.extend(pin.map(|pin| (key, pin)));
         let mut text = HEAD.to_owned();
         for (host, pin) in &self.entries {
             text += &format!("{host} {pin}\n");
         }
-        replace(&path, text.as_bytes()).map_err(cannot)
+        replace(&path, text.as_bytes()).map_err(cannot)?;
+        Ok(had)
     }
 }
 

@@ -33,10 +33,11 @@ mod trouble;
 mod trust;
 mod watch;
 
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 
 use crate::arguments::{Arguments, Command};
 use crate::signals::Stop;
@@ -80,6 +81,26 @@ fn run(command: Command, began: Instant) -> Result<(), Trouble> {
             let verbose = trust.logging.verbose;
             attended(verbose, |stop| trust::run(trust, stop))
         }
+        Command::Completions(completions) => {
+            let mut command = Arguments::command();
+            print(|out| {
+                clap_complete::generate(completions.shell, &mut command, "iox", out);
+                Ok(())
+            })
+        }
+        Command::Man => print(|out| clap_mangen::Man::new(Arguments::command()).render(out)),
+    }
+}
+
+/// Prints what is made in memory first. A reader that has gone is no error.
+fn print(make: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> Result<(), Trouble> {
+    let mut text = Vec::new();
+    let written = make(&mut text).and_then(|()| io::stdout().write_all(&text));
+    match written {
+        Err(error) if !output::nobody_reads(&error) => Err(Trouble::other(format!(
+            "cannot write to standard output: {error}"
+        ))),
+        _ => Ok(()),
     }
 }
 

@@ -9,6 +9,7 @@ use ioxproto::Secret;
 use zeroize::Zeroizing;
 
 use crate::signals::Stop;
+use crate::stderr::say;
 use crate::trouble::Trouble;
 
 const VARIABLE: &str = "IOX_PASSWORD";
@@ -54,6 +55,7 @@ fn from_file(path: &Path) -> Result<Secret, Trouble> {
     let text = fs::read(path)
         .map_err(|error| Trouble::usage(format!("cannot read the password file {shown}: {error}")))
         .map(Zeroizing::new)?;
+    warn_if_shared(path);
     let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&text);
     let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let line = line.strip_suffix(b"\r").unwrap_or(line);
@@ -65,6 +67,22 @@ fn from_file(path: &Path) -> Result<Secret, Trouble> {
         Err(_) => Err(Trouble::usage(format!(
             "the password file {shown} is not valid UTF-8"
         ))),
+    }
+}
+
+/// Says so if others can read an ordinary file that holds a password.
+fn warn_if_shared(path: &Path) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let shared = fs::metadata(path)
+            .is_ok_and(|about| about.is_file() && about.permissions().mode() & 0o044 != 0);
+        if shared {
+            let shown = path.display();
+            say(format_args!(
+                "others can read the password file {shown}: chmod 600 {shown}"
+            ));
+        }
     }
 }
 

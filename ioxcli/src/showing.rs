@@ -73,7 +73,7 @@ impl Showing {
                 if let Some(state) = &mut self.state {
                     state.apply_status(change);
                 }
-                if self.events_only || !self.view.is_for_people() {
+                if !self.tells_status() {
                     say_why(&self.controller, change);
                 }
                 if !self.events_only {
@@ -92,6 +92,11 @@ impl Showing {
             _ => {}
         }
         self.left == Some(0)
+    }
+
+    /// Whether a change of the status is shown with its reason, to people.
+    fn tells_status(&self) -> bool {
+        self.view.is_for_people() && !self.events_only
     }
 
     fn show(&mut self, notification: &Notification) {

@@ -21,6 +21,7 @@ pub(crate) struct Source {
 enum Stream {
     Tokio(ioxtransport_tokio::EventStream),
     AsyncStd(ioxtransport_async_std::EventStream),
+    Smol(ioxtransport_smol::EventStream),
     Blocking(mpsc::Receiver<Notification>),
 }
 
@@ -43,6 +44,13 @@ impl Source {
                     stream: Stream::AsyncStd(stream),
                 }
             }
+            Transport::Smol => {
+                let stream = ioxtransport_smol::EventStream::start(options).map_err(wrong)?;
+                Self {
+                    handle: stream.handle(),
+                    stream: Stream::Smol(stream),
+                }
+            }
             Transport::Blocking => {
                 let stream = ioxtransport_blocking::EventStream::start(options).map_err(wrong)?;
                 Self {
@@ -58,6 +66,7 @@ impl Source {
         match &mut self.stream {
             Stream::Tokio(stream) => stream.next().await,
             Stream::AsyncStd(stream) => stream.next().await,
+            Stream::Smol(stream) => stream.next().await,
             Stream::Blocking(notifications) => notifications.recv().await,
         }
     }

@@ -28,8 +28,15 @@ pub(crate) async fn run(trust: Trust, mut stop: Stop) -> Result<(), Trouble> {
 }
 
 async fn look_and_ask(trust: Trust) -> Result<(), Trouble> {
-    let address = connection::address(&trust.url)?;
     let mut known = KnownHosts::load()?;
+    if trust.list {
+        print(list(&known)).await;
+        return Ok(());
+    }
+    let address = connection::address(trust.url.as_deref().unwrap_or_default())?;
+    if trust.forget {
+        return forget(&mut known, &address).await;
+    }
     let kept = known.pins(&address);
     let certificate = look(&address).await?;
     let pin = certificate.fingerprint;
@@ -56,6 +63,35 @@ async fn look_and_ask(trust: Trust) -> Result<(), Trouble> {
         ))
         .await;
     }
+    Ok(())
+}
+
+/// What is trusted, a line for each certificate.
+fn list(known: &KnownHosts) -> String {
+    let mut text = String::new();
+    for (host, pin) in known.entries() {
+        let _ = writeln!(text, "{host}  {pin}");
+    }
+    match known.path() {
+        _ if !text.is_empty() => text,
+        Some(path) => format!(
+            "Nothing is trusted yet; it would be kept in {}.\n",
+            path.display()
+        ),
+        None => "Nothing is trusted.\n".to_owned(),
+    }
+}
+
+async fn forget(known: &mut KnownHosts, address: &Address) -> Result<(), Trouble> {
+    if !known.forget(address)? {
+        return Err(Trouble::other(format!(
+            "no certificate of {address} is trusted; iox trust --list shows what is"
+        )));
+    }
+    print(format!(
+        "No certificate of {address} is trusted any more.\n"
+    ))
+    .await;
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! Where a controller is: its base URL, taken apart and checked.
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::fmt::{self, Write as _};
 
@@ -30,9 +31,29 @@ pub struct Address {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum AddressError {
+    /// Nothing.
+    #[error("the URL is empty: give the controller's base URL, such as https://eisy.local:8443")]
+    Empty,
     /// No `scheme://` at the front.
-    #[error("{0:?} has no scheme: write it as https://{0} (or http://{0} for a plain connection)")]
-    NoScheme(String),
+    #[error(
+        "{given:?} has no scheme: write it as https://{hint} (or http://{hint} for a plain connection)"
+    )]
+    NoScheme {
+        /// The text as given, without a password.
+        given: String,
+        /// What makes a URL of it behind a scheme.
+        hint: String,
+    },
+    /// A path that is not the base of a controller, but something on it.
+    #[error(
+        "the URL ends in {path}, which is a place on the controller: give its base URL, {base}"
+    )]
+    NotTheBase {
+        /// What is too much.
+        path: String,
+        /// The URL without it.
+        base: String,
+    },
     /// A scheme that no controller speaks.
     #[error(
         "the scheme {0:?} is not one a controller speaks: use https (or wss), or http (or ws) for a plain connection"
@@ -73,7 +94,8 @@ impl Address {
         }
     }
 
-    /// Host name or IP literal, without the brackets of an IPv6 literal.
+    /// Host name or IP literal, without the brackets of an IPv6 literal; a link-local one may end in
+    /// `%` and the name of the network interface.
     #[must_use]
     pub fn host(&self) -> &str {
         &self.host
@@ -94,13 +116,19 @@ impl Address {
     /// What goes into the `Host` header: the port is left out where it is the scheme's own.
     #[must_use]
     pub fn authority(&self) -> String {
+        // A zone means something on this computer alone (RFC 6874 section 1).
+        let host = self.host.split('%').next().unwrap_or_default();
+        self.with_port(host)
+    }
+
+    fn with_port(&self, host: &str) -> String {
         let default = if self.tls { 443 } else { 80 };
-        let brackets = self.host.contains(':');
+        let brackets = host.contains(':');
         let (open, close) = if brackets { ("[", "]") } else { ("", "") };
         if self.port == default {
-            format!("{open}{}{close}", self.host)
+            format!("{open}{host}{close}")
         } else {
-            format!("{open}{}{close}:{}", self.host, self.port)
+            format!("{open}{host}{close}:{}", self.port)
         }
     }
 }
@@ -108,7 +136,8 @@ impl Address {
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.tls { "https" } else { "http" };
-        write!(f, "{scheme}://{}{}", self.authority(), self.prefix)
+        let host = self.host.replacen('%', "%25", 1);
+        write!(f, "{scheme}://{}{}", self.with_port(&host), self.prefix)
     }
 }
 
@@ -139,8 +168,11 @@ impl std::str::FromStr for Address {
 
     fn from_str(text: &str) -> Result<Self, AddressError> {
         let text = text.trim();
+        if text.is_empty() {
+            return Err(AddressError::Empty);
+        }
         let Some((scheme, rest)) = text.split_once("://") else {
-            return Err(AddressError::NoScheme(redacted(text)));
+            return Err(no_scheme(text));
         };
         let tls = match scheme.to_ascii_lowercase().as_str() {
             "https" | "wss" => true,
@@ -164,7 +196,8 @@ impl std::str::FromStr for Address {
                 "the host has letters beyond ASCII: give its name in the form that begins with xn--, or its IP address",
             ));
         }
-        let uri: http::Uri = escaped(text)
+        let (plain, zone) = without_zone(text, authority).map_err(&invalid)?;
+        let uri: http::Uri = escaped(&plain)
             .parse()
             .map_err(|error: http::uri::InvalidUri| invalid(&error.to_string()))?;
         let host = uri.host().unwrap_or_default();
@@ -175,7 +208,7 @@ impl std::str::FromStr for Address {
         if host.is_empty() {
             return Err(invalid("it names no host"));
         }
-        if host.contains(':') && host.parse::<std::net::Ipv6Addr>().is_err() {
+        if (host.contains(':') || zone.is_some()) && host.parse::<std::net::Ipv6Addr>().is_err() {
             return Err(invalid("the brackets hold no IPv6 address"));
         }
         let port_given = authority
@@ -193,14 +226,79 @@ impl std::str::FromStr for Address {
                 }
             }
         };
-        let prefix = uri.path().trim_end_matches('/').to_owned();
-        Ok(Self {
+        let path = uri.path().trim_end_matches('/');
+        let (prefix, place) = base_and_place(path);
+        let address = Self {
             tls,
-            host: host.to_owned(),
+            host: match zone {
+                Some(zone) => format!("{host}%{zone}"),
+                None => host.to_owned(),
+            },
             port,
-            prefix,
+            prefix: prefix.to_owned(),
+        };
+        if place.is_empty() {
+            return Ok(address);
+        }
+        Err(AddressError::NotTheBase {
+            path: place.to_owned(),
+            base: address.to_string(),
         })
     }
+}
+
+/// Places on a controller that are pasted instead of its base URL; the longer ones first.
+const PLACES: [&str; 5] = [
+    "/rest/subscribe",
+    "/rest/nodes",
+    "/rest",
+    "/api/events/subscribe",
+    "/api",
+];
+
+/// A path as the controller's base, and the place on it.
+fn base_and_place(path: &str) -> (&str, &str) {
+    let place = PLACES.iter().find(|place| path.ends_with(**place));
+    path.split_at(path.len() - place.map_or(0, |place| place.len()))
+}
+
+/// What is wrong with a text without `://`, with a hint that is a URL.
+fn no_scheme(text: &str) -> AddressError {
+    let given = redacted(text);
+    let lower = given.to_ascii_lowercase();
+    let scheme = ["https:", "http:", "wss:", "ws:"]
+        .into_iter()
+        .find(|scheme| lower.starts_with(scheme));
+    let rest = given.get(scheme.map_or(0, str::len)..).unwrap_or_default();
+    let rest = rest.trim_start_matches('/').trim_end_matches('/');
+    let is_url = format!("https://{rest}").parse::<Address>().is_ok();
+    let hint = if is_url { rest } else { "eisy.local:8443" };
+    AddressError::NoScheme {
+        hint: hint.to_owned(),
+        given,
+    }
+}
+
+/// The URL without the zone of a link-local IPv6 literal (`%eth0`, or `%25eth0` as RFC 6874 has it),
+/// and the zone.
+fn without_zone<'a>(
+    url: &'a str,
+    authority: &str,
+) -> Result<(Cow<'a, str>, Option<String>), &'static str> {
+    let literal = authority
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once(']'));
+    let Some((ip, zone)) = literal.and_then(|(literal, _)| literal.split_once('%')) else {
+        return Ok((Cow::Borrowed(url), None));
+    };
+    let name = zone.strip_prefix("25").filter(|name| !name.is_empty());
+    let name = name.unwrap_or(zone);
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "-._~".contains(c);
+    if name.is_empty() || !name.chars().all(allowed) {
+        return Err("what stands behind the % is no name of a network interface");
+    }
+    let plain = url.replacen(&format!("[{ip}%{zone}]"), &format!("[{ip}]"), 1);
+    Ok((Cow::Owned(plain), Some(name.to_owned())))
 }
 
 /// Percent-encodes what URLs cannot hold as it is, such as an umlaut or a blank in a path (RFC 3986
@@ -240,6 +338,66 @@ mod tests {
         );
         let error = "http://k\u{fc}che.local".parse::<Address>().unwrap_err();
         assert!(error.to_string().contains("xn--"), "{error}");
+    }
+
+    #[test]
+    fn every_hint_is_a_url() {
+        for (given, hint) in [
+            ("eisy.local:8443", "eisy.local:8443"),
+            ("http:host", "host"),
+            ("https:/host:8443/", "host:8443"),
+            ("//host", "host"),
+            (":", "eisy.local:8443"),
+            ("a b", "eisy.local:8443"),
+            ("http:", "eisy.local:8443"),
+        ] {
+            let error = given.parse::<Address>().unwrap_err();
+            let AddressError::NoScheme { hint: found, .. } = &error else {
+                panic!("{given}: {error:?}")
+            };
+            assert_eq!(found, hint, "{given}");
+            assert!(format!("https://{found}").parse::<Address>().is_ok());
+        }
+        assert_eq!("  ".parse::<Address>(), Err(AddressError::Empty));
+    }
+
+    #[test]
+    fn a_place_on_the_controller_is_named_with_the_base_url() {
+        for (url, base) in [
+            ("https://h:8443/rest/subscribe", "https://h:8443"),
+            ("http://h/rest/", "http://h"),
+            ("http://h/webroot/rest/subscribe", "http://h/webroot"),
+            ("https://h/api/events/subscribe", "https://h"),
+        ] {
+            let Err(AddressError::NotTheBase { base: found, path }) = url.parse::<Address>() else {
+                panic!("{url}")
+            };
+            assert_eq!(found, base);
+            assert!(url.contains(&path));
+            assert!(found.parse::<Address>().is_ok());
+        }
+        assert!("http://h/restful".parse::<Address>().is_ok());
+    }
+
+    #[test]
+    fn the_zone_of_a_link_local_address_is_kept_for_the_connection_alone() {
+        for url in [
+            "http://[fe80::1%25eth0]:8080/x",
+            "http://[fe80::1%eth0]:8080/x",
+        ] {
+            let address: Address = url.parse().unwrap();
+            assert_eq!(address.host(), "fe80::1%eth0");
+            assert_eq!(address.authority(), "[fe80::1]:8080");
+            assert_eq!(address.to_string(), "http://[fe80::1%25eth0]:8080/x");
+            assert_eq!(address.to_string().parse(), Ok(address));
+        }
+        for url in [
+            "http://[fe80::1%]",
+            "http://[fe80::1%a b]",
+            "http://[x%eth0]",
+        ] {
+            assert!(url.parse::<Address>().is_err(), "{url}");
+        }
     }
 
     #[test]

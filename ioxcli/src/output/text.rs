@@ -11,7 +11,7 @@ use jiff::ZonedDateTime;
 
 use super::clean::Clean;
 use super::{summary, time};
-use crate::connection::advice;
+use crate::connection::sentence;
 
 /// The columns' widths at first; a longer text makes its column wider, up to [`WIDEST`].
 const NODE: usize = 14;
@@ -113,8 +113,7 @@ impl Text {
     }
 
     fn status(&mut self, change: &StatusChange, out: &mut Vec<u8>) {
-        let sentence = change.reason.as_ref();
-        let sentence = sentence.map(|reason| format!("{reason}{}", advice(reason)));
+        let sentence = sentence(change);
         self.status_line(change.status, sentence.as_deref(), change.retry_in, out);
     }
 

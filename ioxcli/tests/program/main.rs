@@ -8,6 +8,7 @@
 
 mod bad_input;
 mod certificates;
+mod connecting;
 mod decode;
 mod endings;
 mod healing;

@@ -102,7 +102,9 @@ fn new_config(trust: &Trust) -> Arc<ClientConfig> {
 /// The name that goes into the handshake. A host that is no valid name (an underscore, say) is not sent: its
 /// certificate cannot be checked by name, but pinned.
 pub(crate) fn server_name(host: &str) -> ServerName<'static> {
-    ServerName::try_from(host.to_owned())
+    // The zone of a link-local address means something on this computer alone.
+    let name = host.split('%').next().unwrap_or_default();
+    ServerName::try_from(name.to_owned())
         .unwrap_or_else(|_| ServerName::IpAddress(std::net::Ipv4Addr::UNSPECIFIED.into()))
 }
 
@@ -270,12 +272,6 @@ impl Judge {
     ) -> Result<SubjectPublicKeyInfoDer<'static>, Error> {
         let (_, parsed) = X509Certificate::from_der(certificate)
             .map_err(|_| self.refuse(IdentityProblem::Unverifiable, certificate))?;
-        if let Ok(PublicKey::RSA(key)) = parsed.public_key().parsed()
-            && key.key_size() < SHORTEST_RSA
-        {
-            let bits = key.key_size();
-            return Err(CertificateError::Other(OtherError(Arc::new(WeakKey { bits }))).into());
-        }
         Ok(SubjectPublicKeyInfoDer::from(
             parsed.public_key().raw.to_vec(),
         ))
@@ -291,6 +287,10 @@ impl ServerCertVerifier for Judge {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
+        // Before anything else: a key that is too short can be neither trusted nor pinned.
+        if let Some(weak) = WeakKey::of(end_entity) {
+            return Err(CertificateError::Other(OtherError(Arc::new(weak))).into());
+        }
         let problem = match &self.policy {
             Policy::Any => return Ok(ServerCertVerified::assertion()),
             Policy::Pins(pins) if pins.contains(&Fingerprint::of(end_entity)) => {
@@ -368,6 +368,18 @@ impl ServerCertVerifier for Judge {
 #[derive(Debug)]
 struct WeakKey {
     bits: usize,
+}
+
+impl WeakKey {
+    fn of(certificate: &CertificateDer<'_>) -> Option<Self> {
+        let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
+        match parsed.public_key().parsed() {
+            Ok(PublicKey::RSA(key)) if key.key_size() < SHORTEST_RSA => Some(Self {
+                bits: key.key_size(),
+            }),
+            _ => None,
+        }
+    }
 }
 
 impl std::error::Error for WeakKey {}
