@@ -32,6 +32,7 @@ pub(crate) enum Kind {
 pub(crate) struct Device {
     address: String,
     kind: Kind,
+    enabled: bool,
     last: Vec<Event>,
 }
 
@@ -164,8 +165,98 @@ impl Device {
         Self {
             address: address.to_owned(),
             kind,
+            enabled: true,
             last: Vec::new(),
         }
+    }
+
+    pub(crate) fn is_enabled(&self) -> bool {
+        self.enabled
+    }
+
+    pub(crate) fn set_enabled(&mut self, enabled: bool) {
+        self.enabled = enabled;
+    }
+
+    /// What kind of node it is, in a word of a person.
+    pub(crate) fn noun(&self) -> &'static str {
+        match self.kind {
+            Kind::Dimmer => "lamp",
+            Kind::Button(_) => "button",
+            Kind::Thermostat => "thermostat",
+            Kind::Lock => "door lock",
+            Kind::Sensor => "motion sensor",
+            Kind::Plugin => "weather",
+            Kind::Unknown => "device",
+        }
+    }
+
+    /// Its nodeDefId and type, and its family as an element; Insteon has none.
+    pub(crate) fn catalogue(&self) -> (&'static str, &'static str, &'static str) {
+        const ZWAVE: &str = "<family>12</family>";
+        match self.kind {
+            Kind::Dimmer => ("DimmerLampSwitch_ADV", "1.32.69.0", ""),
+            Kind::Button(_) => ("KeypadButton_ADV", "1.66.69.0", ""),
+            Kind::Thermostat => ("UZW0008", "4.8.6.0", ZWAVE),
+            Kind::Lock => ("UZW0021", "4.64.3.0", ZWAVE),
+            Kind::Sensor => ("UZW0033", "4.33.1.0", ZWAVE),
+            Kind::Plugin => ("weather", "1.4.0.0", "<family instance=\"10\">10</family>"),
+            Kind::Unknown => ("OnOffControl", "2.42.69.0", ""),
+        }
+    }
+
+    /// What follows from a command with its parameters, as events; `None` if it takes no such command.
+    pub(crate) fn commanded(&self, command: &str, parameters: &[&str]) -> Option<Vec<Event>> {
+        match (&self.kind, command, parameters) {
+            (_, "QUERY", []) => Some(self.last("ST").cloned().into_iter().collect()),
+            (_, "BEEP", _) => Some(Vec::new()),
+            (Kind::Lock, "SECMD", [order @ ("0" | "1"), ..]) => {
+                Some(vec![self.locked(*order == "1")])
+            }
+            (Kind::Thermostat, "CLISPH", [value, ..]) => Some(vec![self.temperature(
+                "CLISPH",
+                "Heat Setpoint",
+                tenths(value)?,
+            )]),
+            (Kind::Thermostat, "CLISPC", [value, ..]) => Some(vec![self.temperature(
+                "CLISPC",
+                "Cool Setpoint",
+                tenths(value)?,
+            )]),
+            (Kind::Thermostat, "CLIMD", [mode, ..]) => {
+                let mode: u8 = mode.parse().ok()?;
+                Some(vec![self.event("CLIMD", mode).uom("67", "0").name("Mode")])
+            }
+            (Kind::Thermostat, "CLIFS", [mode, ..]) => {
+                let mode: u8 = mode.parse().ok()?;
+                Some(vec![
+                    self.event("CLIFS", mode).uom("68", "0").name("Fan Setting"),
+                ])
+            }
+            (Kind::Dimmer | Kind::Button(_) | Kind::Unknown, ..) => {
+                self.commanded_lamp(command, parameters)
+            }
+            _ => None,
+        }
+    }
+
+    fn commanded_lamp(&self, command: &str, parameters: &[&str]) -> Option<Vec<Event>> {
+        let level = match (command, parameters) {
+            ("DON", []) => return Some(vec![self.command(true), self.switched(true)]),
+            ("DON", [value]) => value.parse::<u8>().ok()?.into(),
+            ("DON", [percent, "51"]) => {
+                let percent: i64 = percent.parse().ok().filter(|it| (0..=100).contains(it))?;
+                (percent * 255 + 50) / 100
+            }
+            ("DON", [value, "100"]) => value.parse::<u8>().ok()?.into(),
+            ("DOF" | "DFOF", []) => 0,
+            ("DFON", []) => 255,
+            ("BRT", []) => (self.number("ST") + 8).min(255),
+            ("DIM", []) => (self.number("ST") - 8).max(0),
+            ("FDUP" | "FDDOWN" | "FDSTOP", []) => return Some(vec![self.event(command, 0)]),
+            _ => return None,
+        };
+        Some(vec![self.event(command, 0), self.level(level)])
     }
 
     pub(crate) fn address(&self) -> &str {
@@ -370,6 +461,14 @@ impl Device {
             .shown(format!("{}.{} mph", tenths / 10, tenths % 10))
             .name("Wind Speed")
     }
+}
+
+/// Tenths of the degrees in a text, such as `72` or `72.5`.
+fn tenths(text: &str) -> Option<i64> {
+    let degrees: f64 = text.parse().ok()?;
+    (0.0..=150.0)
+        .contains(&degrees)
+        .then(|| (degrees * 10.0).round() as i64)
 }
 
 /// A level from 0 to 255 as it is shown.

@@ -89,6 +89,24 @@ impl Event {
         &self.node
     }
 
+    /// Its unit of measure and decimal places; empty where it has none.
+    pub(crate) fn unit(&self) -> (&str, &str) {
+        match &self.uom {
+            Some((uom, precision)) => (uom, precision),
+            None => ("", ""),
+        }
+    }
+
+    /// The value as it is displayed; may be empty.
+    pub(crate) fn displayed(&self) -> &str {
+        self.formatted_action.as_deref().unwrap_or_default()
+    }
+
+    /// Whether it tells the value of a property, and not of a command.
+    pub(crate) fn has_value(&self) -> bool {
+        self.uom.is_some()
+    }
+
     /// Whether it is about a property or command of a node, which a replay repeats.
     pub(crate) fn of_node(&self) -> bool {
         !self.node.is_empty() && !self.control.starts_with('_')

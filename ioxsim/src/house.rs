@@ -32,22 +32,65 @@ impl Default for HouseOptions {
     }
 }
 
+/// The address of the one scene of the house.
+pub(crate) const SCENE: &str = "20481";
+
+/// A folder of nodes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Folder {
+    pub(crate) address: &'static str,
+    pub(crate) name: &'static str,
+}
+
+const FOLDERS: [Folder; 5] = [
+    Folder {
+        address: "31337",
+        name: "Hall",
+    },
+    Folder {
+        address: "31338",
+        name: "Küche & Bad",
+    },
+    Folder {
+        address: "31339",
+        name: "Kids' \"den\"",
+    },
+    Folder {
+        address: "31340",
+        name: "Garage",
+    },
+    Folder {
+        address: "31341",
+        name: "Living room",
+    },
+];
+
+/// What a node is called, and where it is.
+#[derive(Clone, Debug)]
+pub(crate) struct NamedPlace {
+    pub(crate) name: String,
+    pub(crate) folder: Folder,
+}
+
 #[derive(Debug)]
-struct Program {
+pub(crate) struct Program {
     /// Hex without padding.
-    id: String,
-    enabled: bool,
-    condition: bool,
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) enabled: bool,
+    pub(crate) condition: bool,
     last_run: String,
     last_finish: String,
 }
 
 #[derive(Debug)]
-struct Variable {
-    kind: u8,
-    id: u32,
-    value: i64,
-    changed: String,
+pub(crate) struct Variable {
+    pub(crate) kind: u8,
+    pub(crate) id: u32,
+    pub(crate) name: String,
+    pub(crate) value: i64,
+    pub(crate) init: i64,
+    pub(crate) changed: String,
 }
 
 /// The state of the house.
@@ -68,6 +111,11 @@ impl House {
         let programs = (1..=3 + options.nodes / 10)
             .map(|number| Program {
                 id: format!("{:X}", 2 * number + 1),
+                name: match number {
+                    1 => "Porch at dusk".to_owned(),
+                    2 => "Good night & lock".to_owned(),
+                    _ => format!("Program {number}"),
+                },
                 enabled: rng.u8(..10) > 0,
                 condition: rng.bool(),
                 last_run: local.of_program(),
@@ -78,7 +126,13 @@ impl House {
             .map(|number| Variable {
                 kind: 1 + (number % 2) as u8,
                 id: (number / 2 + 1) as u32,
+                name: match number {
+                    0 => "Guests".to_owned(),
+                    1 => "Away".to_owned(),
+                    _ => format!("Variable {number}"),
+                },
                 value: rng.i64(0..100),
+                init: 0,
                 changed: local.of_variable(),
             })
             .collect();
@@ -221,10 +275,107 @@ impl House {
         0.5 + self.rng.f64()
     }
 
-    fn device(&self, address: &str) -> Option<&Device> {
+    pub(crate) fn device(&self, address: &str) -> Option<&Device> {
         self.devices
             .iter()
             .find(|device| device.address() == address)
+    }
+
+    pub(crate) fn device_mut(&mut self, address: &str) -> Option<&mut Device> {
+        self.devices
+            .iter_mut()
+            .find(|device| device.address() == address)
+    }
+
+    pub(crate) fn devices(&self) -> impl Iterator<Item = &Device> {
+        self.devices.iter()
+    }
+
+    pub(crate) fn folders(&self) -> &'static [Folder] {
+        &FOLDERS
+    }
+
+    /// The name and folder of a node. Two nodes of one folder never have the same name.
+    pub(crate) fn place(&self, address: &str) -> NamedPlace {
+        let is_it = |device: &Device| device.address() == address;
+        let at = self.devices.iter().position(is_it).unwrap_or(0);
+        let folder = FOLDERS[at % FOLDERS.len()];
+        let noun = self.devices.get(at).map_or("device", Device::noun);
+        let name = match at / FOLDERS.len() {
+            0 => format!("{} {noun}", folder.name),
+            round => format!("{} {noun} {}", folder.name, round + 1),
+        };
+        NamedPlace { name, folder }
+    }
+
+    /// The members of the scene: the first three lamps.
+    pub(crate) fn scene_members(&self) -> impl Iterator<Item = &str> {
+        let lamps = self.devices.iter().filter(|device| device.noun() == "lamp");
+        lamps.take(3).map(Device::address)
+    }
+
+    pub(crate) fn programs(&self) -> impl Iterator<Item = &Program> {
+        self.programs.iter()
+    }
+
+    pub(crate) fn variables(&self) -> impl Iterator<Item = &Variable> {
+        self.variables.iter()
+    }
+
+    /// An order to a program, as the events that follow; `None` if there is no such program or order.
+    pub(crate) fn order_program(
+        &mut self,
+        id: &str,
+        order: &str,
+        local: &LocalTime,
+    ) -> Option<Vec<Event>> {
+        let id = id.trim_start_matches('0');
+        let program = self
+            .programs
+            .iter_mut()
+            .find(|program| program.id.eq_ignore_ascii_case(id))?;
+        match order {
+            "run" | "runThen" | "runElse" => {
+                program.condition = match order {
+                    "runThen" => true,
+                    "runElse" => false,
+                    _ => program.condition,
+                };
+                program.last_run = local.of_program();
+                let running = program.running();
+                program.last_finish = local.of_program();
+                return Some(vec![running, program.status()]);
+            }
+            "stop" | "enableRunAtStartup" | "disableRunAtStartup" => {}
+            "enable" | "disable" => program.enabled = order == "enable",
+            _ => return None,
+        }
+        Some(vec![program.status()])
+    }
+
+    pub(crate) fn set_variable(
+        &mut self,
+        kind: u8,
+        id: u32,
+        value: i64,
+        local: &LocalTime,
+    ) -> Option<Event> {
+        let variable = self.variable_mut(kind, id)?;
+        variable.value = value;
+        variable.changed = local.of_variable();
+        Some(variable.changed())
+    }
+
+    pub(crate) fn set_init(&mut self, kind: u8, id: u32, value: i64) -> Option<Event> {
+        let variable = self.variable_mut(kind, id)?;
+        variable.init = value;
+        Some(variable.init())
+    }
+
+    fn variable_mut(&mut self, kind: u8, id: u32) -> Option<&mut Variable> {
+        self.variables
+            .iter_mut()
+            .find(|variable| (variable.kind, variable.id) == (kind, id))
     }
 }
 
@@ -253,8 +404,8 @@ impl Program {
 impl Variable {
     fn init(&self) -> Event {
         Event::new("_1", "7").info(format!(
-            r#"<var type="{}" id="{}"><init>0</init><prec>0</prec></var>"#,
-            self.kind, self.id
+            r#"<var type="{}" id="{}"><init>{}</init><prec>0</prec></var>"#,
+            self.kind, self.id, self.init
         ))
     }
 

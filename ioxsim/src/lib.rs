@@ -77,6 +77,7 @@ mod options;
 mod portal;
 mod recorded;
 mod replay;
+mod rest;
 mod server;
 mod shared;
 mod socket;

@@ -209,10 +209,7 @@ pub(crate) fn objection(
         bearer.unwrap_or_else(|| authorized(&options.accounts, headers))
     };
     if !authorized {
-        return Some(Answer::refusal(
-            401,
-            [("WWW-Authenticate", "Basic realm=\"/\"")],
-        ));
+        return Some(unauthorized());
     }
     let websocket = names(headers, &UPGRADE, "websocket")
         && names(headers, &CONNECTION, "upgrade")
@@ -225,6 +222,11 @@ pub(crate) fn objection(
         return Some(Answer::refusal(400, []));
     }
     None
+}
+
+/// What a request without credentials that count is answered.
+pub(crate) fn unauthorized() -> Answer {
+    Answer::refusal(401, [("WWW-Authenticate", "Basic realm=\"/\"")])
 }
 
 /// Whether a request is for the path on which the token comes in the first frame.
@@ -268,7 +270,7 @@ fn names(headers: &HeaderMap, header: &HeaderName, word: &str) -> bool {
         .any(|value| value.trim().eq_ignore_ascii_case(word))
 }
 
-fn authorized(accounts: &[Account], headers: &HeaderMap) -> bool {
+pub(crate) fn authorized(accounts: &[Account], headers: &HeaderMap) -> bool {
     let given = headers
         .get(AUTHORIZATION)
         .and_then(|value| value.to_str().ok())

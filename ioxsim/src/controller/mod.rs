@@ -4,10 +4,10 @@ mod script;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use fastrand::Rng;
-use http::Request;
+use http::{HeaderMap, Request};
 use ioxproto::Now;
 use tracing::{debug, trace};
 
@@ -163,6 +163,9 @@ impl Controller {
 
     /// A request came: judges it, and makes a subscriber of its connection if all is well.
     pub fn upgrade(&mut self, now: Now, request: &Request<()>) -> Answer {
+        if let Some(answer) = self.rest(now, request) {
+            return answer;
+        }
         let fault = self.on_upgrade.take();
         if let Some(fault) = &fault {
             debug!(?fault, "the upgrade goes wrong as planned");
@@ -415,7 +418,22 @@ impl Controller {
         }
     }
 
-    fn local(&self, now: Now) -> LocalTime {
+    pub(crate) fn has_house(&self) -> bool {
+        self.house.is_some()
+    }
+
+    pub(crate) fn house_mut(&mut self) -> Option<&mut House> {
+        self.house.as_mut()
+    }
+
+    /// Whether a request shows a token or a local account.
+    pub(crate) fn is_authorized(&mut self, utc: SystemTime, headers: &HeaderMap) -> bool {
+        let bearer = self.options.portal.as_ref();
+        let bearer = bearer.and_then(|_| self.portal.upgrade(utc, headers));
+        bearer.unwrap_or_else(|| upgrade::authorized(&self.options.accounts, headers))
+    }
+
+    pub(crate) fn local(&self, now: Now) -> LocalTime {
         LocalTime::new(now.utc, self.options.utc_offset_minutes)
     }
 }

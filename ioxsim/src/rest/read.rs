@@ -1,0 +1,165 @@
+//! What the controller tells of its house.
+
+use std::fmt::Write as _;
+
+use super::{Outcome, text};
+use crate::device::Device;
+use crate::event::Event;
+use crate::house::{House, SCENE};
+
+/// The document at this path, its parts behind `/rest/`.
+pub(super) fn answer(house: &House, path: &[&str]) -> Outcome {
+    let document = match path {
+        ["config"] => Some(config()),
+        ["time"] => Some(time()),
+        ["sys"] => Some("<SystemOptions><ZMatterZWave>true</ZMatterZWave></SystemOptions>".into()),
+        ["ping"] => {
+            Some("<RestResponse succeeded=\"true\"><status>200</status></RestResponse>".into())
+        }
+        ["networking", "resources"] => Some("<NetConfig/>".into()),
+        ["nodes"] => Some(nodes(house)),
+        ["status"] => Some(statuses(house.devices())),
+        ["status", address] => house
+            .device(address)
+            .map(|device| statuses(std::iter::once(device))),
+        ["programs"] => Some(programs(house)),
+        ["vars", "definitions", kind] => variables(house, kind, true),
+        ["vars", "get", kind] => variables(house, kind, false),
+        _ => None,
+    };
+    document.map_or(Outcome::NotFound, Outcome::Document)
+}
+
+fn config() -> String {
+    "<configuration><deviceSpecs><make>Universal Devices Inc.</make></deviceSpecs>\
+     <app_version>6.0.1</app_version><app_full_version>6.0.1</app_full_version>\
+     <root><id>00:21:b9:00:00:01</id><name>My home</name></root>\
+     <product><id>5226</id><desc>eisy</desc></product>\
+     <features><feature><id>21040</id><desc>Networking Module</desc><isInstalled>true</isInstalled></feature></features>\
+     <variables>true</variables><nodedefs>true</nodedefs></configuration>"
+        .to_owned()
+}
+
+fn time() -> String {
+    "<DT><NTP>3987000000</NTP><TMZOffset>-7</TMZOffset><DST>true</DST><Lat>37.3</Lat><Long>121.9</Long>\
+     <Sunrise>3986970000</Sunrise><Sunset>3987018000</Sunset><IsMilitary>true</IsMilitary></DT>"
+        .to_owned()
+}
+
+fn nodes(house: &House) -> String {
+    let mut document = String::from("<nodes><root>My home</root>");
+    for folder in house.folders() {
+        // Writing to a String cannot fail.
+        let _ = write!(
+            document,
+            "<folder flag=\"0\"><address>{}</address><name>{}</name><family>13</family></folder>",
+            folder.address,
+            text(folder.name)
+        );
+    }
+    for device in house.devices() {
+        node(&mut document, house, device);
+    }
+    let members: String = house
+        .scene_members()
+        .map(|member| format!("<link type=\"16\">{}</link>", text(member)))
+        .collect();
+    let _ = write!(
+        document,
+        "<group flag=\"132\" nodeDefId=\"InsteonDimmer\"><address>{SCENE}</address><name>Evening</name>\
+         <family>6</family><deviceGroup>17</deviceGroup><pnode>{SCENE}</pnode><members>{members}</members></group></nodes>"
+    );
+    document
+}
+
+fn node(document: &mut String, house: &House, device: &Device) {
+    let (definition, kind, family) = device.catalogue();
+    let address = text(device.address());
+    let place = house.place(device.address());
+    let _ = write!(
+        document,
+        "<node flag=\"128\" nodeDefId=\"{definition}\"><address>{address}</address><name>{}</name>\
+         <parent type=\"3\">{}</parent>{family}<type>{kind}</type><enabled>{}</enabled><deviceClass>0</deviceClass>\
+         <pnode>{address}</pnode>{}</node>",
+        text(&place.name),
+        place.folder.address,
+        device.is_enabled(),
+        device.last("ST").map(property).unwrap_or_default(),
+    );
+}
+
+fn statuses<'a>(devices: impl Iterator<Item = &'a Device>) -> String {
+    let mut document = String::from("<nodes>");
+    for device in devices {
+        let _ = write!(document, "<node id=\"{}\">", text(device.address()));
+        document.extend(
+            device
+                .events()
+                .filter(|event| event.has_value())
+                .map(property),
+        );
+        document.push_str("</node>");
+    }
+    document.push_str("</nodes>");
+    document
+}
+
+fn property(event: &Event) -> String {
+    let (uom, prec) = event.unit();
+    let prec = match prec {
+        "" | "0" => String::new(),
+        prec => format!(" prec=\"{prec}\""),
+    };
+    format!(
+        "<property id=\"{}\" value=\"{}\" formatted=\"{}\" uom=\"{uom}\" name=\"\"{prec}/>",
+        event.control(),
+        event.action(),
+        text(event.displayed()),
+    )
+}
+
+fn programs(house: &House) -> String {
+    let mut document = String::from(
+        "<programs><program id=\"0001\" status=\"true\" folder=\"true\"><name>My programs</name></program>",
+    );
+    for program in house.programs() {
+        let _ = write!(
+            document,
+            "<program id=\"{:0>4}\" parentId=\"0001\" status=\"{}\" folder=\"false\" enabled=\"{}\" \
+             runAtStartup=\"false\" running=\"idle\"><name>{}</name></program>",
+            program.id,
+            program.condition,
+            program.enabled,
+            text(&program.name),
+        );
+    }
+    document.push_str("</programs>");
+    document
+}
+
+fn variables(house: &House, kind: &str, definitions: bool) -> Option<String> {
+    let kind: u8 = kind.parse().ok().filter(|kind| matches!(kind, 1 | 2))?;
+    let of_kind = house.variables().filter(|variable| variable.kind == kind);
+    let mut document = String::new();
+    for variable in of_kind {
+        let _ = if definitions {
+            write!(
+                document,
+                "<e id=\"{}\" name=\"{}\"/>",
+                variable.id,
+                text(&variable.name)
+            )
+        } else {
+            write!(
+                document,
+                "<var type=\"{kind}\" id=\"{}\"><init>{}</init><prec>0</prec><val>{}</val><ts>{}</ts></var>",
+                variable.id, variable.init, variable.value, variable.changed
+            )
+        };
+    }
+    Some(match (definitions, kind) {
+        (true, 1) => format!("<CList type=\"VAR_INT\">{document}</CList>"),
+        (true, _) => format!("<CList type=\"VAR_STATE\">{document}</CList>"),
+        (false, _) => format!("<vars>{document}</vars>"),
+    })
+}
