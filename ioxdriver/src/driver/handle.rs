@@ -284,8 +284,8 @@ impl Handle {
     }
 
     /// [`call`](Self::call), on this thread: not on the only thread of an async runtime. Within a
-    /// callback of the same stream nothing can happen before the callback returns: there the call is
-    /// not made.
+    /// callback of the same stream nothing can happen before the callback returns: there the call
+    /// is not made.
     ///
     /// # Errors
     ///
