@@ -1,7 +1,7 @@
 //! A scripted REST interface in front of a simulated controller.
 //!
-//! It answers the paths that a scenario gives it replies for, and hands every other connection on to
-//! the controller: the stream, logins.
+//! It answers the paths that a scenario gives it replies for, and hands every other connection on
+//! to the controller: the stream, logins.
 
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, Read, Write};

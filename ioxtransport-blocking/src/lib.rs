@@ -87,11 +87,11 @@
 //!   same thread or another. The futures beside them are for async programs; while one is awaited,
 //!   only a stream in the background is driven. Within a [`tap`](Builder::tap) nothing may wait,
 //!   since nothing can happen before it returns.
-//! * **Calls go beside the stream**, with its account: [`Handle::call_blocking`] asks the controller
-//!   for nodes, values and names, and sends commands. While the stream reconnects a call waits, 60 s
-//!   at most. It drives the stream like other methods that wait, between two calls of `next` too,
-//!   however small the queue. In a callback, take the [`Ticket`] of [`Handle::submit`], which does
-//!   not wait. The answer to a command says that it was accepted;
+//! * **Calls go beside the stream**, with its account: [`Handle::call_blocking`] asks the
+//!   controller for nodes, values and names, and sends commands. While the stream reconnects a call
+//!   waits, 60 s at most. It drives the stream like other methods that wait, between two calls of
+//!   `next` too, however small the queue. In a callback, take the [`Ticket`] of [`Handle::submit`],
+//!   which does not wait. The answer to a command says that it was accepted;
 //!   [`Command::confirmed`](ioxproto::rest::Command::confirmed) waits for the event that proves it.
 //! * **The end of the loop**: [`EventStream::stop`] waits for the controller's close frame and logs
 //!   a portal account out; dropping the stream does neither.

@@ -87,8 +87,8 @@
 //!   that it was accepted; [`Command::confirmed`](ioxproto::rest::Command::confirmed) waits for the
 //!   event that proves it.
 //! * **Everything is `Send`.** The futures of [`EventStream::next`], [`Handle::stop`],
-//!   [`Handle::call`] and [`Handle::wait_for`] may be dropped at any await, in `select!` for example. Dropping the
-//!   stream and the last [`Handle`] stops the stream and leaves no task.
+//!   [`Handle::call`] and [`Handle::wait_for`] may be dropped at any await, in `select!` for
+//!   example. Dropping the stream and the last [`Handle`] stops the stream and leaves no task.
 //! * **A runtime that shuts down** ends the stream without a close frame to the controller: stop
 //!   the stream first. A name lookup that the operating system does not interrupt may outlive it,
 //!   on a thread of its own.

@@ -45,7 +45,8 @@ pub struct Body<S: Seam> {
     core: EventStream,
     route: Route<S>,
     link: Link<S>,
-    /// Logins, refreshes and logouts under way, one at a time as a rule, and the exchanges of calls.
+    /// Logins, refreshes and logouts under way, one at a time as a rule, and the exchanges of
+    /// calls.
     requests: Vec<(RequestId, Attempt<S>)>,
     /// The calls that are not over, and where what they come to is awaited.
     calls: Vec<(CallId, Arc<Slot>)>,

@@ -260,8 +260,8 @@ impl Handle {
     /// 4,096 notifications past a full queue, so that a consumer may wait for a call between two
     /// notifications.
     ///
-    /// Dropping the future does not take the call back: a command may be carried out.
-    /// [`Ticket::cancel`] does, as far as that is possible.
+    /// Dropping the future does not cancel the call: a command may be carried out.
+    /// [`Ticket::cancel`] cancels it, as far as that is possible.
     ///
     /// ```no_run
     /// use ioxdriver::Handle;
@@ -283,8 +283,9 @@ impl Handle {
         self.submit(call).await
     }
 
-    /// [`call`](Self::call), on this thread. Not within a callback of the same stream, where nothing
-    /// can happen before it returns: there the call is not made.
+    /// [`call`](Self::call), on this thread: not on the only thread of an async runtime. Within a
+    /// callback of the same stream nothing can happen before the callback returns: there the call
+    /// is not made.
     ///
     /// # Errors
     ///
@@ -298,8 +299,8 @@ impl Handle {
         self.submit(call).wait_blocking()
     }
 
-    /// Makes a call and never waits, from anywhere, within callbacks too: the ticket is a future of
-    /// the answer, which a thread can wait for too.
+    /// Makes a call without waiting, from any thread, also within callbacks. The ticket is a future
+    /// of the answer; a thread can wait for it too.
     pub fn submit<A>(&self, call: impl Into<Call<A>>) -> Ticket<A> {
         let call = call.into();
         let slot = self.shared.make_call(call.request().clone());

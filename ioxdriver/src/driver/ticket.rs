@@ -1,4 +1,4 @@
-//! A call under way, as its caller holds it.
+//! The ticket of a call that was made.
 
 use std::fmt;
 use std::future::Future;
@@ -13,7 +13,7 @@ use crate::sync::{Mutex, MutexGuard, PoisonError};
 
 type Outcome = Result<RawAnswer, CallError>;
 
-/// Where the driver leaves what a call came to.
+/// Where the driver leaves the result of a call.
 #[derive(Debug, Default)]
 pub(crate) struct Slot(Mutex<State>);
 
@@ -69,7 +69,7 @@ impl Slot {
 
 /// A call that was made: a future of its answer, which a thread can wait for too.
 ///
-/// Dropping it does not take the call back: a command goes on, and what it comes to is discarded.
+/// Dropping it does not cancel the call: a command goes on, and its result is discarded.
 #[must_use = "the answer, and whether there is one, is in the ticket"]
 pub struct Ticket<A> {
     call: Call<A>,
@@ -88,15 +88,14 @@ impl<A> Ticket<A> {
         self.slot.is_full()
     }
 
-    /// Takes the call back, as far as that is possible: what was sent may be carried out. The ticket
-    /// then gives [`Cancelled`](ioxproto::rest::CallProblem::Cancelled), unless the call is over
-    /// already.
+    /// Cancels the call. A command that was sent may still be carried out. The ticket then gives
+    /// [`Cancelled`](ioxproto::rest::CallProblem::Cancelled), unless the call is over already.
     pub fn cancel(&self) {
         self.shared.cancel_call(&self.slot);
     }
 
-    /// Waits for the answer, on this thread. Within a callback of the same stream nothing can happen
-    /// before it returns: there the call fails at once, though it goes on.
+    /// Waits for the answer, on this thread. Within a callback of the same stream nothing can
+    /// happen before the callback returns: there this fails at once, and the call goes on.
     ///
     /// # Errors
     ///

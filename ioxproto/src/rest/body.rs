@@ -1,4 +1,4 @@
-//! What the body of an answer is, before it is read for what it says.
+//! The body of an answer: XML, JSON or a web page, and the reading of its entries.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use crate::view::truth;
 /// The most entries of one kind in an answer; the largest houses have some thousands.
 const MAX_ENTRIES: usize = 100_000;
 
-/// The text of a body, of which the first character tells XML from JSON.
+/// The text of a body. Its first character tells XML from JSON.
 pub(super) fn text(body: &[u8]) -> Result<Cow<'_, str>, AnswerError> {
     let blank = |c: char| c == '\u{feff}' || c.is_ascii_whitespace();
     // What is not UTF-8 becomes U+FFFD, as in frames.
@@ -61,7 +61,7 @@ fn title(text: &str) -> String {
     shortened(title.trim())
 }
 
-/// Where the entries of an answer stand, in either format.
+/// Where an answer has its entries, in XML and in JSON.
 pub(super) struct Shape {
     /// The names of the XML root.
     pub(super) roots: &'static [&'static str],

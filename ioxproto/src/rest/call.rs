@@ -19,7 +19,7 @@ use crate::view::VariableType;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     purpose: Purpose,
-    /// The event that the call waits for behind the answer.
+    /// The event that the call waits for after the answer.
     expectation: Option<Box<Expectation>>,
 }
 
@@ -34,7 +34,7 @@ enum Purpose {
 enum NotFound {
     /// The controller is busy, or there is no such thing: worth repeating.
     Busy,
-    /// There is none: an empty answer.
+    /// There are none: an empty answer.
     None,
     /// There is no such thing.
     Refusal,
@@ -88,7 +88,7 @@ impl Request {
         }
     }
 
-    /// Whether this HTTP status is an answer that there is none of what was asked for.
+    /// Whether this HTTP status means that there are none, such as no variables of a type.
     #[must_use]
     pub fn takes_for_none(&self, status: u16) -> bool {
         let may_be_none = matches!(
@@ -117,7 +117,7 @@ impl<A> From<Call<A>> for Request {
     }
 }
 
-/// The answer to a request, before it is read: 200, or another status that answers it.
+/// The answer to a request, not read yet.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RawAnswer {
@@ -127,11 +127,11 @@ pub struct RawAnswer {
     pub content_type: String,
     /// The body.
     pub body: Vec<u8>,
-    /// Whether the command was carried out, where the call waited for that.
+    /// Whether the command was carried out; `None` if the call did not wait for that.
     pub confirmation: Option<Confirmation>,
 }
 
-/// Of the body its length, since bodies are long and may hold secrets.
+/// Shows the body's length only: bodies are long and may hold secrets.
 impl fmt::Debug for RawAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RawAnswer")
@@ -143,8 +143,7 @@ impl fmt::Debug for RawAnswer {
     }
 }
 
-/// A controller's word that it has accepted a command. That it was carried out is for the events
-/// to say.
+/// The controller has accepted a command. An event shows that it was carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Accepted;
@@ -188,7 +187,7 @@ impl<A> Call<A> {
     ///
     /// [`AnswerError`] names what is wrong or missing.
     pub fn read(&self, answer: &RawAnswer) -> Result<A, AnswerError> {
-        // An event proves more than any answer.
+        // The event is the proof, whatever the answer says.
         let is_proved = answer.confirmation == Some(Confirmation::Confirmed);
         if !(is_proved || self.request.takes_for_none(answer.status))
             && let Some(Refusal { status, text }) = refusal(&answer.body)
@@ -204,11 +203,11 @@ impl<A> Call<A> {
 }
 
 impl<A> Call<A> {
-    /// What the call came to, with the answer read.
+    /// The result of the call, with its answer read.
     ///
     /// # Errors
     ///
-    /// [`CallError`]: that of the call, or that the answer cannot be read.
+    /// The [`CallError`] of the call, or one that says that the answer cannot be read.
     pub fn outcome(&self, outcome: Result<RawAnswer, CallError>) -> Result<A, CallError> {
         let is_command = self.request.command().is_some();
         let outcome = outcome.and_then(|answer| {
@@ -230,7 +229,7 @@ impl From<Command> for Call<Accepted> {
     }
 }
 
-/// Any answer to a command will do but a web page: firmware differs in what it says.
+/// Accepts any answer to a command except a web page: the bodies differ between firmware versions.
 fn accepted(answer: &RawAnswer) -> Result<Accepted, AnswerError> {
     match body::text(&answer.body) {
         Err(page @ AnswerError::WebPage { .. }) => Err(page),
@@ -239,11 +238,12 @@ fn accepted(answer: &RawAnswer) -> Result<Accepted, AnswerError> {
 }
 
 impl Command {
-    /// The command as a call that also waits for the event that shows it carried out, so long behind
-    /// the controller's answer at most. Live events alone count, from the moment that it is sent.
+    /// A call that sends the command and then waits for the event that shows that it was carried
+    /// out: for `within` after the controller's answer at most. Only live events count, from the
+    /// moment that the command is sent.
     ///
-    /// The state of the house says which members a scene has, and if what the command sets is so
-    /// already, so that no event is due; one that knows nothing will do, and makes the call wait.
+    /// `house` says which members a scene has, and whether the value is set already, so that no
+    /// event is due. With an empty state the call always waits.
     ///
     /// ```
     /// use std::time::Duration;
@@ -378,8 +378,8 @@ pub fn network_resources() -> Call<NetworkResources> {
     })
 }
 
-/// Whatever answers a GET of this path, unread. The path may have a query; blanks and other
-/// characters that no path may hold are percent-encoded.
+/// A GET of any path, whose answer is not read. The path may have a query. Blanks and other
+/// characters that a path must not contain are percent-encoded.
 ///
 /// # Errors
 ///

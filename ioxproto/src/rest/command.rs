@@ -4,15 +4,16 @@ use std::fmt;
 
 use super::path::{PathBuilder, checked_address};
 use super::{RequestError, document};
+use crate::spelling::is_same_address;
 use crate::view::{Decimal, ProgramId, VariableField, VariableId};
 
 /// The longest name of a command or parameter, in characters; a controller's have up to ten.
 const LONGEST_NAME: usize = 32;
 
-/// A command to a node, scene, program or variable, or another one that a controller carries out.
+/// A command to a node, scene, program, variable or network resource.
 ///
-/// The constructors check every value, so that a command that exists can be sent. They take an
-/// address as the controller writes it.
+/// The constructors check every value: a `Command` can always be sent. They take addresses as the
+/// controller writes them.
 ///
 /// ```
 /// use ioxproto::rest::{Command, Level};
@@ -38,9 +39,9 @@ pub struct Command {
     reason = "twice is the same as once, or it is not"
 )]
 pub enum Repetition {
-    /// Sent twice, it does the same as sent once: on, off, a level, a setpoint.
+    /// Sending it twice has the same effect as sending it once: on, off, a level, a setpoint.
     Absolute,
-    /// Sent twice, it may do more than sent once: a step, a program, a message.
+    /// Sending it twice may have another effect than sending it once: a step, a program, a message.
     Once,
 }
 
@@ -49,12 +50,12 @@ pub enum Repetition {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Target {
-    /// A node or scene, and what of it: `ST` for what on, off, levels, fades and steps change, the
-    /// name of the command for everything else.
+    /// A property of a node or scene: `ST` for on, off, levels, fades and steps, the name of the
+    /// command for everything else.
     Node {
         /// The address.
         address: String,
-        /// What of it.
+        /// The property.
         control: String,
     },
     /// A program.
@@ -67,7 +68,23 @@ pub enum Target {
     AllNodes,
 }
 
-/// What is to be true when a command was carried out.
+impl Target {
+    /// Whether two commands set the same, however their addresses are spelled.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (
+                Self::Node { address, control },
+                Self::Node {
+                    address: other,
+                    control: other_control,
+                },
+            ) => control == other_control && is_same_address(address, other),
+            (one, other) => one == other,
+        }
+    }
+}
+
+/// What holds once a command was carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Goal {
@@ -85,9 +102,9 @@ pub enum Goal {
     ProgramRunsAtStartup(bool),
     /// The variable has this raw value.
     Variable(Decimal),
-    /// Anything was heard of the target.
+    /// The target has sent any event.
     Any,
-    /// Nothing is heard of it.
+    /// No event shows it.
     Nothing,
 }
 
@@ -102,7 +119,7 @@ enum LevelUnit {
 }
 
 impl Level {
-    /// A share of full: 0 to 100. The controller scales it to what the device takes.
+    /// Percent of the full level: 0 to 100. The controller scales it for the device.
     ///
     /// # Errors
     ///
@@ -114,7 +131,7 @@ impl Level {
         Ok(Self(LevelUnit::Percent(percent)))
     }
 
-    /// A level as Insteon counts: 0 to 255.
+    /// A raw level, as Insteon counts: 0 to 255.
     #[must_use]
     pub fn raw(level: u8) -> Self {
         Self(LevelUnit::Raw(level))
@@ -288,7 +305,7 @@ impl Command {
         let repetition = Repetition::Absolute;
         let goal = match level.0 {
             LevelUnit::Raw(raw) => Goal::Property(i64::from(raw).into()),
-            // How the device counts is not known here.
+            // The raw value is not known: devices count in different units.
             LevelUnit::Percent(_) => Goal::IsOn(is_on),
         };
         let command = Self::to_node(address, "DON", repetition, goal)?;
@@ -451,7 +468,7 @@ impl Command {
         }
     }
 
-    /// Lets a device make a sound.
+    /// Makes a device beep.
     ///
     /// # Errors
     ///
@@ -478,9 +495,9 @@ impl Command {
         Self::enabled(address, false)
     }
 
-    /// Any command by its name on the wire, with a value and the value's unit of measure where it
-    /// takes them. Without a unit the value is raw. It is taken for one that must not be repeated;
-    /// [`absolute`](Self::absolute) says otherwise.
+    /// Any command by its name on the wire, with an optional value and its unit of measure. Without
+    /// a unit the value is raw. The command is not repeated unless it is marked as
+    /// [`absolute`](Self::absolute).
     ///
     /// # Errors
     ///
@@ -525,7 +542,8 @@ impl Command {
         Ok(self)
     }
 
-    /// Says that the command does the same when it is sent twice, so that it may be repeated.
+    /// Marks the command as one that may be repeated: sending it twice has the same effect as
+    /// sending it once.
     #[must_use]
     pub fn absolute(mut self) -> Self {
         self.repetition = Repetition::Absolute;
@@ -571,7 +589,7 @@ impl Command {
     }
 
     fn secure(address: &str, value: &str) -> Result<Self, RequestError> {
-        // A lock reports 100 or 0, or on the way what it does, as its status.
+        // A lock reports 100 or 0 as its status.
         let goal = Goal::IsOn(value != "0");
         let mut command = Self::to_node(address, "SECMD", Repetition::Absolute, goal)?;
         command.target = node(checked_address(address)?, STATUS);
@@ -615,8 +633,8 @@ impl Command {
         }
     }
 
-    /// Sets one of a variable's values, raw: without its decimal point, so that 21.5 of a variable
-    /// with one decimal place is 215.
+    /// Sets one of a variable's two values. The value is raw: 215 is 21.5 if the variable has one
+    /// decimal place.
     #[must_use]
     pub fn variable(id: VariableId, field: VariableField, raw: i32) -> Self {
         let word = match field {
@@ -651,7 +669,7 @@ impl Command {
         &self.path
     }
 
-    /// What a node is told, such as `DON`; `None` for what is no command of a node.
+    /// The command's name, such as `DON`; `None` if it is not sent to a node.
     pub(super) fn name(&self) -> Option<&str> {
         let (_, tail) = self.path.split_once("/cmd/")?;
         tail.split(['/', '?']).next()
@@ -675,14 +693,14 @@ impl Command {
         self.repetition == Repetition::Absolute
     }
 
-    /// What is to be true when it was carried out.
+    /// What holds once it was carried out.
     #[must_use]
     pub fn goal(&self) -> &Goal {
         &self.goal
     }
 }
 
-/// The path, which says it all.
+/// The path.
 impl fmt::Display for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.path)

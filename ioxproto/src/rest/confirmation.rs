@@ -1,16 +1,16 @@
 //! Confirmed commands: which event proves that a command was carried out.
 //!
-//! The answer to a command says that it was accepted. That it was carried out is for a live event to
-//! say, which comes before or after the answer:
+//! The answer to a command says that it was accepted. A live event shows that it was carried out;
+//! it may come before the answer or after it:
 //!
 //! | command to | confirmed by |
 //! |---|---|
-//! | a node: on, off, a level, a fade, a step | its `ST` with a value that fits, or the control of the command (`DON` …) |
+//! | a node: on, off, level, fade, step | its `ST` with a value that fits, or the command (`DON` …) |
 //! | a node: anything else | the property of the command's name, with the value where it is known |
 //! | a node: enable, disable | `_3` `EN` that says so |
-//! | a scene | the same of any member |
+//! | a scene | the same event of any member |
 //! | a program: run, stop | `_1` 0 of the program |
-//! | a program: enable, disable, at start-up | `_1` 0 of the program that does not say otherwise |
+//! | a program: enable, disable, at start-up | `_1` 0 of the program that does not contradict it |
 //! | a variable: value, value at start-up | `_1` 6, `_1` 7 of the variable, with the value |
 //! | a beep, a network resource, a query of everything | nothing |
 
@@ -29,9 +29,9 @@ use crate::vocabulary::{Code, Lifecycle};
 pub enum Confirmation {
     /// An event has shown that it was carried out.
     Confirmed,
-    /// What it sets was so already, so that no event is due.
+    /// The value was set already, so that no event is due.
     Unchanged,
-    /// No event has shown it in the time that was given, or none is due for such a command.
+    /// No event has shown it in time, or no event exists for such a command.
     Unconfirmed,
 }
 
@@ -41,13 +41,13 @@ pub(super) struct Expectation {
     command: Command,
     /// The members, where the target is a scene.
     members: Vec<String>,
-    /// What the command sets was so already.
+    /// The value was set already.
     holds: bool,
     pub(super) within: Duration,
 }
 
 impl Expectation {
-    /// What a command waits for, for so long, as far as the state of the house says.
+    /// The event that shows that a command was carried out.
     pub(super) fn of(command: &Command, within: Duration, house: &ControllerState) -> Self {
         let members = match command.target() {
             Target::Node { address, .. } => house.members(address).map(str::to_owned).collect(),
@@ -63,8 +63,8 @@ impl Expectation {
         expectation
     }
 
-    /// What is known once the controller has accepted the command and no event has come; `None` if
-    /// one may yet.
+    /// The confirmation without an event, once the controller has accepted the command; `None` if
+    /// an event may still come.
     pub(super) fn without_event(&self) -> Option<Confirmation> {
         match self.command.goal() {
             Goal::Nothing => Some(Confirmation::Unconfirmed),
@@ -73,7 +73,7 @@ impl Expectation {
         }
     }
 
-    /// Whether what the command sets is so already.
+    /// Whether the house already has what the command sets.
     fn holds_in(&self, house: &ControllerState) -> bool {
         match (self.command.target(), self.command.goal()) {
             (Target::Node { address, control }, goal) => {
@@ -83,7 +83,7 @@ impl Expectation {
                 };
                 match &self.members[..] {
                     [] => holds(address),
-                    // Each of them; a scene may set its members to different levels.
+                    // Only off is the same for all members: a scene may set each to its own level.
                     members => {
                         matches!(goal, Goal::IsOn(false)) && members.iter().all(|node| holds(node))
                     }
@@ -103,7 +103,7 @@ impl Expectation {
                     VariableField::Init => now.init,
                     _ => now.value,
                 });
-                // The state moves the point and keeps the digits, which are those of the raw value.
+                // The state's value has the digits of the raw value, with the decimal point moved.
                 now.is_some_and(|now| now.mantissa() == due.mantissa())
             }
             (Target::Variable(..) | Target::NetworkResource(_) | Target::AllNodes, _) => false,
@@ -146,7 +146,7 @@ impl Expectation {
 
     fn is_of_command(&self, event: &Event, control: &str, goal: &Goal) -> bool {
         if event.control() == control {
-            // A scene may set its members to levels of their own.
+            // A scene may set each member to its own level.
             let any = !self.members.is_empty() && *goal != Goal::IsOn(false);
             return any || *goal == Goal::Any || is_value(goal, event.action().parse().ok());
         }

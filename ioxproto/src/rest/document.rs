@@ -1,4 +1,4 @@
-//! The XML of an answer: the children of its root, one small tree at a time.
+//! Reads XML answers: the children of the root, one small tree at a time.
 //!
 //! A tree of a whole answer would take many times its length. A tree of one node, program or
 //! variable does not, so an answer is read in time and memory linear in its length, within limits
@@ -10,7 +10,8 @@ use quick_xml::events::{BytesStart, Event as Piece};
 use super::AnswerError;
 use crate::frame::{mend, reference, without_forbidden};
 
-/// The most elements in one child of the root; a scene's members are the most that a house has.
+/// The most elements and attributes in one child of the root. A scene with many members has the
+/// most.
 pub(super) const MAX_ELEMENTS: usize = 20_000;
 /// The deepest nesting of elements.
 pub(super) const MAX_DEPTH: usize = 32;
@@ -24,11 +25,11 @@ pub(super) struct Element {
     attributes: Vec<Attribute>,
     text: String,
     children: Vec<Self>,
-    /// In JSON, what scalar it is: a member that is one becomes an attribute.
+    /// For a JSON value that is a scalar, how it was written. Such a member becomes an attribute.
     pub(super) scalar: Option<Scalar>,
 }
 
-/// What JSON wrote a value as.
+/// How JSON wrote a scalar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scalar {
     Text,
@@ -39,7 +40,7 @@ pub(super) enum Scalar {
 struct Attribute {
     name: String,
     value: String,
-    /// XML knows text only.
+    /// Always [`Scalar::Text`] in XML.
     scalar: Scalar,
 }
 
@@ -78,7 +79,7 @@ impl Element {
         self.attribute_as_written(name).map(|(value, _)| value)
     }
 
-    /// An attribute's value, and what JSON wrote it as.
+    /// An attribute's value, and how JSON wrote it.
     pub(super) fn attribute_as_written(&self, name: &str) -> Option<(&str, Scalar)> {
         let mut attributes = self.attributes.iter();
         let found = attributes.find(|attribute| attribute.name == name);
@@ -320,7 +321,7 @@ fn broken(cause: &dyn std::fmt::Display) -> AnswerError {
     }
 }
 
-/// What of a text of the controller's is shown in an error, in characters.
+/// How much of a controller's text an error shows, in characters.
 const SHOWN: usize = 80;
 
 /// The beginning of a text, without control characters.

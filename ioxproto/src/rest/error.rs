@@ -1,4 +1,4 @@
-//! Why an answer cannot be read, and why a call came to nothing.
+//! Why an answer cannot be read, and why a request cannot be built.
 
 use thiserror::Error;
 
@@ -6,7 +6,7 @@ use thiserror::Error;
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum AnswerError {
-    /// A web page where data was due: a login page, or one of a proxy.
+    /// A web page instead of data: a login page, or an error page of a proxy.
     #[error(
         "the answer is a web page{}, not data: is a proxy or a login page in between?",
         titled(.title)
@@ -15,7 +15,7 @@ pub enum AnswerError {
         /// The page's title; empty where it has none.
         title: String,
     },
-    /// Nothing where data was due.
+    /// The body is empty.
     #[error("the answer is empty")]
     Empty,
     /// The controller says in the answer that it refused the request, whatever the HTTP status.
@@ -62,7 +62,7 @@ pub enum AnswerError {
         /// What it must be.
         expected: &'static str,
     },
-    /// More of something than any house has.
+    /// More entries or elements than are read.
     #[error("the answer has more than {limit} {what}")]
     TooMany {
         /// What there are too many of.
@@ -101,7 +101,7 @@ fn within(entry: &str) -> String {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum RequestError {
-    /// A path that is no path on the controller.
+    /// The path is not valid.
     #[error(
         "{path:?} is no path on a controller: it must begin with a slash, be at most {limit} bytes long, and hold no fragment (#)"
     )]
@@ -111,7 +111,7 @@ pub enum RequestError {
         /// The longest path in bytes.
         limit: usize,
     },
-    /// An address of a node or scene that cannot be one.
+    /// The address of a node or scene is not valid.
     #[error(
         "{address:?} is no address of a node or scene: it must have 1 to {limit} characters, none of them a control character"
     )]
@@ -121,7 +121,7 @@ pub enum RequestError {
         /// The longest address in characters.
         limit: usize,
     },
-    /// The name of a command or parameter that cannot be one.
+    /// The name of a command or parameter is not valid.
     #[error("{name:?} is no name of a command: letters, digits and underscores, at most {limit}")]
     Name {
         /// The name, cut where it is long.
@@ -129,7 +129,7 @@ pub enum RequestError {
         /// The longest name in characters.
         limit: usize,
     },
-    /// A value outside of what it may be.
+    /// A value is out of range.
     #[error("{what} is {value}; it must be {expected}")]
     OutOfRange {
         /// What the value is for.

@@ -1,4 +1,4 @@
-//! The JSON of an answer, as the same trees that XML gives.
+//! Reads JSON answers into the same trees as XML.
 //!
 //! Members that are scalars become attributes, all others children; `_` is an element's text. So
 //! `{"parent": {"_": "31337", "type": "3"}}` is read as `<parent type="3">31337</parent>` is. A

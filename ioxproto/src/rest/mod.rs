@@ -1,9 +1,9 @@
 //! Calls to a controller's REST interface: requests, and what their answers say.
 //!
-//! Reads are functions, each giving a [`Call`] with the type of its answer: [`nodes`], [`status`],
-//! [`programs`], [`variables`] and their like, and [`get`] for any other path. Commands are made by
-//! the constructors of [`Command`]. A driver's handle carries calls out; who has an answer's bytes
-//! already reads them with the `parse` function of its type.
+//! Reads are functions, each giving a [`Call`] with the type of its answer: [`nodes()`],
+//! [`status()`], [`programs()`], [`variables()`] and their like, and [`get()`] for any other path.
+//! Commands are made by the constructors of [`Command`]. A driver's handle carries calls out; who
+//! has an answer's bytes already reads them with the `parse` function of its type.
 //!
 //! All requests use the `/rest` paths, which every controller has. The JSON of `/api/nodes`,
 //! `/api/programs` and `/api/variables` is read by the same `parse` functions.

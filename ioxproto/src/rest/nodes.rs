@@ -39,7 +39,7 @@ pub struct NodeEntry {
     pub parent: Option<Parent>,
     /// Its family, and for a plug-in node the plug-in's slot.
     pub family: Family,
-    /// What kind of node its profile calls it (`nodeDefId`); empty on old firmware.
+    /// Its node definition (`nodeDefId`); empty on old firmware.
     pub node_def_id: String,
     /// Its device type (`type`), such as `1.32.69.0`; `0.0.0.0` where it has none.
     pub device_type: String,
@@ -47,7 +47,7 @@ pub struct NodeEntry {
     pub enabled: bool,
     /// The first node of the device that it belongs to (`pnode`); empty where it is not said.
     pub primary_node: String,
-    /// The address of what it is drawn with, such as `1.2.9.0` (`hint`).
+    /// What kind of thing it is, as four numbers such as `1.2.9.0` (`hint`).
     pub hint: String,
     /// Its flags (`flag`).
     pub flags: NodeFlags,
@@ -67,7 +67,7 @@ pub struct SceneEntry {
     pub parent: Option<Parent>,
     /// Its family.
     pub family: Family,
-    /// What kind of node its profile calls it; empty on old firmware.
+    /// Its node definition (`nodeDefId`); empty on old firmware.
     pub node_def_id: String,
     /// Its first node (`pnode`); empty where it is not said.
     pub primary_node: String,
@@ -145,8 +145,8 @@ pub enum ParentKind {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Family {
-    /// Its number: 1 Insteon, 4 and 12 Z-Wave, 6 scene, 10 plug-in, 13 folder, 14 Zigbee, 15 Matter.
-    /// Insteon where the controller says none.
+    /// Its number: 1 Insteon, 4 and 12 Z-Wave, 6 scene, 10 plug-in, 13 folder, 14 Zigbee,
+    /// 15 Matter. Insteon if the controller gives none.
     pub id: u32,
     /// The plug-in's slot (`instance`).
     pub instance: Option<String>,
@@ -262,7 +262,7 @@ impl Nodes {
                 }
                 "group" => {
                     let scene = SceneEntry::read(&element, &nth(nodes.scenes.len()))?;
-                    // The controller's own: its name is that of the house.
+                    // This group is the controller itself; its name is that of the house.
                     if scene.flags.is_root() {
                         if nodes.root.is_empty() {
                             nodes.root = scene.name;
@@ -377,7 +377,7 @@ impl Parent {
 }
 
 impl Family {
-    /// The family that an entry says, or the one that its kind has.
+    /// The family of an entry, or the default of its kind.
     fn of(entry: Entry<'_>, otherwise: u32) -> Self {
         let element = entry.element.child("family");
         let instance = element.and_then(|family| family.attribute("instance"));

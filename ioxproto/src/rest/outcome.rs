@@ -1,4 +1,4 @@
-//! What a call came to.
+//! The result of a call.
 
 use std::fmt;
 use std::time::Duration;
@@ -24,13 +24,14 @@ pub enum CallPhase {
     Answering,
 }
 
-/// Why a call came to nothing.
+/// Why a call has failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CallError {
     /// What went wrong.
     pub problem: CallProblem,
-    /// Whether it was a command that was sent and not clearly refused: it may have been carried out.
+    /// Whether the call was a command that may have been carried out: it was sent, and not clearly
+    /// refused.
     pub may_have_been_carried_out: bool,
 }
 
@@ -47,7 +48,7 @@ pub enum CallProblem {
     /// The stream was stopped first.
     #[error("the stream was stopped before the call was done")]
     Stopped,
-    /// The caller took it back.
+    /// The caller cancelled it.
     #[error("the call was cancelled")]
     Cancelled,
     /// Too many calls are pending.
@@ -102,7 +103,7 @@ pub enum CallProblem {
     /// The answer is not what was asked for.
     #[error("{0}")]
     Answer(AnswerError),
-    /// Whoever carries calls out is gone.
+    /// The stream's driver is gone.
     #[error("the stream's driver is gone")]
     DriverGone,
     /// It was waited for within a callback of the same stream, where nothing can happen before the
@@ -121,7 +122,7 @@ impl CallError {
         }
     }
 
-    /// Whoever carries calls out is gone, before the call was done.
+    /// The stream's driver is gone before the call was done.
     #[must_use]
     pub fn driver_gone() -> Self {
         Self {

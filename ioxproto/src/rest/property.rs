@@ -3,6 +3,7 @@
 use super::AnswerError;
 use super::body::{self, Entry, Shape, keep};
 use super::document::{self, Element};
+use crate::mirror::Property;
 use crate::view::Decimal;
 
 const SHAPE: Shape = Shape {
@@ -41,6 +42,16 @@ impl PropertyReading {
     pub fn number(&self) -> Option<Decimal> {
         let raw: Decimal = self.value.parse().ok()?;
         raw.scaled(self.prec).ok()
+    }
+
+    /// The same as the state of the house keeps it, to seed a state with, or for its
+    /// [shown value](Property::shown).
+    #[must_use]
+    pub fn to_property(&self) -> Property {
+        Property::new(&self.value)
+            .with_unit(&self.uom, Some(self.prec))
+            .with_formatted(&self.formatted)
+            .with_name(&self.name)
     }
 
     /// The properties of a node's element.

@@ -25,9 +25,9 @@
 //! * **Repeated is what a busy controller refused**, if repeating it does no harm
 //!   ([`Request::is_repeated_after`]).
 //! * **A newer command to the same target cancels the older one's repeats.**
-//! * **An end after the request was sent says that it may have been carried out**, unless the
-//!   controller clearly refused it. A 404 to a command is no clear refusal: a busy controller
-//!   answers it too, and may have acted.
+//! * **A failure after the request was sent says that it may have been carried out**, unless the
+//!   controller clearly refused it. A 404 to a command is not a clear refusal: a busy controller
+//!   sends one too, and may have acted.
 //!
 //! * **A confirmed command ends with the event that proves it** (`confirmation`), which may come
 //!   before the answer, and counts more than an answer that leaves it open.
@@ -45,7 +45,7 @@ use super::refusal::refusal;
 use super::{RawAnswer, Request, Target, document};
 use crate::{Event, ExchangeError, Failure, Reason, RequestId, Timing};
 
-/// What a call came to.
+/// The result of a call.
 pub(crate) type Outcome = Result<RawAnswer, CallError>;
 
 /// All calls that are not done, in the order in which they came.
@@ -67,7 +67,7 @@ struct Pending {
     ends: Instant,
     /// How often it was sent.
     attempts: u32,
-    /// What became of the last attempt, if it is to be repeated.
+    /// The last refusal, if the call is to be repeated.
     refused: Option<Refused>,
     /// A newer command has taken its place: no repeats.
     superseded: bool,
@@ -187,8 +187,8 @@ impl Pending {
     }
 }
 
-/// Whether a refusal leaves it open if the controller has acted: a busy one answers 404 and may
-/// have, and an error of its own may have come late.
+/// Whether the controller may have acted although it refused: a busy one answers 404, and a server
+/// error may come after the command was carried out.
 fn is_doubtful(status: u16) -> bool {
     status == 404 || (status >= 500 && status != 503)
 }
@@ -208,8 +208,8 @@ impl CallQueue {
         self.pending.is_empty()
     }
 
-    /// Takes a call. Returns what is done by that: the call itself where there is no room, an older
-    /// command whose repeat it replaces.
+    /// Takes a call. Returns a call that is over with that: this one if there is no room, or an
+    /// older command whose repeat it replaces.
     pub(crate) fn push(&mut self, now: Instant, id: CallId, request: Request) -> Option<Done> {
         if self.pending.len() >= self.limit {
             let problem = CallProblem::QueueFull { limit: self.limit };
@@ -238,7 +238,8 @@ impl CallQueue {
     /// commands to one target are sent one after the other.
     fn supersede(&mut self, target: &Target) -> Option<Done> {
         for call in &mut self.pending {
-            call.superseded |= call.request.target() == Some(target);
+            let older = call.request.target();
+            call.superseded |= older.is_some_and(|older| older.is_same(target));
         }
         let waiting = self.pending.iter().position(|call| {
             call.superseded
@@ -259,7 +260,8 @@ impl CallQueue {
         let mut before: Vec<&Target> = Vec::new();
         for call in &self.pending {
             let target = call.request.target();
-            let blocked = target.is_some_and(|target| before.contains(&target));
+            let blocked =
+                target.is_some_and(|target| before.iter().any(|before| before.is_same(target)));
             if matches!(call.stage, Stage::Queued) && !blocked {
                 return Some((call.id, &call.request));
             }
@@ -528,7 +530,7 @@ impl CallQueue {
 
     fn overdue(&self, now: Instant, call: &Pending) -> CallProblem {
         if let (Some(Refused { status, text }), None) = (&call.refused, call.exchange()) {
-            // It was the controller that kept it waiting.
+            // The refusal explains more than the time limit.
             return CallProblem::Refused {
                 status: *status,
                 text: text.clone(),
@@ -557,7 +559,7 @@ impl RawAnswer {
         }
     }
 
-    /// In the place of an answer, where an event has proved the command.
+    /// The answer of a command that an event has confirmed whatever became of its exchange.
     fn confirmed() -> Self {
         Self {
             status: 200,

@@ -1,7 +1,7 @@
-//! Calls beside the stream: with its account, its tokens and its address.
+//! Calls: sent beside the stream, with its account, tokens and address.
 //!
-//! The queue (`rest/queue`) knows when a call is due; here is when one may be sent, and what a 401
-//! leads to. The rules:
+//! The queue (`rest/queue`) knows when a call is due. This file decides when calls may be sent, and
+//! what follows a 401. The rules:
 //!
 //! * **Calls are sent while a connection is open that the controller has accepted.** While the
 //!   stream signs in, connects or waits for its next attempt, calls wait within their limits.
@@ -9,11 +9,11 @@
 //!   begins meanwhile adopts it, and a stop waits for it, as for a login of the stream's own.
 //! * **A 401 has the tokens renewed once for a call**, and never those that were renewed for a call
 //!   and that no call was accepted with since: a path that no token opens does not log in for ever.
-//! * **New tokens are used whatever their lifetime**, for as long as an exchange may take: the clocks
-//!   may disagree, and a controller may issue short-lived ones. Without this, each renewal would lead
-//!   to the next.
+//! * **New tokens are used whatever their lifetime**, for as long as an exchange may take: the
+//!   clocks may disagree, and a controller may issue short-lived ones. Without this, each renewal
+//!   would lead to the next.
 //! * **A refused call never changes the stream's status**, and neither does a refused renewal: it
-//!   ends the calls that wait for it. The stream's next attempt makes up its own mind.
+//!   ends the calls that wait for it. The stream's next attempt signs in by its own rules.
 //! * **In flight**: 1 on an ISY-994 over TLS, which serves two connections, one of them the
 //!   stream's; 2 without TLS; 4 on others.
 
@@ -245,7 +245,7 @@ impl Machine {
             Outcome::Granted => self.granted_for_calls(now, renewal),
             Outcome::Request(exchange) => {
                 self.renew_for_calls(now, exchange);
-                // The refresh was refused; what led to it stays what led to it.
+                // The login takes the place of the refused refresh, for the same reason.
                 if let (Some(next), Some(renewal)) = (&mut self.calls.renewal, renewal) {
                     next.refused = renewal.refused;
                 }
@@ -298,7 +298,7 @@ impl Machine {
         self.end_calls(done);
     }
 
-    /// There are no tokens: the calls that wait for them end.
+    /// Ends the calls that wait for tokens: there are none.
     fn renewal_failed(&mut self, reason: &Reason) {
         debug!(%reason, "no tokens for calls");
         self.calls.renewal = None;
@@ -342,7 +342,7 @@ impl Machine {
             }) = &mut done.outcome
                 && self.credentials.show_in(text)
             {
-                // An answer that repeats the request is not to be shown.
+                // An answer that repeats the credentials must not be shown.
                 text.clear();
             }
             if let Some(id) = done.abandoned {

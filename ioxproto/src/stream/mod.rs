@@ -295,8 +295,8 @@ impl EventStream {
         self.enter(now, (), |machine| machine.cancel_call(id));
     }
 
-    /// The exchange of a request has come this far. Without it, a call that fails cannot say that it
-    /// may have been carried out, and one whose answer has begun to come is given up too early.
+    /// The exchange of a request has come this far. Without it, a call that fails cannot say that
+    /// it may have been carried out, and one whose answer has begun to come is given up too early.
     pub fn call_phase(&mut self, now: Now, id: RequestId, reached: CallPhase) {
         self.enter(now, id, |machine| machine.call_phase(id, reached));
     }

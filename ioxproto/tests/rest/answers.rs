@@ -146,6 +146,9 @@ fn the_status_of_all_nodes_has_values_and_unknown_ones() {
     assert_eq!(first.property("ST").unwrap().formatted, "70.5°");
     let energy = first.property("TPW").unwrap();
     assert_eq!(energy.number().unwrap().to_string(), "952.1206");
+    let degrees = first.property("ST").unwrap().to_property();
+    assert_eq!((degrees.raw(), degrees.uom()), ("141", "101"));
+    assert_eq!(degrees.shown().to_string(), "70.5°");
     let unknown = statuses.nodes[1].property("OL").unwrap();
     assert!(unknown.is_unknown());
     assert_eq!((unknown.number(), unknown.formatted.as_str()), (None, " "));

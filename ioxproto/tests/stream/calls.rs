@@ -378,7 +378,7 @@ fn commands_to_one_target_keep_their_order() {
     let mut harness = Harness::connected();
     harness.call(Command::brighten(LAMP).unwrap());
     harness.call(Command::brighten(LAMP).unwrap());
-    harness.call(off());
+    harness.call(Command::off("01.01.01.1").unwrap());
     harness.call(Command::disable(LAMP).unwrap());
     assert_eq!(
         paths(&harness),
@@ -391,7 +391,7 @@ fn commands_to_one_target_keep_their_order() {
     harness.answer_call(200, ACCEPTED);
     assert_eq!(paths(&harness).len(), 3);
     harness.answer_call(200, ACCEPTED);
-    assert_eq!(paths(&harness)[3], "/rest/nodes/1%201%201%201/cmd/DOF");
+    assert_eq!(paths(&harness)[3], "/rest/nodes/01.01.01.1/cmd/DOF");
 }
 
 #[test]
