@@ -74,6 +74,7 @@ mod http;
 #[cfg(feature = "serde")]
 pub mod line;
 pub mod mirror;
+pub mod names;
 mod notification;
 mod now;
 mod reason;

@@ -26,8 +26,8 @@ pub struct NodePattern {
 }
 
 /// An address without what does not matter.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Spelling {
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Spelling {
     /// Insteon: bytes, three of the device and one of the node.
     Bytes(Vec<u8>),
     /// Any other, in lower case.
@@ -35,7 +35,7 @@ enum Spelling {
 }
 
 impl Spelling {
-    fn of(address: &str) -> Self {
+    pub(crate) fn of(address: &str) -> Self {
         let address = address.trim();
         Self::bytes(address).unwrap_or_else(|| Self::Text(address.to_lowercase()))
     }

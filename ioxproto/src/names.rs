@@ -1,0 +1,404 @@
+//! The names of a house: of its nodes, scenes and folders, its programs and variables.
+//!
+//! Events carry addresses and numbers; people have names. They are read by REST calls
+//! ([`rest::nodes`](crate::rest::nodes) and its like), kept here, and kept fresh by the lifecycle
+//! events that rename, move and remove. What is not known has no name, and nothing fails.
+//!
+//! ```
+//! use ioxproto::names::{Found, Names};
+//! use ioxproto::rest::Nodes;
+//!
+//! let answer = br#"<nodes><folder><address>7</address><name>Hall</name></folder>
+//!     <node><address>1A 2B 3C 1</address><name>Ceiling lamp</name><parent type="3">7</parent></node></nodes>"#;
+//! let mut names = Names::default();
+//! names.take_nodes(&Nodes::parse(answer)?);
+//!
+//! assert_eq!(names.node("1a.2b.3c.1").map(|node| node.name.as_str()), Some("Ceiling lamp"));
+//! assert_eq!(names.folder("1A 2B 3C 1"), "Hall");
+//! assert_eq!(names.find("hall/ceiling lamp"), Found::One("1A 2B 3C 1"));
+//! # Ok::<(), ioxproto::rest::AnswerError>(())
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::Event;
+use crate::rest::{Nodes, Parent, Programs, VariableDefinitions};
+use crate::spelling::Spelling;
+use crate::view::{LifecycleDetails, ProgramId, VariableId};
+use crate::vocabulary::{Code, Lifecycle};
+use crate::{NodePattern, view::View};
+
+/// The deepest nesting of folders that is followed.
+const DEEPEST: usize = 16;
+
+/// What has a name in a house.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Names {
+    /// Nodes, scenes and folders, by their address in its normal spelling.
+    things: BTreeMap<Spelling, Named>,
+    programs: BTreeMap<ProgramId, String>,
+    variables: BTreeMap<VariableId, String>,
+}
+
+/// A node, a scene or a folder, and its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Named {
+    /// What it is.
+    pub kind: NamedKind,
+    /// Its address, as the controller writes it.
+    pub address: String,
+    /// Its name.
+    pub name: String,
+    /// The address of the folder, or of the node, that it is in; empty at the top.
+    pub parent: String,
+    /// Whether it is enabled; scenes and folders are.
+    pub is_enabled: bool,
+}
+
+/// What a [`Named`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum NamedKind {
+    /// A node.
+    Node,
+    /// A scene.
+    Scene,
+    /// A folder.
+    Folder,
+}
+
+/// What a look-up by name or address came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "there is none, one, or more than one"
+)]
+pub enum Found<T> {
+    /// Nothing.
+    None,
+    /// This one.
+    One(T),
+    /// All of these; there are at least two.
+    Several(Vec<T>),
+}
+
+impl<T> Found<T> {
+    fn of(mut found: Vec<T>) -> Self {
+        match found.len() {
+            0 | 1 => found.pop().map_or(Self::None, Self::One),
+            _ => Self::Several(found),
+        }
+    }
+}
+
+impl Names {
+    /// Takes all nodes, scenes and folders of an answer, in the place of those known before.
+    pub fn take_nodes(&mut self, nodes: &Nodes) {
+        self.things.clear();
+        for folder in &nodes.folders {
+            let parent = folder.parent.as_ref();
+            self.insert(
+                NamedKind::Folder,
+                &folder.address,
+                &folder.name,
+                parent,
+                true,
+            );
+        }
+        for scene in &nodes.scenes {
+            let parent = scene.parent.as_ref();
+            self.insert(NamedKind::Scene, &scene.address, &scene.name, parent, true);
+        }
+        for node in &nodes.nodes {
+            let parent = node.parent.as_ref();
+            let enabled = node.enabled;
+            self.insert(NamedKind::Node, &node.address, &node.name, parent, enabled);
+        }
+    }
+
+    /// Takes all programs of an answer, folders left out.
+    pub fn take_programs(&mut self, programs: &Programs) {
+        let programs = programs.programs.iter();
+        let programs = programs.filter(|program| !program.is_folder);
+        self.programs = programs
+            .map(|program| (program.id, program.name.clone()))
+            .collect();
+    }
+
+    /// Takes the variables of an answer; those of the other type stay.
+    pub fn take_variables(&mut self, definitions: &VariableDefinitions) {
+        for definition in &definitions.definitions {
+            self.variables
+                .insert(definition.id, definition.name.clone());
+        }
+    }
+
+    fn insert(
+        &mut self,
+        kind: NamedKind,
+        address: &str,
+        name: &str,
+        parent: Option<&Parent>,
+        is_enabled: bool,
+    ) {
+        let named = Named {
+            kind,
+            address: address.to_owned(),
+            name: name.to_owned(),
+            parent: parent.map_or_else(String::new, |parent| parent.address.clone()),
+            is_enabled,
+        };
+        self.things.insert(Spelling::of(address), named);
+    }
+
+    /// Follows a lifecycle event: what was renamed, moved, enabled or removed. `true` if a name
+    /// changed, or if the names should be read again because of it.
+    pub fn update(&mut self, event: &Event) -> bool {
+        let Ok(View::Lifecycle(change)) = event.view() else {
+            return false;
+        };
+        let address = Spelling::of(event.node());
+        if let Code::Known(
+            Lifecycle::NodeRemoved | Lifecycle::SceneRemoved | Lifecycle::FolderRemoved,
+        ) = change.verb
+        {
+            return self.things.remove(&address).is_some();
+        }
+        let Ok(details) = change.details() else {
+            return change.requires_reload();
+        };
+        match (details, self.things.get_mut(&address)) {
+            (LifecycleDetails::Renamed { name }, Some(thing)) => {
+                thing.name = name.into_owned();
+                true
+            }
+            (LifecycleDetails::Enabled(enabled), Some(thing)) => {
+                thing.is_enabled = enabled;
+                true
+            }
+            (LifecycleDetails::ParentChanged { parent, .. }, Some(thing)) => {
+                thing.parent = parent.map_or_else(String::new, |parent| parent.into_owned());
+                true
+            }
+            _ => change.requires_reload(),
+        }
+    }
+
+    /// The node, scene or folder of an address, in any spelling.
+    #[must_use]
+    pub fn node(&self, address: &str) -> Option<&Named> {
+        self.things.get(&Spelling::of(address))
+    }
+
+    /// The folders that something is in, outermost first, joined by `/`; empty at the top.
+    #[must_use]
+    pub fn folder(&self, address: &str) -> String {
+        let mut path: Vec<&str> = Vec::new();
+        let mut at = self.node(address).map(|thing| thing.parent.as_str());
+        while let Some(thing) = at.and_then(|address| self.node(address)) {
+            if path.len() == DEEPEST {
+                break;
+            }
+            if thing.kind == NamedKind::Folder {
+                path.push(&thing.name);
+            }
+            at = Some(&thing.parent);
+        }
+        path.reverse();
+        path.join("/")
+    }
+
+    /// The name of a program.
+    #[must_use]
+    pub fn program(&self, id: ProgramId) -> Option<&str> {
+        self.programs.get(&id).map(String::as_str)
+    }
+
+    /// The name of a variable.
+    #[must_use]
+    pub fn variable(&self, id: VariableId) -> Option<&str> {
+        self.variables.get(&id).map(String::as_str)
+    }
+
+    /// All nodes, scenes and folders, by address.
+    pub fn things(&self) -> impl Iterator<Item = &Named> {
+        self.things.values()
+    }
+
+    /// All programs and their names, by id.
+    pub fn programs(&self) -> impl Iterator<Item = (ProgramId, &str)> {
+        self.programs.iter().map(|(id, name)| (*id, name.as_str()))
+    }
+
+    /// All variables and their names, by type and number.
+    pub fn variables(&self) -> impl Iterator<Item = (VariableId, &str)> {
+        self.variables.iter().map(|(id, name)| (*id, name.as_str()))
+    }
+
+    /// The address of the node or scene that somebody means by an address in any spelling, by a name,
+    /// or by folder and name (`Hall/Ceiling lamp`). Letter case does not matter. An address counts
+    /// before a name.
+    #[must_use]
+    pub fn find(&self, written: &str) -> Found<&str> {
+        let targets = || {
+            let things = self.things.values();
+            things.filter(|thing| thing.kind != NamedKind::Folder)
+        };
+        let spelling = Spelling::of(written);
+        if let Some(thing) = self.things.get(&spelling) {
+            return Found::One(&thing.address);
+        }
+        let pattern = NodePattern::new(written);
+        let by_device: Vec<&str> = targets()
+            .map(|thing| thing.address.as_str())
+            .filter(|address| pattern.matches(address))
+            .collect();
+        if !by_device.is_empty() {
+            return Found::of(by_device);
+        }
+        let wanted = written.trim().to_lowercase();
+        let by_name = targets().filter(|thing| {
+            thing.name.to_lowercase() == wanted || self.path(thing).to_lowercase() == wanted
+        });
+        Found::of(by_name.map(|thing| thing.address.as_str()).collect())
+    }
+
+    /// The id of the program that somebody means by its id or name.
+    #[must_use]
+    pub fn find_program(&self, written: &str) -> Found<ProgramId> {
+        let wanted = written.trim().to_lowercase();
+        let by_name: BTreeSet<ProgramId> = self
+            .programs()
+            .filter(|(id, name)| {
+                name.to_lowercase() == wanted || id.to_string().eq_ignore_ascii_case(written.trim())
+            })
+            .map(|(id, _)| id)
+            .collect();
+        Found::of(by_name.into_iter().collect())
+    }
+
+    /// The variable that somebody means by its name, or by type and number (`state 12`, `2/12`).
+    #[must_use]
+    pub fn find_variable(&self, written: &str) -> Found<VariableId> {
+        let wanted = written.trim().to_lowercase();
+        let is_it = |id: VariableId, name: &str| {
+            let number = format!("{}/{}", id.kind.number(), id.number);
+            name.to_lowercase() == wanted || id.to_string() == wanted || number == wanted
+        };
+        let found = self.variables().filter(|(id, name)| is_it(*id, name));
+        Found::of(found.map(|(id, _)| id).collect())
+    }
+
+    /// Folder and name: `Hall/Ceiling lamp`.
+    #[must_use]
+    pub fn path(&self, thing: &Named) -> String {
+        match self.folder(&thing.address) {
+            folder if folder.is_empty() => thing.name.clone(),
+            folder => format!("{folder}/{}", thing.name),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::VariableType;
+    use crate::{Frame, FrameReader};
+
+    fn names() -> Names {
+        let nodes = r#"<nodes><root>My home</root>
+            <folder flag="0"><address>7</address><name>Hall &amp; stairs</name></folder>
+            <folder flag="0"><address>8</address><name>Upstairs</name><parent type="3">7</parent></folder>
+            <node flag="128"><address>1A 2B 3C 1</address><name>Lamp</name><parent type="3">7</parent><enabled>true</enabled></node>
+            <node flag="128"><address>1A 2B 3C 2</address><name>Lamp</name><parent type="3">8</parent><enabled>true</enabled></node>
+            <node flag="128"><address>n003_t1</address><name>Attic</name><enabled>false</enabled></node>
+            <group flag="132"><address>20481</address><name>Evening</name><members/></group></nodes>"#;
+        let programs = r#"<programs><program id="0001" folder="true"><name>My programs</name></program>
+            <program id="008D" parentId="0001" folder="false"><name>Porch at dusk</name></program></programs>"#;
+        let variables = r#"<CList type="VAR_INT"><e id="3" name="Guests"/></CList>"#;
+        let mut names = Names::default();
+        names.take_nodes(&Nodes::parse(nodes.as_bytes()).unwrap());
+        names.take_programs(&Programs::parse(programs.as_bytes()).unwrap());
+        let definitions = VariableDefinitions::parse(variables.as_bytes(), VariableType::Integer);
+        names.take_variables(&definitions.unwrap());
+        names
+    }
+
+    fn lifecycle(action: &str, node: &str, info: &str) -> Event {
+        let text = format!(
+            "<Event><control>_3</control><action>{action}</action><node>{node}</node><eventInfo>{info}</eventInfo></Event>"
+        );
+        match FrameReader::new().read(&text) {
+            Frame::Event(event) => event,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_node_is_found_by_address_name_or_folder_and_name() {
+        let names = names();
+        assert_eq!(names.find("1a.2b.3c.1"), Found::One("1A 2B 3C 1"));
+        assert_eq!(names.find("attic"), Found::One("n003_t1"));
+        assert_eq!(names.find("Evening"), Found::One("20481"));
+        assert_eq!(names.find("hall & stairs/lamp"), Found::One("1A 2B 3C 1"));
+        assert_eq!(
+            names.find("Hall & stairs/Upstairs/Lamp"),
+            Found::One("1A 2B 3C 2")
+        );
+        let both = Found::Several(vec!["1A 2B 3C 1", "1A 2B 3C 2"]);
+        assert_eq!(names.find("Lamp"), both);
+        assert_eq!(names.find("1A 2B 3C"), both);
+        assert_eq!(names.find("Hall & stairs"), Found::None);
+        assert_eq!(names.find(""), Found::None);
+    }
+
+    #[test]
+    fn programs_and_variables_are_found_by_id_or_name() {
+        let names = names();
+        let program = ProgramId::new(0x8d);
+        assert_eq!(names.find_program("porch at dusk"), Found::One(program));
+        assert_eq!(names.find_program("008d"), Found::One(program));
+        assert_eq!(names.find_program("My programs"), Found::None);
+        let guests = VariableId {
+            kind: VariableType::Integer,
+            number: 3,
+        };
+        for written in ["guests", "integer 3", "1/3"] {
+            assert_eq!(
+                names.find_variable(written),
+                Found::One(guests),
+                "{written}"
+            );
+        }
+        assert_eq!(names.variable(guests), Some("Guests"));
+        assert_eq!(names.program(program), Some("Porch at dusk"));
+    }
+
+    #[test]
+    fn lifecycle_events_keep_names_fresh() {
+        let mut names = names();
+        assert!(names.update(&lifecycle(
+            "NN",
+            "1a 2b 3c 1",
+            "<newName>Hall lamp</newName>"
+        )));
+        assert_eq!(names.find("Hall lamp"), Found::One("1A 2B 3C 1"));
+        assert!(names.update(&lifecycle("FN", "7", "<newName>Entrance</newName>")));
+        assert_eq!(names.folder("1A 2B 3C 2"), "Entrance/Upstairs");
+        assert!(names.update(&lifecycle("NR", "1A 2B 3C 2", "")));
+        assert_eq!(names.node("1A 2B 3C 2"), None);
+        assert!(names.update(&lifecycle("EN", "n003_t1", "<enabled>true</enabled>")));
+        assert!(names.node("n003_t1").is_some_and(|node| node.is_enabled));
+        assert!(!names.update(&lifecycle("WH", "1A 2B 3C 1", "")));
+    }
+
+    #[test]
+    fn folders_that_contain_each_other_end() {
+        let nodes = r#"<nodes><folder><address>1</address><name>a</name><parent type="3">2</parent></folder>
+            <folder><address>2</address><name>b</name><parent type="3">1</parent></folder></nodes>"#;
+        let mut names = Names::default();
+        names.take_nodes(&Nodes::parse(nodes.as_bytes()).unwrap());
+        assert!(names.folder("1").len() < 100);
+    }
+}
