@@ -20,7 +20,8 @@ pub(crate) struct Arguments {
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 stopped as asked (Ctrl-C, SIGTERM, --duration, --max-events), 2 wrong usage,
-3 credentials or certificate refused, 1 anything else.
+3 credentials or certificate refused, 1 anything else. Of commands: 0 accepted, or with --confirm
+confirmed, 4 accepted but not confirmed, 5 refused by the controller.
 
 Nothing at hand? `iox demo` watches a simulated controller.";
 
@@ -36,6 +37,40 @@ pub(crate) enum Command {
     Simulate(Simulate),
     /// Print the house as it is, once, and leave
     State(State),
+    /// Print the nodes, scenes, programs or variables of a controller, by name
+    List(List),
+    /// Switch a node or a scene on
+    On(NodeOrder),
+    /// Switch a node or a scene off
+    Off(NodeOrder),
+    /// Switch a lamp on, at once
+    FastOn(NodeOrder),
+    /// Switch a lamp off, at once
+    FastOff(NodeOrder),
+    /// Set a lamp to a level in percent
+    Level(LevelOrder),
+    /// Make a lamp one step brighter
+    Brighten(NodeOrder),
+    /// Make a lamp one step darker
+    Dim(NodeOrder),
+    /// Lock a door
+    Lock(NodeOrder),
+    /// Unlock a door
+    Unlock(NodeOrder),
+    /// Have a device report its status
+    Query(NodeOrder),
+    /// Make a device beep
+    Beep(NodeOrder),
+    /// Enable a node
+    Enable(NodeOrder),
+    /// Disable a node: the controller no longer talks to it
+    Disable(NodeOrder),
+    /// Run or stop a program, or enable it
+    Run(ProgramCommand),
+    /// Set a variable or a setpoint
+    Set(SetOrder),
+    /// Send any command to a node, as it stands on the wire
+    Send(SendOrder),
     /// Show a controller's certificate and, after a yes, trust it from now on
     Trust(Trust),
     /// Print a script that completes these commands in a shell
@@ -75,6 +110,143 @@ pub(crate) struct Controller {
         help = "Its base URL, such as https://eisy.local:8443"
     )]
     pub(crate) url: String,
+    #[command(flatten)]
+    pub(crate) access: Access,
+}
+
+/// To which controller a command goes, and what is waited for.
+#[derive(Debug, Args)]
+pub(crate) struct Order {
+    /// The controller's base URL, such as https://eisy.local:8443
+    #[arg(short, long, value_name = "URL", env = "IOX_URL")]
+    pub(crate) controller: String,
+    #[command(flatten)]
+    pub(crate) access: Access,
+    /// Wait for the event that shows that it was carried out; without one, exit with 4
+    #[arg(long)]
+    pub(crate) confirm: bool,
+    /// Give up after so many seconds
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds, allow_negative_numbers = true)]
+    pub(crate) timeout: Duration,
+    #[command(flatten)]
+    pub(crate) logging: Logging,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NodeOrder {
+    /// The node or scene: its name, folder and name (Hall/Lamp), or its address in any spelling
+    pub(crate) node: String,
+    #[command(flatten)]
+    pub(crate) order: Order,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LevelOrder {
+    /// The lamp: its name, folder and name (Hall/Lamp), or its address in any spelling
+    pub(crate) node: String,
+    /// From 0 to 100
+    #[arg(value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(..=100))]
+    pub(crate) percent: u8,
+    #[command(flatten)]
+    pub(crate) order: Order,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ProgramCommand {
+    /// The program: its name or id
+    pub(crate) program: String,
+    /// What to do with it
+    #[arg(value_enum, default_value_t = ProgramVerb::If)]
+    pub(crate) verb: ProgramVerb,
+    #[command(flatten)]
+    pub(crate) order: Order,
+}
+
+/// What to do with a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProgramVerb {
+    /// Evaluate its condition, and run then or else
+    If,
+    /// Run its then
+    Then,
+    /// Run its else
+    Else,
+    /// Stop it
+    Stop,
+    /// Enable it
+    Enable,
+    /// Disable it
+    Disable,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SetOrder {
+    /// What to set
+    #[arg(value_enum)]
+    pub(crate) what: Settable,
+    /// Its name: of a variable (or its type and number, such as 2/12), or of a thermostat
+    pub(crate) name: String,
+    /// The value: a whole number for a variable, as it is stored; degrees for a setpoint
+    #[arg(allow_negative_numbers = true)]
+    pub(crate) value: String,
+    #[command(flatten)]
+    pub(crate) order: Order,
+}
+
+/// What can be set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Settable {
+    /// The value of a variable
+    Variable,
+    /// The value that a variable takes when the controller starts
+    Init,
+    /// The heat setpoint of a thermostat
+    Heat,
+    /// The cool setpoint of a thermostat
+    Cool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SendOrder {
+    /// The node: its name, folder and name (Hall/Lamp), or its address in any spelling
+    pub(crate) node: String,
+    /// The command's name on the wire, such as DON or CLIMD
+    pub(crate) command: String,
+    /// Its value; raw without a unit
+    #[arg(allow_negative_numbers = true)]
+    pub(crate) value: Option<String>,
+    /// The id of the value's unit of measure, such as 51 for percent
+    pub(crate) uom: Option<u16>,
+    #[command(flatten)]
+    pub(crate) order: Order,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// Of what
+    #[arg(value_enum)]
+    pub(crate) what: Listed,
+    #[command(flatten)]
+    pub(crate) controller: Controller,
+    /// Give up after so many seconds
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds, allow_negative_numbers = true)]
+    pub(crate) timeout: Duration,
+    #[command(flatten)]
+    pub(crate) logging: Logging,
+}
+
+/// What is listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Listed {
+    Nodes,
+    Scenes,
+    Programs,
+    Variables,
+}
+
+/// Who we are to a controller, and how it is connected to.
+#[derive(Debug, Args)]
+pub(crate) struct Access {
     /// User name: the controller's own, or the e-mail of a portal account. The password comes from the
     /// environment (IOX_PASSWORD), from --password-file, or is asked for
     #[arg(short, long, value_name = "NAME", env = "IOX_USERNAME", value_parser = username)]
@@ -150,6 +322,9 @@ pub(crate) struct Output {
     pub(crate) state_every: Option<Duration>,
     #[command(flatten)]
     pub(crate) selection: Selection,
+    /// Do not ask the controller for names: addresses and numbers alone
+    #[arg(long)]
+    pub(crate) no_names: bool,
     /// Leave the replay out: show only what happens from now on
     #[arg(long)]
     pub(crate) live_only: bool,
@@ -166,9 +341,9 @@ pub(crate) struct Output {
 /// Which events.
 #[derive(Debug, Args)]
 pub(crate) struct Selection {
-    /// Only events of this node, in any spelling (1A 2B 3C 1, 1a.2b.3c.1), or of all nodes of a device
-    /// (1A 2B 3C) (repeatable)
-    #[arg(long, value_name = "ADDRESS")]
+    /// Only events of this node: its name, folder and name (Hall/Lamp), its address in any spelling
+    /// (1A 2B 3C 1, 1a.2b.3c.1), or that of a device with all its nodes (1A 2B 3C) (repeatable)
+    #[arg(long, value_name = "NODE")]
     pub(crate) node: Vec<String>,
     /// Only events of this property, command or system control, such as ST, DON or _3 (repeatable)
     #[arg(long, value_name = "ID")]
@@ -187,6 +362,9 @@ pub(crate) struct State {
     pub(crate) format: StateFormat,
     #[command(flatten)]
     pub(crate) selection: Selection,
+    /// Do not ask the controller for names: addresses and numbers alone
+    #[arg(long)]
+    pub(crate) no_names: bool,
     /// Give up after so many seconds
     #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) timeout: Duration,

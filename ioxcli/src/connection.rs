@@ -10,7 +10,7 @@ use ioxproto::{
     Timing,
 };
 
-use crate::arguments::{Auth, Controller};
+use crate::arguments::{Access, Auth};
 use crate::known_hosts::KnownHosts;
 use crate::stderr::say;
 use crate::trouble::Trouble;
@@ -24,13 +24,13 @@ pub(crate) fn address(url: &str) -> Result<Address, Trouble> {
 
 /// Everything that the command line says of the controller.
 pub(crate) fn options(
-    controller: &Controller,
+    access: &Access,
     address: &Address,
     password: Secret,
     timing: Timing,
 ) -> Result<Options, Trouble> {
-    let username = &controller.username;
-    let auth = match controller.auth {
+    let username = &access.username;
+    let auth = match access.auth {
         Some(auth) => auth,
         None if username.contains('@') => Auth::Portal,
         None => Auth::Local,
@@ -41,16 +41,16 @@ pub(crate) fn options(
     };
     Ok(Options::new(address.to_string())
         .account(account)
-        .path(controller.path)
-        .profile(controller.profile)
+        .path(access.path)
+        .profile(access.profile)
         .timing(timing)
-        .trust(trust(controller, address)?))
+        .trust(trust(access, address)?))
 }
 
 /// What the command line says counts, then what `iox trust` has kept, then the platform's roots.
-fn trust(controller: &Controller, address: &Address) -> Result<Trust, Trouble> {
+fn trust(access: &Access, address: &Address) -> Result<Trust, Trouble> {
     if !address.tls() {
-        let option = match (&*controller.pin, &controller.ca) {
+        let option = match (&*access.pin, &access.ca) {
             ([], None) => return Ok(Trust::System),
             ([], Some(_)) => "--ca",
             _ => "--pin",
@@ -59,13 +59,13 @@ fn trust(controller: &Controller, address: &Address) -> Result<Trust, Trouble> {
             "{option} is about the certificate of a https:// controller, and http:// has none: leave it out, or use https://"
         )));
     }
-    if !controller.pin.is_empty() {
-        return Ok(Trust::Pins(controller.pin.clone()));
+    if !access.pin.is_empty() {
+        return Ok(Trust::Pins(access.pin.clone()));
     }
-    if let Some(path) = &controller.ca {
+    if let Some(path) = &access.ca {
         return Ok(Trust::Authority(authority(path)?));
     }
-    if controller.insecure {
+    if access.insecure {
         say(
             "--insecure: the certificate is not checked, so whoever sits between here and the controller can read the password and pretend to be it",
         );
@@ -88,15 +88,12 @@ fn authority(path: &Path) -> Result<Authority, Trouble> {
 }
 
 /// The timings of the command line; `changes` go by their names.
-pub(crate) fn timing(
-    controller: &Controller,
-    changes: &[(String, Duration)],
-) -> Result<Timing, Trouble> {
+pub(crate) fn timing(access: &Access, changes: &[(String, Duration)]) -> Result<Timing, Trouble> {
     let mut timing = Timing::default();
     for (field, value) in [
-        (&mut timing.drain_quiet, controller.drain_quiet),
-        (&mut timing.drain_cap, controller.drain_cap),
-        (&mut timing.ping_after, controller.ping_after),
+        (&mut timing.drain_quiet, access.drain_quiet),
+        (&mut timing.drain_cap, access.drain_cap),
+        (&mut timing.ping_after, access.ping_after),
     ] {
         *field = value.unwrap_or(*field);
     }

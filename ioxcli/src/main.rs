@@ -10,6 +10,7 @@
 )]
 
 mod arguments;
+mod command;
 mod connection;
 mod decode;
 mod demo;
@@ -17,6 +18,7 @@ mod fault;
 mod file;
 mod known_hosts;
 mod logging;
+mod names;
 mod output;
 mod password;
 mod quiet;
@@ -81,6 +83,10 @@ fn run(command: Command, began: Instant) -> Result<(), Trouble> {
             let verbose = trust.logging.verbose;
             attended(verbose, |stop| trust::run(trust, stop))
         }
+        Command::List(list) => {
+            let verbose = list.logging.verbose;
+            attended(verbose, |stop| command::list(list, stop))
+        }
         Command::Completions(completions) => {
             let mut command = Arguments::command();
             print(|out| {
@@ -89,6 +95,10 @@ fn run(command: Command, began: Instant) -> Result<(), Trouble> {
             })
         }
         Command::Man => print(|out| clap_mangen::Man::new(Arguments::command()).render(out)),
+        order => {
+            let verbose = command::verbosity(&order);
+            attended(verbose, |stop| command::run(order, stop))
+        }
     }
 }
 

@@ -2,15 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use ioxproto::names::Found;
 use ioxproto::{Event, NodePattern};
 
 use crate::arguments;
+use crate::names::{Names, near};
 
 /// Addresses that are kept to name those near a misspelt one.
 const KEPT: usize = 20_000;
-
-/// How alike two addresses must be for one to be named, from 0 to 1.
-const ALIKE: f64 = 0.75;
 
 /// An event of one of the nodes, where some are named, and of one of the controls, where some are.
 #[derive(Debug)]
@@ -26,6 +25,8 @@ pub(crate) struct Selection {
 #[derive(Debug)]
 struct Wanted {
     node: NodePattern,
+    /// The nodes of that name.
+    named: Vec<NodePattern>,
     found: bool,
 }
 
@@ -33,6 +34,7 @@ impl Selection {
     pub(crate) fn new(wanted: &arguments::Selection, live_only: bool) -> Self {
         let nodes = wanted.node.iter().map(|node| Wanted {
             node: NodePattern::new(node),
+            named: Vec::new(),
             found: false,
         });
         Self {
@@ -41,6 +43,18 @@ impl Selection {
             not_controls: wanted.not_control.clone(),
             live_only,
             known: BTreeSet::new(),
+        }
+    }
+
+    /// Takes names for what they name. One that is no address may name several nodes; all are meant.
+    pub(crate) fn resolve(&mut self, names: &Names) {
+        for wanted in &mut self.nodes {
+            let addresses = match names.known().find(wanted.node.as_str()) {
+                Found::One(address) => vec![address],
+                Found::Several(addresses) => addresses,
+                Found::None => continue,
+            };
+            wanted.named = addresses.into_iter().map(NodePattern::new).collect();
         }
     }
 
@@ -66,7 +80,8 @@ impl Selection {
         let mut is_wanted = false;
         let mut all_found = true;
         for wanted in &mut self.nodes {
-            if !node.is_empty() && wanted.node.matches(node) {
+            let mut patterns = std::iter::once(&wanted.node).chain(&wanted.named);
+            if !node.is_empty() && patterns.any(|pattern| pattern.matches(node)) {
                 wanted.found = true;
                 is_wanted = true;
             }
@@ -90,19 +105,7 @@ impl Selection {
 }
 
 fn not_found(wanted: &str, known: &BTreeSet<String>) -> String {
-    let wanted_lower = wanted.to_lowercase();
-    let alike = |node: &String| strsim::jaro_winkler(&wanted_lower, &node.to_lowercase());
-    let mut near: Vec<_> = known
-        .iter()
-        .map(|node| (alike(node), node))
-        .filter(|(alike, _)| *alike >= ALIKE)
-        .collect();
-    near.sort_by(|(one, _), (other, _)| other.total_cmp(one));
-    let names: Vec<_> = near
-        .iter()
-        .take(3)
-        .map(|(_, node)| format!("{node:?}"))
-        .collect();
+    let names = near(wanted, known.iter().map(String::as_str));
     match (names.is_empty(), known.len()) {
         (false, _) => format!("no node matches {wanted:?}; near it: {}", names.join(", ")),
         (true, 0) => format!("no node matches {wanted:?}"),

@@ -3,11 +3,13 @@
 use std::time::SystemTime;
 
 use ioxproto::mirror::ControllerState;
+use ioxproto::rest::CallError;
 use ioxproto::view::View as Kind;
 use ioxproto::{Event, Notification, Status, StatusChange};
 
 use crate::arguments::{Only, Output};
 use crate::connection::advice;
+use crate::names::Names;
 use crate::output::View;
 use crate::quiet::Quiet;
 use crate::selection::Selection;
@@ -22,6 +24,7 @@ pub(crate) struct Showing {
     pub(crate) state: Option<ControllerState>,
     /// Whole lines that are not yet handed over.
     pub(crate) buffer: Vec<u8>,
+    names: Names,
     selection: Selection,
     quiet: Option<Quiet>,
     events_only: bool,
@@ -45,12 +48,22 @@ impl Showing {
             view,
             state: (output.state.is_some() || output.changes_only).then(ControllerState::new),
             buffer: Vec::new(),
+            names: Names::none(),
             selection: Selection::new(&output.selection, output.live_only),
             events_only: output.only == Some(Only::Events),
             changes_only: output.changes_only,
             has_looked: false,
             left: output.max_events,
         }
+    }
+
+    /// Takes the names of the house, or says that there are none.
+    pub(crate) fn know(&mut self, names: Result<Names, CallError>) {
+        match names {
+            Ok(names) => self.names = names,
+            Err(error) => say(format_args!("{}: without names: {error}", self.controller)),
+        }
+        self.selection.resolve(&self.names);
     }
 
     /// Shows a notification. `true` when it is enough.
@@ -61,6 +74,7 @@ impl Showing {
                 if let Some(state) = &mut self.state {
                     state.update(event);
                 }
+                self.names.update(event);
                 if !repeats && self.counts(event) {
                     if self.is_quiet(event) {
                         self.view.pass_over(event);
@@ -101,7 +115,8 @@ impl Showing {
 
     fn show(&mut self, notification: &Notification) {
         let received = Some(SystemTime::now());
-        self.view.show(notification, received, &mut self.buffer);
+        self.view
+            .show(notification, received, &self.names, &mut self.buffer);
     }
 
     /// Whether an event is one of those that were asked for.

@@ -1,22 +1,26 @@
 //! `iox state`: the house as it is after the replay, and nothing more.
 
+use std::pin::pin;
+
 use ioxproto::mirror::ControllerState;
 use ioxproto::{Notification, Status, SubscribePath};
 use tokio::time::sleep;
 
 use crate::arguments::{State, StateFormat};
+use crate::names::Names;
 use crate::output::{Ended, Screen, Stamps, house};
 use crate::selection::Selection;
 use crate::showing::say_why;
 use crate::signals::Stop;
 use crate::source::Source;
+use crate::stderr::say;
 use crate::trouble::Trouble;
 use crate::{connection, password};
 
 /// Connects, waits for the end of the replay, prints and leaves.
 pub(crate) async fn run(arguments: State, mut stop: Stop) -> Result<(), Trouble> {
-    let controller = &arguments.controller;
-    let address = connection::address(&controller.url)?;
+    let controller = &arguments.controller.access;
+    let address = connection::address(&arguments.controller.url)?;
     let not_complete = || Trouble::other("stopped before the controller had told its state");
     let file = controller.password_file.as_deref();
     let Some(password) = password::obtain(&controller.username, file, &mut stop).await? else {
@@ -40,6 +44,16 @@ pub(crate) async fn run(arguments: State, mut stop: Stop) -> Result<(), Trouble>
     let mut told = false;
     let screen = Screen::stdout()
         .map_err(|error| Trouble::other(format!("cannot write to standard output: {error}")))?;
+    let mut names = pin!(async {
+        match arguments.no_names {
+            true => Ok(Names::none()),
+            false => Names::load(&handle).await,
+        }
+    });
+    let mut known = Names::none();
+    // The first event waits for the names.
+    let mut named = false;
+    let mut held = None;
     let late = sleep(arguments.timeout);
     tokio::pin!(late);
     let mut ended_by = None;
@@ -57,9 +71,23 @@ pub(crate) async fn run(arguments: State, mut stop: Stop) -> Result<(), Trouble>
                 )));
                 handle.request_stop();
             }
-            next = stream.next() => match next {
-                Some(Notification::Event(event)) if !told && selection.takes(&event) => {
+            loaded = &mut names, if !named => {
+                named = true;
+                known = loaded.unwrap_or_else(|error| {
+                    say(format_args!("{address}: without names: {error}"));
+                    Names::none()
+                });
+                selection.resolve(&known);
+                if let Some(event) = held.take() && selection.takes(&event) {
                     state.update(&event);
+                }
+            }
+            next = stream.next(), if held.is_none() => match next {
+                Some(Notification::Event(event)) if !named => held = Some(event),
+                Some(Notification::Event(event)) => {
+                    if !told && selection.takes(&event) {
+                        state.update(&event);
+                    }
                 }
                 Some(Notification::Status(change)) => {
                     say_why(address.to_string().as_str(), &change);
@@ -69,7 +97,7 @@ pub(crate) async fn run(arguments: State, mut stop: Stop) -> Result<(), Trouble>
                     if change.status == Status::Connected && !told {
                         told = true;
                         // Printed at once; the polite goodbye comes after it.
-                        let text = text(&state, arguments.format, stamps)?;
+                        let text = text(&state, arguments.format, stamps, &known)?;
                         if let Some(room) = screen.room().await {
                             room.send(text);
                         }
@@ -102,9 +130,14 @@ pub(crate) async fn run(arguments: State, mut stop: Stop) -> Result<(), Trouble>
     }
 }
 
-fn text(state: &ControllerState, format: StateFormat, stamps: Stamps) -> Result<Vec<u8>, Trouble> {
+fn text(
+    state: &ControllerState,
+    format: StateFormat,
+    stamps: Stamps,
+    names: &Names,
+) -> Result<Vec<u8>, Trouble> {
     let text = match format {
-        StateFormat::Text => house(state, stamps),
+        StateFormat::Text => house(state, stamps, names),
         StateFormat::Json => {
             let json = serde_json::to_string(state);
             json.map_err(|error| Trouble::other(error.to_string()))? + "\n"

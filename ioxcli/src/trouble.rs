@@ -26,6 +26,22 @@ impl Trouble {
         }
     }
 
+    /// A command was accepted, and nothing has shown that it was carried out: exit code 4.
+    pub(crate) fn unconfirmed(message: impl Into<String>) -> Self {
+        Self {
+            code: 4,
+            message: message.into(),
+        }
+    }
+
+    /// The controller refused a command: exit code 5.
+    pub(crate) fn command_refused(message: impl Into<String>) -> Self {
+        Self {
+            code: 5,
+            message: message.into(),
+        }
+    }
+
     /// Anything else: exit code 1.
     pub(crate) fn other(message: impl Into<String>) -> Self {
         Self {

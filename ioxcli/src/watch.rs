@@ -4,11 +4,13 @@ use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use ioxdriver::Options;
+use ioxproto::Notification;
 use tokio::time::{sleep, timeout_at};
 
-use crate::arguments::{Output, Transport, Watch};
+use crate::arguments::{Format, Output, Transport, Watch};
 use crate::connection;
 use crate::file::Target;
+use crate::names::Names;
 use crate::output::{Ended, Screen};
 use crate::password;
 use crate::record::{self, Recorder};
@@ -30,17 +32,17 @@ const LAST_WORDS: Duration = Duration::from_millis(300);
 
 /// Watches until it is asked to stop.
 pub(crate) async fn run(watch: Watch, began: Instant, mut stop: Stop) -> Result<(), Trouble> {
-    let controller = &watch.controller;
-    let address = connection::address(&controller.url)?;
-    let timing = connection::timing(controller, &watch.timing)?;
-    let file = controller.password_file.as_deref();
-    let Some(password) = password::obtain(&controller.username, file, &mut stop).await? else {
+    let (url, access) = (&watch.controller.url, &watch.controller.access);
+    let address = connection::address(url)?;
+    let timing = connection::timing(access, &watch.timing)?;
+    let file = access.password_file.as_deref();
+    let Some(password) = password::obtain(&access.username, file, &mut stop).await? else {
         return Ok(());
     };
     let watched = Watched {
         controller: address.to_string(),
-        options: connection::options(controller, &address, password, timing)?,
-        transport: controller.transport,
+        options: connection::options(access, &address, password, timing)?,
+        transport: access.transport,
     };
     follow(watched, &watch.output, began, stop).await
 }
@@ -119,6 +121,16 @@ pub(crate) async fn follow(
     let mut showing = Showing::new(watched.controller, output);
     let mut stream = Source::start(options, watched.transport)?;
     let handle = stream.handle();
+    let mut names = pin!(async {
+        let wanted = !output.no_names && matches!(output.format, Format::Text | Format::Json);
+        match wanted {
+            true => Names::load(&handle).await,
+            false => Ok(Names::none()),
+        }
+    });
+    // The first event waits for the names.
+    let mut named = false;
+    let mut held = None;
     let mut enough = pin!(async {
         match output.duration {
             Some(duration) => sleep(duration.saturating_sub(began.elapsed())).await,
@@ -146,7 +158,15 @@ pub(crate) async fn follow(
             () = save.due() => if let (Some(file), Some(state)) = (&mut state_file, &showing.state) {
                 file.write(state);
             },
-            next = stream.next(), if roomy => match next {
+            loaded = &mut names, if !named => {
+                named = true;
+                showing.know(loaded);
+                if let Some(notification) = held.take() {
+                    stops = showing.take(&notification);
+                }
+            }
+            next = stream.next(), if roomy && held.is_none() => match next {
+                Some(event @ Notification::Event(_)) if !named => held = Some(event),
                 Some(notification) => stops = showing.take(&notification),
                 None => break,
             },

@@ -17,6 +17,7 @@ use self::lines::{Line, Lines};
 use self::own::{Own, Says};
 use self::progress::Progress;
 use crate::arguments::Decode;
+use crate::names::Names;
 use crate::output::{View, nobody_reads};
 use crate::trouble::Trouble;
 
@@ -213,7 +214,9 @@ impl Shown {
                 Notification::Malformed(malformed)
             }
         };
-        self.view.show(&notification, received, &mut self.out);
+        let names = Names::none();
+        self.view
+            .show(&notification, received, &names, &mut self.out);
     }
 
     /// A line that was JSON before is the same JSON again.
@@ -232,7 +235,7 @@ impl Shown {
         match own.says {
             Says::Event(event) => {
                 let event = Notification::Event(event);
-                self.view.show(&event, None, &mut self.out);
+                self.view.show(&event, None, &Names::none(), &mut self.out);
             }
             Says::Status {
                 status,
@@ -243,8 +246,9 @@ impl Shown {
             Says::Malformed(error) => self.view.malformed(&error, None, &mut self.out),
             Says::Ignored(reason) => self.view.ignored(&reason, None, &mut self.out),
             Says::Dropped(count) => {
+                let dropped = Notification::Dropped(count);
                 self.view
-                    .show(&Notification::Dropped(count), None, &mut self.out);
+                    .show(&dropped, None, &Names::none(), &mut self.out);
             }
         }
     }

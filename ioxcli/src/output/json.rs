@@ -5,10 +5,17 @@ use std::time::SystemTime;
 use ioxproto::Notification;
 use ioxproto::line::Line;
 
+use crate::names::Names;
+
 /// Appends the line of a notification; one that asks something of the caller has none.
-pub(super) fn show(notification: &Notification, received: Option<SystemTime>, out: &mut Vec<u8>) {
+pub(super) fn show(
+    notification: &Notification,
+    received: Option<SystemTime>,
+    names: &Names,
+    out: &mut Vec<u8>,
+) {
     if let Some(line) = Line::of(notification) {
-        write(line, received, out);
+        write(line.named(names.known()), received, out);
     }
 }
 

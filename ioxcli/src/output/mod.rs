@@ -15,9 +15,10 @@ use ioxproto::line::Line;
 use ioxproto::{Event, Notification, Stats, Status};
 
 pub(crate) use self::screen::{Ended, Screen, nobody_reads, stdout_has_colour};
-pub(crate) use self::table::{Stamps, house};
+pub(crate) use self::table::{Stamps, house, listed};
 use self::text::Text;
 use crate::arguments::Format;
+use crate::names::Names;
 
 /// One way of showing.
 #[derive(Debug)]
@@ -53,11 +54,12 @@ impl View {
         &mut self,
         notification: &Notification,
         received: Option<SystemTime>,
+        names: &Names,
         out: &mut Vec<u8>,
     ) {
         match self {
-            Self::Text(text) => text.show(notification, out),
-            Self::Json => json::show(notification, received, out),
+            Self::Text(text) => text.show(notification, names, out),
+            Self::Json => json::show(notification, received, names, out),
             Self::Value => {
                 if let Notification::Event(event) = notification {
                     value::show(event, out);

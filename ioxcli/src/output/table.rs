@@ -7,6 +7,7 @@ use ioxproto::view::{ControllerTime, Timestamp};
 
 use super::clean::Clean;
 use super::time::on_readers_clock;
+use crate::names::Names;
 
 /// What the timestamps of a replay tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +28,7 @@ impl Stamps {
 }
 
 /// All that is known, each kind in a table of its own; empty kinds are left out.
-pub(crate) fn house(state: &ControllerState, stamps: Stamps) -> String {
+pub(crate) fn house(state: &ControllerState, stamps: Stamps, names: &Names) -> String {
     let properties = state.nodes().flat_map(|node| {
         let mut rows: Vec<_> = state
             .properties(node)
@@ -36,17 +37,23 @@ pub(crate) fn house(state: &ControllerState, stamps: Stamps) -> String {
                 let name = property.name().trim().to_owned();
                 let changed = property.time().and_then(on_readers_clock);
                 let changed = changed.unwrap_or_default();
-                [node.to_owned(), control.to_owned(), name, value, changed]
+                [
+                    names.of_node(node).to_owned(),
+                    control.to_owned(),
+                    name,
+                    value,
+                    changed,
+                ]
             })
             .collect();
         if rows.is_empty() {
-            rows.push([node, "", "", "", ""].map(str::to_owned));
+            rows.push([names.of_node(node), "", "", "", ""].map(str::to_owned));
         }
         rows
     });
     let programs = state.programs().map(|(id, program)| {
         [
-            id.to_string(),
+            names.of_program(id),
             shown(program.status),
             shown(program.run_state.map(ioxproto::view::RunState::label)),
             program
@@ -60,15 +67,16 @@ pub(crate) fn house(state: &ControllerState, stamps: Stamps) -> String {
     let variables = state.variables().map(|(id, variable)| {
         [
             id.kind.to_string(),
-            id.number.to_string(),
+            names.of_variable(id),
             shown(variable.value),
             shown(variable.init),
             local(variable.time),
         ]
     });
     let scenes = state.scenes().map(|scene| {
-        let members: Vec<_> = state.members(scene).collect();
-        [scene.to_owned(), members.join(", ")]
+        let members = state.members(scene).map(|node| names.of_node(node));
+        let members: Vec<_> = members.collect();
+        [names.of_node(scene).to_owned(), members.join(", ")]
     });
     let tables = [
         table(
@@ -104,6 +112,11 @@ fn local(time: Option<ControllerTime>) -> String {
         Some(text) => text,
         None => shown(time).replacen('T', " ", 1),
     }
+}
+
+/// What has a name, where it is, and its address or number.
+pub(crate) fn listed(rows: Vec<[String; 3]>) -> String {
+    table(["NAME", "IN", "ADDRESS"], rows.into_iter())
 }
 
 /// Rows under their heads, in columns as wide as they need; nothing, where there are no rows.
@@ -168,7 +181,10 @@ VARIABLE  ID  VALUE  INIT  CHANGED
 state     12  5.1
 ";
         let expected = expected.replace("WHEN", &when);
-        assert_eq!(house(&state, Stamps::Changed), expected);
-        assert_eq!(house(&ControllerState::new(), Stamps::Sent), "");
+        assert_eq!(house(&state, Stamps::Changed, &Names::none()), expected);
+        assert_eq!(
+            house(&ControllerState::new(), Stamps::Sent, &Names::none()),
+            ""
+        );
     }
 }

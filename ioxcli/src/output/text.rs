@@ -12,6 +12,7 @@ use jiff::ZonedDateTime;
 use super::clean::Clean;
 use super::{summary, time};
 use crate::connection::sentence;
+use crate::names::Names;
 
 /// The columns' widths at first; a longer text makes its column wider, up to [`WIDEST`].
 const NODE: usize = 14;
@@ -76,10 +77,10 @@ impl Text {
         }
     }
 
-    pub(super) fn show(&mut self, notification: &Notification, out: &mut Vec<u8>) {
+    pub(super) fn show(&mut self, notification: &Notification, names: &Names, out: &mut Vec<u8>) {
         match notification {
             Notification::Status(change) => self.status(change, out),
-            Notification::Event(event) => self.event(event, out),
+            Notification::Event(event) => self.event(event, names, out),
             Notification::Gap(gap) => self.gap(gap.expected, gap.got, out),
             Notification::Malformed(malformed) => self.malformed(&malformed.cause, out),
             Notification::Ignored(ignored) => self.ignored(&ignored.kind.to_string(), out),
@@ -166,7 +167,7 @@ impl Text {
         self.line(PLAIN, &line, out);
     }
 
-    fn event(&mut self, event: &Event, out: &mut Vec<u8>) {
+    fn event(&mut self, event: &Event, names: &Names, out: &mut Vec<u8>) {
         let replay = self.moment == Moment::Arrival && !event.live();
         if replay {
             self.replayed += 1;
@@ -182,7 +183,7 @@ impl Text {
                     "" => property.control,
                     name => name,
                 };
-                self.of_node(&time, event, name, &property.shown().text)
+                self.of_node(&time, event, names, [name, &property.shown().text])
             }
             Ok(View::Command(command)) => {
                 let parameter = command.parameter();
@@ -190,17 +191,32 @@ impl Text {
                     Some(shown) if shown.text != command.title() => &*shown.text,
                     _ => "",
                 };
-                self.of_node(&time, event, command.title(), value)
+                self.of_node(&time, event, names, [command.title(), value])
             }
             Ok(View::Other) | Err(_) => undecoded(&time, event),
-            Ok(view) => format!("{time:8}  {}", Clean(&view.to_string())),
+            Ok(view) => {
+                let name = match &view {
+                    View::Program(program) => names.known().program(program.id),
+                    View::Variable(variable) => names.known().variable(variable.id),
+                    View::Lifecycle(_) => names.known().node(event.node()).map(|it| &*it.name),
+                    _ => None,
+                };
+                let name = name.map_or_else(String::new, |name| format!("  ({})", Clean(name)));
+                format!("{time:8}  {}{name}", Clean(&view.to_string()))
+            }
         };
         self.line(if replay { DIM } else { PLAIN }, line.trim_end(), out);
     }
 
     /// Node, name and value in columns.
-    fn of_node(&mut self, time: &str, event: &Event, name: &str, value: &str) -> String {
-        let node = Clean(event.node()).to_string();
+    fn of_node(
+        &mut self,
+        time: &str,
+        event: &Event,
+        names: &Names,
+        [name, value]: [&str; 2],
+    ) -> String {
+        let node = Clean(names.of_node(event.node())).to_string();
         let name = Clean(name).to_string();
         self.node = self.node.max(node.chars().count()).min(WIDEST);
         self.name = self.name.max(name.chars().count()).min(WIDEST);
@@ -291,7 +307,7 @@ mod tests {
 
     fn shown(text: &mut Text, notification: &Notification) -> String {
         let mut out = Vec::new();
-        text.show(notification, &mut out);
+        text.show(notification, &Names::none(), &mut out);
         String::from_utf8(out).unwrap()
     }
 

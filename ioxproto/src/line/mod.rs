@@ -15,6 +15,9 @@
 //! | `ignored` | `reason` |
 //! | `dropped` | `count` |
 //!
+//! An event also has `node_name` and `node_folder`, `program_name` or `variable_name`, where the names
+//! are known ([`Line::named`]).
+//!
 //! The members of an event by its `kind`:
 //!
 //! | `kind` | members |
@@ -67,6 +70,8 @@ use serde::{Serialize, Serializer};
 
 use self::kind::Kind;
 use self::utc::Utc;
+use crate::names::Names;
+use crate::view::View;
 use crate::{Event, Gap, Ignored, Malformed, Notification, Reason, Status, StatusChange};
 
 /// A notification, or what stands in the place of one, as a JSON line.
@@ -79,6 +84,21 @@ pub struct Line<'a> {
     controller: Option<&'a str>,
     #[serde(flatten)]
     members: Members<'a>,
+    #[serde(flatten)]
+    names: KnownNames<'a>,
+}
+
+/// The names of what an event is about; what has none is left out.
+#[derive(Clone, Debug, Default, Serialize)]
+struct KnownNames<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node_folder: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    program_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    variable_name: Option<&'a str>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -135,12 +155,32 @@ impl<'a> Line<'a> {
         self
     }
 
+    /// With the names of what it is about, as far as they are known.
+    #[must_use]
+    pub fn named(mut self, names: &'a Names) -> Self {
+        let Members::Event(event) = &self.members else {
+            return self;
+        };
+        if let Some(thing) = names.node(event.node()) {
+            self.names.node_name = Some(&thing.name);
+            let folder = names.folder(event.node());
+            self.names.node_folder = Some(folder).filter(|folder| !folder.is_empty());
+        }
+        match event.view() {
+            Ok(View::Program(program)) => self.names.program_name = names.program(program.id),
+            Ok(View::Variable(variable)) => self.names.variable_name = names.variable(variable.id),
+            _ => {}
+        }
+        self
+    }
+
     fn new(kind: &'static str, members: Members<'a>) -> Self {
         Self {
             kind,
             time: None,
             controller: None,
             members,
+            names: KnownNames::default(),
         }
     }
 }

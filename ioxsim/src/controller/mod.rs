@@ -418,10 +418,6 @@ impl Controller {
         }
     }
 
-    pub(crate) fn has_house(&self) -> bool {
-        self.house.is_some()
-    }
-
     pub(crate) fn house_mut(&mut self) -> Option<&mut House> {
         self.house.as_mut()
     }

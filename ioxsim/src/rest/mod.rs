@@ -1,6 +1,6 @@
 //! The REST interface: reads of the house and commands to it, as `/rest/*` in XML.
 //!
-//! A synthetic house serves it; a recorded one has no names and no devices to command. Commands are
+//! A synthetic house serves it; a recorded one has nothing in it that could be read or commanded. Commands are
 //! carried out at once, and the events that follow go to every subscriber.
 
 mod command;
@@ -32,7 +32,7 @@ impl Controller {
     /// Answers a request for anything but the event stream; `None` if it is not for `/rest/`.
     pub(crate) fn rest(&mut self, now: Now, request: &Request<()>) -> Option<Answer> {
         let path = request.uri().path().strip_prefix(&*self.options().prefix)?;
-        if path == SUBSCRIBE || !path.starts_with(REST) || !self.has_house() {
+        if path == SUBSCRIBE || !path.starts_with(REST) {
             return None;
         }
         let path = path.to_owned();
@@ -60,7 +60,7 @@ impl Controller {
                 Outcome::NotFound => command::carry_out(house, &parts, &local),
                 outcome => outcome,
             },
-            None => Outcome::NotFound,
+            None => read::nothing(&parts),
         };
         match outcome {
             Outcome::Document(document) => xml(200, &document),

@@ -30,6 +30,19 @@ pub(super) fn answer(house: &House, path: &[&str]) -> Outcome {
     document.map_or(Outcome::NotFound, Outcome::Document)
 }
 
+/// The documents of a house in which there is nothing.
+pub(super) fn nothing(path: &[&str]) -> Outcome {
+    let document = match path {
+        ["config"] => config(),
+        ["nodes" | "status"] => "<nodes></nodes>".to_owned(),
+        ["programs"] => "<programs></programs>".to_owned(),
+        ["vars", "definitions", _] => "<CList></CList>".to_owned(),
+        ["vars", "get", _] => "<vars></vars>".to_owned(),
+        _ => return Outcome::NotFound,
+    };
+    Outcome::Document(document)
+}
+
 fn config() -> String {
     "<configuration><deviceSpecs><make>Universal Devices Inc.</make></deviceSpecs>\
      <app_version>6.0.1</app_version><app_full_version>6.0.1</app_full_version>\

@@ -1,0 +1,384 @@
+//! `iox on`, `iox level` and the like: one command, sent and, if asked, confirmed. And `iox list`.
+
+use std::time::Duration;
+
+use ioxdriver::Handle;
+use ioxproto::mirror::ControllerState;
+use ioxproto::names::NamedKind;
+use ioxproto::rest::{
+    CallError, CallProblem, Command as Sent, Confirmation, Level, ProgramOrder, Setpoint,
+    TemperatureUnit,
+};
+use ioxproto::view::{Decimal, VariableField};
+use ioxproto::{Address, Notification, Status};
+use tokio::time::{sleep, timeout};
+
+use crate::arguments::{
+    Access, Command, List, Listed, Order, ProgramVerb, SendOrder, SetOrder, Settable,
+};
+use crate::names::Names;
+use crate::output::{Screen, listed};
+use crate::showing::say_why;
+use crate::signals::Stop;
+use crate::source::Source;
+use crate::trouble::Trouble;
+use crate::{connection, password};
+
+/// How long to wait for the event that confirms a command.
+const CONFIRMED_WITHIN: Duration = Duration::from_secs(10);
+
+/// A connection that is there for a few calls.
+struct Visit {
+    address: Address,
+    stream: Source,
+    handle: Handle,
+    /// What the replay and live events have told.
+    state: ControllerState,
+}
+
+impl Visit {
+    /// Connects; `None` if a signal came first.
+    async fn begin(url: &str, access: &Access, stop: &mut Stop) -> Result<Option<Self>, Trouble> {
+        let address = connection::address(url)?;
+        let timing = connection::timing(access, &[])?;
+        let file = access.password_file.as_deref();
+        let Some(password) = password::obtain(&access.username, file, stop).await? else {
+            return Ok(None);
+        };
+        let options = connection::options(access, &address, password, timing)?;
+        let stream = Source::start(options, access.transport)?;
+        Ok(Some(Self {
+            handle: stream.handle(),
+            address,
+            stream,
+            state: ControllerState::new(),
+        }))
+    }
+
+    /// Waits for this while the stream goes on. Fails if the stream ends before.
+    async fn meanwhile<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Trouble> {
+        let mut work = std::pin::pin!(work);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return Ok(done),
+                next = self.stream.next() => match next {
+                    Some(Notification::Event(event)) => self.state.update(&event),
+                    Some(Notification::Status(change)) => {
+                        say_why(&self.address.to_string(), &change);
+                        self.state.apply_status(&change);
+                    }
+                    Some(_) => {}
+                    None => {
+                        let ended = connection::outcome(&self.handle, &self.address.to_string());
+                        return Err(ended.err().unwrap_or_else(interrupted));
+                    }
+                },
+            }
+        }
+    }
+
+    async fn names(&mut self) -> Result<Names, Trouble> {
+        let handle = self.handle.clone();
+        let names = self.meanwhile(Names::load(&handle)).await?;
+        names.map_err(|error| refused("the names of the house", &error))
+    }
+
+    /// Says goodbye.
+    async fn end(mut self) {
+        self.handle.request_stop();
+        while self.stream.next().await.is_some() {}
+    }
+}
+
+fn interrupted() -> Trouble {
+    Trouble::other("stopped before it was done")
+}
+
+/// Within the time limit, and until a signal.
+async fn bounded(
+    limit: Duration,
+    stop: &mut Stop,
+    work: impl Future<Output = Result<(), Trouble>>,
+) -> Result<(), Trouble> {
+    tokio::select! {
+        done = work => done,
+        () = stop.requested() => Err(interrupted()),
+        () = sleep(limit) => Err(Trouble::other(format!(
+            "it was not done within {} s: see above for why, or try a longer --timeout",
+            limit.as_secs_f32()
+        ))),
+    }
+}
+
+/// Sends the command that the command line means.
+pub(crate) async fn run(command: Command, mut stop: Stop) -> Result<(), Trouble> {
+    let Some(order) = order(&command) else {
+        return Ok(());
+    };
+    let Some(mut visit) = Visit::begin(&order.controller, &order.access, &mut stop).await? else {
+        return Err(interrupted());
+    };
+    let done = bounded(order.timeout, &mut stop, send(&mut visit, &command, order)).await;
+    visit.end().await;
+    done
+}
+
+async fn send(visit: &mut Visit, command: &Command, order: &Order) -> Result<(), Trouble> {
+    let names = visit.names().await?;
+    // What it is compared with, and what a thermostat's unit is, comes with the replay.
+    let needs_state = order.confirm || matches!(command, Command::Set(_));
+    if needs_state {
+        let handle = visit.handle.clone();
+        let connected = handle.wait_for(Status::Connected, order.timeout);
+        let connected = visit.meanwhile(connected).await?;
+        connected.map_err(|error| Trouble::other(error.to_string()))?;
+    }
+    let (sent, what) = sent(command, &names, &visit.state)?;
+    let handle = visit.handle.clone();
+    if !order.confirm {
+        let answer = visit.meanwhile(handle.call(sent)).await?;
+        return match answer {
+            Ok(_) => told(&format!("{what}: accepted")).await,
+            Err(error) => Err(refused(&what, &error)),
+        };
+    }
+    let call = sent.confirmed(CONFIRMED_WITHIN, &visit.state);
+    match visit.meanwhile(handle.call(call)).await? {
+        Ok(Confirmation::Confirmed) => told(&format!("{what}: confirmed")).await,
+        Ok(Confirmation::Unchanged) => told(&format!("{what}: accepted; it was so already")).await,
+        Ok(_) => Err(Trouble::unconfirmed(format!(
+            "{what}: accepted, but no event within {} s shows that it was carried out",
+            CONFIRMED_WITHIN.as_secs()
+        ))),
+        Err(error) => Err(refused(&what, &error)),
+    }
+}
+
+fn refused(what: &str, error: &CallError) -> Trouble {
+    let sentence = format!("{what}: {error}");
+    match error.problem {
+        CallProblem::Refused { .. } => Trouble::command_refused(sentence),
+        CallProblem::CredentialsRefused { .. } | CallProblem::NotSignedIn(_) => {
+            Trouble::refused(sentence)
+        }
+        _ => Trouble::other(sentence),
+    }
+}
+
+/// How much a command is to log.
+pub(crate) fn verbosity(command: &Command) -> u8 {
+    order(command).map_or(0, |order| order.logging.verbose)
+}
+
+/// What all commands have in common; `None` for what is no command.
+fn order(command: &Command) -> Option<&Order> {
+    Some(match command {
+        Command::On(node)
+        | Command::Off(node)
+        | Command::FastOn(node)
+        | Command::FastOff(node)
+        | Command::Brighten(node)
+        | Command::Dim(node)
+        | Command::Lock(node)
+        | Command::Unlock(node)
+        | Command::Query(node)
+        | Command::Beep(node)
+        | Command::Enable(node)
+        | Command::Disable(node) => &node.order,
+        Command::Level(level) => &level.order,
+        Command::Run(program) => &program.order,
+        Command::Set(set) => &set.order,
+        Command::Send(send) => &send.order,
+        _ => return None,
+    })
+}
+
+/// The command to send, and what to call it.
+fn sent(
+    command: &Command,
+    names: &Names,
+    state: &ControllerState,
+) -> Result<(Sent, String), Trouble> {
+    type Constructor = fn(&str) -> Result<Sent, ioxproto::rest::RequestError>;
+    let (node, verb, constructor): (_, _, Constructor) = match command {
+        Command::On(node) => (node, "on", Sent::on),
+        Command::Off(node) => (node, "off", Sent::off),
+        Command::FastOn(node) => (node, "fast on", Sent::fast_on),
+        Command::FastOff(node) => (node, "fast off", Sent::fast_off),
+        Command::Brighten(node) => (node, "brighten", Sent::brighten),
+        Command::Dim(node) => (node, "dim", Sent::dim),
+        Command::Lock(node) => (node, "lock", Sent::lock),
+        Command::Unlock(node) => (node, "unlock", Sent::unlock),
+        Command::Query(node) => (node, "query", Sent::query),
+        Command::Beep(node) => (node, "beep", Sent::beep),
+        Command::Enable(node) => (node, "enable", Sent::enable),
+        Command::Disable(node) => (node, "disable", Sent::disable),
+        Command::Level(level) => {
+            let address = enabled(names, &level.node)?;
+            let percent = Level::percent(level.percent).map_err(wrong)?;
+            let what = format!("{} {} %", names.of_node(address), level.percent);
+            return Ok((Sent::level(address, percent).map_err(wrong)?, what));
+        }
+        Command::Run(program) => {
+            let id = names.program(&program.program)?;
+            let what = format!("program {}", names.of_program(id));
+            return Ok((Sent::program(id, of_program(program.verb)), what));
+        }
+        Command::Set(set) => return of_set(set, names, state),
+        Command::Send(send) => return of_send(send, names),
+        _ => return Err(Trouble::usage("this is no command for a controller")),
+    };
+    let address = match command {
+        Command::Enable(_) => names.node(&node.node)?,
+        _ => enabled(names, &node.node)?,
+    };
+    let what = format!("{} {verb}", names.of_node(address));
+    Ok((constructor(address).map_err(wrong)?, what))
+}
+
+fn wrong(error: ioxproto::rest::RequestError) -> Trouble {
+    Trouble::usage(error.to_string())
+}
+
+/// The address of a node or scene that takes commands.
+fn enabled<'a>(names: &'a Names, written: &str) -> Result<&'a str, Trouble> {
+    let address = names.node(written)?;
+    match names.known().node(address) {
+        Some(node) if !node.is_enabled => Err(Trouble::other(format!(
+            "{} is disabled, so that nothing was sent: iox enable {written:?} changes that",
+            names.of_node(address)
+        ))),
+        _ => Ok(address),
+    }
+}
+
+fn of_program(verb: ProgramVerb) -> ProgramOrder {
+    match verb {
+        ProgramVerb::If => ProgramOrder::Run,
+        ProgramVerb::Then => ProgramOrder::RunThen,
+        ProgramVerb::Else => ProgramOrder::RunElse,
+        ProgramVerb::Stop => ProgramOrder::Stop,
+        ProgramVerb::Enable => ProgramOrder::Enable,
+        ProgramVerb::Disable => ProgramOrder::Disable,
+    }
+}
+
+fn of_set(
+    set: &SetOrder,
+    names: &Names,
+    state: &ControllerState,
+) -> Result<(Sent, String), Trouble> {
+    let value = &set.value;
+    if let Settable::Variable | Settable::Init = set.what {
+        let raw = value.parse().map_err(|_| {
+            Trouble::usage(format!(
+                "{value:?} is no whole number from -2147483648 to 2147483647, as a variable stores it"
+            ))
+        })?;
+        let id = names.variable(&set.name)?;
+        let (field, word) = match set.what {
+            Settable::Init => (VariableField::Init, "at start-up "),
+            _ => (VariableField::Value, ""),
+        };
+        let what = format!("variable {} {word}= {raw}", names.of_variable(id));
+        return Ok((Sent::variable(id, field, raw), what));
+    }
+    let address = enabled(names, &set.name)?;
+    let (control, constructor): (_, fn(&str, Setpoint) -> _) = match set.what {
+        Settable::Heat => ("CLISPH", Sent::heat_setpoint),
+        _ => ("CLISPC", Sent::cool_setpoint),
+    };
+    let degrees: Decimal = value
+        .parse()
+        .map_err(|_| Trouble::usage(format!("{value:?} is no number of degrees")))?;
+    let unit = match state
+        .property(address, control)
+        .map(|known| known.uom().to_owned())
+    {
+        Some(uom) if uom == "4" => TemperatureUnit::Celsius,
+        Some(uom) if uom == "17" => TemperatureUnit::Fahrenheit,
+        Some(uom) if uom == "101" => TemperatureUnit::HalfDegrees,
+        _ => {
+            return Err(Trouble::other(format!(
+                "{} has told no setpoint, so that its unit is not known, and nothing was sent",
+                names.of_node(address)
+            )));
+        }
+    };
+    let setpoint = Setpoint::new(degrees, unit).map_err(wrong)?;
+    let what = format!("{} {control} {value}°", names.of_node(address));
+    Ok((constructor(address, setpoint).map_err(wrong)?, what))
+}
+
+fn of_send(send: &SendOrder, names: &Names) -> Result<(Sent, String), Trouble> {
+    let address = enabled(names, &send.node)?;
+    let value = send.value.as_deref().map(|value| {
+        let number = value.parse::<Decimal>();
+        number.map_err(|_| Trouble::usage(format!("{value:?} is no number")))
+    });
+    let value = value.transpose()?;
+    let sent = Sent::custom(address, &send.command, value, send.uom).map_err(wrong)?;
+    let what = format!("{} {}", names.of_node(address), send.command);
+    Ok((sent, what))
+}
+
+/// Prints what has a name.
+pub(crate) async fn list(list: List, mut stop: Stop) -> Result<(), Trouble> {
+    let controller = &list.controller;
+    let Some(mut visit) = Visit::begin(&controller.url, &controller.access, &mut stop).await?
+    else {
+        return Err(interrupted());
+    };
+    let done = bounded(list.timeout, &mut stop, async {
+        let names = visit.names().await?;
+        told(listed(rows(list.what, &names)).trim_end()).await
+    })
+    .await;
+    visit.end().await;
+    done
+}
+
+/// Name, place and address of each, by place and name.
+fn rows(what: Listed, names: &Names) -> Vec<[String; 3]> {
+    let known = names.known();
+    let things = |kind| {
+        let things = known.things().filter(move |thing| thing.kind == kind);
+        let row = |thing: &ioxproto::names::Named| {
+            let disabled = if thing.is_enabled { "" } else { " (disabled)" };
+            [
+                format!("{}{disabled}", thing.name),
+                known.folder(&thing.address),
+                thing.address.clone(),
+            ]
+        };
+        things.map(row).collect::<Vec<_>>()
+    };
+    let mut rows = match what {
+        Listed::Nodes => things(NamedKind::Node),
+        Listed::Scenes => things(NamedKind::Scene),
+        Listed::Programs => known
+            .programs()
+            .map(|(id, name)| [name.to_owned(), String::new(), id.to_string()])
+            .collect(),
+        Listed::Variables => known
+            .variables()
+            .map(|(id, name)| {
+                let number = format!("{}/{}", id.kind.number(), id.number);
+                [name.to_owned(), id.kind.to_string(), number]
+            })
+            .collect(),
+    };
+    rows.sort_by(|one, other| (&one[1], &one[0]).cmp(&(&other[1], &other[0])));
+    rows
+}
+
+/// Writes to standard output, for as long as a reader may take.
+async fn told(text: &str) -> Result<(), Trouble> {
+    let cannot = |error| Trouble::other(format!("cannot write to standard output: {error}"));
+    let screen = Screen::stdout().map_err(cannot)?;
+    let text = format!("{text}\n").into_bytes();
+    // A reader that has gone, or takes too long, wants no more.
+    let _ = timeout(Duration::from_secs(5), screen.finish(text)).await;
+    Ok(())
+}
