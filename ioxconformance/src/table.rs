@@ -132,6 +132,7 @@ macro_rules! conformance_table {
             }
             calls {
                 a_call_is_answered_and_its_answer_read: both,
+                the_simulated_house_is_read_and_its_lamps_switched: both,
                 an_answer_of_megabytes_is_read: both,
                 a_refused_call_leaves_the_stream_alone: both,
                 a_busy_controller_is_asked_again: both,

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use ioxdriver::{Handle, Ticket};
 use ioxproto::Notification;
 use ioxproto::mirror::{ControllerState, Property};
-use ioxproto::rest::{self, CallError, CallProblem, Command, Confirmation, Nodes};
+use ioxproto::rest::{self, CallError, CallProblem, Command, Confirmation, NodeEntry, Nodes};
+use ioxproto::view::VariableType;
 use ioxsim::{Ending, Event};
 
 use crate::{Bench, Front, LIMIT, Reply, Sim, Watched, block_on, quick, wait_for};
@@ -69,6 +70,59 @@ pub fn a_call_is_answered_and_its_answer_read(bench: &Bench) {
             .contains("\r\nAuthorization: Basic YWRtaW46YWRtaW4=\r\n")
     );
     assert!(handle.connected());
+}
+
+pub fn the_simulated_house_is_read_and_its_lamps_switched(bench: &Bench) {
+    const WITHIN: Duration = Duration::from_secs(30);
+    let server = bench.server();
+    let mut watched = bench.watch(&server);
+    watched.connected();
+    let handle = watched.handle();
+    assert!(
+        !handle
+            .call_blocking(rest::config())
+            .unwrap()
+            .firmware
+            .is_empty()
+    );
+    let nodes = handle.call_blocking(rest::nodes()).unwrap();
+    let status = handle.call_blocking(rest::status()).unwrap();
+    assert!(nodes.nodes.iter().all(|node| !node.name.is_empty()));
+    assert!(handle.call_blocking(rest::time()).is_ok());
+    let programs = handle.call_blocking(rest::programs()).unwrap();
+    assert!(programs.programs.iter().any(|program| program.is_folder));
+    for kind in [VariableType::Integer, VariableType::State] {
+        let names = handle
+            .call_blocking(rest::variable_definitions(kind))
+            .unwrap();
+        let values = handle.call_blocking(rest::variables(kind)).unwrap();
+        assert_eq!(names.definitions.len(), values.variables.len());
+    }
+    let mut house = ControllerState::new();
+    for node in &status.nodes {
+        for property in &node.properties {
+            house.seed_property(&node.address, &property.control, property.to_property());
+        }
+    }
+    let dimmer = |node: &&NodeEntry| node.node_def_id.contains("Dimmer");
+    let lamp = &nodes.nodes.iter().find(dimmer).unwrap().address;
+    let is_on = house
+        .property(lamp, "ST")
+        .is_some_and(|now| now.raw() != "0");
+    let switch = |on: bool, house: &ControllerState| {
+        let command = match on {
+            true => Command::on(lamp).unwrap(),
+            false => Command::off(lamp).unwrap(),
+        };
+        handle
+            .call_blocking(command.confirmed(WITHIN, house))
+            .unwrap()
+    };
+    let nothing_known = ControllerState::new();
+    assert_eq!(switch(!is_on, &nothing_known), Confirmation::Confirmed);
+    assert_eq!(switch(is_on, &nothing_known), Confirmation::Confirmed);
+    // The simulated controller tells of it all the same, before its answer or after it.
+    assert_ne!(switch(is_on, &house), Confirmation::Unconfirmed);
 }
 
 pub fn an_answer_of_megabytes_is_read(bench: &Bench) {
