@@ -33,6 +33,8 @@ fn references_to_nothing_are_literal_too() {
         "&amp",
         "&AMP;",
         "&#99999999999;",
+        "&#+5;",
+        "&#x+5;",
     ] {
         assert_eq!(
             event(&with_info(&format!("{text} &"))).event_info(),
