@@ -163,6 +163,19 @@ fn cdata_is_not_mended() {
 }
 
 #[test]
+fn what_ends_a_cdata_section_a_comment_or_an_instruction_is_not_mended_either() {
+    for (info, meant) in [
+        ("<![CDATA[a &]]> & b", "a & & b"),
+        ("<![CDATA[a <]]> & b", "a < & b"),
+        ("<![CDATA[&]]><![CDATA[<]]>& b", "&<& b"),
+        ("a<!-- x & <-->b & c", "ab & c"),
+        ("a<?x & <?>b & c", "ab & c"),
+    ] {
+        assert_eq!(event(&with_info(info)).event_info(), meant, "{info}");
+    }
+}
+
+#[test]
 fn the_same_mistakes_inside_an_envelope_are_mended() {
     let text = serde_json::json!({"type": "event", "data": with_info("a & b <NULL>")}).to_string();
     assert_eq!(event(&text).event_info(), "a & b <NULL>");
