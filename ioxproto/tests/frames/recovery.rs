@@ -145,6 +145,19 @@ fn elements_beside_a_mistake_stay_elements() {
 }
 
 #[test]
+fn an_empty_element_beside_a_mistake_stays_an_element() {
+    let mended = event(&with_info("<status/> a & b <s a='1' />"));
+    assert_eq!(mended.event_info(), "<status/> a &amp; b <s a='1' />");
+}
+
+#[test]
+fn a_less_than_sign_before_the_end_of_a_tag_makes_the_one_before_it_literal() {
+    for text in ["a <b c <d> & x", "a <b c=\"<d> & x", "<a <b <c"] {
+        assert_eq!(event(&with_info(text)).event_info(), text, "{text}");
+    }
+}
+
+#[test]
 fn a_mistake_in_one_part_leaves_the_others_alone() {
     let event = event(
         "<Event seqnum=\"5\" sid=\"s\"><control>_7</control><action>1</action><node>n</node><eventInfo>a & b</eventInfo><fmtAct>1 &lt; 2</fmtAct></Event>",
