@@ -16,6 +16,18 @@ fn run(account: u8, operations: &[[u8; 3]]) {
     stream::run(&data);
 }
 
+/// What an open connection lives through: messages with stamps, and time that is listened to.
+fn life() -> impl Strategy<Value = [u8; 3]> {
+    let kind = prop_oneof![
+        2 => 31u8..=34,
+        8 => 47u8..=52,
+        2 => Just(53),
+        2 => Just(56),
+    ];
+    let stamp = prop_oneof![Just(0), 0u8..64, 0u8..64];
+    (kind, any::<u8>(), stamp).prop_map(<[u8; 3]>::from)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -27,5 +39,14 @@ proptest! {
     #[test]
     fn no_order_of_calls_does_harm_with_any_account(account in any::<u8>(), operations in vec(any::<[u8; 3]>(), 0..400)) {
         run(account, &operations);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn stamps_and_the_end_mark_mean_what_the_model_says(account in 0..5u8, operations in vec(life(), 0..60)) {
+        run(stream::OPEN + account, &operations);
     }
 }

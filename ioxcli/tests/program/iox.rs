@@ -31,7 +31,8 @@ pub(crate) fn iox(arguments: &[&str]) -> Command {
 
 /// A `watch` of this controller with the simulator's account.
 pub(crate) fn watch(url: &str, arguments: &[&str]) -> Command {
-    let mut command = iox(&["watch", url, "--username", "admin"]);
+    // Names are asked for in tests of their own.
+    let mut command = iox(&["watch", url, "--username", "admin", "--no-names"]);
     command.args(arguments).env("IOX_PASSWORD", "admin");
     command
 }

@@ -305,8 +305,9 @@ fn broken_rule(head: &[u8]) -> Option<&'static str> {
     let status_line = lines.next()?;
     let status_line = status_line.strip_suffix(b"\r").unwrap_or(status_line);
     let mut parts = status_line.splitn(3, |byte| *byte == b' ');
-    let (_, code, reason) = (parts.next(), parts.next()?, parts.next());
-    if code.len() != 3 || !code.iter().all(u8::is_ascii_digit) {
+    let (version, code, reason) = (parts.next()?, parts.next()?, parts.next());
+    let is_version = matches!(version, b"HTTP/1.0" | b"HTTP/1.1");
+    if !is_version || code.len() != 3 || !code.iter().all(u8::is_ascii_digit) {
         return None;
     }
     let is_control = |byte: &u8| byte.is_ascii_control() && *byte != b'\t';
@@ -427,6 +428,22 @@ mod tests {
                     matches!(error, ExchangeError::BrokenHead(broken) if broken.contains(rule)),
                     "{}: {error:?}",
                     head.escape_ascii()
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_version_that_nobody_knows_is_no_http_however_it_is_split() {
+        for head in [
+            &b"HTTP/1.130TP/1.1 503 Busy\r\n\r\n"[..],
+            b"HTTP/1.2 200 OK\r\n\r\n",
+        ] {
+            for at in 0..=head.len() {
+                let error = answer(&[&head[..at], &head[at..]]).0.unwrap_err();
+                assert!(
+                    matches!(error, ExchangeError::NotHttp(_)),
+                    "{at}: {error:?}"
                 );
             }
         }

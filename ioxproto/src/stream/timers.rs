@@ -255,6 +255,16 @@ mod tests {
     }
 
     #[test]
+    fn a_wait_that_ended_half_a_second_late_still_counts() {
+        let start = epoch();
+        let mut timers = Timers::default();
+        timers.after_hearing(Timer::DrainQuiet, seconds(1.0));
+        timers.begin_wait(start, None);
+        assert!(timers.end_wait(start + seconds(1.0) + OVERRUN, OVERRUN));
+        assert_eq!(timers.heard(), seconds(1.0) + OVERRUN);
+    }
+
+    #[test]
     fn taking_what_is_due_empties_the_table_and_repeats_nothing() {
         let start = epoch();
         let mut timers = Timers::default();

@@ -33,6 +33,8 @@ fn references_to_nothing_are_literal_too() {
         "&amp",
         "&AMP;",
         "&#99999999999;",
+        "&#+5;",
+        "&#x+5;",
     ] {
         assert_eq!(
             event(&with_info(&format!("{text} &"))).event_info(),
@@ -143,6 +145,19 @@ fn elements_beside_a_mistake_stay_elements() {
 }
 
 #[test]
+fn an_empty_element_beside_a_mistake_stays_an_element() {
+    let mended = event(&with_info("<status/> a & b <s a='1' />"));
+    assert_eq!(mended.event_info(), "<status/> a &amp; b <s a='1' />");
+}
+
+#[test]
+fn a_less_than_sign_before_the_end_of_a_tag_makes_the_one_before_it_literal() {
+    for text in ["a <b c <d> & x", "a <b c=\"<d> & x", "<a <b <c"] {
+        assert_eq!(event(&with_info(text)).event_info(), text, "{text}");
+    }
+}
+
+#[test]
 fn a_mistake_in_one_part_leaves_the_others_alone() {
     let event = event(
         "<Event seqnum=\"5\" sid=\"s\"><control>_7</control><action>1</action><node>n</node><eventInfo>a & b</eventInfo><fmtAct>1 &lt; 2</fmtAct></Event>",
@@ -158,6 +173,19 @@ fn a_mistake_in_one_part_leaves_the_others_alone() {
 fn cdata_is_not_mended() {
     let info = "<![CDATA[a & <NULL> &amp;]]> & b";
     assert_eq!(event(&with_info(info)).event_info(), "a & <NULL> &amp; & b");
+}
+
+#[test]
+fn what_ends_a_cdata_section_a_comment_or_an_instruction_is_not_mended_either() {
+    for (info, meant) in [
+        ("<![CDATA[a &]]> & b", "a & & b"),
+        ("<![CDATA[a <]]> & b", "a < & b"),
+        ("<![CDATA[&]]><![CDATA[<]]>& b", "&<& b"),
+        ("a<!-- x & <-->b & c", "ab & c"),
+        ("a<?x & <?>b & c", "ab & c"),
+    ] {
+        assert_eq!(event(&with_info(info)).event_info(), meant, "{info}");
+    }
 }
 
 #[test]

@@ -88,6 +88,28 @@ fn a_refusal_says_what_its_body_says_unless_that_is_secret() {
 }
 
 #[test]
+fn a_refusal_shows_nothing_of_a_page_whose_markup_or_text_holds_the_password() {
+    for body in [
+        // Only the markup, which is not shown, holds it.
+        "<script>a<b</script>wrong password",
+        // Only the text holds it, once its references are characters.
+        "wrong password: a&lt;b",
+    ] {
+        let mut harness = Harness::with(|config| {
+            let config = config.profile(Profile::Isy994);
+            config.local_account("admin", "a<b")
+        });
+        harness.start();
+        let length = body.len();
+        harness.answer(&format!(
+            "HTTP/1.1 400 Bad Request\r\nContent-Type: text/html\r\nContent-Length: {length}\r\n\r\n{body}"
+        ));
+        let reason = harness.last_reason().to_string();
+        assert!(!reason.contains("wrong password"), "{reason}");
+    }
+}
+
+#[test]
 fn a_400_is_tried_once_more_at_once_with_the_isy_994_headers_and_remembered() {
     let mut harness = Harness::new();
     harness.start();

@@ -176,6 +176,41 @@ fn a_machine_that_slept_pings_at_once() {
 }
 
 #[test]
+fn a_machine_that_slept_while_the_consumer_was_busy_pings_at_once() {
+    let mut harness = Harness::connected();
+    harness.now.utc += Duration::from_secs(3600);
+    harness.event(0, "ST", "0", "11 22 33 1");
+    assert_eq!(harness.done, [Done::Ping]);
+}
+
+#[test]
+fn a_sleep_while_a_ping_is_unanswered_sends_no_second_ping_and_gives_no_more_time() {
+    let mut harness = Harness::connected();
+    harness.pass(35.0);
+    harness.message(Message::Pong);
+    harness.event(0, "_0", "90", "");
+    harness.pass(35.0);
+    assert_eq!(harness.done, [Done::Ping, Done::Ping]);
+    harness.pass(5.0);
+    harness.now.utc += Duration::from_secs(3600);
+    harness.pass(4.9);
+    assert_eq!(harness.done, [Done::Ping, Done::Ping]);
+    assert_eq!(harness.stream.status(), Status::Connected);
+    harness.pass(0.1);
+    assert_eq!(harness.last_reason().code(), "stalled");
+}
+
+#[test]
+fn a_wall_clock_that_ran_ahead_by_more_than_two_seconds_shows_a_sleep() {
+    for (ahead, pings) in [(2000, 0), (2001, 1)] {
+        let mut harness = Harness::connected();
+        harness.now.utc += Duration::from_millis(ahead);
+        harness.pass(1.0);
+        assert_eq!(harness.done.len(), pings, "{ahead} ms");
+    }
+}
+
+#[test]
 fn a_clock_set_back_or_nudged_is_nothing() {
     let mut harness = Harness::connected();
     harness.now.utc -= Duration::from_secs(3600);

@@ -2,7 +2,7 @@
 
 use ioxproto::{FailureKind, Status};
 
-use crate::harness::Harness;
+use crate::harness::{Harness, seconds};
 
 #[test]
 fn a_good_start_initializes_syncs_and_connects() {
@@ -91,6 +91,17 @@ fn time_in_each_status_adds_up() {
             .as_secs_f64(),
         3.0
     );
+}
+
+#[test]
+fn time_added_to_a_status_is_added_to_that_status_alone() {
+    let mut harness = Harness::connected();
+    harness.pass(4.0);
+    let stats = harness.stats();
+    let later = stats.and_in(Status::Connected, seconds(2.5));
+    assert_eq!(later.time_in(Status::Connected), seconds(6.5));
+    assert_eq!(later.time_in(Status::StreamSyncing), seconds(1.0));
+    assert_eq!(later.attempts, stats.attempts);
 }
 
 #[test]

@@ -39,6 +39,16 @@ fn stop_while_syncing_or_connected_closes_politely() {
 }
 
 #[test]
+fn a_stop_is_under_way_until_the_controller_has_closed() {
+    let mut harness = Harness::connected();
+    assert!(!harness.stream.is_stopping());
+    harness.stop();
+    assert!(harness.stream.is_stopping());
+    harness.closed();
+    assert!(!harness.stream.is_stopping());
+}
+
+#[test]
 fn a_controller_that_does_not_answer_the_close_is_left_after_a_second_and_a_half() {
     let mut harness = Harness::connected();
     harness.stop();

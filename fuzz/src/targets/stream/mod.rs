@@ -1,9 +1,11 @@
 //! Any calls of the stream machine, in any order: nothing panics, the statuses come in their order,
-//! each REST call ends once, and with a local account the machine does what its model does, which
-//! knows no REST calls.
+//! an event is live where the rules of stamps say so, each REST call ends once, and with a local
+//! account the machine does what its model does, which knows no REST calls.
 
 mod model;
 mod operation;
+mod replay;
+mod stamp;
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -13,30 +15,45 @@ use ioxproto::mirror::ControllerState;
 use ioxproto::rest::{self, CallId, CallPhase, Command, Request};
 use ioxproto::{
     Action, Config, ConnectionId, EventStream, Exchange, Failure, FailureKind, Message,
-    Notification, Now, Phase, Progress, RequestId, Secret, Status, SubscribePath,
+    Notification, Now, Phase, Profile, Progress, RequestId, Secret, Status, SubscribePath,
 };
 use sha1::{Digest as _, Sha1};
 
-use self::model::Model;
-use self::operation::{Answer, Content, Grant, Operation, PROMISES};
+use self::model::{Listening, Model};
+use self::operation::{Answer, Content, Grant, Operation, PROMISES, Sid};
+use self::replay::{Path, Replay};
+use self::stamp::{Clock, Stamp, Stamped, written};
 
-/// The first byte says which account, then three bytes each are an operation.
+/// The first byte says which account, and from [`OPEN`] on that a connection is open; then three
+/// bytes each are an operation.
 pub fn run(data: &[u8]) {
     let Some((account, operations)) = data.split_first() else {
         return;
     };
-    let mut driver = Driver::new(*account);
+    let mut driver = Driver::new(account % OPEN);
+    if *account >= OPEN {
+        driver.open();
+    }
     for operation in operations.as_chunks().0 {
         driver.perform(Operation::drawn(*operation));
     }
 }
 
-/// Whether the stream is one that the model knows.
+/// Added to an account: the operations begin on an open connection.
+pub const OPEN: u8 = 128;
+/// The account that the model knows.
 pub const LOCAL: u8 = 0;
+/// The same on an ISY-994.
+const ISY994: u8 = 4;
+
+const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
 
 struct Driver {
     stream: EventStream,
-    model: Option<Model>,
+    oracle: Oracle,
+    controller: Clock,
     now: Now,
     deadline: Option<Instant>,
     attempts: Vec<(ConnectionId, Option<Exchange>)>,
@@ -48,22 +65,45 @@ struct Driver {
     seqnum: i64,
 }
 
+/// What is known of what the stream ought to do.
+#[derive(Debug)]
+enum Oracle {
+    /// A local account: everything.
+    Model(Model),
+    /// An account whose sign-in has no model: what stamps say of events, given the status.
+    Stamps {
+        path: Path,
+        listening: Listening,
+        replay: Option<Replay>,
+    },
+}
+
 impl Driver {
     fn new(account: u8) -> Self {
         let config = Config::new("https://eisy.test").seed(u64::from(account));
         let config = match account % 5 {
-            LOCAL | 4 => config.local_account("admin", "x"),
+            LOCAL => config.local_account("admin", "x"),
+            ISY994 => config.local_account("admin", "x").profile(Profile::Isy994),
             1 => config.portal_account("user@example.test", "x"),
             2 => config
                 .portal_account("user@example.test", "x")
                 .path(SubscribePath::Api),
             _ => config.own_tokens().keep_trying(true),
         };
+        let oracle = match account % 5 {
+            account @ (LOCAL | ISY994) => Oracle::Model(Model::new(account == ISY994)),
+            account => Oracle::Stamps {
+                path: if account == 2 { Path::Api } else { Path::Rest },
+                listening: Listening::default(),
+                replay: None,
+            },
+        };
         #[allow(clippy::disallowed_methods, reason = "a fake clock begins somewhere")]
         let began = Instant::now() + Duration::from_secs(3600);
         Self {
             stream: EventStream::new(config).expect("a configuration"),
-            model: matches!(account % 5, LOCAL | 4).then(Model::new),
+            oracle,
+            controller: Clock::new(),
             now: Now {
                 monotonic: began,
                 utc: SystemTime::UNIX_EPOCH + Duration::from_secs(1_778_000_000),
@@ -78,14 +118,29 @@ impl Driver {
         }
     }
 
+    /// A controller that grants and accepts at once.
+    fn open(&mut self) {
+        for step in [
+            Operation::Start,
+            Operation::Drain(usize::MAX),
+            Operation::Granted(0, Grant::Tokens(86_400)),
+            Operation::Drain(usize::MAX),
+            Operation::Answer(0, Answer::Accept),
+            Operation::Drain(usize::MAX),
+        ] {
+            self.perform(step);
+        }
+        assert_eq!(self.stream.status(), Status::StreamSyncing);
+    }
+
     fn perform(&mut self, operation: Operation) {
         match operation {
-            Operation::Pass(time) => self.now = self.now.after(time),
+            Operation::Pass(time) => self.pass(time),
             Operation::PassToDeadline => {
                 let time = self
                     .deadline
                     .map(|at| at.saturating_duration_since(self.now.monotonic));
-                self.now = self.now.after(time.unwrap_or_default());
+                self.pass(time.unwrap_or_default());
             }
             Operation::Back(time) => {
                 self.now.monotonic -= time;
@@ -112,14 +167,44 @@ impl Driver {
                     }
                 }
             }
+            Operation::Listened(time) => self.listen_for(time),
+            Operation::SetControllerClock(by) => self.controller.step(by),
+            Operation::End(which, stamp) => {
+                for content in [Content::Batch, Content::Battery, Content::EndMark] {
+                    self.message(which, content, stamp, 1);
+                }
+            }
             operation => self.call(operation),
         }
-        if let Some(model) = &self.model {
+        if let Oracle::Model(model) = &self.oracle {
             assert_eq!(
                 self.stream.status(),
                 model.status,
                 "{operation:?} {model:?}"
             );
+            let stats = self.stream.stats(self.now);
+            assert_eq!(stats.incomplete_replays, model.incomplete, "{operation:?}");
+        }
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now = self.now.after(time);
+        self.controller.pass(time);
+    }
+
+    fn listen_for(&mut self, time: Duration) {
+        let until = self.now.monotonic + time;
+        for _ in 0..100 {
+            self.perform(Operation::Drain(usize::MAX));
+            self.perform(Operation::Listen);
+            let left = until.saturating_duration_since(self.now.monotonic);
+            let due = self.deadline.filter(|at| *at <= until);
+            let wait = due.map(|at| at.saturating_duration_since(self.now.monotonic));
+            self.perform(Operation::Pass(wait.unwrap_or(left)));
+            self.perform(Operation::Tick);
+            if due.is_none() {
+                return;
+            }
         }
     }
 
@@ -136,8 +221,19 @@ impl Driver {
                 self.with_model(|model| model.stop(now));
             }
             Operation::Tick => {
+                let before = self.stream.status();
                 self.stream.tick(now);
                 self.with_model(|model| model.tick(now));
+                let drained =
+                    before == Status::StreamSyncing && self.stream.status() == Status::Connected;
+                if let Oracle::Stamps {
+                    replay: Some(replay),
+                    ..
+                } = &mut self.oracle
+                    && drained
+                {
+                    replay.drained();
+                }
             }
             Operation::Listen => self.listen(),
             Operation::Phase(which, phase) => {
@@ -150,7 +246,9 @@ impl Driver {
             }
             Operation::Answer(which, answer) => self.answer(which, answer),
             Operation::Granted(which, grant) => self.grant(which, grant),
-            Operation::Message(which, content) => self.message(which, content),
+            Operation::Message(which, content, stamp, sid) => {
+                self.message(which, content, stamp, sid);
+            }
             Operation::BytesReceived(which, mid) => {
                 if let Some((attempt, id)) = self.attempt(which) {
                     self.stream.bytes_received(now, id, mid);
@@ -195,17 +293,28 @@ impl Driver {
             Operation::Pass(_)
             | Operation::PassToDeadline
             | Operation::Idle(_)
+            | Operation::Listened(_)
+            | Operation::SetControllerClock(_)
+            | Operation::End(..)
             | Operation::Back(_)
             | Operation::SetWallClock(_)
             | Operation::Drain(_) => {}
         }
     }
 
+    /// A call of the stream: both of them notice the time, then the model does the same.
     fn with_model<T>(&mut self, call: impl FnOnce(&mut Model) -> T) -> Option<T> {
         let now = self.now;
-        let model = self.model.as_mut()?;
-        model.enter(now);
-        Some(call(model))
+        match &mut self.oracle {
+            Oracle::Model(model) => {
+                model.enter(now);
+                Some(call(model))
+            }
+            Oracle::Stamps { listening, .. } => {
+                listening.enter(now);
+                None
+            }
+        }
     }
 
     /// An attempt's number, counted from one, and its id.
@@ -229,8 +338,11 @@ impl Driver {
             assert!(
                 expected.is_none_or(|expected| expected == self.deadline),
                 "{expected:?} {deadline:?} {:?}",
-                self.model
+                self.oracle
             );
+            if let Oracle::Stamps { listening, .. } = &mut self.oracle {
+                listening.listen(now, self.deadline);
+            }
         }
     }
 
@@ -251,9 +363,24 @@ impl Driver {
             exchange.end_of_input();
         }
         let now = self.now;
+        let before = self.stream.status();
         self.stream
             .upgrade_answered(now, id, exchange.into_answer().0);
         self.with_model(|model| model.answer(now, attempt, answer));
+        let opened =
+            before != self.stream.status() && self.stream.status() == Status::StreamSyncing;
+        if !opened {
+            return;
+        }
+        self.controller.new_connection();
+        if let Oracle::Stamps {
+            path,
+            listening,
+            replay,
+        } = &mut self.oracle
+        {
+            *replay = Some(Replay::new(*path, listening.heard));
+        }
     }
 
     fn grant(&mut self, which: usize, grant: Grant) {
@@ -262,76 +389,100 @@ impl Driver {
         };
         let (id, exchange) = &mut self.requests[index];
         let (id, exchange) = (*id, exchange.take());
-        // With an account of the model's, only REST calls have requests. An exchange that is over
-        // has no second answer.
-        if exchange.is_some() || !matches!(grant, Grant::Nonsense | Grant::Status(_)) {
-            self.with_model(|_| {});
-        }
-        let body = match grant {
-            Grant::Tokens(lifetime) => {
-                let token = token(self.now, lifetime);
-                if exchange.is_none() {
-                    return self.stream.token(self.now, id, Some(Secret::new(token)));
-                }
-                format!(
-                    "{{\"successful\":true,\"data\":{{\"accessToken\":\"{token}\",\"refreshToken\":\"r\"}}}}"
-                )
-            }
-            Grant::Nonsense => "{\"successful\":".to_owned(),
-            Grant::Status(_) => "{\"successful\":false,\"data\":null}".to_owned(),
-            Grant::Failed => {
+        let now = self.now;
+        match (grant, exchange) {
+            (Grant::Failed, _) => {
                 let failure = Failure::transport(FailureKind::Unreachable, "no route");
-                return self.stream.http_failed(self.now, id, failure);
+                self.stream.http_failed(now, id, failure);
             }
-            Grant::Nothing => return self.stream.token(self.now, id, None),
-        };
-        let status = match grant {
-            Grant::Status(status) => status,
-            _ => 200,
-        };
-        if let Some(mut exchange) = exchange {
-            let length = body.len();
-            let answer = format!("HTTP/1.1 {status} X\r\nContent-Length: {length}\r\n\r\n{body}");
-            exchange.receive(answer.as_bytes());
-            self.stream
-                .http_answered(self.now, id, exchange.into_answer().0);
+            (Grant::Nothing, _) => self.stream.token(now, id, None),
+            (Grant::Tokens(lifetime), None) => {
+                let token = Secret::new(token(now, lifetime));
+                self.stream.token(now, id, Some(token));
+            }
+            (Grant::Status(_) | Grant::Nonsense, None) => return,
+            (_, Some(mut exchange)) => {
+                exchange.receive(granting(now, grant).as_bytes());
+                self.stream.http_answered(now, id, exchange.into_answer().0);
+            }
         }
+        self.with_model(|_| {});
     }
 
-    fn message(&mut self, which: usize, content: Content) {
+    fn message(&mut self, which: usize, content: Content, stamp: Stamp, sid: Sid) {
         let Some((attempt, id)) = self.attempt(which) else {
             return;
         };
-        self.seqnum += 1;
-        let text = match content {
-            Content::Property => event(self.seqnum, "ST", "0", "1 2 3 1"),
-            Content::Heartbeat(promise) => event(self.seqnum, "_0", PROMISES[promise].0, ""),
-            Content::EndMark => event(self.seqnum, "_22", "1", ""),
-            Content::System => event(self.seqnum, "_5", "1", ""),
-            Content::Ignored => "null".to_owned(),
-            Content::Malformed => "<Event".to_owned(),
-            Content::Binary | Content::Ping | Content::Pong => String::new(),
+        let message = Stamped {
+            content,
+            stamp: self.controller.stamp(stamp),
+            sid,
         };
-        let message = match content {
+        let text = self.text(message, stamp == Stamp::Broken);
+        let bytes = match content {
             Content::Binary => Message::Binary(b"x"),
             Content::Ping => Message::Ping,
             Content::Pong => Message::Pong,
             _ => Message::Text(text.as_bytes()),
         };
-        let returned = self.stream.message(self.now, id, message);
+        let status = self.stream.status();
+        let returned = self.stream.message(self.now, id, bytes);
         let live = match &returned {
             Some(Notification::Event(event)) => Some(event.live()),
             _ => None,
         };
-        if let Some(expected) = self.with_model(|model| model.message(attempt, content)) {
-            assert_eq!(returned.is_some(), expected.is_some(), "{content:?}");
+        assert!(live != Some(true) || status == Status::Connected);
+        if let Some(expected) = self.with_model(|model| model.message(attempt, message)) {
+            assert_eq!(returned.is_some(), expected.is_some(), "{message:?}");
             if live.is_some() {
-                assert_eq!(live, expected, "{content:?} {:?}", self.model);
+                assert_eq!(live, expected, "{message:?} {:?}", self.oracle);
             }
         }
-        if let Some(live) = live {
-            assert_eq!(live, self.stream.status() == Status::Connected);
+        if let Oracle::Stamps {
+            listening,
+            replay: Some(replay),
+            ..
+        } = &mut self.oracle
+            && live.is_some()
+        {
+            let draining = status == Status::StreamSyncing;
+            let verdict = replay.event(listening.heard, draining, message);
+            let expected = !draining && !verdict.replay;
+            assert_eq!(live, Some(expected), "{message:?} {replay:?}");
         }
+    }
+
+    fn text(&mut self, message: Stamped, broken: bool) -> String {
+        self.seqnum += 1;
+        let (control, action, node) = match message.content {
+            Content::Property => ("ST", "0", "1 2 3 1"),
+            Content::Command => ("DON", "255", "1 2 3 1"),
+            Content::Heartbeat(promise) => ("_0", PROMISES[promise].0, ""),
+            Content::EndMark => ("_22", "1", ""),
+            Content::Batch => ("_4", "5", ""),
+            Content::Battery => ("_4", "6", ""),
+            Content::TimeChanged => ("_4", "0", ""),
+            Content::System => ("_5", "1", ""),
+            Content::Response => return "<SubscriptionResponse/>".to_owned(),
+            Content::Ignored => return "null".to_owned(),
+            Content::Malformed => return "<Event".to_owned(),
+            Content::Binary | Content::Ping | Content::Pong => return String::new(),
+        };
+        let stamp = match message.stamp {
+            // One of the two is far from UTC: the same instant is written in another way.
+            Some(stamp) => written(stamp, if message.sid == 1 { -7 } else { 2 }),
+            None if broken => "soon".to_owned(),
+            None => String::new(),
+        };
+        let timestamp = match &*stamp {
+            "" => String::new(),
+            stamp => format!(" timestamp=\"{stamp}\""),
+        };
+        format!(
+            "<Event seqnum=\"{}\" sid=\"uuid:{}\"{timestamp}><control>{control}</control>\
+             <action>{action}</action><node>{node}</node></Event>",
+            self.seqnum, message.sid
+        )
     }
 
     fn drain(&mut self, most: usize) {
@@ -397,12 +548,6 @@ fn may_follow(before: Status, after: Status) -> bool {
     }
 }
 
-fn event(seqnum: i64, control: &str, action: &str, node: &str) -> String {
-    format!(
-        "<Event seqnum=\"{seqnum}\" sid=\"uuid:1\"><control>{control}</control><action>{action}</action><node>{node}</node></Event>"
-    )
-}
-
 /// The 101 that a request asks for (RFC 6455 section 4.2.2).
 fn accepting(exchange: &Exchange) -> String {
     let request = String::from_utf8_lossy(exchange.request());
@@ -414,6 +559,21 @@ fn accepting(exchange: &Exchange) -> String {
     format!(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
     )
+}
+
+/// The answer to a login or refresh.
+fn granting(now: Now, grant: Grant) -> String {
+    let (status, body) = match grant {
+        Grant::Tokens(lifetime) => {
+            let token = token(now, lifetime);
+            let data = format!("{{\"accessToken\":\"{token}\",\"refreshToken\":\"r\"}}");
+            (200, format!("{{\"successful\":true,\"data\":{data}}}"))
+        }
+        Grant::Status(status) => (status, "{\"successful\":false,\"data\":null}".to_owned()),
+        _ => (200, "{\"successful\":".to_owned()),
+    };
+    let length = body.len();
+    format!("HTTP/1.1 {status} X\r\nContent-Length: {length}\r\n\r\n{body}")
 }
 
 /// A token that lives for so many seconds.

@@ -6,6 +6,9 @@ use std::time::{Duration, Instant};
 use ioxproto::{Now, Status};
 
 use super::operation::{Answer, Content, PROMISES};
+use super::replay::{Path, Replay, Verdict};
+use super::seconds;
+use super::stamp::Stamped;
 
 const WAITS: [u64; 6] = [1, 2, 5, 10, 30, 60];
 
@@ -22,94 +25,25 @@ pub struct Model {
     answers_pings: bool,
     /// Whether the controller has shown where its replay ends; then its end mark is waited for.
     shows_end_mark: bool,
-    /// How long somebody listened to an empty socket.
-    heard: Duration,
+    /// The profile `isy994`: a mark is waited for from the first connection on.
+    isy994: bool,
+    listening: Listening,
+    /// How many replays had not ended at their time limit.
+    pub incomplete: u64,
+}
+
+/// The clock of how long somebody listened to an empty socket.
+#[derive(Debug, Default)]
+pub struct Listening {
+    pub heard: Duration,
     wait: Option<(Instant, Option<Instant>)>,
     last: Option<Now>,
 }
 
-#[derive(Debug)]
-enum Stage {
-    Rest,
-    Trying { until: Instant, isy_headers: bool },
-    Open(Open),
-    Waiting { until: Instant },
-    Stopping { until: Instant },
-}
-
-/// Deadlines are readings of the listening clock.
-#[derive(Debug)]
-struct Open {
-    live: bool,
-    mid_message: bool,
-    end_mark: bool,
-    /// An end mark came, even if a property took it back.
-    seen: bool,
-    /// The end mark counts no longer: it has ended the drain, or was confirmed after it.
-    over: bool,
-    /// When the drain ends behind the end mark, whatever comes.
-    ends: Option<Duration>,
-    opened: Duration,
-    promise: Duration,
-    quiet: Option<Duration>,
-    /// Wakes to see whether stamps show a replay; nothing here is stamped.
-    past: Option<Duration>,
-    cap: Option<Duration>,
-    stall: Duration,
-    pong: Option<Duration>,
-    ping: Option<Duration>,
-    proven: Option<Duration>,
-}
-
-impl Open {
-    /// An event came. Whether it shows that the mark before it was the end of the replay.
-    fn marked(&mut self, heard: Duration, content: Content) -> bool {
-        let asked = !self.live || heard <= self.opened + seconds(120);
-        if self.over || !asked {
-            return false;
-        }
-        match content {
-            Content::EndMark => (self.end_mark, self.seen) = (true, true),
-            Content::Property => self.end_mark = false,
-            _ => {}
-        }
-        let confirms = self.end_mark && content != Content::EndMark;
-        self.over = confirms && self.live;
-        confirms
-    }
-
-    /// When silence from now on ends the drain.
-    fn quiet(&self, heard: Duration, shows_end_mark: bool) -> Duration {
-        match self.ends {
-            Some(ends) => ends.min(heard + Duration::from_millis(250)),
-            None => heard + seconds(if shows_end_mark && !self.seen { 5 } else { 1 }),
-        }
-    }
-}
-
-fn seconds(seconds: u64) -> Duration {
-    Duration::from_secs(seconds)
-}
-
-impl Model {
-    pub fn new() -> Self {
-        Self {
-            status: Status::NotStarted,
-            attempts: 0,
-            stage: Stage::Rest,
-            failures: 0,
-            isy_headers: false,
-            turn: None,
-            answers_pings: false,
-            shows_end_mark: false,
-            heard: Duration::ZERO,
-            wait: None,
-            last: None,
-        }
-    }
-
-    /// Every call: the wait is over, and a wait that ended far too late proves nothing.
-    pub fn enter(&mut self, now: Now) {
+impl Listening {
+    /// Every call: the wait is over, and a wait that ended far too late proves nothing. Returns
+    /// whether time has passed that nobody noticed.
+    pub fn enter(&mut self, now: Now) -> bool {
         let mut unnoticed = false;
         if let Some((since, until)) = self.wait.take() {
             let late = until.map(|until| now.monotonic.saturating_duration_since(until));
@@ -123,6 +57,103 @@ impl Model {
             let ahead = now.utc.duration_since(expected).unwrap_or_default();
             unnoticed |= ahead > seconds(2);
         }
+        unnoticed
+    }
+
+    /// From here on somebody listens, until this deadline.
+    pub fn listen(&mut self, now: Now, until: Option<Instant>) {
+        self.wait = Some((now.monotonic, until));
+    }
+}
+
+#[derive(Debug)]
+enum Stage {
+    Rest,
+    Trying { until: Instant, isy_headers: bool },
+    Open(Box<Open>),
+    Waiting { until: Instant },
+    Stopping { until: Instant },
+}
+
+/// Deadlines are readings of the listening clock.
+#[derive(Debug)]
+struct Open {
+    live: bool,
+    mid_message: bool,
+    replay: Replay,
+    /// When the drain ends behind the end mark, whatever comes.
+    ends: Option<Duration>,
+    promise: Duration,
+    quiet: Option<Duration>,
+    /// When stamps have shown nothing of a replay for a while.
+    past: Option<Duration>,
+    cap: Option<Duration>,
+    stall: Duration,
+    pong: Option<Duration>,
+    ping: Option<Duration>,
+    proven: Option<Duration>,
+}
+
+impl Open {
+    /// When silence from now on ends the drain.
+    fn quiet(&self, heard: Duration, expects_mark: bool) -> Duration {
+        match self.ends {
+            Some(ends) => ends.min(heard + QUARTER),
+            None => heard + seconds(if expects_mark { 5 } else { 1 }),
+        }
+    }
+
+    /// The rule of the drain that is due, the first of several.
+    fn due(&self, heard: Duration) -> Option<Rule> {
+        let is_due = |at: Option<Duration>| at.is_some_and(|at| at <= heard);
+        let rules = [
+            (Rule::Quiet, self.quiet),
+            (Rule::Past, self.past),
+            (Rule::Cap, self.cap),
+        ];
+        let due = rules.into_iter().find(|(_, at)| is_due(*at));
+        due.map(|(rule, _)| rule)
+    }
+
+    fn set(&mut self, rule: Rule, at: Option<Duration>) {
+        match rule {
+            Rule::Quiet => self.quiet = at,
+            Rule::Past => self.past = at,
+            Rule::Cap => self.cap = at,
+        }
+    }
+}
+
+/// What ends a drain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rule {
+    Quiet,
+    Past,
+    Cap,
+}
+
+const QUARTER: Duration = Duration::from_millis(250);
+
+impl Model {
+    pub fn new(isy994: bool) -> Self {
+        Self {
+            status: Status::NotStarted,
+            attempts: 0,
+            stage: Stage::Rest,
+            failures: 0,
+            isy_headers: false,
+            turn: None,
+            answers_pings: false,
+            shows_end_mark: false,
+            isy994,
+            listening: Listening::default(),
+            incomplete: 0,
+        }
+    }
+
+    /// Every call: time that passed unnoticed on an open connection is answered with a ping.
+    pub fn enter(&mut self, now: Now) {
+        let unnoticed = self.listening.enter(now);
         if unnoticed && matches!(&self.stage, Stage::Open(open) if open.pong.is_none()) {
             self.ping();
         }
@@ -148,7 +179,7 @@ impl Model {
 
     /// The deadline, and from here on somebody listens. A call may be due before it.
     pub fn listen(&mut self, now: Now, call: Option<Instant>) -> Option<Instant> {
-        let at = |reading: Duration| now.monotonic + reading.saturating_sub(self.heard);
+        let at = |reading: Duration| now.monotonic + reading.saturating_sub(self.heard());
         let until = match &self.stage {
             Stage::Rest => None,
             Stage::Trying { until, .. } | Stage::Waiting { until } | Stage::Stopping { until } => {
@@ -169,14 +200,14 @@ impl Model {
             .map(at),
         };
         let until = until.into_iter().chain(call).min();
-        self.wait = Some((now.monotonic, until));
+        self.listening.listen(now, until);
         until
     }
 
     pub fn tick(&mut self, now: Now) {
         // Each deadline is met once; an open connection has seven.
         for _ in 0..9 {
-            let heard = self.heard;
+            let heard = self.heard();
             let due = |at: Option<Duration>| at.is_some_and(|at| at <= heard);
             match &mut self.stage {
                 Stage::Waiting { until } if *until <= now.monotonic => self.attempt(now, false),
@@ -184,23 +215,7 @@ impl Model {
                 Stage::Stopping { until } if *until <= now.monotonic => {
                     self.rest(Status::Disconnected);
                 }
-                Stage::Open(open) if due(open.past) && !due(open.quiet) => open.past = None,
-                Stage::Open(open) if due(open.quiet) || due(open.cap) => {
-                    let ends = due(open.quiet) && open.quiet(heard, false) <= heard;
-                    if open.mid_message && due(open.quiet) && !ends {
-                        open.quiet = Some(open.quiet(heard, self.shows_end_mark));
-                    } else if open.mid_message && !ends {
-                        open.cap = Some(heard + Duration::from_millis(250));
-                    } else {
-                        open.live = true;
-                        open.over = open.end_mark;
-                        (open.quiet, open.past, open.cap) = (None, None, None);
-                        open.proven = Some(heard + seconds(30));
-                        self.shows_end_mark |= open.end_mark;
-                        self.status = Status::Connected;
-                        self.ping();
-                    }
-                }
+                Stage::Open(open) if let Some(rule) = open.due(heard) => self.drained(rule),
                 Stage::Open(open) if open.stall <= heard || due(open.pong) => self.lost(now),
                 Stage::Open(open) if due(open.ping) => self.ping(),
                 Stage::Open(open) if due(open.proven) => {
@@ -210,6 +225,48 @@ impl Model {
                 _ => return,
             }
         }
+    }
+
+    fn heard(&self) -> Duration {
+        self.listening.heard
+    }
+
+    /// Whether the end mark is to come, and silence alone counts for less.
+    fn expects_mark(&self, replay: &Replay) -> bool {
+        let owed = self.shows_end_mark || replay.responded || self.isy994;
+        owed && !replay.is_mark_seen()
+    }
+
+    /// The drain ends by this rule, unless a message is under way.
+    fn drained(&mut self, rule: Rule) {
+        let heard = self.heard();
+        let Stage::Open(open) = &self.stage else {
+            return;
+        };
+        let expects_mark = self.expects_mark(&open.replay);
+        let Stage::Open(open) = &mut self.stage else {
+            return;
+        };
+        open.set(rule, None);
+        if rule == Rule::Past && (expects_mark || !open.replay.is_stamped()) {
+            return;
+        }
+        let again = match rule {
+            Rule::Quiet => open.quiet(heard, expects_mark),
+            Rule::Past | Rule::Cap => heard + QUARTER,
+        };
+        if open.mid_message && again > heard {
+            return open.set(rule, Some(again));
+        }
+        let marked = open.replay.is_marked();
+        open.replay.drained();
+        open.live = true;
+        (open.quiet, open.past, open.cap) = (None, None, None);
+        open.proven = Some(heard + seconds(30));
+        self.shows_end_mark |= marked;
+        self.incomplete += u64::from(rule == Rule::Cap && !marked);
+        self.status = Status::Connected;
+        self.ping();
     }
 
     pub fn answer(&mut self, now: Now, attempt: usize, answer: Answer) {
@@ -224,16 +281,14 @@ impl Model {
                 self.isy_headers |= isy_headers;
                 self.turn = None;
                 self.status = Status::StreamSyncing;
-                let after = |time: u64| self.heard + seconds(time);
-                let quiet = if self.shows_end_mark { 5 } else { 1 };
-                self.stage = Stage::Open(Open {
+                let after = |time: u64| self.heard() + seconds(time);
+                let replay = Replay::new(Path::Rest, self.heard());
+                let quiet = if self.expects_mark(&replay) { 5 } else { 1 };
+                self.stage = Stage::Open(Box::new(Open {
                     live: false,
                     mid_message: false,
-                    end_mark: false,
-                    seen: false,
-                    over: false,
+                    replay,
                     ends: None,
-                    opened: self.heard,
                     promise: seconds(77),
                     quiet: Some(after(quiet)),
                     past: Some(after(10)),
@@ -242,8 +297,9 @@ impl Model {
                     pong: None,
                     ping: Some(after(35)),
                     proven: None,
-                });
+                }));
             }
+            Answer::Status(400) if self.isy994 => self.lost(now),
             Answer::Status(400) if !isy_headers && self.turn.is_none() => self.attempt(now, true),
             Answer::Status(401 | 403) => self.rest(Status::ReconnectFailed),
             Answer::Status(_) | Answer::Garbage | Answer::End => {
@@ -276,48 +332,70 @@ impl Model {
     }
 
     /// Whether what the message gives is live; `None` if it gives nothing.
-    pub fn message(&mut self, attempt: usize, content: Content) -> Option<bool> {
-        let heard = self.heard;
+    pub fn message(&mut self, attempt: usize, message: Stamped) -> Option<bool> {
+        let heard = self.heard();
         let Stage::Open(open) = &mut self.stage else {
             return None;
         };
         if attempt != self.attempts {
             return None;
         }
+        let content = message.content;
         open.mid_message = false;
         open.pong = None;
         open.ping = Some(heard + seconds(35));
+        let mut verdict = Verdict::default();
         match content {
             Content::Ping => return None,
             Content::Pong => {
                 self.answers_pings = true;
                 return None;
             }
-            Content::EndMark | Content::Property | Content::Heartbeat(_) | Content::System => {
-                self.shows_end_mark |= open.marked(heard, content);
-            }
+            Content::Response => open.replay.responded = true,
             Content::Ignored | Content::Malformed | Content::Binary => {}
+            _ => verdict = open.replay.event(heard, !open.live, message),
         }
+        self.shows_end_mark |= verdict.confirms_mark;
+        let live = open.live && !verdict.replay;
         if let Content::Heartbeat(promise) = content {
             open.promise = seconds(PROMISES[promise].1 + 2);
-            if open.live {
+            if live {
                 open.proven = None;
                 self.failures = 0;
             }
         }
+        if content != Content::Binary {
+            open.stall = heard + open.promise;
+        }
         if !open.live {
-            if open.end_mark {
-                open.ends.get_or_insert_with(|| heard + seconds(1));
-            } else {
-                open.ends = None;
-            }
-            open.quiet = Some(open.quiet(heard, self.shows_end_mark));
+            self.prolong_drain(content, &verdict);
         }
-        if content == Content::Binary {
-            return None;
+        (content != Content::Binary).then_some(live)
+    }
+
+    /// A message came while the replay drains.
+    fn prolong_drain(&mut self, content: Content, verdict: &Verdict) {
+        let heard = self.heard();
+        let Stage::Open(open) = &self.stage else {
+            return;
+        };
+        let expects_mark = self.expects_mark(&open.replay);
+        let Stage::Open(open) = &mut self.stage else {
+            return;
+        };
+        if content.is_event() && open.replay.is_stamped() && !expects_mark {
+            let past = heard + seconds(if verdict.replay { 5 } else { 0 });
+            open.past = open.past.max(Some(past));
         }
-        open.stall = heard + open.promise;
-        Some(open.live)
+        if verdict.behind_mark {
+            return;
+        }
+        if open.replay.is_marked() {
+            open.ends.get_or_insert(heard + seconds(1));
+        } else {
+            open.ends = None;
+        }
+        open.quiet = Some(open.quiet(heard, expects_mark));
     }
 
     fn attempt(&mut self, now: Now, fallback: bool) {
@@ -344,12 +422,13 @@ impl Model {
     }
 
     fn ping(&mut self) {
+        let heard = self.heard();
         if let Stage::Open(open) = &mut self.stage {
             if self.answers_pings {
                 open.ping = None;
-                open.pong = Some(self.heard + seconds(10));
+                open.pong = Some(heard + seconds(10));
             } else {
-                open.ping = Some(self.heard + seconds(35));
+                open.ping = Some(heard + seconds(35));
             }
         }
     }
