@@ -66,7 +66,7 @@ pub use ioxproto::{
     Profile, Reason, Secret, Silence, Stats, Status, StatusChange, SubscribePath, Timing,
     UnknownStatus,
 };
-pub use ioxproto::{dispatch, freshness, mirror, recording, rest, unit, view, vocabulary};
+pub use ioxproto::{dispatch, freshness, mirror, names, recording, rest, unit, view, vocabulary};
 
 /// Streams on tokio: everything that `ioxtransport-tokio` shows.
 ///

@@ -126,6 +126,10 @@ pub(crate) async fn run(command: Command, mut stop: Stop) -> Result<(), Trouble>
 
 async fn send(visit: &mut Visit, command: &Command, order: &Order) -> Result<(), Trouble> {
     let names = visit.names().await?;
+    for (scene, members) in names.known().scenes() {
+        let members = members.iter().map(String::as_str);
+        visit.state.seed_scene(scene, members);
+    }
     // What it is compared with, and what a thermostat's unit is, comes with the replay.
     let needs_state = order.confirm || matches!(command, Command::Set(_));
     if needs_state {

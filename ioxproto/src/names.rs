@@ -36,6 +36,8 @@ const DEEPEST: usize = 16;
 pub struct Names {
     /// Nodes, scenes and folders, by their address in its normal spelling.
     things: BTreeMap<Spelling, Named>,
+    /// The members of each scene, by its address.
+    members: BTreeMap<String, Vec<String>>,
     programs: BTreeMap<ProgramId, String>,
     variables: BTreeMap<VariableId, String>,
 }
@@ -96,6 +98,7 @@ impl Names {
     /// Takes all nodes, scenes and folders of an answer, in the place of those known before.
     pub fn take_nodes(&mut self, nodes: &Nodes) {
         self.things.clear();
+        self.members.clear();
         for folder in &nodes.folders {
             let parent = folder.parent.as_ref();
             self.insert(
@@ -109,6 +112,9 @@ impl Names {
         for scene in &nodes.scenes {
             let parent = scene.parent.as_ref();
             self.insert(NamedKind::Scene, &scene.address, &scene.name, parent, true);
+            let members = scene.members.iter().map(|member| member.address.clone());
+            let members = members.collect();
+            self.members.insert(scene.address.clone(), members);
         }
         for node in &nodes.nodes {
             let parent = node.parent.as_ref();
@@ -224,6 +230,12 @@ impl Names {
     /// All nodes, scenes and folders, by address.
     pub fn things(&self) -> impl Iterator<Item = &Named> {
         self.things.values()
+    }
+
+    /// The addresses of each scene and its members, as they were read.
+    pub fn scenes(&self) -> impl Iterator<Item = (&str, &[String])> {
+        let scenes = self.members.iter();
+        scenes.map(|(scene, members)| (scene.as_str(), members.as_slice()))
     }
 
     /// All programs and their names, by id.
@@ -351,6 +363,17 @@ mod tests {
         assert_eq!(names.find("1A 2B 3C"), both);
         assert_eq!(names.find("Hall & stairs"), Found::None);
         assert_eq!(names.find(""), Found::None);
+    }
+
+    #[test]
+    fn scenes_have_their_members() {
+        let nodes = r#"<nodes><group><address>20481</address><name>Evening</name>
+            <members><link type="16">1A 2B 3C 1</link><link type="0">1A 2B 3C 2</link></members></group></nodes>"#;
+        let mut names = Names::default();
+        names.take_nodes(&Nodes::parse(nodes.as_bytes()).unwrap());
+        let scenes: Vec<_> = names.scenes().collect();
+        let members = ["1A 2B 3C 1", "1A 2B 3C 2"].map(str::to_owned);
+        assert_eq!(scenes, [("20481", &members[..])]);
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod decode;
 mod endings;
 mod healing;
 mod house;
+mod house_by_name;
 mod iox;
 mod output;
 mod portal;

@@ -27,7 +27,15 @@ fn frame(control: &str, action: &str, node: &str) -> String {
 }
 
 fn state(url: &str, arguments: &[&str]) -> Finished {
-    let mut command = iox(&["state", url, "--username", "admin", "--no-names", "--drain-quiet", "0.3"]);
+    let mut command = iox(&[
+        "state",
+        url,
+        "--username",
+        "admin",
+        "--no-names",
+        "--drain-quiet",
+        "0.3",
+    ]);
     command.args(arguments).env("IOX_PASSWORD", "admin");
     run(command)
 }

@@ -92,6 +92,10 @@ pub enum Goal {
     Property(Decimal),
     /// The node is off, or on at any level.
     IsOn(bool),
+    /// The node is fully on.
+    Full,
+    /// The node is at this share of its full level, in percent.
+    Percent(u8),
     /// The node is enabled, or not.
     Enabled(bool),
     /// The program has run, or has been stopped.
@@ -306,7 +310,8 @@ impl Command {
         let goal = match level.0 {
             LevelUnit::Raw(raw) => Goal::Property(i64::from(raw).into()),
             // The raw value is not known: devices count in different units.
-            LevelUnit::Percent(_) => Goal::IsOn(is_on),
+            LevelUnit::Percent(percent) if is_on => Goal::Percent(percent),
+            LevelUnit::Percent(_) => Goal::IsOn(false),
         };
         let command = Self::to_node(address, "DON", repetition, goal)?;
         Ok(command.with_value(&value.to_string(), unit))
@@ -318,7 +323,7 @@ impl Command {
     ///
     /// [`RequestError::Address`].
     pub fn fast_on(address: &str) -> Result<Self, RequestError> {
-        Self::to_node(address, "DFON", Repetition::Absolute, Goal::IsOn(true))
+        Self::to_node(address, "DFON", Repetition::Absolute, Goal::Full)
     }
 
     /// Turns off at once, without a ramp.

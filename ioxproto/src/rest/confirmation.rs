@@ -77,9 +77,18 @@ impl Expectation {
     fn holds_in(&self, house: &ControllerState) -> bool {
         match (self.command.target(), self.command.goal()) {
             (Target::Node { address, control }, goal) => {
+                let raw = |node: &str, control: &str| {
+                    let property = house.property(node, control)?;
+                    property.raw().parse::<Decimal>().ok()
+                };
                 let holds = |node: &str| {
-                    let property = house.property(node, control);
-                    property.is_some_and(|now| is_value(goal, now.raw().parse().ok()))
+                    let Some(now) = house.property(node, control) else {
+                        return false;
+                    };
+                    // What is on at another level than its own for on will change.
+                    let own = raw(node, ON_LEVEL).filter(|_| *goal == Goal::IsOn(true));
+                    is_value(goal, now.raw(), now.uom())
+                        && own.is_none_or(|own| Some(own) == raw(node, control))
                 };
                 match &self.members[..] {
                     [] => holds(address),
@@ -148,10 +157,10 @@ impl Expectation {
         if event.control() == control {
             // A scene may set each member to its own level.
             let any = !self.members.is_empty() && *goal != Goal::IsOn(false);
-            return any || *goal == Goal::Any || is_value(goal, event.action().parse().ok());
+            return any || *goal == Goal::Any || is_value(goal, event.action(), event.uom());
         }
         match goal {
-            Goal::IsOn(true) => matches!(event.control(), "DON" | "DFON"),
+            Goal::IsOn(true) | Goal::Full => matches!(event.control(), "DON" | "DFON"),
             Goal::IsOn(false) => matches!(event.control(), "DOF" | "DFOF"),
             Goal::Any => control == "QUERY" || self.command.name() == Some(event.control()),
             _ => false,
@@ -159,12 +168,34 @@ impl Expectation {
     }
 }
 
-/// Whether a raw value is what a command sets.
-fn is_value(goal: &Goal, value: Option<Decimal>) -> bool {
-    match (goal, value) {
-        (Goal::Property(due), Some(value)) => value == *due,
-        (Goal::IsOn(on), Some(value)) => (value != Decimal::from(0)) == *on,
+/// The property of the level that a node takes when it is switched on.
+const ON_LEVEL: &str = "OL";
+
+/// Whether a raw value in its unit is what a command sets.
+fn is_value(goal: &Goal, raw: &str, uom: &str) -> bool {
+    let Ok(value) = raw.parse::<Decimal>() else {
+        return false;
+    };
+    let is_on = value != Decimal::from(0);
+    match goal {
+        Goal::Property(due) => value == *due,
+        Goal::IsOn(on) => is_on == *on,
+        Goal::Full => percent(value, uom).map_or(is_on, |percent| percent == 100),
+        // Devices round, each in its own way.
+        Goal::Percent(due) => {
+            percent(value, uom).map_or(is_on, |percent| percent.abs_diff(i64::from(*due)) <= 1)
+        }
         _ => false,
+    }
+}
+
+/// A raw level in percent; `None` if it is none in this unit.
+fn percent(value: Decimal, uom: &str) -> Option<i64> {
+    let value = value.to_i64()?;
+    match uom {
+        "100" => Some((value * 200 + 255) / 510),
+        "51" | "78" => Some(value),
+        _ => None,
     }
 }
 

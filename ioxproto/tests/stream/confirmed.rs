@@ -241,6 +241,36 @@ fn what_was_so_already_is_unchanged_as_soon_as_it_is_accepted() {
 }
 
 #[test]
+fn a_level_that_differs_is_not_unchanged() {
+    let mut house = ControllerState::new();
+    let level = |raw: &str| Property::new(raw).with_unit("100", Some(0));
+    house.seed_property(LAMP, "ST", level("128"));
+    let percent = |percent| named(Command::level(LAMP, Level::percent(percent).unwrap()));
+    let unchanged = |house: &ControllerState, command: &Command| {
+        let mut harness = Harness::connected();
+        let id = call(&mut harness, command, house);
+        harness.answer_call(200, ACCEPTED);
+        harness.is_over(id)
+    };
+    assert!(unchanged(&house, &percent(50)));
+    for command in [
+        percent(80),
+        percent(0),
+        named(Command::fast_on(LAMP)),
+        named(Command::off(LAMP)),
+    ] {
+        assert!(!unchanged(&house, &command), "{command}");
+    }
+    // Switched on, it takes its own level.
+    assert!(unchanged(&house, &named(Command::on(LAMP))));
+    house.seed_property(LAMP, "OL", level("255"));
+    assert!(!unchanged(&house, &named(Command::on(LAMP))));
+    house.seed_property(LAMP, "ST", level("255"));
+    assert!(unchanged(&house, &named(Command::on(LAMP))));
+    assert!(unchanged(&house, &named(Command::fast_on(LAMP))));
+}
+
+#[test]
 fn without_an_event_in_time_it_is_unconfirmed() {
     let mut harness = Harness::connected();
     let id = call(

@@ -18,6 +18,20 @@ use crate::upgrade::{self, Answer};
 const REST: &str = "/rest/";
 const SUBSCRIBE: &str = "/rest/subscribe";
 
+/// What is served below `/rest/`, by the first part of the path.
+const SERVED: [&str; 10] = [
+    "config",
+    "time",
+    "sys",
+    "ping",
+    "networking",
+    "nodes",
+    "status",
+    "query",
+    "programs",
+    "vars",
+];
+
 /// What a request comes to.
 enum Outcome {
     /// A document.
@@ -43,9 +57,6 @@ impl Controller {
         if request.method() != Method::GET {
             return Answer::refusal(405, [("Allow", "GET")]);
         }
-        if !self.is_authorized(now.utc, request.headers()) {
-            return upgrade::unauthorized();
-        }
         let parts: Option<Vec<String>> = path
             .trim_end_matches('/')
             .split('/')
@@ -54,6 +65,10 @@ impl Controller {
             .collect();
         let parts = parts.unwrap_or_default();
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+        let is_served = parts.first().is_some_and(|first| SERVED.contains(first));
+        if is_served && !self.is_authorized(now.utc, request.headers()) {
+            return upgrade::unauthorized();
+        }
         let local = self.local(now);
         let outcome = match self.house_mut() {
             Some(house) => match read::answer(house, &parts) {

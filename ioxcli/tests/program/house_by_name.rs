@@ -1,0 +1,193 @@
+//! The house by name, and commands to it.
+
+use std::process::Command;
+
+use ioxsim::{Event, HouseOptions, ServerOptions};
+
+use crate::house::House;
+use crate::iox::{Finished, Running, iox, objects, run};
+
+/// Twelve nodes, one of each kind; nothing happens by itself.
+fn house() -> House {
+    House::start(ServerOptions::of(HouseOptions {
+        nodes: 12,
+        ..HouseOptions::default()
+    }))
+}
+
+fn at(house: &House, arguments: &[&str]) -> Command {
+    let mut command = iox(arguments);
+    command
+        .env("IOX_URL", &house.url)
+        .env("IOX_USERNAME", "admin")
+        .env("IOX_PASSWORD", "admin");
+    command
+}
+
+fn iox_at(house: &House, arguments: &[&str]) -> Finished {
+    run(at(house, arguments))
+}
+
+#[test]
+fn what_has_a_name_is_listed() {
+    let house = house();
+    for (what, rows) in [
+        (
+            "nodes",
+            &["Hall lamp", "Küche & Bad", "Kids' \"den\"", "ZW004_1"][..],
+        ),
+        ("scenes", &["Evening", "20481"]),
+        ("programs", &["Good night & lock", "0003"]),
+        ("variables", &["Guests", "1/1", "state"]),
+    ] {
+        let finished = iox_at(&house, &["list", what]);
+        assert_eq!(finished.code, Some(0), "{finished:?}");
+        for row in rows {
+            assert!(finished.stdout.contains(row), "{row}: {finished:?}");
+        }
+    }
+}
+
+#[test]
+fn a_command_by_name_changes_the_house_and_is_confirmed_by_its_event() {
+    let house = house();
+    for (arguments, node, control, value) in [
+        (&["off", "hall lamp"][..], "Hall lamp", "ST", "0"),
+        (&["level", "Hall/Hall lamp", "80"], "Hall lamp", "ST", "204"),
+        (&["fast-on", "Hall lamp"], "Hall lamp", "ST", "255"),
+        (&["unlock", "Kids' \"den\" door lock"], "lock", "ST", "0"),
+        (
+            &["set", "heat", "Garage thermostat", "70.5"],
+            "thermostat",
+            "CLISPH",
+            "705",
+        ),
+    ] {
+        let confirmed = iox_at(&house, &[arguments, &["--confirm"]].concat());
+        assert_eq!(confirmed.code, Some(0), "{confirmed:?}");
+        assert!(confirmed.stdout.contains(": confirmed"), "{confirmed:?}");
+        let control_of = house.control();
+        let told = control_of
+            .nodes()
+            .into_iter()
+            .filter_map(|address| control_of.last(&address, control))
+            .any(|event| event.action() == value);
+        assert!(told, "{node} {control} = {value}");
+    }
+    for arguments in [
+        &["run", "Porch at dusk", "else"][..],
+        &["set", "variable", "Guests", "7"],
+        &["set", "init", "1/1", "-3"],
+        &["on", "Evening"],
+        &["disable", "Hall lamp"],
+        &["enable", "Hall lamp"],
+        &["send", "Hall lamp", "DON", "128"],
+    ] {
+        let confirmed = iox_at(&house, &[arguments, &["--confirm"]].concat());
+        assert_eq!(confirmed.code, Some(0), "{confirmed:?}");
+    }
+    let accepted = iox_at(&house, &["beep", "Hall lamp"]);
+    assert!(accepted.stdout.contains("accepted"), "{accepted:?}");
+    for words in [": confirmed", "so already"] {
+        let again = iox_at(&house, &["fast-off", "Hall lamp", "--confirm"]);
+        assert!(again.stdout.contains(words), "{words}: {again:?}");
+    }
+    assert_eq!(
+        iox_at(&house, &["beep", "Hall lamp", "--confirm"]).code,
+        Some(4)
+    );
+}
+
+#[test]
+fn what_cannot_be_meant_is_said_and_nothing_is_sent() {
+    let house = house();
+    for (arguments, words) in [
+        (&["on", "hall lamb"][..], "near it: \"Hall lamp\""),
+        (&["on", "DF 45 59"], "more than one node"),
+        (&["run", "Porch"], "there is no program"),
+        (&["set", "variable", "nobody", "1"], "there is no variable"),
+    ] {
+        let finished = iox_at(&house, arguments);
+        assert_eq!(finished.code, Some(1), "{finished:?}");
+        assert!(finished.stderr.contains(words), "{finished:?}");
+        assert!(finished.stderr.contains("nothing was sent"), "{finished:?}");
+    }
+    for arguments in [
+        &["level", "Hall lamp", "101"][..],
+        &["set", "variable", "Guests", "much"],
+        &["set", "heat", "Garage thermostat", "900"],
+        &["send", "Hall lamp", "D ON"],
+    ] {
+        assert_eq!(iox_at(&house, arguments).code, Some(2), "{arguments:?}");
+    }
+    assert_eq!(iox_at(&house, &["disable", "Hall lamp"]).code, Some(0));
+    let disabled = iox_at(&house, &["on", "Hall lamp"]);
+    assert_eq!(disabled.code, Some(1), "{disabled:?}");
+    assert!(disabled.stderr.contains("is disabled"), "{disabled:?}");
+    let refused = iox_at(&house, &["lock", "Küche & Bad weather"]);
+    assert_eq!(refused.code, Some(5), "{refused:?}");
+}
+
+#[test]
+fn names_stand_in_text_and_json_and_choose_nodes() {
+    let house = house();
+    let lamp = house.control().nodes()[0].clone();
+    let switch = |value: &str| {
+        let event = Event::new("ST", value).node(&*lamp).uom("100", "0");
+        house.control().emit(&event);
+    };
+    let json = Running::start(at(
+        &house,
+        &[
+            "watch",
+            "--format",
+            "json",
+            "--node",
+            "hall lamp",
+            "--live-only",
+            "--max-events",
+            "1",
+        ],
+    ));
+    json.wait_for_status("connected");
+    switch("7");
+    let finished = json.finish();
+    let events = objects(&finished.stdout);
+    let event = events.iter().find(|line| line["type"] == "event").unwrap();
+    assert_eq!(event["node_name"], "Hall lamp");
+    assert_eq!(event["node_folder"], "Hall");
+    assert_eq!(event["node_address"], *lamp);
+
+    let text = Running::start(at(&house, &["watch", "--live-only"]));
+    text.wait_for("connected");
+    switch("0");
+    let line = text.wait_for("Hall lamp");
+    assert!(line.ends_with("Off"), "{line}");
+    text.stop();
+    let without = iox_at(&house, &["state", "--no-names", "--node", &lamp]);
+    assert!(!without.stdout.contains("Hall lamp"), "{without:?}");
+    let with = iox_at(&house, &["state", "--node", "Hall lamp"]);
+    assert!(with.stdout.contains("Hall lamp"), "{with:?}");
+    assert!(!with.stdout.contains("thermostat"), "{with:?}");
+}
+
+#[test]
+fn a_large_house_is_named_although_the_replay_waits() {
+    let house = House::start(ServerOptions::of(HouseOptions {
+        nodes: 2_000,
+        ..HouseOptions::default()
+    }));
+    let finished = iox_at(
+        &house,
+        &["watch", "--format", "json", "--max-events", "3000"],
+    );
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+    let events = objects(&finished.stdout);
+    let of_nodes = events.iter().filter(|line| line["kind"] == "node_property");
+    assert!(of_nodes.clone().count() > 1_000);
+    assert!(
+        of_nodes
+            .into_iter()
+            .all(|line| line["node_name"].is_string())
+    );
+}
