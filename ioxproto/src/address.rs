@@ -6,6 +6,8 @@ use std::fmt::{self, Write as _};
 
 use thiserror::Error;
 
+use crate::punycode::ascii_host;
+
 /// A controller's base URL: scheme, host, port and path prefix.
 ///
 /// `http` and `ws` mean a plain socket, `https` and `wss` mean TLS; the port defaults to 80 or 443.
@@ -192,9 +194,14 @@ impl std::str::FromStr for Address {
             cause: cause.to_owned(),
         };
         if !authority.is_ascii() {
-            return Err(invalid(
-                "the host has letters beyond ASCII: give its name in the form that begins with xn--, or its IP address",
-            ));
+            let port = authority.rfind(':').unwrap_or(authority.len());
+            let (host, port) = authority.split_at(port);
+            return Err(invalid(&match ascii_host(host) {
+                Some(form) => {
+                    format!("the host has letters beyond ASCII: write it as {form}{port}")
+                }
+                None => "the host has letters beyond ASCII, and is too long for a name".to_owned(),
+            }));
         }
         let (plain, zone) = without_zone(text, authority).map_err(&invalid)?;
         let uri: http::Uri = escaped(&plain)
@@ -337,7 +344,17 @@ mod tests {
             "/gar%C3%A4ge%20one/a%20b/rest/subscribe"
         );
         let error = "http://k\u{fc}che.local".parse::<Address>().unwrap_err();
-        assert!(error.to_string().contains("xn--"), "{error}");
+        assert!(
+            error.to_string().contains("write it as xn--kche-0ra.local"),
+            "{error}"
+        );
+        let error = "http://k\u{fc}che.local:8080/x"
+            .parse::<Address>()
+            .unwrap_err();
+        assert!(
+            error.to_string().ends_with("xn--kche-0ra.local:8080"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -77,6 +77,7 @@ pub mod mirror;
 pub mod names;
 mod notification;
 mod now;
+mod punycode;
 mod reason;
 pub mod recording;
 pub mod rest;

@@ -1,5 +1,7 @@
 //! The REST interface of the controller: what it tells of its house, and what commands do to it.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::time::{Duration, Instant, SystemTime};
 
 use ioxproto::Now;
