@@ -21,7 +21,7 @@ pub enum Action {
     ///
     /// Report the phases with [`phase`](crate::EventStream::phase), the exchange's answer with
     /// [`upgrade_answered`](crate::EventStream::upgrade_answered), or what went wrong with
-    /// [`failed`](crate::EventStream::failed). Keep the socket and the bytes that came early
+    /// [`failed`](crate::EventStream::failed), the phase reached before that. Keep the socket and the bytes that came early
     /// until `OpenWebSocket` or `Abort` says what becomes of them.
     Connect {
         /// Goes into each answer.

@@ -85,7 +85,7 @@ impl LineReader {
                 self.hand_out(line, content, each);
             }
             _ if is_json(line) => each(self, Content::Frame(line)),
-            _ => self.log_line(line, "there is no frame in this line", each),
+            _ => self.log_line(line, "there is no frame in it", each),
         }
     }
 
@@ -145,7 +145,7 @@ impl LineReader {
             Holds::Broken(error) => each(self, Content::Broken(error)),
             Holds::NoJson => self.log_line(
                 line,
-                "there is no frame in this line: it begins as JSON and is not",
+                "there is no frame in it: it begins as JSON and is not",
                 each,
             ),
         }
@@ -440,7 +440,7 @@ mod tests {
         ] {
             let said = frame(line);
             assert!(
-                said.starts_with("broken: there is no frame in this line"),
+                said.starts_with("broken: there is no frame in it"),
                 "{said}"
             );
         }

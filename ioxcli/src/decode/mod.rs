@@ -243,7 +243,7 @@ impl Shown {
                 retry_in,
             } => self.view.status(status, &message, retry_in, &mut self.out),
             Says::Gap { expected, got } => self.view.gap(expected, got, &mut self.out),
-            Says::Malformed(error) => self.view.malformed(&error, None, &mut self.out),
+            Says::Malformed(error) => self.view.malformed(&error, &mut self.out),
             Says::Ignored(reason) => self.view.ignored(&reason, None, &mut self.out),
             Says::Dropped(count) => {
                 let dropped = Notification::Dropped(count);
@@ -255,7 +255,7 @@ impl Shown {
 
     fn malformed(&mut self, error: &str, received: Option<SystemTime>) {
         self.counts.malformed += 1;
-        self.view.malformed(error, received, &mut self.out);
+        self.view.malformed_line(error, received, &mut self.out);
     }
 
     fn finish(&mut self) {

@@ -85,10 +85,24 @@ impl View {
         }
     }
 
-    /// Something that is not what it should be.
-    pub(crate) fn malformed(&self, error: &str, received: Option<SystemTime>, out: &mut Vec<u8>) {
+    /// A frame that is not what it should be.
+    pub(crate) fn malformed(&self, error: &str, out: &mut Vec<u8>) {
         match self {
             Self::Text(text) => text.malformed(error, out),
+            Self::Json => json::write(Line::malformed(error), None, out),
+            Self::Value | Self::Count => {}
+        }
+    }
+
+    /// A line in which there is nothing to read.
+    pub(crate) fn malformed_line(
+        &self,
+        error: &str,
+        received: Option<SystemTime>,
+        out: &mut Vec<u8>,
+    ) {
+        match self {
+            Self::Text(text) => text.malformed_line(error, out),
             Self::Json => json::write(Line::malformed(error), received, out),
             Self::Value | Self::Count => {}
         }

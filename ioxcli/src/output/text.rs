@@ -97,6 +97,11 @@ impl Text {
         self.line(DIM, &line, out);
     }
 
+    /// A line in which there is nothing to read.
+    pub(super) fn malformed_line(&self, error: &str, out: &mut Vec<u8>) {
+        self.remark("malformed line", error, out);
+    }
+
     /// A frame that is not well-formed.
     pub(super) fn malformed(&self, error: &str, out: &mut Vec<u8>) {
         self.remark("malformed frame", error, out);

@@ -1,6 +1,6 @@
 //! What people read about connecting: URLs, ports, accounts, certificates, versions.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 
 use ioxsim::{Ending, OnConnect, OnUpgrade, Times};
 
@@ -28,6 +28,25 @@ fn a_port_that_speaks_tls_is_named_with_the_right_url() {
         assert!(finished.stderr.contains(&expected), "{url}: {finished:?}");
         assert!(finished.stdout.contains("speaks_tls"), "{finished:?}");
     }
+}
+
+#[test]
+fn a_port_that_just_closes_but_answers_a_hello_speaks_tls() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for socket in listener.incoming() {
+            let mut socket = socket.unwrap();
+            let mut first = [0];
+            // A port of TLS that is silent about anything else.
+            if socket.read(&mut first).is_ok_and(|read| read == 1) && first[0] == 0x16 {
+                let _ = socket.write_all(b"\x15\x03\x03\x00\x02\x02\x46");
+            }
+        }
+    });
+    let finished = tried(&format!("http://127.0.0.1:{port}"));
+    let expected = format!("use https://127.0.0.1:{port}");
+    assert!(finished.stderr.contains(&expected), "{finished:?}");
 }
 
 #[test]

@@ -362,7 +362,7 @@ fn frames_are_found_in_logs_and_over_several_lines() {
         .map(|line| line["node_address"].as_str())
         .collect();
     assert_eq!(nodes, [Some("n1"), Some("n2"), None]);
-    assert_eq!(shown[2]["error"], "there is no frame in this line");
+    assert_eq!(shown[2]["error"], "there is no frame in it");
 }
 
 #[test]

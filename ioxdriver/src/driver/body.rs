@@ -494,6 +494,8 @@ impl<S: Seam> Body<S> {
                     self.core.upgrade_answered(now, id, answer);
                 }
                 Err(failure) => {
+                    // How far it had come is part of what the failure means.
+                    self.tell_progress(now);
                     self.link = Link::None;
                     self.core.failed(now, id, failure);
                 }
