@@ -102,7 +102,7 @@ pub(crate) struct Watch {
     pub(crate) timing: Vec<(String, Duration)>,
 }
 
-/// Which controller, and who we are to it.
+/// The controller to connect to, and the account.
 #[derive(Debug, Args)]
 pub(crate) struct Controller {
     #[arg(
@@ -244,7 +244,7 @@ pub(crate) enum Listed {
     Variables,
 }
 
-/// Who we are to a controller, and how it is connected to.
+/// The account, the trust settings and the connection settings.
 #[derive(Debug, Args)]
 pub(crate) struct Access {
     /// User name: the controller's own, or the e-mail of a portal account. The password comes from the
@@ -294,8 +294,7 @@ pub(crate) struct Output {
     /// none to count alone
     #[arg(short, long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
-    /// In text: show everything, the talk of the machine too (heartbeats, busy, progress, commands that a
-    /// status follows)
+    /// In text: also show internal events (heartbeats, busy, progress, commands that a status follows)
     #[arg(long)]
     pub(crate) all: bool,
     /// Show events alone: no status, no gaps

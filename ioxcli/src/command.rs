@@ -27,7 +27,7 @@ use crate::{connection, password};
 /// How long to wait for the event that confirms a command.
 const CONFIRMED_WITHIN: Duration = Duration::from_secs(10);
 
-/// A connection that is there for a few calls.
+/// A stream that lives for a few calls.
 struct Visit {
     address: Address,
     stream: Source,
@@ -84,7 +84,7 @@ impl Visit {
         names.map_err(|error| refused("the names of the house", &error))
     }
 
-    /// Says goodbye.
+    /// Closes the connection politely.
     async fn end(mut self) {
         self.handle.request_stop();
         while self.stream.next().await.is_some() {}
@@ -95,7 +95,7 @@ fn interrupted() -> Trouble {
     Trouble::other("stopped before it was done")
 }
 
-/// Within the time limit, and until a signal.
+/// Runs until it is done, the time limit is over, or a signal comes.
 async fn bounded(
     limit: Duration,
     stop: &mut Stop,
@@ -231,7 +231,7 @@ fn sent(
         }
         Command::Set(set) => return of_set(set, names, state),
         Command::Send(send) => return of_send(send, names),
-        _ => return Err(Trouble::usage("this is no command for a controller")),
+        _ => return Err(Trouble::usage("this is not a command for a controller")),
     };
     let address = match command {
         Command::Enable(_) => names.node(&node.node)?,
@@ -277,7 +277,7 @@ fn of_set(
     if let Settable::Variable | Settable::Init = set.what {
         let raw = value.parse().map_err(|_| {
             Trouble::usage(format!(
-                "{value:?} is no whole number from -2147483648 to 2147483647, as a variable stores it"
+                "{value:?} is not a whole number from -2147483648 to 2147483647"
             ))
         })?;
         let id = names.variable(&set.name)?;
@@ -295,7 +295,7 @@ fn of_set(
     };
     let degrees: Decimal = value
         .parse()
-        .map_err(|_| Trouble::usage(format!("{value:?} is no number of degrees")))?;
+        .map_err(|_| Trouble::usage(format!("{value:?} is not a number of degrees")))?;
     let unit = match state
         .property(address, control)
         .map(|known| known.uom().to_owned())
@@ -319,7 +319,7 @@ fn of_send(send: &SendOrder, names: &Names) -> Result<(Sent, String), Trouble> {
     let address = enabled(names, &send.node)?;
     let value = send.value.as_deref().map(|value| {
         let number = value.parse::<Decimal>();
-        number.map_err(|_| Trouble::usage(format!("{value:?} is no number")))
+        number.map_err(|_| Trouble::usage(format!("{value:?} is not a number")))
     });
     let value = value.transpose()?;
     let sent = Sent::custom(address, &send.command, value, send.uom).map_err(wrong)?;

@@ -102,7 +102,7 @@ fn run(command: Command, began: Instant) -> Result<(), Trouble> {
     }
 }
 
-/// Prints what is made in memory first. A reader that has gone is no error.
+/// Writes text to standard output. A closed pipe is not an error.
 fn print(make: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> Result<(), Trouble> {
     let mut text = Vec::new();
     let written = make(&mut text).and_then(|()| io::stdout().write_all(&text));

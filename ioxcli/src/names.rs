@@ -123,7 +123,7 @@ impl Names {
     }
 }
 
-/// Whether a call ran out of time before there was a connection.
+/// Whether the call timed out before the stream was connected.
 fn waits_for_connection(error: &CallError) -> bool {
     matches!(error.problem, CallProblem::TimedOut { phase: None, .. })
 }
@@ -149,7 +149,7 @@ fn none<'a>(what: &str, written: &str, known: impl Iterator<Item = &'a str>) -> 
 /// How alike two names must be for one to be named, from 0 to 1.
 const ALIKE: f64 = 0.75;
 
-/// The up to three that are most like what was written, in quotes.
+/// The three most similar names at most, in quotes.
 pub(crate) fn near<'a>(written: &str, known: impl Iterator<Item = &'a str>) -> Vec<String> {
     let written = written.to_lowercase();
     let mut near: Vec<_> = known

@@ -1,4 +1,4 @@
-//! What people need not see: the talk of the machine.
+//! Hides events of the controller's internal work from the output for people.
 
 use std::collections::HashSet;
 
@@ -9,10 +9,10 @@ use ioxproto::vocabulary::{Code, CommandWord, Lifecycle, SystemControl, SystemSt
 /// Nodes whose status is known; of more than so many, commands are shown.
 const KEPT: usize = 20_000;
 
-/// Decides which events are left out of the output for people, unless they ask for all.
+/// Decides which events the output for people leaves out by default.
 #[derive(Debug, Default)]
 pub(crate) struct Quiet {
-    /// The nodes that have a status, which says what a command before it brought about.
+    /// The nodes whose status is known: their status shows the result of a command.
     with_status: HashSet<String>,
 }
 
@@ -26,7 +26,7 @@ impl Quiet {
                 }
                 false
             }
-            // The last command of each node is of some other day.
+            // In a replay, the last command of a node may be days old.
             Ok(View::Command(_)) if !event.live() => true,
             Ok(View::Command(command)) => {
                 let tells_status = matches!(command.command, CommandWord::On | CommandWord::Off);
@@ -38,7 +38,7 @@ impl Quiet {
             }
             Ok(View::Progress(_) | View::DeviceWrite(_) | View::DeviceMemory(_)) => true,
             Ok(View::SystemConfig(_) | View::VariableTable(_)) => true,
-            // A frame that tells only when it runs next.
+            // Only the time of the next run changed.
             Ok(View::Program(program)) => {
                 program.run_state.is_none() && program.evaluation.is_none()
             }
@@ -59,7 +59,7 @@ fn is_work_in_progress(change: &LifecycleChange<'_>) -> bool {
     )
 }
 
-/// Of what has no view of its own: what the controller tells itself and its console.
+/// Of events without a view: those about the controller's internal work.
 fn is_internal(event: &Event) -> bool {
     let Some(Code::Known(control)) = event.system_control() else {
         return false;

@@ -46,7 +46,7 @@ impl Selection {
         }
     }
 
-    /// Takes names for what they name. One that is no address may name several nodes; all are meant.
+    /// Resolves names to addresses. A name that several nodes share selects all of them.
     pub(crate) fn resolve(&mut self, names: &Names) {
         for wanted in &mut self.nodes {
             let addresses = match names.known().find(wanted.node.as_str()) {

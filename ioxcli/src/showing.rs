@@ -57,7 +57,7 @@ impl Showing {
         }
     }
 
-    /// Takes the names of the house, or says that there are none.
+    /// Uses the names of the house from now on, or reports why there are none.
     pub(crate) fn know(&mut self, names: Result<Names, CallError>) {
         match names {
             Ok(names) => self.names = names,

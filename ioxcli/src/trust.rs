@@ -66,7 +66,7 @@ async fn look_and_ask(trust: Trust) -> Result<(), Trouble> {
     Ok(())
 }
 
-/// What is trusted, a line for each certificate.
+/// The trusted certificates, one a line.
 fn list(known: &KnownHosts) -> String {
     let mut text = String::new();
     for (host, pin) in known.entries() {

@@ -302,7 +302,7 @@ fn without_zone<'a>(
     let name = name.unwrap_or(zone);
     let allowed = |c: char| c.is_ascii_alphanumeric() || "-._~".contains(c);
     if name.is_empty() || !name.chars().all(allowed) {
-        return Err("what stands behind the % is no name of a network interface");
+        return Err("the text after the % is not the name of a network interface");
     }
     let plain = url.replacen(&format!("[{ip}%{zone}]"), &format!("[{ip}]"), 1);
     Ok((Cow::Owned(plain), Some(name.to_owned())))

@@ -146,7 +146,7 @@ impl Event {
         })
     }
 
-    /// Whether it updates a property of a node. A command of a node (`DON`) is none.
+    /// Whether it updates a property of a node. A command (`DON`) is not a property.
     #[must_use]
     pub fn is_node_property(&self) -> bool {
         self.is_of_node() && CommandWord::of(self.control()).is_none()

@@ -31,7 +31,7 @@ use crate::{NodePattern, view::View};
 /// The deepest nesting of folders that is followed.
 const DEEPEST: usize = 16;
 
-/// What has a name in a house.
+/// The names of what is in a house.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Names {
     /// Nodes, scenes and folders, by their address in its normal spelling.

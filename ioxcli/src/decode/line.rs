@@ -1,5 +1,5 @@
-//! What the lines of a file hold: frames as they are, in JSON strings, in recordings, in lines of a log
-//! or over several lines; and the JSON lines of `iox watch`.
+//! Finds the frames in the lines of a file: plain, in JSON strings, in recordings, in log lines or over
+//! several lines. Also reads the JSON lines of `iox watch`.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -49,8 +49,8 @@ impl LineReader {
         SystemTime::UNIX_EPOCH.checked_add(since)
     }
 
-    /// Hands out what a line holds, and before it a frame that it shows to be cut off. Blank lines
-    /// and messages that were sent to a controller are nothing.
+    /// Calls `each` with the content of a line, and before it with a frame that this line cuts off. Skips
+    /// blank lines and messages that were sent to a controller.
     pub(super) fn read(&mut self, line: &[u8], mut each: impl FnMut(&Self, Content<'_>)) {
         self.time = None;
         let line = line
@@ -89,7 +89,7 @@ impl LineReader {
         }
     }
 
-    /// Hands out a frame that the last lines began and did not end.
+    /// Calls `each` with a frame that the last lines began and did not end.
     pub(super) fn finish(&mut self, mut each: impl FnMut(&Self, Content<'_>)) {
         let begun = std::mem::take(&mut self.begun);
         if !begun.is_empty() {

@@ -181,7 +181,7 @@ pub(crate) fn scaled(raw: &str, prec: Option<i32>) -> Option<Decimal> {
 }
 
 /// A level as its share of 255 in percent, as controllers round it; what is not off is not `0%`.
-/// `None` if it is no level from 0 to 255.
+/// `None` outside 0 to 255.
 fn percent(level: Decimal) -> Option<String> {
     let level = level.to_i64().filter(|level| (0..=255).contains(level))?;
     let percent = (level * 200 + 255) / 510;

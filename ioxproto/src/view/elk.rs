@@ -107,7 +107,7 @@ impl ElkSubject {
 }
 
 impl Event {
-    /// The event as news of an area or a zone of an ELK alarm panel.
+    /// The event as a report about an area or a zone of an ELK alarm panel.
     ///
     /// # Errors
     ///

@@ -17,7 +17,7 @@ pub struct NodeProperty<'a> {
     pub control: &'a str,
     /// The value as it came, in the controller's number form.
     pub raw: &'a str,
-    /// The number in its unit, as [`ShownValue`] has it; `None` if the raw value is no number.
+    /// The number in its unit, as [`ShownValue`] has it; `None` if the raw value is not a number.
     pub number: Option<Decimal>,
     /// The unit of measure's id; empty when absent.
     pub uom: &'a str,
@@ -52,7 +52,7 @@ pub struct NodeCommand<'a> {
     pub node: &'a str,
     /// The command.
     pub command: CommandWord,
-    /// Its parameter as it came; `0` or blank where there is none.
+    /// Its parameter as it came; `0` or blank if it has none.
     pub raw: &'a str,
     /// The parameter's unit of measure; empty when absent.
     pub uom: &'a str,
@@ -126,7 +126,7 @@ impl Event {
     ///
     /// # Errors
     ///
-    /// Its control is no command, or it names no node.
+    /// Its control is not a command, or it names no node.
     pub fn node_command(&self) -> Result<NodeCommand<'_>, ViewError> {
         match CommandWord::of(self.control()) {
             Some(command) if !self.node().is_empty() => Ok(NodeCommand {
