@@ -221,9 +221,15 @@ pub fn a_controller_that_closes_whatever_connects_is_asked_more_and_more_slowly(
         let expected = timing.backoff.clone();
         let mut watched = bench.start(bench.options(&server).timing(timing));
         assert_eq!(waits_of(&mut watched, 4), expected);
-        // Without TLS, one more asks once whether the port speaks TLS.
+        // Without TLS, one more asks once whether the port speaks TLS; where a reset reaches the
+        // client before its request has left, none does.
         let probes = u64::from(!bench.tls());
-        assert_eq!(server.connections(), 4 + probes, "{fault:?}");
+        let connections = server.connections();
+        let exact = matches!(fault, OnConnect::Close);
+        assert!(
+            connections == 4 + probes || (!exact && connections == 4),
+            "{fault:?}: {connections}"
+        );
     }
 }
 

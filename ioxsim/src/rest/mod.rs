@@ -95,7 +95,7 @@ impl Controller {
 }
 
 fn xml(status: u16, document: &str) -> Answer {
-    let body = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n{document}");
+    let body = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>{document}");
     Answer::with_body(status, [], "text/xml; charset=UTF-8", body.as_bytes())
 }
 
