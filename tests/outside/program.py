@@ -133,7 +133,8 @@ class Watch(Program):
             "XDG_CONFIG_HOME": str(tools.HOME / "nothing"),
         }
         command = [*prefix, IOX, "watch", url, "--username", username]
-        own = ["--format", "json", "--transport", self.transport]
+        # Third-party controllers have no names to tell.
+        own = ["--format", "json", "--no-names", "--transport", self.transport]
         super().__init__([*command, *own, *arguments], env=environment)
 
     def take(self, what, within=LIMIT):

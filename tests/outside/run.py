@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 import tools
 from program import Failed, Watch
 # Each registers its scenarios; the longest first, so that the others are done meanwhile.
-from scenarios import ALL, shaped_link, proxies, servers  # noqa: F401
+from scenarios import ALL, shaped_link, proxies, servers, clients  # noqa: F401
 
 # Most of the time is spent waiting for `iox` to wait.
 AT_ONCE = 4
