@@ -7,12 +7,28 @@ use ioxproto::names::Found;
 use ioxproto::rest::{self, CallError, CallProblem};
 use ioxproto::view::{ProgramId, VariableId, VariableType};
 use ioxproto::{Event, names};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until};
 
 use crate::trouble::Trouble;
 
-/// After so long, things go on without names.
+/// How long the first event waits for the names.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Completes when an event that came at this time has waited long enough for the names.
+pub(crate) async fn waited_enough(since: Option<Instant>) {
+    match since {
+        Some(since) => sleep_until(since + PATIENCE).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What to say of names that did not come in time.
+pub(crate) fn too_late() -> String {
+    format!(
+        "the controller has not told them within {} s",
+        PATIENCE.as_secs()
+    )
+}
 
 /// What has a name; what has none is shown by its address or number.
 #[derive(Debug, Default)]
@@ -24,7 +40,7 @@ impl Names {
         Self::default()
     }
 
-    /// Asks the controller, as soon as it is connected, for some 10 s from then on.
+    /// Asks the controller, as soon as it is connected.
     pub(crate) async fn load(handle: &Handle) -> Result<Self, CallError> {
         let mut known = names::Names::default();
         // The first call waits for the connection, however long that takes.
@@ -35,19 +51,15 @@ impl Names {
             }
         };
         known.take_nodes(&nodes);
-        let rest = async {
-            // Not every controller has programs and variables.
-            if let Ok(programs) = handle.call(rest::programs()).await {
-                known.take_programs(&programs);
+        // Not every controller has programs and variables.
+        if let Ok(programs) = handle.call(rest::programs()).await {
+            known.take_programs(&programs);
+        }
+        for kind in [VariableType::Integer, VariableType::State] {
+            if let Ok(variables) = handle.call(rest::variable_definitions(kind)).await {
+                known.take_variables(&variables);
             }
-            for kind in [VariableType::Integer, VariableType::State] {
-                if let Ok(variables) = handle.call(rest::variable_definitions(kind)).await {
-                    known.take_variables(&variables);
-                }
-            }
-        };
-        // Without the rest there are fewer names.
-        let _ = timeout(PATIENCE, rest).await;
+        }
         Ok(Self(known))
     }
 

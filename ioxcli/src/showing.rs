@@ -3,7 +3,6 @@
 use std::time::SystemTime;
 
 use ioxproto::mirror::ControllerState;
-use ioxproto::rest::CallError;
 use ioxproto::view::View as Kind;
 use ioxproto::{Event, Notification, Status, StatusChange};
 
@@ -58,7 +57,7 @@ impl Showing {
     }
 
     /// Uses the names of the house from now on, or reports why there are none.
-    pub(crate) fn know(&mut self, names: Result<Names, CallError>) {
+    pub(crate) fn know(&mut self, names: Result<Names, String>) {
         match names {
             Ok(names) => self.names = names,
             Err(error) => say(format_args!("{}: without names: {error}", self.controller)),

@@ -7,7 +7,7 @@ use ioxproto::{Notification, Status, SubscribePath};
 use tokio::time::sleep;
 
 use crate::arguments::{State, StateFormat};
-use crate::names::Names;
+use crate::names::{self, Names};
 use crate::output::{Ended, Screen, Stamps, house};
 use crate::selection::Selection;
 use crate::showing::say_why;
@@ -54,6 +54,7 @@ pub(crate) async fn run(arguments: State, mut stop: Stop) -> Result<(), Trouble>
     // The first event waits for the names.
     let mut named = false;
     let mut held = None;
+    let mut held_since = None;
     let late = sleep(arguments.timeout);
     tokio::pin!(late);
     let mut ended_by = None;
@@ -71,7 +72,12 @@ pub(crate) async fn run(arguments: State, mut stop: Stop) -> Result<(), Trouble>
                 )));
                 handle.request_stop();
             }
-            loaded = &mut names, if !named => {
+            loaded = async {
+                tokio::select! {
+                    loaded = &mut names => loaded.map_err(|error| error.to_string()),
+                    () = names::waited_enough(held_since) => Err(names::too_late()),
+                }
+            }, if !named => {
                 named = true;
                 known = loaded.unwrap_or_else(|error| {
                     say(format_args!("{address}: without names: {error}"));
@@ -83,7 +89,10 @@ pub(crate) async fn run(arguments: State, mut stop: Stop) -> Result<(), Trouble>
                 }
             }
             next = stream.next(), if held.is_none() => match next {
-                Some(Notification::Event(event)) if !named => held = Some(event),
+                Some(Notification::Event(event)) if !named => {
+                    held = Some(event);
+                    held_since = Some(tokio::time::Instant::now());
+                }
                 Some(Notification::Event(event)) => {
                     if !told && selection.takes(&event) {
                         state.update(&event);

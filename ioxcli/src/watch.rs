@@ -10,7 +10,7 @@ use tokio::time::{sleep, timeout_at};
 use crate::arguments::{Format, Output, Transport, Watch};
 use crate::connection;
 use crate::file::Target;
-use crate::names::Names;
+use crate::names::{self, Names};
 use crate::output::{Ended, Screen};
 use crate::password;
 use crate::record::{self, Recorder};
@@ -131,6 +131,7 @@ pub(crate) async fn follow(
     // The first event waits for the names.
     let mut named = false;
     let mut held = None;
+    let mut held_since = None;
     let mut enough = pin!(async {
         match output.duration {
             Some(duration) => sleep(duration.saturating_sub(began.elapsed())).await,
@@ -158,15 +159,21 @@ pub(crate) async fn follow(
             () = save.due() => if let (Some(file), Some(state)) = (&mut state_file, &showing.state) {
                 file.write(state);
             },
-            loaded = &mut names, if !named => {
+            loaded = async {
+                tokio::select! {
+                    loaded = &mut names => loaded.map_err(|error| error.to_string()),
+                    () = names::waited_enough(held_since) => Err(names::too_late()),
+                }
+            }, if !named => {
                 named = true;
                 showing.know(loaded);
-                if let Some(notification) = held.take() {
-                    stops = showing.take(&notification);
-                }
+                stops = held.take().is_some_and(|event| showing.take(&event));
             }
             next = stream.next(), if roomy && held.is_none() => match next {
-                Some(event @ Notification::Event(_)) if !named => held = Some(event),
+                Some(event @ Notification::Event(_)) if !named => {
+                    held = Some(event);
+                    held_since = Some(tokio::time::Instant::now());
+                }
                 Some(notification) => stops = showing.take(&notification),
                 None => break,
             },
