@@ -232,6 +232,14 @@ fn a_port_that_answers_with_a_tls_alert_is_named_with_the_right_url() {
 }
 
 #[test]
+fn a_tls_alert_behind_https_is_not_named_as_a_wrong_url() {
+    let mut harness = Harness::with(|config| config.address("https://isy.test"));
+    harness.start();
+    harness.answer(ALERT);
+    assert_eq!(harness.last_reason().code(), "not_a_controller");
+}
+
+#[test]
 fn a_400_whose_page_names_https_is_named_with_the_right_url() {
     let page = "<html>400 The plain HTTP request was sent to HTTPS port</html>";
     let mut harness = Harness::new();
@@ -286,8 +294,10 @@ fn a_connection_reset_before_an_answer_is_asked_for_tls_too_and_within_ten_secon
     harness.phase(Phase::Upgrading);
     harness.fail(FailureKind::ConnectionReset);
     assert!(harness.http.is_some());
-    harness.pass(9.9);
-    assert_eq!(harness.stream.status(), Status::StreamInitializing);
+    for seconds in [0.5, 9.4] {
+        harness.pass(seconds);
+        assert_eq!(harness.stream.status(), Status::StreamInitializing);
+    }
     harness.pass(0.2);
     assert_eq!(harness.last_reason().code(), "unanswered");
 }
