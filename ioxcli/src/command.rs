@@ -11,7 +11,7 @@ use ioxproto::rest::{
 };
 use ioxproto::view::{Decimal, VariableField};
 use ioxproto::{Address, Notification, Status};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::arguments::{
     Access, Command, List, Listed, Order, ProgramVerb, SendOrder, SetOrder, Settable,
@@ -34,6 +34,8 @@ struct Visit {
     handle: Handle,
     /// What the replay and live events have told.
     state: ControllerState,
+    /// Whether a command was made, which may have been carried out since.
+    is_commanded: bool,
 }
 
 impl Visit {
@@ -52,6 +54,7 @@ impl Visit {
             address,
             stream,
             state: ControllerState::new(),
+            is_commanded: false,
         }))
     }
 
@@ -81,7 +84,13 @@ impl Visit {
     async fn names(&mut self) -> Result<Names, Trouble> {
         let handle = self.handle.clone();
         let names = self.meanwhile(Names::load(&handle)).await?;
-        names.map_err(|error| refused("the names of the house", &error))
+        names.map_err(|error| match refused("the names of the house", &error) {
+            // Its exit code is for a command.
+            _ if matches!(error.problem, CallProblem::Refused { .. }) => {
+                Trouble::other(format!("the names of the house: {error}"))
+            }
+            trouble => trouble,
+        })
     }
 
     /// Closes the connection politely.
@@ -95,19 +104,38 @@ fn interrupted() -> Trouble {
     Trouble::other("stopped before it was done")
 }
 
-/// Runs until it is done, the time limit is over, or a signal comes.
-async fn bounded(
+/// Why work was given up.
+enum GivenUp {
+    Signal,
+    TimeLimit(Duration),
+}
+
+impl GivenUp {
+    fn trouble(self, is_commanded: bool) -> Trouble {
+        let effect = match is_commanded {
+            true => ", and the command may have been carried out",
+            false => "",
+        };
+        Trouble::other(match self {
+            Self::Signal => format!("stopped before it was done{effect}"),
+            Self::TimeLimit(limit) => format!(
+                "it was not done within {} s{effect}: see above for why, or try a longer --timeout",
+                limit.as_secs_f32()
+            ),
+        })
+    }
+}
+
+/// Runs `work` until it completes, the time limit is over, or a signal comes.
+async fn bounded<T>(
     limit: Duration,
     stop: &mut Stop,
-    work: impl Future<Output = Result<(), Trouble>>,
-) -> Result<(), Trouble> {
+    work: impl Future<Output = T>,
+) -> Result<T, GivenUp> {
     tokio::select! {
-        done = work => done,
-        () = stop.requested() => Err(interrupted()),
-        () = sleep(limit) => Err(Trouble::other(format!(
-            "it was not done within {} s: see above for why, or try a longer --timeout",
-            limit.as_secs_f32()
-        ))),
+        done = work => Ok(done),
+        () = stop.requested() => Err(GivenUp::Signal),
+        () = sleep(limit) => Err(GivenUp::TimeLimit(limit)),
     }
 }
 
@@ -120,11 +148,13 @@ pub(crate) async fn run(command: Command, mut stop: Stop) -> Result<(), Trouble>
         return Err(interrupted());
     };
     let done = bounded(order.timeout, &mut stop, send(&mut visit, &command, order)).await;
+    let done = done.unwrap_or_else(|ended| Err(ended.trouble(visit.is_commanded)));
     visit.end().await;
     done
 }
 
 async fn send(visit: &mut Visit, command: &Command, order: &Order) -> Result<(), Trouble> {
+    let deadline = Instant::now() + order.timeout;
     let names = visit.names().await?;
     for (scene, members) in names.known().scenes() {
         let members = members.iter().map(String::as_str);
@@ -140,6 +170,7 @@ async fn send(visit: &mut Visit, command: &Command, order: &Order) -> Result<(),
     }
     let (sent, what) = sent(command, &names, &visit.state)?;
     let handle = visit.handle.clone();
+    visit.is_commanded = true;
     if !order.confirm {
         let answer = visit.meanwhile(handle.call(sent)).await?;
         return match answer {
@@ -147,13 +178,16 @@ async fn send(visit: &mut Visit, command: &Command, order: &Order) -> Result<(),
             Err(error) => Err(refused(&what, &error)),
         };
     }
-    let call = sent.confirmed(CONFIRMED_WITHIN, &visit.state);
+    // What is left of the whole, so that it is known as unconfirmed and not as given up.
+    let left = deadline.saturating_duration_since(Instant::now());
+    let within = CONFIRMED_WITHIN.min(left.mul_f64(0.9));
+    let call = sent.confirmed(within, &visit.state);
     match visit.meanwhile(handle.call(call)).await? {
         Ok(Confirmation::Confirmed) => told(&format!("{what}: confirmed")).await,
         Ok(Confirmation::Unchanged) => told(&format!("{what}: accepted; it was so already")).await,
         Ok(_) => Err(Trouble::unconfirmed(format!(
-            "{what}: accepted, but no event within {} s shows that it was carried out",
-            CONFIRMED_WITHIN.as_secs()
+            "{what}: accepted, but no event within {:.1} s shows that it was carried out",
+            within.as_secs_f32()
         ))),
         Err(error) => Err(refused(&what, &error)),
     }
@@ -250,7 +284,7 @@ fn enabled<'a>(names: &'a Names, written: &str) -> Result<&'a str, Trouble> {
     let address = names.node(written)?;
     match names.known().node(address) {
         Some(node) if !node.is_enabled => Err(Trouble::other(format!(
-            "{} is disabled, so that nothing was sent: iox enable {written:?} changes that",
+            "{} is disabled, and nothing was sent; enable it with: iox enable {written:?}",
             names.of_node(address)
         ))),
         _ => Ok(address),
@@ -305,7 +339,7 @@ fn of_set(
         Some(uom) if uom == "101" => TemperatureUnit::HalfDegrees,
         _ => {
             return Err(Trouble::other(format!(
-                "{} has told no setpoint, so that its unit is not known, and nothing was sent",
+                "the unit of {} is unknown, because it has reported no setpoint; nothing was sent",
                 names.of_node(address)
             )));
         }
@@ -336,9 +370,13 @@ pub(crate) async fn list(list: List, mut stop: Stop) -> Result<(), Trouble> {
     };
     let done = bounded(list.timeout, &mut stop, async {
         let names = visit.names().await?;
+        if let Listed::Programs | Listed::Variables = list.what {
+            names.complete()?;
+        }
         told(listed(rows(list.what, &names)).trim_end()).await
     })
     .await;
+    let done = done.unwrap_or_else(|ended| Err(ended.trouble(false)));
     visit.end().await;
     done
 }

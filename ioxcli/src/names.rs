@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ioxdriver::Handle;
-use ioxproto::names::Found;
+use ioxproto::names::{Found, NamedKind};
 use ioxproto::rest::{self, CallError, CallProblem};
 use ioxproto::view::{ProgramId, VariableId, VariableType};
 use ioxproto::{Event, names};
@@ -25,14 +25,18 @@ pub(crate) async fn waited_enough(since: Option<Instant>) {
 /// What to say of names that did not come in time.
 pub(crate) fn too_late() -> String {
     format!(
-        "the controller has not told them within {} s",
+        "the controller did not send the names within {} s",
         PATIENCE.as_secs()
     )
 }
 
 /// What has a name; what has none is shown by its address or number.
 #[derive(Debug, Default)]
-pub(crate) struct Names(names::Names);
+pub(crate) struct Names {
+    known: names::Names,
+    /// Why the programs or variables are not known.
+    missing: Option<CallError>,
+}
 
 impl Names {
     /// Nothing has a name.
@@ -51,29 +55,41 @@ impl Names {
             }
         };
         known.take_nodes(&nodes);
-        // Not every controller has programs and variables.
-        if let Ok(programs) = handle.call(rest::programs()).await {
-            known.take_programs(&programs);
+        let mut missing = None;
+        match handle.call(rest::programs()).await {
+            Ok(programs) => known.take_programs(&programs),
+            Err(error) => missing = failure(error),
         }
         for kind in [VariableType::Integer, VariableType::State] {
-            if let Ok(variables) = handle.call(rest::variable_definitions(kind)).await {
-                known.take_variables(&variables);
+            match handle.call(rest::variable_definitions(kind)).await {
+                Ok(variables) => known.take_variables(kind, &variables),
+                Err(error) => missing = failure(error).or(missing),
             }
         }
-        Ok(Self(known))
+        Ok(Self { known, missing })
     }
 
     pub(crate) fn update(&mut self, event: &Event) {
-        self.0.update(event);
+        self.known.update(event);
     }
 
     pub(crate) fn known(&self) -> &names::Names {
-        &self.0
+        &self.known
+    }
+
+    /// Fails if the programs or variables could not be read.
+    pub(crate) fn complete(&self) -> Result<(), Trouble> {
+        match &self.missing {
+            Some(error) => Err(Trouble::other(format!(
+                "the programs and variables: {error}"
+            ))),
+            None => Ok(()),
+        }
     }
 
     /// The name of a node or scene, else its address.
     pub(crate) fn of_node<'a>(&'a self, address: &'a str) -> &'a str {
-        match self.0.node(address) {
+        match self.known.node(address) {
             Some(thing) if !thing.name.is_empty() => &thing.name,
             _ => address,
         }
@@ -81,28 +97,31 @@ impl Names {
 
     /// The name of a program, else its id.
     pub(crate) fn of_program(&self, id: ProgramId) -> String {
-        let name = self.0.program(id);
+        let name = self.known.program(id);
         name.map_or_else(|| id.to_string(), str::to_owned)
     }
 
     /// The name of a variable, else its number.
     pub(crate) fn of_variable(&self, id: VariableId) -> String {
-        let name = self.0.variable(id);
+        let name = self.known.variable(id);
         name.map_or_else(|| id.number.to_string(), str::to_owned)
     }
 
     /// The one node or scene that somebody means.
     pub(crate) fn node(&self, written: &str) -> Result<&str, Trouble> {
         let path = |address: &&str| {
-            let thing = self.0.node(address);
-            let path = thing.map_or_else(String::new, |thing| self.0.path(thing));
+            let thing = self.known.node(address);
+            let path = thing.map_or_else(String::new, |thing| self.known.path(thing));
             format!("{path} ({address})")
         };
-        match self.0.find(written) {
+        match self.known.find(written) {
             Found::One(address) => Ok(address),
-            Found::Several(all) => Err(several("node", written, all.iter().map(path))),
+            Found::Several(all) => Err(several("node", BY_PATH, written, all.iter().map(path))),
             Found::None => {
-                let names = self.0.things().map(|thing| &*thing.name);
+                let things = self.known.things();
+                let names = things
+                    .filter(|thing| thing.kind != NamedKind::Folder)
+                    .map(|thing| &*thing.name);
                 Err(none("node or scene", written, names))
             }
         }
@@ -111,11 +130,12 @@ impl Names {
     /// The one program that somebody means.
     pub(crate) fn program(&self, written: &str) -> Result<ProgramId, Trouble> {
         let shown = |id: &ProgramId| format!("{} ({id})", self.of_program(*id));
-        match self.0.find_program(written) {
+        match self.known.find_program(written) {
             Found::One(id) => Ok(id),
-            Found::Several(all) => Err(several("program", written, all.iter().map(shown))),
+            Found::Several(all) => Err(several("program", "an id", written, all.iter().map(shown))),
             Found::None => {
-                let names = self.0.programs().map(|(_, name)| name);
+                self.complete()?;
+                let names = self.known.programs().map(|(_, name)| name);
                 Err(none("program", written, names))
             }
         }
@@ -124,14 +144,31 @@ impl Names {
     /// The one variable that somebody means.
     pub(crate) fn variable(&self, written: &str) -> Result<VariableId, Trouble> {
         let shown = |id: &VariableId| format!("{} ({id})", self.of_variable(*id));
-        match self.0.find_variable(written) {
+        match self.known.find_variable(written) {
             Found::One(id) => Ok(id),
-            Found::Several(all) => Err(several("variable", written, all.iter().map(shown))),
+            Found::Several(all) => Err(several(
+                "variable",
+                "type/number",
+                written,
+                all.iter().map(shown),
+            )),
             Found::None => {
-                let names = self.0.variables().map(|(_, name)| name);
+                self.complete()?;
+                let names = self.known.variables().map(|(_, name)| name);
                 Err(none("variable", written, names))
             }
         }
+    }
+}
+
+/// `None` where the controller answered: not every controller has programs and variables.
+fn failure(error: CallError) -> Option<CallError> {
+    match error.problem {
+        CallProblem::Refused {
+            status: 400..500, ..
+        }
+        | CallProblem::Answer(_) => None,
+        _ => Some(error),
     }
 }
 
@@ -140,10 +177,13 @@ fn waits_for_connection(error: &CallError) -> bool {
     matches!(error.problem, CallProblem::TimedOut { phase: None, .. })
 }
 
-fn several(what: &str, written: &str, all: impl Iterator<Item = String>) -> Trouble {
+/// What tells nodes of one name from each other.
+const BY_PATH: &str = "folder/name or an address";
+
+fn several(what: &str, hint: &str, written: &str, all: impl Iterator<Item = String>) -> Trouble {
     let all: Vec<_> = all.collect();
     Trouble::other(format!(
-        "{written:?} is the name of more than one {what}, and nothing was sent; say which, by folder or address: {}",
+        "{written:?} is the name of more than one {what}, and nothing was sent; use {hint} instead: {}",
         all.join(", ")
     ))
 }
@@ -151,7 +191,7 @@ fn several(what: &str, written: &str, all: impl Iterator<Item = String>) -> Trou
 fn none<'a>(what: &str, written: &str, known: impl Iterator<Item = &'a str>) -> Trouble {
     let near = match &*near(written, known) {
         [] => String::new(),
-        near => format!("; near it: {}", near.join(", ")),
+        near => format!("; similar: {}", near.join(", ")),
     };
     Trouble::other(format!(
         "there is no {what} {written:?}, and nothing was sent{near}"

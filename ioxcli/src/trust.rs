@@ -89,7 +89,7 @@ async fn forget(known: &mut KnownHosts, address: &Address) -> Result<(), Trouble
         )));
     }
     print(format!(
-        "No certificate of {address} is trusted any more.\n"
+        "The certificates of {address} are no longer trusted.\n"
     ))
     .await;
     Ok(())

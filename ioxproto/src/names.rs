@@ -24,7 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::Event;
 use crate::rest::{Nodes, Parent, Programs, VariableDefinitions};
 use crate::spelling::Spelling;
-use crate::view::{LifecycleDetails, ProgramId, VariableId};
+use crate::view::{LifecycleDetails, ProgramId, VariableId, VariableType};
 use crate::vocabulary::{Code, Lifecycle};
 use crate::{NodePattern, view::View};
 
@@ -132,8 +132,9 @@ impl Names {
             .collect();
     }
 
-    /// Takes the variables of an answer; those of the other type stay.
-    pub fn take_variables(&mut self, definitions: &VariableDefinitions) {
+    /// Replaces the variables of this type by those of an answer.
+    pub fn take_variables(&mut self, kind: VariableType, definitions: &VariableDefinitions) {
+        self.variables.retain(|id, _| id.kind != kind);
         for definition in &definitions.definitions {
             self.variables
                 .insert(definition.id, definition.name.clone());
@@ -258,7 +259,8 @@ impl Names {
             things.filter(|thing| thing.kind != NamedKind::Folder)
         };
         let spelling = Spelling::of(written);
-        if let Some(thing) = self.things.get(&spelling) {
+        let by_address = self.things.get(&spelling);
+        if let Some(thing) = by_address.filter(|thing| thing.kind != NamedKind::Folder) {
             return Found::One(&thing.address);
         }
         let pattern = NodePattern::new(written);
@@ -315,7 +317,6 @@ impl Names {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::view::VariableType;
     use crate::{Frame, FrameReader};
 
     fn names() -> Names {
@@ -333,7 +334,7 @@ mod tests {
         names.take_nodes(&Nodes::parse(nodes.as_bytes()).unwrap());
         names.take_programs(&Programs::parse(programs.as_bytes()).unwrap());
         let definitions = VariableDefinitions::parse(variables.as_bytes(), VariableType::Integer);
-        names.take_variables(&definitions.unwrap());
+        names.take_variables(VariableType::Integer, &definitions.unwrap());
         names
     }
 
@@ -361,7 +362,9 @@ mod tests {
         let both = Found::Several(vec!["1A 2B 3C 1", "1A 2B 3C 2"]);
         assert_eq!(names.find("Lamp"), both);
         assert_eq!(names.find("1A 2B 3C"), both);
+        // A folder takes no commands.
         assert_eq!(names.find("Hall & stairs"), Found::None);
+        assert_eq!(names.find("7"), Found::None);
         assert_eq!(names.find(""), Found::None);
     }
 
@@ -395,6 +398,12 @@ mod tests {
             );
         }
         assert_eq!(names.variable(guests), Some("Guests"));
+        let none = VariableDefinitions::parse(b"<CList/>", VariableType::Integer).unwrap();
+        let mut later = names.clone();
+        later.take_variables(VariableType::State, &none);
+        assert_eq!(later.variable(guests), Some("Guests"), "of the other type");
+        later.take_variables(VariableType::Integer, &none);
+        assert_eq!(later.variable(guests), None);
         assert_eq!(names.program(program), Some("Porch at dusk"));
     }
 

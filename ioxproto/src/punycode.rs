@@ -20,6 +20,8 @@ pub(crate) fn ascii_host(host: &str) -> Option<String> {
             true => Some(part.to_owned()),
             false => encoded(part).map(|code| format!("xn--{code}")),
         })
+        // The longest label (RFC 1035 section 2.3.4).
+        .map(|part| part.filter(|part| part.len() <= 63))
         .collect();
     let host = parts?.join(".");
     (host.len() < 254).then_some(host)
@@ -107,6 +109,13 @@ mod tests {
         ] {
             assert_eq!(ascii_host(host).as_deref(), Some(form));
         }
-        assert_eq!(ascii_host(&"ü".repeat(64)), None);
+        for too_long in [
+            "ü".repeat(64),
+            "ü".repeat(60),
+            format!("ü.{}", "a".repeat(64)),
+        ] {
+            assert_eq!(ascii_host(&too_long), None, "{too_long}");
+        }
+        assert!(ascii_host(&"a".repeat(63)).is_some());
     }
 }

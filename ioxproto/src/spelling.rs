@@ -48,7 +48,7 @@ impl Spelling {
         let bytes: Vec<u8> = address
             .split([' ', '.', ':', '-', '_'])
             .map(|part| match part.len() {
-                1 | 2 => u8::from_str_radix(part, 16).ok(),
+                1 | 2 if !part.starts_with('+') => u8::from_str_radix(part, 16).ok(),
                 _ => None,
             })
             .collect::<Option<_>>()?;
@@ -128,6 +128,7 @@ mod tests {
         }
         assert!(NodePattern::new("0A.0B.0C.1").matches("A B C 1"));
         assert!(NodePattern::new("N003_Climate").matches("n003_climate"));
+        assert!(!NodePattern::new("+A.0B.0C.1").matches("A B C 1"));
     }
 
     #[test]

@@ -71,7 +71,8 @@ impl LineReader {
         let line = line.trim_ascii_start();
         match line {
             [] => {}
-            [b'<', ..] => self.document(line, each),
+            // The priority of a line of syslog is not markup.
+            [b'<', second, ..] if !second.is_ascii_digit() => self.document(line, each),
             [b'"', ..] => {
                 let content = self.string(line);
                 self.hand_out(line, content, each);
@@ -115,11 +116,13 @@ impl LineReader {
             return each(self, Content::Broken(otherwise.to_owned()));
         };
         let from = memmem::rfind(&line[..at], b"<?xml").unwrap_or(at);
-        let Some(end) = memmem::rfind(line, END).map(|end| end + END.len()) else {
-            self.begun.extend_from_slice(&line[from..]);
-            return;
+        let found = &line[from..];
+        let frame = match memmem::rfind(found, END) {
+            Some(end) => &found[..end + END.len()],
+            None if found.ends_with(b"/>") => found,
+            None => return self.begun.extend_from_slice(found),
         };
-        let frame = String::from_utf8_lossy(line.get(from..end).unwrap_or_default());
+        let frame = String::from_utf8_lossy(frame);
         let quoted = format!("\"{frame}\"");
         match serde_json::from_str::<String>(&quoted) {
             Ok(unescaped) => each(self, Content::Frame(unescaped.as_bytes())),
@@ -459,6 +462,17 @@ mod tests {
             assert_eq!(frame(&line), plain, "{line}");
         }
         let bare = "<Event seqnum='1'><control>ST</control></Event>";
+        let syslog = format!("<13>May  6 01:52:41 host isy: {bare}");
+        assert_eq!(contents(&[&syslog]), [bare]);
+        assert_eq!(contents(&["DEBUG got <Event/>", " x"])[0], "<Event/>");
+        let (after, rest) = (
+            "x</Event> <Event seqnum='1'>",
+            "<control>ST</control></Event>",
+        );
+        assert_eq!(
+            contents(&[after, rest]),
+            [format!("<Event seqnum='1'>\n{rest}")]
+        );
         assert_eq!(frame(&format!("[12] {bare}")), bare);
     }
 

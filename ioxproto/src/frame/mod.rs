@@ -242,11 +242,12 @@ impl FrameReader {
     /// Reads several documents, if the first of them is a whole event: its frame, the others queued.
     fn read_several(&mut self, documents: &str) -> Option<Frame> {
         let (pieces, rest) = split::documents(documents)?;
+        let before = self.forbidden;
         let mut frames = pieces.into_iter().map(|piece| self.read_single(piece));
         let first = frames.next()?;
         if !matches!(first, Frame::Event(_)) {
             drop(frames);
-            self.forbidden = 0;
+            self.forbidden = before;
             return None;
         }
         let mut more: VecDeque<Frame> = frames.collect();

@@ -121,6 +121,9 @@ fn decoded(part: &str) -> Option<String> {
         }
         let digits = [rest.next()?, rest.next()?];
         let digits = str::from_utf8(&digits).ok()?;
+        if digits.starts_with('+') {
+            return None;
+        }
         bytes.push(u8::from_str_radix(digits, 16).ok()?);
     }
     String::from_utf8(bytes).ok()
