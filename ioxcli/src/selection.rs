@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use ioxproto::names::Found;
+use ioxproto::names::{Found, NamedKind};
 use ioxproto::{Event, NodePattern};
 
 use crate::arguments;
 use crate::names::{Names, near};
 
-/// Addresses that are kept to name those near a misspelt one.
+/// Addresses that are kept to name those similar to a misspelt one.
 const KEPT: usize = 20_000;
 
 /// An event of one of the nodes, where some are named, and of one of the controls, where some are.
@@ -18,7 +18,7 @@ pub(crate) struct Selection {
     controls: Vec<String>,
     not_controls: Vec<String>,
     live_only: bool,
-    /// The nodes that there are, as long as one that is wanted was not among them.
+    /// The nodes that there are, by address and name, as long as one that is wanted was not among them.
     known: BTreeSet<String>,
 }
 
@@ -52,8 +52,15 @@ impl Selection {
             let addresses = match names.known().find(wanted.node.as_str()) {
                 Found::One(address) => vec![address],
                 Found::Several(addresses) => addresses,
-                Found::None => continue,
+                Found::None => {
+                    let things = names.known().things();
+                    let others = things.filter(|thing| thing.kind != NamedKind::Folder);
+                    self.known.extend(others.map(|thing| thing.name.clone()));
+                    continue;
+                }
             };
+            // There is such a node or scene, whether or not an event is of it.
+            wanted.found = true;
             wanted.named = addresses.into_iter().map(NodePattern::new).collect();
         }
     }
@@ -95,7 +102,7 @@ impl Selection {
         is_wanted
     }
 
-    /// What to say of the nodes that were named and that no event was of, once a replay is complete.
+    /// One message for each node that was asked for and is not there, once a replay is complete.
     pub(crate) fn not_found(&self) -> Vec<String> {
         let missing = self.nodes.iter().filter(|wanted| !wanted.found);
         missing
@@ -107,9 +114,9 @@ impl Selection {
 fn not_found(wanted: &str, known: &BTreeSet<String>) -> String {
     let names = near(wanted, known.iter().map(String::as_str));
     match (names.is_empty(), known.len()) {
-        (false, _) => format!("no node matches {wanted:?}; near it: {}", names.join(", ")),
+        (false, _) => format!("no node matches {wanted:?}; similar: {}", names.join(", ")),
         (true, 0) => format!("no node matches {wanted:?}"),
-        (true, count) => format!("no node matches {wanted:?}, nor is any of {count} near it"),
+        (true, _) => format!("no node matches {wanted:?}, and none is similar"),
     }
 }
 
@@ -175,8 +182,8 @@ mod tests {
         assert_eq!(
             selection.not_found(),
             [
-                "no node matches \"1A 2B 3C 2\"; near it: \"1A 2B 3C 1\"",
-                "no node matches \"attic\", nor is any of 2 near it"
+                "no node matches \"1A 2B 3C 2\"; similar: \"1A 2B 3C 1\"",
+                "no node matches \"attic\", and none is similar"
             ]
         );
     }

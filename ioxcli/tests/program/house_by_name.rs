@@ -172,6 +172,17 @@ fn names_stand_in_text_and_json_and_choose_nodes() {
     text.stop();
     let without = iox_at(&house, &["state", "--no-names", "--node", &lamp]);
     assert!(!without.stdout.contains("Hall lamp"), "{without:?}");
+    let scene = iox_at(&house, &["list", "scenes"]);
+    let scene = scene.stdout.lines().nth(1).unwrap();
+    let scene = scene.split("  ").next().unwrap();
+    let of_scene = iox_at(&house, &["state", "--node", scene]);
+    assert_eq!(of_scene.code, Some(0), "{scene}: {of_scene:?}");
+    let misspelt = iox_at(&house, &["state", "--node", "hall lamb"]);
+    assert_eq!(misspelt.code, Some(1), "{misspelt:?}");
+    assert!(
+        misspelt.stderr.contains("similar: \"Hall lamp\""),
+        "{misspelt:?}"
+    );
     let with = iox_at(&house, &["state", "--node", "Hall lamp"]);
     assert!(with.stdout.contains("Hall lamp"), "{with:?}");
     assert!(!with.stdout.contains("thermostat"), "{with:?}");

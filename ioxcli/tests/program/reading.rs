@@ -253,7 +253,7 @@ fn a_node_is_found_in_any_spelling_and_one_that_is_not_there_is_said() {
     assert_eq!(told.code, Some(1), "{told:?}");
     assert!(
         told.stderr
-            .contains(r#"no node matches "1A 2B 3C 2"; near it: "1A 2B 3C 1""#),
+            .contains(r#"no node matches "1A 2B 3C 2"; similar: "1A 2B 3C 1""#),
         "{told:?}"
     );
 
