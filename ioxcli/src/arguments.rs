@@ -330,7 +330,7 @@ pub(crate) struct Output {
     /// Stop after so many seconds from the start of the program
     #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) duration: Option<Duration>,
-    /// Stop after exactly so many events
+    /// Stop when exactly so many events have been shown
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) max_events: Option<u64>,
     #[command(flatten)]

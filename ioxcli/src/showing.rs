@@ -74,10 +74,11 @@ impl Showing {
                     state.update(event);
                 }
                 self.names.update(event);
-                if !repeats && self.counts(event) {
+                if !repeats && self.left != Some(0) && self.selection.takes(event) {
                     if self.is_quiet(event) {
                         self.view.pass_over(event);
                     } else {
+                        self.left = self.left.map(|left| left - 1);
                         self.show(notification);
                     }
                 }
@@ -116,17 +117,6 @@ impl Showing {
         let received = Some(SystemTime::now());
         self.view
             .show(notification, received, &self.names, &mut self.buffer);
-    }
-
-    /// Whether an event is one of those that were asked for.
-    fn counts(&mut self, event: &Event) -> bool {
-        if self.left == Some(0) || !self.selection.takes(event) {
-            return false;
-        }
-        if let Some(left) = &mut self.left {
-            *left -= 1;
-        }
-        true
     }
 
     fn is_quiet(&mut self, event: &Event) -> bool {

@@ -389,7 +389,11 @@ impl Shared {
 
     pub(crate) fn cancel_call(&self, slot: &Arc<Slot>) {
         self.ask(|commands| {
-            if !self.snapshot().ended() {
+            let is_cancelled = commands.calls.iter().any(|call| match call {
+                CallCommand::Cancel(other) => Arc::ptr_eq(other, slot),
+                CallCommand::Make(..) => false,
+            });
+            if !is_cancelled && !self.snapshot().ended() {
                 let call = CallCommand::Cancel(Arc::clone(slot));
                 commands.calls.push_back(call);
             }
