@@ -84,7 +84,7 @@ fn characters_that_xml_forbids_are_replaced_and_counted() {
 fn line_ends_are_line_feeds_and_in_attributes_blanks() {
     let event = event(
         "<?xml version='1.0'?>\r\n<Event\r\nsid='a\r\nb\tc&#10;d'>\r<control>_7</control><action uom='1\r2'>1\r\n2</action>\
-         <eventInfo><![CDATA[x\r\ny\rz]]></eventInfo><fmtAct>p\rq&#13;</fmtAct></Event>\r\n",
+         <eventInfo><![CDATA[x\r\ny\rz]]></eventInfo><fmtAct>p\rq&#13;</fmtAct><fmtName>a\r&amp;</fmtName></Event>\r\n",
     );
     assert_eq!(event.sid(), "a b c\nd");
     assert_eq!(event.uom(), "1 2");
@@ -92,6 +92,7 @@ fn line_ends_are_line_feeds_and_in_attributes_blanks() {
     assert_eq!(event.event_info(), "x\ny\nz");
     // A reference says what it says.
     assert_eq!(event.fmt_act(), "p\nq\r");
+    assert_eq!(event.fmt_name(), "a\n&");
 }
 
 #[test]
