@@ -1,0 +1,88 @@
+//! What a program knows of a running bridge and can ask of it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::{Controller, Stats};
+
+/// A handle on a bridge; clones are equal. It is made before the bridge runs, and one bridge runs
+/// on it at a time.
+#[derive(Clone, Debug, Default)]
+pub struct Handle {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    wishes: Mutex<Wishes>,
+    stats: Mutex<Stats>,
+    wake: Notify,
+}
+
+/// What the program wants of the bridge.
+#[derive(Debug, Default)]
+pub(crate) struct Wishes {
+    pub(crate) changes: Vec<Change>,
+    pub(crate) stop: bool,
+}
+
+/// A controller comes or goes.
+#[derive(Debug)]
+pub(crate) enum Change {
+    Add(Box<Controller>),
+    Remove(String),
+}
+
+impl Handle {
+    /// A handle for a bridge that does not run yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What the bridge has seen and done so far. It is at most a second old.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        lock(&self.shared.stats).clone()
+    }
+
+    /// Asks the bridge to stop: [`run`](crate::run) then returns, 2 s later at most.
+    pub fn request_stop(&self) {
+        lock(&self.shared.wishes).stop = true;
+        self.shared.wake.notify_one();
+    }
+
+    /// Watches one more controller, or one with other options in the place of that of the same
+    /// name. The others are not touched.
+    pub fn add_controller(&self, controller: Controller) {
+        self.change(Change::Add(Box::new(controller)));
+    }
+
+    /// Stops watching a controller. Its topics stay, and its availability becomes `offline`.
+    pub fn remove_controller(&self, name: impl Into<String>) {
+        self.change(Change::Remove(name.into()));
+    }
+
+    fn change(&self, change: Change) {
+        lock(&self.shared.wishes).changes.push(change);
+        self.shared.wake.notify_one();
+    }
+
+    /// Waits until the program wants something.
+    pub(crate) async fn woken(&self) {
+        self.shared.wake.notified().await;
+    }
+
+    pub(crate) fn take_wishes(&self) -> Wishes {
+        std::mem::take(&mut *lock(&self.shared.wishes))
+    }
+
+    pub(crate) fn update_stats(&self, update: impl FnOnce(&mut Stats)) {
+        update(&mut lock(&self.shared.stats));
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,31 @@
+//! The houses of IoX and ISY-994 controllers on MQTT and in Home Assistant.
+//!
+//! [`run`] watches any number of controllers and keeps one MQTT broker, or none, up to date.
+//!
+//! ```no_run
+//! use ioxbridge::{Broker, Controller, Handle, Options};
+//!
+//! # async fn bridge() -> Result<(), Box<dyn std::error::Error>> {
+//! let options = Options::new().broker(Broker::new("127.0.0.1", 1883));
+//! let home = Controller::new(
+//!     "home",
+//!     ioxdriver::Options::new("https://eisy.local:8443").local_account("admin", "hunter2"),
+//! );
+//! let handle = Handle::new();
+//! ioxbridge::run(options, vec![home], handle.clone()).await?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod handle;
+mod options;
+mod run;
+mod stats;
+mod watch;
+
+pub use crate::handle::Handle;
+pub use crate::options::{
+    Allowance, Broker, Component, Controller, NodeOverride, Options, OptionsError, UnknownComponent,
+};
+pub use crate::run::run;
+pub use crate::stats::{BrokerStats, CallDurations, ControllerStats, Stats};

@@ -1,0 +1,487 @@
+//! The options of a bridge.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+use std::time::Duration;
+
+use ioxdriver::Trust;
+use ioxproto::Secret;
+use thiserror::Error;
+
+/// What a bridge does, apart from the controllers that it watches.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Options {
+    pub(crate) instance: String,
+    pub(crate) broker: Option<Broker>,
+    pub(crate) home_assistant: Option<String>,
+    pub(crate) commands: Option<bool>,
+    pub(crate) allowed: BTreeSet<Allowance>,
+    pub(crate) overrides: BTreeMap<String, NodeOverride>,
+    pub(crate) availability_delay: Duration,
+    pub(crate) seed: u64,
+}
+
+/// What needs a permission of its own before a command from MQTT is carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Allowance {
+    /// Locks: locking and unlocking.
+    Locks,
+    /// Garage doors, gates and other covers.
+    Covers,
+    /// Alarms and sirens.
+    Alarms,
+}
+
+impl Allowance {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Locks, Self::Covers, Self::Alarms];
+
+    /// The word for it in a configuration: `locks`, `covers`, `alarms`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Locks => "locks",
+            Self::Covers => "covers",
+            Self::Alarms => "alarms",
+        }
+    }
+}
+
+impl fmt::Display for Allowance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Why options cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum OptionsError {
+    /// Two controllers have the same name.
+    #[error("two controllers are named {0:?}: topics are made of names, so give each its own")]
+    DuplicateName(String),
+    /// A name cannot be used.
+    #[error("{what} is {name:?}: it must have 1 to 64 characters")]
+    Name {
+        /// What the name is of.
+        what: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// The discovery prefix cannot be used.
+    #[error("the discovery prefix {0:?} must not be empty or hold the characters # and +")]
+    Prefix(String),
+    /// A device class of an override is none of its component's.
+    #[error(
+        "the device class {class:?} of {node}: Home Assistant has no such class of a {component}"
+    )]
+    DeviceClass {
+        /// The node's address.
+        node: String,
+        /// The component.
+        component: &'static str,
+        /// The class.
+        class: String,
+    },
+    /// The options of a controller cannot be used.
+    #[error("the controller {name}: {cause}")]
+    Controller {
+        /// Its name.
+        name: String,
+        /// What is wrong.
+        cause: String,
+    },
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Options {
+    /// The defaults: no broker, Home Assistant at `homeassistant`, 60 s until a controller counts
+    /// as unavailable.
+    pub fn new() -> Self {
+        Self {
+            instance: "bridge".to_owned(),
+            broker: None,
+            home_assistant: Some("homeassistant".to_owned()),
+            commands: None,
+            allowed: BTreeSet::new(),
+            overrides: BTreeMap::new(),
+            availability_delay: Duration::from_secs(60),
+            seed: 0,
+        }
+    }
+
+    /// The name of this process among the bridges on one broker. It is in the client id and in the
+    /// topics `iox/bridge/<instance>/…`. Default `bridge`.
+    pub fn instance(mut self, instance: impl Into<String>) -> Self {
+        self.instance = instance.into();
+        self
+    }
+
+    /// The broker. Default none: the bridge then only watches and counts.
+    pub fn broker(mut self, broker: Broker) -> Self {
+        self.broker = Some(broker);
+        self
+    }
+
+    /// The discovery prefix of Home Assistant, or none to leave discovery out. Default
+    /// `homeassistant`.
+    pub fn home_assistant(mut self, prefix: Option<String>) -> Self {
+        self.home_assistant = prefix;
+        self
+    }
+
+    /// Whether commands from MQTT are carried out. Default: only if the broker is on a loopback
+    /// address, or reached by TLS with a user name and password.
+    pub fn commands(mut self, commands: bool) -> Self {
+        self.commands = Some(commands);
+        self
+    }
+
+    /// Allows commands to these. Default none of them.
+    pub fn allow(mut self, allowed: impl IntoIterator<Item = Allowance>) -> Self {
+        self.allowed.extend(allowed);
+        self
+    }
+
+    /// Changes what Home Assistant is told of a node or scene, by its address.
+    pub fn override_node(mut self, address: impl Into<String>, node: NodeOverride) -> Self {
+        self.overrides.insert(address.into(), node);
+        self
+    }
+
+    /// How long a controller may be away until its availability is `offline`. Default 60 s.
+    pub fn availability_delay(mut self, delay: Duration) -> Self {
+        self.availability_delay = delay;
+        self
+    }
+
+    /// Where random delays come from. Default 0.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Whether commands from MQTT are carried out with these options.
+    #[must_use]
+    pub fn are_commands_allowed(&self) -> bool {
+        let is_safe = self.broker.as_ref().is_some_and(Broker::is_safe);
+        self.commands.unwrap_or(is_safe)
+    }
+
+    /// Checks the options together with the controllers.
+    ///
+    /// # Errors
+    ///
+    /// [`OptionsError`] names the first thing that cannot be used.
+    pub fn check(&self, controllers: &[Controller]) -> Result<(), OptionsError> {
+        check_name("the instance", &self.instance)?;
+        if let Some(prefix) = &self.home_assistant
+            && (prefix.is_empty() || prefix.contains(['#', '+', '\0']))
+        {
+            return Err(OptionsError::Prefix(prefix.clone()));
+        }
+        let mut names = BTreeSet::new();
+        for controller in controllers {
+            check_name("the name of a controller", &controller.name)?;
+            if !names.insert(&controller.name) {
+                return Err(OptionsError::DuplicateName(controller.name.clone()));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn check_name(what: &'static str, name: &str) -> Result<(), OptionsError> {
+    if (1..=64).contains(&name.chars().count()) {
+        return Ok(());
+    }
+    let name = name.to_owned();
+    Err(OptionsError::Name { what, name })
+}
+
+/// An MQTT broker, and how it is reached.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Broker {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) trust: Option<Trust>,
+    pub(crate) credentials: Option<(String, Secret)>,
+    pub(crate) client_id: Option<String>,
+}
+
+impl Broker {
+    /// A broker at this host and port, without TLS and without credentials.
+    pub fn new(host: impl Into<String>, port: u16) -> Self {
+        Self {
+            host: host.into(),
+            port,
+            trust: None,
+            credentials: None,
+            client_id: None,
+        }
+    }
+
+    /// By TLS, its certificate judged like this.
+    pub fn tls(mut self, trust: Trust) -> Self {
+        self.trust = Some(trust);
+        self
+    }
+
+    /// With this user name and password.
+    pub fn credentials(mut self, user: impl Into<String>, password: impl Into<Secret>) -> Self {
+        self.credentials = Some((user.into(), password.into()));
+        self
+    }
+
+    /// With this client id. Default `iox-<instance>`.
+    pub fn client_id(mut self, client_id: impl Into<String>) -> Self {
+        self.client_id = Some(client_id.into());
+        self
+    }
+
+    /// Its host.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Its port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Whether only those who may command can be expected to publish there: it is on a loopback
+    /// address, or reached by TLS with credentials.
+    #[must_use]
+    pub fn is_safe(&self) -> bool {
+        let host = self.host.trim_start_matches('[').trim_end_matches(']');
+        let address = host.parse::<IpAddr>();
+        let is_loopback = host.eq_ignore_ascii_case("localhost")
+            || address.is_ok_and(|address| address.is_loopback());
+        is_loopback || (self.trust.is_some() && self.credentials.is_some())
+    }
+}
+
+/// A controller to watch.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Controller {
+    pub(crate) name: String,
+    pub(crate) options: ioxdriver::Options,
+}
+
+impl Controller {
+    /// A controller under a name, which stands in all its topics.
+    pub fn new(name: impl Into<String>, options: ioxdriver::Options) -> Self {
+        Self {
+            name: name.into(),
+            options,
+        }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// What Home Assistant is told of one node instead of what the bridge would say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[must_use]
+pub struct NodeOverride {
+    pub(crate) is_hidden: bool,
+    pub(crate) name: Option<String>,
+    pub(crate) component: Option<Component>,
+    pub(crate) device_class: Option<String>,
+}
+
+impl NodeOverride {
+    /// An override that changes nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Leaves the node out of Home Assistant. Its topics stay.
+    pub fn hide(mut self) -> Self {
+        self.is_hidden = true;
+        self
+    }
+
+    /// Another name.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Another component than the one that fits its type.
+    pub fn component(mut self, component: Component) -> Self {
+        self.component = Some(component);
+        self
+    }
+
+    /// Another device class of its main entity, such as `garage_door`.
+    pub fn device_class(mut self, class: impl Into<String>) -> Self {
+        self.device_class = Some(class.into());
+        self
+    }
+}
+
+/// What a node can be in Home Assistant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Component {
+    /// A lamp, dimmable or not.
+    Light,
+    /// On and off.
+    Switch,
+    /// A fan with speeds.
+    Fan,
+    /// A door, blind or shade.
+    Cover,
+    /// A lock.
+    Lock,
+    /// A thermostat.
+    Climate,
+    /// On or off, read only.
+    BinarySensor,
+    /// A value, read only.
+    Sensor,
+    /// A button that somebody presses on a device.
+    Event,
+    /// A number that can be set.
+    Number,
+    /// Something that can be triggered.
+    Button,
+}
+
+impl Component {
+    /// All of them.
+    pub const ALL: [Self; 11] = [
+        Self::Light,
+        Self::Switch,
+        Self::Fan,
+        Self::Cover,
+        Self::Lock,
+        Self::Climate,
+        Self::BinarySensor,
+        Self::Sensor,
+        Self::Event,
+        Self::Number,
+        Self::Button,
+    ];
+
+    /// Its name in Home Assistant: `binary_sensor`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Light => "light",
+            Self::Switch => "switch",
+            Self::Fan => "fan",
+            Self::Cover => "cover",
+            Self::Lock => "lock",
+            Self::Climate => "climate",
+            Self::BinarySensor => "binary_sensor",
+            Self::Sensor => "sensor",
+            Self::Event => "event",
+            Self::Number => "number",
+            Self::Button => "button",
+        }
+    }
+}
+
+impl fmt::Display for Component {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A word that names no component.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error(
+    "{0:?} is no component: use one of light, switch, fan, cover, lock, climate, binary_sensor, sensor, event, number, button"
+)]
+#[non_exhaustive]
+pub struct UnknownComponent(pub String);
+
+impl FromStr for Component {
+    type Err = UnknownComponent;
+
+    fn from_str(text: &str) -> Result<Self, UnknownComponent> {
+        Self::ALL
+            .into_iter()
+            .find(|component| component.as_str() == text)
+            .ok_or_else(|| UnknownComponent(text.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_on_by_default_only_where_strangers_cannot_publish() {
+        let with = |broker| Options::new().broker(broker).are_commands_allowed();
+        assert!(!Options::new().are_commands_allowed());
+        assert!(with(Broker::new("127.0.0.1", 1883)));
+        assert!(with(Broker::new("[::1]", 1883)));
+        assert!(with(Broker::new("localhost", 1883)));
+        assert!(!with(Broker::new("broker.local", 1883)));
+        assert!(!with(Broker::new("broker.local", 8883).tls(Trust::System)));
+        let secured = Broker::new("broker.local", 8883)
+            .tls(Trust::System)
+            .credentials("iox", "hunter2");
+        assert!(with(secured.clone()));
+        let plain = Broker::new("broker.local", 1883).credentials("iox", "hunter2");
+        assert!(!with(plain.clone()));
+        assert!(
+            Options::new()
+                .broker(plain)
+                .commands(true)
+                .are_commands_allowed()
+        );
+        assert!(
+            !Options::new()
+                .broker(secured)
+                .commands(false)
+                .are_commands_allowed()
+        );
+    }
+
+    #[test]
+    fn names_are_checked() {
+        let controller = |name: &str| Controller::new(name, ioxdriver::Options::new("http://eisy"));
+        let options = Options::new();
+        assert_eq!(
+            options.check(&[controller("home"), controller("barn")]),
+            Ok(())
+        );
+        assert_eq!(
+            options.check(&[controller("home"), controller("home")]),
+            Err(OptionsError::DuplicateName("home".to_owned()))
+        );
+        assert!(options.check(&[controller("")]).is_err());
+        let wildcard = Options::new().home_assistant(Some("a/+".to_owned()));
+        assert_eq!(
+            wildcard.check(&[]),
+            Err(OptionsError::Prefix("a/+".to_owned()))
+        );
+    }
+
+    #[test]
+    fn a_password_is_not_shown() {
+        let broker = Broker::new("broker.local", 1883).credentials("iox", "hunter2");
+        assert!(!format!("{:?}", Options::new().broker(broker)).contains("hunter2"));
+    }
+}
