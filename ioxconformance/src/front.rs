@@ -1,15 +1,15 @@
 //! A scripted REST interface in front of a simulated controller.
 //!
-//! It answers the paths that a scenario gives it replies for, and hands every other connection on
-//! to the controller: the stream, logins.
+//! It answers the paths that a scenario gives it replies for, one after the other on a connection,
+//! and hands every other connection on to the controller: the stream, logins.
 
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ioxsim::Tls;
 use rustls::pki_types::pem::PemObject as _;
@@ -18,6 +18,9 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 /// How long a read of a connection waits before the other side, or the end, has its turn.
 const MOMENT: Duration = Duration::from_millis(2);
+/// How long a connection that is one too many may wait for the end of another: a client may close
+/// one just before it opens the next.
+const LAG: Duration = Duration::from_secs(5);
 
 /// What a request of a path gets.
 #[derive(Clone, Debug)]
@@ -28,6 +31,8 @@ const MOMENT: Duration = Duration::from_millis(2);
 pub enum Reply {
     /// An answer of this status and body.
     Answer(u16, String),
+    /// The same, and then the end of the connection, which the answer does not announce.
+    AnswerAndEnd(u16, String),
     /// Nothing, ever.
     Silence,
     /// The end of the connection.
@@ -40,6 +45,8 @@ pub enum Reply {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Asked {
+    /// On which connection, counted from 1.
+    pub connection: usize,
     /// The path, with its query.
     pub path: String,
     /// The whole head.
@@ -58,6 +65,12 @@ struct Script {
     /// What each path gets in turn; the last reply stays.
     replies: Mutex<HashMap<String, VecDeque<Reply>>>,
     asked: Mutex<Vec<Asked>>,
+    connections: AtomicUsize,
+    open: AtomicUsize,
+    /// How many connections a client may have at a time.
+    limit: AtomicUsize,
+    /// Whether a client had more.
+    exceeded: AtomicBool,
     closed: AtomicBool,
 }
 
@@ -78,6 +91,10 @@ impl Front {
             controller,
             replies: Mutex::default(),
             asked: Mutex::default(),
+            connections: AtomicUsize::new(0),
+            open: AtomicUsize::new(0),
+            limit: AtomicUsize::new(usize::MAX),
+            exceeded: AtomicBool::new(false),
             closed: AtomicBool::new(false),
         });
         let front = Self {
@@ -94,8 +111,12 @@ impl Front {
                 }
                 let Ok(socket) = socket else { continue };
                 let (script, acceptor) = (Arc::clone(&script), acceptor.clone());
+                let number = script.count();
                 // A client that leaves is none of the test's concern.
-                thread::spawn(move || script.serve(socket, acceptor));
+                thread::spawn(move || {
+                    let _ = script.serve(socket, acceptor, number);
+                    script.open.fetch_sub(1, Ordering::AcqRel);
+                });
             }
         });
         Ok(front)
@@ -120,6 +141,29 @@ impl Front {
         lock(&self.script.replies).insert(path.to_owned(), replies);
     }
 
+    /// How many connections there have been.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.script.connections.load(Ordering::Acquire)
+    }
+
+    /// How many connections are open.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.script.open.load(Ordering::Acquire)
+    }
+
+    /// Serves so many connections at a time, as small controllers do.
+    pub fn limit(&self, connections: usize) {
+        self.script.limit.store(connections, Ordering::Release);
+    }
+
+    /// Whether a client had more connections open than the [`limit`](Self::limit).
+    #[must_use]
+    pub fn is_exceeded(&self) -> bool {
+        self.script.exceeded.load(Ordering::Acquire)
+    }
+
     /// The requests of scripted paths so far.
     #[must_use]
     pub fn asked(&self) -> Vec<Asked> {
@@ -140,7 +184,27 @@ impl Script {
         self.closed.load(Ordering::Acquire)
     }
 
-    fn serve(&self, socket: TcpStream, acceptor: Option<Arc<ServerConfig>>) -> io::Result<()> {
+    /// Counts a connection, once there is room for it.
+    fn count(&self) -> usize {
+        let until = Instant::now() + LAG;
+        let limit = self.limit.load(Ordering::Acquire);
+        while self.open.load(Ordering::Acquire) >= limit && !self.is_closed() {
+            if Instant::now() >= until {
+                self.exceeded.store(true, Ordering::Release);
+                break;
+            }
+            thread::sleep(MOMENT);
+        }
+        self.open.fetch_add(1, Ordering::AcqRel);
+        self.connections.fetch_add(1, Ordering::AcqRel) + 1
+    }
+
+    fn serve(
+        &self,
+        socket: TcpStream,
+        acceptor: Option<Arc<ServerConfig>>,
+        number: usize,
+    ) -> io::Result<()> {
         socket.set_nodelay(true)?;
         socket.set_read_timeout(Some(MOMENT))?;
         let mut client: Box<dyn Io> = match acceptor {
@@ -150,37 +214,49 @@ impl Script {
                 Box::new(StreamOwned::new(connection, socket))
             }
         };
+        while self.exchange(&mut *client, number)? {}
+        Ok(())
+    }
+
+    /// One request and its reply; whether another may follow.
+    fn exchange(&self, client: &mut dyn Io, connection: usize) -> io::Result<bool> {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             let mut byte = [0];
-            match self.read(&mut *client, &mut byte)? {
-                0 => return Ok(()),
+            match self.read(client, &mut byte)? {
+                0 => return Ok(false),
                 _ => head.push(byte[0]),
             }
         }
         let text = String::from_utf8_lossy(&head).into_owned();
         let path = text.split(' ').nth(1).unwrap_or_default().to_owned();
         let Some(reply) = self.next_reply(&path) else {
-            return self.relay(&mut *client, &head);
+            return self.relay(client, &head).map(|()| false);
         };
-        lock(&self.asked).push(Asked { path, head: text });
+        lock(&self.asked).push(Asked {
+            connection,
+            path,
+            head: text,
+        });
+        let goes_on = matches!(reply, Reply::Answer(..));
         match reply {
-            Reply::Answer(status, body) => {
+            Reply::Answer(status, body) | Reply::AnswerAndEnd(status, body) => {
                 let length = body.len();
                 write!(
                     client,
                     "HTTP/1.1 {status} Scripted\r\nContent-Length: {length}\r\n\r\n{body}"
                 )?;
-                client.flush()
+                client.flush()?;
             }
-            Reply::End => Ok(()),
-            Reply::Silence => self.hold(&mut *client),
+            Reply::End => {}
+            Reply::Silence => self.hold(client)?,
             Reply::Half => {
                 client.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n<nodes>")?;
                 client.flush()?;
-                self.hold(&mut *client)
+                self.hold(client)?;
             }
         }
+        Ok(goes_on)
     }
 
     fn next_reply(&self, path: &str) -> Option<Reply> {

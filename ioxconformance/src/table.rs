@@ -153,6 +153,18 @@ macro_rules! conformance_table {
                 at_rest_a_call_fails_at_once_and_works_again_after_a_start: plain,
                 a_portal_accounts_tokens_are_renewed_for_a_call: both,
             }
+            keep_alive {
+                calls_in_a_row_share_a_connection: both,
+                an_idle_connection_is_closed_in_time: both,
+                an_idle_connection_is_closed_while_the_consumer_takes_nothing: both apart,
+                an_idle_connection_may_be_closed_by_the_controller: both,
+                a_request_on_a_connection_that_ends_just_then_is_sent_again_once: both,
+                a_step_is_never_sent_again: both,
+                a_404_ends_the_connection: both,
+                an_isy_994_is_never_shown_more_connections_than_it_serves: both,
+                a_stop_closes_idle_connections: both,
+                a_lost_stream_closes_idle_connections: plain,
+            }
             secrets {
                 no_secret_is_logged_by_anybody_in_any_encoding: both,
             }

@@ -39,7 +39,8 @@ pub enum Action {
         /// ([`FailureKind::MessageTooLarge`](crate::FailureKind::MessageTooLarge)).
         max_message_bytes: usize,
     },
-    /// Open a connection of its own (name, TCP, and TLS if [`Address::tls`]), run this exchange on it, and close it.
+    /// Open a connection beside the stream's (name, TCP, and TLS if [`Address::tls`]), run this
+    /// exchange on it, and close it, or keep it as [`Exchange::keep_alive`] says.
     ///
     /// Report how far it has come with [`call_phase`](crate::EventStream::call_phase), and
     /// [`http_answered`](crate::EventStream::http_answered) or

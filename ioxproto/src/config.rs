@@ -150,6 +150,9 @@ pub struct Timing {
     /// The waits before a read or an absolute command that a busy controller refused is repeated;
     /// as many repeats as there are waits, none if there are none. Default 0.25, 1, 2 s.
     pub call_repeats: Vec<Duration>,
+    /// For how long a connection is kept idle for the next call after an answer that allows it.
+    /// Zero closes it at once. Default 4 s, since controllers close theirs after 5 s (inferred).
+    pub keep_alive: Duration,
     /// On [`SubscribePath::Api`], a controller that is silent for this long after the token has not
     /// accepted it. Default 10 s.
     pub token_accepted: Duration,
@@ -200,6 +203,7 @@ impl Default for Timing {
             call_first_byte: seconds(10),
             call: seconds(60),
             call_repeats: [250, 1000, 2000].map(Duration::from_millis).to_vec(),
+            keep_alive: seconds(4),
             token_accepted: seconds(10),
             stop: Duration::from_millis(1500),
             stall_default: seconds(75),
@@ -433,6 +437,9 @@ fn check_timing(timing: &Timing) -> Result<(), ConfigError> {
         if value.is_zero() || value > LONGEST {
             return Err(ConfigError::Timing { name });
         }
+    }
+    if timing.keep_alive > LONGEST {
+        return Err(ConfigError::Timing { name: "keep_alive" });
     }
     if timing.backoff.is_empty() {
         return Err(ConfigError::EmptyBackoff);

@@ -153,8 +153,8 @@ impl Drop for EventStream {
 mod tests {
     use std::task::Poll;
 
-    use ioxconformance::{LIMIT, Sim, options, quick};
-    use ioxproto::{Status, Timing};
+    use ioxconformance::{Front, LIMIT, Reply, Sim, options, quick, wait_for};
+    use ioxproto::{Status, Timing, rest};
     use ioxsim::{HouseOptions, OnConnect, OnUpgrade, ServerOptions, Times};
 
     use super::*;
@@ -198,6 +198,35 @@ mod tests {
         });
         // The end of each silence, and the pong; once the connection is proven, and a system may end a wait a moment early.
         assert!((PINGS..=2 * PINGS + 6).contains(&woken), "{woken}");
+    }
+
+    #[test]
+    fn an_idle_connection_wakes_a_stream_once() {
+        const LISTENED: Duration = Duration::from_millis(1500);
+        let server = server();
+        server.heartbeats(false);
+        let url = server.url();
+        let address = url.strip_prefix("http://").unwrap().parse().unwrap();
+        let front = Front::start(address, None).unwrap();
+        front.reply("/rest/nodes", [Reply::Answer(200, "<nodes/>".to_owned())]);
+        let mut timing = quick();
+        timing.keep_alive = Duration::from_millis(500);
+        timing.ping_after = LIMIT;
+        timing.proven_after = LIMIT;
+        let stream = EventStream::start(options(front.url()).timing(timing)).unwrap();
+        let connected = stream.handle.wait_for_blocking(Status::Connected, LIMIT);
+        assert_eq!(connected, Ok(()));
+        // The ping right after `connected`, and what it wakes for.
+        assert!(stream.handle.call_blocking(rest::nodes()).is_ok());
+        assert_eq!(front.open(), 2);
+        let before = stream.seat.wake_ups();
+        let until = Instant::now().checked_add(LISTENED);
+        let waited = stream.seat.wait_until(until, |_| Poll::<()>::Pending);
+        assert_eq!(waited, None);
+        let woken = stream.seat.wake_ups() - before;
+        // Its end, the pong, the end of this wait, and a system may end a wait a moment early.
+        assert!((2..=5).contains(&woken), "{woken}");
+        wait_for("the end of the idle connection", || front.open() == 1);
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! A stream that is dropped leaves nothing behind: no task, no thread, no socket.
 
 use ioxdriver::Options;
-use ioxproto::Notification;
+use ioxproto::{Notification, rest};
 
 use crate::belongings::{belongings, wait_for_no_more_than};
-use crate::{Bench, LIMIT, State, Witness, wait_for};
+use crate::{Bench, LIMIT, Reply, State, Witness, quick, wait_for};
 
 /// So many at a time, so that one more or less from elsewhere hides none.
 const STREAMS: usize = 2;
@@ -22,6 +22,8 @@ pub fn a_dropped_stream_leaves_no_task_thread_or_socket(bench: &Bench) {
         wait_for_no_more_than(&before, "with callbacks");
         dropped_after_a_look_up(bench);
         wait_for_no_more_than(&before, "after a look-up");
+        stopped_with_an_idle_connection(bench);
+        wait_for_no_more_than(&before, "after a call");
         println!("there was and is {before:?}");
     });
 }
@@ -58,6 +60,32 @@ fn dropped_with_callbacks(bench: &Bench) {
     drop(handle);
     wait_for("the listener gone", || witness.alone());
     server.seen("the socket gone", |seen| seen.open == 0);
+}
+
+/// What a stream holds at rest is the same after a call whose connection was kept.
+fn stopped_with_an_idle_connection(bench: &Bench) {
+    let (front, _sim) = bench.front();
+    front.reply("/rest/nodes", [Reply::Answer(200, "<nodes/>".to_owned())]);
+    let mut timing = quick();
+    timing.keep_alive = LIMIT;
+    let mut watched = bench.start(bench.options_of(&front).timing(timing));
+    let mut at_rest = None;
+    for call in [false, true] {
+        watched.connected();
+        let handle = watched.handle();
+        if call {
+            assert!(handle.call_blocking(rest::nodes()).is_ok());
+            assert_eq!(front.open(), 2);
+        }
+        watched.stop();
+        watched.end();
+        wait_for("the ends of the connections", || front.open() == 0);
+        match &at_rest {
+            None => at_rest = Some(belongings()),
+            Some(before) => wait_for_no_more_than(before, "at rest after a call"),
+        }
+        handle.start();
+    }
 }
 
 /// The stream keeps the witness for as long as it is there.

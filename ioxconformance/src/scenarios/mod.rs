@@ -13,6 +13,7 @@ pub mod endings;
 pub mod endurance;
 pub mod healing;
 pub mod identity;
+pub mod keep_alive;
 pub mod leftovers;
 pub mod portal;
 pub mod replay;

@@ -27,7 +27,7 @@ use super::shared::{CallCommand, Command, Exchanged};
 use super::ticket::Slot;
 use super::{Delivery, Seam, Shared};
 use crate::net::exchange::Answer;
-use crate::net::{Attempt, Route};
+use crate::net::{Answered, Attempt, IdleConnections, Route};
 use crate::options::{Listener, Options, Tap, Tapped};
 use crate::{BuildError, tls};
 
@@ -48,6 +48,8 @@ pub struct Body<S: Seam> {
     /// Logins, refreshes and logouts under way, one at a time as a rule, and the exchanges of
     /// calls.
     requests: Vec<(RequestId, Attempt<S>)>,
+    /// Connections of calls that were answered, for the next ones.
+    idle: IdleConnections<S::Io, S::Timer>,
     /// The calls that are not over, and where what they come to is awaited.
     calls: Vec<(CallId, Arc<Slot>)>,
     token_wanted: Option<RequestId>,
@@ -112,6 +114,7 @@ impl<S: Seam> Body<S> {
             },
             link: Link::None,
             requests: Vec::new(),
+            idle: IdleConnections::default(),
             calls: Vec::new(),
             token_wanted: None,
             delivery: Arc::new(Delivery::new(options.queue, options.overflow)),
@@ -180,6 +183,7 @@ impl<S: Seam> Body<S> {
             debug!(status = %self.core.status(), "the stream is at rest");
             self.link = Link::None;
             self.requests.clear();
+            self.idle.clear();
             return Turn::AtRest;
         }
         turn
@@ -238,6 +242,7 @@ impl<S: Seam> Body<S> {
             self.handle(happening);
             return Turn::Moved;
         }
+        self.idle.poll(|| self.route.seam.timer(), context);
         self.held_up = true;
         let now = self.now();
         self.shared.held_up(&self.core, now);
@@ -290,6 +295,7 @@ impl<S: Seam> Body<S> {
         self.settle();
         self.link.hang_up();
         self.requests.clear();
+        self.idle.clear();
     }
 
     /// Nothing more happens: the consumer and handles learn of it. Harmless after a rest.
@@ -332,6 +338,8 @@ impl<S: Seam> Body<S> {
                     address,
                     upgrade,
                 } => {
+                    // The last connection was lost, and these may be dead with it.
+                    self.idle.clear();
                     let attempt = Attempt::new(&self.route, address, upgrade);
                     self.link = Link::Attempt(id, Box::new(attempt));
                 }
@@ -344,7 +352,12 @@ impl<S: Seam> Body<S> {
                     address,
                     exchange,
                 } => {
-                    let attempt = Attempt::new(&self.route, address, exchange);
+                    let now = self.now().monotonic;
+                    let kept = self.idle.take(now, &address, exchange.is_repeatable());
+                    let attempt = match kept {
+                        Some(connection) => Attempt::on_kept(connection, address, exchange),
+                        None => Attempt::new(&self.route, address, exchange),
+                    };
                     self.requests.push((id, attempt));
                 }
                 Action::Abandon { id } => self.requests.retain(|(request, _)| *request != id),
@@ -442,8 +455,16 @@ impl<S: Seam> Body<S> {
     fn poll_requests(&mut self, context: &mut Context<'_>) -> Poll<Happening<S::Io>> {
         for (id, attempt) in &mut self.requests {
             if let Poll::Ready(exchanged) = attempt.poll(&self.route, context) {
-                let answer = Box::new(exchanged.map(|(answer, _, _)| answer));
-                return Poll::Ready(Happening::Answered(*id, answer));
+                let now = Instant::now();
+                let answer = exchanged.map(|answered| {
+                    // Before the core hears of the answer, which may ask for the next exchange.
+                    if let Some(time) = answered.keep_alive {
+                        let address = attempt.address().clone();
+                        self.idle.keep(now, address, answered.connection, time);
+                    }
+                    answered.answer
+                });
+                return Poll::Ready(Happening::Answered(*id, Box::new(answer)));
             }
         }
         Poll::Pending
@@ -453,13 +474,20 @@ impl<S: Seam> Body<S> {
         if let Poll::Ready(happening) = self.poll_requests(context) {
             return Poll::Ready(happening);
         }
-        self.link.poll(&self.route, context).map(Happening::Link)
+        let event = self.link.poll(&self.route, context);
+        if event.is_pending() {
+            self.idle.poll(|| self.route.seam.timer(), context);
+        }
+        event.map(Happening::Link)
     }
 
     fn command(&mut self, command: Command) {
         let now = self.now();
         match command {
-            Command::Stop => self.core.stop(now),
+            Command::Stop => {
+                self.idle.clear();
+                self.core.stop(now);
+            }
             Command::Token(token) => {
                 if let Some(id) = self.token_wanted.take() {
                     self.core.token(now, id, token);
@@ -485,7 +513,12 @@ impl<S: Seam> Body<S> {
                 return self.received(now, id, message);
             }
             Happening::Link(LinkEvent::Exchanged(id, exchanged)) => match *exchanged {
-                Ok((answer, connection, early)) => {
+                Ok(Answered {
+                    answer,
+                    connection,
+                    early,
+                    ..
+                }) => {
                     self.link = Link::Answered {
                         id,
                         connection,

@@ -1,11 +1,25 @@
-//! An HTTP exchange on a connection of its own.
+//! An HTTP exchange on a connection: a new one, or one that was kept from an earlier exchange.
+//!
+//! ```text
+//!            ┌─────────┐ connected  ┌──────┐ the answer is complete, or cannot become so
+//!   new ───► │ Opening │ ─────────► │ Open │ ──────────────────────────────────────────► over
+//!            └─────────┘            └──────┘ ◄─── kept
+//!                 ▲                     │
+//!                 └─────────────────────┘ a kept one ended before a byte of the answer came
+//! ```
+//!
+//! A controller may close a kept connection at any moment, also just as a request is sent on it.
+//! Then the request goes on a new one, once: only what may be sent twice goes on a kept connection.
 
 use std::io;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use ioxproto::rest::CallPhase;
 use ioxproto::{Address, Exchange, ExchangeError, Failure, Phase, Progress};
+use tracing::debug;
 
+use super::idle::poll_disturbance;
 use super::{Connection, Opening, Route, failure};
 use crate::driver::{PollIo, Seam};
 
@@ -16,15 +30,42 @@ const READS: u32 = 64;
 /// The answer of an exchange.
 pub(crate) type Answer = Result<http::Response<Vec<u8>>, ExchangeError>;
 
-/// The answer, its connection, and the bytes behind it; or why there was no answer.
-pub(crate) type Exchanged<S> = Result<(Answer, Connection<S>, Vec<u8>), Failure>;
+/// What an exchange came to, or why there was no answer.
+pub(crate) type Exchanged<S> = Result<Answered<S>, Failure>;
+
+/// An exchange that is over.
+pub(crate) struct Answered<S> {
+    pub(crate) answer: Answer,
+    pub(crate) connection: Connection<S>,
+    /// The bytes behind the answer.
+    pub(crate) early: Vec<u8>,
+    /// For how long the connection may be kept for another exchange.
+    pub(crate) keep_alive: Option<Duration>,
+}
 
 /// An exchange under way.
 pub(crate) struct Attempt<S: Seam> {
-    opening: Opening<S>,
-    connection: Option<Connection<S::Io>>,
+    address: Address,
+    stage: Stage<S>,
     exchange: Option<Exchange>,
     way: Way,
+}
+
+enum Stage<S: Seam> {
+    Opening(Opening<S>),
+    Open {
+        connection: Connection<S::Io>,
+        /// Whether it was kept from an earlier exchange.
+        is_kept: bool,
+    },
+}
+
+/// Why reading an answer is over.
+enum End {
+    /// The exchange wants no more.
+    Done,
+    /// The connection has ended.
+    EndOfInput,
 }
 
 /// How far an exchange has come on its connection.
@@ -32,6 +73,8 @@ pub(crate) struct Attempt<S: Seam> {
 struct Way {
     /// How much of the request is written.
     written: usize,
+    /// Whether some of it was written on a connection that is gone.
+    sent_in_vain: bool,
     /// Whether some of the answer has come.
     answering: bool,
 }
@@ -39,18 +82,40 @@ struct Way {
 impl<S: Seam> Attempt<S> {
     pub(crate) fn new(route: &Route<S>, address: Address, exchange: Exchange) -> Self {
         Self {
-            opening: Opening::new(route, address),
-            connection: None,
+            stage: Stage::Opening(Opening::new(route, address.clone())),
+            address,
             exchange: Some(exchange),
             way: Way::default(),
         }
     }
 
+    /// On a connection that was kept, for a request that may be sent twice.
+    pub(crate) fn on_kept(
+        connection: Connection<S::Io>,
+        address: Address,
+        exchange: Exchange,
+    ) -> Self {
+        Self {
+            stage: Stage::Open {
+                connection,
+                is_kept: true,
+            },
+            address,
+            exchange: Some(exchange),
+            way: Way::default(),
+        }
+    }
+
+    /// Where it leads to.
+    pub(crate) fn address(&self) -> &Address {
+        &self.address
+    }
+
     /// How far it has come.
     pub(crate) fn phase(&self) -> Phase {
-        match self.connection {
-            None => self.opening.phase(),
-            Some(_) => Phase::Upgrading,
+        match &self.stage {
+            Stage::Opening(opening) => opening.phase(),
+            Stage::Open { .. } => Phase::Upgrading,
         }
     }
 
@@ -60,7 +125,10 @@ impl<S: Seam> Attempt<S> {
             Way {
                 answering: true, ..
             } => CallPhase::Answering,
-            Way { written: 1.., .. } => CallPhase::Sent,
+            Way { written: 1.., .. }
+            | Way {
+                sent_in_vain: true, ..
+            } => CallPhase::Sent,
             Way { .. } => CallPhase::Opening,
         }
     }
@@ -71,23 +139,70 @@ impl<S: Seam> Attempt<S> {
         route: &Route<S>,
         context: &mut Context<'_>,
     ) -> Poll<Exchanged<S::Io>> {
-        let connection = match &mut self.connection {
-            Some(connection) => connection,
-            none => none.insert(ready!(self.opening.poll(route, context))?),
+        loop {
+            let Some(exchange) = &mut self.exchange else {
+                return Poll::Pending;
+            };
+            let (connection, is_kept) = match &mut self.stage {
+                Stage::Opening(opening) => {
+                    self.stage = Stage::Open {
+                        connection: ready!(opening.poll(route, context))?,
+                        is_kept: false,
+                    };
+                    continue;
+                }
+                Stage::Open {
+                    connection,
+                    is_kept,
+                } => (connection, *is_kept),
+            };
+            let is_gone = is_kept
+                && self.way.written == 0
+                && poll_disturbance(connection, context).is_ready();
+            let end = match is_gone {
+                true => Ok(End::EndOfInput),
+                false => ready!(poll_exchange(connection, exchange, &mut self.way, context)),
+            };
+            if is_kept && !self.way.answering {
+                debug!("the kept connection is gone, the request goes on a new one");
+                self.way.sent_in_vain = self.way.written > 0;
+                self.way.written = 0;
+                self.stage = Stage::Opening(Opening::new(route, self.address.clone()));
+                continue;
+            }
+            let end = end.map_err(|error| {
+                let place = self.address.authority();
+                failure::broken(&error, &place, "before the answer came")
+            })?;
+            return self.finish(end);
+        }
+    }
+
+    fn finish(&mut self, end: End) -> Poll<Exchanged<S::Io>> {
+        let over = Stage::Open {
+            connection: Connection::Closed,
+            is_kept: false,
         };
-        let Some(exchange) = &mut self.exchange else {
+        let (Stage::Open { connection, .. }, Some(mut exchange)) = (
+            std::mem::replace(&mut self.stage, over),
+            self.exchange.take(),
+        ) else {
             return Poll::Pending;
         };
-        ready!(poll_exchange(connection, exchange, &mut self.way, context)).map_err(|error| {
-            let place = self.opening.address().authority();
-            failure::broken(&error, &place, "before the answer came")
-        })?;
-        let (Some(connection), Some(exchange)) = (self.connection.take(), self.exchange.take())
-        else {
-            return Poll::Pending;
+        if let End::EndOfInput = end {
+            exchange.end_of_input();
+        }
+        let keep_alive = match end {
+            End::Done => exchange.keep_alive(),
+            End::EndOfInput => None,
         };
         let (answer, early) = exchange.into_answer();
-        Poll::Ready(Ok((answer, connection, early)))
+        Poll::Ready(Ok(Answered {
+            answer,
+            connection,
+            early,
+            keep_alive,
+        }))
     }
 }
 
@@ -97,7 +212,7 @@ fn poll_exchange<S: PollIo>(
     exchange: &mut Exchange,
     way: &mut Way,
     context: &mut Context<'_>,
-) -> Poll<io::Result<()>> {
+) -> Poll<io::Result<End>> {
     while way.written < exchange.request().len() {
         match ready!(connection.poll_write(context, &exchange.request()[way.written..]))? {
             0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
@@ -116,12 +231,11 @@ fn poll_exchange<S: PollIo>(
             read => read?,
         };
         if length == 0 {
-            exchange.end_of_input();
-            return Poll::Ready(Ok(()));
+            return Poll::Ready(Ok(End::EndOfInput));
         }
         way.answering = true;
         if exchange.receive(&buffer[..length]) == Progress::Done {
-            return Poll::Ready(Ok(()));
+            return Poll::Ready(Ok(End::Done));
         }
     }
     context.waker().wake_by_ref();

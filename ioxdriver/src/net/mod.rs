@@ -3,6 +3,7 @@
 pub(crate) mod exchange;
 pub(crate) mod failure;
 mod happy_eyeballs;
+mod idle;
 mod opening;
 mod resolve;
 mod route;
@@ -10,7 +11,8 @@ mod route;
 use std::io;
 use std::task::Poll;
 
-pub(crate) use self::exchange::{Attempt, Exchanged};
+pub(crate) use self::exchange::{Answered, Attempt, Exchanged};
+pub(crate) use self::idle::IdleConnections;
 pub use self::opening::Connection;
 pub(crate) use self::opening::{Opening, Route};
 pub use self::route::Socket;

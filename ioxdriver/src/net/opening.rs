@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use ioxproto::{Address, Failure, Phase};
 use rustls::ClientConfig;
@@ -54,10 +54,6 @@ impl<S: Seam> Opening<S> {
             }
         };
         Self { address, stage }
-    }
-
-    pub(crate) fn address(&self) -> &Address {
-        &self.address
     }
 
     /// How far it has come.
@@ -153,6 +149,13 @@ impl<S: PollIo> Connection<S> {
             Self::Plain(socket) => socket.poll_flush(context),
             Self::Tls(session) => session.poll_flush(context),
             Self::Closed => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// Ends it, with the goodbye of TLS if that can be sent without waiting.
+    pub(crate) fn close(self) {
+        if let Self::Tls(mut session) = self {
+            session.close(&mut Context::from_waker(Waker::noop()));
         }
     }
 }

@@ -11,6 +11,8 @@ const MAX_LINE: usize = 8 * 1024;
 /// Reads one body from bytes as they come.
 pub(super) struct Body {
     framing: Framing,
+    /// Whether one rule says where the body ends, and no other contradicts it.
+    is_certain: bool,
     /// The longest that is taken, in bytes.
     limit: usize,
     content: Zeroizing<Vec<u8>>,
@@ -40,6 +42,7 @@ impl Body {
         let framing = framing(status, headers, limit)?;
         Ok(Self {
             framing,
+            is_certain: is_certain(framing, headers),
             limit,
             content: Zeroizing::new(Vec::with_capacity(ROOM)),
             trailer: 0,
@@ -121,6 +124,11 @@ impl Body {
         matches!(self.framing, Framing::UntilEnd | Framing::Complete)
     }
 
+    /// Whether the body has come to an end that is beyond doubt, so that another answer may follow.
+    pub(super) fn has_certain_end(&self) -> bool {
+        self.is_certain && matches!(self.framing, Framing::Complete)
+    }
+
     pub(super) fn into_content(mut self) -> Vec<u8> {
         std::mem::take(&mut *self.content)
     }
@@ -132,6 +140,22 @@ impl Body {
         }
         self.content.extend_from_slice(&bytes[..taken]);
         Ok(taken)
+    }
+}
+
+/// Whether the headers name one length, or one coding that ends by itself, and nothing else. Two
+/// readers of one answer may disagree about its end otherwise (RFC 9112 section 6.3).
+fn is_certain(framing: Framing, headers: &HeaderMap) -> bool {
+    let count = |name| headers.get_all(name).iter().count();
+    let lengths = count(header::CONTENT_LENGTH);
+    let codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let codings = codings.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+    match framing {
+        Framing::Length(_) => lengths == 1,
+        Framing::ChunkSize => lengths == 0 && codings.count() == 1,
+        // Without a body.
+        Framing::Complete => lengths == 0 && codings.count() == 0,
+        _ => false,
     }
 }
 

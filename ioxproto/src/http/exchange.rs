@@ -1,13 +1,15 @@
 //! One HTTP/1.1 request and its answer, without a socket.
 
 use std::fmt;
+use std::time::Duration;
 
 use http::header::CONTENT_LENGTH;
-use http::{HeaderName, HeaderValue, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Response, StatusCode, Version};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
 use super::body::Body;
+use super::keep_alive::keep_alive;
 
 /// The longest head of an answer, in bytes; a controller's has a few hundred.
 const MAX_HEAD: usize = 64 * 1024;
@@ -62,6 +64,12 @@ pub struct Exchange {
     head_only: bool,
     /// The longest body that is taken, in bytes.
     max_body: usize,
+    /// For how long the connection may be idle after the answer; zero if the request asks for its
+    /// end.
+    max_idle: Duration,
+    /// The same as far as the answer allows it, once it is complete.
+    keep_alive: Option<Duration>,
+    is_repeatable: bool,
 }
 
 enum Stage {
@@ -120,6 +128,9 @@ impl Exchange {
             interim: 0,
             head_only: true,
             max_body: ACCOUNT_BODY,
+            max_idle: Duration::ZERO,
+            keep_alive: None,
+            is_repeatable: false,
         }
     }
 
@@ -138,11 +149,17 @@ impl Exchange {
         Self::whole(Zeroizing::new(bytes))
     }
 
-    /// A call: the answer may be long.
-    pub(crate) fn call(request: Zeroizing<Vec<u8>>) -> Self {
+    /// A call: the answer may be long, and the connection may be idle for so long after it.
+    pub(crate) fn call(
+        request: Zeroizing<Vec<u8>>,
+        max_idle: Duration,
+        is_repeatable: bool,
+    ) -> Self {
         Self {
             head_only: false,
             max_body: CALL_BODY,
+            max_idle,
+            is_repeatable,
             ..Self::upgrade(request)
         }
     }
@@ -151,6 +168,25 @@ impl Exchange {
     #[must_use]
     pub fn request(&self) -> &[u8] {
         &self.request
+    }
+
+    /// Whether the request may be sent twice without harm: a read, or a command that sets something
+    /// to a value. Only such a request may go on a connection that was kept from an earlier
+    /// exchange: if the controller closes that one before a byte of the answer has come, nobody
+    /// knows whether it has read the request, and it has to be sent once more on a new one.
+    #[must_use]
+    pub fn is_repeatable(&self) -> bool {
+        self.is_repeatable
+    }
+
+    /// For how long the connection may be kept idle for another exchange, now that this one is
+    /// complete; `None` if it must be closed.
+    ///
+    /// That depends on the request, on the answer's version and headers, and on whether its end is
+    /// beyond doubt. A driver need not keep connections.
+    #[must_use]
+    pub fn keep_alive(&self) -> Option<Duration> {
+        self.keep_alive.filter(|_| self.received.is_empty())
     }
 
     /// Takes bytes that came from the controller. Bytes after the end are kept as early ones.
@@ -217,7 +253,12 @@ impl Exchange {
     /// The stage after a body that is complete.
     fn completed(&mut self) -> Stage {
         match std::mem::replace(&mut self.stage, Stage::Head) {
-            Stage::Body(response, body) => Stage::Over(Ok(response.map(|()| body.into_content()))),
+            Stage::Body(response, body) => {
+                if body.has_certain_end() && self.interim == 0 {
+                    self.keep_alive = keep_alive(&response, self.max_idle);
+                }
+                Stage::Over(Ok(response.map(|()| body.into_content())))
+            }
             other => other,
         }
     }
@@ -343,6 +384,10 @@ fn is_token(byte: u8) -> bool {
 fn response(head: &httparse::Response<'_, '_>) -> Option<Response<()>> {
     let mut response = Response::new(());
     *response.status_mut() = StatusCode::from_u16(head.code?).ok()?;
+    *response.version_mut() = match head.version {
+        Some(1) => Version::HTTP_11,
+        _ => Version::HTTP_10,
+    };
     for header in &*head.headers {
         let name = HeaderName::from_bytes(header.name.as_bytes()).ok()?;
         let value = HeaderValue::from_bytes(header.value).ok()?;

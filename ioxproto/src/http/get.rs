@@ -1,19 +1,33 @@
 //! Requests of calls.
 
+use std::time::Duration;
+
 use super::Exchange;
 use super::post::finish;
 use crate::{Address, Secret};
 
-/// A GET of a path on the controller, which is percent-encoded already.
-pub(crate) fn get(address: &Address, path: &str, authorization: Option<&Secret>) -> Exchange {
+/// A GET of a path on the controller, which is percent-encoded already. After the answer the
+/// connection may be idle for `keep_alive`, and is closed if that is zero.
+pub(crate) fn get(
+    address: &Address,
+    path: &str,
+    authorization: Option<&Secret>,
+    keep_alive: Duration,
+    is_repeatable: bool,
+) -> Exchange {
+    let close = match keep_alive.is_zero() {
+        true => "Connection: close\r\n",
+        // HTTP/1.1 keeps a connection unless told otherwise.
+        false => "",
+    };
     let mut head = format!(
         "GET {path} HTTP/1.1\r\n\
          Host: {host}\r\n\
          Accept: */*\r\n\
-         Connection: close\r\n",
+         {close}",
         path = address.path(path),
         host = address.authority(),
     )
     .into_bytes();
-    Exchange::call(finish(&mut head, authorization))
+    Exchange::call(finish(&mut head, authorization), keep_alive, is_repeatable)
 }

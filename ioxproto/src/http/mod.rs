@@ -4,6 +4,7 @@ mod body;
 mod exchange;
 mod get;
 mod header_set;
+mod keep_alive;
 mod post;
 mod refusal;
 mod upgrade;

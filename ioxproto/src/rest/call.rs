@@ -25,7 +25,14 @@ pub struct Request {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Purpose {
-    Read { path: String, not_found: NotFound },
+    Read {
+        path: String,
+        not_found: NotFound,
+    },
+    /// A path of the caller's own, which may do anything.
+    Raw {
+        path: String,
+    },
     Command(Command),
 }
 
@@ -53,7 +60,7 @@ impl Request {
     #[must_use]
     pub fn path(&self) -> &str {
         match &self.purpose {
-            Purpose::Read { path, .. } => path,
+            Purpose::Read { path, .. } | Purpose::Raw { path } => path,
             Purpose::Command(command) => command.path(),
         }
     }
@@ -63,7 +70,7 @@ impl Request {
     pub fn command(&self) -> Option<&Command> {
         match &self.purpose {
             Purpose::Command(command) => Some(command),
-            Purpose::Read { .. } => None,
+            Purpose::Read { .. } | Purpose::Raw { .. } => None,
         }
     }
 
@@ -77,6 +84,17 @@ impl Request {
         self.expectation.as_deref()
     }
 
+    /// Whether it may be sent twice without harm: a read of this module's, or an absolute command. A
+    /// path of the caller's own may do anything.
+    #[must_use]
+    pub fn is_repeatable(&self) -> bool {
+        match &self.purpose {
+            Purpose::Read { .. } => true,
+            Purpose::Raw { .. } => false,
+            Purpose::Command(command) => command.is_absolute(),
+        }
+    }
+
     /// Whether an answer of this HTTP status is worth a repeat.
     #[must_use]
     pub fn is_repeated_after(&self, status: u16) -> bool {
@@ -84,7 +102,8 @@ impl Request {
             Purpose::Read { not_found, .. } => {
                 status == 503 || (status == 404 && *not_found == NotFound::Busy)
             }
-            Purpose::Command(command) => matches!(status, 404 | 503) && command.is_absolute(),
+            Purpose::Raw { .. } => status == 503,
+            Purpose::Command(_) => matches!(status, 404 | 503) && self.is_repeatable(),
         }
     }
 
@@ -385,6 +404,9 @@ pub fn network_resources() -> Call<NetworkResources> {
 ///
 /// [`RequestError::Path`].
 pub fn get(path: &str) -> Result<Call<RawAnswer>, RequestError> {
-    let request = Request::read(raw(path)?, NotFound::Refusal);
+    let request = Request {
+        purpose: Purpose::Raw { path: raw(path)? },
+        expectation: None,
+    };
     Ok(Call::new(request, |answer| Ok(answer.clone())))
 }

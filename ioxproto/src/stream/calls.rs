@@ -156,7 +156,13 @@ impl Machine {
             match access {
                 Access::Granted => {
                     let authorization = self.credentials.call_authorization();
-                    let exchange = get(&self.address, request.path(), authorization.as_ref());
+                    let exchange = get(
+                        &self.address,
+                        request.path(),
+                        authorization.as_ref(),
+                        self.config.timing.keep_alive,
+                        request.is_repeatable(),
+                    );
                     let generation = self.credentials.generation();
                     let request = self.request(exchange);
                     let queue = &mut self.calls.queue;

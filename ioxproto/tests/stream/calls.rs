@@ -47,7 +47,7 @@ fn a_call_is_a_request_with_the_account_and_its_answer() {
     assert_eq!(
         harness.get(),
         "GET /rest/status HTTP/1.1\r\nHost: eisy.test:8080\r\nAccept: */*\r\n\
-         Connection: close\r\nAuthorization: Basic YWRtaW46c2VjcmV0\r\n\r\n"
+         Authorization: Basic YWRtaW46c2VjcmV0\r\n\r\n"
     );
     assert!(harness.stream.has_calls());
     harness.answer_call(200, STATUS);

@@ -13,6 +13,7 @@ mod confirmed;
 mod drain;
 mod end_mark;
 mod harness;
+mod keep_alive;
 mod memory;
 mod messages;
 mod misuse;

@@ -1,0 +1,291 @@
+//! Connections kept after an exchange, for the next one: HTTP keep-alive.
+//!
+//! The rules:
+//!
+//! * **A connection is idle for as long as the core allows it** ([`Exchange::keep_alive`]), less
+//!   than the controller's own limit, so that seldom both sides use and close it at once.
+//! * **Nothing is expected on it.** Bytes or an end that come meanwhile close it.
+//! * **Each request takes one**: to go on it, or to have it closed. So there are never more
+//!   connections, idle and in use, than the core lets calls be in flight.
+//! * **It leads to the address that it was opened to, with the same TLS policy.** Neither changes
+//!   while a stream runs; at a stop and at rest all are closed.
+//!
+//! [`Exchange::keep_alive`]: ioxproto::Exchange::keep_alive
+
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use ioxproto::Address;
+use tracing::debug;
+
+use super::Connection;
+use crate::driver::{PollIo, Timer};
+
+/// The idle connections of a stream.
+pub(crate) struct IdleConnections<S, T> {
+    idle: Vec<Idle<S>>,
+    /// There while one is idle.
+    timer: Option<T>,
+}
+
+struct Idle<S> {
+    connection: Connection<S>,
+    address: Address,
+    until: Instant,
+}
+
+impl<S, T> Default for IdleConnections<S, T> {
+    fn default() -> Self {
+        Self {
+            idle: Vec::new(),
+            timer: None,
+        }
+    }
+}
+
+impl<S: PollIo, T: Timer> IdleConnections<S, T> {
+    /// Keeps a connection to this address for so long.
+    pub(crate) fn keep(
+        &mut self,
+        now: Instant,
+        address: Address,
+        connection: Connection<S>,
+        keep_alive: Duration,
+    ) {
+        self.idle.push(Idle {
+            connection,
+            address,
+            until: now + keep_alive,
+        });
+    }
+
+    /// The connection that was used last, for a request to this address. If it cannot be used, it
+    /// is closed.
+    pub(crate) fn take(
+        &mut self,
+        now: Instant,
+        address: &Address,
+        may_reuse: bool,
+    ) -> Option<Connection<S>> {
+        let last = self.idle.pop()?;
+        if may_reuse && last.until > now && last.address == *address {
+            return Some(last.connection);
+        }
+        debug!("an idle connection is closed: this request needs a new one");
+        last.connection.close();
+        None
+    }
+
+    /// Closes those whose time is over, and those on which something has come. Cheap where there
+    /// are none.
+    pub(crate) fn poll(&mut self, new_timer: impl FnOnce() -> T, context: &mut Context<'_>) {
+        if self.idle.is_empty() {
+            self.timer = None;
+            return;
+        }
+        close_if(&mut self.idle, |idle| {
+            poll_disturbance(&mut idle.connection, context).is_ready()
+        });
+        let timer = self.timer.get_or_insert_with(new_timer);
+        while let Some(until) = self.idle.iter().map(|idle| idle.until).min() {
+            if timer.poll(until, context).is_pending() {
+                return;
+            }
+            debug!("an idle connection is closed: its time is over");
+            close_if(&mut self.idle, |idle| idle.until <= until);
+        }
+        self.timer = None;
+    }
+
+    /// Closes all.
+    pub(crate) fn clear(&mut self) {
+        close_if(&mut self.idle, |_| true);
+        self.timer = None;
+    }
+}
+
+fn close_if<S: PollIo>(idle: &mut Vec<Idle<S>>, is_over: impl FnMut(&mut Idle<S>) -> bool) {
+    for closed in idle.extract_if(.., is_over) {
+        closed.connection.close();
+    }
+}
+
+/// Ready once something has come on a connection on which nothing is due, its end included.
+pub(super) fn poll_disturbance<S: PollIo>(
+    connection: &mut Connection<S>,
+    context: &mut Context<'_>,
+) -> Poll<()> {
+    match ready!(connection.poll_read(context, &mut [0; 64])) {
+        Ok(1..) => debug!("an idle connection is closed: the controller sent what is no answer"),
+        Ok(0) => debug!("an idle connection is closed: the controller has ended it"),
+        Err(error) => debug!(%error, "an idle connection is closed: it broke"),
+    }
+    Poll::Ready(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::{Arc, Mutex};
+    use std::task::Waker;
+
+    use super::*;
+
+    /// What has come on a socket: nothing, the end, or a byte.
+    #[derive(Clone, Copy)]
+    enum Came {
+        Nothing,
+        End,
+        Byte,
+    }
+
+    /// A socket that is known to the test for as long as it is open.
+    struct Socket(Arc<Mutex<Came>>);
+
+    impl PollIo for Socket {
+        fn poll_read(&mut self, _: &mut Context<'_>, _: &mut [u8]) -> Poll<io::Result<usize>> {
+            match *self.0.lock().unwrap() {
+                Came::Nothing => Poll::Pending,
+                Came::End => Poll::Ready(Ok(0)),
+                Came::Byte => Poll::Ready(Ok(1)),
+            }
+        }
+
+        fn poll_write(&mut self, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(bytes.len()))
+        }
+    }
+
+    /// Seconds that pass when the test says so.
+    #[derive(Clone)]
+    struct Clock(Instant, Arc<AtomicU64>);
+
+    impl Clock {
+        fn now(&self) -> Instant {
+            self.0 + Duration::from_secs(self.1.load(Ordering::Relaxed))
+        }
+    }
+
+    impl Timer for Clock {
+        fn poll(&mut self, at: Instant, _: &mut Context<'_>) -> Poll<()> {
+            match self.now() >= at {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            }
+        }
+    }
+
+    struct Idling {
+        idle: IdleConnections<Socket, Clock>,
+        clock: Clock,
+        sockets: Vec<Arc<Mutex<Came>>>,
+    }
+
+    impl Idling {
+        fn new() -> Self {
+            Self {
+                idle: IdleConnections::default(),
+                clock: Clock(Instant::now(), Arc::default()),
+                sockets: Vec::new(),
+            }
+        }
+
+        fn keep(&mut self, seconds: u64) {
+            let came = Arc::new(Mutex::new(Came::Nothing));
+            self.sockets.push(Arc::clone(&came));
+            let connection = Connection::Plain(Socket(came));
+            let time = Duration::from_secs(seconds);
+            let now = self.clock.now();
+            self.idle.keep(now, address("a.test"), connection, time);
+        }
+
+        fn pass(&mut self, seconds: u64) {
+            self.clock.1.fetch_add(seconds, Ordering::Relaxed);
+        }
+
+        fn poll(&mut self) {
+            let clock = self.clock.clone();
+            let mut context = Context::from_waker(Waker::noop());
+            self.idle.poll(|| clock, &mut context);
+        }
+
+        /// Which connection goes to a request.
+        fn take(&mut self, host: &str, may_reuse: bool) -> Option<usize> {
+            let now = self.clock.now();
+            let taken = self.idle.take(now, &address(host), may_reuse)?;
+            let Connection::Plain(Socket(came)) = taken else {
+                unreachable!()
+            };
+            let mut sockets = self.sockets.iter();
+            sockets.position(|socket| Arc::ptr_eq(socket, &came))
+        }
+
+        /// Which sockets are open.
+        fn open(&self) -> Vec<bool> {
+            let count = |socket| Arc::strong_count(socket) > 1;
+            self.sockets.iter().map(count).collect()
+        }
+    }
+
+    fn address(host: &str) -> Address {
+        format!("http://{host}").parse().unwrap()
+    }
+
+    #[test]
+    fn each_is_closed_when_its_own_time_is_over() {
+        let mut idling = Idling::new();
+        idling.poll();
+        idling.keep(4);
+        idling.pass(1);
+        idling.keep(4);
+        idling.keep(1);
+        for (open, timer) in [
+            ([true, true, true], true),
+            ([true, true, false], true),
+            ([true, true, false], true),
+            ([false, true, false], true),
+            ([false, false, false], false),
+        ] {
+            idling.poll();
+            assert_eq!(idling.open(), open);
+            assert_eq!(idling.idle.timer.is_some(), timer);
+            idling.pass(1);
+        }
+    }
+
+    #[test]
+    fn one_that_is_disturbed_is_closed_and_the_others_stay() {
+        let mut idling = Idling::new();
+        (0..3).for_each(|_| idling.keep(4));
+        *idling.sockets[0].lock().unwrap() = Came::End;
+        *idling.sockets[2].lock().unwrap() = Came::Byte;
+        idling.poll();
+        assert_eq!(idling.open(), [false, true, false]);
+    }
+
+    #[test]
+    fn the_last_used_is_taken_first() {
+        let mut idling = Idling::new();
+        idling.keep(4);
+        idling.keep(4);
+        assert_eq!(idling.take("a.test", true), Some(1));
+        assert_eq!(idling.take("a.test", true), Some(0));
+        assert_eq!(idling.take("a.test", true), None);
+    }
+
+    #[test]
+    fn a_request_that_cannot_use_one_has_it_closed() {
+        let mut idling = Idling::new();
+        (0..4).for_each(|_| idling.keep(4));
+        assert_eq!(idling.take("a.test", false), None);
+        assert_eq!(idling.open(), [true, true, true, false]);
+        assert_eq!(idling.take("b.test", true), None);
+        assert_eq!(idling.open(), [true, true, false, false]);
+        idling.pass(4);
+        assert_eq!(idling.take("a.test", true), None, "its time is over");
+        assert_eq!(idling.open(), [true, false, false, false]);
+        idling.idle.clear();
+        assert_eq!(idling.open(), [false; 4]);
+    }
+}

@@ -1,0 +1,166 @@
+//! Keep-alive: whether a connection may carry another exchange after an answer, and for how long it
+//! may be idle until then.
+//!
+//! The rules:
+//!
+//! * **Only if the request asked for it** and the answer agrees, by the version and the `Connection`
+//!   header (RFC 9112 section 9.3).
+//! * **Only if the end of the answer is beyond doubt**: one length or one chunked coding, no interim
+//!   answer, not a byte behind it. A doubt would give one call the answer of another.
+//! * **Not after a 404**: an ISY-994 sends some of them with a wrong length (inferred from its other
+//!   clients), and one that accepts the upgrade without its headers is not known as one.
+
+use std::time::Duration;
+
+use http::{Response, StatusCode, Version, header};
+
+/// How much earlier than the controller the driver closes an idle connection.
+const MARGIN: Duration = Duration::from_secs(1);
+
+/// For how long the connection may be idle after this answer, `limit` at most; `None` if it is not
+/// to be used again.
+pub(super) fn keep_alive<T>(answer: &Response<T>, limit: Duration) -> Option<Duration> {
+    let persists = match answer.version() {
+        Version::HTTP_11 => !has_option(answer, "close"),
+        _ => has_option(answer, "keep-alive") && !has_option(answer, "close"),
+    };
+    if !persists || answer.status() == StatusCode::NOT_FOUND {
+        return None;
+    }
+    let idle = match timeout(answer) {
+        Some(timeout) => limit.min(timeout.saturating_sub(MARGIN)),
+        None => limit,
+    };
+    (!idle.is_zero()).then_some(idle)
+}
+
+/// Whether the `Connection` header names this option.
+fn has_option<T>(answer: &Response<T>, option: &str) -> bool {
+    elements(answer, header::CONNECTION).any(|element| element.eq_ignore_ascii_case(option))
+}
+
+/// What a `Keep-Alive` header says about the time.
+fn timeout<T>(answer: &Response<T>) -> Option<Duration> {
+    let mut timeouts = elements(answer, header::HeaderName::from_static("keep-alive"))
+        .filter_map(|element| element.split_once('='))
+        .filter(|(name, _)| name.trim().eq_ignore_ascii_case("timeout"));
+    let (_, seconds) = timeouts.next()?;
+    // What is no number promises nothing.
+    let seconds = seconds.trim().trim_matches('"').parse::<u32>();
+    Some(Duration::from_secs(seconds.map_or(0, u64::from)))
+}
+
+/// The comma-separated elements of a header, over all its lines.
+fn elements<T>(answer: &Response<T>, name: header::HeaderName) -> impl Iterator<Item = &str> {
+    let lines = answer.headers().get_all(name).into_iter();
+    lines
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(','))
+        .map(str::trim)
+}
+
+#[cfg(test)]
+mod tests {
+    use zeroize::Zeroizing;
+
+    use super::*;
+    use crate::{Exchange, Progress};
+
+    const LIMIT: Duration = Duration::from_secs(4);
+
+    /// For how long the connection of a call is kept that is answered so.
+    fn kept(answer: &str) -> Option<Duration> {
+        let exchange = || Exchange::call(Zeroizing::default(), LIMIT, true);
+        let mut whole = exchange();
+        let progress = whole.receive(answer.as_bytes());
+        let mut split = exchange();
+        for byte in answer.as_bytes().chunks(1) {
+            split.receive(byte);
+        }
+        assert_eq!(whole.keep_alive(), split.keep_alive(), "{answer:?}");
+        assert!(whole.keep_alive().is_none() || progress == Progress::Done);
+        whole.keep_alive()
+    }
+
+    #[test]
+    fn a_connection_is_kept_after_an_answer_that_is_whole() {
+        for answer in [
+            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi",
+            "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: Keep-Alive\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+            "HTTP/1.1 204 No Content\r\n\r\n",
+            "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n",
+            "HTTP/1.1 401 No\r\nContent-Length: 0\r\nConnection: upgrade, x\r\n\r\n",
+            "HTTP/1.0 200 OK\r\nContent-Length: 2\r\nConnection: keep-alive\r\n\r\nhi",
+        ] {
+            assert_eq!(kept(answer), Some(LIMIT), "{answer:?}");
+        }
+    }
+
+    #[test]
+    fn a_connection_is_not_kept_where_the_answer_or_a_doubt_speaks_against_it() {
+        for answer in [
+            // Says so.
+            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi",
+            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: x\r\nConnection: a, CLOSE\r\n\r\nhi",
+            "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nhi",
+            "HTTP/1.0 200 OK\r\nContent-Length: 2\r\nConnection: keep-alive, close\r\n\r\nhi",
+            // Bytes behind it.
+            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi!",
+            "HTTP/1.1 204 No Content\r\n\r\nx",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n\r\n",
+            // Its length is in doubt.
+            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nhi",
+            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+            "HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\n",
+            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi",
+            // An ISY-994 that is busy.
+            "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
+            // Not complete, or no HTTP.
+            "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nhi",
+            "HTTP/1.1 200 OK\r\n\r\nhi",
+            "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\nhi",
+            "SSH-2.0-OpenSSH\r\n",
+        ] {
+            assert_eq!(kept(answer), None, "{answer:?}");
+        }
+    }
+
+    #[test]
+    fn the_controller_may_shorten_the_time_and_not_lengthen_it() {
+        for (header, expected) in [
+            ("Keep-Alive: timeout=3, max=9", Some(2)),
+            ("Keep-Alive: max=9, Timeout = \"5\"", Some(4)),
+            ("Keep-Alive: timeout=600", Some(4)),
+            ("Keep-Alive: max=9", Some(4)),
+            ("Keep-Alive: timeout=1", None),
+            ("Keep-Alive: timeout=soon", None),
+        ] {
+            let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n{header}\r\n\r\n");
+            assert_eq!(kept(&answer), expected.map(Duration::from_secs), "{header}");
+        }
+    }
+
+    #[test]
+    fn an_end_that_completes_an_answer_leaves_nothing_to_keep() {
+        let mut exchange = Exchange::call(Zeroizing::default(), LIMIT, true);
+        exchange.receive(b"HTTP/1.1 200 OK\r\n\r\nhi");
+        exchange.end_of_input();
+        assert_eq!(exchange.keep_alive(), None);
+        assert_eq!(exchange.into_answer().0.unwrap().body(), b"hi");
+    }
+
+    #[test]
+    fn only_calls_keep_their_connection() {
+        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+        for mut exchange in [
+            Exchange::whole(Zeroizing::default()),
+            Exchange::upgrade(Zeroizing::default()),
+            Exchange::call(Zeroizing::default(), Duration::ZERO, true),
+        ] {
+            assert_eq!(exchange.receive(answer), Progress::Done);
+            assert_eq!(exchange.keep_alive(), None);
+        }
+    }
+}
