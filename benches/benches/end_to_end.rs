@@ -1,12 +1,14 @@
-//! From the socket to the consumer, every field touched: each driver beside the bare loop of the same WebSocket
-//! library, in turn, in one run.
+//! From the socket to the consumer, every field touched: each driver beside the bare loop of the
+//! same WebSocket library, in turn. Each run is a process of its own, since what one runtime leaves
+//! behind (threads, reactors, a grown heap) would change the next.
 
 use std::net::SocketAddr;
+use std::process::Command;
 use std::time::Duration;
 
 use iox_benches::blast::{Layout, Pace, serve};
 use iox_benches::clients::{
-    Error, Result, Seen, background, bare_async_std, bare_blocking, bare_smol, bare_tokio,
+    Bare, Error, Result, Seen, background, bare_async_std, bare_blocking, bare_smol, bare_tokio,
     callback, iterator, stream,
 };
 use iox_benches::ratio::{is_test, quantile};
@@ -22,87 +24,114 @@ struct Receiver {
     name: &'static str,
     client: Client,
     /// The share of the bare loop's rate that it is to reach.
-    share: f64,
+    target: f64,
 }
 
-/// The bare loop of a WebSocket library, and the drivers on it.
+/// The bare loops of a WebSocket library, the first of which is the floor, and the drivers on it.
 struct Library {
     name: &'static str,
-    bare_loop: Client,
-    drivers: &'static [Receiver],
+    bare: [Receiver; 3],
+    drivers: [Receiver; 2],
 }
 
-const CALLBACK: f64 = 1.0 / 2.0;
-const PULLED: f64 = 1.0 / 3.0;
+impl Library {
+    fn receivers(&self) -> impl Iterator<Item = &Receiver> {
+        self.bare.iter().chain(&self.drivers)
+    }
+}
+
+/// A bare loop with its three ways to read.
+macro_rules! bare {
+    ($receive:expr) => {
+        [
+            Receiver {
+                name: "bare loop",
+                client: |address, seen| ($receive)(Bare::Default, address, seen),
+                target: 1.0,
+            },
+            Receiver {
+                name: "bare loop with a scan of all fields",
+                client: |address, seen| ($receive)(Bare::Scan, address, seen),
+                target: 1.0,
+            },
+            Receiver {
+                name: "bare loop with a buffer of 4 KiB",
+                client: |address, seen| ($receive)(Bare::SmallBuffer, address, seen),
+                target: 1.0,
+            },
+        ]
+    };
+}
+
+/// A driver's two ways to deliver.
+const fn drivers(
+    callback: (&'static str, Client),
+    pulled: (&'static str, Client),
+) -> [Receiver; 2] {
+    [
+        Receiver {
+            name: callback.0,
+            client: callback.1,
+            target: 0.4,
+        },
+        Receiver {
+            name: pulled.0,
+            client: pulled.1,
+            target: 0.33,
+        },
+    ]
+}
 
 const LIBRARIES: [Library; 4] = [
     Library {
         name: "async-tungstenite over tokio",
-        bare_loop: |address, seen| on_tokio(bare_tokio(address, seen)),
-        drivers: &[
-            Receiver {
-                name: "tokio, callback",
-                client: |address, seen| on_tokio(callback::<Tokio>(options(address), seen)),
-                share: CALLBACK,
-            },
-            Receiver {
-                name: "tokio, Stream",
-                client: |address, seen| on_tokio(stream::<Tokio>(options(address), seen)),
-                share: PULLED,
-            },
-        ],
+        bare: bare!(|bare, address, seen| on_tokio(bare_tokio(bare, address, seen))),
+        drivers: drivers(
+            ("tokio, callback", |address, seen| {
+                on_tokio(callback::<Tokio>(options(address), seen))
+            }),
+            ("tokio, Stream", |address, seen| {
+                on_tokio(stream::<Tokio>(options(address), seen))
+            }),
+        ),
     },
     Library {
         name: "async-tungstenite over async-std",
-        bare_loop: |address, seen| async_std::task::block_on(bare_async_std(address, seen)),
-        drivers: &[
-            Receiver {
-                name: "async-std, callback",
-                client: |address, seen| {
-                    async_std::task::block_on(callback::<AsyncStd>(options(address), seen))
-                },
-                share: CALLBACK,
-            },
-            Receiver {
-                name: "async-std, Stream",
-                client: |address, seen| {
-                    async_std::task::block_on(stream::<AsyncStd>(options(address), seen))
-                },
-                share: PULLED,
-            },
-        ],
+        bare: bare!(
+            |bare, address, seen| async_std::task::block_on(bare_async_std(bare, address, seen))
+        ),
+        drivers: drivers(
+            ("async-std, callback", |address, seen| {
+                async_std::task::block_on(callback::<AsyncStd>(options(address), seen))
+            }),
+            ("async-std, Stream", |address, seen| {
+                async_std::task::block_on(stream::<AsyncStd>(options(address), seen))
+            }),
+        ),
     },
     Library {
         name: "async-tungstenite over smol",
-        bare_loop: |address, seen| smol::block_on(bare_smol(address, seen)),
-        drivers: &[
-            Receiver {
-                name: "smol, callback",
-                client: |address, seen| smol::block_on(callback::<Smol>(options(address), seen)),
-                share: CALLBACK,
-            },
-            Receiver {
-                name: "smol, Stream",
-                client: |address, seen| smol::block_on(stream::<Smol>(options(address), seen)),
-                share: PULLED,
-            },
-        ],
+        bare: bare!(|bare, address, seen| smol::block_on(bare_smol(bare, address, seen))),
+        drivers: drivers(
+            ("smol, callback", |address, seen| {
+                smol::block_on(callback::<Smol>(options(address), seen))
+            }),
+            ("smol, Stream", |address, seen| {
+                smol::block_on(stream::<Smol>(options(address), seen))
+            }),
+        ),
     },
     Library {
         name: "tungstenite",
-        bare_loop: bare_blocking,
-        drivers: &[
-            Receiver {
-                name: "blocking, callback",
-                client: |address, seen| background(options(address), seen),
-                share: CALLBACK,
-            },
-            Receiver {
-                name: "blocking, Iterator",
-                client: |address, seen| iterator(options(address), seen),
-                share: PULLED,
-            },
-        ],
+        bare: bare!(bare_blocking),
+        drivers: drivers(
+            ("blocking, callback", |address, seen| {
+                background(options(address), seen)
+            }),
+            ("blocking, Iterator", |address, seen| {
+                iterator(options(address), seen)
+            }),
+        ),
     },
 ];
 
@@ -117,32 +146,73 @@ fn on_tokio<F: Future<Output = Result<Seen>>>(client: F) -> Result<Seen> {
         .block_on(client)
 }
 
+/// The first argument of a process that receives.
+const RECEIVE: &str = "receive";
+
+/// Receives in a process of its own. Returns what it printed: the rate, or a latency a line.
+fn receive(
+    library: usize,
+    receiver: usize,
+    address: SocketAddr,
+    frames: u64,
+    kind: &str,
+) -> Result<Vec<f64>> {
+    let output = Command::new(std::env::current_exe()?)
+        .args([RECEIVE, &library.to_string(), &receiver.to_string()])
+        .args([&address.to_string(), &frames.to_string(), kind])
+        .output()?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());
+    }
+    let printed = String::from_utf8(output.stdout)?;
+    printed
+        .lines()
+        .map(|line| line.parse().map_err(Error::from))
+        .collect()
+}
+
+/// What a process of its own does.
+fn receiving(arguments: &[String]) -> Result<()> {
+    let [library, receiver, address, frames, kind] = arguments else {
+        return Err("a receiver takes five arguments".into());
+    };
+    let library = &LIBRARIES[library.parse::<usize>()?];
+    let receiver = library.receivers().nth(receiver.parse()?);
+    let client = receiver.ok_or("there is no such receiver")?.client;
+    let timed = kind == "latency";
+    let seen = client(address.parse()?, Seen::none_of(frames.parse()?, timed))?;
+    if timed {
+        for latency in &seen.latencies {
+            println!("{}", latency.as_secs_f64());
+        }
+    } else {
+        println!("{}", seen.rate());
+    }
+    Ok(())
+}
+
 fn throughput(rounds: usize, frames: u64) -> Result<()> {
     for (name, layout) in [("JSON", Layout::Json), ("raw", Layout::Raw)] {
         let address = serve(layout, Pace::Flood)?;
         println!("throughput, {name} over ws, {rounds} rounds of {frames} frames");
-        let rate =
-            |client: Client| Ok::<_, Error>(client(address, Seen::none_of(frames, false))?.rate());
-        for library in &LIBRARIES {
+        for (at, library) in LIBRARIES.iter().enumerate() {
             // In turn, so that whatever else the machine does meets all alike.
-            let mut floor = Vec::new();
-            let mut rates = vec![Vec::new(); library.drivers.len()];
+            let mut rates = vec![Vec::new(); library.receivers().count()];
             for _ in 0..rounds {
-                floor.push(rate(library.bare_loop)?);
-                for (driver, rates) in library.drivers.iter().zip(&mut rates) {
-                    rates.push(rate(driver.client)?);
+                for (receiver, rates) in rates.iter_mut().enumerate() {
+                    rates.extend(receive(at, receiver, address, frames, "rate")?);
                 }
             }
-            let floor = median(&mut floor);
-            println!("  {:<34} {:>6.0} ns a frame", library.name, 1e9 / floor);
-            for (driver, rates) in library.drivers.iter().zip(&mut rates) {
-                let rate = median(rates);
+            println!("  {}", library.name);
+            let medians: Vec<f64> = rates.iter_mut().map(|rates| median(rates)).collect();
+            let floor = medians[0];
+            for (receiver, rate) in library.receivers().zip(medians) {
                 println!(
-                    "    {:<32} {:>6.0} ns a frame, {:.2} of that rate (target {:.2})",
-                    driver.name,
+                    "    {:<36} {:>6.0} ns a frame, {:.2} of the bare loop's rate (target {:.2})",
+                    receiver.name,
                     1e9 / rate,
                     rate / floor,
-                    driver.share
+                    receiver.target
                 );
             }
         }
@@ -159,27 +229,25 @@ fn latency(rounds: usize, frames: u64) -> Result<()> {
     let pause = Duration::from_millis(2);
     let address = serve(Layout::Json, Pace::Every(pause))?;
     println!("latency, one frame every {pause:?}, {rounds} rounds of {frames} frames");
-    let latencies =
-        |client: Client| Ok::<_, Error>(client(address, Seen::none_of(frames, true))?.latencies);
-    for library in &LIBRARIES {
-        let mut floor = Vec::new();
-        let mut pooled = vec![Vec::new(); library.drivers.len()];
+    for (at, library) in LIBRARIES.iter().enumerate() {
+        let drivers = library.bare.len();
+        let contenders = [0].into_iter().chain(drivers..library.receivers().count());
+        let contenders: Vec<usize> = contenders.collect();
+        let mut pooled = vec![Vec::new(); contenders.len()];
         for _ in 0..rounds {
-            floor.extend(latencies(library.bare_loop)?);
-            for (driver, pooled) in library.drivers.iter().zip(&mut pooled) {
-                pooled.extend(latencies(driver.client)?);
+            for (receiver, pooled) in contenders.iter().zip(&mut pooled) {
+                let latencies = receive(at, *receiver, address, frames, "latency")?;
+                pooled.extend(latencies.into_iter().map(Duration::from_secs_f64));
             }
         }
-        let [floor_50, floor_99] = [0.5, 0.99].map(|share| quantile(&mut floor, share));
-        println!(
-            "  {:<34} median {floor_50:>8.1?}, 99th percentile {floor_99:>8.1?}",
-            library.name
-        );
-        for (driver, pooled) in library.drivers.iter().zip(&mut pooled) {
-            let [p50, p99] = [0.5, 0.99].map(|share| quantile(pooled, share));
+        println!("  {}", library.name);
+        let quantiles = |latencies: &mut Vec<Duration>| [0.5, 0.99].map(|q| quantile(latencies, q));
+        let measured: Vec<_> = pooled.iter_mut().map(quantiles).collect();
+        let [floor_50, floor_99] = measured[0];
+        for (receiver, [p50, p99]) in contenders.iter().zip(measured) {
+            let name = library.receivers().nth(*receiver).map_or("", |it| it.name);
             println!(
-                "    {:<32} median {p50:>8.1?} ({:.2} of it, target 1.15), 99th percentile {p99:>8.1?} ({:.2} of it, target 1.50)",
-                driver.name,
+                "    {name:<36} median {p50:>8.1?} ({:.2} of the bare loop's, target 1.15), 99th percentile {p99:>8.1?} ({:.2}, target 1.50)",
                 p50.as_secs_f64() / floor_50.as_secs_f64(),
                 p99.as_secs_f64() / floor_99.as_secs_f64()
             );
@@ -189,6 +257,12 @@ fn latency(rounds: usize, frames: u64) -> Result<()> {
 }
 
 fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [first, rest @ ..] = &*arguments
+        && first == RECEIVE
+    {
+        return receiving(rest);
+    }
     let short = is_test();
     let (rounds, frames) = if short { (1, 1_000) } else { (7, 300_000) };
     throughput(rounds, frames)?;

@@ -21,8 +21,20 @@ pub type Error = Box<dyn std::error::Error + Send + Sync>;
 /// What came of it.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// That of the drivers, so that all read alike.
-const READ_BUFFER: usize = 4 * 1024;
+/// How a bare loop reads, and what it does with a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Bare {
+    /// With the library's default buffer of 128 KiB; the message is dropped.
+    Default,
+    /// The same, and each field of the frame is looked for by its name.
+    Scan,
+    /// With a buffer of 4 KiB, that of an idle stream of the drivers; the message is dropped.
+    SmallBuffer,
+}
+
+/// The buffer of [`Bare::SmallBuffer`], in bytes.
+const SMALL_BUFFER: usize = 4 * 1024;
 
 /// What a client saw.
 #[derive(Debug, Default)]
@@ -86,10 +98,13 @@ impl Seen {
     }
 
     /// A message of a bare loop. Its time of sending is looked for only where it is wanted.
-    fn message(&mut self, message: &tungstenite::Message) -> bool {
+    fn message(&mut self, bare: Bare, message: &tungstenite::Message) -> bool {
         let tungstenite::Message::Text(text) = message else {
             return true;
         };
+        if bare == Bare::Scan {
+            black_box(FIELDS.map(|(before, after)| field(text, before, after)));
+        }
         let sent = self.timed.then(|| {
             let at = text
                 .find("<fmtName>")
@@ -106,10 +121,32 @@ impl Seen {
     }
 }
 
-fn configuration() -> WebSocketConfig {
-    WebSocketConfig::default()
-        .read_buffer_size(READ_BUFFER)
-        .write_buffer_size(0)
+/// Where each field of a frame begins and ends, in a document or in a JSON envelope.
+const FIELDS: [(&str, &str); 10] = [
+    ("seqnum=", " "),
+    ("sid=", " "),
+    ("timestamp=", ">"),
+    ("<control>", "<"),
+    ("<action", "<"),
+    ("uom=", " "),
+    ("<node>", "<"),
+    ("<eventInfo>", "<"),
+    ("<fmtAct>", "<"),
+    ("<fmtName>", "<"),
+];
+
+/// The text between these two, as a program without a parser would look for it.
+fn field<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
+    let (_, rest) = text.split_once(before)?;
+    rest.split_once(after).map(|(value, _)| value)
+}
+
+fn configuration(bare: Bare) -> WebSocketConfig {
+    let configuration = WebSocketConfig::default();
+    match bare {
+        Bare::SmallBuffer => configuration.read_buffer_size(SMALL_BUFFER),
+        _ => configuration,
+    }
 }
 
 const REQUEST: &str = "GET /rest/subscribe HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
@@ -119,7 +156,7 @@ const REQUEST: &str = "GET /rest/subscribe HTTP/1.1\r\nHost: localhost\r\nUpgrad
 /// # Errors
 ///
 /// When the connection breaks.
-pub fn bare_blocking(address: SocketAddr, mut seen: Seen) -> Result<Seen> {
+pub fn bare_blocking(bare: Bare, address: SocketAddr, mut seen: Seen) -> Result<Seen> {
     let mut socket = TcpStream::connect(address)?;
     socket.set_nodelay(true)?;
     socket.write_all(REQUEST.as_bytes())?;
@@ -130,8 +167,8 @@ pub fn bare_blocking(address: SocketAddr, mut seen: Seen) -> Result<Seen> {
         head.extend(byte);
     }
     let mut websocket =
-        tungstenite::WebSocket::from_raw_socket(socket, Role::Client, Some(configuration()));
-    while seen.message(&websocket.read()?) {}
+        tungstenite::WebSocket::from_raw_socket(socket, Role::Client, Some(configuration(bare)));
+    while seen.message(bare, &websocket.read()?) {}
     Ok(seen)
 }
 
@@ -140,10 +177,10 @@ pub fn bare_blocking(address: SocketAddr, mut seen: Seen) -> Result<Seen> {
 /// # Errors
 ///
 /// When the connection breaks.
-pub async fn bare_tokio(address: SocketAddr, seen: Seen) -> Result<Seen> {
+pub async fn bare_tokio(bare: Bare, address: SocketAddr, seen: Seen) -> Result<Seen> {
     let socket = tokio::net::TcpStream::connect(address).await?;
     socket.set_nodelay(true)?;
-    bare_async(socket.compat(), seen).await
+    bare_async(bare, socket.compat(), seen).await
 }
 
 /// async-tungstenite alone, over async-std.
@@ -151,10 +188,10 @@ pub async fn bare_tokio(address: SocketAddr, seen: Seen) -> Result<Seen> {
 /// # Errors
 ///
 /// When the connection breaks.
-pub async fn bare_async_std(address: SocketAddr, seen: Seen) -> Result<Seen> {
+pub async fn bare_async_std(bare: Bare, address: SocketAddr, seen: Seen) -> Result<Seen> {
     let socket = async_std::net::TcpStream::connect(address).await?;
     socket.set_nodelay(true)?;
-    bare_async(socket, seen).await
+    bare_async(bare, socket, seen).await
 }
 
 /// async-tungstenite alone, over smol.
@@ -162,13 +199,13 @@ pub async fn bare_async_std(address: SocketAddr, seen: Seen) -> Result<Seen> {
 /// # Errors
 ///
 /// When the connection breaks.
-pub async fn bare_smol(address: SocketAddr, seen: Seen) -> Result<Seen> {
+pub async fn bare_smol(bare: Bare, address: SocketAddr, seen: Seen) -> Result<Seen> {
     let socket = smol::Async::<TcpStream>::connect(address).await?;
     socket.get_ref().set_nodelay(true)?;
-    bare_async(socket, seen).await
+    bare_async(bare, socket, seen).await
 }
 
-async fn bare_async<S>(mut socket: S, mut seen: Seen) -> Result<Seen>
+async fn bare_async<S>(bare: Bare, mut socket: S, mut seen: Seen) -> Result<Seen>
 where
     S: futures_util::AsyncRead + futures_util::AsyncWrite + Unpin,
 {
@@ -180,9 +217,9 @@ where
         head.extend(byte);
     }
     let mut websocket =
-        WebSocketStream::from_raw_socket(socket, Role::Client, Some(configuration())).await;
+        WebSocketStream::from_raw_socket(socket, Role::Client, Some(configuration(bare))).await;
     while let Some(message) = websocket.next().await {
-        if !seen.message(&message?) {
+        if !seen.message(bare, &message?) {
             return Ok(seen);
         }
     }

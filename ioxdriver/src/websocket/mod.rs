@@ -3,6 +3,7 @@
 
 mod opcode;
 mod open;
+mod read_ahead;
 mod secret_frame;
 
 use std::io;
@@ -16,6 +17,7 @@ use tungstenite::{Error, Message};
 
 use self::opcode::{CloseSent, TextAsBinary};
 pub use self::open::Open;
+use self::read_ahead::ReadAhead;
 use crate::driver::PollIo;
 use crate::net::{Connection, failure};
 
@@ -93,6 +95,7 @@ fn ended_by(error: Error, objection: Option<&str>) -> Option<Failure> {
 /// A connection whose text frames arrive as binary ones.
 pub struct Filtered<S> {
     connection: Connection<S>,
+    ahead: ReadAhead,
     filter: TextAsBinary,
     /// Whether bytes came since this was last set to `false`.
     received: bool,
@@ -105,6 +108,7 @@ impl<S: PollIo> Filtered<S> {
         filter.filter(early);
         Self {
             connection,
+            ahead: ReadAhead::default(),
             filter,
             received: true,
         }
@@ -116,7 +120,9 @@ impl<S: PollIo> Filtered<S> {
         context: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        let length = ready!(self.connection.poll_read(context, buffer))?;
+        let connection = &mut self.connection;
+        let read = |buffer: &mut [u8]| connection.poll_read(context, buffer);
+        let length = ready!(self.ahead.poll_read(buffer, read))?;
         self.filter.filter(&mut buffer[..length]);
         self.received |= length > 0;
         Poll::Ready(Ok(length))
