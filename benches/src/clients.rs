@@ -149,7 +149,8 @@ fn configuration(bare: Bare) -> WebSocketConfig {
     }
 }
 
-const REQUEST: &str = "GET /rest/subscribe HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+/// A request to upgrade to a WebSocket.
+pub(crate) const REQUEST: &str = "GET /rest/subscribe HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
 /// tungstenite alone, over a blocking socket.
 ///

@@ -4,6 +4,7 @@ pub mod blast;
 pub mod clients;
 pub mod clock;
 pub mod controller;
+pub mod fleet;
 pub mod machine;
 pub mod ratio;
 
