@@ -157,7 +157,7 @@ async fn send(visit: &mut Visit, command: &Command, order: &Order) -> Result<(),
     let deadline = Instant::now() + order.timeout;
     let names = visit.names().await?;
     for (scene, members) in names.known().scenes() {
-        let members = members.iter().map(String::as_str);
+        let members = members.iter().map(|member| member.address.as_str());
         visit.state.seed_scene(scene, members);
     }
     // What it is compared with, and what a thermostat's unit is, comes with the replay.

@@ -22,7 +22,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::Event;
-use crate::rest::{Nodes, Parent, Programs, VariableDefinitions};
+use crate::rest::{Family, Nodes, Parent, Programs, SceneMember, VariableDefinitions};
 use crate::spelling::Spelling;
 use crate::view::{LifecycleDetails, ProgramId, VariableId, VariableType};
 use crate::vocabulary::{Code, Lifecycle};
@@ -37,7 +37,7 @@ pub struct Names {
     /// Nodes, scenes and folders, by their address in its normal spelling.
     things: BTreeMap<Spelling, Named>,
     /// The members of each scene, by its address.
-    members: BTreeMap<String, Vec<String>>,
+    members: BTreeMap<String, Vec<SceneMember>>,
     programs: BTreeMap<ProgramId, String>,
     variables: BTreeMap<VariableId, String>,
 }
@@ -56,6 +56,37 @@ pub struct Named {
     pub parent: String,
     /// Whether it is enabled; scenes and folders are.
     pub is_enabled: bool,
+    /// Its technology, and for a plug-in node the plug-in's slot.
+    pub family: Family,
+    /// Its node definition (`nodeDefId`), such as `DimmerLampSwitch_ADV`; empty on old firmware,
+    /// and of a folder.
+    pub node_def_id: String,
+    /// Its device type (`type`), such as `1.32.69.0`; empty of a scene or folder.
+    pub device_type: String,
+    /// The first node of its device (`pnode`); empty where it is not said, and of a folder.
+    pub primary: String,
+}
+
+impl Named {
+    fn new(
+        kind: NamedKind,
+        address: &str,
+        name: &str,
+        parent: Option<&Parent>,
+        family: &Family,
+    ) -> Self {
+        Self {
+            kind,
+            address: address.to_owned(),
+            name: name.to_owned(),
+            parent: parent.map_or_else(String::new, |parent| parent.address.clone()),
+            is_enabled: true,
+            family: family.clone(),
+            node_def_id: String::new(),
+            device_type: String::new(),
+            primary: String::new(),
+        }
+    }
 }
 
 /// What a [`Named`] is.
@@ -101,25 +132,36 @@ impl Names {
         self.members.clear();
         for folder in &nodes.folders {
             let parent = folder.parent.as_ref();
-            self.insert(
+            let (address, name) = (&folder.address, &folder.name);
+            self.insert(Named::new(
                 NamedKind::Folder,
-                &folder.address,
-                &folder.name,
+                address,
+                name,
                 parent,
-                true,
-            );
+                &folder.family,
+            ));
         }
         for scene in &nodes.scenes {
             let parent = scene.parent.as_ref();
-            self.insert(NamedKind::Scene, &scene.address, &scene.name, parent, true);
-            let members = scene.members.iter().map(|member| member.address.clone());
-            let members = members.collect();
-            self.members.insert(scene.address.clone(), members);
+            let (address, name) = (&scene.address, &scene.name);
+            self.insert(Named {
+                node_def_id: scene.node_def_id.clone(),
+                primary: scene.primary_node.clone(),
+                ..Named::new(NamedKind::Scene, address, name, parent, &scene.family)
+            });
+            self.members
+                .insert(scene.address.clone(), scene.members.clone());
         }
         for node in &nodes.nodes {
             let parent = node.parent.as_ref();
-            let enabled = node.enabled;
-            self.insert(NamedKind::Node, &node.address, &node.name, parent, enabled);
+            let (address, name) = (&node.address, &node.name);
+            self.insert(Named {
+                is_enabled: node.enabled,
+                node_def_id: node.node_def_id.clone(),
+                device_type: node.device_type.clone(),
+                primary: node.primary_node.clone(),
+                ..Named::new(NamedKind::Node, address, name, parent, &node.family)
+            });
         }
     }
 
@@ -141,22 +183,8 @@ impl Names {
         }
     }
 
-    fn insert(
-        &mut self,
-        kind: NamedKind,
-        address: &str,
-        name: &str,
-        parent: Option<&Parent>,
-        is_enabled: bool,
-    ) {
-        let named = Named {
-            kind,
-            address: address.to_owned(),
-            name: name.to_owned(),
-            parent: parent.map_or_else(String::new, |parent| parent.address.clone()),
-            is_enabled,
-        };
-        self.things.insert(Spelling::of(address), named);
+    fn insert(&mut self, named: Named) {
+        self.things.insert(Spelling::of(&named.address), named);
     }
 
     /// Follows a lifecycle event: what was renamed, moved, enabled or removed. `true` if a name
@@ -233,8 +261,8 @@ impl Names {
         self.things.values()
     }
 
-    /// The addresses of each scene and its members, as they were read.
-    pub fn scenes(&self) -> impl Iterator<Item = (&str, &[String])> {
+    /// The address of each scene, and its members with how they are linked, as they were read.
+    pub fn scenes(&self) -> impl Iterator<Item = (&str, &[SceneMember])> {
         let scenes = self.members.iter();
         scenes.map(|(scene, members)| (scene.as_str(), members.as_slice()))
     }
@@ -317,6 +345,7 @@ impl Names {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rest::LinkType;
     use crate::{Frame, FrameReader};
 
     fn names() -> Names {
@@ -374,9 +403,42 @@ mod tests {
             <members><link type="16">1A 2B 3C 1</link><link type="0">1A 2B 3C 2</link></members></group></nodes>"#;
         let mut names = Names::default();
         names.take_nodes(&Nodes::parse(nodes.as_bytes()).unwrap());
-        let scenes: Vec<_> = names.scenes().collect();
-        let members = ["1A 2B 3C 1", "1A 2B 3C 2"].map(str::to_owned);
-        assert_eq!(scenes, [("20481", &members[..])]);
+        let (scene, members) = names.scenes().next().unwrap();
+        let members = members
+            .iter()
+            .map(|member| (member.address.as_str(), member.link));
+        assert_eq!(scene, "20481");
+        assert_eq!(
+            members.collect::<Vec<_>>(),
+            [
+                ("1A 2B 3C 1", LinkType::Controller),
+                ("1A 2B 3C 2", LinkType::Responder)
+            ]
+        );
+    }
+
+    #[test]
+    fn a_node_has_its_definition_type_family_and_device() {
+        let nodes = r#"<nodes><node nodeDefId="KeypadButton_ADV"><address>1A 2B 3C 2</address><name>B</name>
+            <type>1.66.68.0</type><pnode>1A 2B 3C 1</pnode></node>
+            <node nodeDefId="thermo"><address>n003_t1</address><name>Attic</name><family instance="3">10</family></node></nodes>"#;
+        let mut names = Names::default();
+        names.take_nodes(&Nodes::parse(nodes.as_bytes()).unwrap());
+        let button = names.node("1a.2b.3c.2").unwrap();
+        assert_eq!(
+            (
+                &*button.node_def_id,
+                &*button.device_type,
+                &*button.primary,
+                button.family.id
+            ),
+            ("KeypadButton_ADV", "1.66.68.0", "1A 2B 3C 1", 1)
+        );
+        let attic = names.node("n003_t1").unwrap();
+        assert_eq!(
+            (attic.family.id, attic.family.instance.as_deref()),
+            (10, Some("3"))
+        );
     }
 
     #[test]
