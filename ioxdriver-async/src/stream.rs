@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use futures_util::Stream;
 use ioxdriver::driver::{Body, Delivery, Listener, Sleep};
 use ioxdriver::{BuildError, Handle, Options, Start};
-use ioxproto::Notification;
+use ioxproto::{Event, Notification};
 
 use crate::Runtime;
 use crate::seam::Async;
@@ -63,6 +63,16 @@ impl<R: Runtime> EventStream<R> {
     /// The next notification; `None` at the end. Cancellation-safe: a dropped future has taken nothing.
     pub async fn next(&mut self) -> Option<Notification> {
         std::future::poll_fn(|context| self.delivery.poll_next(context)).await
+    }
+
+    /// The next live event, past everything else; `None` at the end. Cancellation-safe.
+    pub async fn next_live_event(&mut self) -> Option<Event> {
+        loop {
+            match self.next().await? {
+                Notification::Event(event) if event.live() => return Some(event),
+                _ => {}
+            }
+        }
     }
 
     /// A handle on the stream.

@@ -15,7 +15,7 @@ use ioxproto::{
 use thiserror::Error;
 
 use crate::net::{Connector, Resolver};
-use crate::{Handle, Overflow, Socket, Trust};
+use crate::{Fingerprint, FingerprintError, Handle, Overflow, Socket, Trust};
 
 /// The options of a stream. They are checked once, when a stream is started from them.
 ///
@@ -26,11 +26,12 @@ use crate::{Handle, Overflow, Socket, Trust};
 /// `S` is the stream that [`start`](Self::start) starts. Without it, the options fit every driver:
 ///
 /// ```
-/// use ioxdriver::{Options, Trust};
+/// use ioxdriver::Options;
 ///
+/// # let fingerprint = ["sha256:", &"0a".repeat(32)].concat();
 /// let options = Options::new("https://eisy.local:8443")
 ///     .local_account("admin", "hunter2")
-///     .trust(Trust::Insecure);
+///     .pin(fingerprint); // "sha256:…"
 /// // let stream = EventStream::start(options)?;
 /// ```
 #[must_use]
@@ -38,6 +39,8 @@ pub struct Options<S = ()> {
     config: Config,
     seed: Option<u64>,
     pub(crate) trust: Trust,
+    /// A pin that is none.
+    bad_pin: Option<FingerprintError>,
     pub(crate) queue: usize,
     pub(crate) overflow: Overflow,
     pub(crate) tap: Option<Tap>,
@@ -111,7 +114,7 @@ impl Tap {
 }
 
 /// Why a stream cannot be started.
-#[derive(Debug, Error)]
+#[derive(Error)]
 #[non_exhaustive]
 pub enum BuildError {
     /// The URL is not that of a controller.
@@ -120,6 +123,9 @@ pub enum BuildError {
     /// An option cannot be used.
     #[error(transparent)]
     Config(ConfigError),
+    /// A [`pin`](Options::pin) is no fingerprint.
+    #[error(transparent)]
+    Pin(FingerprintError),
     /// The driver's runtime is not there.
     #[error("no {0} runtime here: start the stream from within one")]
     NoRuntime(&'static str),
@@ -129,6 +135,8 @@ pub enum BuildError {
     )]
     System(#[source] io::Error),
 }
+
+ioxproto::debug_is_display! { BuildError }
 
 impl From<ConfigError> for BuildError {
     fn from(error: ConfigError) -> Self {
@@ -146,6 +154,7 @@ impl Options {
             config: Config::new(url.into()),
             seed: None,
             trust: Trust::default(),
+            bad_pin: None,
             queue: 1024,
             overflow: Overflow::default(),
             tap: None,
@@ -228,6 +237,24 @@ impl<S> Options<S> {
         self
     }
 
+    /// Trusts the certificate with this SHA-256 fingerprint, written as `sha256:` and 64 hexadecimal
+    /// digits, and no other; with several pins, any of them. It takes the place of another kind of
+    /// [`trust`](Self::trust). A text that is no fingerprint is an error of [`start`](Self::start).
+    pub fn pin<F>(mut self, fingerprint: F) -> Self
+    where
+        F: TryInto<Fingerprint>,
+        FingerprintError: From<F::Error>,
+    {
+        match fingerprint.try_into() {
+            Ok(fingerprint) => match &mut self.trust {
+                Trust::Pins(pins) => pins.push(fingerprint),
+                other => *other = Trust::Pins(vec![fingerprint]),
+            },
+            Err(error) => self.bad_pin = Some(error.into()),
+        }
+        self
+    }
+
     /// How many notifications may wait for the consumer. Default 1024, at least 1.
     pub fn queue(mut self, capacity: usize) -> Self {
         self.queue = capacity;
@@ -289,11 +316,14 @@ impl<S> Options<S> {
     }
 
     /// The core's part, with a seed.
-    pub(crate) fn config(&self) -> Config {
+    pub(crate) fn config(&self) -> Result<Config, BuildError> {
+        if let Some(error) = self.bad_pin {
+            return Err(BuildError::Pin(error));
+        }
         let seed = self
             .seed
             .unwrap_or_else(|| RandomState::new().build_hasher().finish());
-        self.config.clone().seed(seed)
+        Ok(self.config.clone().seed(seed))
     }
 
     /// The same options for another kind of stream, or for every driver (`Options<()>`).
@@ -302,6 +332,7 @@ impl<S> Options<S> {
             config: self.config,
             seed: self.seed,
             trust: self.trust,
+            bad_pin: self.bad_pin,
             queue: self.queue,
             overflow: self.overflow,
             tap: self.tap,
@@ -349,6 +380,7 @@ impl<S> Clone for Options<S> {
             config: self.config.clone(),
             seed: self.seed,
             trust: self.trust.clone(),
+            bad_pin: self.bad_pin,
             queue: self.queue,
             overflow: self.overflow,
             tap: self.tap.clone(),
@@ -369,3 +401,7 @@ impl<S> fmt::Debug for Options<S> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+#[path = "../tests/unit/pins.rs"]
+mod tests;

@@ -30,7 +30,7 @@ pub struct Address {
 }
 
 /// Why a text is not the address of a controller.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum AddressError {
     /// Nothing.
@@ -80,6 +80,8 @@ pub enum AddressError {
         cause: String,
     },
 }
+
+crate::debug_is_display! { AddressError }
 
 impl Address {
     /// Whether the connection is made over TLS.

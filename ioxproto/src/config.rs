@@ -225,7 +225,7 @@ impl Default for Timing {
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Why a configuration cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ConfigError {
     /// The address is not that of a controller.
@@ -265,6 +265,8 @@ pub enum ConfigError {
     #[error("the message limit must be from 1 KiB to 1 GiB")]
     MessageLimit,
 }
+
+crate::debug_is_display! { ConfigError }
 
 impl Config {
     /// For the controller at this address: an [`Address`], or the text of one. A text that is no

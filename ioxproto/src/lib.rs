@@ -67,6 +67,7 @@ mod config;
 pub mod dispatch;
 #[doc = include_str!("driver.md")]
 pub mod driver {}
+mod error_debug;
 mod event;
 mod frame;
 pub mod freshness;

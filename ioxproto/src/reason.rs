@@ -131,7 +131,7 @@ impl IdentityProblem {
 }
 
 /// Trouble that a driver reports: what kind, and what the system said of it.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum Failure {
     /// The transport failed.
@@ -184,7 +184,7 @@ const CLOSE_TEXT: usize = 123;
 ///
 /// [`code`](Self::code) is stable and meant for programs; `Display` is one sentence for people that says
 /// what happened and, where there is something to try, what.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum Reason {
     /// The caller stopped the stream.
@@ -293,6 +293,8 @@ pub enum Reason {
     #[error(transparent)]
     Failed(#[from] Failure),
 }
+
+crate::debug_is_display! { Failure, Reason }
 
 impl Reason {
     /// The peer closed. Of the text, what a close frame has room for is kept.

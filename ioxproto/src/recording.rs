@@ -59,7 +59,7 @@ pub struct Entry {
 }
 
 /// Why a line is no entry of a recording. Never repeats the data, which may hold a token.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum EntryError {
     /// Not JSON.
@@ -80,6 +80,8 @@ pub enum EntryError {
         expected: &'static str,
     },
 }
+
+crate::debug_is_display! { EntryError }
 
 impl Entry {
     /// An entry for a text message.

@@ -92,10 +92,12 @@ impl std::str::FromStr for Status {
 }
 
 /// A text that names no status.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not the name of a stream status")]
 #[non_exhaustive]
 pub struct UnknownStatus;
+
+crate::debug_is_display! { UnknownStatus }
 
 /// One change of the stream's status, with its cause.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,6 +110,24 @@ pub struct StatusChange {
     pub reason: Option<Reason>,
     /// After a loss: how long until the next attempt.
     pub retry_in: Option<Duration>,
+}
+
+/// The status, why, and when the next attempt follows: `lost_connection: the controller ended the
+/// connection; next attempt in 1 s`.
+impl fmt::Display for StatusChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.status.as_str())?;
+        if let Some(reason) = &self.reason {
+            write!(f, ": {reason}")?;
+        }
+        match self.retry_in {
+            None => Ok(()),
+            Some(wait) if wait.subsec_millis() == 0 || wait >= Duration::from_secs(10) => {
+                write!(f, "; next attempt in {} s", wait.as_secs())
+            }
+            Some(wait) => write!(f, "; next attempt in {:.1} s", wait.as_secs_f64()),
+        }
+    }
 }
 
 impl StatusChange {

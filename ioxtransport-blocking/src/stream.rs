@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use ioxdriver::driver::Listener;
 use ioxdriver::{BuildError, Handle, Options, Start};
-use ioxproto::Notification;
+use ioxproto::{Event, Notification};
 use thiserror::Error;
 
 use super::seat::Seat;
@@ -32,9 +32,11 @@ pub struct EventStream {
 pub type Builder = Options<EventStream>;
 
 /// Nothing happened in the time that was given; the stream goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, PartialEq, Eq, Error)]
 #[error("nothing happened on the stream in the time given")]
 pub struct TimedOut;
+
+ioxproto::debug_is_display! { TimedOut }
 
 impl EventStream {
     /// A stream of the controller at this URL, such as `https://eisy.local:8443`.
@@ -78,6 +80,14 @@ impl EventStream {
         self.seat
             .wait_until(until, |context| self.seat.delivery().poll_next(context))
             .ok_or(TimedOut)
+    }
+
+    /// Waits for the next live event, past everything else; `None` at the end.
+    pub fn next_live_event(&mut self) -> Option<Event> {
+        self.find_map(|notification| match notification {
+            Notification::Event(event) if event.live() => Some(event),
+            _ => None,
+        })
     }
 
     /// The next notification, if it is there; `Ok(None)` at the end. For programs with a loop of their own: call it until

@@ -102,7 +102,7 @@ impl<S: Seam> Body<S> {
         listener: Option<Listener>,
         sleep: Option<super::Sleep>,
     ) -> Result<Self, BuildError> {
-        let config = options.config();
+        let config = options.config()?;
         let core = EventStream::new(config.clone())?;
         let tls = core.address().tls();
         Ok(Self {

@@ -24,7 +24,7 @@ pub struct Handle {
 }
 
 /// Why waiting for a status came to nothing.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum WaitError {
     /// The time was over first.
@@ -48,7 +48,7 @@ pub enum WaitError {
 }
 
 /// Why a stream ended that nobody stopped.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum EndError {
     /// It gave up: a person must act.
@@ -61,6 +61,8 @@ pub enum EndError {
     )]
     DriverGone,
 }
+
+ioxproto::debug_is_display! { WaitError, EndError }
 
 fn because(reason: Option<&Reason>) -> String {
     reason.map_or_else(String::new, |reason| format!(": {reason}"))

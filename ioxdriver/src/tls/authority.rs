@@ -24,7 +24,7 @@ pub struct Authority {
 }
 
 /// Why a file is of no use as an authority.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum AuthorityError {
     /// There is no certificate in it.
@@ -50,6 +50,8 @@ pub enum AuthorityError {
         detail: String,
     },
 }
+
+ioxproto::debug_is_display! { AuthorityError }
 
 impl Authority {
     /// Reads the certificates of a PEM text: one or several, each an authority by itself. Other sections (keys,

@@ -14,7 +14,7 @@ use crate::net::{Connection, Opening, Route};
 const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Why a certificate could not be looked at.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum InspectError {
     /// The address is a plain one.
@@ -47,6 +47,8 @@ pub enum InspectError {
         place: String,
     },
 }
+
+ioxproto::debug_is_display! { InspectError }
 
 impl From<BuildError> for InspectError {
     fn from(error: BuildError) -> Self {

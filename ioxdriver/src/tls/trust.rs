@@ -1,5 +1,6 @@
 //! Which controllers are believed to be who they say.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::str::FromStr;
 
@@ -59,12 +60,44 @@ impl fmt::Debug for Fingerprint {
 }
 
 /// A text that is no fingerprint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "not a fingerprint: write it as sha256: and 64 hexadecimal digits (colons between bytes are fine)"
 )]
 #[non_exhaustive]
 pub struct FingerprintError;
+
+ioxproto::debug_is_display! { FingerprintError }
+
+impl TryFrom<&str> for Fingerprint {
+    type Error = FingerprintError;
+
+    fn try_from(text: &str) -> Result<Self, FingerprintError> {
+        text.parse()
+    }
+}
+
+impl TryFrom<&String> for Fingerprint {
+    type Error = FingerprintError;
+
+    fn try_from(text: &String) -> Result<Self, FingerprintError> {
+        text.parse()
+    }
+}
+
+impl TryFrom<String> for Fingerprint {
+    type Error = FingerprintError;
+
+    fn try_from(text: String) -> Result<Self, FingerprintError> {
+        text.parse()
+    }
+}
+
+impl From<Infallible> for FingerprintError {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
+}
 
 impl FromStr for Fingerprint {
     type Err = FingerprintError;

@@ -2,7 +2,7 @@
 
 use crate::Event;
 
-/// Which events a listener wants: all, or those of one node, of one control, or live ones only.
+/// Which events a listener wants: all, or those of some nodes, of some controls, or live ones only.
 ///
 /// ```
 /// use ioxproto::dispatch::Filter;
@@ -10,13 +10,14 @@ use crate::Event;
 /// # let text = "<Event><control>ST</control><action>0</action><node>42 92 8C 1</node></Event>";
 /// # let Frame::Event(event) = FrameReader::new().read(text) else { panic!("not an event") };
 /// assert!(Filter::new().node("42 92 8C 1").control("ST").takes(&event));
+/// assert!(Filter::new().controls(["DON", "ST"]).takes(&event));
 /// assert!(!Filter::new().control("DON").takes(&event));
 /// assert!(!Filter::new().live_only().takes(&event));
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
-    node: Option<Box<str>>,
-    control: Option<Box<str>>,
+    nodes: Vec<Box<str>>,
+    controls: Vec<Box<str>>,
     live_only: bool,
 }
 
@@ -27,17 +28,34 @@ impl Filter {
         Self::default()
     }
 
-    /// Only events of this node (of a lifecycle event: this address).
+    /// Only events of this node (of a lifecycle event: this address), and of others that are named.
     #[must_use]
-    pub fn node(mut self, address: &str) -> Self {
-        self.node = Some(address.into());
+    pub fn node(self, address: &str) -> Self {
+        self.nodes([address])
+    }
+
+    /// Only events of these nodes, and of others that are named. Of all nodes if none is named.
+    #[must_use]
+    pub fn nodes<T: AsRef<str>>(mut self, addresses: impl IntoIterator<Item = T>) -> Self {
+        let addresses = addresses.into_iter();
+        self.nodes
+            .extend(addresses.map(|address| address.as_ref().into()));
         self
     }
 
-    /// Only events of this control, such as `ST` or `_3`.
+    /// Only events of this control, such as `ST` or `_3`, and of others that are named.
     #[must_use]
-    pub fn control(mut self, control: &str) -> Self {
-        self.control = Some(control.into());
+    pub fn control(self, control: &str) -> Self {
+        self.controls([control])
+    }
+
+    /// Only events of these controls, and of others that are named. Of all controls if none is
+    /// named.
+    #[must_use]
+    pub fn controls<T: AsRef<str>>(mut self, controls: impl IntoIterator<Item = T>) -> Self {
+        let controls = controls.into_iter();
+        self.controls
+            .extend(controls.map(|control| control.as_ref().into()));
         self
     }
 
@@ -52,10 +70,12 @@ impl Filter {
     #[must_use]
     pub fn takes(&self, event: &Event) -> bool {
         (!self.live_only || event.live())
-            && self.node.as_deref().is_none_or(|node| node == event.node())
-            && self
-                .control
-                .as_deref()
-                .is_none_or(|control| control == event.control())
+            && is_named(&self.nodes, event.node())
+            && is_named(&self.controls, event.control())
     }
+}
+
+/// Whether this is one of those that are named, or none is.
+fn is_named(named: &[Box<str>], this: &str) -> bool {
+    named.is_empty() || named.iter().any(|name| **name == *this)
 }

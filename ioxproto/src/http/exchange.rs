@@ -89,7 +89,7 @@ pub enum Progress {
 }
 
 /// Why an answer is none.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ExchangeError {
     /// Not HTTP: garbage, an SSH banner, TLS on a plain port. Holds the first bytes, made printable.
@@ -117,6 +117,8 @@ pub enum ExchangeError {
     #[error("the answer is longer than {0} bytes")]
     TooLarge(usize),
 }
+
+crate::debug_is_display! { ExchangeError }
 
 impl Exchange {
     /// An upgrade: the answer ends with its head.

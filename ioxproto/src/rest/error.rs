@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 /// Why the body of an answer is not what was asked for.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum AnswerError {
     /// A web page instead of data: a login page, or an error page of a proxy.
@@ -98,7 +98,7 @@ fn within(entry: &str) -> String {
 }
 
 /// Why a request cannot be built. Nothing was sent.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum RequestError {
     /// The path is not valid.
@@ -140,3 +140,5 @@ pub enum RequestError {
         expected: &'static str,
     },
 }
+
+crate::debug_is_display! { AnswerError, RequestError }

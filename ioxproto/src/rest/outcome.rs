@@ -25,7 +25,7 @@ pub enum CallPhase {
 }
 
 /// Why a call has failed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CallError {
     /// What went wrong.
@@ -36,7 +36,7 @@ pub struct CallError {
 }
 
 /// What went wrong with a call.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum CallProblem {
     /// The stream is not running.
@@ -111,6 +111,8 @@ pub enum CallProblem {
     #[error("a call cannot be waited for within a callback of its stream: keep the ticket instead")]
     InCallback,
 }
+
+crate::debug_is_display! { CallProblem, CallError }
 
 impl CallError {
     /// The request was not sent, or clearly refused.

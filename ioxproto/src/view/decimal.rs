@@ -30,10 +30,12 @@ pub struct Decimal {
 }
 
 /// A text that is no decimal number, or a number out of range: over 38 digits, or shifted by more than 60 places.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("no decimal number of at most 38 digits and 60 decimal places")]
 #[non_exhaustive]
 pub struct NotDecimal;
+
+crate::debug_is_display! { NotDecimal }
 
 impl Decimal {
     /// `mantissa / 10^scale`.

@@ -19,6 +19,7 @@
 
 mod climate;
 mod decimal;
+mod display;
 mod elk;
 mod lifecycle;
 mod payload;
@@ -51,7 +52,7 @@ pub use self::variable::{VariableChange, VariableField, VariableId, VariableTabl
 const SHOWN: usize = 80;
 
 /// Why an event does not give a view.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ViewError {
     /// The event is of another kind.
@@ -85,6 +86,8 @@ pub enum ViewError {
         cause: String,
     },
 }
+
+crate::debug_is_display! { ViewError }
 
 impl ViewError {
     fn other(event: &Event, expected: &'static str) -> Self {

@@ -337,3 +337,15 @@ fn it_may_be_used_from_several_threads() {
     assert_eq!(count.load(Ordering::Relaxed), 400);
     assert_eq!(dispatcher.listeners(), 1);
 }
+
+#[test]
+fn a_filter_takes_several_nodes_and_controls() {
+    let filter = Filter::new().node("a").node("b").controls(["ST", "OL"]);
+    let takes = |node: &str, control: &str| filter.takes(&live(node, control, "1"));
+    assert!(takes("a", "ST") && takes("b", "OL") && takes("a", "OL"));
+    assert!(!takes("c", "ST") && !takes("a", "RR"));
+    let nobody: [&str; 0] = [];
+    let all = Filter::new().nodes(nobody).controls(nobody);
+    assert!(all.takes(&property("c", "RR", "1")));
+    assert!(!all.live_only().takes(&property("c", "RR", "1")));
+}

@@ -8,7 +8,7 @@ use ioxproto::vocabulary::{
     SystemControl, SystemStatusAction, TriggerAction, Word, describe,
 };
 
-use super::{event, system};
+use super::{event, property, system};
 
 /// Codes and labels as the wire's description lists them.
 fn list<W: Word + Debug>(expected: &[(&str, &str)]) {
@@ -331,4 +331,17 @@ fn what_is_unknown_keeps_its_text() {
     let property = event("<Event><control>GV1</control><action>0</action><node>n</node></Event>");
     assert_eq!(property.system_control(), None);
     assert_eq!(property.system_action(), None);
+}
+
+#[test]
+fn an_event_is_shown_in_one_line() {
+    let fast_on = "<Event><control>DFON</control><action>0</action><node>n1</node></Event>";
+    for (shown, event) in [
+        ("42 92 8C 1 ST = 50%", property("42 92 8C 1", "ST", "50")),
+        ("n1: Fast On", event(fast_on)),
+        ("_77 = x", system("_77", "x", "", "")),
+        ("n1: _77 = x", system("_77", "x", "n1", "")),
+    ] {
+        assert_eq!(event.to_string(), shown);
+    }
 }

@@ -1,6 +1,6 @@
 //! The order of statuses, and what goes with them.
 
-use ioxproto::{FailureKind, Status};
+use ioxproto::{AddressError, Config, ConfigError, EventStream, FailureKind, Status, StatusChange};
 
 use crate::harness::{Harness, seconds};
 
@@ -115,4 +115,29 @@ fn stats_count_attempts_and_reconnects() {
     harness.pass(1.0);
     let stats = harness.stream.stats(harness.now);
     assert_eq!((stats.attempts, stats.reconnects), (3, 1));
+}
+
+#[test]
+fn a_change_is_shown_with_its_reason_and_the_next_attempt() {
+    let mut harness = Harness::connected();
+    harness.fail(FailureKind::ConnectionReset);
+    let reason = harness.last_reason();
+    let changes = harness.changes();
+    let mut change = (*changes.last().unwrap()).clone();
+    let line = format!("lost_connection: {reason}; next attempt in 1 s");
+    assert_eq!(change.to_string(), line);
+    change.retry_in = Some(seconds(0.25));
+    assert!(change.to_string().ends_with("; next attempt in 0.2 s"));
+    let change = StatusChange::new(Status::Connected);
+    assert_eq!(change.to_string(), "connected");
+}
+
+#[test]
+fn the_debug_of_an_error_is_its_sentence() {
+    let error = EventStream::new(Config::new("eisy")).unwrap_err();
+    let ConfigError::Address(AddressError::NoScheme { .. }) = &error else {
+        panic!("{error}")
+    };
+    assert!(error.to_string().starts_with("\"eisy\" has no scheme"));
+    assert_eq!(format!("{error:?}"), error.to_string());
 }
