@@ -17,10 +17,15 @@
 //! # }
 //! ```
 
+mod discovery;
 mod handle;
+mod machine;
+mod mqtt;
 mod options;
 mod run;
+mod slug;
 mod stats;
+mod topics;
 mod watch;
 
 pub use crate::handle::Handle;

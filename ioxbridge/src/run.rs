@@ -1,19 +1,30 @@
-//! The loop of a bridge: what comes in from controllers, broker and program, in turns.
+//! The loop of a bridge: what comes in from controllers, broker and program goes to the machine, and
+//! what the machine wants is done.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
-use ioxproto::{Notification, Status};
+use ioxproto::rest::{self, CallError};
+use ioxproto::{Notification, Now, Status};
 use tokio::sync::mpsc;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, sleep_until, timeout};
 use tracing::{info, warn};
 
 use crate::handle::Change;
+use crate::machine::{Answer, CallNumber, Machine, Output, Read, Request};
+use crate::mqtt::{LastWill, Link, News as BrokerNews, Session};
+use crate::topics::BridgeTopics;
 use crate::watch::{News, Watch, WatchId};
-use crate::{BrokerStats, Controller, ControllerStats, Handle, Options, OptionsError};
+use crate::{CallDurations, Controller, ControllerStats, Handle, Options, OptionsError};
 
 /// How many batches of notifications wait for the loop, all controllers together.
 const WAITING_NEWS: usize = 256;
+/// How many answers to calls wait for the loop.
+const WAITING_ANSWERS: usize = 256;
+/// How long a command may take, its wait for a reconnecting controller included.
+const COMMAND_WITHIN: Duration = Duration::from_secs(20);
+/// How long the broker has for what is still to be sent when the bridge stops.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Runs a bridge until its handle asks it to stop.
 ///
@@ -30,15 +41,19 @@ pub async fn run(
 ) -> Result<(), OptionsError> {
     options.check(&controllers)?;
     let (news, mut told) = mpsc::channel(WAITING_NEWS);
+    let (answers, mut answered) = mpsc::channel(WAITING_ANSWERS);
     let mut bridge = Bridge {
+        machine: Machine::new(&options),
         handle: handle.clone(),
         watched: BTreeMap::new(),
         next_watch: 0,
         news,
+        answers,
+        link: None,
     };
-    handle.update_stats(|stats| {
-        stats.broker = options.broker.as_ref().map(|_| BrokerStats::default());
-    });
+    if options.broker.is_some() && !options.are_commands_allowed() {
+        info!("commands from MQTT are not carried out: the configuration does not allow them");
+    }
     for controller in &controllers {
         bridge
             .add(controller)
@@ -47,9 +62,21 @@ pub async fn run(
                 cause: cause.to_string(),
             })?;
     }
+    let has_broker = options.broker.is_some();
+    let mut session = options.broker.map(|broker| {
+        let client_id = broker.client_id.clone();
+        let client_id = client_id.unwrap_or_else(|| format!("iox-{}", options.instance));
+        let will = LastWill {
+            topic: BridgeTopics::new(&options.instance).state,
+            payload: "offline",
+        };
+        Session::start(broker, client_id, will)
+    });
     let mut seconds = interval(Duration::from_secs(1));
     seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
+        bridge.pump();
+        let due = bridge.machine.deadline();
         tokio::select! {
             () = handle.woken() => {
                 let wishes = handle.take_wishes();
@@ -57,27 +84,74 @@ pub async fn run(
                     bridge.change(change);
                 }
                 if wishes.stop {
-                    return Ok(());
+                    break;
                 }
             }
             Some(news) = told.recv() => bridge.told(&news),
-            _ = seconds.tick() => bridge.count(),
+            Some(answer) = answered.recv() => bridge.answered(answer),
+            Some(news) = next_news(session.as_mut()) => bridge.of_broker(news),
+            () = until(due) => bridge.machine.tick(now()),
+            _ = seconds.tick() => bridge.count(has_broker),
         }
+    }
+    bridge.count(has_broker);
+    bridge.watched.clear();
+    if let (Some(session), Some(_)) = (session.as_mut(), bridge.link.as_ref()) {
+        // What is in flight may be the last state of something.
+        let _ = timeout(FAREWELL, bridge.finish(session)).await;
+    }
+    Ok(())
+}
+
+fn now() -> Now {
+    Now {
+        monotonic: Instant::now(),
+        utc: SystemTime::now(),
+    }
+}
+
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn next_news(session: Option<&mut Session>) -> Option<BrokerNews> {
+    match session {
+        Some(session) => session.next().await,
+        None => std::future::pending().await,
     }
 }
 
 /// What runs.
 struct Bridge {
+    machine: Machine,
     handle: Handle,
     watched: BTreeMap<WatchId, Watched>,
     next_watch: u64,
     news: mpsc::Sender<News>,
+    answers: mpsc::Sender<Answered>,
+    link: Option<Box<dyn Link>>,
 }
 
 struct Watched {
     name: String,
     watch: Watch,
     losses: BTreeMap<&'static str, u64>,
+    calls: BTreeMap<&'static str, u64>,
+    durations: CallDurations,
+    pending: usize,
+}
+
+/// What a call came to.
+struct Answered {
+    watch: WatchId,
+    number: CallNumber,
+    answer: Answer,
+    /// `ok`, or the code of the error.
+    outcome: &'static str,
+    took: Duration,
 }
 
 impl Bridge {
@@ -89,8 +163,12 @@ impl Bridge {
             name: controller.name.clone(),
             watch,
             losses: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            durations: CallDurations::default(),
+            pending: 0,
         };
         self.watched.insert(id, watched);
+        self.machine.add(now(), id, &controller.name);
         Ok(())
     }
 
@@ -99,7 +177,16 @@ impl Bridge {
             Change::Add(controller) => controller.name.as_str(),
             Change::Remove(name) => name,
         };
-        self.watched.retain(|_, watched| watched.name != name);
+        let left: Vec<WatchId> = self
+            .watched
+            .iter()
+            .filter(|(_, watched)| watched.name == name)
+            .map(|(id, _)| *id)
+            .collect();
+        for id in left {
+            self.watched.remove(&id);
+            self.machine.remove(now(), id);
+        }
         self.handle.update_stats(|stats| {
             stats.controllers.remove(name);
         });
@@ -119,6 +206,7 @@ impl Bridge {
         let Some(watched) = self.watched.get_mut(&news.watch) else {
             return;
         };
+        let now = now();
         for notification in &news.notifications {
             if let Notification::Status(change) = notification
                 && matches!(
@@ -128,21 +216,122 @@ impl Bridge {
                 && let Some(reason) = &change.reason
             {
                 *watched.losses.entry(reason.code()).or_default() += 1;
+                warn!(controller = watched.name, status = %change.status, "{reason}");
+            }
+            self.machine.notified(now, news.watch, notification);
+        }
+    }
+
+    fn of_broker(&mut self, news: BrokerNews) {
+        match news {
+            BrokerNews::Connected(link, limits) => {
+                self.link = Some(link);
+                self.machine.connected(now(), limits);
+            }
+            BrokerNews::Lost => {
+                self.link = None;
+                self.machine.lost();
+            }
+            BrokerNews::Message(message) => self.machine.message(now(), &message),
+            BrokerNews::Acknowledged(id, is_taken) => {
+                self.machine.acknowledged(now(), id, is_taken);
             }
         }
     }
 
-    fn count(&self) {
+    /// Does what the machine wants.
+    fn pump(&mut self) {
+        while let Some(output) = self.machine.poll() {
+            match (output, &self.link) {
+                (Output::Publish(publication), Some(link)) => link.publish(publication),
+                (Output::Mark { topic, payload }, Some(link)) => link.mark(&topic, payload),
+                (Output::Subscribe(subscription), Some(link)) => link.subscribe(subscription),
+                (Output::Unsubscribe(filter), Some(link)) => link.unsubscribe(filter),
+                (
+                    Output::Call {
+                        watch,
+                        number,
+                        request,
+                    },
+                    _,
+                ) => self.call(watch, number, request),
+                // The connection has just ended; the machine hears of it next.
+                (_, None) => {}
+            }
+        }
+    }
+
+    fn call(&mut self, watch: WatchId, number: CallNumber, request: Request) {
+        let Some(watched) = self.watched.get_mut(&watch) else {
+            return;
+        };
+        watched.pending += 1;
+        let handle = watched.watch.handle().clone();
+        let answers = self.answers.clone();
+        tokio::spawn(async move {
+            let began = Instant::now();
+            let (answer, outcome) = match make(&handle, request).await {
+                Ok(answer) => (answer, "ok"),
+                Err(error) => (Answer::Failed(error.to_string()), error.code()),
+            };
+            drop(handle);
+            let answered = Answered {
+                watch,
+                number,
+                answer,
+                outcome,
+                took: began.elapsed(),
+            };
+            // The bridge has left.
+            let _ = answers.send(answered).await;
+        });
+    }
+
+    fn answered(&mut self, answered: Answered) {
+        let Some(watched) = self.watched.get_mut(&answered.watch) else {
+            return;
+        };
+        watched.pending = watched.pending.saturating_sub(1);
+        *watched.calls.entry(answered.outcome).or_default() += 1;
+        watched.durations.add(answered.took);
+        self.machine
+            .answered(now(), answered.watch, answered.number, answered.answer);
+    }
+
+    /// Sends what is still to be sent, and leaves the broker.
+    async fn finish(&mut self, session: &mut Session) {
+        self.pump();
+        while self.link.is_some() && self.machine.broker_stats().in_flight > 0 {
+            match session.next().await {
+                Some(news) => self.of_broker(news),
+                None => return,
+            }
+            self.pump();
+        }
+        if let Some(link) = &self.link {
+            link.leave();
+            while !matches!(session.next().await, None | Some(BrokerNews::Lost)) {}
+        }
+    }
+
+    fn count(&self, has_broker: bool) {
         self.handle.update_stats(|stats| {
             stats.turns += 1;
-            for watched in self.watched.values() {
+            stats.broker = has_broker.then(|| self.machine.broker_stats());
+            for (id, watched) in &self.watched {
                 let handle = watched.watch.handle();
+                let house = self.machine.house(*id);
                 let of_controller = ControllerStats {
+                    uuid: house.and_then(|house| house.uuid().map(str::to_owned)),
                     status: handle.status(),
-                    is_available: handle.connected(),
+                    is_available: house.is_some_and(|house| house.is_available()),
                     stream: handle.stats(),
                     losses: watched.losses.clone(),
-                    ..ControllerStats::default()
+                    drift: 0,
+                    calls: watched.calls.clone(),
+                    call_durations: watched.durations,
+                    pending_calls: watched.pending,
+                    nodes: house.map_or(0, |house| house.nodes()),
                 };
                 stats
                     .controllers
@@ -150,4 +339,30 @@ impl Bridge {
             }
         });
     }
+}
+
+/// Makes a call.
+async fn make(handle: &ioxtransport_tokio::Handle, request: Request) -> Result<Answer, CallError> {
+    Ok(match request {
+        Request::Read(Read::Config) => Answer::Config(handle.call(rest::config()).await?),
+        Request::Read(Read::Nodes) => Answer::Nodes(handle.call(rest::nodes()).await?),
+        Request::Read(Read::Programs) => Answer::Programs(handle.call(rest::programs()).await?),
+        Request::Read(Read::Definitions(kind)) => {
+            let call = rest::variable_definitions(kind);
+            Answer::Definitions(kind, handle.call(call).await?)
+        }
+        Request::Read(Read::Variables(kind)) => {
+            Answer::Variables(handle.call(rest::variables(kind)).await?)
+        }
+        Request::Command(call) => {
+            let mut ticket = handle.submit(call);
+            match timeout(COMMAND_WITHIN, &mut ticket).await {
+                Ok(confirmation) => Answer::Command(confirmation?),
+                Err(_) => {
+                    ticket.cancel();
+                    Answer::Command(ticket.await?)
+                }
+            }
+        }
+    })
 }

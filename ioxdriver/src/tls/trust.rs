@@ -3,7 +3,9 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
+use rustls::ClientConfig;
 use sha2::{Digest as _, Sha256};
 
 use crate::Authority;
@@ -24,6 +26,15 @@ pub enum Trust {
     Pins(Vec<Fingerprint>),
     /// Any certificate. Whoever sits between here and the controller can read the password.
     Insecure,
+}
+
+impl Trust {
+    /// The TLS configuration that judges certificates like this, for another protocol than the
+    /// controller's: TLS 1.2 and 1.3 on `ring`.
+    #[must_use]
+    pub fn client_config(&self) -> Arc<ClientConfig> {
+        super::client_config(self)
+    }
 }
 
 /// The SHA-256 of a certificate (of its DER encoding).

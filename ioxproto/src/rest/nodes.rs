@@ -49,6 +49,8 @@ pub struct NodeEntry {
     pub primary_node: String,
     /// What kind of thing it is, as four numbers such as `1.2.9.0` (`hint`).
     pub hint: String,
+    /// Its Z-Wave category (`devtype`, `cat`), such as 111 for a door lock; `None` for other nodes.
+    pub zwave_category: Option<u32>,
     /// Its flags (`flag`).
     pub flags: NodeFlags,
     /// Its properties, as far as the answer has them.
@@ -304,10 +306,12 @@ impl NodeEntry {
     fn read(element: &Element, name: &str) -> Result<Self, AnswerError> {
         let entry = Entry { element, name };
         let address = entry.needed("address")?.to_owned();
+        let category = element.child("devtype").and_then(|kind| kind.field("cat"));
         Ok(Self {
             name: entry.text("name"),
             parent: Parent::of(entry),
             family: Family::of(entry, 1),
+            zwave_category: category.and_then(|text| text.trim().parse().ok()),
             node_def_id: entry.text("nodeDefId"),
             device_type: entry.text("type"),
             enabled: entry.truth("enabled").unwrap_or(true),

@@ -1,0 +1,213 @@
+//! The main entity of a node: what it is to people.
+
+use serde_json::{Value, json};
+
+use super::class::{is_accepted, is_class_of, measure};
+use super::kind::Kind;
+use super::{Entities, Node, Place, PropertyFacts, parts, templates};
+
+/// The property of a node's own state.
+pub(super) const STATUS: &str = "ST";
+
+/// Adds the main entity.
+pub(super) fn add(entities: &mut Entities<'_>, place: &Place<'_>, node: &Node<'_>, kind: Kind) {
+    let state = place.topics.property(node.slug, STATUS);
+    let set = place.topics.set(node.slug);
+    let uom = node.facts.uom;
+    let is_settable = place.commands && node.commands;
+    let (platform, mut entity) = match kind {
+        Kind::Button => {
+            parts::add_buttons(entities, place, node, None);
+            return;
+        }
+        Kind::BinarySensor(class) => ("binary_sensor", binary(&state, uom, class)),
+        Kind::Sensor => ("sensor", sensor(&state, STATUS, uom)),
+        Kind::Climate if is_settable => ("climate", climate(place, node)),
+        Kind::Climate | Kind::Number if !is_settable => ("sensor", sensor(&state, STATUS, uom)),
+        Kind::Lock { .. } if !is_settable => {
+            let mut lock = binary(&state, uom, Some("lock"));
+            if uom != "11" {
+                // An Insteon lock is on when it is locked.
+                lock["value_template"] = json!(templates::either(uom, "OFF", "ON"));
+            }
+            ("binary_sensor", lock)
+        }
+        Kind::Cover if !is_settable => ("binary_sensor", binary(&state, uom, Some("opening"))),
+        _ if !is_settable => ("binary_sensor", binary(&state, uom, None)),
+        Kind::Light => ("light", light(&state, &set, uom)),
+        Kind::Fan => ("fan", fan(&state, &set, uom)),
+        Kind::Cover => ("cover", cover(&state, &set, uom)),
+        Kind::Lock { .. } => ("lock", lock(&state, &set, uom)),
+        Kind::Number => ("number", level(&state, &set, uom)),
+        Kind::Switch | Kind::Alarm | Kind::Relay | Kind::Scene | Kind::Climate => (
+            "switch",
+            json!({
+                "state_topic": state,
+                "value_template": templates::on_off(uom),
+                "command_topic": set,
+            }),
+        ),
+    };
+    let class = node
+        .change
+        .and_then(|change| change.device_class.as_deref());
+    if let Some(class) = class.filter(|class| is_class_of(platform, class)) {
+        let unit = entity.get("unit_of_measurement").and_then(Value::as_str);
+        if !matches!(platform, "sensor" | "number") || is_accepted(class, unit) {
+            entity["device_class"] = json!(class);
+        }
+    }
+    entities.add(platform, platform, None, entity);
+}
+
+fn binary(state: &str, uom: &str, class: Option<&str>) -> Value {
+    let mut entity = json!({ "state_topic": state, "value_template": templates::on_off(uom) });
+    if let Some(class) = class {
+        entity["device_class"] = json!(class);
+    }
+    entity
+}
+
+/// A sensor of a property's value: its number with class and unit, or its text.
+pub(super) fn sensor(state: &str, control: &str, uom: &str) -> Value {
+    let measure = measure(control, uom);
+    let is_number = measure.unit.is_some() || measure.state_class.is_some();
+    let template = if is_number {
+        templates::NUMBER
+    } else {
+        templates::TEXT
+    };
+    let mut entity = json!({ "state_topic": state, "value_template": template });
+    for (key, value) in [
+        ("device_class", measure.class),
+        ("unit_of_measurement", measure.unit),
+        ("state_class", measure.state_class),
+    ] {
+        if let Some(value) = value.filter(|_| is_number) {
+            entity[key] = json!(value);
+        }
+    }
+    entity
+}
+
+fn light(state: &str, set: &str, uom: &str) -> Value {
+    json!({
+        "schema": "template",
+        "state_topic": state,
+        "state_template": templates::either(uom, "on", "off"),
+        "brightness_template": templates::brightness(uom),
+        "command_topic": set,
+        "command_on_template": templates::turn_on(uom),
+        "command_off_template": "OFF",
+    })
+}
+
+fn fan(state: &str, set: &str, uom: &str) -> Value {
+    let is_percent = uom == "51";
+    json!({
+        "state_topic": state,
+        "state_value_template": templates::on_off(uom),
+        "command_topic": set,
+        "percentage_state_topic": state,
+        "percentage_value_template": templates::NUMBER,
+        "percentage_command_topic": set,
+        "percentage_command_template": if is_percent { "{{ value }}%" } else { "{{ value }}" },
+        "speed_range_min": 1,
+        "speed_range_max": if is_percent { 100 } else { 255 },
+    })
+}
+
+fn cover(state: &str, set: &str, uom: &str) -> Value {
+    let mut cover = json!({
+        "state_topic": state,
+        "value_template": templates::cover_state(uom),
+        "command_topic": set,
+        "payload_open": "OPEN",
+        "payload_close": "CLOSE",
+        "payload_stop": "STOP",
+    });
+    if matches!(uom, "51" | "97" | "100") {
+        cover["position_topic"] = json!(state);
+        cover["position_template"] = json!(templates::position(uom));
+        cover["set_position_topic"] = json!(set);
+        cover["set_position_template"] = json!("{{ position }}%");
+    }
+    cover
+}
+
+fn lock(state: &str, set: &str, uom: &str) -> Value {
+    json!({
+        "state_topic": state,
+        "value_template": templates::lock_state(uom),
+        "command_topic": set,
+        "payload_lock": "LOCK",
+        "payload_unlock": "UNLOCK",
+    })
+}
+
+/// A number for a level that can be set.
+pub(super) fn level(state: &str, set: &str, uom: &str) -> Value {
+    let is_percent = uom == "51";
+    json!({
+        "state_topic": state,
+        "value_template": templates::NUMBER,
+        "command_topic": set,
+        "command_template": if is_percent { "{{ value | int }}%" } else { "{{ value | int }}" },
+        "min": 0,
+        "max": if is_percent { 100 } else { 255 },
+        "step": 1,
+    })
+}
+
+fn climate(place: &Place<'_>, node: &Node<'_>) -> Value {
+    let find = |control: &str| -> Option<&PropertyFacts<'_>> {
+        node.properties
+            .iter()
+            .find(|property| property.control == control)
+    };
+    let state = |control: &str| place.topics.property(node.slug, control);
+    let set = |control: &str| place.topics.set_control(node.slug, control);
+    let mut climate = json!({
+        "current_temperature_topic": state(STATUS),
+        "current_temperature_template": templates::NUMBER,
+        "temp_step": 0.5,
+        // Modes must not be those of Home Assistant's default if the thermostat tells of none.
+        "modes": ["off"],
+    });
+    let degrees = find("CLISPH")
+        .or_else(|| find("CLISPC"))
+        .or_else(|| find(STATUS));
+    match degrees.map(|property| property.uom) {
+        Some("4") => climate["temperature_unit"] = json!("C"),
+        Some("17") => climate["temperature_unit"] = json!("F"),
+        _ => {}
+    }
+    if let Some(mode) = find("CLIMD") {
+        climate["modes"] = json!(["off", "heat", "cool", "auto", "fan_only"]);
+        climate["mode_state_topic"] = json!(state("CLIMD"));
+        climate["mode_state_template"] = json!(templates::climate_mode(mode.uom));
+        climate["mode_command_topic"] = json!(set("CLIMD"));
+    }
+    for (control, bound) in [("CLISPH", "low"), ("CLISPC", "high")] {
+        if find(control).is_some() {
+            climate[format!("temperature_{bound}_state_topic")] = json!(state(control));
+            climate[format!("temperature_{bound}_state_template")] = json!(templates::NUMBER);
+            climate[format!("temperature_{bound}_command_topic")] = json!(set(control));
+        }
+    }
+    if let Some(fan) = find("CLIFS") {
+        climate["fan_modes"] = json!(["on", "auto"]);
+        climate["fan_mode_state_topic"] = json!(state("CLIFS"));
+        climate["fan_mode_state_template"] = json!(templates::climate_fan(fan.uom));
+        climate["fan_mode_command_topic"] = json!(set("CLIFS"));
+    }
+    if find("CLIHCS").is_some() {
+        climate["action_topic"] = json!(state("CLIHCS"));
+        climate["action_template"] = json!(templates::CLIMATE_ACTION);
+    }
+    if find("CLIHUM").is_some() {
+        climate["current_humidity_topic"] = json!(state("CLIHUM"));
+        climate["current_humidity_template"] = json!(templates::NUMBER);
+    }
+    climate
+}

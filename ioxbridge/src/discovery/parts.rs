@@ -1,0 +1,157 @@
+//! The other entities of a node: its further properties, its buttons, and diagnostics.
+
+use ioxproto::vocabulary::CommandWord;
+use serde_json::json;
+
+use super::kind::{self, Kind};
+use super::main_entity::{STATUS, level, sensor};
+use super::{Entities, Node, Place, templates};
+use crate::slug::slug;
+
+/// What a node's event topic may tell of.
+pub(crate) const EVENTS: [CommandWord; 17] = [
+    CommandWord::On,
+    CommandWord::On3,
+    CommandWord::On4,
+    CommandWord::On5,
+    CommandWord::Off,
+    CommandWord::Off3,
+    CommandWord::Off4,
+    CommandWord::Off5,
+    CommandWord::FastOn,
+    CommandWord::FastOff,
+    CommandWord::FadeUp,
+    CommandWord::FadeDown,
+    CommandWord::FadeStop,
+    CommandWord::Brighten,
+    CommandWord::Dim,
+    CommandWord::ManualStart,
+    CommandWord::ManualStop,
+];
+
+/// The properties that the entity of a thermostat shows.
+const OF_CLIMATE: [&str; 6] = ["CLISPH", "CLISPC", "CLIMD", "CLIFS", "CLIHCS", "CLIHUM"];
+
+/// Adds everything beside the main entity.
+pub(super) fn add(entities: &mut Entities<'_>, place: &Place<'_>, node: &Node<'_>, kind: Kind) {
+    let is_settable = place.commands && node.commands;
+    if kind == Kind::Scene {
+        if is_settable {
+            let button = json!({
+                "command_topic": place.topics.set(node.slug),
+                "payload_press": "ON",
+            });
+            entities.add("activate", "button", Some("Activate"), button);
+        }
+        return;
+    }
+    if kind != Kind::Button && kind::has_buttons(&node.facts) {
+        add_buttons(entities, place, node, Some("Button"));
+    }
+    for property in node.properties {
+        let control = property.control;
+        let is_shown = kind == Kind::Climate && is_settable && OF_CLIMATE.contains(&control);
+        if is_shown || (control == STATUS && kind != Kind::Button) {
+            continue;
+        }
+        let state = place.topics.property(node.slug, control);
+        let id = slug(control);
+        match control {
+            "ERR" => {
+                let error = json!({
+                    "state_topic": state,
+                    "value_template": templates::on_off(""),
+                    "device_class": "problem",
+                    "entity_category": "diagnostic",
+                });
+                entities.add(&id, "binary_sensor", Some("Communication error"), error);
+            }
+            "OL" if is_settable && matches!(property.uom, "51" | "100") => {
+                let set = place.topics.set_control(node.slug, control);
+                let mut number = level(&state, &set, property.uom);
+                number["entity_category"] = json!("config");
+                number["enabled_by_default"] = json!(false);
+                entities.add(&id, "number", Some("On level"), number);
+            }
+            "RR" if is_settable && property.uom == "25" => {
+                let set = place.topics.set_control(node.slug, control);
+                let mut number = level(&state, &set, property.uom);
+                number["max"] = json!(31);
+                number["entity_category"] = json!("config");
+                number["enabled_by_default"] = json!(false);
+                entities.add(&id, "number", Some("Ramp rate"), number);
+            }
+            _ => {
+                let mut sensor = sensor(&state, control, property.uom);
+                if is_technical(control) {
+                    sensor["enabled_by_default"] = json!(false);
+                    sensor["entity_category"] = json!("diagnostic");
+                }
+                let name = match property.name.trim() {
+                    "" => control,
+                    name => name,
+                };
+                entities.add(&id, "sensor", Some(name), sensor);
+            }
+        }
+    }
+    add_diagnostics(entities, place, node);
+}
+
+fn add_diagnostics(entities: &mut Entities<'_>, place: &Place<'_>, node: &Node<'_>) {
+    if node
+        .properties
+        .iter()
+        .any(|property| property.control == STATUS)
+    {
+        let heard = json!({
+            "state_topic": place.topics.property(node.slug, STATUS),
+            "value_template": templates::TIME,
+            "device_class": "timestamp",
+            "entity_category": "diagnostic",
+            "enabled_by_default": false,
+        });
+        entities.add("last_heard", "sensor", Some("Last heard"), heard);
+    }
+    let is_root = node.primary == node.slug;
+    if !(place.commands && is_root) {
+        return;
+    }
+    let is_insteon = node.facts.family == 1;
+    for (id, payload, name, is_there) in [
+        ("query", "QUERY", "Query", true),
+        ("beep", "BEEP", "Beep", is_insteon),
+    ] {
+        if is_there {
+            let button = json!({
+                "command_topic": place.topics.set(node.slug),
+                "payload_press": payload,
+                "entity_category": "diagnostic",
+                "enabled_by_default": false,
+            });
+            entities.add(id, "button", Some(name), button);
+        }
+    }
+}
+
+/// Adds the presses of the node's own buttons.
+pub(super) fn add_buttons(
+    entities: &mut Entities<'_>,
+    place: &Place<'_>,
+    node: &Node<'_>,
+    name: Option<&str>,
+) {
+    let event = json!({
+        "state_topic": place.topics.event(node.slug),
+        "event_types": EVENTS.map(CommandWord::label),
+        "device_class": "button",
+    });
+    entities.add("event", "event", name, event);
+}
+
+/// Properties that few people want to see.
+fn is_technical(control: &str) -> bool {
+    control.starts_with("GV")
+        || control.starts_with("DO")
+        || matches!(control, "CLIEMD" | "CLIHCS" | "OL" | "RR" | "ST")
+}

@@ -1,0 +1,440 @@
+//! Commands: what a message on a command topic asks for.
+//!
+//! Rules:
+//!
+//! * A payload is one word, or one number, in UTF-8. Nothing else is guessed.
+//! * What a node is decides what it takes: a sensor takes a query alone.
+//! * Locks, covers and alarms, and scenes with one of them, need a permission of their own.
+
+use std::collections::BTreeSet;
+
+use ioxproto::rest::{
+    Command, FanMode, Level, ProgramOrder, RequestError, Setpoint, TemperatureUnit, ThermostatMode,
+};
+use ioxproto::view::{Decimal, ProgramId, VariableField, VariableId};
+use thiserror::Error;
+
+use crate::Allowance;
+use crate::discovery::kind::Kind;
+
+/// The longest payload of a command, in bytes.
+pub(crate) const LONGEST: usize = 64;
+
+/// Why a command is not carried out.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub(crate) enum Refusal {
+    #[error("it is retained: it may be old, so publish commands without the retain flag")]
+    Retained,
+    #[error("it was sent while the bridge was away")]
+    Late,
+    #[error("its payload has {0} bytes, the longest taken has {LONGEST}")]
+    TooLong(usize),
+    #[error("its payload is not UTF-8")]
+    NotText,
+    #[error("its payload {0:?} is not understood here: {1}")]
+    NotUnderstood(String, &'static str),
+    #[error("there is no such node, program or variable")]
+    UnknownTarget,
+    #[error("commands to {0} are not allowed: allow them in the configuration")]
+    NotAllowed(Allowance),
+    #[error("{0}")]
+    OutOfRange(String),
+    #[error("the controller was away for too long")]
+    Expired,
+    #[error("a newer command to the same target came before the controller did")]
+    Replaced,
+    #[error("too many commands wait for the controller")]
+    TooMany,
+}
+
+impl Refusal {
+    /// The stable code, for counts.
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Self::Retained => "retained",
+            Self::Late => "late",
+            Self::TooLong(_) => "too_long",
+            Self::NotText => "not_text",
+            Self::NotUnderstood(..) => "not_understood",
+            Self::UnknownTarget => "unknown_target",
+            Self::NotAllowed(_) => "not_allowed",
+            Self::OutOfRange(_) => "out_of_range",
+            Self::Expired => "expired",
+            Self::Replaced => "replaced",
+            Self::TooMany => "too_many",
+        }
+    }
+}
+
+impl From<RequestError> for Refusal {
+    fn from(error: RequestError) -> Self {
+        Self::OutOfRange(error.to_string())
+    }
+}
+
+/// What a node takes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Recipient<'a> {
+    pub(crate) address: &'a str,
+    pub(crate) kind: Kind,
+}
+
+/// The text of a payload.
+pub(crate) fn text(payload: &[u8]) -> Result<&str, Refusal> {
+    if payload.len() > LONGEST {
+        return Err(Refusal::TooLong(payload.len()));
+    }
+    let text = std::str::from_utf8(payload).map_err(|_| Refusal::NotText)?;
+    Ok(text.trim())
+}
+
+/// Checks that everything that a command would move is allowed.
+pub(crate) fn check_allowed(
+    moved: impl IntoIterator<Item = Kind>,
+    allowed: &BTreeSet<Allowance>,
+) -> Result<(), Refusal> {
+    let mut needed = moved.into_iter().filter_map(Kind::allowance);
+    match needed.find(|needed| !allowed.contains(needed)) {
+        Some(missing) => Err(Refusal::NotAllowed(missing)),
+        None => Ok(()),
+    }
+}
+
+/// The command to a node or scene.
+pub(crate) fn to_node(node: Recipient<'_>, payload: &str) -> Result<Command, Refusal> {
+    let address = node.address;
+    let word = payload.to_ascii_uppercase();
+    if word == "QUERY" && node.kind != Kind::Scene {
+        return Ok(Command::query(address)?);
+    }
+    match node.kind {
+        Kind::Sensor | Kind::BinarySensor(_) | Kind::Button => {
+            Err(not_understood(payload, "it takes QUERY alone"))
+        }
+        Kind::Climate => Err(not_understood(
+            payload,
+            "a thermostat takes QUERY, and its settings on topics of their own",
+        )),
+        Kind::Lock { is_insteon } => Ok(match (word.as_str(), is_insteon) {
+            ("LOCK", true) => Command::on(address)?,
+            ("UNLOCK", true) => Command::off(address)?,
+            ("LOCK", false) => Command::lock(address)?,
+            ("UNLOCK", false) => Command::unlock(address)?,
+            _ => {
+                return Err(not_understood(
+                    payload,
+                    "a lock takes LOCK, UNLOCK and QUERY",
+                ));
+            }
+        }),
+        Kind::Cover => Ok(match word.as_str() {
+            "OPEN" => Command::on(address)?,
+            "CLOSE" => Command::off(address)?,
+            "STOP" => Command::fade_stop(address)?,
+            _ => level(
+                address,
+                payload,
+                "a cover takes OPEN, CLOSE, STOP, QUERY or a position such as 40%",
+            )?,
+        }),
+        Kind::Scene
+        | Kind::Light
+        | Kind::Fan
+        | Kind::Number
+        | Kind::Switch
+        | Kind::Alarm
+        | Kind::Relay => Ok(match word.as_str() {
+            "ON" => Command::on(address)?,
+            "OFF" => Command::off(address)?,
+            "FAST_ON" => Command::fast_on(address)?,
+            "FAST_OFF" => Command::fast_off(address)?,
+            "BRIGHTEN" => Command::brighten(address)?,
+            "DIM" => Command::dim(address)?,
+            "FADE_UP" => Command::fade_up(address)?,
+            "FADE_DOWN" => Command::fade_down(address)?,
+            "FADE_STOP" => Command::fade_stop(address)?,
+            "BEEP" if node.kind != Kind::Scene => Command::beep(address)?,
+            _ if matches!(node.kind, Kind::Light | Kind::Fan | Kind::Number) => level(
+                address,
+                payload,
+                "it takes ON, OFF, FAST_ON, FAST_OFF, BRIGHTEN, DIM, FADE_UP, FADE_DOWN, FADE_STOP, BEEP, QUERY, 0 to 255 or 0% to 100%",
+            )?,
+            _ => {
+                return Err(not_understood(
+                    payload,
+                    "it takes ON, OFF, FAST_ON, FAST_OFF, BRIGHTEN, DIM, FADE_UP, FADE_DOWN, FADE_STOP",
+                ));
+            }
+        }),
+    }
+}
+
+/// The command that sets a property of a node, of which the unit is known.
+pub(crate) fn to_control(
+    node: Recipient<'_>,
+    control: &str,
+    uom: &str,
+    payload: &str,
+) -> Result<Command, Refusal> {
+    let address = node.address;
+    let number = || payload.parse::<Decimal>().ok();
+    match (control, node.kind) {
+        ("CLISPH" | "CLISPC", Kind::Climate) => {
+            let value =
+                number().ok_or_else(|| not_understood(payload, "a setpoint is a number"))?;
+            let unit = match uom {
+                "4" => TemperatureUnit::Celsius,
+                "17" => TemperatureUnit::Fahrenheit,
+                _ => TemperatureUnit::HalfDegrees,
+            };
+            let setpoint = Setpoint::new(value, unit)?;
+            Ok(match control {
+                "CLISPH" => Command::heat_setpoint(address, setpoint)?,
+                _ => Command::cool_setpoint(address, setpoint)?,
+            })
+        }
+        ("CLIMD", Kind::Climate) => {
+            let mode = match (payload.to_ascii_lowercase().as_str(), uom) {
+                ("off", _) => ThermostatMode::Off,
+                ("heat", _) => ThermostatMode::Heat,
+                ("cool", _) => ThermostatMode::Cool,
+                ("auto", _) => ThermostatMode::Auto,
+                ("fan_only", "98") => ThermostatMode::Other(4),
+                ("fan_only", _) => ThermostatMode::Other(6),
+                _ => {
+                    return Err(not_understood(
+                        payload,
+                        "a mode is off, heat, cool, auto or fan_only",
+                    ));
+                }
+            };
+            Ok(Command::thermostat_mode(address, mode)?)
+        }
+        ("CLIFS", Kind::Climate) => {
+            let mode = match (payload.to_ascii_lowercase().as_str(), uom) {
+                ("auto", "68") => FanMode::Other(0),
+                ("on", "68") => FanMode::Other(1),
+                ("auto", _) => FanMode::Auto,
+                ("on", _) => FanMode::On,
+                _ => return Err(not_understood(payload, "a fan is on or auto")),
+            };
+            Ok(Command::fan_mode(address, mode)?)
+        }
+        ("OL", Kind::Light | Kind::Fan | Kind::Switch) => {
+            let (value, unit) = match parse_level(payload) {
+                Some(ParsedLevel::Raw(raw)) => (raw, None),
+                Some(ParsedLevel::Percent(percent)) => (percent, Some(51)),
+                None => {
+                    return Err(not_understood(
+                        payload,
+                        "an on-level is 0 to 255 or 0% to 100%",
+                    ));
+                }
+            };
+            let value = Some(i64::from(value).into());
+            Ok(Command::custom(address, "OL", value, unit)?.absolute())
+        }
+        ("RR", Kind::Light | Kind::Fan | Kind::Switch) => {
+            let rate: Option<u8> = digits(payload).and_then(|text| text.parse().ok());
+            match rate.filter(|rate| *rate <= 31) {
+                Some(rate) => {
+                    let value = Some(i64::from(rate).into());
+                    Ok(Command::custom(address, "RR", value, None)?.absolute())
+                }
+                None => Err(not_understood(payload, "a ramp rate is 0 to 31")),
+            }
+        }
+        _ => Err(Refusal::UnknownTarget),
+    }
+}
+
+/// The command to a program.
+pub(crate) fn to_program(id: ProgramId, payload: &str) -> Result<Command, Refusal> {
+    let order = match payload.to_ascii_uppercase().as_str() {
+        "RUN" => ProgramOrder::Run,
+        "RUN_THEN" => ProgramOrder::RunThen,
+        "RUN_ELSE" => ProgramOrder::RunElse,
+        "STOP" => ProgramOrder::Stop,
+        "ENABLE" => ProgramOrder::Enable,
+        "DISABLE" => ProgramOrder::Disable,
+        _ => {
+            return Err(not_understood(
+                payload,
+                "a program takes RUN, RUN_THEN, RUN_ELSE, STOP, ENABLE and DISABLE",
+            ));
+        }
+    };
+    Ok(Command::program(id, order))
+}
+
+/// The command that sets a variable with these decimal places.
+pub(crate) fn to_variable(id: VariableId, places: u32, payload: &str) -> Result<Command, Refusal> {
+    const EXPECTED: &str = "a variable is a number of 32 bits with its own decimal places";
+    let raw = payload.parse::<Decimal>().ok().and_then(|value| {
+        let power = 10_i128.checked_pow(places)?;
+        let mantissa = value.mantissa().checked_mul(power)?;
+        let raw = Decimal::new(mantissa, value.scale()).ok()?.to_i64()?;
+        i32::try_from(raw).ok()
+    });
+    match raw {
+        Some(raw) => Ok(Command::variable(id, VariableField::Value, raw)),
+        None => Err(not_understood(payload, EXPECTED)),
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ParsedLevel {
+    Raw(u8),
+    Percent(u8),
+}
+
+/// `0` to `255`, or `0%` to `100%`: digits alone.
+fn parse_level(payload: &str) -> Option<ParsedLevel> {
+    match payload.strip_suffix('%') {
+        Some(percent) => {
+            let percent: u8 = digits(percent)?.parse().ok()?;
+            (percent <= 100).then_some(ParsedLevel::Percent(percent))
+        }
+        None => Some(ParsedLevel::Raw(digits(payload)?.parse().ok()?)),
+    }
+}
+
+fn digits(text: &str) -> Option<&str> {
+    let is_number = (1..=3).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then_some(text)
+}
+
+fn level(address: &str, payload: &str, expected: &'static str) -> Result<Command, Refusal> {
+    let level = match parse_level(payload) {
+        Some(ParsedLevel::Raw(raw)) => Level::raw(raw),
+        Some(ParsedLevel::Percent(percent)) => Level::percent(percent)?,
+        None => return Err(not_understood(payload, expected)),
+    };
+    // Off is a command of its own: a level of 0 leaves some devices on at their lowest.
+    if parse_level(payload)
+        .is_some_and(|level| matches!(level, ParsedLevel::Raw(0) | ParsedLevel::Percent(0)))
+    {
+        return Ok(Command::off(address)?);
+    }
+    Ok(Command::level(address, level)?)
+}
+
+fn not_understood(payload: &str, expected: &'static str) -> Refusal {
+    Refusal::NotUnderstood(payload.to_owned(), expected)
+}
+
+#[cfg(test)]
+mod tests {
+    use ioxproto::view::VariableType;
+
+    use super::*;
+
+    fn sent(kind: Kind, payload: &str) -> Option<String> {
+        let node = Recipient {
+            address: "n1",
+            kind,
+        };
+        let command = to_node(node, payload).ok()?;
+        Some(command.path().replace("/rest/nodes/n1/cmd/", ""))
+    }
+
+    #[test]
+    fn each_kind_takes_its_own_words() {
+        let secmd = Kind::Lock { is_insteon: false };
+        let insteon = Kind::Lock { is_insteon: true };
+        for (kind, payload, path) in [
+            (Kind::Light, "ON", Some("DON")),
+            (Kind::Light, "off", Some("DOF")),
+            (Kind::Light, "128", Some("DON/128")),
+            (Kind::Light, "50%", Some("DON/50/51")),
+            (Kind::Light, "0", Some("DOF")),
+            (Kind::Light, "FAST_ON", Some("DFON")),
+            (Kind::Switch, "128", None),
+            (Kind::Switch, "ON", Some("DON")),
+            (Kind::Fan, "171", Some("DON/171")),
+            (Kind::Cover, "OPEN", Some("DON")),
+            (Kind::Cover, "STOP", Some("FDSTOP")),
+            (Kind::Cover, "40%", Some("DON/40/51")),
+            (Kind::Cover, "ON", None),
+            (secmd, "LOCK", Some("SECMD/1")),
+            (secmd, "UNLOCK", Some("SECMD/0")),
+            (insteon, "LOCK", Some("DON")),
+            (insteon, "UNLOCK", Some("DOF")),
+            (insteon, "OFF", None),
+            (Kind::Scene, "ON", Some("DON")),
+            (Kind::Scene, "128", None),
+            (Kind::Sensor, "ON", None),
+            (Kind::BinarySensor(None), "ON", None),
+        ] {
+            assert_eq!(sent(kind, payload).as_deref(), path, "{kind:?} {payload}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_level_is_refused() {
+        for payload in [
+            "101%", "256", "-1", "NaN", "inf", "1e2", "50.5", "50 %", "%", "", "0x10", "+5",
+            "ON;OFF", "1000", "٣",
+        ] {
+            assert_eq!(sent(Kind::Light, payload), None, "{payload}");
+        }
+        assert_eq!(text(&vec![b'1'; 1 << 20]), Err(Refusal::TooLong(1 << 20)));
+        assert_eq!(text(&[b'O', b'N', 0xff]), Err(Refusal::NotText));
+        assert_eq!(text(b" ON\n"), Ok("ON"));
+    }
+
+    #[test]
+    fn thermostats_variables_and_programs() {
+        let node = Recipient {
+            address: "n1",
+            kind: Kind::Climate,
+        };
+        let set = |control, uom, payload| {
+            let command = to_control(node, control, uom, payload).ok()?;
+            Some(command.path().replace("/rest/nodes/n1/cmd/", ""))
+        };
+        assert_eq!(set("CLISPH", "101", "68.5").as_deref(), Some("CLISPH/137"));
+        assert_eq!(set("CLISPH", "4", "20.5").as_deref(), Some("CLISPH/20.5/4"));
+        assert_eq!(set("CLISPH", "4", "NaN"), None);
+        assert_eq!(set("CLISPH", "4", "200"), None);
+        assert_eq!(set("CLIMD", "98", "heat").as_deref(), Some("CLIMD/1"));
+        assert_eq!(set("CLIMD", "98", "warm"), None);
+        assert_eq!(set("ST", "17", "20"), None);
+        let id = VariableId {
+            kind: VariableType::State,
+            number: 3,
+        };
+        let variable = |places, payload| {
+            let command = to_variable(id, places, payload).ok()?;
+            Some(command.path().to_owned())
+        };
+        assert_eq!(variable(0, "21").as_deref(), Some("/rest/vars/set/2/3/21"));
+        assert_eq!(
+            variable(1, "21.5").as_deref(),
+            Some("/rest/vars/set/2/3/215")
+        );
+        assert_eq!(variable(1, "-3").as_deref(), Some("/rest/vars/set/2/3/-30"));
+        assert_eq!(variable(0, "21.5"), None);
+        assert_eq!(variable(0, "2147483648"), None);
+        assert_eq!(variable(0, "NaN"), None);
+        assert!(to_program(ProgramId::new(1), "RUN_THEN").is_ok());
+        assert!(to_program(ProgramId::new(1), "runthen").is_err());
+    }
+
+    #[test]
+    fn what_moves_a_lock_needs_the_permission() {
+        let lock = Kind::Lock { is_insteon: true };
+        let none = BTreeSet::new();
+        assert_eq!(check_allowed([Kind::Light], &none), Ok(()));
+        assert_eq!(
+            check_allowed([Kind::Scene, Kind::Light, lock], &none),
+            Err(Refusal::NotAllowed(Allowance::Locks))
+        );
+        let locks = BTreeSet::from([Allowance::Locks]);
+        assert_eq!(check_allowed([Kind::Scene, lock], &locks), Ok(()));
+        assert_eq!(
+            check_allowed([lock, Kind::Cover], &locks),
+            Err(Refusal::NotAllowed(Allowance::Covers))
+        );
+    }
+}

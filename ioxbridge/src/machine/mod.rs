@@ -1,0 +1,572 @@
+//! The bridge as a pure machine: what happens goes in, what is to be done comes out.
+//!
+//! ```text
+//!  notifications, answers ──► ┌─────────────────────────────┐ ──► calls
+//!                             │  House, one a controller    │
+//!  time ────────────────────► │    │ set, clear    ▲ command│ ──► next deadline
+//!                             │    ▼               │        │
+//!  broker connected, lost ──► │  Outbox          Machine    │ ──► publications
+//!  messages, acknowledgements └─────────────────────────────┘ ──► subscriptions
+//! ```
+//!
+//! It has no socket, clock or randomness of its own: the same inputs give the same outputs. Rules:
+//!
+//! * Nothing of a controller is published before its UUID is known, save that it is away if the
+//!   broker still holds that it is there.
+//! * On each connection to the broker the bridge first marks where it begins: it publishes to a topic
+//!   of its own, to which it has subscribed, and whatever comes before this mark was sent while it
+//!   was away. Commands among that are late and ignored. Retained commands always are.
+//! * On the first connection it lists what the broker holds of each controller (`+` and `#` filters,
+//!   ended by a mark), so that what did not change is not sent, and what is gone can be removed.
+//! * On later connections everything is sent again: the broker may have forgotten it.
+//! * The bridge's own `online` comes last, so that nobody sees old states as available.
+//! * When Home Assistant starts, discovery and states are sent again, after a random delay.
+
+mod command;
+mod house;
+mod loading;
+mod outbox;
+mod payload;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ioxproto::rest::{
+    Call, Confirmation, ControllerInfo, Nodes, Programs, VariableDefinitions, Variables,
+};
+use ioxproto::view::VariableType;
+use ioxproto::{Notification, Now};
+use tracing::{debug, info};
+
+use self::house::House;
+pub(crate) use self::outbox::BrokerLimits;
+use self::outbox::{Outbox, Owner};
+use crate::discovery::Place;
+use crate::slug::{slug, uuid_slug};
+use crate::topics::BridgeTopics;
+use crate::watch::WatchId;
+use crate::{Allowance, BrokerStats, NodeOverride, Options};
+
+/// The longest that a mark is waited for.
+const MARK_WITHIN: Duration = Duration::from_secs(10);
+/// The longest that the bridge's own `online` waits for everything else.
+const ONLINE_WITHIN: Duration = Duration::from_secs(15);
+/// The longest delay after Home Assistant's birth.
+const BIRTH_SPREAD: Duration = Duration::from_secs(5);
+/// The longest retained message that is taken up when listing, in bytes.
+const LONGEST_FOUND: usize = 256 * 1024;
+
+const BRIDGE: Owner = Owner(0);
+
+/// Names a publication until it is acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct PublicationId(pub(crate) u64);
+
+/// Names a call until it is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct CallNumber(pub(crate) u64);
+
+/// What is to be done.
+#[derive(Debug)]
+pub(crate) enum Output {
+    Publish(Publication),
+    /// A message of the bridge to itself, at least once, not retained.
+    Mark {
+        topic: Arc<str>,
+        payload: String,
+    },
+    Subscribe(Subscription),
+    Unsubscribe(String),
+    Call {
+        watch: WatchId,
+        number: CallNumber,
+        request: Request,
+    },
+}
+
+/// A message to publish, at least once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Publication {
+    pub(crate) id: PublicationId,
+    pub(crate) topic: Arc<str>,
+    pub(crate) payload: Arc<[u8]>,
+    pub(crate) retain: bool,
+}
+
+/// A subscription. The retain flag is left as it was published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Subscription {
+    pub(crate) filter: String,
+    /// Whether each message comes at least once, in order, rather than at most once.
+    pub(crate) is_reliable: bool,
+    /// Whether what is retained comes now.
+    pub(crate) with_retained: bool,
+}
+
+/// A call to a controller.
+#[derive(Clone, Debug)]
+pub(crate) enum Request {
+    Read(Read),
+    Command(Call<Confirmation>),
+}
+
+/// What is read from a controller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Read {
+    Config,
+    Nodes,
+    Programs,
+    Definitions(VariableType),
+    Variables(VariableType),
+}
+
+/// What a call came to.
+#[derive(Clone, Debug)]
+pub(crate) enum Answer {
+    Config(ControllerInfo),
+    Nodes(Nodes),
+    Programs(Programs),
+    Definitions(VariableType, VariableDefinitions),
+    Variables(Variables),
+    Command(Confirmation),
+    Failed(String),
+}
+
+/// A message that came.
+#[derive(Clone, Debug)]
+pub(crate) struct Message {
+    pub(crate) topic: String,
+    pub(crate) payload: Vec<u8>,
+    pub(crate) retain: bool,
+}
+
+/// What of the options the machine needs.
+#[derive(Debug)]
+struct Settings {
+    prefix: Option<String>,
+    commands: bool,
+    allowed: BTreeSet<Allowance>,
+    /// By the slug of the address.
+    overrides: BTreeMap<String, NodeOverride>,
+    availability_delay: Duration,
+}
+
+/// What all houses share.
+#[derive(Debug)]
+struct Shared {
+    settings: Settings,
+    topics: BridgeTopics,
+    outbox: Outbox,
+    outputs: VecDeque<Output>,
+    marks: BTreeMap<u64, Mark>,
+    /// Tells marks of this process from older ones.
+    nonce: u64,
+    next_mark: u64,
+    next_call: u64,
+    /// Whether the bridge was offline on the broker when this process came.
+    was_offline: bool,
+    commands: u64,
+    ignored_commands: BTreeMap<&'static str, u64>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Mark {
+    watch: Option<WatchId>,
+    step: Step,
+    due: Instant,
+}
+
+/// What a mark ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// The listing of the bridge's own state.
+    BridgeState,
+    /// The listing of a controller's states.
+    States,
+    /// The listing of a controller's discovery messages.
+    Discovery,
+    /// What was sent to the command topics while the bridge was away.
+    Commands,
+}
+
+/// The machine. See the module.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    shared: Shared,
+    houses: BTreeMap<WatchId, House>,
+    by_level: BTreeMap<String, WatchId>,
+    random: fastrand::Rng,
+    has_listed: bool,
+    /// When the bridge's own state goes out, whatever still waits.
+    online_due: Option<Instant>,
+    birth_due: Option<Instant>,
+    connects: u64,
+}
+
+impl Machine {
+    pub(crate) fn new(options: &Options) -> Self {
+        let mut random = fastrand::Rng::with_seed(options.seed);
+        let nonce = random.u64(..);
+        let overrides = options.overrides.iter();
+        let overrides = overrides.map(|(address, change)| (slug(address), change.clone()));
+        let settings = Settings {
+            prefix: options.home_assistant.clone(),
+            commands: options.are_commands_allowed(),
+            allowed: options.allowed.clone(),
+            overrides: overrides.collect(),
+            availability_delay: options.availability_delay,
+        };
+        let shared = Shared {
+            settings,
+            topics: BridgeTopics::new(&options.instance),
+            outbox: Outbox::new(),
+            outputs: VecDeque::new(),
+            marks: BTreeMap::new(),
+            nonce,
+            next_mark: 0,
+            next_call: 0,
+            was_offline: false,
+            commands: 0,
+            ignored_commands: BTreeMap::new(),
+        };
+        Self {
+            shared,
+            houses: BTreeMap::new(),
+            by_level: BTreeMap::new(),
+            random,
+            has_listed: false,
+            online_due: None,
+            birth_due: None,
+            connects: 0,
+        }
+    }
+
+    /// Begins with a controller.
+    pub(crate) fn add(&mut self, now: Now, watch: WatchId, name: &str) {
+        self.by_level.insert(slug(name), watch);
+        let mut house = House::new(watch, name, now);
+        if self.shared.outbox.is_connected() {
+            house.begin(&mut self.shared, now);
+        }
+        self.houses.insert(watch, house);
+        self.tell_info();
+    }
+
+    /// Ends with a controller: it is away from now on.
+    pub(crate) fn remove(&mut self, now: Now, watch: WatchId) {
+        if let Some(mut house) = self.houses.remove(&watch) {
+            self.by_level.retain(|_, other| *other != watch);
+            self.shared
+                .marks
+                .retain(|_, mark| mark.watch != Some(watch));
+            house.end(&mut self.shared);
+            self.tell_info();
+            self.settle(now);
+        }
+    }
+
+    /// What a controller's stream tells.
+    pub(crate) fn notified(&mut self, now: Now, watch: WatchId, notification: &Notification) {
+        if let Some(house) = self.houses.get_mut(&watch) {
+            house.notified(&mut self.shared, now, notification);
+        }
+    }
+
+    /// What a call came to.
+    pub(crate) fn answered(
+        &mut self,
+        now: Now,
+        watch: WatchId,
+        number: CallNumber,
+        answer: Answer,
+    ) {
+        let uuids: Vec<String> = self
+            .houses
+            .values()
+            .filter_map(House::uuid)
+            .map(str::to_owned)
+            .collect();
+        if let Some(house) = self.houses.get_mut(&watch) {
+            house.answered(&mut self.shared, now, number, answer, &uuids);
+        }
+    }
+
+    /// The broker is there.
+    pub(crate) fn connected(&mut self, now: Now, limits: BrokerLimits) {
+        info!("the broker is connected");
+        self.connects += 1;
+        self.shared.marks.clear();
+        self.shared.outbox.connected(limits);
+        self.shared.outbox.hold(BRIDGE);
+        self.online_due = Some(now.monotonic + ONLINE_WITHIN);
+        let sync = self.shared.topics.sync.clone();
+        self.shared.subscribe(sync, true, false);
+        if let Some(prefix) = &self.shared.settings.prefix {
+            let birth = format!("{prefix}/status");
+            self.shared.subscribe(birth, false, false);
+        }
+        if !self.has_listed {
+            let state = self.shared.topics.state.clone();
+            self.shared.subscribe(state, false, true);
+            self.shared.mark(now, None, Step::BridgeState);
+        }
+        let state = self.shared.topics.state.clone();
+        self.shared.outbox.set(BRIDGE, &state, b"online".to_vec());
+        self.tell_info();
+        for house in self.houses.values_mut() {
+            house.begin(&mut self.shared, now);
+        }
+    }
+
+    /// The broker is away.
+    pub(crate) fn lost(&mut self) {
+        self.shared.marks.clear();
+        self.shared.outbox.lost();
+        self.shared
+            .outputs
+            .retain(|output| matches!(output, Output::Call { .. }));
+        self.online_due = None;
+        self.birth_due = None;
+        for house in self.houses.values_mut() {
+            house.broker_lost();
+        }
+    }
+
+    /// The broker has taken a publication, or refuses it.
+    pub(crate) fn acknowledged(&mut self, now: Now, id: PublicationId, is_taken: bool) {
+        self.shared.outbox.acknowledged(id, is_taken);
+        self.settle(now);
+    }
+
+    /// A message came.
+    pub(crate) fn message(&mut self, now: Now, message: &Message) {
+        if message.topic == self.shared.topics.sync {
+            self.reached(now, &message.payload);
+            return;
+        }
+        if message.topic == self.shared.topics.state {
+            if message.retain && !self.has_listed {
+                self.shared.was_offline = message.payload == b"offline";
+            }
+            return;
+        }
+        if let Some(prefix) = &self.shared.settings.prefix
+            && let Some(rest) = message.topic.strip_prefix(prefix.as_str())
+        {
+            if rest == "/status" {
+                self.born(now, &message.payload);
+            } else {
+                self.found(message);
+            }
+            return;
+        }
+        let level = message.topic.split('/').nth(1);
+        let watch = level.and_then(|level| self.by_level.get(level));
+        if let Some(house) = watch.and_then(|watch| self.houses.get_mut(watch)) {
+            house.message(&mut self.shared, now, message);
+        }
+    }
+
+    /// A discovery message was found on the broker.
+    fn found(&mut self, message: &Message) {
+        if !message.retain || message.payload.len() > LONGEST_FOUND {
+            return;
+        }
+        let Some(prefix) = self.shared.settings.prefix.as_deref() else {
+            return;
+        };
+        let of_topic = |house: &&House| {
+            house.uuid().is_some_and(|uuid| {
+                message
+                    .topic
+                    .starts_with(&Place::base(prefix, &uuid_slug(uuid)))
+            })
+        };
+        if let Some(owner) = self.houses.values().find(of_topic).map(House::owner) {
+            self.shared
+                .outbox
+                .found(owner, &message.topic, &message.payload);
+        }
+    }
+
+    /// Home Assistant has started, or stops.
+    fn born(&mut self, now: Now, payload: &[u8]) {
+        if payload == b"online" && self.birth_due.is_none() {
+            let delay = BIRTH_SPREAD.mul_f64(self.random.f64());
+            debug!(
+                ?delay,
+                "Home Assistant has started: discovery and states follow"
+            );
+            self.birth_due = Some(now.monotonic + delay);
+        }
+    }
+
+    /// A mark came back.
+    fn reached(&mut self, now: Now, payload: &[u8]) {
+        let number = std::str::from_utf8(payload).ok().and_then(|text| {
+            let (nonce, number) = text.split_once('-')?;
+            (nonce.parse() == Ok(self.shared.nonce)).then(|| number.parse::<u64>().ok())?
+        });
+        if let Some(mark) = number.and_then(|number| self.shared.marks.remove(&number)) {
+            self.pass(now, mark);
+        }
+        self.settle(now);
+    }
+
+    fn pass(&mut self, now: Now, mark: Mark) {
+        match mark.watch {
+            None => {
+                self.has_listed = true;
+                let state = self.shared.topics.state.clone();
+                self.shared.outputs.push_back(Output::Unsubscribe(state));
+            }
+            Some(watch) => {
+                if let Some(house) = self.houses.get_mut(&watch) {
+                    house.passed(&mut self.shared, now, mark.step);
+                }
+            }
+        }
+    }
+
+    /// Time has passed.
+    pub(crate) fn tick(&mut self, now: Now) {
+        let due = |at: Instant| at <= now.monotonic;
+        let overdue: Vec<u64> = self
+            .shared
+            .marks
+            .iter()
+            .filter(|(_, mark)| due(mark.due))
+            .map(|(number, _)| *number)
+            .collect();
+        for number in overdue {
+            if let Some(mark) = self.shared.marks.remove(&number) {
+                debug!(step = ?mark.step, "a mark did not come back: this broker keeps no order");
+                self.pass(now, mark);
+            }
+        }
+        if self.birth_due.is_some_and(due) {
+            self.birth_due = None;
+            self.repeat_all();
+        }
+        for house in self.houses.values_mut() {
+            house.tick(&mut self.shared, now);
+        }
+        self.settle(now);
+    }
+
+    /// Sends everything once more, discovery before states.
+    fn repeat_all(&mut self) {
+        let prefix = self.shared.settings.prefix.clone().unwrap_or_default();
+        let is_discovery = |topic: &str| topic.starts_with(&prefix);
+        for house in self.houses.values() {
+            self.shared.outbox.repeat(house.owner(), is_discovery);
+            self.shared
+                .outbox
+                .repeat(house.owner(), |topic| !is_discovery(topic));
+        }
+        self.shared.outbox.repeat(BRIDGE, |_| true);
+    }
+
+    /// Lets the bridge's own state go out once everything else is on the broker.
+    fn settle(&mut self, now: Now) {
+        let Some(due) = self.online_due else { return };
+        let is_settled = self.shared.marks.is_empty()
+            && self.shared.outputs.is_empty()
+            && self.shared.outbox.is_idle_but(BRIDGE);
+        if is_settled || due <= now.monotonic {
+            self.online_due = None;
+            self.shared.outbox.release(BRIDGE);
+        }
+    }
+
+    fn tell_info(&mut self) {
+        let controllers: Vec<&str> = self.houses.values().map(House::name).collect();
+        let info = serde_json::json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "controllers": controllers,
+            "commands": self.shared.settings.commands,
+        });
+        let topic = self.shared.topics.info.clone();
+        self.shared
+            .outbox
+            .set(BRIDGE, &topic, info.to_string().into_bytes());
+    }
+
+    /// The next thing to do, or `None` for now.
+    pub(crate) fn poll(&mut self) -> Option<Output> {
+        if let Some(output) = self.shared.outputs.pop_front() {
+            return Some(output);
+        }
+        self.shared.outbox.next().map(Output::Publish)
+    }
+
+    /// When [`tick`](Self::tick) is due.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        let marks = self.shared.marks.values().map(|mark| mark.due);
+        let houses = self
+            .houses
+            .values()
+            .filter_map(|house| house.deadline(&self.shared));
+        let own = self.birth_due.into_iter().chain(self.online_due);
+        marks.chain(houses).chain(own).min()
+    }
+
+    /// What the machine has done with the broker.
+    pub(crate) fn broker_stats(&self) -> BrokerStats {
+        let counts = self.shared.outbox.counts();
+        BrokerStats {
+            is_connected: self.shared.outbox.is_connected(),
+            connects: self.connects,
+            published: counts.published,
+            dropped_events: counts.dropped_events,
+            in_flight: self.shared.outbox.in_flight(),
+            waiting: self.shared.outbox.waiting(),
+            refused: counts.refused,
+            commands: self.shared.commands,
+            ignored_commands: self.shared.ignored_commands.clone(),
+        }
+    }
+
+    pub(crate) fn house(&self, watch: WatchId) -> Option<&House> {
+        self.houses.get(&watch)
+    }
+}
+
+impl Shared {
+    fn subscribe(&mut self, filter: String, is_reliable: bool, with_retained: bool) {
+        self.outputs.push_back(Output::Subscribe(Subscription {
+            filter,
+            is_reliable,
+            with_retained,
+        }));
+    }
+
+    /// Publishes a mark that ends a step: what comes before it was on the broker already.
+    fn mark(&mut self, now: Now, watch: Option<WatchId>, step: Step) {
+        let number = self.next_mark;
+        self.next_mark += 1;
+        let due = now.monotonic + MARK_WITHIN;
+        self.marks.insert(number, Mark { watch, step, due });
+        self.outputs.push_back(Output::Mark {
+            topic: self.topics.sync.as_str().into(),
+            payload: format!("{}-{number}", self.nonce),
+        });
+    }
+
+    fn call(&mut self, watch: WatchId, request: Request) -> CallNumber {
+        let number = CallNumber(self.next_call);
+        self.next_call += 1;
+        self.outputs.push_back(Output::Call {
+            watch,
+            number,
+            request,
+        });
+        number
+    }
+
+    fn ignore(&mut self, controller: &str, topic: &str, refusal: &command::Refusal) {
+        *self.ignored_commands.entry(refusal.code()).or_default() += 1;
+        tracing::warn!(controller, topic, "a command is not carried out: {refusal}");
+    }
+}
