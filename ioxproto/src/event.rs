@@ -1,6 +1,7 @@
 //! One event of the stream.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use crate::vocabulary::CommandWord;
 
@@ -35,6 +36,7 @@ pub struct Event {
     document_length: u32,
     parts: Parts,
     live: bool,
+    received_at: Option<SystemTime>,
 }
 
 impl Event {
@@ -45,11 +47,16 @@ impl Event {
             document_length,
             parts,
             live: false,
+            received_at: None,
         }
     }
 
     pub(crate) fn set_live(&mut self, live: bool) {
         self.live = live;
+    }
+
+    pub(crate) fn set_received_at(&mut self, time: SystemTime) {
+        self.received_at = Some(time);
     }
 
     fn part(&self, span: Span) -> &str {
@@ -63,6 +70,20 @@ impl Event {
     #[must_use]
     pub fn live(&self) -> bool {
         self.live
+    }
+
+    /// UTC of receipt, by the clock of the stream's driver; `None` for an event that did not come from
+    /// a stream. It does not count when events are compared.
+    #[must_use]
+    pub fn received_at(&self) -> Option<SystemTime> {
+        self.received_at
+    }
+
+    /// The same event, received at this time.
+    #[must_use]
+    pub fn with_received_at(mut self, time: SystemTime) -> Self {
+        self.received_at = Some(time);
+        self
     }
 
     /// The frame's number on its connection; 0 when missing or no integer ([`known_seqnum`](Self::known_seqnum) tells).

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::names::NamesRead;
 use crate::{Event, Ignored, Malformed, StatusChange};
 
 /// One thing that happened on the stream, in order.
@@ -24,6 +25,9 @@ pub enum Notification {
         /// Whether the controller refused the last one: another is needed, not the same again.
         rejected: bool,
     },
+    /// The names of the house were read, or could not be. Only a stream that reads them says so
+    /// (`Config::names`).
+    Names(NamesRead),
     /// So many of the oldest notifications were dropped because the consumer was slow and the queue
     /// was asked to drop rather than wait.
     Dropped(u64),

@@ -3,7 +3,9 @@
 use allocation_counter::measure;
 use ioxproto::dispatch::{Dispatcher, Filter};
 use ioxproto::mirror::{ControllerState, SharedState};
-use ioxproto::{Event, Frame, FrameReader};
+use ioxproto::names::{Names, NamesRead};
+use ioxproto::rest::{Nodes, Programs};
+use ioxproto::{Event, Frame, FrameReader, Notification};
 
 fn property(node: usize, control: usize, raw: u32) -> Event {
     let text = format!(
@@ -45,6 +47,66 @@ fn a_house_of_300_properties_fits_in_100_kibibytes() {
         println!("{nodes} nodes x {properties} properties: {bytes} bytes");
         assert!(bytes < 100 * 1024, "{nodes} nodes: {bytes} bytes");
     }
+}
+
+#[test]
+fn a_house_of_5000_nodes_and_1000_programs_with_names_fits_in_20_mebibytes() {
+    let read = || {
+        let mut names = Names::default();
+        let mut answer =
+            String::from("<nodes><folder><address>31337</address><name>Hall</name></folder>");
+        for node in 0..5000 {
+            answer += &format!(
+                r#"<node flag="128" nodeDefId="DimmerLampSwitch_ADV"><address>n{node:03}_84dd4c2c24c3b7</address><name>Ceiling lamp number {node}</name><parent type="3">31337</parent><type>1.32.69.0</type><enabled>true</enabled><pnode>n{node:03}_84dd4c2c24c3b7</pnode></node>"#
+            );
+        }
+        for scene in 0..500 {
+            answer +=
+                &format!(r#"<group><address>{scene}</address><name>Scene {scene}</name><members>"#);
+            for member in 0..10 {
+                let node = scene * 10 + member;
+                answer += &format!(r#"<link type="0">n{node:03}_84dd4c2c24c3b7</link>"#);
+            }
+            answer += "</members></group>";
+        }
+        names.take_nodes(&Nodes::parse(format!("{answer}</nodes>").as_bytes()).unwrap());
+        let mut answer = String::from("<programs>");
+        for program in 1..=1000 {
+            answer += &format!(
+                r#"<program id="{program:04X}" folder="false"><name>Program number {program}</name></program>"#
+            );
+        }
+        names.take_programs(&Programs::parse(format!("{answer}</programs>").as_bytes()).unwrap());
+        Notification::Names(NamesRead::new(std::sync::Arc::new(names)))
+    };
+    let mut state = ControllerState::new();
+    let info = measure(|| {
+        for node in 0..5000 {
+            for control in 0..5 {
+                state.update(&property(node, control, 725));
+            }
+        }
+        state.apply(&read());
+    });
+    println!(
+        "5,000 nodes with 5 properties, 1,000 programs, named: {} bytes",
+        info.bytes_current
+    );
+    assert_eq!(
+        (
+            state.names().things().count(),
+            state.names().programs().count()
+        ),
+        (5501, 1000)
+    );
+    assert!(
+        info.bytes_current < 20 * 1024 * 1024,
+        "{} bytes",
+        info.bytes_current
+    );
+    // Another reading takes the place of the first.
+    let again = measure(|| drop(state.apply(&read()))).bytes_current;
+    assert!(again < 100_000, "{again} bytes more");
 }
 
 #[test]

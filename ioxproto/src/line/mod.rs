@@ -69,7 +69,7 @@ use serde::ser::SerializeStruct as _;
 use serde::{Serialize, Serializer};
 
 use self::kind::Kind;
-use self::utc::Utc;
+pub(crate) use self::utc::Utc;
 use crate::names::Names;
 use crate::view::View;
 use crate::{Event, Gap, Ignored, Malformed, Notification, Reason, Status, StatusChange};
@@ -125,7 +125,7 @@ impl<'a> Line<'a> {
             Notification::Dropped(count) => {
                 Self::new("dropped", Members::Dropped { count: *count })
             }
-            Notification::TokenWanted { .. } => return None,
+            Notification::TokenWanted { .. } | Notification::Names(_) => return None,
         })
     }
 

@@ -9,11 +9,11 @@ const DAY: u64 = 86_400;
 
 /// Milliseconds since the epoch: `2026-05-06T01:52:41.901Z`.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Utc(u64);
+pub(crate) struct Utc(u64);
 
 impl Utc {
     /// `None` before 1970.
-    pub(super) fn of(time: SystemTime) -> Option<Self> {
+    pub(crate) fn of(time: SystemTime) -> Option<Self> {
         let since = time.duration_since(UNIX_EPOCH).ok()?;
         u64::try_from(since.as_millis()).ok().map(Self)
     }

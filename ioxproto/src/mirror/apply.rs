@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tracing::debug;
 
 use super::away::{Before, Kept};
+use super::heard::Node;
 use super::property::{Slot, Update};
 use super::{
     Change, ChangeKind, ControllerState, Invalidated, Occasion, Program, ProgramChange, Property,
@@ -17,9 +18,9 @@ use crate::vocabulary::{Code, Lifecycle, LifecycleSubject};
 use crate::{Event, Notification, Reason, Status, StatusChange};
 
 /// Where changes go, if someone wants to know.
-type Out<'a> = Option<&'a mut Vec<Change>>;
+pub(super) type Out<'a> = Option<&'a mut Vec<Change>>;
 
-fn tell(out: &mut Out<'_>, occasion: Occasion, kind: ChangeKind) {
+pub(super) fn tell(out: &mut Out<'_>, occasion: Occasion, kind: ChangeKind) {
     if let Some(out) = out {
         out.push(Change { occasion, kind });
     }
@@ -31,6 +32,7 @@ impl ControllerState {
         match notification {
             Notification::Event(event) => self.apply_event(event),
             Notification::Status(change) => self.apply_status(change),
+            Notification::Names(read) => self.apply_names(&read.names),
             _ => Vec::new(),
         }
     }
@@ -131,7 +133,11 @@ impl ControllerState {
         };
         if event.is_node_property() {
             self.take_property(event, occasion, out);
+            self.hear(event, occasion);
             return;
+        }
+        if event.is_of_node() {
+            self.hear(event, occasion);
         }
         match event.view() {
             Ok(View::Program(frame)) => self.take_program(frame.id, &frame, occasion, out),
@@ -178,14 +184,14 @@ impl ControllerState {
             self.left_out += 1;
             return;
         }
-        let Some((node, slots)) = self.nodes.get_key_value(event.node()) else {
+        let Some((node, kept)) = self.nodes.get_key_value(event.node()) else {
             if self.grows && !self.full() {
                 self.seed_node(event.node());
                 self.add_property(event, occasion, out);
             }
             return;
         };
-        let Ok(at) = find(slots, event.control()) else {
+        let Ok(at) = find(&kept.slots, event.control()) else {
             self.add_property(event, occasion, out);
             return;
         };
@@ -193,7 +199,7 @@ impl ControllerState {
         let Some(slot) = self
             .nodes
             .get_mut(&node)
-            .and_then(|slots| slots.get_mut(at))
+            .and_then(|kept| kept.slots.get_mut(at))
         else {
             return;
         };
@@ -212,7 +218,7 @@ impl ControllerState {
                 && self.change_times
                 && slot.property.time() < Timestamp::parse(event.timestamp());
         let before = (remembers || changes && out.is_some()).then(|| slot.property.clone());
-        slot.property.update(&update, event, &mut self.names);
+        slot.property.update(&update, event, &mut self.texts);
         let after = (changes && out.is_some()).then(|| slot.property.clone());
         let known = &mut self.away.before.properties;
         if remembers {
@@ -233,8 +239,8 @@ impl ControllerState {
         if self.full() {
             return;
         }
-        let property = Property::of(event, &mut self.names);
-        let control = self.names.shared(event.control());
+        let property = Property::of(event, &mut self.texts);
+        let control = self.texts.shared(event.control());
         let Some((node, _)) = self.nodes.get_key_value(event.node()) else {
             return;
         };
@@ -245,7 +251,7 @@ impl ControllerState {
         } else {
             0
         };
-        if let Some(slots) = self.nodes.get_mut(&node)
+        if let Some(Node { slots, .. }) = self.nodes.get_mut(&node)
             && let Err(at) = find(slots, &control)
         {
             slots.reserve_exact(1);
@@ -398,6 +404,8 @@ impl ControllerState {
         if occasion == Occasion::Live {
             match (verb, change.details()) {
                 (Lifecycle::NodeRemoved, _) => self.forget_node(address),
+                (Lifecycle::CommError, _) => self.set_comm_error(address, true, &mut out),
+                (Lifecycle::CommErrorCleared, _) => self.set_comm_error(address, false, &mut out),
                 (Lifecycle::SceneRemoved, _) => self.forget_scene(address),
                 (Lifecycle::SceneAdded, _) => _ = self.scene(address),
                 (_, Ok(LifecycleDetails::MovedIntoScene { node, .. })) => self.join(address, &node),
@@ -410,6 +418,9 @@ impl ControllerState {
                 }
                 _ => {}
             }
+        }
+        if occasion == Occasion::Live {
+            self.follow_names(&change, &mut out);
         }
         if verb.requires_reload() {
             let invalidates = match verb.subject() {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{Program, Property, Variable};
+use crate::names::HouseChange;
 use crate::view::{ProgramId, VariableField, VariableId, VariableType};
 use crate::vocabulary::Lifecycle;
 
@@ -17,16 +18,19 @@ pub enum Occasion {
     Replay,
     /// It happened during an outage; told once, when the replay after it has ended.
     WhileAway,
+    /// It was found by reading the names again.
+    Reading,
 }
 
 impl Occasion {
-    /// `live`, `replay`, `while_away`.
+    /// `live`, `replay`, `while_away`, `reading`.
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
             Self::Live => "live",
             Self::Replay => "replay",
             Self::WhileAway => "while_away",
+            Self::Reading => "reading",
         }
     }
 }
@@ -60,6 +64,16 @@ pub enum ChangeKind {
     Program(ProgramChange),
     /// A variable's value or value at start-up changed.
     Variable(VariableChanged),
+    /// Something was renamed, moved, added, removed, enabled or disabled: by a live event, or found
+    /// by reading the names again. A first reading changes nothing.
+    House(HouseChange),
+    /// A node does not answer the controller, or answers again.
+    CommError {
+        /// The node.
+        node: Arc<str>,
+        /// Whether it does not answer.
+        has_error: bool,
+    },
     /// A table of variables changed: the caller should load its names again.
     VariableTable(VariableType),
     /// Cached structure is no longer right: the caller should load it again.
@@ -156,6 +170,15 @@ impl fmt::Display for Change {
                     write!(f, " = {value}")?;
                 }
             }
+            ChangeKind::House(change) => change.fmt(f)?,
+            ChangeKind::CommError { node, has_error } => {
+                let words = if *has_error {
+                    "does not answer"
+                } else {
+                    "answers again"
+                };
+                write!(f, "node {node}: {words}")?;
+            }
             ChangeKind::VariableTable(kind) => {
                 write!(f, "table of {kind} variables changed")?;
             }
@@ -167,6 +190,7 @@ impl fmt::Display for Change {
             Occasion::Live => Ok(()),
             Occasion::Replay => f.write_str(" (replay)"),
             Occasion::WhileAway => f.write_str(" (while away)"),
+            Occasion::Reading => f.write_str(" (found by reading)"),
         }
     }
 }

@@ -1,8 +1,11 @@
 //! The picture as JSON, in the shape that the head of [`mirror`](super) shows.
 
-use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
+use serde::Serialize;
+use serde::ser::{SerializeMap, SerializeStruct, Serializer};
 
-use super::{ControllerState, Program, Property, Variable};
+use super::{ControllerState, Heard, Program, Property, Variable};
+use crate::line::Utc;
+use crate::names::{Named, NamedKind};
 use crate::view::{ControllerTime, Decimal, Evaluation, RunState, Timestamp, VariableType};
 
 /// Shown as text, or null.
@@ -96,25 +99,93 @@ where
     }
 }
 
+/// A program or variable and its name.
+#[derive(Serialize)]
+struct WithName<'a, T> {
+    name: Option<&'a str>,
+    #[serde(flatten)]
+    what: &'a T,
+}
+
+/// A property and when it was last heard of.
+#[derive(Serialize)]
+struct WithHeard<'a> {
+    #[serde(flatten)]
+    property: &'a Property,
+    heard_at: Option<Utc>,
+}
+
+/// When it was heard of, if it was.
+fn heard_at(heard: Option<Heard>) -> Option<Utc> {
+    match heard {
+        Some(Heard::At(time)) => Utc::of(time),
+        _ => None,
+    }
+}
+
+/// A node, scene or folder, and where it is.
+struct WithPlace<'a>(&'a Named, &'a ControllerState);
+
+impl Serialize for WithPlace<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(thing, state) = *self;
+        let kind = match thing.kind {
+            NamedKind::Node => "node",
+            NamedKind::Scene => "scene",
+            NamedKind::Folder => "folder",
+        };
+        let heard_at = heard_at(state.node_heard(&thing.address));
+        let mut object = serializer.serialize_struct("Named", 10)?;
+        object.serialize_field("kind", kind)?;
+        object.serialize_field("name", &thing.name)?;
+        object.serialize_field("folder", &state.names().folder(&thing.address))?;
+        object.serialize_field("enabled", &thing.is_enabled)?;
+        object.serialize_field("comm_error", &state.has_comm_error(&thing.address))?;
+        object.serialize_field("heard_at", &heard_at)?;
+        object.serialize_field("node_def_id", &thing.node_def_id)?;
+        object.serialize_field("device_type", &thing.device_type)?;
+        object.serialize_field("family", &thing.family.id)?;
+        object.serialize_field("primary", &thing.primary)?;
+        object.end()
+    }
+}
+
 /// The variables of one type.
 struct OfType<'a>(&'a ControllerState, VariableType);
 
 impl Serialize for OfType<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let of_type = self.0.variables().filter(|(id, _)| id.kind == self.1);
-        serializer.collect_map(of_type.map(|(id, variable)| (id.number, variable)))
+        serializer.collect_map(of_type.map(|(id, variable)| {
+            let name = self.0.names().variable(id);
+            (
+                id.number,
+                WithName {
+                    name,
+                    what: variable,
+                },
+            )
+        }))
     }
 }
 
 impl Serialize for ControllerState {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let nodes = Object(|| {
+            let of_node = |node| {
+                self.properties(node).map(move |(control, property)| {
+                    let heard_at = heard_at(self.heard(node, control));
+                    (control, WithHeard { property, heard_at })
+                })
+            };
             self.nodes()
-                .map(|node| (node, Object(move || self.properties(node))))
+                .map(move |node| (node, Object(move || of_node(node))))
         });
         let programs = Object(|| {
-            self.programs()
-                .map(|(id, program)| (id.to_string(), program))
+            self.programs().map(|(id, what)| {
+                let name = self.names().program(id);
+                (id.to_string(), WithName { name, what })
+            })
         });
         let mut types: Vec<VariableType> = self.variables.keys().map(|id| id.kind).collect();
         types.dedup();
@@ -127,12 +198,17 @@ impl Serialize for ControllerState {
             self.scenes()
                 .map(|scene| (scene, self.members(scene).collect::<Vec<_>>()))
         });
-        let mut object = serializer.serialize_map(Some(5))?;
+        let names = Object(|| {
+            let things = self.names().things();
+            things.map(|thing| (&*thing.address, WithPlace(thing, self)))
+        });
+        let mut object = serializer.serialize_map(Some(6))?;
         object.serialize_entry("complete", &self.is_complete())?;
         object.serialize_entry("nodes", &nodes)?;
         object.serialize_entry("programs", &programs)?;
         object.serialize_entry("variables", &variables)?;
         object.serialize_entry("scenes", &scenes)?;
+        object.serialize_entry("names", &names)?;
         object.end()
     }
 }

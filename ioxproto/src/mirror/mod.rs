@@ -37,15 +37,22 @@
 //! {
 //!   "complete": true,
 //!   "nodes": {"42 92 8C 1": {"ST": {"raw": "255", "value": 255, "uom": "100", "precision": 0,
-//!     "formatted": "On", "name": "Status", "time": "2026-05-05T18:52:41.875777-07:00"}}},
-//!   "programs": {"008D": {"status": true, "enabled": true, "run_at_reboot": false, "run_state": "idle",
+//!     "formatted": "On", "name": "Status", "time": "2026-05-05T18:52:41.875777-07:00",
+//!     "unit": "", "text": "On", "heard_at": "2026-05-06T01:52:41.901Z"}}},
+//!   "programs": {"008D": {"name": "Porch at dusk", "status": true, "enabled": true, "run_at_reboot": false, "run_state": "idle",
 //!     "evaluation": "true", "last_run": "2026-05-06T14:30:36-07:00", "last_finish": null, "next_run": null}},
-//!   "variables": {"state": {"12": {"value": 5.1, "init": null, "time": null}}},
-//!   "scenes": {"25614": ["42 92 8C 1"]}
+//!   "variables": {"state": {"12": {"name": "Guests", "value": 5.1, "init": null, "time": null}}},
+//!   "scenes": {"25614": ["42 92 8C 1"]},
+//!   "names": {"42 92 8C 1": {"kind": "node", "name": "Hall lamp", "folder": "Ground floor/Hall",
+//!     "enabled": true, "comm_error": false, "heard_at": "2026-05-06T01:52:41.901Z",
+//!     "node_def_id": "DimmerLampSwitch_ADV", "device_type": "1.32.69.0", "family": 1,
+//!     "primary": "42 92 8C 1"}}
 //! }
 //! ```
 //!
-//! `complete` says whether the latest replay has ended whole. Texts are never null; numbers, words and times are where they are not known. Keys are in order.
+//! `names` holds nodes, scenes (`"scene"`) and folders (`"folder"`); it is empty, and every other
+//! `name` null, until the names are read. `heard_at` is UTC of the last event; null where none came since the replay.
+//! Members are only ever added. `complete` says whether the latest replay has ended whole. Texts are never null; numbers, words and times are where they are not known. Keys are in order.
 //!
 //! # Memory
 //!
@@ -55,6 +62,8 @@
 mod apply;
 mod away;
 mod change;
+mod heard;
+mod house;
 mod intern;
 #[cfg(feature = "serde")]
 mod json;
@@ -65,20 +74,23 @@ mod seed;
 mod shared;
 mod variable;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use self::away::{Away, Kept};
 pub use self::change::{
     Change, ChangeKind, Invalidated, Occasion, ProgramChange, PropertyChange, VariableChanged,
 };
-use self::intern::Names;
+pub use self::heard::Heard;
+use self::heard::Node;
+use self::intern::SharedTexts;
 pub use self::program::Program;
 pub use self::property::Property;
 use self::property::Slot;
 use self::scene::Scenes;
 pub use self::shared::SharedState;
 pub use self::variable::Variable;
+use crate::names::Names;
 use crate::view::{ProgramId, VariableId};
 
 /// What a [`ControllerState`] may come to hold.
@@ -109,11 +121,14 @@ impl Default for Limits {
 /// what it was seeded with.
 #[derive(Clone, Debug)]
 pub struct ControllerState {
-    nodes: BTreeMap<Arc<str>, Vec<Slot>>,
+    nodes: BTreeMap<Arc<str>, Node>,
     programs: BTreeMap<ProgramId, Kept<Program>>,
     variables: BTreeMap<VariableId, Kept<Variable>>,
     scenes: Scenes,
-    names: Names,
+    names: Arc<Names>,
+    /// The nodes that do not answer the controller.
+    comm_errors: BTreeSet<Arc<str>>,
+    texts: SharedTexts,
     away: Away,
     limits: Limits,
     grows: bool,
@@ -137,7 +152,9 @@ impl ControllerState {
             programs: BTreeMap::new(),
             variables: BTreeMap::new(),
             scenes: Scenes::default(),
-            names: Names::default(),
+            names: Arc::default(),
+            comm_errors: BTreeSet::new(),
+            texts: SharedTexts::default(),
             away: Away::default(),
             limits: Limits::default(),
             grows: true,
@@ -200,7 +217,7 @@ impl ControllerState {
     /// A property of a node.
     #[must_use]
     pub fn property(&self, node: &str, control: &str) -> Option<&Property> {
-        let slots = self.nodes.get(node)?;
+        let slots = &self.nodes.get(node)?.slots;
         let at = find(slots, control).ok()?;
         Some(&slots[at].property)
     }
@@ -210,7 +227,7 @@ impl ControllerState {
         self.nodes
             .get(node)
             .into_iter()
-            .flatten()
+            .flat_map(|node| &node.slots)
             .map(|slot| (slot.control.as_ref(), &slot.property))
     }
 
@@ -225,8 +242,8 @@ impl ControllerState {
     /// longer has, such as those of a node that was removed during an outage. They are kept until the caller
     /// [forgets](Self::forget_node) their node. None before a replay was complete.
     pub fn not_replayed(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.nodes.iter().flat_map(|(node, slots)| {
-            slots
+        self.nodes.iter().flat_map(|(node, kept)| {
+            kept.slots
                 .iter()
                 .filter(|slot| self.away.missed(slot.replay))
                 .map(move |slot| (node.as_ref(), slot.control.as_ref()))

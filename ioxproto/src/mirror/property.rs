@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::intern::Names;
+use super::heard::Heard;
+use super::intern::SharedTexts;
 use crate::Event;
 use crate::unit::{ShownValue, shown_number};
 use crate::view::{Decimal, Timestamp};
@@ -28,6 +29,8 @@ pub(super) struct Slot {
     pub(super) replay: u32,
     /// The replay that brought it first; 0 where it was seeded or live.
     pub(super) born: u32,
+    /// When it was last heard of.
+    pub(super) heard: Option<Heard>,
 }
 
 impl Slot {
@@ -37,6 +40,7 @@ impl Slot {
             property,
             replay: 0,
             born,
+            heard: None,
         }
     }
 }
@@ -153,13 +157,13 @@ impl Property {
             && self.prec == other.prec
     }
 
-    pub(super) fn of(event: &Event, names: &mut Names) -> Self {
+    pub(super) fn of(event: &Event, shared: &mut SharedTexts) -> Self {
         let mut texts = String::with_capacity(event.action().len() + event.fmt_act().len());
         texts.push_str(event.action());
         texts.push_str(event.fmt_act());
         Self {
-            uom: names.shared(event.uom()),
-            name: names.shared(event.fmt_name()),
+            uom: shared.shared(event.uom()),
+            name: shared.shared(event.fmt_name()),
             texts,
             raw_length: u32::try_from(event.action().len()).unwrap_or(0),
             prec: event.prec(),
@@ -169,11 +173,11 @@ impl Property {
 
     /// What the frame does not carry stays: unit, places and name. The display text belongs to the value and goes
     /// with it.
-    pub(super) fn update(&mut self, update: &Update<'_>, event: &Event, names: &mut Names) {
-        names.set(&mut self.uom, update.uom);
+    pub(super) fn update(&mut self, update: &Update<'_>, event: &Event, texts: &mut SharedTexts) {
+        texts.set(&mut self.uom, update.uom);
         self.prec = update.prec;
         if !event.fmt_name().is_empty() {
-            names.set(&mut self.name, event.fmt_name());
+            texts.set(&mut self.name, event.fmt_name());
         }
         if update.changes_texts {
             self.texts.clear();
@@ -193,9 +197,9 @@ impl Property {
         Arc::clone(&self.uom)
     }
 
-    pub(super) fn share(&mut self, names: &mut Names) {
-        self.uom = names.shared(&self.uom);
-        self.name = names.shared(&self.name);
+    pub(super) fn share(&mut self, texts: &mut SharedTexts) {
+        self.uom = texts.shared(&self.uom);
+        self.name = texts.shared(&self.name);
         self.texts.shrink_to_fit();
     }
 }

@@ -15,8 +15,8 @@ impl ControllerState {
 
     /// Sets a property of a node, and makes the node known.
     pub fn seed_property(&mut self, node: &str, control: &str, mut property: Property) {
-        property.share(&mut self.names);
-        let control = self.names.shared(control);
+        property.share(&mut self.texts);
+        let control = self.texts.shared(control);
         let slots = self.node(node);
         match find(slots, &control) {
             Ok(at) => slots[at].property = property,
@@ -65,9 +65,10 @@ impl ControllerState {
 
     /// Forgets a node, its properties and its place in scenes; harmless if it is not known.
     pub fn forget_node(&mut self, address: &str) {
-        if let Some(slots) = self.nodes.remove(address) {
-            self.entries -= 1 + slots.len();
+        if let Some(node) = self.nodes.remove(address) {
+            self.entries -= 1 + node.slots.len();
         }
+        self.comm_errors.remove(address);
         self.entries -= self.scenes.remove_node(address);
         self.away
             .before
@@ -84,6 +85,7 @@ impl ControllerState {
         if !self.nodes.contains_key(address) {
             self.entries += 1;
         }
-        self.nodes.entry(Arc::from(address)).or_default()
+        let node = self.nodes.entry(Arc::from(address)).or_default();
+        &mut node.slots
     }
 }

@@ -203,7 +203,7 @@ impl NodeFlags {
 }
 
 impl LinkType {
-    fn of(number: u32) -> Self {
+    pub(crate) fn of(number: u32) -> Self {
         match number {
             0 => Self::Responder,
             16 => Self::Controller,

@@ -163,7 +163,7 @@ impl Machine {
         self.stats.invalid_utf8 += u64::from(replaced);
         self.stats.forbidden_characters += u64::from(self.reader.forbidden_characters() > 0);
         loop {
-            let notification = self.frame(live, frame);
+            let notification = self.frame(now, live, frame);
             match self.reader.next_document() {
                 Some(next) => {
                     self.actions.push_back(Action::Notify(notification));
@@ -174,11 +174,12 @@ impl Machine {
         }
     }
 
-    fn frame(&mut self, live: bool, frame: Frame) -> Notification {
+    fn frame(&mut self, now: Now, live: bool, frame: Frame) -> Notification {
         match frame {
             Frame::Event(mut event) => {
                 let live = self.place(&event, live);
                 event.set_live(live);
+                event.set_received_at(now.utc);
                 self.event(&event, live);
                 Notification::Event(event)
             }

@@ -631,18 +631,19 @@ fn it_is_written_as_json() {
         "complete": false,
             "nodes": {
             "42 92 8C 1": {"ST": {"raw": "255", "value": 255, "unit": "", "text": "255%", "uom": "100", "precision": 0,
-                "formatted": "255%", "name": "Status", "time": "2026-05-06T14:30:36.236101-07:00"}},
+                "formatted": "255%", "name": "Status", "time": "2026-05-06T14:30:36.236101-07:00", "heard_at": null}},
             "n": {"GV1": {"raw": "x", "value": null, "unit": "", "text": "x", "uom": "", "precision": 1,
-                "formatted": "", "name": "", "time": null}},
+                "formatted": "", "name": "", "time": null, "heard_at": null}},
         },
-        "programs": {"008D": {"status": true, "enabled": true, "run_at_reboot": false,
+        "programs": {"008D": {"name": null, "status": true, "enabled": true, "run_at_reboot": false,
             "run_state": "idle", "evaluation": "true",
             "last_run": "2026-05-06T14:30:36-07:00", "last_finish": null, "next_run": null}},
         "variables": {
-            "integer": {"3": {"value": null, "init": 4, "time": null}},
-            "state": {"12": {"value": 5.1, "init": null, "time": null}},
+            "integer": {"3": {"name": null, "value": null, "init": 4, "time": null}},
+            "state": {"12": {"name": null, "value": 5.1, "init": null, "time": null}},
         },
         "scenes": {"25614": ["42 92 8C 1"]},
+        "names": {},
     });
     assert_eq!(serde_json::to_value(&state).unwrap(), expected);
 }

@@ -4,6 +4,11 @@
 //! ([`rest::nodes`](crate::rest::nodes) and its like), kept here, and kept fresh by the lifecycle
 //! events that rename, move and remove. What is not known has no name, and nothing fails.
 //!
+//! A stream reads them by itself (`Config::names`) and delivers them as
+//! [`Notification::Names`](crate::Notification::Names); a
+//! [`ControllerState`](crate::mirror::ControllerState) takes them from there, follows events, and
+//! says what changed.
+//!
 //! ```
 //! use ioxproto::names::{Found, Names};
 //! use ioxproto::rest::Nodes;
@@ -19,14 +24,20 @@
 //! # Ok::<(), ioxproto::rest::AnswerError>(())
 //! ```
 
+mod change;
+mod follow;
+mod read;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::Event;
-use crate::rest::{Family, Nodes, Parent, Programs, SceneMember, VariableDefinitions};
+pub use self::change::{HouseChange, HouseChangeKind, HouseItem};
+pub use self::read::{Missing, NamesPart, NamesRead};
+use crate::NodePattern;
+use crate::rest::{
+    Family, NodeEntry, Nodes, Parent, Programs, SceneEntry, SceneMember, VariableDefinitions,
+};
 use crate::spelling::Spelling;
-use crate::view::{LifecycleDetails, ProgramId, VariableId, VariableType};
-use crate::vocabulary::{Code, Lifecycle};
-use crate::{NodePattern, view::View};
+use crate::view::{ProgramId, VariableId, VariableType};
 
 /// The deepest nesting of folders that is followed.
 const DEEPEST: usize = 16;
@@ -40,6 +51,8 @@ pub struct Names {
     members: BTreeMap<String, Vec<SceneMember>>,
     programs: BTreeMap<ProgramId, String>,
     variables: BTreeMap<VariableId, String>,
+    /// What was read, be there nothing in it.
+    read: BTreeSet<NamesPart>,
 }
 
 /// A node, a scene or a folder, and its name.
@@ -56,6 +69,8 @@ pub struct Named {
     pub parent: String,
     /// Whether it is enabled; scenes and folders are.
     pub is_enabled: bool,
+    /// Whether it does not answer the controller.
+    pub is_in_error: bool,
     /// Its technology, and for a plug-in node the plug-in's slot.
     pub family: Family,
     /// Its node definition (`nodeDefId`), such as `DimmerLampSwitch_ADV`; empty on old firmware,
@@ -81,10 +96,34 @@ impl Named {
             name: name.to_owned(),
             parent: parent.map_or_else(String::new, |parent| parent.address.clone()),
             is_enabled: true,
+            is_in_error: false,
             family: family.clone(),
             node_def_id: String::new(),
             device_type: String::new(),
             primary: String::new(),
+        }
+    }
+
+    fn of_node(node: &NodeEntry) -> Self {
+        let parent = node.parent.as_ref();
+        let (address, name) = (&node.address, &node.name);
+        Self {
+            is_enabled: node.enabled,
+            is_in_error: node.flags.is_in_error(),
+            node_def_id: node.node_def_id.clone(),
+            device_type: node.device_type.clone(),
+            primary: node.primary_node.clone(),
+            ..Self::new(NamedKind::Node, address, name, parent, &node.family)
+        }
+    }
+
+    fn of_scene(scene: &SceneEntry) -> Self {
+        let parent = scene.parent.as_ref();
+        let (address, name) = (&scene.address, &scene.name);
+        Self {
+            node_def_id: scene.node_def_id.clone(),
+            primary: scene.primary_node.clone(),
+            ..Self::new(NamedKind::Scene, address, name, parent, &scene.family)
         }
     }
 }
@@ -142,27 +181,14 @@ impl Names {
             ));
         }
         for scene in &nodes.scenes {
-            let parent = scene.parent.as_ref();
-            let (address, name) = (&scene.address, &scene.name);
-            self.insert(Named {
-                node_def_id: scene.node_def_id.clone(),
-                primary: scene.primary_node.clone(),
-                ..Named::new(NamedKind::Scene, address, name, parent, &scene.family)
-            });
-            self.members
-                .insert(scene.address.clone(), scene.members.clone());
+            self.insert(Named::of_scene(scene));
+            let members = scene.members.clone();
+            self.members.insert(scene.address.clone(), members);
         }
         for node in &nodes.nodes {
-            let parent = node.parent.as_ref();
-            let (address, name) = (&node.address, &node.name);
-            self.insert(Named {
-                is_enabled: node.enabled,
-                node_def_id: node.node_def_id.clone(),
-                device_type: node.device_type.clone(),
-                primary: node.primary_node.clone(),
-                ..Named::new(NamedKind::Node, address, name, parent, &node.family)
-            });
+            self.insert(Named::of_node(node));
         }
+        self.read.insert(NamesPart::Nodes);
     }
 
     /// Takes all programs of an answer, folders left out.
@@ -172,6 +198,7 @@ impl Names {
         self.programs = programs
             .map(|program| (program.id, program.name.clone()))
             .collect();
+        self.read.insert(NamesPart::Programs);
     }
 
     /// Replaces the variables of this type by those of an answer.
@@ -181,43 +208,42 @@ impl Names {
             self.variables
                 .insert(definition.id, definition.name.clone());
         }
+        self.read.insert(NamesPart::Variables(kind));
+    }
+
+    /// Whether this part was read, or seeded, at any time.
+    #[must_use]
+    pub fn has(&self, part: NamesPart) -> bool {
+        self.read.contains(&part)
+    }
+
+    /// Takes the parts that the other has, in the place of those known before.
+    pub(crate) fn take_parts(&mut self, other: &Self) {
+        for part in &other.read {
+            match part {
+                NamesPart::Nodes => {
+                    self.things.clone_from(&other.things);
+                    self.members.clone_from(&other.members);
+                }
+                NamesPart::Programs => self.programs.clone_from(&other.programs),
+                NamesPart::Variables(kind) => {
+                    self.variables.retain(|id, _| id.kind != *kind);
+                    let of_kind = other.variables.iter().filter(|(id, _)| id.kind == *kind);
+                    self.variables
+                        .extend(of_kind.map(|(id, name)| (*id, name.clone())));
+                }
+            }
+            self.read.insert(*part);
+        }
+    }
+
+    /// Whether the other has every part that this one has.
+    pub(crate) fn is_covered_by(&self, other: &Self) -> bool {
+        self.read.is_subset(&other.read)
     }
 
     fn insert(&mut self, named: Named) {
         self.things.insert(Spelling::of(&named.address), named);
-    }
-
-    /// Follows a lifecycle event: what was renamed, moved, enabled or removed. `true` if a name
-    /// changed, or if the names should be read again because of it.
-    pub fn update(&mut self, event: &Event) -> bool {
-        let Ok(View::Lifecycle(change)) = event.view() else {
-            return false;
-        };
-        let address = Spelling::of(event.node());
-        if let Code::Known(
-            Lifecycle::NodeRemoved | Lifecycle::SceneRemoved | Lifecycle::FolderRemoved,
-        ) = change.verb
-        {
-            return self.things.remove(&address).is_some();
-        }
-        let Ok(details) = change.details() else {
-            return change.requires_reload();
-        };
-        match (details, self.things.get_mut(&address)) {
-            (LifecycleDetails::Renamed { name }, Some(thing)) => {
-                thing.name = name.into_owned();
-                true
-            }
-            (LifecycleDetails::Enabled(enabled), Some(thing)) => {
-                thing.is_enabled = enabled;
-                true
-            }
-            (LifecycleDetails::ParentChanged { parent, .. }, Some(thing)) => {
-                thing.parent = parent.map_or_else(String::new, |parent| parent.into_owned());
-                true
-            }
-            _ => change.requires_reload(),
-        }
     }
 
     /// The node, scene or folder of an address, in any spelling.
@@ -346,7 +372,6 @@ impl Names {
 mod tests {
     use super::*;
     use crate::rest::LinkType;
-    use crate::{Frame, FrameReader};
 
     fn names() -> Names {
         let nodes = r#"<nodes><root>My home</root>
@@ -365,16 +390,6 @@ mod tests {
         let definitions = VariableDefinitions::parse(variables.as_bytes(), VariableType::Integer);
         names.take_variables(VariableType::Integer, &definitions.unwrap());
         names
-    }
-
-    fn lifecycle(action: &str, node: &str, info: &str) -> Event {
-        let text = format!(
-            "<Event><control>_3</control><action>{action}</action><node>{node}</node><eventInfo>{info}</eventInfo></Event>"
-        );
-        match FrameReader::new().read(&text) {
-            Frame::Event(event) => event,
-            other => panic!("{other:?}"),
-        }
     }
 
     #[test]
@@ -467,24 +482,6 @@ mod tests {
         later.take_variables(VariableType::Integer, &none);
         assert_eq!(later.variable(guests), None);
         assert_eq!(names.program(program), Some("Porch at dusk"));
-    }
-
-    #[test]
-    fn lifecycle_events_keep_names_fresh() {
-        let mut names = names();
-        assert!(names.update(&lifecycle(
-            "NN",
-            "1a 2b 3c 1",
-            "<newName>Hall lamp</newName>"
-        )));
-        assert_eq!(names.find("Hall lamp"), Found::One("1A 2B 3C 1"));
-        assert!(names.update(&lifecycle("FN", "7", "<newName>Entrance</newName>")));
-        assert_eq!(names.folder("1A 2B 3C 2"), "Entrance/Upstairs");
-        assert!(names.update(&lifecycle("NR", "1A 2B 3C 2", "")));
-        assert_eq!(names.node("1A 2B 3C 2"), None);
-        assert!(names.update(&lifecycle("EN", "n003_t1", "<enabled>true</enabled>")));
-        assert!(names.node("n003_t1").is_some_and(|node| node.is_enabled));
-        assert!(!names.update(&lifecycle("WH", "1A 2B 3C 1", "")));
     }
 
     #[test]

@@ -1,0 +1,215 @@
+//! What changed in the names of a house.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::{Named, NamedKind, Names, NamesPart};
+use crate::view::{ProgramId, VariableId};
+
+/// What has a name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum HouseItem {
+    /// The node of this address.
+    Node(Arc<str>),
+    /// The scene of this address.
+    Scene(Arc<str>),
+    /// The folder of this address.
+    Folder(Arc<str>),
+    /// A program.
+    Program(ProgramId),
+    /// A variable.
+    Variable(VariableId),
+}
+
+/// A change of what there is in a house, or of what it is called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HouseChange {
+    /// What changed.
+    pub item: HouseItem,
+    /// How.
+    pub kind: HouseChangeKind,
+}
+
+/// How something changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HouseChangeKind {
+    /// It is new.
+    Added,
+    /// It is gone.
+    Removed,
+    /// It has another name.
+    Renamed {
+        /// The name before.
+        before: String,
+        /// The name.
+        after: String,
+    },
+    /// It is in another folder, or below another node.
+    Moved {
+        /// The address of its parent before; empty at the top.
+        before: String,
+        /// The address of its parent; empty at the top.
+        after: String,
+    },
+    /// It was enabled.
+    Enabled,
+    /// It was disabled.
+    Disabled,
+}
+
+impl HouseItem {
+    pub(super) fn of(thing: &Named) -> Self {
+        let address = thing.address.as_str().into();
+        match thing.kind {
+            NamedKind::Node => Self::Node(address),
+            NamedKind::Scene => Self::Scene(address),
+            NamedKind::Folder => Self::Folder(address),
+        }
+    }
+
+    /// The address of a node, scene or folder.
+    #[must_use]
+    pub fn address(&self) -> Option<&str> {
+        match self {
+            Self::Node(address) | Self::Scene(address) | Self::Folder(address) => Some(address),
+            Self::Program(_) | Self::Variable(_) => None,
+        }
+    }
+
+    pub(super) fn changed(self, kind: HouseChangeKind) -> HouseChange {
+        HouseChange { item: self, kind }
+    }
+}
+
+/// `node 1A 2B 3C 1`, `program 008D`.
+impl fmt::Display for HouseItem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Node(address) => write!(f, "node {address}"),
+            Self::Scene(address) => write!(f, "scene {address}"),
+            Self::Folder(address) => write!(f, "folder {address}"),
+            Self::Program(id) => write!(f, "program {id}"),
+            Self::Variable(id) => write!(f, "variable {id}"),
+        }
+    }
+}
+
+/// `node 1A 2B 3C 1: renamed from Lamp to Hall lamp`.
+impl fmt::Display for HouseChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.item)?;
+        match &self.kind {
+            HouseChangeKind::Added => f.write_str("added"),
+            HouseChangeKind::Removed => f.write_str("removed"),
+            HouseChangeKind::Renamed { before, after } => {
+                write!(f, "renamed from {before} to {after}")
+            }
+            HouseChangeKind::Moved { before, after } => {
+                let shown = |parent: &str| match parent {
+                    "" => "the top".to_owned(),
+                    parent => parent.to_owned(),
+                };
+                write!(f, "moved from {} to {}", shown(before), shown(after))
+            }
+            HouseChangeKind::Enabled => f.write_str("enabled"),
+            HouseChangeKind::Disabled => f.write_str("disabled"),
+        }
+    }
+}
+
+/// What is different in `after`.
+pub(super) fn of_thing(before: Option<&Named>, after: Option<&Named>, out: &mut Vec<HouseChange>) {
+    let (before, after) = match (before, after) {
+        (None, None) => return,
+        (Some(gone), None) => {
+            return out.push(HouseItem::of(gone).changed(HouseChangeKind::Removed));
+        }
+        (None, Some(new)) => return out.push(HouseItem::of(new).changed(HouseChangeKind::Added)),
+        (Some(before), Some(after)) => (before, after),
+    };
+    if before.kind != after.kind {
+        // The address names another thing.
+        out.push(HouseItem::of(before).changed(HouseChangeKind::Removed));
+        return out.push(HouseItem::of(after).changed(HouseChangeKind::Added));
+    }
+    if before.name != after.name {
+        out.push(HouseItem::of(after).changed(renamed(&before.name, &after.name)));
+    }
+    if before.parent != after.parent {
+        let moved = HouseChangeKind::Moved {
+            before: before.parent.clone(),
+            after: after.parent.clone(),
+        };
+        out.push(HouseItem::of(after).changed(moved));
+    }
+    match (before.is_enabled, after.is_enabled) {
+        (false, true) => out.push(HouseItem::of(after).changed(HouseChangeKind::Enabled)),
+        (true, false) => out.push(HouseItem::of(after).changed(HouseChangeKind::Disabled)),
+        _ => {}
+    }
+}
+
+fn renamed(before: &str, after: &str) -> HouseChangeKind {
+    HouseChangeKind::Renamed {
+        before: before.to_owned(),
+        after: after.to_owned(),
+    }
+}
+
+impl Names {
+    /// What is different in what was read here, as far as it was known before: a first reading is no
+    /// news.
+    pub(crate) fn changes_since(&self, before: &Self) -> Vec<HouseChange> {
+        let mut out = Vec::new();
+        let both = |part| self.has(part) && before.has(part);
+        if both(NamesPart::Nodes) {
+            for (address, gone) in &before.things {
+                if !self.things.contains_key(address) {
+                    of_thing(Some(gone), None, &mut out);
+                }
+            }
+            for (address, thing) in &self.things {
+                of_thing(before.things.get(address), Some(thing), &mut out);
+            }
+        }
+        if both(NamesPart::Programs) {
+            let (before, after) = (before.programs.iter(), &self.programs);
+            named(before, after.iter(), HouseItem::Program, &mut out);
+        }
+        for part in &self.read {
+            if let NamesPart::Variables(kind) = part
+                && both(*part)
+            {
+                let of_kind = |(id, _): &(&VariableId, &String)| id.kind == *kind;
+                let before = before.variables.iter().filter(of_kind);
+                let after = self.variables.iter().filter(of_kind);
+                named(before, after, HouseItem::Variable, &mut out);
+            }
+        }
+        out
+    }
+}
+
+/// What is different between two lists of names, both in the order of their keys.
+fn named<'a, K: Copy + Ord + 'a>(
+    before: impl Iterator<Item = (&'a K, &'a String)>,
+    after: impl Iterator<Item = (&'a K, &'a String)>,
+    item: impl Fn(K) -> HouseItem,
+    out: &mut Vec<HouseChange>,
+) {
+    let before: std::collections::BTreeMap<_, _> = before.collect();
+    let after: std::collections::BTreeMap<_, _> = after.collect();
+    for id in before.keys().filter(|id| !after.contains_key(*id)) {
+        out.push(item(**id).changed(HouseChangeKind::Removed));
+    }
+    for (id, name) in &after {
+        match before.get(id) {
+            None => out.push(item(**id).changed(HouseChangeKind::Added)),
+            Some(old) if old != name => out.push(item(**id).changed(renamed(old, name))),
+            Some(_) => {}
+        }
+    }
+}

@@ -1,0 +1,369 @@
+//! Lifecycle events keep the names fresh.
+//!
+//! | event | what becomes of the names | reading again |
+//! |---|---|---|
+//! | renamed, enabled, moved to a parent | changed | if the address is unknown |
+//! | does not answer, answers again | kept with the node | no |
+//! | node, scene, folder removed | removed | no |
+//! | node added or revised, with the whole `<node>` | taken from it | no |
+//! | node or scene added with a name alone | added, as far as it is told | yes |
+//! | node into a scene, out of a scene | the scene's members changed | if the scene is unknown |
+//! | folder added, type information or links changed, discovery complete | none | yes |
+//!
+//! The caller decides which events to follow: a replayed one is history, which may be undone since.
+
+use super::change;
+use super::{HouseChange, HouseChangeKind, HouseItem, Named, NamedKind, Names};
+use crate::Event;
+use crate::rest::{Family, LinkType, NodeEntry, SceneMember};
+use crate::spelling::Spelling;
+use crate::view::{LifecycleChange, LifecycleDetails};
+use crate::vocabulary::{Code, Lifecycle};
+
+/// The most nodes, scenes and folders that events may add up to.
+const MOST: usize = 100_000;
+/// The longest name that is taken from an event, in bytes.
+const LONGEST: usize = 4096;
+
+/// What an event did to the names.
+#[derive(Debug, Default)]
+pub(crate) struct Followed {
+    pub(crate) changes: Vec<HouseChange>,
+    /// The event does not say all that changed.
+    pub(crate) needs_reading: bool,
+}
+
+impl Names {
+    /// Follows a lifecycle event: what was renamed, moved, enabled, added or removed. `true` if
+    /// something changed, or if the names should be read again because of it.
+    pub fn update(&mut self, event: &Event) -> bool {
+        let Ok(change) = event.lifecycle() else {
+            return false;
+        };
+        let members = self.members.clone();
+        let followed = self.follow(&change);
+        followed.needs_reading || !followed.changes.is_empty() || members != self.members
+    }
+
+    pub(crate) fn follow(&mut self, change: &LifecycleChange<'_>) -> Followed {
+        let mut followed = Followed::default();
+        let Code::Known(verb) = change.verb else {
+            return followed;
+        };
+        let Ok(details) = change.details() else {
+            followed.needs_reading = change.requires_reload();
+            return followed;
+        };
+        let address = change.address;
+        match (verb, details) {
+            (Lifecycle::NodeRemoved | Lifecycle::SceneRemoved | Lifecycle::FolderRemoved, _) => {
+                self.remove(address, &mut followed);
+            }
+            (_, LifecycleDetails::Renamed { name }) if name.len() <= LONGEST => {
+                self.change(address, &mut followed, |thing| {
+                    thing.name = name.into_owned();
+                });
+            }
+            (_, LifecycleDetails::Enabled(enabled)) => {
+                self.change(address, &mut followed, |thing| thing.is_enabled = enabled);
+            }
+            (Lifecycle::CommError, _) => self.set_error(address, true),
+            (Lifecycle::CommErrorCleared, _) => self.set_error(address, false),
+            (_, LifecycleDetails::ParentChanged { node, parent, .. }) => {
+                let address = match (address, &node) {
+                    ("", Some(node)) => node,
+                    _ => address,
+                };
+                let parent = parent.filter(|parent| parent.len() <= LONGEST);
+                self.change(address, &mut followed, |thing| {
+                    thing.parent = parent.map_or_else(String::new, |parent| parent.into_owned());
+                });
+            }
+            (
+                _,
+                LifecycleDetails::NodeAdded {
+                    node_xml: Some(xml),
+                    ..
+                }
+                | LifecycleDetails::NodeRevised {
+                    node_xml: Some(xml),
+                },
+            ) => self.take_node(xml, &mut followed),
+            (
+                _,
+                LifecycleDetails::NodeAdded {
+                    name: Some(name), ..
+                },
+            ) => {
+                self.add(NamedKind::Node, address, &name, 1, &mut followed);
+            }
+            (
+                _,
+                LifecycleDetails::SceneAdded {
+                    name: Some(name), ..
+                },
+            ) => {
+                self.add(NamedKind::Scene, address, &name, 6, &mut followed);
+            }
+            (_, LifecycleDetails::MovedIntoScene { node, link_type }) => {
+                let number = link_type.and_then(|text| text.trim().parse().ok());
+                followed.needs_reading =
+                    !self.join(address, &node, LinkType::of(number.unwrap_or(0)));
+            }
+            (_, LifecycleDetails::RemovedFromScene { node }) => self.leave(address, &node),
+            (Lifecycle::SceneLinkUpdated, _) => followed.needs_reading = true,
+            _ => followed.needs_reading = change.requires_reload(),
+        }
+        followed
+    }
+
+    fn change(&mut self, address: &str, followed: &mut Followed, to: impl FnOnce(&mut Named)) {
+        let Some(thing) = self.things.get_mut(&Spelling::of(address)) else {
+            followed.needs_reading = true;
+            return;
+        };
+        let before = thing.clone();
+        to(thing);
+        change::of_thing(Some(&before), Some(thing), &mut followed.changes);
+    }
+
+    fn set_error(&mut self, address: &str, is_in_error: bool) {
+        if let Some(thing) = self.things.get_mut(&Spelling::of(address)) {
+            thing.is_in_error = is_in_error;
+        }
+    }
+
+    fn remove(&mut self, address: &str, followed: &mut Followed) {
+        let gone = self.things.remove(&Spelling::of(address));
+        change::of_thing(gone.as_ref(), None, &mut followed.changes);
+        if let Some(gone) = gone {
+            self.members.remove(&gone.address);
+            for members in self.members.values_mut() {
+                members.retain(|member| member.address != gone.address);
+            }
+        }
+    }
+
+    /// A whole node, in the place of what was known of it.
+    fn take_node(&mut self, xml: &str, followed: &mut Followed) {
+        let Ok(node) = NodeEntry::parse(xml.as_bytes()) else {
+            followed.needs_reading = true;
+            return;
+        };
+        let spelling = Spelling::of(&node.address);
+        let before = self.things.get(&spelling).cloned();
+        if before.is_none() && self.things.len() >= MOST || node.name.len() > LONGEST {
+            return;
+        }
+        let after = Named::of_node(&node);
+        change::of_thing(before.as_ref(), Some(&after), &mut followed.changes);
+        self.things.insert(spelling, after);
+    }
+
+    /// What an event tells by its name alone.
+    fn add(
+        &mut self,
+        kind: NamedKind,
+        address: &str,
+        name: &str,
+        family: u32,
+        followed: &mut Followed,
+    ) {
+        followed.needs_reading = true;
+        let spelling = Spelling::of(address);
+        let fits = self.things.len() < MOST && name.len() <= LONGEST && !address.is_empty();
+        if !fits || self.things.contains_key(&spelling) {
+            return;
+        }
+        let family = Family {
+            id: family,
+            instance: None,
+        };
+        let thing = Named::new(kind, address, name, None, &family);
+        followed
+            .changes
+            .push(HouseItem::of(&thing).changed(HouseChangeKind::Added));
+        self.things.insert(spelling, thing);
+    }
+
+    /// Whether the scene is known.
+    fn join(&mut self, scene: &str, node: &str, link: LinkType) -> bool {
+        let Some(scene) = self.node(scene).map(|scene| scene.address.clone()) else {
+            return false;
+        };
+        let address = self
+            .node(node)
+            .map_or(node, |node| &node.address)
+            .to_owned();
+        let members = self.members.entry(scene).or_default();
+        let fits = members.len() < MOST && address.len() <= LONGEST;
+        match members.iter_mut().find(|member| member.address == address) {
+            Some(member) => member.link = link,
+            None if fits => members.push(SceneMember { address, link }),
+            None => {}
+        }
+        true
+    }
+
+    fn leave(&mut self, scene: &str, node: &str) {
+        let Some(scene) = self.node(scene).map(|scene| scene.address.clone()) else {
+            return;
+        };
+        let node = Spelling::of(node);
+        if let Some(members) = self.members.get_mut(&scene) {
+            members.retain(|member| Spelling::of(&member.address) != node);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::names::Found;
+    use crate::rest::Nodes;
+    use crate::{Frame, FrameReader};
+
+    fn names() -> Names {
+        let nodes = r#"<nodes><root>My home</root>
+            <folder flag="0"><address>7</address><name>Hall</name></folder>
+            <folder flag="0"><address>8</address><name>Upstairs</name><parent type="3">7</parent></folder>
+            <node flag="128"><address>1A 2B 3C 1</address><name>Lamp</name><parent type="3">7</parent></node>
+            <node flag="128"><address>1A 2B 3C 2</address><name>Lamp</name><parent type="3">8</parent></node>
+            <node flag="128"><address>n003_t1</address><name>Attic</name><enabled>false</enabled></node>
+            <group flag="132"><address>20481</address><name>Evening</name><members><link type="16">1A 2B 3C 1</link></members></group></nodes>"#;
+        let mut names = Names::default();
+        names.take_nodes(&Nodes::parse(nodes.as_bytes()).unwrap());
+        names
+    }
+
+    fn lifecycle(action: &str, node: &str, info: &str) -> Event {
+        let text = format!(
+            "<Event><control>_3</control><action>{action}</action><node>{node}</node><eventInfo>{info}</eventInfo></Event>"
+        );
+        match FrameReader::new().read(&text) {
+            Frame::Event(event) => event,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// What the event told, in words, and whether the names are to be read again.
+    fn follow(names: &mut Names, action: &str, node: &str, info: &str) -> (Vec<String>, bool) {
+        let event = lifecycle(action, node, info);
+        let followed = names.follow(&event.lifecycle().unwrap());
+        let changes = followed.changes.iter().map(ToString::to_string);
+        (changes.collect(), followed.needs_reading)
+    }
+
+    fn told(text: &str) -> (Vec<String>, bool) {
+        (vec![text.to_owned()], false)
+    }
+
+    #[test]
+    fn renames_moves_and_enabling_come_from_the_event_alone() {
+        let mut names = names();
+        assert_eq!(
+            follow(
+                &mut names,
+                "NN",
+                "1a 2b 3c 1",
+                "<newName>Hall lamp</newName>"
+            ),
+            told("node 1A 2B 3C 1: renamed from Lamp to Hall lamp")
+        );
+        assert_eq!(names.find("Hall lamp"), Found::One("1A 2B 3C 1"));
+        assert_eq!(
+            follow(&mut names, "FN", "7", "<newName>Entrance</newName>"),
+            told("folder 7: renamed from Hall to Entrance")
+        );
+        assert_eq!(names.folder("1A 2B 3C 2"), "Entrance/Upstairs");
+        let moved = "<node>1A 2B 3C 2</node><nodeType>1</nodeType>";
+        assert_eq!(
+            follow(&mut names, "PC", "1A 2B 3C 2", moved),
+            told("node 1A 2B 3C 2: moved from 8 to the top")
+        );
+        assert_eq!(
+            follow(&mut names, "EN", "n003_t1", "<enabled>true</enabled>"),
+            told("node n003_t1: enabled")
+        );
+        assert!(names.node("n003_t1").is_some_and(|node| node.is_enabled));
+        // The same once more is no change.
+        let same = follow(&mut names, "EN", "n003_t1", "<enabled>true</enabled>");
+        assert_eq!(same, (vec![], false));
+    }
+
+    #[test]
+    fn what_is_removed_has_no_name_and_is_in_no_scene() {
+        let mut names = names();
+        assert_eq!(
+            follow(&mut names, "NR", "1A 2B 3C 1", ""),
+            told("node 1A 2B 3C 1: removed")
+        );
+        assert_eq!(names.node("1A 2B 3C 1"), None);
+        assert_eq!(names.scenes().next(), Some(("20481", &[][..])));
+        assert_eq!(
+            follow(&mut names, "GR", "20481", ""),
+            told("scene 20481: removed")
+        );
+        assert_eq!(names.scenes().next(), None);
+    }
+
+    #[test]
+    fn a_whole_node_in_an_event_needs_no_reading() {
+        let mut names = names();
+        let node = r#"<node flag="128" nodeDefId="Dimmer"><address>1A 2B 3D 1</address><name>New</name><parent type="3">8</parent></node>"#;
+        assert_eq!(
+            follow(&mut names, "ND", "1A 2B 3D 1", node),
+            told("node 1A 2B 3D 1: added")
+        );
+        assert_eq!(names.find("hall/upstairs/new"), Found::One("1A 2B 3D 1"));
+        let node = node.replace("New", "Newer");
+        assert_eq!(
+            follow(&mut names, "RV", "1A 2B 3D 1", &node),
+            told("node 1A 2B 3D 1: renamed from New to Newer")
+        );
+    }
+
+    #[test]
+    fn what_an_event_does_not_tell_is_to_be_read() {
+        let mut names = names();
+        let added = follow(
+            &mut names,
+            "ND",
+            "1A 2B 3D 1",
+            "<nodeName>New</nodeName><nodeType>1.2.3.4</nodeType>",
+        );
+        assert_eq!(added, (vec!["node 1A 2B 3D 1: added".to_owned()], true));
+        assert_eq!(names.find("new"), Found::One("1A 2B 3D 1"));
+        for (verb, node) in [("AA", "1A 2B 3D 1"), ("FD", "9"), ("SC", ""), ("RV", "x")] {
+            assert_eq!(follow(&mut names, verb, node, ""), (vec![], true), "{verb}");
+        }
+        let unknown = follow(&mut names, "NN", "9 9 9 1", "<newName>X</newName>");
+        assert_eq!(unknown, (vec![], true));
+        assert_eq!(follow(&mut names, "WH", "1A 2B 3C 1", ""), (vec![], false));
+        assert_eq!(follow(&mut names, "NE", "1A 2B 3C 1", ""), (vec![], false));
+        assert!(
+            names
+                .node("1A 2B 3C 1")
+                .is_some_and(|node| node.is_in_error)
+        );
+    }
+
+    #[test]
+    fn scenes_take_in_and_let_go_of_nodes() {
+        let mut names = names();
+        let moved = "<movedNode>1A 2B 3C 2</movedNode><linkType>16</linkType>";
+        assert!(names.update(&lifecycle("MV", "20481", moved)));
+        let (_, members) = names.scenes().next().unwrap();
+        assert_eq!(
+            (&*members[1].address, members[1].link),
+            ("1A 2B 3C 2", LinkType::Controller)
+        );
+        let removed = "<removedNode>1a 2b 3c 1</removedNode>";
+        assert!(names.update(&lifecycle("RG", "20481", removed)));
+        assert_eq!(names.scenes().next().unwrap().1.len(), 1);
+        assert!(
+            names.update(&lifecycle("MV", "1", moved)),
+            "an unknown scene is to be read"
+        );
+    }
+}
