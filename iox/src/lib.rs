@@ -63,8 +63,8 @@ pub use ioxproto::line;
 pub use ioxproto::{
     Account, Address, AddressError, ConfigError, Event, Failure, FailureKind, Frame, FrameReader,
     Gap, IdentityProblem, Ignored, IgnoredKind, Malformed, NodePattern, Notification, Phase,
-    Profile, Reason, Secret, Silence, Stats, Status, StatusChange, SubscribePath, Timing,
-    UnknownStatus,
+    Profile, ReadNames, Reason, Secret, Silence, Stats, Status, StatusChange, SubscribePath,
+    Timing, UnknownStatus,
 };
 pub use ioxproto::{dispatch, freshness, mirror, names, recording, rest, unit, view, vocabulary};
 

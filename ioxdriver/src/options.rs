@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ioxproto::{
-    Account, Address, AddressError, Config, ConfigError, Notification, Profile, Secret,
+    Account, Address, AddressError, Config, ConfigError, Notification, Profile, ReadNames, Secret,
     SubscribePath, Timing,
 };
 use thiserror::Error;
@@ -216,6 +216,19 @@ impl<S> Options<S> {
     /// How many calls may be pending at a time; further ones are refused. Default 256.
     pub fn max_calls(self, calls: usize) -> Self {
         self.configure(|config| config.max_calls(calls))
+    }
+
+    /// Whether and when the stream reads the names of the house by itself, to deliver them as
+    /// [`Notification::Names`]. Default [`ReadNames::Never`].
+    ///
+    /// ```
+    /// use ioxproto::ReadNames;
+    /// # let options: ioxdriver::Options = ioxdriver::Options::new("http://eisy");
+    /// options.read_names(ReadNames::BeforeSubscribing)
+    /// # ;
+    /// ```
+    pub fn read_names(self, when: ReadNames) -> Self {
+        self.configure(|config| config.read_names(when))
     }
 
     /// Whether refused credentials and certificates are tried again, at the longest wait of the

@@ -29,6 +29,7 @@ pub struct Config {
     pub(crate) max_message_bytes: usize,
     pub(crate) max_calls: usize,
     pub(crate) keep_trying: bool,
+    pub(crate) read_names: ReadNames,
     pub(crate) seed: u64,
 }
 
@@ -106,6 +107,20 @@ pub enum Profile {
     Isy994,
 }
 
+/// When a stream reads the names of the house by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ReadNames {
+    /// On each attempt, before it subscribes, until they are known; for
+    /// [`Timing::names_before`] at most. Then as [`AfterConnected`](Self::AfterConnected).
+    BeforeSubscribing,
+    /// Once the stream is connected, and again when something changed that the events do not tell.
+    AfterConnected,
+    /// Not by itself.
+    #[default]
+    Never,
+}
+
 /// The stream's timings. The defaults are made for real controllers; tests shorten them.
 ///
 /// Silences (`drain_*`, `replay_window`, `stall_*`, `ping_*`, `proven_after`) count only while the driver waits on
@@ -150,6 +165,15 @@ pub struct Timing {
     /// The waits before a read or an absolute command that a busy controller refused is repeated;
     /// as many repeats as there are waits, none if there are none. Default 0.25, 1, 2 s.
     pub call_repeats: Vec<Duration>,
+    /// How long an attempt waits for the names of the house before it subscribes without
+    /// ([`ReadNames::BeforeSubscribing`]). Default 10 s.
+    pub names_before: Duration,
+    /// The names are read again this long after the last event that does not tell all that changed.
+    /// Default 2 s.
+    pub names_quiet: Duration,
+    /// From the beginning of one reading of the names to that of the next at least; a failed one is
+    /// tried again after this time, then after twice as much, up to 10 min. Default 30 s.
+    pub names_spacing: Duration,
     /// For how long a connection is kept idle for the next call after an answer that allows it.
     /// Zero closes it at once. Default 4 s, since controllers close theirs after 5 s (inferred).
     pub keep_alive: Duration,
@@ -203,6 +227,9 @@ impl Default for Timing {
             call_first_byte: seconds(10),
             call: seconds(60),
             call_repeats: [250, 1000, 2000].map(Duration::from_millis).to_vec(),
+            names_before: seconds(10),
+            names_quiet: seconds(2),
+            names_spacing: seconds(30),
             keep_alive: seconds(4),
             token_accepted: seconds(10),
             stop: Duration::from_millis(1500),
@@ -285,6 +312,7 @@ impl Config {
             max_message_bytes: 1024 * 1024,
             max_calls: 256,
             keep_trying: false,
+            read_names: ReadNames::Never,
             seed: 0,
         }
     }
@@ -366,6 +394,14 @@ impl Config {
         self
     }
 
+    /// Whether and when the stream reads the names of the house by itself, to deliver them as
+    /// [`Notification::Names`](crate::Notification::Names). Default [`ReadNames::Never`]; drivers
+    /// have their own.
+    pub fn read_names(mut self, when: ReadNames) -> Self {
+        self.read_names = when;
+        self
+    }
+
     /// Where jitter and the WebSocket key come from. Give each stream its own. Default 0.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
@@ -420,6 +456,9 @@ fn check_timing(timing: &Timing) -> Result<(), ConfigError> {
         ("http", timing.http),
         ("call_first_byte", timing.call_first_byte),
         ("call", timing.call),
+        ("names_before", timing.names_before),
+        ("names_quiet", timing.names_quiet),
+        ("names_spacing", timing.names_spacing),
         ("token_accepted", timing.token_accepted),
         ("stop", timing.stop),
         ("stall_default", timing.stall_default),

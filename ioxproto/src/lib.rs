@@ -92,7 +92,7 @@ pub mod vocabulary;
 
 pub use crate::action::{Action, ConnectionId, RequestId};
 pub use crate::address::{Address, AddressError};
-pub use crate::config::{Account, Config, ConfigError, Profile, SubscribePath, Timing};
+pub use crate::config::{Account, Config, ConfigError, Profile, ReadNames, SubscribePath, Timing};
 pub use crate::event::Event;
 pub use crate::frame::{Frame, FrameReader, Ignored, IgnoredKind, Malformed};
 pub use crate::http::{Exchange, ExchangeError, Progress};

@@ -26,7 +26,7 @@ pub enum Notification {
         rejected: bool,
     },
     /// The names of the house were read, or could not be. Only a stream that reads them says so
-    /// (`Config::names`).
+    /// ([`Config::read_names`](crate::Config::read_names)).
     Names(NamesRead),
     /// So many of the oldest notifications were dropped because the consumer was slow and the queue
     /// was asked to drop rather than wait.

@@ -114,8 +114,8 @@ pub use ioxdriver::{
 };
 pub use ioxproto;
 pub use ioxproto::{
-    Account, Address, Event, Notification, Profile, Reason, Secret, Status, StatusChange,
-    SubscribePath, Timing,
+    Account, Address, Event, Notification, Profile, ReadNames, Reason, Secret, Status,
+    StatusChange, SubscribePath, Timing,
 };
 
 pub use crate::inspect::inspect;

@@ -106,8 +106,8 @@ pub use ioxdriver::{
 };
 pub use ioxproto;
 pub use ioxproto::{
-    Account, Address, Event, Notification, Profile, Reason, Secret, Status, StatusChange,
-    SubscribePath, Timing,
+    Account, Address, Event, Notification, Profile, ReadNames, Reason, Secret, Status,
+    StatusChange, SubscribePath, Timing,
 };
 
 use ioxdriver_async::{Io, Runtime};

@@ -4,7 +4,7 @@
 //! ([`rest::nodes`](crate::rest::nodes) and its like), kept here, and kept fresh by the lifecycle
 //! events that rename, move and remove. What is not known has no name, and nothing fails.
 //!
-//! A stream reads them by itself (`Config::names`) and delivers them as
+//! A stream reads them by itself ([`Config::read_names`](crate::Config::read_names)) and delivers them as
 //! [`Notification::Names`](crate::Notification::Names); a
 //! [`ControllerState`](crate::mirror::ControllerState) takes them from there, follows events, and
 //! says what changed.

@@ -220,6 +220,12 @@ impl CallQueue {
             });
         }
         let superseded = request.target().and_then(|target| self.supersede(target));
+        self.push_own(now, id, request);
+        superseded
+    }
+
+    /// Takes a read of the stream's own, which the limit for callers does not concern.
+    pub(crate) fn push_own(&mut self, now: Instant, id: CallId, request: Request) {
         self.pending.push(Pending {
             id,
             request,
@@ -231,7 +237,6 @@ impl CallQueue {
             renewed: false,
             confirmed: false,
         });
-        superseded
     }
 
     /// A newer command to this target has come. At most one older one waits for its repeat, since

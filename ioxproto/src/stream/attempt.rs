@@ -23,11 +23,12 @@ impl Machine {
         self.set_status(now, StatusChange::new(Status::StreamInitializing));
         self.headers.begin_attempt();
         self.credentials.policy.begin_attempt();
+        self.loader.begin_attempt();
         self.sign_in_or_connect(now);
     }
 
     /// An attempt goes on: connects if it has what it needs to show, signs in if not.
-    fn sign_in_or_connect(&mut self, now: Now) {
+    pub(super) fn sign_in_or_connect(&mut self, now: Now) {
         if let Some(renewal) = self.calls.adopt_renewal() {
             return self.wait_for_sign_in(now, renewal);
         }
@@ -62,6 +63,9 @@ impl Machine {
     }
 
     fn connect(&mut self, now: Now) {
+        if self.read_names_first(now) {
+            return;
+        }
         self.last_id += 1;
         let id = ConnectionId(self.last_id);
         let mut key = [0; 16];

@@ -3,8 +3,9 @@
 //! The queue (`rest/queue`) knows when a call is due. This file decides when calls may be sent, and
 //! what follows a 401. The rules:
 //!
-//! * **Calls are sent while a connection is open that the controller has accepted.** While the
-//!   stream signs in, connects or waits for its next attempt, calls wait within their limits.
+//! * **Calls are sent while a connection is open that the controller has accepted**, and while the
+//!   names are read before the subscription. While the stream signs in, connects or waits for its
+//!   next attempt, calls wait within their limits.
 //! * **One renewal at a time.** A call that needs tokens starts one; an attempt of the stream that
 //!   begins meanwhile adopts it, and a stop waits for it, as for a login of the stream's own.
 //! * **A 401 has the tokens renewed once for a call**, and never those that were renewed for a call
@@ -113,6 +114,34 @@ impl Machine {
         id
     }
 
+    /// A call of the machine's own; `end_calls` keeps its outcome from the caller.
+    pub(super) fn own_call(&mut self, now: Now, request: Request) -> CallId {
+        self.last_id += 1;
+        let id = CallId(self.last_id);
+        debug!(
+            call = id.0,
+            path = request.path(),
+            "a call of the stream's own"
+        );
+        self.calls.queue.push_own(now.monotonic, id, request);
+        id
+    }
+
+    /// Drops calls of the machine's own, whose outcome nobody awaits any more.
+    pub(super) fn drop_calls(&mut self, calls: Vec<CallId>) {
+        for id in calls {
+            let exchange = self.calls.queue.cancel(id).and_then(|done| done.abandoned);
+            self.actions
+                .extend(exchange.map(|id| Action::Abandon { id }));
+        }
+    }
+
+    /// After each input: what is to be done beside the stream.
+    pub(super) fn carry_on(&mut self, now: Now) {
+        self.carry_on_names(now);
+        self.carry_on_calls(now);
+    }
+
     pub(super) fn cancel_call(&mut self, id: CallId) {
         let done = self.calls.queue.cancel(id);
         self.end_calls(done);
@@ -123,12 +152,14 @@ impl Machine {
     }
 
     /// After each input: sends what may be sent, and ends what can no longer be.
-    pub(super) fn carry_on_calls(&mut self, now: Now) {
+    fn carry_on_calls(&mut self, now: Now) {
         if self.calls.queue.is_empty() {
             return;
         }
         match self.state {
-            State::Draining(Connection { accepted: true, .. }) | State::Live(_) => {
+            State::Draining(Connection { accepted: true, .. })
+            | State::Live(_)
+            | State::ReadingNames => {
                 self.send_calls(now);
             }
             State::AtRest => {
@@ -357,6 +388,10 @@ impl Machine {
             match &done.outcome {
                 Ok(answer) => debug!(call = done.id.0, status = answer.status, "answered"),
                 Err(error) => debug!(call = done.id.0, %error, "a call came to nothing"),
+            }
+            if self.loader.owns(done.id) {
+                self.loader.answered(done.id, done.outcome);
+                continue;
             }
             self.actions.push_back(Action::CallDone {
                 id: done.id,

@@ -21,7 +21,7 @@ impl Machine {
         }
         let connection = match self.state {
             State::AtRest | State::Stopping { .. } => return,
-            State::Waiting => None,
+            State::Waiting | State::ReadingNames => None,
             State::SigningIn { request } if self.credentials.is_asking() => {
                 pending = Some(request);
                 None

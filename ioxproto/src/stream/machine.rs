@@ -6,7 +6,7 @@ use std::time::Duration;
 use tracing::{debug, info};
 
 use super::timers::{Deadline, Timer, Timers};
-use super::{Backoff, Calls, Machine, Numbering, Replay, State, Stats};
+use super::{Backoff, Calls, Loader, Machine, Numbering, Replay, State, Stats};
 use crate::auth::Credentials;
 use crate::http::HeaderSet;
 use crate::{
@@ -32,6 +32,7 @@ impl Machine {
             numbering: Numbering::default(),
             replay: Replay::new(config.path, Duration::ZERO),
             calls: Calls::new(&config),
+            loader: Loader::new(config.read_names, &config.timing),
             shows_end_mark: false,
             stats: Stats::default(),
             last_id: 0,
@@ -89,7 +90,10 @@ impl Machine {
 
     pub(super) fn poll_timeout(&mut self, now: Now) -> Option<Deadline> {
         if self.actions.is_empty() {
-            self.timers.begin_wait(now.monotonic, self.calls.deadline())
+            let calls = self.calls.deadline().into_iter();
+            let other = calls.chain(self.loader_deadline());
+            let other = other.min_by_key(|deadline| deadline.at);
+            self.timers.begin_wait(now.monotonic, other)
         } else {
             Some(Deadline {
                 at: now.monotonic,
@@ -114,6 +118,7 @@ impl Machine {
             }
             Timer::SignIn | Timer::Connect => self.timed_out(now),
             Timer::Stop => self.leave(now),
+            Timer::Names => self.names_overdue(),
             Timer::TokenAccepted => self.token_ignored(now),
             Timer::DrainQuiet | Timer::DrainCap => self.drained(now, timer),
             Timer::DrainPast => self.drain_past(now),
@@ -201,6 +206,11 @@ impl Machine {
             retry_in = change.retry_in.map(|wait| wait.as_secs_f64()),
             "the stream's status changed"
         );
+        match change.status {
+            Status::Connected => self.loader.connected(now.monotonic),
+            Status::LostConnection => self.loader.lost(),
+            _ => {}
+        }
         self.status = change.status;
         if change.status.at_rest() {
             self.rest_reason = change.reason.clone();

@@ -18,7 +18,8 @@
 //! ```
 //!
 //! A local account has nothing to sign in for and goes straight to `Connecting`. A stop with
-//! nothing to end goes straight to `AtRest`.
+//! nothing to end goes straight to `AtRest`. Where the names of the house are to be read first,
+//! `ReadingNames` comes before `Connecting`.
 //!
 //! The rules:
 //!
@@ -40,6 +41,7 @@
 //!   for its dates. Everything else is waited out.
 //! * **A connection is dead** if no text frame came for longer than the last heartbeat promised, or
 //!   if a controller that answers pings leaves one unanswered.
+//! * **The names of the house are read by calls of the stream's own** (`loader`).
 //! * **Calls go beside the stream** (`calls`), with its account and tokens. What becomes of them
 //!   changes nothing here.
 //! * **Every input is harmless in every state**: ignored where it makes no sense.
@@ -53,6 +55,7 @@ mod calls;
 mod drain;
 mod end_mark;
 mod ending;
+mod loader;
 mod machine;
 mod numbering;
 mod open;
@@ -73,6 +76,7 @@ use zeroize::Zeroizing;
 
 use self::backoff::Backoff;
 use self::calls::Calls;
+use self::loader::Loader;
 use self::numbering::Numbering;
 use self::open::Connection;
 pub use self::open::Message;
@@ -114,6 +118,7 @@ struct Machine {
     numbering: Numbering,
     replay: Replay,
     calls: Calls,
+    loader: Loader,
     /// Whether this controller ever marked the end of a replay; outlives the connection.
     shows_end_mark: bool,
     stats: Stats,
@@ -135,6 +140,8 @@ enum State {
     SigningIn {
         request: RequestId,
     },
+    /// The names of the house are read before the subscription.
+    ReadingNames,
     Connecting {
         id: ConnectionId,
         upgrade: Upgrade,
@@ -389,7 +396,7 @@ impl EventStream {
         self.machine.wake(now);
         if subject.is_current(&self.machine) {
             let output = input(&mut self.machine);
-            self.machine.carry_on_calls(now);
+            self.machine.carry_on(now);
             output
         } else {
             trace!(?subject, "late news of what was abandoned");
@@ -416,9 +423,11 @@ impl Subject for ConnectionId {
             | State::Draining(Connection { id, .. })
             | State::Live(Connection { id, .. }) => *id == self,
             State::Stopping { connection, .. } => *connection == Some(self),
-            State::AtRest | State::SigningIn { .. } | State::Probing { .. } | State::Waiting => {
-                false
-            }
+            State::AtRest
+            | State::SigningIn { .. }
+            | State::ReadingNames
+            | State::Probing { .. }
+            | State::Waiting => false,
         }
     }
 }

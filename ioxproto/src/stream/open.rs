@@ -180,7 +180,7 @@ impl Machine {
                 let live = self.place(&event, live);
                 event.set_live(live);
                 event.set_received_at(now.utc);
-                self.event(&event, live);
+                self.event(now, &event, live);
                 Notification::Event(event)
             }
             Frame::Ignored(ignored) => {
@@ -204,7 +204,7 @@ impl Machine {
         }
     }
 
-    fn event(&mut self, event: &Event, live: bool) {
+    fn event(&mut self, now: Now, event: &Event, live: bool) {
         trace!(
             seqnum = event.seqnum(),
             control = event.control(),
@@ -214,6 +214,7 @@ impl Machine {
         );
         self.stats.events += 1;
         self.stats.live_events += u64::from(live);
+        self.loader.event(now.monotonic, event);
         if let Some(gap) = self.numbering.event(event.sid(), event.known_seqnum()) {
             debug!(
                 expected = gap.expected,

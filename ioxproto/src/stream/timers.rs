@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 ///
 /// The order of this list counts, not which timer was due first:
 ///
-/// * The first four are each the only timer of their state.
+/// * The first five are each the only timer of their state.
 /// * Silence that decides about the token or the replay is taken before silence that shows the
 ///   connection dead: the status says how far the connection had come.
 /// * A dead connection is not pinged and has not proved itself. Losing it cancels what follows.
@@ -25,6 +25,8 @@ pub(crate) enum Timer {
     SignIn,
     /// A polite stop took too long.
     Stop,
+    /// The names of the house took too long to wait for.
+    Names,
     /// Nothing came after the token was sent.
     TokenAccepted,
     /// Nothing came for so long that the replay is over.
@@ -53,6 +55,7 @@ impl Timer {
             Self::Connect => "the attempt's time limit",
             Self::SignIn => "the login's time limit",
             Self::Stop => "the stop's time limit",
+            Self::Names => "the time limit of the names",
             Self::TokenAccepted => "a sign that the token is accepted",
             Self::DrainQuiet => "quiet after the replay",
             Self::DrainPast => "stamps that show no replay any more",
@@ -280,6 +283,7 @@ mod tests {
             Timer::Connect,
             Timer::SignIn,
             Timer::Stop,
+            Timer::Names,
             Timer::TokenAccepted,
             Timer::DrainQuiet,
             Timer::DrainPast,
@@ -297,7 +301,7 @@ mod tests {
             for (index, timer) in order.into_iter().enumerate() {
                 timers.at(timer, due - seconds(step * index as f64));
             }
-            let earliest = if step == 0.0 { order[0] } else { order[11] };
+            let earliest = if step == 0.0 { order[0] } else { order[12] };
             assert_eq!(
                 timers.begin_wait(start, None).unwrap().reason,
                 earliest.reason()

@@ -14,6 +14,7 @@ mod drain;
 mod end_mark;
 mod harness;
 mod keep_alive;
+mod loader;
 mod memory;
 mod messages;
 mod misuse;
