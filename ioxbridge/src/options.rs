@@ -10,6 +10,8 @@ use ioxdriver::Trust;
 use ioxproto::Secret;
 use thiserror::Error;
 
+use crate::discovery::class::is_class_of;
+
 /// What a bridge does, apart from the controllers that it watches.
 #[derive(Clone, Debug)]
 #[must_use]
@@ -188,6 +190,17 @@ impl Options {
             && (prefix.is_empty() || prefix.contains(['#', '+', '\0']))
         {
             return Err(OptionsError::Prefix(prefix.clone()));
+        }
+        for (node, change) in &self.overrides {
+            if let (Some(component), Some(class)) = (change.component, &change.device_class)
+                && !is_class_of(component.as_str(), class)
+            {
+                return Err(OptionsError::DeviceClass {
+                    node: node.clone(),
+                    component: component.as_str(),
+                    class: class.clone(),
+                });
+            }
         }
         let mut names = BTreeSet::new();
         for controller in controllers {
@@ -472,6 +485,16 @@ mod tests {
             Err(OptionsError::DuplicateName("home".to_owned()))
         );
         assert!(options.check(&[controller("")]).is_err());
+        let class = |component| {
+            let change = NodeOverride::new()
+                .component(component)
+                .device_class("garage");
+            Options::new()
+                .override_node("1A 2B 3C 1", change)
+                .check(&[])
+        };
+        assert_eq!(class(Component::Cover), Ok(()));
+        assert!(class(Component::Lock).is_err());
         let wildcard = Options::new().home_assistant(Some("a/+".to_owned()));
         assert_eq!(
             wildcard.check(&[]),

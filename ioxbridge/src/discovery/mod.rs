@@ -359,3 +359,7 @@ fn model(facts: &Facts<'_>) -> String {
         (definition, kind) => format!("{definition} ({kind})"),
     }
 }
+
+#[cfg(test)]
+#[path = "../../tests/unit/announcements.rs"]
+mod announcements;

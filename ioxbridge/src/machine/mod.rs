@@ -570,3 +570,7 @@ impl Shared {
         tracing::warn!(controller, topic, "a command is not carried out: {refusal}");
     }
 }
+
+#[cfg(test)]
+#[path = "../../tests/unit/machine/mod.rs"]
+mod tests;

@@ -52,6 +52,8 @@ pub(super) struct Outbox {
     in_flight: BTreeMap<PublicationId, InFlight>,
     next_id: u64,
     limits: Option<BrokerLimits>,
+    /// Counts the connections.
+    connection: u64,
     counts: OutboxCounts,
 }
 
@@ -87,6 +89,8 @@ struct Entry {
     want: Want,
     /// What the broker holds; `None` if that is not known.
     known: Option<Arc<[u8]>>,
+    /// The connection on which that was found, for what is not claimed.
+    found_on: u64,
     is_queued: bool,
     is_in_flight: bool,
 }
@@ -118,6 +122,7 @@ impl Outbox {
             in_flight: BTreeMap::new(),
             next_id: 0,
             limits: None,
+            connection: 0,
             counts: OutboxCounts::default(),
         }
     }
@@ -135,6 +140,10 @@ impl Outbox {
     fn want(&mut self, owner: Owner, topic: &str, want: Want) {
         match self.topics.get_mut(topic) {
             Some(entry) => {
+                // What an earlier connection found may be gone.
+                if entry.want == Want::Unclaimed && entry.found_on != self.connection {
+                    entry.known = None;
+                }
                 entry.owner = owner;
                 entry.want = want;
             }
@@ -143,6 +152,7 @@ impl Outbox {
                     owner,
                     want,
                     known: None,
+                    found_on: 0,
                     is_queued: false,
                     is_in_flight: false,
                 };
@@ -186,11 +196,13 @@ impl Outbox {
             owner,
             want: Want::Unclaimed,
             known: None,
+            found_on: 0,
             is_queued: false,
             is_in_flight: false,
         });
         if !entry.is_in_flight {
             entry.known = Some(payload.into());
+            entry.found_on = self.connection;
         }
         self.queue(topic);
     }
@@ -203,6 +215,12 @@ impl Outbox {
             Want::Unclaimed => entry.known.as_deref().filter(|known| !known.is_empty()),
             Want::Nothing => None,
         }
+    }
+
+    /// What the broker holds as far as that is known, else what the topic is to hold.
+    pub(super) fn held(&self, topic: &str) -> Option<&[u8]> {
+        let known = self.topics.get(topic)?.known.as_deref();
+        known.or_else(|| self.payload(topic))
     }
 
     /// The topics that begin like this and hold something, found ones too.
@@ -247,6 +265,7 @@ impl Outbox {
     pub(super) fn connected(&mut self, limits: BrokerLimits) {
         self.lost();
         self.limits = Some(limits);
+        self.connection += 1;
         let topics: Vec<Arc<str>> = self.topics.keys().cloned().collect();
         for topic in topics {
             if let Some(entry) = self.topics.get_mut(&topic)

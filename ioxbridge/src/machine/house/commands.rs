@@ -1,0 +1,138 @@
+//! What a house is told by MQTT.
+
+use std::time::Duration;
+
+use ioxproto::rest::{Call, Confirmation};
+use ioxproto::{Now, Status};
+
+use super::{House, Record, Waiting};
+use crate::discovery::kind::Kind;
+use crate::machine::command::{self, Recipient, Refusal};
+use crate::machine::{LONGEST_FOUND, Message, Request, Shared};
+use crate::slug::slug;
+use crate::topics::CommandTarget;
+
+/// How long a command waits for its controller.
+const COMMAND_WAITS: Duration = Duration::from_secs(10);
+/// How long the event is waited for that confirms a command.
+const CONFIRM_WITHIN: Duration = Duration::from_secs(5);
+/// How many commands wait for a controller.
+const MOST_WAITING: usize = 64;
+
+impl House {
+    /// A message of one of the controller's topics.
+    pub(in crate::machine) fn message(&mut self, shared: &mut Shared, now: Now, message: &Message) {
+        let Some(target) = self.topics.command(&message.topic) else {
+            if message.retain && message.payload.len() <= LONGEST_FOUND {
+                let owner = self.owner();
+                shared.outbox.found(owner, &message.topic, &message.payload);
+            }
+            return;
+        };
+        shared.commands += 1;
+        let command = if message.retain {
+            Err(Refusal::Retained)
+        } else if !self.sync.is_open {
+            Err(Refusal::Late)
+        } else {
+            command::text(&message.payload)
+                .and_then(|payload| self.command(shared, &target, payload))
+        };
+        match command {
+            Ok(call) => self.wait(shared, now, &message.topic, call),
+            Err(refusal) => shared.ignore(&self.name, &message.topic, &refusal),
+        }
+    }
+
+    /// What a message asks for.
+    pub(super) fn command(
+        &self,
+        shared: &Shared,
+        target: &CommandTarget<'_>,
+        payload: &str,
+    ) -> Result<Call<Confirmation>, Refusal> {
+        let command = match target {
+            CommandTarget::Node(node) | CommandTarget::Control(node, _) => {
+                let record = self.records.get(*node).ok_or(Refusal::UnknownTarget)?;
+                let kind = self.commanded_kind(shared, record);
+                let recipient = Recipient {
+                    address: &record.address,
+                    kind,
+                };
+                if !payload.eq_ignore_ascii_case("QUERY") {
+                    let moved = self.moved(node, record);
+                    command::check_allowed(moved, &shared.settings.allowed)?;
+                }
+                match target {
+                    CommandTarget::Control(_, control) => {
+                        let property = self.state.property(&record.address, control);
+                        let uom = property.map(|property| property.uom());
+                        let uom = uom.ok_or(Refusal::UnknownTarget)?;
+                        command::to_control(recipient, control, uom, payload)?
+                    }
+                    _ => command::to_node(recipient, payload)?,
+                }
+            }
+            CommandTarget::Program(id) => {
+                self.programs.get(id).ok_or(Refusal::UnknownTarget)?;
+                command::to_program(*id, payload)?
+            }
+            CommandTarget::Variable(id) => {
+                let (_, places) = self.variables.get(id).ok_or(Refusal::UnknownTarget)?;
+                command::to_variable(*id, *places, payload)?
+            }
+        };
+        Ok(command.confirmed(CONFIRM_WITHIN, &self.state))
+    }
+
+    /// What a node is commanded as: an override may make a light of a switch, never anything of a lock.
+    pub(super) fn commanded_kind(&self, shared: &Shared, record: &Record) -> Kind {
+        let natural = Kind::of(&self.facts(record));
+        let change = shared.settings.overrides.get(&slug(&record.address));
+        match change.and_then(|change| change.component) {
+            Some(component) if natural.allowance().is_none() => natural.overridden(component),
+            _ => natural,
+        }
+    }
+
+    /// The kinds of all that a command moves: the node, and the members of a scene.
+    pub(super) fn moved(&self, node: &str, record: &Record) -> Vec<Kind> {
+        let own = (node, record);
+        let members = record.members.iter().filter_map(|member| {
+            let record = self.records.get(member)?;
+            Some((member.as_str(), record))
+        });
+        let moved = std::iter::once(own).chain(members);
+        moved
+            .map(|(_, record)| Kind::of(&self.facts(record)))
+            .collect()
+    }
+
+    /// Sends a command, or lets it wait for the controller.
+    pub(super) fn wait(
+        &mut self,
+        shared: &mut Shared,
+        now: Now,
+        topic: &str,
+        call: Call<Confirmation>,
+    ) {
+        if self.status.status == Status::Connected {
+            self.send(shared, topic, call);
+            return;
+        }
+        if self.waiting.len() >= MOST_WAITING && !self.waiting.contains_key(topic) {
+            shared.ignore(&self.name, topic, &Refusal::TooMany);
+            return;
+        }
+        let until = now.monotonic + COMMAND_WAITS;
+        let waiting = Waiting { call, until };
+        if self.waiting.insert(topic.to_owned(), waiting).is_some() {
+            shared.ignore(&self.name, topic, &Refusal::Replaced);
+        }
+    }
+
+    pub(super) fn send(&mut self, shared: &mut Shared, topic: &str, call: Call<Confirmation>) {
+        let number = shared.call(self.watch, Request::Command(call));
+        self.sent.insert(number, topic.to_owned());
+    }
+}

@@ -1,0 +1,8 @@
+//! The machine against a broker and controllers without sockets.
+
+mod broker;
+mod commands;
+mod property;
+mod removal;
+mod traps;
+pub(crate) mod world;
