@@ -19,6 +19,7 @@
 
 mod discovery;
 mod handle;
+mod http;
 mod machine;
 mod mqtt;
 mod options;
@@ -29,6 +30,7 @@ mod topics;
 mod watch;
 
 pub use crate::handle::Handle;
+pub use crate::http::{HttpError, HttpOptions, HttpServer};
 pub use crate::options::{
     Allowance, Broker, Component, Controller, NodeOverride, Options, OptionsError, UnknownComponent,
 };

@@ -8,7 +8,10 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use ioxdriver::Fingerprint;
 use ioxproto::{Profile, SubscribePath};
 
+pub(crate) use self::service::Bridge;
 use crate::fault::Fault;
+
+mod service;
 
 /// Watch the event stream of IoX (eisy, Polisy) and ISY-994 home controllers.
 #[derive(Debug, Parser)]
@@ -73,6 +76,8 @@ pub(crate) enum Command {
     Send(SendOrder),
     /// Show a controller's certificate and, after a yes, trust it from now on
     Trust(Trust),
+    /// Keep houses on MQTT and in Home Assistant, as a service
+    Bridge(Bridge),
     /// Print a script that completes these commands in a shell
     Completions(Completions),
     /// Print the manual page
@@ -107,7 +112,7 @@ pub(crate) struct Watch {
 pub(crate) struct Controller {
     #[arg(
         env = "IOX_URL",
-        help = "Its base URL, such as https://eisy.local:8443"
+        help = "Its base URL, such as https://eisy.local:8443, or its name in the configuration"
     )]
     pub(crate) url: String,
     #[command(flatten)]
@@ -117,8 +122,8 @@ pub(crate) struct Controller {
 /// To which controller a command goes, and what is waited for.
 #[derive(Debug, Args)]
 pub(crate) struct Order {
-    /// The controller's base URL, such as https://eisy.local:8443
-    #[arg(short, long, value_name = "URL", env = "IOX_URL")]
+    /// The controller's base URL, such as https://eisy.local:8443, or its name in the configuration
+    #[arg(short, long, value_name = "URL|NAME", env = "IOX_URL")]
     pub(crate) controller: String,
     #[command(flatten)]
     pub(crate) access: Access,
@@ -247,10 +252,15 @@ pub(crate) enum Listed {
 /// The account, the trust settings and the connection settings.
 #[derive(Debug, Args)]
 pub(crate) struct Access {
+    /// The configuration, for a controller that is named [default: config.toml in the folder iox of the
+    /// platform's place, such as ~/.config]
+    #[arg(long, value_name = "FILE", env = "IOX_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
     /// User name: the controller's own, or the e-mail of a portal account. The password comes from the
-    /// environment (IOX_PASSWORD), from --password-file, or is asked for
-    #[arg(short, long, value_name = "NAME", env = "IOX_USERNAME", value_parser = username)]
-    pub(crate) username: String,
+    /// environment (IOX_PASSWORD), from --password-file, or is asked for [default: that of the configuration;
+    /// for a URL IOX_USERNAME]
+    #[arg(short, long, value_name = "NAME", value_parser = username)]
+    pub(crate) username: Option<String>,
     /// Read the password from the first line of a file
     #[arg(long, value_name = "FILE")]
     pub(crate) password_file: Option<PathBuf>,
@@ -258,11 +268,12 @@ pub(crate) struct Access {
     #[arg(long, value_enum)]
     pub(crate) auth: Option<Auth>,
     /// Where to subscribe: rest (/rest/subscribe) or api (/api/events/subscribe, portal accounts only)
-    #[arg(long, default_value = "rest", value_parser = path)]
-    pub(crate) path: SubscribePath,
-    /// What kind of controller it is: iox or isy994
-    #[arg(long, default_value = "iox", value_parser = profile)]
-    pub(crate) profile: Profile,
+    /// [default: rest]
+    #[arg(long, value_parser = path)]
+    pub(crate) path: Option<SubscribePath>,
+    /// What kind of controller it is: iox or isy994 [default: iox]
+    #[arg(long, value_parser = profile)]
+    pub(crate) profile: Option<Profile>,
     /// Trust the certificate with this fingerprint, whoever signed it (repeatable)
     #[arg(long, value_name = "sha256:HEX", conflicts_with = "insecure")]
     pub(crate) pin: Vec<Fingerprint>,
@@ -462,11 +473,14 @@ pub(crate) struct Simulate {
 #[derive(Debug, Args)]
 pub(crate) struct Trust {
     #[arg(
-        help = "Its base URL, such as https://eisy.local:8443",
+        help = "Its base URL, such as https://eisy.local:8443, or its name in the configuration",
         env = "IOX_URL",
         required_unless_present = "list"
     )]
     pub(crate) url: Option<String>,
+    /// The configuration, for a controller that is named
+    #[arg(long, value_name = "FILE", env = "IOX_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
     /// Trust it without asking
     #[arg(long)]
     pub(crate) yes: bool,
@@ -508,7 +522,7 @@ pub(crate) enum Transport {
     Blocking,
 }
 
-fn path(text: &str) -> Result<SubscribePath, String> {
+pub(crate) fn path(text: &str) -> Result<SubscribePath, String> {
     [("rest", SubscribePath::Rest), ("api", SubscribePath::Api)]
         .into_iter()
         .find(|(name, path)| text == *name || text == path.as_str())
@@ -516,14 +530,14 @@ fn path(text: &str) -> Result<SubscribePath, String> {
         .ok_or_else(|| "there are rest and api".to_owned())
 }
 
-fn username(text: &str) -> Result<String, String> {
+pub(crate) fn username(text: &str) -> Result<String, String> {
     match text.trim() {
         "" => Err("it is empty: give the user name of an account of the controller".to_owned()),
         _ => Ok(text.to_owned()),
     }
 }
 
-fn profile(text: &str) -> Result<Profile, String> {
+pub(crate) fn profile(text: &str) -> Result<Profile, String> {
     match text {
         "iox" => Ok(Profile::Iox),
         "isy994" => Ok(Profile::Isy994),
@@ -531,7 +545,7 @@ fn profile(text: &str) -> Result<Profile, String> {
     }
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     text.parse()
         .ok()
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())

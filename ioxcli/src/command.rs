@@ -16,13 +16,13 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::arguments::{
     Access, Command, List, Listed, Order, ProgramVerb, SendOrder, SetOrder, Settable,
 };
+use crate::connection::{self, Endpoint};
 use crate::names::Names;
 use crate::output::{Screen, listed};
 use crate::showing::say_why;
 use crate::signals::Stop;
 use crate::source::Source;
 use crate::trouble::Trouble;
-use crate::{connection, password};
 
 /// How long to wait for the event that confirms a command.
 const CONFIRMED_WITHIN: Duration = Duration::from_secs(10);
@@ -40,18 +40,19 @@ struct Visit {
 
 impl Visit {
     /// Connects; `None` if a signal came first.
-    async fn begin(url: &str, access: &Access, stop: &mut Stop) -> Result<Option<Self>, Trouble> {
-        let address = connection::address(url)?;
-        let timing = connection::timing(access, &[])?;
-        let file = access.password_file.as_deref();
-        let Some(password) = password::obtain(&access.username, file, stop).await? else {
+    async fn begin(
+        controller: &str,
+        access: &Access,
+        stop: &mut Stop,
+    ) -> Result<Option<Self>, Trouble> {
+        let endpoint = Endpoint::find(controller, access, &[])?;
+        let Some(options) = endpoint.options(stop).await? else {
             return Ok(None);
         };
-        let options = connection::options(access, &address, password, timing)?;
-        let stream = Source::start(options, access.transport)?;
+        let stream = Source::start(options, endpoint.transport)?;
         Ok(Some(Self {
             handle: stream.handle(),
-            address,
+            address: endpoint.address,
             stream,
             state: ControllerState::new(),
             is_commanded: false,

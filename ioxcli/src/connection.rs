@@ -1,57 +1,227 @@
 //! From the command line to a running stream.
 
+use std::env;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ioxdriver::{Authority, Handle, Options, Trust};
 use ioxproto::{
-    Account, Address, AddressError, Failure, IdentityProblem, Reason, Secret, Status, StatusChange,
-    Timing,
+    Account, Address, AddressError, Failure, IdentityProblem, Profile, Reason, Secret, Status,
+    StatusChange, SubscribePath, Timing,
 };
 
-use crate::arguments::{Access, Auth};
+use crate::arguments::{self, Access, Auth, Transport};
 use crate::known_hosts::KnownHosts;
+use crate::password;
+use crate::service::config::{self, Config, Name, TrustSetting};
+use crate::service::secret::Source;
+use crate::signals::Stop;
 use crate::stderr::say;
 use crate::trouble::Trouble;
 
+/// The user name for a controller that is given by its URL.
+const USERNAME: &str = "IOX_USERNAME";
+
 /// The address of a controller. It is not for clap to parse, whose errors repeat what was typed: that may hold a
 /// password.
-pub(crate) fn address(url: &str) -> Result<Address, Trouble> {
+fn address(url: &str) -> Result<Address, Trouble> {
     url.parse()
         .map_err(|error: AddressError| Trouble::usage(error.to_string()))
 }
 
-/// Everything that the command line says of the controller.
-pub(crate) fn options(
-    access: &Access,
-    address: &Address,
-    password: Secret,
-    timing: Timing,
-) -> Result<Options, Trouble> {
-    let username = &access.username;
-    let auth = match access.auth {
-        Some(auth) => auth,
-        None if username.contains('@') => Auth::Portal,
-        None => Auth::Local,
-    };
-    let account = match auth {
-        Auth::Local => Account::local(username, password),
-        Auth::Portal => Account::portal(username, password),
-    };
-    Ok(Options::new(address.to_string())
-        .account(account)
-        .path(access.path)
-        .profile(access.profile)
-        .timing(timing)
-        .trust(trust(access, address)?))
+/// The address of a controller that is named, or whose URL is given.
+pub(crate) fn locate(controller: &str, config: Option<&Path>) -> Result<Address, Trouble> {
+    match named(controller, config)? {
+        Some((config, name)) => Ok(config.controller(name.as_str())?.1.url.clone()),
+        None => address(controller),
+    }
 }
 
-/// What the command line says counts, then what `iox trust` has kept, then the platform's roots.
-fn trust(access: &Access, address: &Address) -> Result<Trust, Trouble> {
+/// The configuration and the name in it, unless it is a URL that is given.
+fn named(controller: &str, config: Option<&Path>) -> Result<Option<(Config, Name)>, Trouble> {
+    let Ok(name) = controller.parse::<Name>() else {
+        return Ok(None);
+    };
+    let path = config::place(config)?;
+    if config.is_none() && !path.exists() {
+        return Err(Trouble::usage(format!(
+            "no controller is named {name}, since there is no configuration {}: make one with iox setup, or give the URL, such as https://{name}",
+            path.display()
+        )));
+    }
+    Ok(Some((Config::load(&path)?, name)))
+}
+
+/// A controller to connect to: what the configuration says of it, and the command line over that.
+#[derive(Debug)]
+pub(crate) struct Endpoint {
+    pub(crate) address: Address,
+    pub(crate) path: SubscribePath,
+    pub(crate) transport: Transport,
+    username: String,
+    auth: Option<Auth>,
+    profile: Profile,
+    trust: Trust,
+    timing: Timing,
+    is_drain_quiet_given: bool,
+    password: PasswordFrom,
+}
+
+/// Where the password comes from.
+#[derive(Debug)]
+enum PasswordFrom {
+    File(PathBuf),
+    Configuration(Source, Box<Config>, Name),
+    /// The environment, or a person.
+    Outside,
+}
+
+impl Endpoint {
+    /// The controller that the command line means: by its URL, or by its name in the configuration.
+    /// `changes` are timings by their names.
+    pub(crate) fn find(
+        controller: &str,
+        access: &Access,
+        changes: &[(String, Duration)],
+    ) -> Result<Self, Trouble> {
+        let mut endpoint = match named(controller, access.config.as_deref())? {
+            Some((config, name)) => Self::configured(&config, name)?,
+            None => Self::unconfigured(address(controller)?, access)?,
+        };
+        if let Some(username) = &access.username {
+            endpoint.username.clone_from(username);
+            endpoint.auth = None;
+        }
+        endpoint.auth = access.auth.or(endpoint.auth);
+        endpoint.path = access.path.unwrap_or(endpoint.path);
+        endpoint.profile = access.profile.unwrap_or(endpoint.profile);
+        endpoint.transport = access.transport;
+        if let Some(path) = &access.password_file {
+            endpoint.password = PasswordFrom::File(path.clone());
+        }
+        if let Some(trust) = trust(access, &endpoint.address)? {
+            endpoint.trust = trust;
+        }
+        endpoint.is_drain_quiet_given |= access.drain_quiet.is_some();
+        change_timing(&mut endpoint.timing, access, changes)?;
+        Ok(endpoint)
+    }
+
+    fn unconfigured(address: Address, access: &Access) -> Result<Self, Trouble> {
+        let username = match (&access.username, env::var(USERNAME)) {
+            (Some(username), _) => username.clone(),
+            (None, Ok(username)) => {
+                let wrong = |why| Trouble::usage(format!("{USERNAME} cannot be used: {why}"));
+                arguments::username(&username).map_err(wrong)?
+            }
+            (None, Err(_)) => {
+                return Err(Trouble::usage(format!(
+                    "no user name: give it with --username or in the environment variable {USERNAME}, or keep the account under a name with iox setup"
+                )));
+            }
+        };
+        let trust = match has_own_trust(access) {
+            true => Trust::System,
+            false => known(&address)?,
+        };
+        Ok(Self {
+            address,
+            path: SubscribePath::Rest,
+            transport: Transport::Tokio,
+            username,
+            auth: None,
+            profile: Profile::Iox,
+            trust,
+            timing: Timing::default(),
+            is_drain_quiet_given: false,
+            password: PasswordFrom::Outside,
+        })
+    }
+
+    /// A controller of the configuration, as it stands there.
+    pub(crate) fn configured(config: &Config, name: Name) -> Result<Self, Trouble> {
+        let (_, controller) = config.controller(name.as_str())?;
+        let trust = match &controller.trust {
+            Some(setting) => trust_setting(setting, config, name.as_str())?,
+            None => known(&controller.url)?,
+        };
+        let mut timing = Timing::default();
+        controller.timing.apply(&mut timing);
+        let is_drain_quiet_given = timing.drain_quiet != Timing::default().drain_quiet;
+        let password = match &controller.password {
+            Some(source) => {
+                let config = Box::new(config.clone());
+                PasswordFrom::Configuration(source.clone(), config, name)
+            }
+            None => PasswordFrom::Outside,
+        };
+        Ok(Self {
+            address: controller.url.clone(),
+            path: controller.path.unwrap_or(SubscribePath::Rest),
+            transport: Transport::Tokio,
+            username: controller.username.clone(),
+            auth: controller.auth,
+            profile: controller.profile.unwrap_or(Profile::Iox),
+            trust,
+            timing,
+            is_drain_quiet_given,
+            password,
+        })
+    }
+
+    /// How its certificate is judged.
+    pub(crate) fn trust(&self) -> &Trust {
+        &self.trust
+    }
+
+    /// Whoever asks once can wait until nothing more comes; a controller that marks the end of its
+    /// replay is done at once.
+    pub(crate) fn wait_for_silence(&mut self) {
+        if !self.is_drain_quiet_given && self.path == SubscribePath::Rest {
+            self.timing.drain_quiet = self.timing.drain_quiet_unmarked;
+        }
+    }
+
+    /// The options of a stream, with the password; `None` when a signal came while that was asked for.
+    pub(crate) async fn options(&self, stop: &mut Stop) -> Result<Option<Options>, Trouble> {
+        let password = match &self.password {
+            PasswordFrom::File(path) => password::obtain(&self.username, Some(path), stop).await?,
+            PasswordFrom::Configuration(source, config, name) => tokio::select! {
+                password = source.fetch(config, name.as_str()) => Some(password?),
+                () = stop.requested() => None,
+            },
+            PasswordFrom::Outside => password::obtain(&self.username, None, stop).await?,
+        };
+        Ok(password.map(|password| self.options_with(password)))
+    }
+
+    /// The options of a stream, with this password.
+    pub(crate) fn options_with(&self, password: Secret) -> Options {
+        let username = &*self.username;
+        let account = match self.auth {
+            Some(Auth::Portal) => Account::portal(username, password),
+            None if username.contains('@') => Account::portal(username, password),
+            Some(Auth::Local) | None => Account::local(username, password),
+        };
+        Options::new(self.address.to_string())
+            .account(account)
+            .path(self.path)
+            .profile(self.profile)
+            .timing(self.timing.clone())
+            .trust(self.trust.clone())
+    }
+}
+
+fn has_own_trust(access: &Access) -> bool {
+    !access.pin.is_empty() || access.ca.is_some() || access.insecure
+}
+
+/// What the command line says of the certificate, if anything.
+fn trust(access: &Access, address: &Address) -> Result<Option<Trust>, Trouble> {
     if !address.tls() {
         let option = match (&*access.pin, &access.ca) {
-            ([], None) => return Ok(Trust::System),
+            ([], None) => return Ok(None),
             ([], Some(_)) => "--ca",
             _ => "--pin",
         };
@@ -60,16 +230,46 @@ fn trust(access: &Access, address: &Address) -> Result<Trust, Trouble> {
         )));
     }
     if !access.pin.is_empty() {
-        return Ok(Trust::Pins(access.pin.clone()));
+        return Ok(Some(Trust::Pins(access.pin.clone())));
     }
     if let Some(path) = &access.ca {
-        return Ok(Trust::Authority(authority(path)?));
+        return Ok(Some(Trust::Authority(authority(path, "--ca")?)));
     }
     if access.insecure {
-        say(
-            "--insecure: the certificate is not checked, so whoever sits between here and the controller can read the password and pretend to be it",
-        );
-        return Ok(Trust::Insecure);
+        warn_insecure("--insecure");
+        return Ok(Some(Trust::Insecure));
+    }
+    Ok(None)
+}
+
+/// What the configuration says of a certificate. `whose` it is stands in errors.
+pub(crate) fn trust_setting(
+    setting: &TrustSetting,
+    config: &Config,
+    whose: &str,
+) -> Result<Trust, Trouble> {
+    Ok(match setting {
+        TrustSetting::Pins(pins) => Trust::Pins(pins.clone()),
+        TrustSetting::Authority(path) => {
+            Trust::Authority(authority(&config.resolve(path), &format!("ca of {whose}"))?)
+        }
+        TrustSetting::Insecure => {
+            warn_insecure(&format!("insecure = true of {whose}"));
+            Trust::Insecure
+        }
+    })
+}
+
+fn warn_insecure(what: &str) {
+    say(format_args!(
+        "{what}: the certificate is not checked, so whoever sits between here and the controller can read the password and pretend to be it"
+    ));
+}
+
+/// What `iox trust` has kept, then the platform's roots.
+fn known(address: &Address) -> Result<Trust, Trouble> {
+    if !address.tls() {
+        return Ok(Trust::System);
     }
     let kept = KnownHosts::load()?.pins(address);
     Ok(if kept.is_empty() {
@@ -79,17 +279,20 @@ fn trust(access: &Access, address: &Address) -> Result<Trust, Trouble> {
     })
 }
 
-fn authority(path: &Path) -> Result<Authority, Trouble> {
+fn authority(path: &Path, option: &str) -> Result<Authority, Trouble> {
     let shown = path.display();
     let pem =
         fs::read(path).map_err(|error| Trouble::usage(format!("cannot read {shown}: {error}")))?;
     Authority::from_pem(&pem)
-        .map_err(|error| Trouble::usage(format!("cannot use {shown} for --ca: {error}")))
+        .map_err(|error| Trouble::usage(format!("cannot use {shown} for {option}: {error}")))
 }
 
 /// The timings of the command line; `changes` go by their names.
-pub(crate) fn timing(access: &Access, changes: &[(String, Duration)]) -> Result<Timing, Trouble> {
-    let mut timing = Timing::default();
+fn change_timing(
+    timing: &mut Timing,
+    access: &Access,
+    changes: &[(String, Duration)],
+) -> Result<(), Trouble> {
     for (field, value) in [
         (&mut timing.drain_quiet, access.drain_quiet),
         (&mut timing.drain_cap, access.drain_cap),
@@ -112,7 +315,7 @@ pub(crate) fn timing(access: &Access, changes: &[(String, Duration)]) -> Result<
         };
         *field = *value;
     }
-    Ok(timing)
+    Ok(())
 }
 
 /// What the end of a stream means for the program.

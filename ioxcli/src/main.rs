@@ -24,6 +24,7 @@ mod password;
 mod quiet;
 mod record;
 mod selection;
+mod service;
 mod showing;
 mod signals;
 mod simulate;
@@ -86,6 +87,11 @@ fn run(command: Command, began: Instant) -> Result<(), Trouble> {
         Command::List(list) => {
             let verbose = list.logging.verbose;
             attended(verbose, |stop| command::list(list, stop))
+        }
+        Command::Bridge(bridge) => {
+            // A service tells what changes without being asked to.
+            let verbose = bridge.logging.verbose.saturating_add(1);
+            attended(verbose, |stop| service::bridge::run(bridge, stop))
         }
         Command::Completions(completions) => {
             let mut command = Arguments::command();

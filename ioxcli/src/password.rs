@@ -8,8 +8,8 @@ use std::path::Path;
 use ioxproto::Secret;
 use zeroize::Zeroizing;
 
+use crate::service::secret;
 use crate::signals::Stop;
-use crate::stderr::say;
 use crate::trouble::Trouble;
 
 const VARIABLE: &str = "IOX_PASSWORD";
@@ -50,39 +50,28 @@ pub(crate) async fn obtain(
     }
 }
 
-fn from_file(path: &Path) -> Result<Secret, Trouble> {
+pub(crate) fn from_file(path: &Path) -> Result<Secret, Trouble> {
     let shown = path.display();
     let text = fs::read(path)
         .map_err(|error| Trouble::usage(format!("cannot read the password file {shown}: {error}")))
         .map(Zeroizing::new)?;
-    warn_if_shared(path);
-    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&text);
+    secret::warn_if_shared("password file", path);
+    first_line(&text).map_err(|what| {
+        Trouble::usage(format!(
+            "the first line of the password file {shown} {what}"
+        ))
+    })
+}
+
+/// The password in a text: its first line. The error says what that is instead.
+pub(crate) fn first_line(text: &[u8]) -> Result<Secret, &'static str> {
+    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     match str::from_utf8(line) {
-        Ok("") => Err(Trouble::usage(format!(
-            "the first line of the password file {shown} is empty: write the password there"
-        ))),
+        Ok("") => Err("is empty"),
         Ok(password) => Ok(Secret::from(password)),
-        Err(_) => Err(Trouble::usage(format!(
-            "the password file {shown} is not valid UTF-8"
-        ))),
-    }
-}
-
-/// Says so if others can read an ordinary file that holds a password.
-fn warn_if_shared(path: &Path) {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        let shared = fs::metadata(path)
-            .is_ok_and(|about| about.is_file() && about.permissions().mode() & 0o044 != 0);
-        if shared {
-            let shown = path.display();
-            say(format_args!(
-                "others can read the password file {shown}: chmod 600 {shown}"
-            ));
-        }
+        Err(_) => Err("is not valid UTF-8"),
     }
 }
 

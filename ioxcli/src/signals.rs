@@ -1,5 +1,5 @@
 //! Ctrl-C and SIGTERM: the first asks for a clean stop, the second ends the program at once. SIGUSR1
-//! has the state written.
+//! has the state written, SIGHUP the configuration of a bridge read again.
 
 use std::io;
 use std::process;
@@ -32,6 +32,36 @@ impl Stop {
             // The task above lives as long as the runtime does.
             std::future::pending::<()>().await;
         }
+    }
+}
+
+/// When the configuration is to be read again: at SIGHUP.
+#[derive(Debug)]
+pub(crate) struct Reload {
+    #[cfg(unix)]
+    signal: tokio::signal::unix::Signal,
+}
+
+impl Reload {
+    /// Takes SIGHUP over from the system.
+    pub(crate) fn on_signal() -> io::Result<Self> {
+        #[cfg(unix)]
+        {
+            use tokio::signal::unix::{SignalKind, signal};
+            let signal = signal(SignalKind::hangup())?;
+            Ok(Self { signal })
+        }
+        #[cfg(not(unix))]
+        Ok(Self {})
+    }
+
+    /// Completes each time that the signal came.
+    pub(crate) async fn requested(&mut self) {
+        #[cfg(unix)]
+        if self.signal.recv().await.is_some() {
+            return;
+        }
+        std::future::pending::<()>().await;
     }
 }
 

@@ -7,6 +7,7 @@ use ioxproto::{Notification, Status, SubscribePath};
 use tokio::time::sleep;
 
 use crate::arguments::{State, StateFormat};
+use crate::connection::{self, Endpoint};
 use crate::names::{self, Names};
 use crate::output::{Ended, Screen, Stamps, house};
 use crate::selection::Selection;
@@ -15,28 +16,21 @@ use crate::signals::Stop;
 use crate::source::Source;
 use crate::stderr::say;
 use crate::trouble::Trouble;
-use crate::{connection, password};
 
 /// Connects, waits for the end of the replay, prints and leaves.
 pub(crate) async fn run(arguments: State, mut stop: Stop) -> Result<(), Trouble> {
-    let controller = &arguments.controller.access;
-    let address = connection::address(&arguments.controller.url)?;
+    let controller = &arguments.controller;
+    let mut endpoint = Endpoint::find(&controller.url, &controller.access, &[])?;
     let not_complete = || Trouble::other("stopped before the controller had told its state");
-    let file = controller.password_file.as_deref();
-    let Some(password) = password::obtain(&controller.username, file, &mut stop).await? else {
+    endpoint.wait_for_silence();
+    let Some(options) = endpoint.options(&mut stop).await? else {
         return Err(not_complete());
     };
-    let mut timing = connection::timing(controller, &[])?;
-    if controller.drain_quiet.is_none() && controller.path == SubscribePath::Rest {
-        // Who asks once can wait until nothing more comes; a controller that marks the end of its
-        // replay is done at once.
-        timing.drain_quiet = timing.drain_quiet_unmarked;
-    }
-    let options = connection::options(controller, &address, password, timing)?;
-    let mut stream = Source::start(options, controller.transport)?;
+    let address = &endpoint.address;
+    let mut stream = Source::start(options, endpoint.transport)?;
     let handle = stream.handle();
     let mut selection = Selection::new(&arguments.selection, false);
-    let stamps = match controller.path {
+    let stamps = match endpoint.path {
         SubscribePath::Api => Stamps::Changed,
         _ => Stamps::Sent,
     };

@@ -33,7 +33,10 @@ async fn look_and_ask(trust: Trust) -> Result<(), Trouble> {
         print(list(&known)).await;
         return Ok(());
     }
-    let address = connection::address(trust.url.as_deref().unwrap_or_default())?;
+    let address = connection::locate(
+        trust.url.as_deref().unwrap_or_default(),
+        trust.config.as_deref(),
+    )?;
     if trust.forget {
         return forget(&mut known, &address).await;
     }

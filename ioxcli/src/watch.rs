@@ -8,11 +8,10 @@ use ioxproto::Notification;
 use tokio::time::{sleep, timeout_at};
 
 use crate::arguments::{Format, Output, Transport, Watch};
-use crate::connection;
+use crate::connection::{self, Endpoint};
 use crate::file::Target;
 use crate::names::{self, Names};
 use crate::output::{Ended, Screen};
-use crate::password;
 use crate::record::{self, Recorder};
 use crate::showing::Showing;
 use crate::signals::{Save, Stop};
@@ -32,17 +31,15 @@ const LAST_WORDS: Duration = Duration::from_millis(300);
 
 /// Watches until it is asked to stop.
 pub(crate) async fn run(watch: Watch, began: Instant, mut stop: Stop) -> Result<(), Trouble> {
-    let (url, access) = (&watch.controller.url, &watch.controller.access);
-    let address = connection::address(url)?;
-    let timing = connection::timing(access, &watch.timing)?;
-    let file = access.password_file.as_deref();
-    let Some(password) = password::obtain(&access.username, file, &mut stop).await? else {
+    let controller = &watch.controller;
+    let endpoint = Endpoint::find(&controller.url, &controller.access, &watch.timing)?;
+    let Some(options) = endpoint.options(&mut stop).await? else {
         return Ok(());
     };
     let watched = Watched {
-        controller: address.to_string(),
-        options: connection::options(access, &address, password, timing)?,
-        transport: access.transport,
+        controller: endpoint.address.to_string(),
+        options,
+        transport: endpoint.transport,
     };
     follow(watched, &watch.output, began, stop).await
 }

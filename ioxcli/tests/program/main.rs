@@ -7,7 +7,11 @@
 )]
 
 mod bad_input;
+#[cfg(unix)]
+mod bridge;
 mod certificates;
+#[cfg(unix)]
+mod configured;
 mod connecting;
 mod decode;
 mod endings;

@@ -1,0 +1,269 @@
+//! `iox bridge`: the bridge as a service.
+//!
+//! ```text
+//!  configuration ─► Plan ─► queue of controllers ─► ioxbridge ─► counts ─► status, watchdog, HTTP
+//!       ▲                   (a few at a time)
+//!    SIGHUP: a broken file changes nothing; else what differs is added, replaced or removed
+//! ```
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::Path;
+use std::time::Duration;
+
+use ioxbridge::{Handle, HttpOptions, HttpServer, OptionsError, Stats};
+use ioxproto::Status;
+use tokio::sync::oneshot;
+use tokio::task::JoinError;
+use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
+use tracing::{error, info, warn};
+
+use crate::arguments::Bridge;
+use crate::output::Screen;
+use crate::service::config::{self, Config, Name};
+use crate::service::notify::ServiceManager;
+use crate::service::plan::{Fixed, Plan, Watched};
+use crate::signals::{Reload, Stop};
+use crate::trouble::Trouble;
+
+/// The time between the starts of two controllers, so that thousands do not connect at once.
+const SPREAD: Duration = Duration::from_millis(10);
+
+/// How often the service manager is told how things stand.
+const STATUS: Duration = Duration::from_secs(5);
+
+/// How long a stop may take.
+const STOP: Duration = Duration::from_secs(5);
+
+/// Runs until it is asked to stop.
+pub(crate) async fn run(arguments: Bridge, mut stop: Stop) -> Result<(), Trouble> {
+    let path = config::place(arguments.config.as_deref())?;
+    let plan = tokio::select! {
+        plan = read_plan(&path, &arguments) => plan?,
+        () = stop.requested() => return Ok(()),
+    };
+    if arguments.check {
+        return told(&summary(&path, &plan)).await;
+    }
+    let mut reload =
+        Reload::on_signal().map_err(|error| Trouble::other(format!("cannot start: {error}")))?;
+    let handle = Handle::new();
+    let (stop_http, http_stopped) = oneshot::channel::<()>();
+    let http = match listen(&plan, &handle).await? {
+        Some(server) => tokio::spawn(server.serve(async {
+            // Dropped or sent: both are the end.
+            let _ = http_stopped.await;
+        })),
+        None => tokio::spawn(async {}),
+    };
+    let options = plan.options.clone();
+    let mut bridge = tokio::spawn(ioxbridge::run(options, Vec::new(), handle.clone()));
+    let mut service = Service::new(plan, handle);
+    let controllers = service.controllers.len();
+    info!(configuration = %path.display(), controllers, "the bridge runs");
+    let mut spread = every(SPREAD);
+    let mut status = every(STATUS);
+    let mut watchdog = ServiceManager::watchdog_interval().map(every);
+    service.manager.ready();
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.requested() => break,
+            ended = &mut bridge => return Err(ended_early(ended)),
+            () = reload.requested() => {
+                service.manager.reloading();
+                tokio::select! {
+                    plan = read_plan(&path, &arguments) => service.reload(plan),
+                    () = stop.requested() => break,
+                }
+                service.manager.ready();
+                service.tell_status();
+            }
+            _ = spread.tick(), if !service.waiting.is_empty() => service.start_next(),
+            () = due(&mut watchdog) => service.manager.alive(service.handle.stats().turns),
+            _ = status.tick() => service.tell_status(),
+        }
+    }
+    info!("the bridge stops");
+    service.manager.stopping();
+    service.handle.request_stop();
+    drop(stop_http);
+    let both = async {
+        // Its last answers are not worth an error.
+        let (ended, _) = tokio::join!(&mut bridge, http);
+        ended
+    };
+    match timeout(STOP, both).await {
+        Ok(Ok(Ok(()))) => Ok(()),
+        Ok(ended) => Err(ended_early(ended)),
+        Err(_) => Err(Trouble::other(format!(
+            "the bridge did not stop within {} s",
+            STOP.as_secs()
+        ))),
+    }
+}
+
+/// Opens the port for metrics, so that one in use shows before anything is started.
+async fn listen(plan: &Plan, handle: &Handle) -> Result<Option<HttpServer>, Trouble> {
+    let Some(address) = plan.http else {
+        return Ok(None);
+    };
+    let mut options = HttpOptions::new(address);
+    for host in &plan.hosts {
+        options = options.host(host);
+    }
+    let server = HttpServer::bind(&options, handle.clone()).await;
+    let server = server.map_err(|error| {
+        Trouble::other(format!(
+            "{error}. It is listen of [http] in the configuration, or --http; enabled = false does without"
+        ))
+    })?;
+    info!(address = %server.address(), "metrics are served");
+    if !address.ip().is_loopback() {
+        warn!(%address, "metrics are served to the network, without a password");
+    }
+    Ok(Some(server))
+}
+
+async fn read_plan(path: &Path, arguments: &Bridge) -> Result<Plan, Trouble> {
+    let config = Config::load(path)?;
+    Plan::make(&config, arguments.shard, arguments.http).await
+}
+
+fn every(period: Duration) -> Interval {
+    let mut interval = interval(period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
+}
+
+async fn due(interval: &mut Option<Interval>) {
+    match interval {
+        Some(interval) => _ = interval.tick().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn ended_early(ended: Result<Result<(), OptionsError>, JoinError>) -> Trouble {
+    Trouble::other(match ended {
+        Ok(Ok(())) => "the bridge ended by itself".to_owned(),
+        Ok(Err(error)) => error.to_string(),
+        Err(error) => format!("the bridge failed: {error}"),
+    })
+}
+
+/// A bridge that runs, and what it was made of.
+struct Service {
+    handle: Handle,
+    manager: ServiceManager,
+    controllers: BTreeMap<Name, Watched>,
+    /// Those that are yet to be started.
+    waiting: VecDeque<Name>,
+    fixed: Fixed,
+    /// Whether the configuration that was read last cannot be used.
+    is_refused: bool,
+}
+
+impl Service {
+    fn new(plan: Plan, handle: Handle) -> Self {
+        let mut waiting: Vec<Name> = plan.controllers.keys().cloned().collect();
+        // A building of many controllers is not visited by all of them in a row.
+        fastrand::shuffle(&mut waiting);
+        Self {
+            handle,
+            manager: ServiceManager::default(),
+            controllers: plan.controllers,
+            waiting: waiting.into(),
+            fixed: plan.fixed,
+            is_refused: false,
+        }
+    }
+
+    fn start_next(&mut self) {
+        let next = self.waiting.pop_front();
+        if let Some(watched) = next.and_then(|name| self.controllers.get(&name)) {
+            self.handle.add_controller(watched.controller.clone());
+        }
+    }
+
+    /// Takes a new configuration in place of the old one, if it can be used. Controllers that are the
+    /// same in both are not touched.
+    fn reload(&mut self, plan: Result<Plan, Trouble>) {
+        let plan = match plan {
+            Ok(plan) => plan,
+            Err(trouble) => {
+                error!("{trouble}; the old configuration stays in force");
+                self.is_refused = true;
+                return;
+            }
+        };
+        self.is_refused = false;
+        let old = std::mem::replace(&mut self.controllers, plan.controllers);
+        let mut removed = 0;
+        for name in old.keys() {
+            if !self.controllers.contains_key(name) {
+                removed += 1;
+                self.waiting.retain(|waiting| waiting != name);
+                self.handle.remove_controller(name.as_str());
+            }
+        }
+        let mut changed = 0;
+        for (name, watched) in &self.controllers {
+            if old.get(name) != Some(watched) {
+                changed += 1;
+                if !self.waiting.contains(name) {
+                    self.waiting.push_back(name.clone());
+                }
+            }
+        }
+        info!(changed, removed, "the configuration was read again");
+        if self.fixed != plan.fixed {
+            warn!("what differs outside of [controllers] takes effect at the next start");
+        }
+    }
+
+    fn tell_status(&mut self) {
+        let mut status = status(&self.handle.stats(), self.controllers.len());
+        if self.is_refused {
+            status += "; the configuration on disk cannot be used, the old one is in force";
+        }
+        self.manager.status(status);
+    }
+}
+
+fn status(stats: &Stats, controllers: usize) -> String {
+    let is_connected = |status| status == Status::Connected;
+    let statuses = stats.controllers.values().map(|of| of.status);
+    let connected = statuses.filter(|status| is_connected(*status)).count();
+    let broker = match &stats.broker {
+        None => "no broker",
+        Some(broker) if broker.is_connected => "broker connected",
+        Some(_) => "broker away",
+    };
+    format!("{connected} of {controllers} controllers connected, {broker}")
+}
+
+/// What `--check` prints of a configuration that can be used.
+fn summary(path: &Path, plan: &Plan) -> String {
+    let names: Vec<&str> = plan.controllers.keys().map(Name::as_str).collect();
+    let commands = match plan.options.are_commands_allowed() {
+        true => "carried out",
+        false => "ignored",
+    };
+    let mut text = format!(
+        "{} can be used.\ncontrollers  {} of {}: {}\ncommands     {commands}\n",
+        path.display(),
+        names.len(),
+        plan.configured,
+        names.join(", "),
+    );
+    if let Some(address) = plan.http {
+        text += &format!("metrics      http://{address}/metrics\n");
+    }
+    text
+}
+
+async fn told(text: &str) -> Result<(), Trouble> {
+    let cannot = |error| Trouble::other(format!("cannot write to standard output: {error}"));
+    let screen = Screen::stdout().map_err(cannot)?;
+    screen.finish(text.as_bytes().to_vec()).await;
+    Ok(())
+}

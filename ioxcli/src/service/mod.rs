@@ -1,0 +1,8 @@
+//! The configuration, and the commands that make and use it: `setup`, `discover` and `bridge`.
+
+pub(crate) mod bridge;
+pub(crate) mod config;
+mod notify;
+mod plan;
+pub(crate) mod secret;
+pub(crate) mod shard;

@@ -1,0 +1,212 @@
+//! From a configuration to what the bridge is to do.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+
+use ioxbridge::{Broker, NodeOverride, Options};
+use ioxdriver::{Socket, Trust};
+use ioxproto::Secret;
+use ioxtransport_tokio::EventStream;
+
+use crate::connection::{self, Endpoint};
+use crate::service::config::{self, Config, Name, Settings};
+use crate::service::shard::Shard;
+use crate::trouble::Trouble;
+
+/// What the bridge is to do, with all passwords and certificates at hand.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) options: Options,
+    /// The controllers of this process.
+    pub(crate) controllers: BTreeMap<Name, Watched>,
+    /// How many the configuration names for all processes.
+    pub(crate) configured: usize,
+    pub(crate) http: Option<SocketAddr>,
+    pub(crate) hosts: Vec<String>,
+    pub(crate) fixed: Fixed,
+}
+
+/// A controller, with what its options were made of: they are compared when the configuration is read
+/// again.
+#[derive(Clone, Debug)]
+pub(crate) struct Watched {
+    entry: config::Controller,
+    password: Secret,
+    trust: Trust,
+    pub(crate) controller: ioxbridge::Controller,
+}
+
+impl PartialEq for Watched {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.entry, &self.password, &self.trust) == (&other.entry, &other.password, &other.trust)
+    }
+}
+
+/// What takes effect at a start alone.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Fixed {
+    bridge: config::Bridge,
+    mqtt: Option<config::Mqtt>,
+    mqtt_password: Option<Secret>,
+    homeassistant: config::HomeAssistant,
+    overrides: BTreeMap<String, config::NodeOverride>,
+    http: config::Http,
+}
+
+impl Plan {
+    /// Fetches all passwords and reads all certificates that this process needs.
+    pub(crate) async fn make(
+        config: &Config,
+        shard: Option<Shard>,
+        http: Option<SocketAddr>,
+    ) -> Result<Self, Trouble> {
+        let Settings {
+            controllers: entries,
+            bridge,
+            mqtt,
+            homeassistant,
+            http: metrics,
+        } = &config.settings;
+        if entries.is_empty() {
+            return Err(Trouble::usage(format!(
+                "{} names no controller: add one with iox setup",
+                config.path().display()
+            )));
+        }
+        let mut controllers = BTreeMap::new();
+        for (name, entry) in entries {
+            if shard.is_none_or(|shard| shard.owns(name.as_str())) {
+                let watched = watched(config, name, entry).await?;
+                controllers.insert(name.clone(), watched);
+            }
+        }
+        let overrides = config.overrides()?;
+        let (broker, mqtt_password) = broker(config).await?;
+        let mut options = Options::new()
+            .instance(instance(bridge, shard))
+            .home_assistant(homeassistant.enabled.then(|| homeassistant.prefix.clone()))
+            .allow(bridge.allow.iter().copied())
+            .seed(fastrand::u64(..));
+        if let Some(broker) = broker {
+            options = options.broker(broker);
+        }
+        if let Some(commands) = bridge.commands {
+            options = options.commands(commands);
+        }
+        if let Some(config::Seconds(delay)) = bridge.availability_delay {
+            options = options.availability_delay(delay);
+        }
+        for (address, node) in &overrides {
+            options = options.override_node(address, node_override(node));
+        }
+        let watched = controllers.values();
+        let all: Vec<_> = watched.map(|watched| watched.controller.clone()).collect();
+        options
+            .check(&all)
+            .map_err(|error| Trouble::usage(error.to_string()))?;
+        Ok(Self {
+            options,
+            controllers,
+            configured: entries.len(),
+            http: http.or_else(|| metrics.enabled.then(|| listen(metrics.listen, shard))),
+            hosts: metrics.hosts.clone(),
+            fixed: Fixed {
+                bridge: bridge.clone(),
+                mqtt: mqtt.clone(),
+                mqtt_password,
+                homeassistant: homeassistant.clone(),
+                overrides,
+                http: metrics.clone(),
+            },
+        })
+    }
+}
+
+async fn watched(
+    config: &Config,
+    name: &Name,
+    entry: &config::Controller,
+) -> Result<Watched, Trouble> {
+    let endpoint = Endpoint::configured(config, name.clone())?;
+    let Some(source) = &entry.password else {
+        return Err(Trouble::usage(format!(
+            "the controller {name} has no password in {}, and a bridge cannot ask for one: add password_file, say",
+            config.path().display()
+        )));
+    };
+    let whose = format!("the controller {name}");
+    let password = source.fetch(config, &whose).await?;
+    let options = endpoint.options_with(password.clone()).keep_trying(true);
+    // Started without being let to connect, so that the options are checked as at any start.
+    let offline = options
+        .clone()
+        .connector(|_| std::future::pending::<io::Result<Socket>>());
+    EventStream::start(offline).map_err(|error| Trouble::usage(format!("{whose}: {error}")))?;
+    Ok(Watched {
+        entry: entry.clone(),
+        password,
+        trust: endpoint.trust().clone(),
+        controller: ioxbridge::Controller::new(name.as_str(), options),
+    })
+}
+
+/// The broker, and its password beside it.
+async fn broker(config: &Config) -> Result<(Option<Broker>, Option<Secret>), Trouble> {
+    let Some(mqtt) = &config.settings.mqtt else {
+        return Ok((None, None));
+    };
+    let mut broker = Broker::new(&*mqtt.host, mqtt.port);
+    if mqtt.tls {
+        let trust = match &mqtt.trust {
+            Some(setting) => connection::trust_setting(setting, config, "mqtt")?,
+            None => Trust::System,
+        };
+        broker = broker.tls(trust);
+    }
+    if let Some(client_id) = &mqtt.client_id {
+        broker = broker.client_id(client_id);
+    }
+    let mut password = None;
+    if let (Some(username), Some(source)) = (&mqtt.username, &mqtt.password) {
+        let fetched = source.fetch(config, "the MQTT broker").await?;
+        broker = broker.credentials(username, fetched.clone());
+        password = Some(fetched);
+    }
+    Ok((Some(broker), password))
+}
+
+/// The name of this process among the bridges on one broker.
+fn instance(bridge: &config::Bridge, shard: Option<Shard>) -> String {
+    let name = bridge.instance.as_deref().unwrap_or("bridge");
+    let suffix = shard.map(Shard::suffix).unwrap_or_default();
+    format!("{name}{suffix}")
+}
+
+/// Processes of one configuration on one machine each have a port: that of the configuration, and
+/// those that follow it.
+fn listen(mut address: SocketAddr, shard: Option<Shard>) -> SocketAddr {
+    if let Some(shard) = shard
+        && address.port() != 0
+    {
+        address.set_port(address.port().saturating_add(shard.index()));
+    }
+    address
+}
+
+fn node_override(node: &config::NodeOverride) -> NodeOverride {
+    let mut changed = NodeOverride::new();
+    if node.hide {
+        changed = changed.hide();
+    }
+    if let Some(name) = &node.name {
+        changed = changed.name(name);
+    }
+    if let Some(component) = node.component {
+        changed = changed.component(component);
+    }
+    if let Some(class) = &node.device_class {
+        changed = changed.device_class(class);
+    }
+    changed
+}

@@ -1,0 +1,251 @@
+//! Where the password of a configured account comes from: a file, a command, the environment or a
+//! systemd credential. In the configuration itself it need not stand.
+
+use std::env::{self, VarError};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use ioxproto::Secret;
+use tokio::io::AsyncReadExt as _;
+use tokio::process::Command;
+use tokio::time::timeout;
+use zeroize::Zeroizing;
+
+use crate::password;
+use crate::service::config::Config;
+use crate::stderr::say;
+use crate::trouble::Trouble;
+
+/// How long a command may take to print the password.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The most that a command may print, in bytes.
+const MAX_OUTPUT: usize = 4 * 1024;
+
+/// The folder of the credentials that systemd hands to a service.
+const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
+
+/// Where a password comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// It stands in the configuration.
+    Inline(Secret),
+    /// The first line of a file.
+    File(PathBuf),
+    /// The first line that a program prints: its name and arguments, no shell.
+    Command(Vec<String>),
+    /// A variable of the environment.
+    Variable(String),
+    /// A systemd credential, by its name.
+    Credential(String),
+}
+
+impl Source {
+    /// Fetches the password. `whose` it is stands in errors, the password never does.
+    pub(crate) async fn fetch(&self, config: &Config, whose: &str) -> Result<Secret, Trouble> {
+        let wrong = |what: String| Trouble::usage(format!("the password of {whose}: {what}"));
+        match self {
+            Self::Inline(password) => Ok(password.clone()),
+            Self::File(path) => from_file(config.resolve(path)).await,
+            Self::Command(command) => {
+                check_owner(config.path()).map_err(wrong)?;
+                run(command).await.map_err(wrong)
+            }
+            Self::Variable(name) => match env::var(name) {
+                Ok(password) if !password.is_empty() => Ok(Secret::from(password)),
+                Ok(_) | Err(VarError::NotPresent) => Err(wrong(format!(
+                    "the environment variable {name} is not set, or empty"
+                ))),
+                Err(VarError::NotUnicode(_)) => Err(wrong(format!(
+                    "the environment variable {name} is not valid UTF-8"
+                ))),
+            },
+            Self::Credential(name) => match env::var_os(CREDENTIALS) {
+                Some(folder) => from_file(Path::new(&folder).join(name)).await,
+                None => Err(wrong(format!(
+                    "there is no systemd credential {name}: {CREDENTIALS} is not set. Give it to the service with LoadCredential="
+                ))),
+            },
+        }
+    }
+}
+
+async fn from_file(path: PathBuf) -> Result<Secret, Trouble> {
+    // A pipe may be slow.
+    let read = tokio::task::spawn_blocking(move || password::from_file(&path));
+    match read.await {
+        Ok(password) => password,
+        Err(error) => Err(Trouble::other(error.to_string())),
+    }
+}
+
+/// Says so if others can read a file that holds a secret.
+pub(crate) fn warn_if_shared(what: &str, path: &Path) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let shared = std::fs::metadata(path)
+            .is_ok_and(|about| about.is_file() && about.permissions().mode() & 0o044 != 0);
+        if shared {
+            let shown = path.display();
+            say(format_args!(
+                "others can read the {what} {shown}: chmod 600 {shown}"
+            ));
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = (what, path);
+}
+
+/// Whoever can write the configuration can have a command run as its owner.
+fn check_owner(path: &Path) -> Result<(), String> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        let shown = path.display();
+        let about = std::fs::metadata(path).map_err(|error| format!("{shown}: {error}"))?;
+        if about.mode() & 0o022 != 0 {
+            return Err(format!(
+                "password_command is not run, since others can write {shown}: chmod go-w {shown}"
+            ));
+        }
+        let own = rustix::process::geteuid().as_raw();
+        if about.uid() != own && about.uid() != 0 {
+            return Err(format!(
+                "password_command is not run, since {shown} belongs to another user"
+            ));
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = path;
+    Ok(())
+}
+
+/// Runs a command and takes the first line of its output.
+async fn run(command: &[String]) -> Result<Secret, String> {
+    let [program, arguments @ ..] = command else {
+        return Err("password_command is empty".to_owned());
+    };
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        // It does not speak for the service.
+        .env_remove("NOTIFY_SOCKET")
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|error| format!("cannot run {program}: {error}"))?;
+    let mut output = Zeroizing::new(Vec::with_capacity(MAX_OUTPUT + 1));
+    let read = async {
+        if let Some(stdout) = child.stdout.take() {
+            let mut stdout = stdout.take(MAX_OUTPUT as u64 + 1);
+            let read = stdout.read_to_end(&mut output).await;
+            read.map_err(|error| format!("cannot read what {program} prints: {error}"))?;
+        }
+        if output.len() > MAX_OUTPUT {
+            return Err(format!("{program} printed more than {MAX_OUTPUT} bytes"));
+        }
+        let status = child.wait().await;
+        let status = status.map_err(|error| format!("{program}: {error}"))?;
+        if !status.success() {
+            return Err(format!("{program} failed ({status})"));
+        }
+        Ok(())
+    };
+    let done = timeout(PATIENCE, read).await;
+    done.map_err(|_| {
+        let seconds = PATIENCE.as_secs();
+        format!("{program} was ended, since it printed nothing whole within {seconds} s")
+    })??;
+    password::first_line(&output).map_err(|what| format!("what {program} prints {what}"))
+}
+
+#[cfg(unix)]
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(mode: u32) -> (tempfile::TempDir, Config) {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        std::fs::write(&path, "").unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        let config = Config::load(&path).unwrap();
+        (folder, config)
+    }
+
+    fn command(script: &str) -> Source {
+        Source::Command(["sh", "-c", script].map(str::to_owned).to_vec())
+    }
+
+    async fn fetch(source: &Source) -> Result<Secret, String> {
+        let (_folder, config) = config(0o600);
+        let fetched = source.fetch(&config, "home").await;
+        fetched.map_err(|trouble| trouble.to_string())
+    }
+
+    #[tokio::test]
+    async fn a_command_gives_its_first_line() {
+        let password = fetch(&command("echo 'pa ss'; echo more")).await.unwrap();
+        assert_eq!(password.expose(), "pa ss");
+        // No shell between: an argument stays what it is.
+        let literal = Source::Command(vec!["echo".to_owned(), "$HOME; ls".to_owned()]);
+        assert_eq!(fetch(&literal).await.unwrap().expose(), "$HOME; ls");
+    }
+
+    #[tokio::test]
+    async fn a_command_that_misbehaves_is_named_and_its_output_is_not() {
+        for (script, word) in [
+            ("yes hunter2", "more than 4096 bytes"),
+            ("echo hunter2; exit 3", "exit status: 3"),
+            ("true", "is empty"),
+            (r"printf '\377hunter2\n'", "not valid UTF-8"),
+        ] {
+            let error = fetch(&command(script)).await.unwrap_err();
+            assert!(error.contains(word), "{script}: {error}");
+            assert!(
+                error.contains("home") && !error.contains("hunter2"),
+                "{error}"
+            );
+        }
+        let missing = Source::Command(vec!["/no/such/program".to_owned()]);
+        let error = fetch(&missing).await.unwrap_err();
+        assert!(error.contains("cannot run /no/such/program"), "{error}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_command_that_hangs_is_ended() {
+        let error = fetch(&command("sleep 600")).await.unwrap_err();
+        assert!(error.contains("within 10 s"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_command_from_a_file_that_others_can_write_is_not_run() {
+        let ran = tempfile::tempdir().unwrap();
+        let marker = ran.path().join("ran");
+        let script = format!("touch {}; echo x", marker.display());
+        for mode in [0o620, 0o602, 0o666] {
+            let (_folder, config) = config(mode);
+            let error = command(&script).fetch(&config, "home").await.unwrap_err();
+            assert!(error.to_string().contains("others can write"), "{error}");
+        }
+        assert!(!marker.exists());
+    }
+
+    #[tokio::test]
+    async fn variables_and_credentials_that_are_not_there_are_named() {
+        let variable = Source::Variable("IOX_NO_SUCH_VARIABLE".to_owned());
+        let error = fetch(&variable).await.unwrap_err();
+        assert!(error.contains("IOX_NO_SUCH_VARIABLE"), "{error}");
+        if env::var_os(CREDENTIALS).is_none() {
+            let credential = Source::Credential("iox-home".to_owned());
+            let error = fetch(&credential).await.unwrap_err();
+            assert!(
+                error.contains("iox-home") && error.contains("LoadCredential"),
+                "{error}"
+            );
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! `iox bridge` as a service: its configuration, its port, its service manager.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixDatagram;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use crate::configured::{entry, folder, within, write};
+use crate::house::{House, closed_port};
+use crate::iox::{Finished, LIMIT, Running, iox, run};
+
+/// A bridge, its folder, and a service manager that listens to it.
+struct Service {
+    folder: TempDir,
+    manager: UnixDatagram,
+    told: Vec<String>,
+    running: Running,
+    port: u16,
+}
+
+impl Service {
+    fn start(config: &str) -> Self {
+        let folder = folder(config);
+        let socket = folder.path().join("notify");
+        let manager = UnixDatagram::bind(&socket).unwrap();
+        manager.set_read_timeout(Some(LIMIT)).unwrap();
+        let port = closed_port();
+        let http = format!("127.0.0.1:{port}");
+        let mut command = within(iox(&["bridge", "--http", &http]), &folder);
+        command
+            .env("NOTIFY_SOCKET", &socket)
+            .env("WATCHDOG_USEC", "3000000");
+        Self {
+            folder,
+            manager,
+            told: Vec::new(),
+            running: Running::start(command),
+            port,
+        }
+    }
+
+    /// Waits until the service manager was told a line that holds this.
+    fn wait_for(&mut self, text: &str) -> String {
+        let began = Instant::now();
+        let mut buffer = [0; 4096];
+        while began.elapsed() < LIMIT {
+            let length = self
+                .manager
+                .recv(&mut buffer)
+                .expect("a word to the manager");
+            let words = String::from_utf8(buffer[..length].to_vec()).unwrap();
+            self.told.extend(words.lines().map(str::to_owned));
+            if let Some(line) = words.lines().find(|line| line.contains(text)) {
+                return line.to_owned();
+            }
+        }
+        panic!("no {text:?} in {:?}", self.told);
+    }
+
+    fn config(&self) -> PathBuf {
+        self.folder.path().join("iox/config.toml")
+    }
+
+    fn reload(&mut self, config: &str) {
+        write(&self.config(), config, 0o600);
+        self.running.signal(Signal::HUP);
+        self.wait_for("RELOADING=1");
+        self.wait_for("READY=1");
+    }
+
+    fn metrics(&self) -> String {
+        let answer = request(self.port, "GET /metrics", "localhost");
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        answer
+    }
+
+    /// Waits until the metrics hold this line.
+    fn wait_for_metric(&self, line: &str) {
+        let began = Instant::now();
+        while !self.metrics().lines().any(|got| got == line) {
+            assert!(began.elapsed() < LIMIT, "no {line} in {}", self.metrics());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+/// An answer, head and body.
+fn request(port: u16, request: &str, host: &str) -> String {
+    let mut socket = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    socket.set_read_timeout(Some(LIMIT)).unwrap();
+    let text = format!(
+        "{request} HTTP/1.1\r\nHost: {host}\r\nOrigin: http://evil.example\r\nConnection: close\r\n\r\n"
+    );
+    socket.write_all(text.as_bytes()).unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+fn check(config: &str) -> Finished {
+    run(within(iox(&["bridge", "--check"]), &folder(config)))
+}
+
+#[test]
+fn a_bridge_tells_its_service_manager_and_serves_metrics_and_health() {
+    let house = House::quiet();
+    let mut service = Service::start(&entry("home", &house));
+    service.wait_for("READY=1");
+    service.wait_for("WATCHDOG=1");
+    service.wait_for("STATUS=1 of 1 controllers connected, no broker");
+    service.wait_for("WATCHDOG=1");
+    service.wait_for_metric("iox_controller_up{controller=\"home\"} 1");
+    let metrics = service.metrics();
+    assert!(
+        metrics.contains("content-type: application/openmetrics-text"),
+        "{metrics}"
+    );
+    assert!(
+        !metrics.to_lowercase().contains("access-control"),
+        "{metrics}"
+    );
+    for path in ["GET /healthz", "HEAD /readyz", "GET /readyz"] {
+        let answer = request(service.port, path, &format!("127.0.0.1:{}", service.port));
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{path}: {answer}");
+    }
+    for (path, host, code) in [
+        ("GET /metrics", "evil.example", 421),
+        ("GET /healthz", "", 421),
+        ("POST /metrics", "localhost", 405),
+        ("OPTIONS /metrics", "localhost", 405),
+        ("DELETE /healthz", "localhost", 405),
+        ("GET /", "localhost", 404),
+    ] {
+        let answer = request(service.port, path, host);
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {code} ")),
+            "{path}: {answer}"
+        );
+        assert!(
+            !answer.to_lowercase().contains("access-control"),
+            "{answer}"
+        );
+    }
+    service.running.signal(Signal::TERM);
+    service.wait_for("STOPPING=1");
+    let finished = service.running.finish();
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+}
+
+#[test]
+fn a_reload_adds_and_removes_controllers_without_touching_the_others() {
+    let (home, barn) = (House::quiet(), House::quiet());
+    let mut service = Service::start(&entry("home", &home));
+    service.wait_for_metric_of_first_connection();
+    let both = entry("home", &home) + &entry("barn", &barn);
+    service.reload(&both);
+    service.wait_for_metric("iox_controller_up{controller=\"barn\"} 1");
+    // A broken file changes nothing, and is told.
+    service.reload("[controllers.home]\nurl = 1\n");
+    service.wait_for("the configuration on disk cannot be used");
+    service.wait_for_metric("iox_streams{status=\"connected\"} 2");
+    // A password that was changed is fetched again.
+    service.reload(&entry("barn", &barn));
+    service.wait_for_metric("iox_streams{status=\"connected\"} 1");
+    assert!(!service.metrics().contains("controller=\"home\""));
+    assert_eq!(home.control().seen().upgrades, 1, "home was touched");
+    assert_eq!(barn.control().seen().upgrades, 1, "barn was touched");
+    service.running.signal(Signal::TERM);
+    let finished = service.running.finish();
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+    for word in ["config.toml:2: ", "the old configuration stays in force"] {
+        assert!(finished.stderr.contains(word), "{finished:?}");
+    }
+}
+
+impl Service {
+    fn wait_for_metric_of_first_connection(&mut self) {
+        self.wait_for("READY=1");
+        self.wait_for_metric("iox_streams{status=\"connected\"} 1");
+    }
+}
+
+#[test]
+fn a_port_in_use_is_named() {
+    let house = House::quiet();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let config = format!("{}[http]\nlisten = \"{address}\"\n", entry("home", &house));
+    let finished = run(within(iox(&["bridge"]), &folder(&config)));
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    for word in [&*address, "another program", "--http"] {
+        assert!(finished.stderr.contains(word), "{finished:?}");
+    }
+    assert_eq!(house.control().seen().connections, 0, "nothing was started");
+}
+
+#[test]
+fn a_check_connects_to_nothing_and_finds_what_a_start_would() {
+    let house = House::quiet();
+    let good = check(&entry("home", &house));
+    assert_eq!(good.code, Some(0), "{good:?}");
+    for word in [
+        "can be used",
+        "1 of 1: home",
+        "http://127.0.0.1:9994/metrics",
+    ] {
+        assert!(good.stdout.contains(word), "{good:?}");
+    }
+    assert_eq!(house.control().seen().connections, 0);
+    let home = entry("home", &house);
+    for (config, word) in [
+        (String::new(), "names no controller"),
+        (
+            home.replace("password_file = \"password\"\n", ""),
+            "has no password",
+        ),
+        (
+            home.replace("\"password\"", "\"missing\""),
+            "missing: No such file",
+        ),
+        (format!("{home}path = \"api\"\n"), "portal"),
+        (
+            format!("{home}timing = {{ drain_cap = 100000 }}\n"),
+            "drain_cap",
+        ),
+        (
+            format!("{home}password_env = \"X\"\n"),
+            "more than one of password",
+        ),
+        (
+            format!("{home}[bridge]\ncomands = true\n"),
+            "did you mean `commands`?",
+        ),
+        (
+            format!("{home}[homeassistant]\nprefix = \"a/#\"\n"),
+            "discovery prefix",
+        ),
+        (
+            format!("{home}[homeassistant]\noverrides = \"missing.toml\"\n"),
+            "missing.toml",
+        ),
+        (
+            format!("{home}[mqtt]\nhost = \"x\"\nca = \"missing.pem\"\n"),
+            "missing.pem",
+        ),
+        (
+            format!(
+                "{home}[mqtt]\nhost = \"x\"\nusername = \"x\"\npassword_command = [\"false\"]\n"
+            ),
+            "false failed",
+        ),
+    ] {
+        let finished = check(&config);
+        assert_eq!(finished.code, Some(2), "{config}: {finished:?}");
+        assert!(finished.stderr.contains(word), "{config}: {finished:?}");
+    }
+}
+
+#[test]
+fn overrides_of_nodes_are_read_from_a_file_of_their_own() {
+    let house = House::quiet();
+    let config = format!(
+        "{}[homeassistant]\noverrides = \"nodes.toml\"\n",
+        entry("home", &house)
+    );
+    let folder = folder(&config);
+    let path = folder.path().join("iox/nodes.toml");
+    let check = || run(within(iox(&["bridge", "--check"]), &folder));
+    fs::write(
+        &path,
+        "[\"1A 2B 3C 1\"]\nhide = true\n[n001_x]\ncomponent = \"switch\"\nname = \"Pump\"\n",
+    )
+    .unwrap();
+    let good = check();
+    assert_eq!(good.code, Some(0), "{good:?}");
+    fs::write(&path, "[n001_x]\ncomponent = \"swich\"\n").unwrap();
+    let bad = check();
+    assert_eq!(bad.code, Some(2), "{bad:?}");
+    assert!(bad.stderr.contains("nodes.toml:2: "), "{bad:?}");
+}
+
+#[test]
+fn each_of_several_processes_takes_its_share() {
+    let house = House::quiet();
+    let names: Vec<String> = (0..12).map(|number| format!("house-{number}")).collect();
+    let config: String = names.iter().map(|name| entry(name, &house)).collect();
+    let folder = folder(&config);
+    let mut seen = Vec::new();
+    for shard in ["1/3", "2/3", "3/3"] {
+        let finished = run(within(
+            iox(&["bridge", "--check", "--shard", shard]),
+            &folder,
+        ));
+        assert_eq!(finished.code, Some(0), "{finished:?}");
+        let line = finished
+            .stdout
+            .lines()
+            .find(|line| line.starts_with("controllers"));
+        let (_, list) = line.unwrap().split_once(": ").unwrap();
+        seen.extend(list.split(", ").map(str::to_owned));
+        let port = 9993 + shard[..1].parse::<u16>().unwrap();
+        assert!(
+            finished.stdout.contains(&format!(":{port}/metrics")),
+            "{finished:?}"
+        );
+    }
+    seen.sort();
+    let mut expected = names;
+    expected.sort();
+    assert_eq!(seen, expected);
+    let wrong = run(within(iox(&["bridge", "--shard", "4/3"]), &folder));
+    assert_eq!(wrong.code, Some(2), "{wrong:?}");
+}
