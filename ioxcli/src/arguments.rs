@@ -423,6 +423,9 @@ pub(crate) struct Simulate {
     /// Nodes in the made-up house
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(..=100_000))]
     pub(crate) nodes: u32,
+    /// Programs in it [default: 3, and one more for each 10 nodes]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=100_000))]
+    pub(crate) programs: Option<u32>,
     /// Live events a second, on average
     #[arg(long, value_name = "PER_SECOND", default_value_t = 1.0, value_parser = rate, allow_negative_numbers = true)]
     pub(crate) rate: f64,
@@ -430,7 +433,7 @@ pub(crate) struct Simulate {
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
     /// Play a recording to each subscriber, instead of a made-up house
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["nodes", "rate", "seed", "profile"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["nodes", "programs", "rate", "seed", "profile"])]
     pub(crate) replay: Option<PathBuf>,
     /// Play the recording so many times faster
     #[arg(long, value_name = "X", default_value_t = 1.0, requires = "replay", value_parser = factor, allow_negative_numbers = true)]
@@ -462,8 +465,12 @@ pub(crate) struct Simulate {
     /// Drop a subscriber for whom more than so many bytes wait, as a controller does with one that does not read
     #[arg(long, value_name = "BYTES", default_value_t = 4 * 1024 * 1024, value_parser = clap::value_parser!(u32).range(1024..))]
     pub(crate) max_queued: u32,
-    /// Let something go wrong, always or so many times: connect=mute|close|reset, upgrade=STATUS|mute|close|drop|…,
-    /// login, refresh and logout=STATUS|no|broken|… (repeatable)
+    /// End a connection that carries no other request within this many seconds (HTTP keep-alive); 0 ends each with its
+    /// answer
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u32).range(..=3600))]
+    pub(crate) keep_alive: u32,
+    /// Let something go wrong, always or this many times: connect=mute|close|reset, upgrade=STATUS|mute|close|drop|…,
+    /// login, refresh and logout=STATUS|no|broken|…, call=STATUS|busy|done|no|html|empty|… (repeatable)
     #[arg(long, value_name = "WHERE=WHAT[*TIMES]")]
     pub(crate) fault: Vec<Fault>,
     #[command(flatten)]

@@ -21,6 +21,7 @@ pub(crate) async fn run(demo: Demo, began: Instant, stop: Stop) -> Result<(), Tr
         nodes: 8,
         rate_per_second: 3.0,
         seed: 1,
+        ..HouseOptions::default()
     };
     let options = ServerOptions {
         tls: Some(Tls::self_signed().map_err(cannot)?),

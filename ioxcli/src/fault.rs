@@ -1,8 +1,9 @@
 //! What is to go wrong in `iox simulate`: `WHERE=WHAT`, or `WHERE=WHAT*TIMES`.
 
 use std::str::FromStr;
+use std::time::Duration;
 
-use ioxsim::{Control, Ending, Endpoint, OnConnect, OnPost, OnUpgrade, Times};
+use ioxsim::{Control, Ending, Endpoint, OnCall, OnConnect, OnPost, OnUpgrade, Times};
 
 /// One thing that goes wrong.
 #[derive(Clone, Debug)]
@@ -16,6 +17,7 @@ enum Plan {
     Connect(OnConnect),
     Upgrade(OnUpgrade),
     Post(Endpoint, OnPost),
+    Call(OnCall),
 }
 
 impl Fault {
@@ -25,6 +27,7 @@ impl Fault {
             Plan::Connect(fault) => control.on_connect(fault, self.times),
             Plan::Upgrade(fault) => control.on_upgrade(fault, self.times),
             Plan::Post(endpoint, fault) => control.on_post(endpoint, fault, self.times),
+            Plan::Call(fault) => control.on_call(fault, self.times),
         }
     }
 }
@@ -51,8 +54,9 @@ impl FromStr for Fault {
             "login" => post(what).map(|fault| Plan::Post(Endpoint::Login, fault)),
             "refresh" => post(what).map(|fault| Plan::Post(Endpoint::Refresh, fault)),
             "logout" => post(what).map(|fault| Plan::Post(Endpoint::Logout, fault)),
+            "call" => call(what).map(Plan::Call),
             _ => {
-                return Err("WHERE is connect, upgrade, login, refresh or logout".to_owned());
+                return Err("WHERE is connect, upgrade, login, refresh, logout or call".to_owned());
             }
         };
         Ok(Self { plan: plan?, times })
@@ -99,6 +103,31 @@ fn post(what: &str) -> Result<OnPost, String> {
     }
 }
 
+/// How much later the answer to a slow call comes.
+const SLOW: Duration = Duration::from_secs(5);
+
+fn call(what: &str) -> Result<OnCall, String> {
+    match (what, status(what)) {
+        (_, Some(status)) => Ok(OnCall::Refuse { status }),
+        ("busy", _) => Ok(OnCall::Busy { carried_out: false }),
+        ("done", _) => Ok(OnCall::Busy { carried_out: true }),
+        ("no", _) => Ok(OnCall::NotSucceeded),
+        ("html", _) => Ok(OnCall::Html),
+        ("empty", _) => Ok(OnCall::Empty),
+        ("short", _) => Ok(OnCall::TooShort),
+        ("long", _) => Ok(OnCall::TooLong),
+        ("cut", _) => Ok(OnCall::CutOff),
+        ("slow", _) => Ok(OnCall::Slow(SLOW)),
+        ("mute", _) => Ok(OnCall::Mute),
+        _ => Err(
+            "a call is an HTTP status from 200 to 599, busy (404), done (404, and carried out), no (succeeded=\"false\" \
+             inside 200), html (a sign-in page), empty, short or long (of another length than promised), cut, slow (5 s), \
+             or mute"
+                .to_owned(),
+        ),
+    }
+}
+
 fn status(what: &str) -> Option<u16> {
     what.parse()
         .ok()
@@ -119,6 +148,9 @@ mod tests {
             "login=401",
             "refresh=no*3",
             "logout=mute",
+            "call=503*2",
+            "call=busy",
+            "call=slow*1",
         ] {
             text.parse::<Fault>().unwrap();
         }
@@ -138,6 +170,7 @@ mod tests {
             ("connect=401", "mute, close or reset"),
             ("upgrade=101", "200 to 599"),
             ("login=key", "successful"),
+            ("call=key", "succeeded"),
             ("login=401*x", "number of times"),
         ] {
             let error = text.parse::<Fault>().unwrap_err();

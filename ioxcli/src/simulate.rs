@@ -70,10 +70,12 @@ fn options(simulate: &Simulate) -> Result<ServerOptions, Trouble> {
         seed: simulate.seed,
         ..manners
     };
+    let keep_alive = Some(Duration::from_secs(simulate.keep_alive.into()));
     Ok(ServerOptions {
         bind: SocketAddr::new(simulate.bind, simulate.port),
         tls: identity(simulate)?,
         most_queued: simulate.max_queued as usize,
+        keep_alive: keep_alive.filter(|time| !time.is_zero()),
         controller,
         ..ServerOptions::default()
     })
@@ -129,6 +131,7 @@ fn house(simulate: &Simulate) -> Result<HouseSource, Trouble> {
         Some(path) => Ok(recording(path)?.speed(simulate.speed).into()),
         None => Ok(HouseSource::from(HouseOptions {
             nodes: simulate.nodes as usize,
+            programs: simulate.programs.map(|programs| programs as usize),
             rate_per_second: simulate.rate,
             seed: simulate.seed,
         })),

@@ -135,6 +135,7 @@ impl Bench {
             nodes: 12,
             rate_per_second: 0.0,
             seed: 5,
+            ..HouseOptions::default()
         });
         options.tls = self.tls().then(|| Tls::self_signed().unwrap());
         change(&mut options.controller);

@@ -7,8 +7,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_rustls::TlsAcceptor;
-use http::header::CONTENT_LENGTH;
-use http::{Method, Request};
+use http::header::{CONNECTION, CONTENT_LENGTH};
+use http::{Method, Request, Version};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, sink};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
@@ -53,7 +53,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, tcp: TcpStream, tls: Option<TlsAc
             OnConnect::Mute => mute(socket, &mut endings).await,
         };
     }
-    let until = Instant::now() + shared.request_within;
+    let mut until = Instant::now() + shared.request_within;
     let accepted = tokio::select! {
         accepted = Socket::accept(tcp, tls.as_ref()) => accepted,
         () = sleep_until(until) => Err(io::ErrorKind::TimedOut.into()),
@@ -66,43 +66,73 @@ pub(crate) async fn serve(shared: Arc<Shared>, tcp: TcpStream, tls: Option<TlsAc
             return shared.observe(|seen| seen.failed_handshakes += 1);
         }
     };
-    let request = tokio::select! {
-        request = read_request(&shared, &mut socket) => request,
-        () = sleep_until(until) => Err(io::ErrorKind::TimedOut.into()),
-        ending = changed(&mut endings) => return finish(socket, ending).await,
-    };
-    let (request, mut early) = match request {
-        Ok(read) => read,
-        Err(error) => {
-            debug!(%error, "no request came");
-            return finish(socket, Ending::Close(1000)).await;
-        }
-    };
-    let (answer, subscription) = if request.method() == Method::POST {
-        let body = tokio::select! {
-            body = read_body(&shared, &mut socket, &request, &mut early) => body,
+    let mut early = Vec::new();
+    loop {
+        let request = tokio::select! {
+            request = read_request(&shared, &mut socket, std::mem::take(&mut early)) => request,
             () = sleep_until(until) => Err(io::ErrorKind::TimedOut.into()),
             ending = changed(&mut endings) => return finish(socket, ending).await,
         };
-        match body {
-            Ok(()) => (shared.post(&request.map(|()| early.clone())), None),
+        let (request, behind) = match request {
+            Ok(read) => read,
             Err(error) => {
-                debug!(%error, "no whole body came");
+                debug!(%error, "no request came");
                 return finish(socket, Ending::Close(1000)).await;
             }
+        };
+        early = behind;
+        let is_last = asks_to_close(&request);
+        let (answer, subscription) = if has_body(&request) {
+            let body = tokio::select! {
+                body = read_body(&shared, &mut socket, &request, &mut early) => body,
+                () = sleep_until(until) => Err(io::ErrorKind::TimedOut.into()),
+                ending = changed(&mut endings) => return finish(socket, ending).await,
+            };
+            match body {
+                Ok(body) => (shared.post(&request.map(|()| body)), None),
+                Err(error) => {
+                    debug!(%error, "no whole body came");
+                    return finish(socket, Ending::Close(1000)).await;
+                }
+            }
+        } else {
+            shared.upgrade(&request)
+        };
+        if let Some(subscription) = subscription {
+            return subscribed(&shared, socket, subscription, &early).await;
         }
-    } else {
-        shared.upgrade(&request)
-    };
-    if let Some(subscription) = subscription {
-        return subscribed(&shared, socket, subscription, &early).await;
+        sleep(answer.delay).await;
+        let idle = shared.keep_alive.filter(|_| answer.may_be_kept && !is_last);
+        if let Some(idle) = idle {
+            if write(&mut socket, &answer.kept_alive(idle).bytes)
+                .await
+                .is_err()
+            {
+                return;
+            }
+            until = Instant::now() + idle;
+            continue;
+        }
+        // A client that does not want the answer any more has ended the connection.
+        let _ = write(&mut socket, &answer.bytes).await;
+        return match answer.then {
+            AfterAnswer::End(ending) => finish(socket, ending).await,
+            AfterAnswer::Mute => mute(socket, &mut endings).await,
+        };
     }
-    // A client that does not want the answer any more has ended the connection.
-    let _ = write(&mut socket, &answer.bytes).await;
-    match answer.then {
-        AfterAnswer::End(ending) => finish(socket, ending).await,
-        AfterAnswer::Mute => mute(socket, &mut endings).await,
-    }
+}
+
+/// Whether a client wants the connection to end with the answer.
+fn asks_to_close(request: &Request<()>) -> bool {
+    let wishes = request.headers().get_all(CONNECTION).into_iter();
+    let mut wishes = wishes.filter_map(|value| value.to_str().ok());
+    request.version() != Version::HTTP_11
+        || wishes.any(|value| value.to_ascii_lowercase().contains("close"))
+}
+
+/// Whether a request is of a kind that has a body.
+fn has_body(request: &Request<()>) -> bool {
+    [Method::POST, Method::PUT, Method::PATCH].contains(request.method())
 }
 
 /// Counts a connection as open for as long as it lives.
@@ -142,15 +172,22 @@ async fn mute(mut socket: Socket, endings: &mut watch::Receiver<Ending>) {
 }
 
 /// The request, and the bytes that came after it.
-async fn read_request(shared: &Shared, socket: &mut Socket) -> io::Result<(Request<()>, Vec<u8>)> {
-    let mut head = Vec::new();
+async fn read_request(
+    shared: &Shared,
+    socket: &mut Socket,
+    mut head: Vec<u8>,
+) -> io::Result<(Request<()>, Vec<u8>)> {
+    let mut read = head.len();
     loop {
-        let read = socket.read_buf(&mut head).await?;
-        shared.observe(|seen| seen.http_bytes += read as u64);
-        shared.thawed().await;
+        if read == 0 {
+            read = socket.read_buf(&mut head).await?;
+            shared.observe(|seen| seen.http_bytes += read as u64);
+            shared.thawed().await;
+        }
+        let now_read = std::mem::take(&mut read);
         match parse_request(&head) {
             Ok(Some((request, length))) => return Ok((request, head.split_off(length))),
-            Ok(None) if read > 0 => {}
+            Ok(None) if now_read > 0 => {}
             Ok(None) => return Err(io::ErrorKind::UnexpectedEof.into()),
             Err(error) => {
                 let status = match &error {
@@ -171,7 +208,7 @@ async fn read_body(
     socket: &mut Socket,
     request: &Request<()>,
     body: &mut Vec<u8>,
-) -> io::Result<()> {
+) -> io::Result<Vec<u8>> {
     let length = request.headers().get(CONTENT_LENGTH);
     let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
     let length = length.unwrap_or(0);
@@ -191,8 +228,8 @@ async fn read_body(
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
     }
-    body.truncate(length);
-    Ok(())
+    let behind = body.split_off(length);
+    Ok(std::mem::replace(body, behind))
 }
 
 /// Writes what the controller says and reads what the client says, both at once.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use http::HeaderMap;
 
+use crate::call_fault::OnCall;
 use crate::controller::Output;
 use crate::event::Event;
 use crate::fault::{Ending, Endpoint, OnConnect, OnPost, OnUpgrade, Times};
@@ -46,6 +47,30 @@ impl Control {
             .with(|controller, now| controller.emit(now, event));
     }
 
+    /// A node, the scene or a folder is renamed; whether there is one such.
+    pub fn rename(&self, address: &str, name: &str) -> bool {
+        self.shared
+            .with(|controller, now| controller.rename(now, address, name))
+    }
+
+    /// A node, the scene or a folder moves into a folder, or to the top (""); whether it can.
+    pub fn move_into(&self, address: &str, folder: &str) -> bool {
+        self.shared
+            .with(|controller, now| controller.move_into(now, address, folder))
+    }
+
+    /// A node is added at the top; whether its address was free.
+    pub fn add_node(&self, address: &str, name: &str) -> bool {
+        self.shared
+            .with(|controller, now| controller.add_node(now, address, name))
+    }
+
+    /// A node is removed; whether there was one such.
+    pub fn remove_node(&self, address: &str) -> bool {
+        self.shared
+            .with(|controller, now| controller.remove_node(now, address))
+    }
+
     /// So many events happen in the house, all at once.
     pub fn flood(&self, events: usize) {
         self.shared
@@ -83,6 +108,17 @@ impl Control {
     pub fn on_upgrade(&self, fault: OnUpgrade, times: Times) {
         self.shared
             .with(|controller, _| controller.on_upgrade(fault, times));
+    }
+
+    /// Calls go wrong in this way; several plans follow each other.
+    pub fn on_call(&self, fault: OnCall, times: Times) {
+        self.shared
+            .with(|controller, _| controller.on_call(fault, times));
+    }
+
+    /// Calls go well again.
+    pub fn call_normally(&self) {
+        self.shared.with(|controller, _| controller.call_normally());
     }
 
     /// Connects and upgrades go well again.

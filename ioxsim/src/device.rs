@@ -27,6 +27,19 @@ pub(crate) enum Kind {
     Unknown,
 }
 
+/// What the controller's catalogue says of a kind of node.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Catalogue {
+    /// Its nodeDefId.
+    pub(crate) definition: &'static str,
+    /// Its type, four numbers.
+    pub(crate) kind: &'static str,
+    /// Its family; Insteon has none.
+    pub(crate) family: Option<u8>,
+    /// The slot of a plug-in.
+    pub(crate) instance: Option<u8>,
+}
+
 /// One node and the last event of each of its properties and commands.
 #[derive(Clone, Debug)]
 pub(crate) struct Device {
@@ -191,17 +204,23 @@ impl Device {
         }
     }
 
-    /// Its nodeDefId and type, and its family as an element; Insteon has none.
-    pub(crate) fn catalogue(&self) -> (&'static str, &'static str, &'static str) {
-        const ZWAVE: &str = "<family>12</family>";
-        match self.kind {
-            Kind::Dimmer => ("DimmerLampSwitch_ADV", "1.32.69.0", ""),
-            Kind::Button(_) => ("KeypadButton_ADV", "1.66.69.0", ""),
-            Kind::Thermostat => ("UZW0008", "4.8.6.0", ZWAVE),
-            Kind::Lock => ("UZW0021", "4.64.3.0", ZWAVE),
-            Kind::Sensor => ("UZW0033", "4.33.1.0", ZWAVE),
-            Kind::Plugin => ("weather", "1.4.0.0", "<family instance=\"10\">10</family>"),
-            Kind::Unknown => ("OnOffControl", "2.42.69.0", ""),
+    /// What the controller's catalogue says of its kind.
+    pub(crate) fn catalogue(&self) -> Catalogue {
+        const ZWAVE: Option<u8> = Some(12);
+        let (definition, kind, family, instance) = match self.kind {
+            Kind::Dimmer => ("DimmerLampSwitch_ADV", "1.32.69.0", None, None),
+            Kind::Button(_) => ("KeypadButton_ADV", "1.66.69.0", None, None),
+            Kind::Thermostat => ("UZW0008", "4.8.6.0", ZWAVE, None),
+            Kind::Lock => ("UZW0021", "4.64.3.0", ZWAVE, None),
+            Kind::Sensor => ("UZW0033", "4.33.1.0", ZWAVE, None),
+            Kind::Plugin => ("weather", "1.4.0.0", Some(10), Some(10)),
+            Kind::Unknown => ("OnOffControl", "2.42.69.0", None, None),
+        };
+        Catalogue {
+            definition,
+            kind,
+            family,
+            instance,
         }
     }
 
@@ -242,7 +261,7 @@ impl Device {
 
     fn commanded_lamp(&self, command: &str, parameters: &[&str]) -> Option<Vec<Event>> {
         let level = match (command, parameters) {
-            ("DON", []) => return Some(vec![self.command(true), self.switched(true)]),
+            ("DON", []) => return Some(self.changed(self.command(true), self.switched(true))),
             ("DON", [value]) => value.parse::<u8>().ok()?.into(),
             ("DON", [percent, "51"]) => {
                 let percent: i64 = percent.parse().ok().filter(|it| (0..=100).contains(it))?;
@@ -256,7 +275,15 @@ impl Device {
             ("FDUP" | "FDDOWN" | "FDSTOP", []) => return Some(vec![self.event(command, 0)]),
             _ => return None,
         };
-        Some(vec![self.event(command, 0), self.level(level)])
+        Some(self.changed(self.event(command, 0), self.level(level)))
+    }
+
+    /// The events of a command; none where nothing changes by it.
+    fn changed(&self, command: Event, status: Event) -> Vec<Event> {
+        match self.last("ST") {
+            Some(last) if last.action() == status.action() => Vec::new(),
+            _ => vec![command, status],
+        }
     }
 
     pub(crate) fn address(&self) -> &str {

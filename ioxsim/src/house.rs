@@ -5,17 +5,23 @@ use fastrand::Rng;
 use crate::device::{Device, Kind};
 use crate::event::{Event, escaped};
 use crate::local_time::LocalTime;
+use crate::places::Places;
 
 /// What a synthetic house is made of. The same options give the same house and the same changes.
 ///
 /// ```
-/// let lively = ioxsim::HouseOptions { nodes: 100, rate_per_second: 5.0, seed: 42 };
+/// let lively = ioxsim::HouseOptions {
+///     rate_per_second: 5.0,
+///     ..ioxsim::HouseOptions::default()
+/// };
 /// # let _ = lively;
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct HouseOptions {
     /// How many nodes (a keypad has several). Default 20; from 10 on there is one of each kind.
     pub nodes: usize,
+    /// How many programs. Default: 3, and one more for each 10 nodes.
+    pub programs: Option<usize>,
     /// How many live events a second on average, at most 100 000. Default 0: nothing happens by itself.
     pub rate_per_second: f64,
     /// Settles everything that chance decides. Default 1.
@@ -26,61 +32,28 @@ impl Default for HouseOptions {
     fn default() -> Self {
         Self {
             nodes: 20,
+            programs: None,
             rate_per_second: 0.0,
             seed: 1,
         }
     }
 }
 
-/// The address of the one scene of the house.
-pub(crate) const SCENE: &str = "20481";
-
-/// A folder of nodes.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Folder {
-    pub(crate) address: &'static str,
-    pub(crate) name: &'static str,
-}
-
-const FOLDERS: [Folder; 5] = [
-    Folder {
-        address: "31337",
-        name: "Hall",
-    },
-    Folder {
-        address: "31338",
-        name: "Küche & Bad",
-    },
-    Folder {
-        address: "31339",
-        name: "Kids' \"den\"",
-    },
-    Folder {
-        address: "31340",
-        name: "Garage",
-    },
-    Folder {
-        address: "31341",
-        name: "Living room",
-    },
-];
-
-/// What a node is called, and where it is.
-#[derive(Clone, Debug)]
-pub(crate) struct NamedPlace {
-    pub(crate) name: String,
-    pub(crate) folder: Folder,
-}
+/// The id of the one folder of programs, in hex without padding; its name is in `rest`.
+pub(crate) const PROGRAM_FOLDER: &str = "A";
 
 #[derive(Debug)]
 pub(crate) struct Program {
     /// Hex without padding.
     pub(crate) id: String,
     pub(crate) name: String,
+    /// The folder that it is in; "" at the top.
+    pub(crate) folder: &'static str,
     pub(crate) enabled: bool,
+    pub(crate) runs_at_startup: bool,
     pub(crate) condition: bool,
-    last_run: String,
-    last_finish: String,
+    pub(crate) last_run: String,
+    pub(crate) last_finish: String,
 }
 
 #[derive(Debug)]
@@ -97,6 +70,7 @@ pub(crate) struct Variable {
 #[derive(Debug)]
 pub(crate) struct House {
     devices: Vec<Device>,
+    pub(crate) places: Places,
     programs: Vec<Program>,
     variables: Vec<Variable>,
     /// The last system events that changes or a test brought about, one for each control and action.
@@ -108,7 +82,7 @@ impl House {
     pub(crate) fn new(options: &HouseOptions, local: &LocalTime) -> Self {
         let mut rng = Rng::with_seed(options.seed);
         let devices = crate::device::furnish(options.nodes, &mut rng);
-        let programs = (1..=3 + options.nodes / 10)
+        let programs = (1..=options.programs.unwrap_or(3 + options.nodes / 10))
             .map(|number| Program {
                 id: format!("{:X}", 2 * number + 1),
                 name: match number {
@@ -116,7 +90,9 @@ impl House {
                     2 => "Good night & lock".to_owned(),
                     _ => format!("Program {number}"),
                 },
+                folder: if number > 2 { PROGRAM_FOLDER } else { "" },
                 enabled: rng.u8(..10) > 0,
+                runs_at_startup: false,
                 condition: rng.bool(),
                 last_run: local.of_program(),
                 last_finish: local.of_program(),
@@ -137,6 +113,7 @@ impl House {
             })
             .collect();
         Self {
+            places: Places::new(&devices),
             devices,
             programs,
             variables,
@@ -249,6 +226,9 @@ impl House {
     }
 
     fn run_program(&mut self, local: &LocalTime) -> Vec<Event> {
+        if self.programs.is_empty() {
+            return vec![Event::new("_5", "0")];
+        }
         let index = self.rng.usize(..self.programs.len());
         let program = &mut self.programs[index];
         if self.rng.u8(..4) == 0 {
@@ -291,29 +271,6 @@ impl House {
         self.devices.iter()
     }
 
-    pub(crate) fn folders(&self) -> &'static [Folder] {
-        &FOLDERS
-    }
-
-    /// The name and folder of a node. Two nodes of one folder never have the same name.
-    pub(crate) fn place(&self, address: &str) -> NamedPlace {
-        let is_it = |device: &Device| device.address() == address;
-        let at = self.devices.iter().position(is_it).unwrap_or(0);
-        let folder = FOLDERS[at % FOLDERS.len()];
-        let noun = self.devices.get(at).map_or("device", Device::noun);
-        let name = match at / FOLDERS.len() {
-            0 => format!("{} {noun}", folder.name),
-            round => format!("{} {noun} {}", folder.name, round + 1),
-        };
-        NamedPlace { name, folder }
-    }
-
-    /// The members of the scene: the first three lamps.
-    pub(crate) fn scene_members(&self) -> impl Iterator<Item = &str> {
-        let lamps = self.devices.iter().filter(|device| device.noun() == "lamp");
-        lamps.take(3).map(Device::address)
-    }
-
     pub(crate) fn programs(&self) -> impl Iterator<Item = &Program> {
         self.programs.iter()
     }
@@ -346,7 +303,10 @@ impl House {
                 program.last_finish = local.of_program();
                 return Some(vec![running, program.status()]);
             }
-            "stop" | "enableRunAtStartup" | "disableRunAtStartup" => {}
+            "stop" => {}
+            "enableRunAtStartup" | "disableRunAtStartup" => {
+                program.runs_at_startup = order == "enableRunAtStartup";
+            }
             "enable" | "disable" => program.enabled = order == "enable",
             _ => return None,
         }
@@ -364,6 +324,38 @@ impl House {
         variable.value = value;
         variable.changed = local.of_variable();
         Some(variable.changed())
+    }
+
+    /// Renames a variable. Returns the event that says to read the names again.
+    pub(crate) fn rename_variable(&mut self, kind: u8, id: u32, name: &str) -> Option<Event> {
+        self.variable_mut(kind, id)?.name = name.to_owned();
+        let info = format!("<var type=\"{kind}\" id=\"{id}\"/>");
+        Some(Event::new("_1", "9").info(info))
+    }
+
+    /// Takes up a node at the top, with what it says of itself. Returns the events.
+    pub(crate) fn add_node(&mut self, address: &str, name: &str) -> Option<Vec<Event>> {
+        if self.device(address).is_some() {
+            return None;
+        }
+        self.places.add(address, name, "");
+        let device = Device::new(address, Kind::Unknown);
+        let status = device.switched(false);
+        let mut info = String::from("<nodeName>");
+        escaped(&mut info, name);
+        info.push_str("</nodeName><nodeType>1</nodeType>");
+        self.devices.push(device);
+        Some(vec![
+            Event::new("_3", "ND").node(address).info(info),
+            status,
+        ])
+    }
+
+    /// Removes a node. Returns the event.
+    pub(crate) fn remove_node(&mut self, address: &str) -> Option<Event> {
+        let event = self.places.remove(address)?;
+        self.devices.retain(|device| device.address() != address);
+        Some(event)
     }
 
     pub(crate) fn set_init(&mut self, kind: u8, id: u32, value: i64) -> Option<Event> {
@@ -392,9 +384,10 @@ impl Program {
 
     fn frame(&self, state: &str) -> Event {
         Event::new("_1", "0").info(format!(
-            "<id>{}</id><{} /><nr /><r>{}</r><f>{}</f><s>{state}</s>",
+            "<id>{}</id><{} /><{} /><r>{}</r><f>{}</f><s>{state}</s>",
             self.id,
             if self.enabled { "on" } else { "off" },
+            if self.runs_at_startup { "rr" } else { "nr" },
             self.last_run,
             self.last_finish,
         ))

@@ -61,8 +61,10 @@
 //!   ([`Observation`]).
 //! * [`Controller`] is the same without sockets and clocks: calls go in with the time, outputs are polled.
 //!   Step it against a client machine under a fake clock.
-//! * What can go wrong: [`OnConnect`], [`OnUpgrade`], [`OnPost`], [`Ending`], and the methods of [`Control`].
+//! * What can go wrong: [`OnConnect`], [`OnUpgrade`], [`OnPost`], [`OnCall`], [`Ending`], and the
+//!   methods of [`Control`].
 
+mod call_fault;
 mod connection;
 mod control;
 mod controller;
@@ -74,6 +76,7 @@ mod jwt;
 mod local_time;
 mod observation;
 mod options;
+mod places;
 mod portal;
 mod recorded;
 mod replay;
@@ -86,6 +89,7 @@ mod tls;
 mod upgrade;
 mod websocket;
 
+pub use crate::call_fault::OnCall;
 pub use crate::control::Control;
 pub use crate::controller::{Controller, Output, SubscriberId};
 pub use crate::event::Event;

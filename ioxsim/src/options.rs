@@ -119,7 +119,7 @@ pub enum FirstFrames {
 /// use ioxsim::{ControllerOptions, HouseOptions};
 ///
 /// let options = ControllerOptions {
-///     house: HouseOptions { nodes: 100, rate_per_second: 2.0, seed: 1 }.into(),
+///     house: HouseOptions { nodes: 100, ..HouseOptions::default() }.into(),
 ///     heartbeat_every: Duration::from_secs(1),
 ///     ..ControllerOptions::default()
 /// };

@@ -45,6 +45,9 @@ pub struct ServerOptions {
     pub most_queued: usize,
     /// A connection whose request has not come whole within this time is ended. Default 10 s.
     pub request_within: Duration,
+    /// How long a connection may be idle between two requests (HTTP keep-alive); none ends each
+    /// connection with its answer. Default 5 s, as an eisy.
+    pub keep_alive: Option<Duration>,
     /// The controller.
     pub controller: ControllerOptions,
 }
@@ -56,6 +59,7 @@ impl Default for ServerOptions {
             tls: None,
             most_queued: 64 * 1024 * 1024,
             request_within: Duration::from_secs(10),
+            keep_alive: Some(Duration::from_secs(5)),
             controller: ControllerOptions::default(),
         }
     }
@@ -109,6 +113,7 @@ impl Server {
             controller,
             options.most_queued,
             options.request_within,
+            options.keep_alive,
         ));
         let (stop, stopped) = oneshot::channel();
         debug!(%address, "listening");

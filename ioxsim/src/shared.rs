@@ -27,6 +27,8 @@ pub(crate) struct Shared {
     pub(crate) ending: watch::Sender<Ending>,
     most_queued: usize,
     pub(crate) request_within: Duration,
+    /// How long a connection may be idle between two requests; none ends it with its answer.
+    pub(crate) keep_alive: Option<Duration>,
 }
 
 struct Inner {
@@ -88,6 +90,7 @@ impl Shared {
         controller: Controller,
         most_queued: usize,
         request_within: Duration,
+        keep_alive: Option<Duration>,
     ) -> Self {
         Self {
             inner: Mutex::new(Inner {
@@ -101,6 +104,7 @@ impl Shared {
             ending: watch::Sender::new(Ending::Fin),
             most_queued,
             request_within,
+            keep_alive,
         }
     }
 
@@ -175,6 +179,9 @@ impl Shared {
             seen.requested(request);
             seen.portal = inner.controller.portal_seen().clone();
         });
+        self.hand_out(&mut inner);
+        drop(inner);
+        self.rescheduled.notify_one();
         answer
     }
 

@@ -1,6 +1,7 @@
 //! The upgrade: its request read, judged and answered.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 use std::time::SystemTime;
 
 use base64::Engine as _;
@@ -86,6 +87,10 @@ pub struct Answer {
     pub subscriber: Option<SubscriberId>,
     /// What becomes of a connection that is no subscriber's.
     pub then: AfterAnswer,
+    /// How long the answer waits. Default zero.
+    pub delay: Duration,
+    /// Whether the connection may carry another request behind it.
+    pub(crate) may_be_kept: bool,
 }
 
 /// What becomes of a connection that is no subscriber's.
@@ -106,6 +111,8 @@ impl Answer {
             bytes,
             subscriber: None,
             then,
+            delay: Duration::ZERO,
+            may_be_kept: false,
         }
     }
 
@@ -142,6 +149,39 @@ impl Answer {
             bytes: [head.as_bytes(), b"\r\n", body].concat(),
             subscriber: None,
             then: AfterAnswer::End(crate::Ending::Close(1000)),
+            delay: Duration::ZERO,
+            may_be_kept: true,
+        }
+    }
+
+    /// The answer as it is sent on a connection that carries another request behind it.
+    pub(crate) fn kept_alive(mut self, idle: Duration) -> Self {
+        let head = self.head_length();
+        if let Some(at) = find(&self.bytes[..head], CLOSE) {
+            let keep = format!("Keep-Alive: timeout={}\r\n", idle.as_secs());
+            self.bytes.splice(at..at + CLOSE.len(), keep.into_bytes());
+        }
+        self
+    }
+
+    /// The length of the head, its empty line included.
+    fn head_length(&self) -> usize {
+        find(&self.bytes, b"\r\n\r\n").map_or(self.bytes.len(), |at| at + 4)
+    }
+
+    pub(crate) fn body_length(&self) -> usize {
+        self.bytes.len() - self.head_length()
+    }
+
+    /// Lets `Content-Length` promise this much more, or less.
+    pub(crate) fn set_length(&mut self, difference: isize) {
+        let length = self.body_length();
+        let true_line = format!("Content-Length: {length}\r\n");
+        let promised = length.saturating_add_signed(difference);
+        if let Some(at) = find(&self.bytes, true_line.as_bytes()) {
+            let line = format!("Content-Length: {promised}\r\n");
+            let end = at + true_line.len();
+            self.bytes.splice(at..end, line.into_bytes());
         }
     }
 
@@ -163,8 +203,18 @@ impl Answer {
             bytes: format!("{head}\r\n").into_bytes(),
             subscriber: Some(subscriber),
             then: AfterAnswer::End(crate::Ending::Close(1000)),
+            delay: Duration::ZERO,
+            may_be_kept: false,
         }
     }
+}
+
+/// The header by which a connection ends with its answer.
+const CLOSE: &[u8] = b"Connection: close\r\n";
+
+/// Where these bytes begin.
+fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
+    bytes.windows(what.len()).position(|window| window == what)
 }
 
 fn phrase(status: u16) -> &'static str {

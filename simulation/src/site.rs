@@ -419,6 +419,7 @@ pub(crate) fn options(rng: &mut fastrand::Rng, entrance: Entrance) -> Controller
             nodes,
             rate_per_second: rate,
             seed: rng.u64(..),
+            ..ioxsim::HouseOptions::default()
         }
         .into(),
         firmware,

@@ -18,7 +18,7 @@ PYTHON = HOME / "python" / "bin" / "python"
 NODE_MODULES = HOME / "node_modules"
 DEBIAN = HOME / "debian"
 
-PYTHON_PACKAGES = ["aiohttp==3.14.5", "websockets==17.4", "pyisy==3.8.0"]
+PYTHON_PACKAGES = ["aiohttp==3.14.5", "websockets==17.4", "pyisy==3.8.0", "pyisyox==6.0.1"]
 NODE_PACKAGES = ["ws@8.23.0"]
 # The last three are libraries of HAProxy that a Debian system does not have by itself.
 DEBIAN_PACKAGES = {
@@ -117,6 +117,7 @@ TOOLS = {
     "aiohttp": lambda: python_package("aiohttp"),
     "websockets": lambda: python_package("websockets"),
     "pyisy": lambda: python_package("pyisy"),
+    "pyisyox": lambda: python_package("pyisyox"),
     "ws": lambda: node_package("ws"),
     "nginx": lambda: debian_program("nginx"),
     "haproxy": lambda: debian_program("haproxy"),

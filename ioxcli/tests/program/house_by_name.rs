@@ -81,7 +81,7 @@ fn a_command_by_name_changes_the_house_and_is_confirmed_by_its_event() {
         &["on", "Evening"],
         &["disable", "Hall lamp"],
         &["enable", "Hall lamp"],
-        &["send", "Hall lamp", "DON", "128"],
+        &["send", "Hall lamp", "DON", "77"],
     ] {
         let confirmed = iox_at(&house, &[arguments, &["--confirm"]].concat());
         assert_eq!(confirmed.code, Some(0), "{confirmed:?}");

@@ -31,6 +31,7 @@ fn busy() -> House {
         nodes: 100,
         rate_per_second: 20_000.0,
         seed: 3,
+        ..HouseOptions::default()
     }))
 }
 

@@ -84,6 +84,7 @@ impl Controller {
             nodes: 12,
             rate_per_second: 0.0,
             seed: 5,
+            ..HouseOptions::default()
         });
         options.tls = bench.tls().then(|| Tls::self_signed().unwrap());
         let sim = Sim::start(options.clone());

@@ -11,6 +11,7 @@ use http::{HeaderMap, Request};
 use ioxproto::Now;
 use tracing::{debug, trace};
 
+use crate::call_fault::OnCall;
 use crate::event::Event;
 use crate::fault::{Ending, OnUpgrade, Plan};
 use crate::house::House;
@@ -120,6 +121,7 @@ pub struct Controller {
     last_id: u64,
     outputs: VecDeque<(SubscriberId, Output)>,
     on_upgrade: Plan<OnUpgrade>,
+    pub(crate) on_call: Plan<OnCall>,
     replay_held_after: Option<usize>,
     replay_extras: Vec<Vec<u8>>,
     heartbeats: bool,
@@ -148,6 +150,7 @@ impl Controller {
             last_id: 0,
             outputs: VecDeque::new(),
             on_upgrade: Plan::default(),
+            on_call: Plan::default(),
             replay_held_after: None,
             replay_extras: Vec::new(),
             heartbeats: true,
@@ -213,8 +216,12 @@ impl Controller {
         Answer::accepted(id, &accept_key, protocol)
     }
 
-    /// A request with a body came: a login, a refresh, a logout. Anything else is answered 404.
+    /// A request with a body came: a login, a refresh, a logout, a change of the house. Anything else
+    /// is answered 404.
     pub fn post(&mut self, now: Now, request: &Request<Vec<u8>>) -> Answer {
+        if let Some(answer) = self.rest_with_body(now, request) {
+            return answer;
+        }
         let Some(portal) = &self.options.portal else {
             return Answer::refusal(404, []);
         };

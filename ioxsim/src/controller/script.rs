@@ -5,8 +5,10 @@ use std::time::Duration;
 use ioxproto::Now;
 
 use super::{Controller, Output};
+use crate::call_fault::OnCall;
 use crate::event::Event;
 use crate::fault::{Ending, Endpoint, OnPost, OnUpgrade, Times};
+use crate::house::House;
 use crate::options::PortalOptions;
 use crate::subscriber::Delivery;
 use crate::websocket;
@@ -19,6 +21,47 @@ impl Controller {
         }
         self.changes.happened(event, now.utc);
         self.tell(now, event, true);
+    }
+
+    /// A node, the scene or a folder is renamed; whether there is one such.
+    pub fn rename(&mut self, now: Now, address: &str, name: &str) -> bool {
+        self.change(now, |house| Some(vec![house.places.rename(address, name)?]))
+    }
+
+    /// A node, the scene or a folder moves into a folder, or to the top (""); whether it can.
+    pub fn move_into(&mut self, now: Now, address: &str, folder: &str) -> bool {
+        self.change(now, |house| {
+            Some(vec![house.places.move_into(address, folder)?])
+        })
+    }
+
+    /// A node is added at the top; whether its address was free.
+    pub fn add_node(&mut self, now: Now, address: &str, name: &str) -> bool {
+        self.change(now, |house| house.add_node(address, name))
+    }
+
+    /// A node is removed; whether there was one such.
+    pub fn remove_node(&mut self, now: Now, address: &str) -> bool {
+        self.change(now, |house| Some(vec![house.remove_node(address)?]))
+    }
+
+    /// Changes the house and tells of it.
+    fn change(&mut self, now: Now, change: impl FnOnce(&mut House) -> Option<Vec<Event>>) -> bool {
+        let events = self.house.as_mut().and_then(change);
+        for event in events.iter().flatten() {
+            self.emit(now, event);
+        }
+        events.is_some()
+    }
+
+    /// Calls go wrong in this way; several plans follow each other.
+    pub fn on_call(&mut self, fault: OnCall, times: Times) {
+        self.on_call.add(fault, times);
+    }
+
+    /// Calls go well again.
+    pub fn call_normally(&mut self) {
+        self.on_call.clear();
     }
 
     /// So many events happen in the house, all at once.

@@ -2,8 +2,9 @@
 
 use super::Outcome;
 use crate::event::Event;
-use crate::house::{House, SCENE};
+use crate::house::House;
 use crate::local_time::LocalTime;
+use crate::places::SCENE;
 
 /// Carries out the command at this path, its parts behind `/rest/`.
 pub(super) fn carry_out(house: &mut House, path: &[&str], local: &LocalTime) -> Outcome {
@@ -32,7 +33,7 @@ fn command_node(
     parameters: &[&str],
 ) -> Option<Vec<Event>> {
     if address == SCENE {
-        let members: Vec<String> = house.scene_members().map(str::to_owned).collect();
+        let members: Vec<String> = house.places.members().map(str::to_owned).collect();
         let members = members.iter().filter_map(|member| house.device(member));
         return Some(
             members
@@ -53,7 +54,7 @@ fn query(house: &House, address: &str) -> Option<Vec<Event>> {
     Some(device.last("ST").cloned().into_iter().collect())
 }
 
-fn enable(house: &mut House, address: &str, enabled: bool) -> Option<Vec<Event>> {
+pub(super) fn enable(house: &mut House, address: &str, enabled: bool) -> Option<Vec<Event>> {
     house.device_mut(address)?.set_enabled(enabled);
     let info = format!("<enabled>{enabled}</enabled>");
     Some(vec![Event::new("_3", "EN").node(address).info(info)])

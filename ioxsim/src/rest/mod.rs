@@ -1,25 +1,41 @@
-//! The REST interface: reads of the house and commands to it, as `/rest/*` in XML.
+//! The REST interface: reads of the house and commands to it, as `/rest/*` in XML and, with IoX 6,
+//! as `/api/*` in JSON.
 //!
 //! A synthetic house serves it; a recorded one has nothing in it that could be read or commanded. Commands are
 //! carried out at once, and the events that follow go to every subscriber.
 
+mod api;
 mod command;
+mod profile;
 mod read;
 
 use http::{Method, Request};
 use ioxproto::Now;
+use serde_json::{Value, json};
 use tracing::debug;
 
+use crate::call_fault::OnCall;
 use crate::controller::Controller;
 use crate::event::{Event, escaped};
+use crate::options::Firmware;
 use crate::upgrade::{self, Answer};
 
 /// The folder of everything below; the event stream has a path of its own in it.
 const REST: &str = "/rest/";
 const SUBSCRIBE: &str = "/rest/subscribe";
+/// The same in JSON.
+const API: &str = "/api/";
+
+/// The controller's address, which stands for the controller itself, and its name.
+const ROOT: &str = "00:21:b9:00:00:01";
+const ROOT_NAME: &str = "My home";
+const VERSION: &str = "6.0.1";
+/// The names of the folders of programs.
+const PROGRAM_ROOT_NAME: &str = "My programs";
+const PROGRAM_FOLDER_NAME: &str = "Comfort";
 
 /// What is served below `/rest/`, by the first part of the path.
-const SERVED: [&str; 10] = [
+const SERVED: [&str; 13] = [
     "config",
     "time",
     "sys",
@@ -30,12 +46,17 @@ const SERVED: [&str; 10] = [
     "query",
     "programs",
     "vars",
+    "profiles",
+    "zwave",
+    "zmatter",
 ];
 
 /// What a request comes to.
 enum Outcome {
     /// A document.
     Document(String),
+    /// A document in JSON.
+    Json(Value),
     /// Accepted, and these events follow.
     Accepted(Vec<Event>),
     /// Nothing of that kind is there.
@@ -43,9 +64,15 @@ enum Outcome {
 }
 
 impl Controller {
-    /// Answers a request for anything but the event stream; `None` if it is not for `/rest/`.
+    /// Answers a request without a body for anything but the event stream and accounts; `None` if it
+    /// is for one of these.
     pub(crate) fn rest(&mut self, now: Now, request: &Request<()>) -> Option<Answer> {
         let path = request.uri().path().strip_prefix(&*self.options().prefix)?;
+        if path.starts_with(API) {
+            let parts = parts(path);
+            let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+            return self.answer_api(now, request, &parts, &Value::Null);
+        }
         if path == SUBSCRIBE || !path.starts_with(REST) {
             return None;
         }
@@ -53,32 +80,112 @@ impl Controller {
         Some(self.answer_rest(now, request, &path))
     }
 
+    /// Answers a request with a body; `None` if it is not for the house.
+    pub(crate) fn rest_with_body(
+        &mut self,
+        now: Now,
+        request: &Request<Vec<u8>>,
+    ) -> Option<Answer> {
+        let path = request.uri().path().strip_prefix(&*self.options().prefix)?;
+        let parts = parts(path.starts_with(API).then_some(path)?);
+        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+        let body = serde_json::from_slice(request.body()).unwrap_or_default();
+        self.answer_api(now, request, &parts, &body)
+    }
+
+    fn answer_api<T>(
+        &mut self,
+        now: Now,
+        request: &Request<T>,
+        path: &[&str],
+        body: &Value,
+    ) -> Option<Answer> {
+        if self.options().firmware == Firmware::Isy994 {
+            return None;
+        }
+        let is_read = request.method() == Method::GET;
+        if is_read && path == ["config"] {
+            return Some(successful(api::config()));
+        }
+        // Accounts and the event stream are served elsewhere.
+        if !path.first().is_some_and(|first| API_SERVED.contains(first)) {
+            return None;
+        }
+        if !self.is_authorized(now.utc, request.headers()) {
+            return Some(upgrade::unauthorized());
+        }
+        let fault = self.on_call.take();
+        if let Some(refusal) = fault.and_then(OnCall::refusal) {
+            return Some(refusal);
+        }
+        let answer = self.carry_out_api(now, is_read, path, body)?;
+        Some(match fault {
+            Some(fault) => fault.spoil(answer),
+            None => answer,
+        })
+    }
+
+    fn carry_out_api(
+        &mut self,
+        now: Now,
+        is_read: bool,
+        path: &[&str],
+        body: &Value,
+    ) -> Option<Answer> {
+        let local = self.local(now);
+        let house = self.house_mut()?;
+        let read = is_read.then(|| api::answer(house, path)).flatten();
+        if let Some(read) = read {
+            return Some(successful(read));
+        }
+        let is_program = path.first() == Some(&"programs");
+        let outcome = (is_program || !is_read)
+            .then(|| api::carry_out(house, path, body, &local))
+            .flatten();
+        let Some(events) = outcome else {
+            debug!(?path, "nothing is served at this path");
+            let refusal = json!({"successful": false, "error": "not found"});
+            return Some(Answer::json(404, &refusal));
+        };
+        for event in &events {
+            self.emit(now, event);
+        }
+        Some(successful(Value::Null))
+    }
+
     fn answer_rest(&mut self, now: Now, request: &Request<()>, path: &str) -> Answer {
         if request.method() != Method::GET {
             return Answer::refusal(405, [("Allow", "GET")]);
         }
-        let parts: Option<Vec<String>> = path
-            .trim_end_matches('/')
-            .split('/')
-            .skip(2)
-            .map(decoded)
-            .collect();
-        let parts = parts.unwrap_or_default();
+        let parts = parts(path);
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
         let is_served = parts.first().is_some_and(|first| SERVED.contains(first));
         if is_served && !self.is_authorized(now.utc, request.headers()) {
             return upgrade::unauthorized();
         }
+        let fault = is_served.then(|| self.on_call.take()).flatten();
+        if let Some(refusal) = fault.and_then(OnCall::refusal) {
+            return refusal;
+        }
+        let answer = self.carry_out(now, path, &parts);
+        match fault {
+            Some(fault) => fault.spoil(answer),
+            None => answer,
+        }
+    }
+
+    fn carry_out(&mut self, now: Now, path: &str, parts: &[&str]) -> Answer {
         let local = self.local(now);
         let outcome = match self.house_mut() {
-            Some(house) => match read::answer(house, &parts) {
-                Outcome::NotFound => command::carry_out(house, &parts, &local),
+            Some(house) => match read::answer(house, parts) {
+                Outcome::NotFound => command::carry_out(house, parts, &local),
                 outcome => outcome,
             },
-            None => read::nothing(&parts),
+            None => read::nothing(parts),
         };
         match outcome {
             Outcome::Document(document) => xml(200, &document),
+            Outcome::Json(document) => Answer::json(200, &document),
             Outcome::Accepted(events) => {
                 for event in &events {
                     self.emit(now, event);
@@ -88,15 +195,52 @@ impl Controller {
             Outcome::NotFound => {
                 // A URI holds no control characters.
                 debug!(path, "nothing is served at this path");
-                xml(404, &response(false, 404))
+                busy()
             }
         }
     }
 }
 
+/// What is served below `/api/`, by the first part of the path.
+const API_SERVED: [&str; 6] = [
+    "nodes",
+    "groups",
+    "programs",
+    "triggers",
+    "sys",
+    "variables",
+];
+
+/// The parts of a path behind its first folder, decoded; none if one of them is broken.
+fn parts(path: &str) -> Vec<String> {
+    let parts = path.trim_end_matches('/').split('/').skip(2);
+    let parts: Option<Vec<String>> = parts.map(decoded).collect();
+    parts.unwrap_or_default()
+}
+
+fn successful(data: Value) -> Answer {
+    Answer::json(200, &json!({"successful": true, "data": data}))
+}
+
+/// How the member of a scene at this place is linked to it: the first controls it, the others
+/// respond.
+fn link_type(at: usize) -> u8 {
+    if at == 0 { 16 } else { 0 }
+}
+
 fn xml(status: u16, document: &str) -> Answer {
     let body = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>{document}");
     Answer::with_body(status, [], "text/xml; charset=UTF-8", body.as_bytes())
+}
+
+/// The answer of a controller whose Insteon modem is busy, and to what is not there.
+pub(crate) fn busy() -> Answer {
+    xml(404, &response(false, 404))
+}
+
+/// A refusal inside a 200.
+pub(crate) fn not_succeeded() -> Answer {
+    xml(200, &response(false, 404))
 }
 
 fn response(succeeded: bool, status: u16) -> String {

@@ -2,10 +2,14 @@
 
 use std::fmt::Write as _;
 
-use super::{Outcome, text};
+use super::{
+    Outcome, PROGRAM_FOLDER_NAME, PROGRAM_ROOT_NAME, ROOT, ROOT_NAME, VERSION, link_type, profile,
+    text,
+};
 use crate::device::Device;
 use crate::event::Event;
-use crate::house::{House, SCENE};
+use crate::house::{House, PROGRAM_FOLDER};
+use crate::places::SCENE;
 
 /// The document at this path, its parts behind `/rest/`.
 pub(super) fn answer(house: &House, path: &[&str]) -> Outcome {
@@ -17,6 +21,8 @@ pub(super) fn answer(house: &House, path: &[&str]) -> Outcome {
             Some("<RestResponse succeeded=\"true\"><status>200</status></RestResponse>".into())
         }
         ["networking", "resources"] => Some("<NetConfig/>".into()),
+        // Definitions of Z-Wave nodes are in the profile already.
+        ["zwave" | "zmatter", .., "def", "get"] => Some("<nodeDefs></nodeDefs>".into()),
         ["nodes"] => Some(nodes(house)),
         ["status"] => Some(statuses(house.devices())),
         ["status", address] => house
@@ -27,6 +33,9 @@ pub(super) fn answer(house: &House, path: &[&str]) -> Outcome {
         ["vars", "get", kind] => variables(house, kind, false),
         _ => None,
     };
+    if path == ["profiles"] {
+        return Outcome::Json(profile::document());
+    }
     document.map_or(Outcome::NotFound, Outcome::Document)
 }
 
@@ -44,13 +53,14 @@ pub(super) fn nothing(path: &[&str]) -> Outcome {
 }
 
 fn config() -> String {
-    "<configuration><deviceSpecs><make>Universal Devices Inc.</make></deviceSpecs>\
-     <app_version>6.0.1</app_version><app_full_version>6.0.1</app_full_version>\
-     <root><id>00:21:b9:00:00:01</id><name>My home</name></root>\
-     <product><id>5226</id><desc>eisy</desc></product>\
-     <features><feature><id>21040</id><desc>Networking Module</desc><isInstalled>true</isInstalled></feature></features>\
-     <variables>true</variables><nodedefs>true</nodedefs></configuration>"
-        .to_owned()
+    format!(
+        "<configuration><deviceSpecs><make>Universal Devices Inc.</make></deviceSpecs>\
+         <app_version>{VERSION}</app_version><app_full_version>{VERSION}</app_full_version>\
+         <root><id>{ROOT}</id><name>{ROOT_NAME}</name></root>\
+         <product><id>5226</id><desc>eisy</desc></product>\
+         <features><feature><id>21040</id><desc>Networking Module</desc><isInstalled>true</isInstalled></feature></features>\
+         <variables>true</variables><nodedefs>true</nodedefs></configuration>"
+    )
 }
 
 fn time() -> String {
@@ -60,42 +70,63 @@ fn time() -> String {
 }
 
 fn nodes(house: &House) -> String {
-    let mut document = String::from("<nodes><root>My home</root>");
-    for folder in house.folders() {
+    let mut document = format!("<nodes><root>{ROOT_NAME}</root>");
+    for (address, folder) in house.places.folders() {
         // Writing to a String cannot fail.
         let _ = write!(
             document,
-            "<folder flag=\"0\"><address>{}</address><name>{}</name><family>13</family></folder>",
-            folder.address,
-            text(folder.name)
+            "<folder flag=\"0\"><address>{address}</address><name>{}</name>{}<family>13</family></folder>",
+            text(&folder.name),
+            parent(&folder.parent)
         );
     }
     for device in house.devices() {
         node(&mut document, house, device);
     }
     let members: String = house
-        .scene_members()
-        .map(|member| format!("<link type=\"16\">{}</link>", text(member)))
+        .places
+        .members()
+        .enumerate()
+        .map(|(at, member)| format!("<link type=\"{}\">{}</link>", link_type(at), text(member)))
         .collect();
+    let scene = house.places.scene();
     let _ = write!(
         document,
-        "<group flag=\"132\" nodeDefId=\"InsteonDimmer\"><address>{SCENE}</address><name>Evening</name>\
-         <family>6</family><deviceGroup>17</deviceGroup><pnode>{SCENE}</pnode><members>{members}</members></group></nodes>"
+        "<group flag=\"132\" nodeDefId=\"InsteonDimmer\"><address>{SCENE}</address><name>{}</name>{}\
+         <family>6</family><deviceGroup>17</deviceGroup><pnode>{SCENE}</pnode><members>{members}</members></group></nodes>",
+        text(&scene.name),
+        parent(&scene.folder)
     );
     document
 }
 
+/// The element that names a folder as the parent; none at the top.
+fn parent(folder: &str) -> String {
+    match folder {
+        "" => String::new(),
+        folder => format!("<parent type=\"3\">{folder}</parent>"),
+    }
+}
+
 fn node(document: &mut String, house: &House, device: &Device) {
-    let (definition, kind, family) = device.catalogue();
+    let catalogue = device.catalogue();
+    let (definition, kind) = (catalogue.definition, catalogue.kind);
+    let family = match (catalogue.family, catalogue.instance) {
+        (Some(family), Some(instance)) => {
+            format!("<family instance=\"{instance}\">{family}</family>")
+        }
+        (Some(family), None) => format!("<family>{family}</family>"),
+        (None, _) => String::new(),
+    };
     let address = text(device.address());
-    let place = house.place(device.address());
+    let place = house.places.node(device.address());
     let _ = write!(
         document,
         "<node flag=\"128\" nodeDefId=\"{definition}\"><address>{address}</address><name>{}</name>\
-         <parent type=\"3\">{}</parent>{family}<type>{kind}</type><enabled>{}</enabled><deviceClass>0</deviceClass>\
+         {}{family}<type>{kind}</type><enabled>{}</enabled><deviceClass>0</deviceClass>\
          <pnode>{address}</pnode>{}</node>",
         text(&place.name),
-        place.folder.address,
+        parent(&place.folder),
         device.is_enabled(),
         device.last("ST").map(property).unwrap_or_default(),
     );
@@ -132,17 +163,24 @@ fn property(event: &Event) -> String {
 }
 
 fn programs(house: &House) -> String {
-    let mut document = String::from(
-        "<programs><program id=\"0001\" status=\"true\" folder=\"true\"><name>My programs</name></program>",
+    let mut document = format!(
+        "<programs><program id=\"0001\" status=\"true\" folder=\"true\"><name>{PROGRAM_ROOT_NAME}</name></program>\
+         <program id=\"{PROGRAM_FOLDER:0>4}\" parentId=\"0001\" status=\"true\" folder=\"true\">\
+         <name>{PROGRAM_FOLDER_NAME}</name></program>",
     );
     for program in house.programs() {
+        let parent = match program.folder {
+            "" => "1",
+            folder => folder,
+        };
         let _ = write!(
             document,
-            "<program id=\"{:0>4}\" parentId=\"0001\" status=\"{}\" folder=\"false\" enabled=\"{}\" \
-             runAtStartup=\"false\" running=\"idle\"><name>{}</name></program>",
+            "<program id=\"{:0>4}\" parentId=\"{parent:0>4}\" status=\"{}\" folder=\"false\" enabled=\"{}\" \
+             runAtStartup=\"{}\" running=\"idle\"><name>{}</name></program>",
             program.id,
             program.condition,
             program.enabled,
+            program.runs_at_startup,
             text(&program.name),
         );
     }

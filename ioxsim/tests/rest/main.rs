@@ -2,12 +2,18 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod api;
+mod faults;
+mod keep_alive;
+
 use std::time::{Duration, Instant, SystemTime};
 
 use ioxproto::Now;
 use ioxproto::rest::{Nodes, Programs, Statuses, VariableDefinitions, Variables};
 use ioxproto::view::VariableType;
 use ioxsim::{Answer, Controller, ControllerOptions, HouseOptions};
+
+const ADMIN: &str = "Authorization: Basic YWRtaW46YWRtaW4=\r\n";
 
 struct House {
     controller: Controller,
@@ -34,17 +40,26 @@ impl House {
         }
     }
 
-    fn ask(&mut self, path: &str, authorization: &str) -> (u16, String) {
-        let request = format!("GET {path} HTTP/1.1\r\nHost: eisy\r\n{authorization}\r\n");
+    fn answer(&mut self, method: &str, path: &str, authorization: &str, body: &str) -> Answer {
+        let request = format!("{method} {path} HTTP/1.1\r\nHost: eisy\r\n{authorization}\r\n");
         let (request, _) = ioxsim::parse_request(request.as_bytes()).unwrap().unwrap();
-        let answer: Answer = self.controller.upgrade(self.now, &request);
+        if method == "GET" {
+            self.controller.upgrade(self.now, &request)
+        } else {
+            let request = request.map(|()| body.as_bytes().to_vec());
+            self.controller.post(self.now, &request)
+        }
+    }
+
+    fn ask(&mut self, path: &str, authorization: &str) -> (u16, String) {
+        let answer = self.answer("GET", path, authorization, "");
         let text = String::from_utf8(answer.bytes).unwrap();
         let (_, body) = text.split_once("\r\n\r\n").unwrap();
         (answer.status.unwrap(), body.to_owned())
     }
 
     fn get(&mut self, path: &str) -> (u16, String) {
-        self.ask(path, "Authorization: Basic YWRtaW46YWRtaW4=\r\n")
+        self.ask(path, ADMIN)
     }
 
     fn read(&mut self, path: &str) -> String {
@@ -65,7 +80,7 @@ fn nodes_have_names_folders_and_kinds_and_a_scene_its_members() {
     let nodes = Nodes::parse(house.read("/rest/nodes").as_bytes()).unwrap();
     assert_eq!(
         (nodes.nodes.len(), nodes.folders.len(), nodes.scenes.len()),
-        (12, 5, 1)
+        (12, 6, 1)
     );
     let names: Vec<_> = nodes.nodes.iter().map(|node| &*node.name).collect();
     for name in [

@@ -45,6 +45,7 @@ pub(crate) fn server_with(tls: bool, change: impl FnOnce(&mut ControllerOptions)
         nodes: 12,
         rate_per_second: 0.0,
         seed: 5,
+        ..HouseOptions::default()
     });
     options.tls = tls.then(|| Tls::self_signed().unwrap());
     change(&mut options.controller);

@@ -22,19 +22,28 @@ def listed(url):
     return sorted(row[: head.index("IN")].strip() for row in rows)
 
 
-@scenario("pyisy")
-def pyisy_starts_shows_the_house_and_commands_it():
+def starts_shows_the_house_and_commands_it(script, account):
     port = free_port()
-    client = [tools.PYTHON, CLIENTS / "pyisy_client.py", f"http://127.0.0.1:{port}"]
+    client = [tools.PYTHON, CLIENTS / script, f"http://127.0.0.1:{port}"]
     with Simulate(port, "--nodes", "12", "--rate", "0") as simulator:
         url = simulator.said["url"]
-        with Program([*client, "admin", "admin"]) as pyisy:
-            report = lambda what: json.loads(pyisy.line(what) or "{}")
+        with Program([*client, *account]) as client:
+            report = lambda what: json.loads(client.line(what) or "{}")
             names = report("the names of the nodes").get("names")
-            check(names == listed(url), f"{names} and {listed(url)}; it said: {pyisy.errors}")
+            check(names == listed(url), f"{names} and {listed(url)}; it said: {client.errors}")
             for status in (0, 255):
                 lamp = report("the status of the lamp")
-                check(lamp.get("status") == status, f"{lamp}; it said: {pyisy.errors}")
+                check(lamp.get("status") == status, f"{lamp}; it said: {client.errors}")
             program = report("the program")
-            check(program.get("accepted") is True, f"{program}; it said: {pyisy.errors}")
-            check(pyisy.wait() == 0, f"it said: {pyisy.errors}")
+            check(program.get("accepted") is True, f"{program}; it said: {client.errors}")
+            check(client.wait() == 0, f"it said: {client.errors}")
+
+
+@scenario("pyisy")
+def pyisy_starts_shows_the_house_and_commands_it():
+    starts_shows_the_house_and_commands_it("pyisy_client.py", ["admin", "admin"])
+
+
+@scenario("pyisyox")
+def pyisyox_starts_shows_the_house_and_commands_it():
+    starts_shows_the_house_and_commands_it("pyisyox_client.py", ["user@example.test", "secret"])

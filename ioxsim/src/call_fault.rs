@@ -1,0 +1,78 @@
+//! Ways in which a REST call can go wrong.
+
+use std::time::Duration;
+
+use crate::fault::Ending;
+use crate::upgrade::{AfterAnswer, Answer};
+
+/// What becomes of a read or command of the house, under `/rest/` or `/api/`, that shows who it is
+/// from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnCall {
+    /// It is answered 404, as by a controller whose Insteon modem is busy.
+    Busy {
+        /// Whether it is carried out all the same.
+        carried_out: bool,
+    },
+    /// It is refused with this status, and not carried out.
+    Refuse {
+        /// The HTTP status.
+        status: u16,
+    },
+    /// It is answered 200 with `succeeded="false"`, and not carried out.
+    NotSucceeded,
+    /// It is answered 200 with the sign-in page of a proxy, and not carried out.
+    Html,
+    /// It is carried out and answered 200 without a body.
+    Empty,
+    /// It is carried out; `Content-Length` promises more than comes, and the connection ends.
+    TooShort,
+    /// It is carried out; `Content-Length` promises less than comes.
+    TooLong,
+    /// It is carried out; the answer breaks off in the middle, and the connection ends.
+    CutOff,
+    /// It is carried out, and the answer comes this much later.
+    Slow(Duration),
+    /// It is carried out and never answered.
+    Mute,
+}
+
+impl OnCall {
+    /// The answer in place of carrying it out; `None` if it is carried out.
+    pub(crate) fn refusal(self) -> Option<Answer> {
+        Some(match self {
+            Self::Busy { carried_out: false } => super::rest::busy(),
+            Self::Refuse { status } => Answer::refusal(status, []),
+            Self::NotSucceeded => super::rest::not_succeeded(),
+            Self::Html => Answer::with_body(
+                200,
+                [],
+                "text/html",
+                b"<!DOCTYPE html><html><body><form>Sign in</form></body></html>",
+            ),
+            _ => return None,
+        })
+    }
+
+    /// What becomes of the answer once it is carried out.
+    pub(crate) fn spoil(self, mut answer: Answer) -> Answer {
+        match self {
+            Self::Busy { .. } => return super::rest::busy(),
+            Self::Empty => return Answer::with_body(200, [], "text/xml", b""),
+            Self::TooShort => answer.set_length(100),
+            Self::TooLong => answer.set_length(-10),
+            Self::CutOff => answer
+                .bytes
+                .truncate(answer.bytes.len() - answer.body_length() / 2 - 1),
+            Self::Slow(delay) => answer.delay = delay,
+            Self::Mute => return Answer::raw(Vec::new(), AfterAnswer::Mute),
+            Self::Refuse { .. } | Self::NotSucceeded | Self::Html => {}
+        }
+        if matches!(self, Self::TooShort | Self::CutOff) {
+            answer.then = AfterAnswer::End(Ending::Fin);
+        }
+        answer.may_be_kept = matches!(self, Self::Slow(_));
+        answer
+    }
+}

@@ -1,0 +1,220 @@
+//! The JSON interface of IoX 6 (`/api/*`): the same house as under `/rest/`, in other words.
+//!
+//! Read from other clients and their test data; nobody tried it on a controller here. Scalars are
+//! strings in nodes; ids of programs are decimal numbers, as current firmware has them.
+
+use serde_json::{Value, json};
+
+use super::{PROGRAM_FOLDER_NAME, PROGRAM_ROOT_NAME, ROOT, ROOT_NAME, VERSION, link_type};
+use crate::device::Device;
+use crate::event::Event;
+use crate::house::{House, PROGRAM_FOLDER, Program, Variable};
+use crate::local_time::LocalTime;
+use crate::places::SCENE;
+
+/// The id of the root folder of programs.
+const PROGRAM_ROOT: u32 = 1;
+
+/// What is told without sign-in: which controller this is.
+pub(super) fn config() -> Value {
+    json!({"uuid": ROOT, "version": VERSION, "portalHost": "my.isy.io"})
+}
+
+/// What is read at this path, its parts behind `/api/`; `None` where nothing is.
+pub(super) fn answer(house: &House, path: &[&str]) -> Option<Value> {
+    Some(match path {
+        ["nodes"] => nodes(house),
+        ["groups"] => groups(house),
+        ["programs"] => programs(house),
+        // The conditions and actions of programs, which this house has none of.
+        ["triggers"] => json!([]),
+        ["sys"] => json!({"insteonSupport": true, "zMatterZwave": true, "zigbeeSupport": false,
+            "matterSupport": false, "nodePropertyHistory": false}),
+        ["variables", kind] => {
+            let kind: u8 = kind.parse().ok().filter(|kind| matches!(kind, 1 | 2))?;
+            let of_kind = house.variables().filter(|variable| variable.kind == kind);
+            of_kind.map(variable).collect()
+        }
+        _ => return None,
+    })
+}
+
+/// Carries out what is sent to this path, its parts behind `/api/`. Returns the events that follow;
+/// `None` where there is no such thing, or it cannot be done.
+pub(super) fn carry_out(
+    house: &mut House,
+    path: &[&str],
+    body: &Value,
+    local: &LocalTime,
+) -> Option<Vec<Event>> {
+    match path {
+        ["nodes", address] => change_node(house, address, body),
+        ["variables", kind, id] => {
+            change_variable(house, kind.parse().ok()?, id.parse().ok()?, body, local)
+        }
+        ["programs", id, command] => {
+            let id = format!("{:X}", id.parse::<u32>().ok()?);
+            house.order_program(&id, command, local)
+        }
+        _ => None,
+    }
+}
+
+/// `name` renames, `parentAddress` moves, `enabled` enables or disables.
+fn change_node(house: &mut House, address: &str, body: &Value) -> Option<Vec<Event>> {
+    let mut events = Vec::new();
+    if let Some(name) = body["name"].as_str() {
+        events.push(house.places.rename(address, name)?);
+    }
+    if let Some(folder) = body["parentAddress"].as_str() {
+        events.push(house.places.move_into(address, folder)?);
+    }
+    if let Some(enabled) = body["enabled"].as_bool() {
+        events.extend(super::command::enable(house, address, enabled)?);
+    }
+    (!events.is_empty()).then_some(events)
+}
+
+fn change_variable(
+    house: &mut House,
+    kind: u8,
+    id: u32,
+    body: &Value,
+    local: &LocalTime,
+) -> Option<Vec<Event>> {
+    let mut events = Vec::new();
+    if let Some(value) = body["value"].as_i64() {
+        events.push(house.set_variable(kind, id, value, local)?);
+    }
+    if let Some(value) = body["init"].as_i64() {
+        events.push(house.set_init(kind, id, value)?);
+    }
+    if let Some(name) = body["name"].as_str() {
+        events.push(house.rename_variable(kind, id, name)?);
+    }
+    (!events.is_empty()).then_some(events)
+}
+
+fn nodes(house: &House) -> Value {
+    let places = &house.places;
+    let folders = places.folders().map(|(address, folder)| {
+        let mut entry = json!({"nodeType": "folder", "flag": "0", "address": address,
+            "name": folder.name, "family": "13"});
+        set_parent(&mut entry, &folder.parent);
+        entry
+    });
+    let links = places.members().enumerate();
+    let links = links.map(|(at, member)| json!({"_": member, "type": link_type(at).to_string()}));
+    let mut scene = json!({"nodeType": "group", "flag": "132", "nodeDefId": "InsteonDimmer",
+        "address": SCENE, "name": places.scene().name, "family": "6", "deviceGroup": "17",
+        "pnode": SCENE, "members": {"link": links.collect::<Vec<_>>()}});
+    set_parent(&mut scene, &places.scene().folder);
+    // The controller itself, which is no scene.
+    let root = json!({"nodeType": "group", "flag": "12", "nodeDefId": "InsteonDimmer",
+        "address": ROOT, "name": ROOT_NAME, "family": "6"});
+    json!({"nodes": {
+        "node": house.devices().map(|device| node(house, device)).collect::<Vec<_>>(),
+        "group": [root, scene],
+        "folder": folders.collect::<Vec<_>>(),
+    }})
+}
+
+fn node(house: &House, device: &Device) -> Value {
+    let catalogue = device.catalogue();
+    let place = house.places.node(device.address());
+    // No property of a plug-in is told here.
+    let told = device.last("ST").filter(|_| catalogue.instance.is_none());
+    let mut entry = json!({"nodeType": "node", "flag": "128", "nodeDefId": catalogue.definition,
+        "address": device.address(), "name": place.name, "type": catalogue.kind,
+        "enabled": device.is_enabled().to_string(), "deviceClass": "0", "wattage": "0",
+        "dcPeriod": "0", "pnode": device.address(),
+        "property": told.map(property).into_iter().collect::<Vec<_>>()});
+    match (catalogue.family, catalogue.instance) {
+        (Some(family), Some(instance)) => {
+            entry["family"] = json!({"_": family.to_string(), "instance": instance.to_string()});
+        }
+        (Some(family), None) => entry["family"] = family.to_string().into(),
+        (None, _) => {}
+    }
+    set_parent(&mut entry, &place.folder);
+    entry
+}
+
+fn set_parent(entry: &mut Value, folder: &str) {
+    if !folder.is_empty() {
+        entry["parent"] = json!({"_": folder, "type": "3"});
+    }
+}
+
+fn property(event: &Event) -> Value {
+    let (uom, prec) = event.unit();
+    let mut property = json!({"id": event.control(), "value": event.action(),
+        "formatted": event.displayed(), "uom": uom, "name": ""});
+    if !matches!(prec, "" | "0") {
+        property["prec"] = prec.into();
+    }
+    property
+}
+
+/// What the scene does to its members: each is switched on.
+fn groups(house: &House) -> Value {
+    let links = house.places.members().map(|member| {
+        json!({"node": member, "type": "native",
+            "params": [{"id": "OL", "val": {"value": 255, "uom": 100}}]})
+    });
+    let links: Vec<_> = links.collect();
+    json!({"groups": [{"id": SCENE, "ctl": [{"id": SCENE, "links": links}]}]})
+}
+
+fn programs(house: &House) -> Value {
+    let folder =
+        |id: u32, name: &str| json!({"id": id, "name": name, "status": "true", "folder": true});
+    let mut nested = folder(decimal(PROGRAM_FOLDER), PROGRAM_FOLDER_NAME);
+    nested["parentId"] = PROGRAM_ROOT.into();
+    let folders = [folder(PROGRAM_ROOT, PROGRAM_ROOT_NAME), nested];
+    let programs = house.programs().map(program);
+    folders.into_iter().chain(programs).collect()
+}
+
+fn program(program: &Program) -> Value {
+    let parent = match program.folder {
+        "" => PROGRAM_ROOT,
+        folder => decimal(folder),
+    };
+    json!({"id": decimal(&program.id), "parentId": parent, "name": program.name,
+        "status": program.condition.to_string(), "folder": false, "enabled": program.enabled,
+        "runAtStartup": program.runs_at_startup, "running": "idle",
+        "lastRunTime": iso(&program.last_run), "lastFinishTime": iso(&program.last_finish),
+        "nextScheduledRunTime": ""})
+}
+
+/// The number of an id in hex.
+fn decimal(id: &str) -> u32 {
+    u32::from_str_radix(id, 16).unwrap_or_default()
+}
+
+/// `260506 14:30:36 ` as `2026-05-06T14:30:36Z`; "" for anything else.
+fn iso(time: &str) -> String {
+    match (time.get(..6), time.get(7..15)) {
+        (Some(date), Some(time)) if date.is_ascii() => {
+            format!("20{}-{}-{}T{time}Z", &date[..2], &date[2..4], &date[4..])
+        }
+        _ => String::new(),
+    }
+}
+
+fn variable(variable: &Variable) -> Value {
+    json!({"id": variable.id.to_string(), "val": variable.value, "init": variable.init,
+        "prec": 0, "name": variable.name, "ts": variable.changed.trim_end()})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_of_programs_are_written_as_json_has_them() {
+        assert_eq!(iso("260506 14:30:36 "), "2026-05-06T14:30:36Z");
+        assert_eq!(iso(""), "");
+    }
+}
