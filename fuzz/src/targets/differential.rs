@@ -60,7 +60,9 @@ fn names_its_encoding(text: &str) -> bool {
     let mut quoted = encoding.unwrap_or_default().split(['"', '\'']);
     let name = quoted.nth(1).unwrap_or_default();
     let in_name = |c: char| c.is_ascii_alphanumeric() || ['.', '_', '-'].contains(&c);
-    declaration.matches(['"', '\'']).count().is_multiple_of(2) && name.chars().all(in_name)
+    let mut quotes = ['"', '\''].into_iter();
+    quotes.all(|quote| declaration.matches(quote).count().is_multiple_of(2))
+        && name.chars().all(in_name)
 }
 
 fn same(event: &Event, root: Node<'_, '_>) {
