@@ -6,7 +6,8 @@
 //!   its `Builder`, and `inspect`, which shows a controller's certificate. The feature of the same
 //!   name turns each one on.
 //! * [`Options`] collects what a stream needs: the account, the [`Trust`] in the controller's
-//!   certificate, the queue, callbacks. [`Handle`] watches and steers a running stream.
+//!   certificate, the queue, callbacks. [`Handle`] watches and steers a running stream;
+//!   `iox::tokio::Handle` waits in futures, `iox::blocking::Handle` on the thread that calls.
 //! * [`Notification`] is what a stream delivers: an [`Event`], a [`StatusChange`] with its
 //!   [`Reason`], a [`Gap`], and so on.
 //! * [`view`] and [`vocabulary`] say what an event means; [`mirror`] keeps a picture of the house;
@@ -27,7 +28,7 @@
 //! use iox::dispatch::{Dispatcher, Filter};
 //! use iox::mirror::{ControllerState, SharedState};
 //! use iox::tokio::EventStream;
-//! use iox::{Handle, Status};
+//! use iox::Status;
 //!
 //! #[tokio::main]
 //! async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -46,16 +47,16 @@
 //!         .start_with(move |notification| dispatcher.dispatch(notification))?;
 //!     handle.wait_for(Status::Connected, Duration::from_secs(60)).await?;
 //!     println!("{} nodes", house.read(|house| house.nodes().count()));
-//!     handle.wait_until(Handle::ended, Duration::MAX).await?;
-//!     Ok(())
+//!     Ok(handle.closed().await?)
 //! }
 //! ```
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub use ioxdriver::{
-    Authority, AuthorityError, BuildError, EndError, Fingerprint, FingerprintError, Handle,
-    InspectError, Options, Overflow, ServerCertificate, Socket, Tapped, Ticket, Trust, WaitError,
+    Async, Authority, AuthorityError, Blocking, BuildError, EndError, Fingerprint,
+    FingerprintError, Handle, InspectError, Options, Overflow, ServerCertificate, Socket, Tapped,
+    Ticket, Trust, WaitError,
 };
 pub use ioxproto;
 #[cfg(feature = "serde")]

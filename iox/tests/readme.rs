@@ -27,6 +27,17 @@ fn both_readmes_show_the_same_code() {
 }
 
 #[test]
+fn the_programs_are_the_examples() {
+    let examples = [
+        include_str!("../examples/watch.rs"),
+        include_str!("../examples/watch_blocking.rs"),
+    ];
+    // Behind the documentation of the example.
+    let programs = examples.map(|example| example.split_once("\n\n").unwrap().1);
+    assert_eq!(blocks(CRATE, &["rust,no_run"]), programs);
+}
+
+#[test]
 fn the_dependency_lines_name_this_version() {
     let (version, _patch) = env!("CARGO_PKG_VERSION").rsplit_once('.').unwrap();
     let dependencies = blocks(CRATE, &["toml"]);

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use ioxdriver::Handle;
 use ioxproto::mirror::ControllerState;
 use ioxproto::names::NamedKind;
 use ioxproto::rest::{
@@ -21,7 +20,7 @@ use crate::names::Names;
 use crate::output::{Screen, listed};
 use crate::showing::say_why;
 use crate::signals::Stop;
-use crate::source::Source;
+use crate::source::{Handle, Source};
 use crate::trouble::Trouble;
 
 /// How long to wait for the event that confirms a command.

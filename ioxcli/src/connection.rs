@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ioxdriver::{Authority, Handle, Options, Trust};
+use ioxdriver::{Authority, Options, Trust};
 use ioxproto::{
     Account, Address, AddressError, Failure, IdentityProblem, Profile, Reason, Secret, Status,
     StatusChange, SubscribePath, Timing,
@@ -17,6 +17,7 @@ use crate::password;
 use crate::service::config::{self, Config, Name, TrustSetting};
 use crate::service::secret::Source;
 use crate::signals::Stop;
+use crate::source::Handle;
 use crate::stderr::say;
 use crate::trouble::Trouble;
 

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use ioxdriver::Handle;
 use ioxproto::names::{Found, NamedKind};
 use ioxproto::rest::{self, CallError, CallProblem};
 use ioxproto::view::{ProgramId, VariableId, VariableType};
 use ioxproto::{Event, names};
 use tokio::time::{Instant, sleep_until};
 
+use crate::source::Handle;
 use crate::trouble::Trouble;
 
 /// How long the first event waits for the names.

@@ -2,7 +2,8 @@
 
 use std::thread;
 
-use ioxdriver::{BuildError, Handle, Options};
+use ioxdriver::driver::waiting_otherwise;
+use ioxdriver::{Async, BuildError, Options};
 use ioxproto::Notification;
 use tokio::sync::mpsc;
 
@@ -11,6 +12,9 @@ use crate::trouble::Trouble;
 
 /// Notifications that may wait between a blocking stream's thread and its reader.
 const WAITING: usize = 256;
+
+/// A handle on any of the streams. A blocking one has a thread that drives it.
+pub(crate) type Handle = ioxdriver::Handle<Async>;
 
 /// A running stream.
 pub(crate) struct Source {
@@ -54,7 +58,7 @@ impl Source {
             Transport::Blocking => {
                 let stream = ioxtransport_blocking::EventStream::start(options).map_err(wrong)?;
                 Self {
-                    handle: stream.handle(),
+                    handle: waiting_otherwise(&stream.handle()),
                     stream: Stream::Blocking(on_a_thread(stream)?),
                 }
             }

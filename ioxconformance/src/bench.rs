@@ -6,13 +6,13 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ioxdriver::{Fingerprint, Handle, Options, Trust};
+use ioxdriver::{Fingerprint, Options, Trust};
 use ioxproto::{Notification, Timing};
 use ioxsim::{Control, ControllerOptions, HouseOptions, Observation, Server, ServerOptions, Tls};
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
-use crate::{Driver, Front, StreamHandle, Watched};
+use crate::{Driver, Front, Handle, StreamHandle, Watched};
 
 /// How long a scenario waits for what must come; far longer than it takes on a busy machine.
 pub const LIMIT: Duration = Duration::from_secs(60);

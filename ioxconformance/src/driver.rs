@@ -7,8 +7,15 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-use ioxdriver::{Handle, Options, WaitError};
+use ioxdriver::driver::waiting_otherwise;
+use ioxdriver::{Async, Blocking, EndError, Options, WaitError};
 use ioxproto::Notification;
+use ioxproto::rest::{Call, CallError, RawAnswer, Request};
+
+use crate::LIMIT;
+
+/// What the suite looks at and commands, whichever way the driver's own handles wait.
+pub type Handle = ioxdriver::Handle<Blocking>;
 
 /// A driver under test.
 pub trait Driver: Sync {
@@ -62,8 +69,23 @@ pub trait StreamHandle: Send {
 
     /// Stops and waits on this thread until it is done.
     fn stop(&self);
+
+    /// Waits on this thread until the stream has ended.
+    ///
+    /// # Errors
+    ///
+    /// Why it ended, if nobody stopped it.
+    fn closed(&self) -> Result<(), EndError>;
+
+    /// Makes a call, and waits on this thread for the answer.
+    ///
+    /// # Errors
+    ///
+    /// Why there is no answer.
+    fn call_raw(&self, request: Request) -> Result<RawAnswer, CallError>;
 }
 
+/// By its own methods, which block.
 impl StreamHandle for Handle {
     fn shared(&self) -> &Handle {
         self
@@ -74,11 +96,84 @@ impl StreamHandle for Handle {
         holds: &dyn Fn(&Handle) -> bool,
         within: Duration,
     ) -> Result<(), WaitError> {
-        self.wait_until_blocking(holds, within)
+        self.wait_until(holds, within)
     }
 
     fn stop(&self) {
-        self.stop_blocking();
+        self.stop();
+    }
+
+    fn closed(&self) -> Result<(), EndError> {
+        self.closed()
+    }
+
+    fn call_raw(&self, request: Request) -> Result<RawAnswer, CallError> {
+        self.call(request)
+    }
+}
+
+/// A handle whose own methods are futures of no particular runtime, for the thread of a test.
+#[derive(Debug)]
+pub struct Awaited {
+    own: ioxdriver::Handle<Async>,
+    shared: Handle,
+}
+
+impl Awaited {
+    /// Of a handle.
+    #[must_use]
+    pub fn new(own: ioxdriver::Handle<Async>) -> Self {
+        let shared = waiting_otherwise(&own);
+        Self { own, shared }
+    }
+}
+
+/// By the handle's own futures.
+impl StreamHandle for Awaited {
+    fn shared(&self) -> &Handle {
+        &self.shared
+    }
+
+    fn wait_until(
+        &self,
+        holds: &dyn Fn(&Handle) -> bool,
+        within: Duration,
+    ) -> Result<(), WaitError> {
+        let waited = self.own.wait_until(|_| holds(&self.shared), within);
+        done(block_on(waited, within + LIMIT))
+    }
+
+    fn stop(&self) {
+        done(block_on(self.own.stop(), LIMIT));
+    }
+
+    fn closed(&self) -> Result<(), EndError> {
+        done(block_on(self.own.closed(), LIMIT))
+    }
+
+    fn call_raw(&self, request: Request) -> Result<RawAnswer, CallError> {
+        done(block_on(self.own.call(request), 2 * LIMIT))
+    }
+}
+
+/// What a future has given.
+#[expect(clippy::panic, reason = "made for tests, which end by a panic")]
+fn done<T>(given: Option<T>) -> T {
+    match given {
+        Some(given) => given,
+        None => panic!("a future that is never ready"),
+    }
+}
+
+impl dyn StreamHandle {
+    /// Makes a call, and waits on this thread for the answer, in the handle's own way.
+    ///
+    /// # Errors
+    ///
+    /// Why there is no answer.
+    pub fn call<A>(&self, call: impl Into<Call<A>>) -> Result<A, CallError> {
+        let call = call.into();
+        call.outcome(self.call_raw(call.request().clone()))
     }
 }
 

@@ -20,7 +20,7 @@ mod table;
 mod watched;
 
 pub use crate::bench::{Bench, LIMIT, Link, Sim, came_to_hold, options, quick, wait_for};
-pub use crate::driver::{Driver, Next, Running, StreamHandle, block_on, next_of};
+pub use crate::driver::{Awaited, Driver, Handle, Next, Running, StreamHandle, block_on, next_of};
 pub use crate::front::{Asked, Front, Reply};
 pub use crate::state::{Reached, State, Witness};
 pub use crate::watched::Watched;

@@ -86,6 +86,7 @@ macro_rules! conformance_table {
                 stop_while_the_queue_is_full_and_nobody_takes: both,
                 dropping_the_stream_and_every_handle_stops: both apart,
                 wait_for_sees_a_status_or_the_end_or_is_over_in_time: plain,
+                closed_waits_for_the_end_and_says_why: both,
             }
             stop_in_time {
                 while_a_name_is_looked_up: plain,

@@ -19,6 +19,12 @@ pub use crate::inspect::inspect;
 pub use crate::seam::{Duplex, Io};
 pub use crate::stream::EventStream;
 
+/// A handle on a stream, whose methods that wait are futures.
+pub type Handle = ioxdriver::Handle<ioxdriver::Async>;
+
+/// A call that was made: a future of its answer.
+pub type Ticket<A> = ioxdriver::Ticket<A, ioxdriver::Async>;
+
 /// What a runtime must give: sockets, timers and tasks.
 pub trait Runtime: Clone + Send + Sync + 'static {
     /// The runtime that a stream is started on.

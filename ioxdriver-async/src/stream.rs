@@ -8,16 +8,16 @@ use std::task::{Context, Poll};
 
 use futures_util::Stream;
 use ioxdriver::driver::{Body, Delivery, Listener, Sleep};
-use ioxdriver::{BuildError, Handle, Options, Start};
+use ioxdriver::{BuildError, Options, Start};
 use ioxproto::{Event, Notification};
 
-use crate::Runtime;
 use crate::seam::Async;
 use crate::task::Task;
+use crate::{Handle, Runtime};
 
 /// A running stream: what happens on it, in order.
 ///
-/// It ends (`None`) after the stream was stopped or has failed for good; [`Handle::outcome`] then says why. After a
+/// It ends (`None`) after the stream was stopped or has failed for good; [`Handle::closed`] then says why. After a
 /// [`Handle::start`] it goes on. Dropping it leaves the stream running as long as there are [`Handle`]s; what it would
 /// have delivered is discarded.
 pub struct EventStream<R> {
@@ -105,6 +105,8 @@ impl<R> fmt::Debug for EventStream<R> {
 }
 
 impl<R: Runtime> Start for EventStream<R> {
+    type Handle = Handle;
+
     fn start(options: Options) -> Result<Self, BuildError> {
         Self::start(options)
     }

@@ -28,7 +28,7 @@ mod sync;
 mod tls;
 mod websocket;
 
-pub use crate::driver::{EndError, Handle, Overflow, Ticket, WaitError};
+pub use crate::driver::{Async, Blocking, EndError, Handle, Overflow, Ticket, WaitError};
 pub use crate::net::Socket;
 pub use crate::options::{BuildError, Options, Start, Tapped};
 #[doc(hidden)]

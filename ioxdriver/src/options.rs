@@ -15,7 +15,7 @@ use ioxproto::{
 use thiserror::Error;
 
 use crate::net::{Connector, Resolver};
-use crate::{Fingerprint, FingerprintError, Handle, Overflow, Socket, Trust};
+use crate::{Fingerprint, FingerprintError, Overflow, Socket, Trust};
 
 /// The options of a stream. They are checked once, when a stream is started from them.
 ///
@@ -51,6 +51,9 @@ pub struct Options<S = ()> {
 
 /// A stream that options can start.
 pub trait Start: Sized {
+    /// A handle on it.
+    type Handle;
+
     /// Starts a stream; see [`Options::start`].
     ///
     /// # Errors
@@ -66,7 +69,7 @@ pub trait Start: Sized {
     fn start_with(
         options: Options,
         listener: impl FnMut(&Notification) + Send + 'static,
-    ) -> Result<Handle, BuildError>;
+    ) -> Result<Self::Handle, BuildError>;
 }
 
 /// Called with what happens, where the driver runs.
@@ -183,7 +186,7 @@ impl<S> Options<S> {
     }
 
     /// Tokens of the caller: the stream asks by [`Notification::TokenWanted`], and the answer is
-    /// [`Handle::provide_token`].
+    /// [`Handle::provide_token`](crate::Handle::provide_token).
     pub fn own_tokens(self) -> Self {
         self.account(Account::OwnTokens)
     }
@@ -382,7 +385,7 @@ impl<S: Start> Options<S> {
     pub fn start_with(
         self,
         listener: impl FnMut(&Notification) + Send + 'static,
-    ) -> Result<Handle, BuildError> {
+    ) -> Result<S::Handle, BuildError> {
         S::start_with(self.retarget(), listener)
     }
 }

@@ -7,7 +7,7 @@
 //! async-std's authors recommend, or `ioxtransport-tokio`.
 //!
 //! ```no_run
-//! use ioxtransport_async_std::{EventStream, Notification, Trust};
+//! use ioxtransport_async_std::{EventStream, Notification};
 //!
 //! fn main() -> Result<(), Box<dyn std::error::Error>> {
 //!     async_std::task::block_on(watch())
@@ -15,42 +15,34 @@
 //!
 //! async fn watch() -> Result<(), Box<dyn std::error::Error>> {
 //!     let url = std::env::args().nth(1).ok_or("usage: URL [FINGERPRINT]")?;
-//!     let password = std::env::var("IOX_PASSWORD")?;
+//!     let password = std::env::var("IOX_PASSWORD").map_err(|_| "no password in IOX_PASSWORD")?;
 //!     let mut options = EventStream::builder(url).local_account("admin", password);
 //!     if let Some(fingerprint) = std::env::args().nth(2) {
-//!         options = options.trust(Trust::Pins(vec![fingerprint.parse()?]));
+//!         options = options.pin(fingerprint);
 //!     }
 //!
 //!     let mut stream = options.start()?;
 //!     while let Some(notification) = stream.next().await {
 //!         match notification {
-//!             Notification::Event(event) if event.live() => {
-//!                 println!("{} {} = {}", event.node(), event.control(), event.action());
-//!             }
-//!             Notification::Status(change) => match change.reason {
-//!                 Some(reason) => println!("{}: {reason}", change.status),
-//!                 None => println!("{}", change.status),
-//!             },
+//!             Notification::Event(event) if event.live() => println!("{event}"),
+//!             Notification::Status(change) => println!("{change}"),
 //!             _ => {}
 //!         }
 //!     }
-//!     if let Some(outcome) = stream.handle().outcome() {
-//!         outcome?;
-//!     }
-//!     Ok(())
+//!     Ok(stream.handle().closed().await?)
 //! }
 //! ```
 //!
 //! # The types
 //!
 //! * [`EventStream`]: [`builder`](EventStream::builder) begins one, [`next`](EventStream::next)
-//!   takes the next notification, [`handle`](EventStream::handle) gives a handle. It is a `Stream`
-//!   of futures-core too.
+//!   takes the next notification, [`next_live_event`](EventStream::next_live_event) the next live
+//!   event, [`handle`](EventStream::handle) gives a handle. It is a `Stream` of futures-core too.
 //! * [`Builder`] collects the options, and starts.
 //!   * Account: [`local_account`](Builder::local_account),
 //!     [`portal_account`](Builder::portal_account), [`own_tokens`](Builder::own_tokens).
-//!   * Certificate: [`trust`](Builder::trust) takes a [`Trust`], such as pinned [`Fingerprint`]s;
-//!     [`inspect()`] shows what a controller presents.
+//!   * Certificate: [`pin`](Builder::pin) takes a fingerprint, [`trust`](Builder::trust) any
+//!     [`Trust`]; [`inspect()`] shows what a controller presents.
 //!   * Controller: [`path`](Builder::path), [`profile`](Builder::profile),
 //!     [`timing`](Builder::timing), [`keep_trying`](Builder::keep_trying).
 //!   * Connection: [`resolver`](Builder::resolver), [`connector`](Builder::connector),
@@ -59,7 +51,7 @@
 //!     [`start`](Builder::start); [`start_with`](Builder::start_with) calls a function instead.
 //! * [`Handle`], cheap to clone: [`status`](Handle::status), [`stats`](Handle::stats),
 //!   [`wait_for`](Handle::wait_for), [`stop`](Handle::stop), [`start`](Handle::start) to start
-//!   again, [`outcome`](Handle::outcome), [`last_reason`](Handle::last_reason),
+//!   again, [`closed`](Handle::closed), [`last_reason`](Handle::last_reason),
 //!   [`exchange_account`](Handle::exchange_account), [`exchange_trust`](Handle::exchange_trust),
 //!   [`provide_token`](Handle::provide_token). [`call`](Handle::call) makes a call to the REST
 //!   interface, [`submit`](Handle::submit) makes one without waiting and gives a [`Ticket`].
@@ -80,9 +72,10 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 pub use ioxdriver::{
-    Authority, AuthorityError, BuildError, EndError, Fingerprint, FingerprintError, Handle,
-    InspectError, Options, Overflow, ServerCertificate, Socket, Tapped, Ticket, Trust, WaitError,
+    Authority, AuthorityError, BuildError, EndError, Fingerprint, FingerprintError, InspectError,
+    Options, Overflow, ServerCertificate, Socket, Tapped, Trust, WaitError,
 };
+pub use ioxdriver_async::{Handle, Ticket};
 pub use ioxproto;
 pub use ioxproto::{
     Account, Address, Event, Notification, Profile, ReadNames, Reason, Secret, Status,

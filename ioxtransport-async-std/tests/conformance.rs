@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use ioxconformance::{Driver, Next, Running, StreamHandle, next_of};
+use ioxconformance::{Awaited, Driver, Next, Running, StreamHandle, next_of};
 use ioxtransport_async_std::{EventStream, Notification, Options};
 
 ioxconformance::conformance!(crate::OnAsyncStd);
@@ -24,9 +24,8 @@ impl Driver for OnAsyncStd {
         options: Options,
         listener: Box<dyn FnMut(&Notification) + Send>,
     ) -> Option<Box<dyn StreamHandle>> {
-        Some(Box::new(
-            EventStream::start_with(options, listener).unwrap(),
-        ))
+        let handle = EventStream::start_with(options, listener).unwrap();
+        Some(Box::new(Awaited::new(handle)))
     }
 }
 
@@ -36,6 +35,6 @@ impl Running for Stream {
     }
 
     fn handle(&self) -> Box<dyn StreamHandle> {
-        Box::new(self.0.handle())
+        Box::new(Awaited::new(self.0.handle()))
     }
 }

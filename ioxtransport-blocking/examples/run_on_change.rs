@@ -12,7 +12,7 @@
 use std::error::Error;
 use std::process::Command;
 
-use ioxtransport_blocking::{EventStream, Notification, Trust};
+use ioxtransport_blocking::{EventStream, Notification};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let stream = EventStream::builder(url)
         .local_account(user, std::env::var("IOX_PASSWORD")?)
-        .trust(Trust::Pins(vec![pin.parse()?]))
+        .pin(pin)
         .start()?
         // A command may take long. The stream is read meanwhile, and the changes wait in a queue.
         .in_background()?;
@@ -56,13 +56,10 @@ pub(crate) fn run_on_change(
                     Err(error) => eprintln!("{program}: {error}"),
                 }
             }
-            Notification::Status(change) => eprintln!("{}", change.status),
+            Notification::Status(change) => eprintln!("{change}"),
             _ => {}
         }
     }
     // The stream heals by itself; that it ended by itself is for a person to look at.
-    match handle.outcome() {
-        Some(Err(ended)) => Err(ended.into()),
-        _ => Ok(()),
-    }
+    Ok(handle.closed()?)
 }

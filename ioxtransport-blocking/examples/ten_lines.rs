@@ -5,7 +5,7 @@
 use std::error::Error;
 use std::io::{self, Write};
 
-use ioxtransport_blocking::{EventStream, Notification, Trust};
+use ioxtransport_blocking::{EventStream, Notification};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let [_, url, user, pin] = &std::env::args().collect::<Vec<_>>()[..] else {
@@ -13,26 +13,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let stream = EventStream::builder(url)
         .local_account(user, std::env::var("IOX_PASSWORD")?)
-        .trust(Trust::Pins(vec![pin.parse()?]))
+        .pin(pin)
         .start()?;
-    Ok(print(stream, &mut io::stdout())?)
+    print(stream, &mut io::stdout())
 }
 
-pub(crate) fn print(stream: EventStream, out: &mut dyn Write) -> io::Result<()> {
-    for notification in stream {
+pub(crate) fn print(mut stream: EventStream, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
+    for notification in &mut stream {
         match notification {
-            Notification::Event(event) if event.live() => {
-                writeln!(
-                    out,
-                    "{} {} = {}",
-                    event.node(),
-                    event.control(),
-                    event.action()
-                )?;
-            }
-            Notification::Status(change) => writeln!(out, "{}", change.status)?,
+            Notification::Event(event) if event.live() => writeln!(out, "{event}")?,
+            Notification::Status(change) => writeln!(out, "{change}")?,
             _ => {}
         }
     }
-    Ok(())
+    Ok(stream.handle().closed()?)
 }

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ioxdriver::driver::Listener;
-use ioxdriver::{BuildError, Handle, Options, Start};
+use ioxdriver::{BuildError, Options, Start};
 use ioxproto::{Event, Notification};
 use thiserror::Error;
 
+use super::Handle;
 use super::seat::Seat;
 
 /// A stream: an iterator over what happens on it, in order.
 ///
-/// It ends (`None`) after the stream was stopped or has failed for good; [`Handle::outcome`] then says why.
+/// It ends (`None`) after the stream was stopped or has failed for good; [`Handle::closed`] then says why.
 /// After a [`Handle::start`] it goes on.
 ///
 /// It begins with the first [`next`](Iterator::next), and goes on within it and the other methods that wait, on the thread
@@ -103,7 +104,7 @@ impl EventStream {
     /// Stops and waits until it is done, 1.5 s at most. What was not taken yet, and the last changes of status, are still
     /// delivered afterwards.
     pub fn stop(&mut self) {
-        self.handle.stop_blocking();
+        self.handle.stop();
     }
 
     /// A handle on the stream.
@@ -138,6 +139,8 @@ impl Iterator for EventStream {
 }
 
 impl Start for EventStream {
+    type Handle = Handle;
+
     fn start(options: Options) -> Result<Self, BuildError> {
         Self::start(options)
     }
@@ -200,7 +203,7 @@ mod tests {
         let mut timing = quick();
         timing.ping_after = Duration::from_millis(100);
         let stream = start(&server, timing);
-        let connected = stream.handle.wait_for_blocking(Status::Connected, LIMIT);
+        let connected = stream.handle.wait_for(Status::Connected, LIMIT);
         assert_eq!(connected, Ok(()));
         let before = server.control().seen().pings;
         let woken = wake_ups(&stream, || {
@@ -224,10 +227,10 @@ mod tests {
         timing.ping_after = LIMIT;
         timing.proven_after = LIMIT;
         let stream = EventStream::start(options(front.url()).timing(timing)).unwrap();
-        let connected = stream.handle.wait_for_blocking(Status::Connected, LIMIT);
+        let connected = stream.handle.wait_for(Status::Connected, LIMIT);
         assert_eq!(connected, Ok(()));
         // The ping right after `connected`, and what it wakes for.
-        assert!(stream.handle.call_blocking(rest::nodes()).is_ok());
+        assert!(stream.handle.call(rest::nodes()).is_ok());
         assert_eq!(front.open(), 2);
         let before = stream.seat.wake_ups();
         let until = Instant::now().checked_add(LISTENED);

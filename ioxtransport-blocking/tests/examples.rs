@@ -16,13 +16,13 @@ mod ten_lines;
 
 /// Lets something live happen while the example runs, then stops it.
 fn while_it_runs(sim: Sim, handle: Handle, live: &[Event]) -> Result<(), Box<dyn Error>> {
-    handle.wait_for_blocking(Status::Connected, LIMIT)?;
+    handle.wait_for(Status::Connected, LIMIT)?;
     for event in live {
         sim.emit(event);
     }
     let all = live.len() as u64;
-    handle.wait_until_blocking(|handle| handle.stats().live_events == all, LIMIT)?;
-    handle.stop_blocking();
+    handle.wait_until(|handle| handle.stats().live_events == all, LIMIT)?;
+    handle.stop();
     Ok(())
 }
 
@@ -38,13 +38,15 @@ fn ten_lines_print_what_happens() -> Result<(), Box<dyn Error>> {
     let handle = stream.handle();
     let example = std::thread::spawn(move || {
         let mut out = Vec::new();
-        ten_lines::print(stream, &mut out).map(|()| out)
+        let printed = ten_lines::print(stream, &mut out).map(|()| out);
+        printed.map_err(|error| error.to_string())
     });
     while_it_runs(sim, handle, &[Event::new("ST", "255").node("n1")])?;
     let out = String::from_utf8(example.join().map_err(|_| "it panicked")??)?;
     assert_eq!(
         out,
-        "stream_initializing\nstream_syncing\nconnected\nn1 ST = 255\ndisconnected\n"
+        "stream_initializing\nstream_syncing\nconnected\nn1 ST = 255\n\
+         disconnected: stopped on request\n"
     );
     Ok(())
 }

@@ -1,22 +1,22 @@
 //! Watches one node, and prints each live change of its values.
 //!
 //! ```sh
-//! IOX_PASSWORD=… cargo run --example watch_one_node -- https://eisy.local:8443 "42 92 8C 1" sha256:…
+//! IOX_PASSWORD=… cargo run -p ioxtransport-smol --example watch_one_node -- https://eisy.local:8443 "42 92 8C 1" sha256:…
 //! ```
 
 use std::env;
 
-use ioxtransport_smol::{Builder, EventStream, Notification, Trust};
+use ioxtransport_smol::{Builder, EventStream, Notification};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = env::args().skip(1);
     let (Some(url), Some(node)) = (arguments.next(), arguments.next()) else {
         return Err("usage: watch_one_node URL NODE [PIN]…".into());
     };
-    let pins: Vec<_> = arguments.map(|pin| pin.parse()).collect::<Result<_, _>>()?;
-    let mut builder = EventStream::builder(url).local_account("admin", env::var("IOX_PASSWORD")?);
-    if !pins.is_empty() {
-        builder = builder.trust(Trust::Pins(pins));
+    let password = env::var("IOX_PASSWORD").map_err(|_| "no password in IOX_PASSWORD")?;
+    let mut builder = EventStream::builder(url).local_account("admin", password);
+    for pin in arguments {
+        builder = builder.pin(pin);
     }
     smol::block_on(watch(builder, &node, |line| println!("{line}")))
 }
@@ -34,9 +34,9 @@ pub(crate) async fn watch(
             Notification::Event(event) if event.live() && event.node() == node => {
                 show(format!("{} is now {}", event.control(), event.fmt_act()));
             }
-            Notification::Status(change) => show(change.status.to_string()),
+            Notification::Status(change) => show(change.to_string()),
             _ => {}
         }
     }
-    Ok(stream.handle().outcome().unwrap_or(Ok(()))?)
+    Ok(stream.handle().closed().await?)
 }

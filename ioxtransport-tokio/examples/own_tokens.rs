@@ -1,7 +1,7 @@
 //! Supplies access tokens of one's own: the program logs in elsewhere, the stream asks when it needs a token.
 //!
 //! ```sh
-//! cargo run --example own_tokens -- https://eisy.local token-file
+//! cargo run -p ioxtransport-tokio --example own_tokens -- https://eisy.local token-file
 //! ```
 
 use std::{env, fs, io};
@@ -36,11 +36,11 @@ pub(crate) async fn watch(
             // With none at present, the stream waits as after a loss, and asks again.
             Notification::TokenWanted { rejected } => handle.provide_token(token(rejected).ok()),
             Notification::Event(event) if event.live() => {
-                show(format!("{} {}", event.node(), event.control()));
+                show(event.to_string());
             }
-            Notification::Status(change) => show(change.status.to_string()),
+            Notification::Status(change) => show(change.to_string()),
             _ => {}
         }
     }
-    Ok(handle.outcome().unwrap_or(Ok(()))?)
+    Ok(handle.closed().await?)
 }

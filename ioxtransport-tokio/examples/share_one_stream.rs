@@ -3,7 +3,7 @@
 //! A controller accepts few subscribers, so a program has one stream and shares it. Events are cheap to clone.
 //!
 //! ```sh
-//! IOX_PASSWORD=… cargo run --example share_one_stream -- http://eisy.local:8080
+//! IOX_PASSWORD=… cargo run -p ioxtransport-tokio --example share_one_stream -- http://eisy.local:8080
 //! ```
 
 use std::env;
@@ -17,22 +17,21 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let url = env::args().nth(1).ok_or("usage: share_one_stream URL")?;
     let builder = EventStream::builder(url).local_account("admin", env::var("IOX_PASSWORD")?);
     let (handle, dispatcher) = share(builder)?;
-    let mut lights = subscribe(&dispatcher, Filter::new().control("ST").live_only());
-    let mut heartbeats = subscribe(&dispatcher, Filter::new().control("_0"));
-    let first = tokio::spawn(async move {
-        while let Some(event) = lights.recv().await {
-            println!("{} is {}", event.node(), event.fmt_act());
-        }
-    });
-    let second = tokio::spawn(async move {
-        while heartbeats.recv().await.is_some() {
-            println!("the controller is alive");
-        }
-    });
+    let changes = Filter::new().controls(["ST", "OL"]).live_only();
+    for (task, filter) in [
+        ("changes", changes),
+        ("heartbeats", Filter::new().control("_0")),
+    ] {
+        let mut events = subscribe(&dispatcher, filter);
+        tokio::spawn(async move {
+            while let Some(event) = events.recv().await {
+                println!("{task}: {event}");
+            }
+        });
+    }
+    dispatcher.on_status(|change| println!("{change}")).detach();
     // The stream runs as long as there is a handle.
-    tokio::try_join!(first, second)?;
-    drop(handle);
-    Ok(())
+    Ok(handle.closed().await?)
 }
 
 /// Starts the stream, and gives what tasks need to subscribe.

@@ -1,7 +1,7 @@
 //! Keeps a table of what every node's properties are, and prints what changes, also what has changed during an outage.
 //!
 //! ```sh
-//! IOX_PASSWORD=… cargo run --example table_of_states -- http://eisy.local:8080
+//! IOX_PASSWORD=… cargo run -p ioxtransport-tokio --example table_of_states -- http://eisy.local:8080
 //! ```
 
 use std::env;
@@ -19,7 +19,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .wait_for(Status::Connected, std::time::Duration::from_secs(30))
         .await?;
     println!("{}", table(&state));
-    tokio::signal::ctrl_c().await?;
+    tokio::select! {
+        ended = handle.closed() => return Ok(ended?),
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+    }
     handle.stop().await;
     Ok(())
 }

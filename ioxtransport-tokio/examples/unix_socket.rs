@@ -1,7 +1,7 @@
 //! Reaches the controller through a Unix socket, such as `ssh -L /run/iox.sock:eisy.local:8080 gateway` opens.
 //!
 //! ```sh
-//! IOX_PASSWORD=… cargo run --example unix_socket -- /run/iox.sock
+//! IOX_PASSWORD=… cargo run -p ioxtransport-tokio --example unix_socket -- /run/iox.sock
 //! ```
 
 #[cfg(unix)]
@@ -9,7 +9,7 @@
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     use std::env;
 
-    use ioxtransport_tokio::EventStream;
+    use ioxtransport_tokio::{EventStream, Notification};
 
     let path = env::args().nth(1).ok_or("usage: unix_socket PATH")?;
     // The name in the URL goes into the request, and with `https` into the check of the certificate.
@@ -17,9 +17,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .local_account("admin", env::var("IOX_PASSWORD")?);
     let mut stream = through(builder, path).start()?;
     while let Some(notification) = stream.next().await {
-        println!("{notification:?}");
+        match notification {
+            Notification::Event(event) => println!("{event}"),
+            Notification::Status(change) => println!("{change}"),
+            _ => {}
+        }
     }
-    Ok(())
+    Ok(stream.handle().closed().await?)
 }
 
 /// The same stream, through a Unix socket.

@@ -5,7 +5,7 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use ioxconformance::{Driver, Next, Running, StreamHandle, next_of};
+use ioxconformance::{Awaited, Driver, Next, Running, StreamHandle, next_of};
 use ioxtransport_tokio::{EventStream, Notification, Options};
 use tokio::runtime::Runtime;
 
@@ -31,9 +31,8 @@ impl Driver for OnTokio {
         listener: Box<dyn FnMut(&Notification) + Send>,
     ) -> Option<Box<dyn StreamHandle>> {
         let _inside = RUNTIME.enter();
-        Some(Box::new(
-            EventStream::start_with(options, listener).unwrap(),
-        ))
+        let handle = EventStream::start_with(options, listener).unwrap();
+        Some(Box::new(Awaited::new(handle)))
     }
 }
 
@@ -43,6 +42,6 @@ impl Running for Stream {
     }
 
     fn handle(&self) -> Box<dyn StreamHandle> {
-        Box::new(self.0.handle())
+        Box::new(Awaited::new(self.0.handle()))
     }
 }

@@ -128,7 +128,7 @@ async fn own_tokens_are_supplied() {
     let script = async {
         until(&mut lines, "connected").await;
         server.control().emit(&on("n1"));
-        until(&mut lines, "n1 ST").await;
+        until(&mut lines, "n1 ST = On").await;
     };
     tokio::select! {
         ended = watch => panic!("{ended:?}"),

@@ -38,7 +38,9 @@ fn a_runtime_that_shuts_down_ends_the_stream() {
     let server = world.block_on(server());
     let mut stream = own.block_on(async { watch(&server) });
     let handle = stream.handle();
-    handle.wait_for_blocking(Status::Connected, LIMIT).unwrap();
+    world
+        .block_on(handle.wait_for(Status::Connected, LIMIT))
+        .unwrap();
     drop(own);
     assert_eq!(handle.outcome(), Some(Err(EndError::DriverGone)));
     assert_eq!(handle.status(), Status::Disconnected);
@@ -82,13 +84,17 @@ fn no_task_is_left_at_rest_nor_after_the_last_handle() {
     };
     let stream = own.block_on(async { watch(&server) });
     let handle = stream.handle();
-    handle.wait_for_blocking(Status::Connected, LIMIT).unwrap();
+    world
+        .block_on(handle.wait_for(Status::Connected, LIMIT))
+        .unwrap();
     assert_eq!(own.metrics().num_alive_tasks(), 1);
     own.block_on(handle.stop());
     gone();
     settled(&own);
     own.block_on(async { handle.start() });
-    handle.wait_for_blocking(Status::Connected, LIMIT).unwrap();
+    world
+        .block_on(handle.wait_for(Status::Connected, LIMIT))
+        .unwrap();
     assert_eq!(own.metrics().num_alive_tasks(), 1);
     drop((stream, handle));
     gone();

@@ -13,3 +13,6 @@ mod seat;
 mod stream;
 
 pub use self::stream::{Builder, EventStream, TimedOut};
+
+/// A handle, as the crate of the included sources shows it.
+pub type Handle = crate::Handle<crate::Blocking>;

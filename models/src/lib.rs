@@ -38,7 +38,7 @@ mod tls;
 #[path = "../../ioxdriver/src/websocket/mod.rs"]
 mod websocket;
 
-pub use crate::driver::{EndError, Handle, Overflow, WaitError};
+pub use crate::driver::{Async, Blocking, EndError, Handle, Overflow, Ticket, WaitError};
 pub use crate::net::Socket;
 pub use crate::options::{BuildError, Options, Start, Tapped};
 pub use crate::tls::{

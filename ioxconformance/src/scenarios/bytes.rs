@@ -8,11 +8,10 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-use ioxdriver::Handle;
 use ioxproto::Notification;
 use ioxsim::{Event, Observation};
 
-use crate::{Bench, Watched, quick};
+use crate::{Bench, Handle, Watched, quick};
 
 fn event(action: &str) -> String {
     format!(

@@ -4,14 +4,15 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ioxdriver::{Handle, Ticket};
+use ioxdriver::driver::waiting_otherwise;
+use ioxdriver::{Async, Blocking, Ticket};
 use ioxproto::Notification;
 use ioxproto::mirror::{ControllerState, Property};
 use ioxproto::rest::{self, CallError, CallProblem, Command, Confirmation, NodeEntry, Nodes};
 use ioxproto::view::VariableType;
 use ioxsim::{Ending, Event};
 
-use crate::{Bench, Front, LIMIT, Reply, Sim, Watched, block_on, quick, wait_for};
+use crate::{Bench, Front, Handle, LIMIT, Reply, Sim, Watched, block_on, quick, wait_for};
 
 const NODES: &str = "/rest/nodes";
 const ON: &str = "/rest/nodes/1%201%201%201/cmd/DON";
@@ -60,9 +61,9 @@ pub fn a_call_is_answered_and_its_answer_read(bench: &Bench) {
     front.reply(NODES, [nodes(2)]);
     front.reply(ON, [accepted()]);
     let handle = watched.handle();
-    let nodes = handle.call_blocking(rest::nodes()).unwrap();
+    let nodes = handle.call(rest::nodes()).unwrap();
     assert_eq!(names(&nodes), ["Lamp 0", "Lamp 1"]);
-    handle.call_blocking(on()).unwrap();
+    handle.call(on()).unwrap();
     let asked = front.asked();
     assert!(
         asked[0]
@@ -78,24 +79,16 @@ pub fn the_simulated_house_is_read_and_its_lamps_switched(bench: &Bench) {
     let mut watched = bench.watch(&server);
     watched.connected();
     let handle = watched.handle();
-    assert!(
-        !handle
-            .call_blocking(rest::config())
-            .unwrap()
-            .firmware
-            .is_empty()
-    );
-    let nodes = handle.call_blocking(rest::nodes()).unwrap();
-    let status = handle.call_blocking(rest::status()).unwrap();
+    assert!(!handle.call(rest::config()).unwrap().firmware.is_empty());
+    let nodes = handle.call(rest::nodes()).unwrap();
+    let status = handle.call(rest::status()).unwrap();
     assert!(nodes.nodes.iter().all(|node| !node.name.is_empty()));
-    assert!(handle.call_blocking(rest::time()).is_ok());
-    let programs = handle.call_blocking(rest::programs()).unwrap();
+    assert!(handle.call(rest::time()).is_ok());
+    let programs = handle.call(rest::programs()).unwrap();
     assert!(programs.programs.iter().any(|program| program.is_folder));
     for kind in [VariableType::Integer, VariableType::State] {
-        let names = handle
-            .call_blocking(rest::variable_definitions(kind))
-            .unwrap();
-        let values = handle.call_blocking(rest::variables(kind)).unwrap();
+        let names = handle.call(rest::variable_definitions(kind)).unwrap();
+        let values = handle.call(rest::variables(kind)).unwrap();
         assert_eq!(names.definitions.len(), values.variables.len());
     }
     let mut house = ControllerState::new();
@@ -114,9 +107,7 @@ pub fn the_simulated_house_is_read_and_its_lamps_switched(bench: &Bench) {
             true => Command::on(lamp).unwrap(),
             false => Command::off(lamp).unwrap(),
         };
-        handle
-            .call_blocking(command.confirmed(WITHIN, house))
-            .unwrap()
+        handle.call(command.confirmed(WITHIN, house)).unwrap()
     };
     let nothing_known = ControllerState::new();
     assert_eq!(switch(!is_on, &nothing_known), Confirmation::Confirmed);
@@ -129,7 +120,7 @@ pub fn an_answer_of_megabytes_is_read(bench: &Bench) {
     const MANY: usize = 50_000;
     let (front, _sim, watched) = connected(bench);
     front.reply(NODES, [nodes(MANY)]);
-    let nodes = watched.handle().call_blocking(rest::nodes()).unwrap();
+    let nodes = watched.handle().call(rest::nodes()).unwrap();
     assert_eq!(nodes.nodes.len(), MANY);
 }
 
@@ -139,9 +130,7 @@ pub fn a_refused_call_leaves_the_stream_alone(bench: &Bench) {
     let mut watched = bench.watch(&server);
     watched.connected();
     let handle = watched.handle();
-    let error = handle
-        .call_blocking(rest::get("/nothing").unwrap())
-        .unwrap_err();
+    let error = handle.call(rest::get("/nothing").unwrap()).unwrap_err();
     assert!(matches!(
         error.problem,
         CallProblem::Refused { status: 404, .. }
@@ -149,9 +138,7 @@ pub fn a_refused_call_leaves_the_stream_alone(bench: &Bench) {
     let (front, _sim, mut watched) = connected(bench);
     front.reply("/secret", [Reply::Answer(401, String::new())]);
     let handle = watched.handle();
-    let error = handle
-        .call_blocking(rest::get("/secret").unwrap())
-        .unwrap_err();
+    let error = handle.call(rest::get("/secret").unwrap()).unwrap_err();
     assert_eq!(error.code(), "credentials_refused");
     assert!(handle.connected());
     watched.stop();
@@ -171,13 +158,11 @@ pub fn a_busy_controller_is_asked_again(bench: &Bench) {
     let (front, _sim, watched) = connected(bench);
     front.reply(ON, [busy(), Reply::Answer(404, String::new()), accepted()]);
     let handle = watched.handle();
-    handle.call_blocking(on()).unwrap();
+    handle.call(on()).unwrap();
     assert_eq!(paths(&front).len(), 3);
     let steps = "/rest/nodes/1%201%201%201/cmd/BRT";
     front.reply(steps, [busy(), accepted()]);
-    let error = handle
-        .call_blocking(Command::brighten(LAMP).unwrap())
-        .unwrap_err();
+    let error = handle.call(Command::brighten(LAMP).unwrap()).unwrap_err();
     assert!(!error.may_have_been_carried_out);
     assert_eq!(paths(&front).len(), 4, "a step is not repeated");
 }
@@ -195,7 +180,7 @@ pub fn commands_to_one_node_keep_their_order(bench: &Bench) {
         })
         .collect();
     for ticket in tickets {
-        ticket.wait_blocking().unwrap();
+        ticket.wait().unwrap();
     }
     assert_eq!(paths(&front), [ON, OFF].repeat(10));
 }
@@ -208,7 +193,7 @@ pub fn calls_come_from_many_threads(bench: &Bench) {
             let handle = watched.handle();
             scope.spawn(move || {
                 for _ in 0..8 {
-                    let nodes = handle.call_blocking(rest::nodes()).unwrap();
+                    let nodes = handle.call(rest::nodes()).unwrap();
                     assert_eq!(nodes.nodes.len(), 3);
                 }
             });
@@ -220,7 +205,7 @@ pub fn calls_come_from_many_threads(bench: &Bench) {
 pub fn a_call_can_be_awaited(bench: &Bench) {
     let (front, _sim, watched) = connected(bench);
     front.reply(NODES, [nodes(1)]);
-    let handle = watched.handle();
+    let handle: ioxdriver::Handle<Async> = waiting_otherwise(watched.handle().shared());
     let nodes = block_on(handle.call(rest::nodes()), LIMIT)
         .unwrap()
         .unwrap();
@@ -233,7 +218,7 @@ pub fn a_call_waits_while_the_stream_reconnects(bench: &Bench) {
     sim.end(Ending::Close(1001));
     watched.lost();
     let handle = watched.handle();
-    let nodes = handle.call_blocking(rest::nodes()).unwrap();
+    let nodes = handle.call(rest::nodes()).unwrap();
     assert_eq!(nodes.nodes.len(), 1);
 }
 
@@ -248,7 +233,7 @@ pub fn a_call_within_the_loop_works_with_a_queue_of_one(bench: &Bench) {
         sim.emit(&Event::new("ST", format!("last {round}")).node("n1"));
         watched.until("an event", |told| matches!(told, Notification::Event(_)));
         // The queue is full, or about to be, and nobody takes.
-        let nodes = handle.call_blocking(rest::nodes()).unwrap();
+        let nodes = handle.call(rest::nodes()).unwrap();
         assert_eq!(nodes.nodes.len(), 1);
         watched.event("ST", &format!("last {round}"));
     }
@@ -270,7 +255,7 @@ pub fn a_command_is_confirmed_by_its_event_within_the_loop(bench: &Bench) {
             sim.flood(200);
             sim.emit(&Event::new("ST", "255").node(LAMP));
         }
-        let confirmation = ticket.wait_blocking().unwrap();
+        let confirmation = ticket.wait().unwrap();
         let expected = match unchanged {
             true => Confirmation::Unchanged,
             false => Confirmation::Confirmed,
@@ -298,13 +283,13 @@ pub fn a_call_ends_in_time_while_the_consumer_takes_nothing(bench: &Bench) {
     let handle = watched.handle();
     // More than what is read past a full queue.
     sim.flood(20_000);
-    let error = handle.call_blocking(rest::nodes()).unwrap_err();
+    let error = handle.call(rest::nodes()).unwrap_err();
     assert_eq!(error.code(), "timed_out");
     assert!(handle.connected());
 }
 
 pub fn within_a_callback_a_call_is_made_and_not_waited_for(bench: &Bench) {
-    type Made = (Result<Nodes, CallError>, Ticket<Nodes>);
+    type Made = (Result<Nodes, CallError>, Ticket<Nodes, Blocking>);
     let (front, _sim) = bench.front();
     front.reply(NODES, [nodes(1)]);
     let (hand_in, handle) = mpsc::channel::<Handle>();
@@ -316,7 +301,7 @@ pub fn within_a_callback_a_call_is_made_and_not_waited_for(bench: &Bench) {
         let Notification::Event(_) = told else { return };
         if let Some(handle) = own.as_ref().filter(|_| !done) {
             done = true;
-            let waited = handle.call_blocking(rest::nodes());
+            let waited = handle.call(rest::nodes());
             let _ = tell.send((waited, handle.submit(rest::nodes())));
         }
     });
@@ -326,7 +311,7 @@ pub fn within_a_callback_a_call_is_made_and_not_waited_for(bench: &Bench) {
     let error = waited.unwrap_err();
     assert_eq!(error.problem, CallProblem::InCallback);
     assert!(!error.may_have_been_carried_out);
-    let nodes = block_on(ticket, LIMIT).unwrap().unwrap();
+    let nodes = ticket.wait().unwrap();
     assert_eq!(nodes.nodes.len(), 1);
     assert_eq!(paths(&front), [NODES]);
     stream.stop();
@@ -340,7 +325,7 @@ pub fn what_is_never_answered_is_given_up(bench: &Bench) {
     let mut watched = bench.start(bench.options_of(&front).timing(timing));
     watched.connected();
     let handle = watched.handle();
-    let error = handle.call_blocking(on()).unwrap_err();
+    let error = handle.call(on()).unwrap_err();
     assert_eq!(error.code(), "timed_out");
     assert!(error.may_have_been_carried_out, "{error}");
     assert!(handle.connected());
@@ -355,7 +340,7 @@ pub fn an_answer_that_stops_halfway_is_given_up(bench: &Bench) {
     let mut watched = bench.start(bench.options_of(&front).timing(timing));
     watched.connected();
     let began = Instant::now();
-    let error = watched.handle().call_blocking(rest::nodes()).unwrap_err();
+    let error = watched.handle().call(rest::nodes()).unwrap_err();
     assert_eq!(error.code(), "timed_out");
     assert!(began.elapsed() >= Duration::from_millis(900), "{error}");
 }
@@ -365,9 +350,9 @@ pub fn an_end_after_the_request_may_mean_that_it_was_carried_out(bench: &Bench) 
     front.reply(ON, [Reply::End]);
     front.reply(NODES, [Reply::End]);
     let handle = watched.handle();
-    let error = handle.call_blocking(on()).unwrap_err();
+    let error = handle.call(on()).unwrap_err();
     assert!(error.may_have_been_carried_out, "{error}");
-    let error = handle.call_blocking(rest::nodes()).unwrap_err();
+    let error = handle.call(rest::nodes()).unwrap_err();
     assert!(!error.may_have_been_carried_out, "{error}");
 }
 
@@ -378,7 +363,7 @@ pub fn a_dropped_ticket_does_not_take_the_call_back(bench: &Bench) {
     let handle = watched.handle();
     drop(handle.submit(on()));
     // Sent after it, since it is for the same node.
-    handle.call_blocking(Command::off(LAMP).unwrap()).unwrap();
+    handle.call(Command::off(LAMP).unwrap()).unwrap();
     assert_eq!(paths(&front), [ON, OFF]);
 }
 
@@ -389,14 +374,11 @@ pub fn a_call_can_be_taken_back(bench: &Bench) {
     let first = handle.submit(on());
     let second = handle.submit(on());
     second.cancel();
-    let error = second.wait_blocking().unwrap_err();
+    let error = second.wait().unwrap_err();
     assert_eq!(error.problem, CallProblem::Cancelled);
     assert!(!error.may_have_been_carried_out);
     first.cancel();
-    assert_eq!(
-        first.wait_blocking().unwrap_err().problem,
-        CallProblem::Cancelled
-    );
+    assert_eq!(first.wait().unwrap_err().problem, CallProblem::Cancelled);
     assert!(handle.connected());
 }
 
@@ -409,11 +391,11 @@ pub fn a_stop_ends_pending_calls_in_time(bench: &Bench) {
     watched.meanwhile(|| {
         wait_for("the request", || paths(&front).len() == 1);
         let began = Instant::now();
-        shared.stop_blocking();
+        shared.stop();
         assert!(began.elapsed() < Duration::from_millis(1500));
     });
     for ticket in tickets {
-        let error = ticket.wait_blocking().unwrap_err();
+        let error = ticket.wait().unwrap_err();
         assert_eq!(error.problem, CallProblem::Stopped);
     }
 }
@@ -424,11 +406,11 @@ pub fn at_rest_a_call_fails_at_once_and_works_again_after_a_start(bench: &Bench)
     watched.stop();
     watched.end();
     let handle = watched.handle();
-    let error = handle.call_blocking(rest::nodes()).unwrap_err();
+    let error = handle.call(rest::nodes()).unwrap_err();
     assert_eq!(error.code(), "not_running");
     handle.start();
     watched.connected();
-    assert!(handle.call_blocking(rest::nodes()).is_ok());
+    assert!(handle.call(rest::nodes()).is_ok());
 }
 
 pub fn a_portal_accounts_tokens_are_renewed_for_a_call(bench: &Bench) {
@@ -437,7 +419,7 @@ pub fn a_portal_accounts_tokens_are_renewed_for_a_call(bench: &Bench) {
     let options = bench.portal_of(&front);
     let mut watched = bench.start(options);
     watched.connected();
-    let nodes = watched.handle().call_blocking(rest::nodes()).unwrap();
+    let nodes = watched.handle().call(rest::nodes()).unwrap();
     assert_eq!(nodes.nodes.len(), 1);
     let shown: Vec<_> = front
         .asked()

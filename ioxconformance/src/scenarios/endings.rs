@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use ioxdriver::Handle;
+use ioxdriver::EndError;
 use ioxproto::Status;
 
-use crate::Bench;
+use crate::{Bench, Handle};
 
 pub fn stop_when_connected_closes_politely(bench: &Bench) {
     let server = bench.server();
@@ -76,4 +76,22 @@ pub fn wait_for_sees_a_status_or_the_end_or_is_over_in_time(bench: &Bench) {
         "{error}"
     );
     assert!(handle.ended());
+}
+
+pub fn closed_waits_for_the_end_and_says_why(bench: &Bench) {
+    let server = bench.server();
+    let mut watched = bench.watch(&server);
+    watched.connected();
+    let handle = watched.handle();
+    // Under way, and not over.
+    handle.request_stop();
+    assert_eq!(handle.closed(), Ok(()));
+    assert!(handle.ended());
+    let wrong = bench.options(&server).local_account("admin", "wrong");
+    let watched = bench.start(wrong);
+    let handle = watched.handle();
+    let Err(EndError::Failed(reason)) = handle.closed() else {
+        panic!("it ended well")
+    };
+    assert_eq!(Some(reason), handle.last_reason());
 }

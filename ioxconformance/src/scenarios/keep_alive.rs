@@ -3,11 +3,11 @@
 use std::thread;
 use std::time::Duration;
 
-use ioxdriver::{Handle, Options};
+use ioxdriver::Options;
 use ioxproto::rest::{self, Accepted, CallError, Command};
 use ioxproto::{Profile, Timing};
 
-use crate::{Bench, Front, LIMIT, Reply, Sim, Watched, quick, wait_for};
+use crate::{Bench, Front, Handle, LIMIT, Reply, Sim, Watched, quick, wait_for};
 
 const NODES: &str = "/rest/nodes";
 const ON: &str = "/rest/nodes/1%201%201%201/cmd/DON";
@@ -55,15 +55,15 @@ fn connected(
 }
 
 fn read(handle: &Handle) -> Result<rest::Nodes, CallError> {
-    handle.call_blocking(rest::nodes())
+    handle.call(rest::nodes())
 }
 
 fn switch_on(handle: &Handle) -> Result<Accepted, CallError> {
-    handle.call_blocking(Command::on(LAMP).unwrap())
+    handle.call(Command::on(LAMP).unwrap())
 }
 
 fn step(handle: &Handle) -> Result<Accepted, CallError> {
-    handle.call_blocking(Command::brighten(LAMP).unwrap())
+    handle.call(Command::brighten(LAMP).unwrap())
 }
 
 /// The connections of all requests so far; 1 is the stream's.

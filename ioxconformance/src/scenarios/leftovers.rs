@@ -74,7 +74,7 @@ fn stopped_with_an_idle_connection(bench: &Bench) {
         watched.connected();
         let handle = watched.handle();
         if call {
-            assert!(handle.call_blocking(rest::nodes()).is_ok());
+            assert!(handle.call(rest::nodes()).is_ok());
             assert_eq!(front.open(), 2);
         }
         watched.stop();

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use ioxdriver::Handle;
 use ioxproto::{Notification, Status, SubscribePath};
 use ioxsim::{Ending, Event, Firmware};
 
-use crate::{Bench, quick};
+use crate::{Bench, Handle, quick};
 
 pub fn replay_and_live_come_in_order_and_marked(bench: &Bench) {
     let server = bench.server();

@@ -162,7 +162,7 @@ impl<'a> Session<'a> {
         let handle = watched.handle();
         let call = rest::get("/api/nodes").unwrap();
         tracing::info!(?call, "a call");
-        let outcome = handle.call_blocking(call);
+        let outcome = handle.call(call);
         tracing::info!(?outcome, error = ?outcome.as_ref().err().map(ToString::to_string), "called");
         watched.stop();
         watched.end();

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use ioxdriver::{Handle, Overflow};
+use ioxdriver::Overflow;
 use ioxproto::{Notification, Status};
 use ioxsim::Event;
 
-use crate::{Bench, LIMIT, quick};
+use crate::{Bench, Handle, LIMIT, quick};
 
 /// More than the queue, the library's buffers and the kernel's hold together.
 const MANY: usize = 40_000;

@@ -1,13 +1,12 @@
-//! What an application knows of a running stream and can ask of it, from anywhere.
+//! What an application knows of a running stream and can ask of it, from anywhere. How it waits is
+//! in `waiting`.
 
 use std::fmt;
-use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::marker::PhantomData;
 use std::sync::Arc;
-use std::task::Poll;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
-use ioxproto::rest::{Call, CallError};
+use ioxproto::rest::Call;
 use ioxproto::{Account, ConfigError, Reason, Secret, Stats, Status};
 use thiserror::Error;
 
@@ -15,12 +14,32 @@ use super::{Shared, Ticket};
 use crate::Trust;
 use crate::sync::Ordering;
 
-/// A cheap handle on a running stream; clones are equal. When the last one is dropped, the stream stops.
+/// A cheap handle on a running stream; clones are equal. When the last one is dropped, the stream
+/// stops.
 ///
-/// The methods that wait exist twice: for tasks, as futures of any runtime, and for threads, with `_blocking` at the
-/// end of their names. A future may be dropped at any time; the stream does not notice.
-pub struct Handle {
-    shared: Arc<Shared>,
+/// `M` says how it waits: [`Async`] or [`Blocking`]. The methods that wait have the same names. A
+/// driver crate shows the kind that is right for its streams as its own `Handle`. Futures belong to
+/// no particular runtime, and may be dropped at any time; the stream does not notice.
+pub struct Handle<M> {
+    pub(super) shared: Arc<Shared>,
+    mode: PhantomData<fn() -> M>,
+}
+
+/// Marks handles and tickets that wait in futures.
+#[derive(Debug)]
+#[expect(clippy::exhaustive_enums, reason = "a marker has no values")]
+pub enum Async {}
+
+/// Marks handles and tickets that wait on the thread that calls them.
+#[derive(Debug)]
+#[expect(clippy::exhaustive_enums, reason = "a marker has no values")]
+pub enum Blocking {}
+
+/// The same handle, which waits in another way. For programs that watch streams of both kinds: a
+/// future on a blocking stream needs somebody who drives it, such as a thread in the background.
+#[must_use]
+pub fn waiting_otherwise<M, N>(handle: &Handle<M>) -> Handle<N> {
+    Handle::new(Arc::clone(&handle.shared))
 }
 
 /// Why waiting for a status came to nothing.
@@ -68,12 +87,15 @@ fn because(reason: Option<&Reason>) -> String {
     reason.map_or_else(String::new, |reason| format!(": {reason}"))
 }
 
-impl Handle {
+impl<M> Handle<M> {
     /// The first handle on what a driver shares.
     #[must_use]
     pub fn new(shared: Arc<Shared>) -> Self {
         shared.handles.fetch_add(1, Ordering::Relaxed);
-        Self { shared }
+        Self {
+            shared,
+            mode: PhantomData,
+        }
     }
 
     /// The status now.
@@ -163,147 +185,9 @@ impl Handle {
         self.shared.request_stop();
     }
 
-    /// Stops and waits until it is done. Dropping the future leaves the stop under way.
-    pub async fn stop(&self) {
-        self.request_stop();
-        while let Some(change) = self.shared.unless(|| self.ended()) {
-            change.await;
-        }
-    }
-
-    /// Stops and waits, on this thread, until it is done.
-    pub fn stop_blocking(&self) {
-        self.request_stop();
-        self.shared.wait_blocking(|| self.ended(), None);
-        if let Some(drive) = self.shared.drive() {
-            drive.join();
-        }
-    }
-
-    /// Waits for a status, for so long at most. A status that comes and goes meanwhile may be missed; all of them are
-    /// among the notifications.
-    ///
-    /// # Errors
-    ///
-    /// [`WaitError`] when the time is over, or the stream ends without it.
-    pub async fn wait_for(&self, status: Status, timeout: Duration) -> Result<(), WaitError> {
-        self.wait_until(|handle| handle.status() == status, timeout)
-            .await
-    }
-
-    /// [`wait_for`](Self::wait_for), on this thread.
-    ///
-    /// # Errors
-    ///
-    /// The same.
-    pub fn wait_for_blocking(&self, status: Status, timeout: Duration) -> Result<(), WaitError> {
-        self.wait_until_blocking(|handle| handle.status() == status, timeout)
-    }
-
-    /// Waits until something holds, for so long at most. It is looked at whenever the driver has news, so it should
-    /// ask this handle.
-    ///
-    /// # Errors
-    ///
-    /// [`WaitError`] when the time is over, or the stream ends and it still does not hold.
-    pub async fn wait_until(
-        &self,
-        holds: impl Fn(&Self) -> bool,
-        timeout: Duration,
-    ) -> Result<(), WaitError> {
-        let over = Instant::now().checked_add(timeout);
-        let mut alarm = over.and_then(|over| self.shared.sleep_until(over));
-        let mut held = false;
-        while let Some(mut change) = self.shared.unless(|| {
-            held = holds(self);
-            held || self.ended()
-        }) {
-            let timed_out = poll_fn(|context| {
-                if Pin::new(&mut change).poll(context).is_ready() {
-                    return Poll::Ready(false);
-                }
-                match &mut alarm {
-                    Some(alarm) => alarm.as_mut().poll(context).map(|()| true),
-                    None => Poll::Pending,
-                }
-            });
-            if timed_out.await {
-                break;
-            }
-        }
-        self.waited(held || holds(self), timeout)
-    }
-
-    /// [`wait_until`](Self::wait_until), on this thread.
-    ///
-    /// # Errors
-    ///
-    /// The same.
-    pub fn wait_until_blocking(
-        &self,
-        holds: impl Fn(&Self) -> bool,
-        timeout: Duration,
-    ) -> Result<(), WaitError> {
-        let over = Instant::now().checked_add(timeout);
-        let mut held = false;
-        let enough = || {
-            held = holds(self);
-            held || self.ended()
-        };
-        self.shared.wait_blocking(enough, over);
-        self.waited(held || holds(self), timeout)
-    }
-
-    /// Makes a call to the controller's REST interface, beside the stream and with its account, and
-    /// waits for the answer.
-    ///
-    /// While the stream connects or reconnects, the call waits for it, within 60 s in all
-    /// ([`Timing::call`](ioxproto::Timing::call)). While calls are pending, the driver reads up to
-    /// 4,096 notifications past a full queue, so that a consumer may wait for a call between two
-    /// notifications.
-    ///
-    /// Dropping the future does not cancel the call: a command may be carried out.
-    /// [`Ticket::cancel`] cancels it, as far as that is possible.
-    ///
-    /// ```no_run
-    /// use ioxdriver::Handle;
-    /// use ioxproto::rest::{self, Command};
-    ///
-    /// async fn lamps_out(handle: &Handle) -> Result<(), Box<dyn std::error::Error>> {
-    ///     let nodes = handle.call(rest::nodes()).await?;
-    ///     for node in nodes.nodes.iter().filter(|node| node.name.contains("lamp")) {
-    ///         handle.call(Command::off(&node.address)?).await?;
-    ///     }
-    ///     Ok(())
-    /// }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`CallError`] says why there is no answer, and if a command may have been carried out.
-    pub async fn call<A>(&self, call: impl Into<Call<A>>) -> Result<A, CallError> {
-        self.submit(call).await
-    }
-
-    /// [`call`](Self::call), on this thread: not on the only thread of an async runtime. Within a
-    /// callback of the same stream nothing can happen before the callback returns: there the call
-    /// is not made.
-    ///
-    /// # Errors
-    ///
-    /// The same, and [`InCallback`](ioxproto::rest::CallProblem::InCallback).
-    pub fn call_blocking<A>(&self, call: impl Into<Call<A>>) -> Result<A, CallError> {
-        if self.shared.is_calling_back() {
-            let mut error = CallError::in_callback();
-            error.may_have_been_carried_out = false;
-            return Err(error);
-        }
-        self.submit(call).wait_blocking()
-    }
-
-    /// Makes a call without waiting, from any thread, also within callbacks. The ticket is a future
-    /// of the answer; a thread can wait for it too.
-    pub fn submit<A>(&self, call: impl Into<Call<A>>) -> Ticket<A> {
+    /// Makes a call without waiting, from any thread, also within callbacks. The ticket waits for
+    /// the answer.
+    pub fn submit<A>(&self, call: impl Into<Call<A>>) -> Ticket<A, M> {
         let call = call.into();
         let slot = self.shared.make_call(call.request().clone());
         Ticket::new(call, slot, Arc::clone(&self.shared))
@@ -316,7 +200,7 @@ impl Handle {
     }
 
     /// What a wait came to. What held once need not hold any more.
-    fn waited(&self, held: bool, after: Duration) -> Result<(), WaitError> {
+    pub(super) fn waited(&self, held: bool, after: Duration) -> Result<(), WaitError> {
         if held {
             return Ok(());
         }
@@ -334,13 +218,13 @@ impl Handle {
     }
 }
 
-impl Clone for Handle {
+impl<M> Clone for Handle<M> {
     fn clone(&self) -> Self {
         Self::new(Arc::clone(&self.shared))
     }
 }
 
-impl Drop for Handle {
+impl<M> Drop for Handle<M> {
     fn drop(&mut self) {
         if self.shared.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.shared.deserted();
@@ -348,7 +232,7 @@ impl Drop for Handle {
     }
 }
 
-impl fmt::Debug for Handle {
+impl<M> fmt::Debug for Handle<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handle")
             .field("status", &self.status())

@@ -10,10 +10,11 @@ mod link;
 mod seam;
 pub(crate) mod shared;
 mod ticket;
+mod waiting;
 
 pub use self::body::{Body, Turn};
 pub use self::delivery::{Delivery, Overflow};
-pub use self::handle::{EndError, Handle, WaitError};
+pub use self::handle::{Async, Blocking, EndError, Handle, WaitError, waiting_otherwise};
 pub use self::seam::{PollIo, Seam, Timer, WebSocket};
 pub use self::shared::{Drive, Relaunch, Shared, Sleep};
 pub use self::ticket::Ticket;

@@ -517,14 +517,14 @@ impl fmt::Debug for Shared {
 mod tests {
     use ioxproto::rest;
 
-    use super::super::Handle;
+    use super::super::{Async, Handle};
     use super::*;
 
     #[test]
     fn calls_that_no_driver_takes_are_bounded() {
         let config = Config::new("http://127.0.0.1").local_account("admin", "x");
         let shared = Arc::new(Shared::new(config.max_calls(2), None));
-        let handle = Handle::new(Arc::clone(&shared));
+        let handle: Handle<Async> = Handle::new(Arc::clone(&shared));
         let tickets: Vec<_> = (0..3).map(|_| handle.submit(rest::nodes())).collect();
         let done: Vec<_> = tickets.iter().map(|ticket| ticket.is_done()).collect();
         assert_eq!(done, [false, false, true]);
@@ -538,7 +538,7 @@ mod tests {
             it
         }
         let config = Config::new("http://127.0.0.1").local_account("admin", "x");
-        let handle = Handle::new(Arc::new(Shared::new(config, None)));
+        let handle: Handle<Async> = Handle::new(Arc::new(Shared::new(config, None)));
         drop(sent(handle.call(rest::nodes())));
         drop(sent(handle.submit(rest::nodes())));
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -9,6 +10,7 @@ use std::task::{Context, Poll, Waker};
 use ioxproto::rest::{Call, CallError, RawAnswer};
 
 use super::Shared;
+use super::handle::{Async, Blocking};
 use crate::sync::{Mutex, MutexGuard, PoisonError};
 
 type Outcome = Result<RawAnswer, CallError>;
@@ -67,19 +69,26 @@ impl Slot {
     }
 }
 
-/// A call that was made: a future of its answer, which a thread can wait for too.
+/// A call that was made. `M` says how it waits for the answer: [`Async`] makes it a future,
+/// [`Blocking`] gives it [`wait`](Self::wait).
 ///
 /// Dropping it does not cancel the call: a command goes on, and its result is discarded.
 #[must_use = "the answer, and whether there is one, is in the ticket"]
-pub struct Ticket<A> {
+pub struct Ticket<A, M> {
     call: Call<A>,
     slot: Arc<Slot>,
     shared: Arc<Shared>,
+    mode: PhantomData<fn() -> M>,
 }
 
-impl<A> Ticket<A> {
+impl<A, M> Ticket<A, M> {
     pub(crate) fn new(call: Call<A>, slot: Arc<Slot>, shared: Arc<Shared>) -> Self {
-        Self { call, slot, shared }
+        Self {
+            call,
+            slot,
+            shared,
+            mode: PhantomData,
+        }
     }
 
     /// Whether the call is over, so that waiting for it takes no time.
@@ -93,14 +102,16 @@ impl<A> Ticket<A> {
     pub fn cancel(&self) {
         self.shared.cancel_call(&self.slot);
     }
+}
 
+impl<A> Ticket<A, Blocking> {
     /// Waits for the answer, on this thread. Within a callback of the same stream nothing can
     /// happen before the callback returns: there this fails at once, and the call goes on.
     ///
     /// # Errors
     ///
     /// [`CallError`] says why there is no answer, and if a command may have been carried out.
-    pub fn wait_blocking(self) -> Result<A, CallError> {
+    pub fn wait(self) -> Result<A, CallError> {
         if self.shared.is_calling_back() && !self.is_done() {
             return self.call.outcome(Err(CallError::in_callback()));
         }
@@ -111,7 +122,7 @@ impl<A> Ticket<A> {
     }
 }
 
-impl<A> Future for Ticket<A> {
+impl<A> Future for Ticket<A, Async> {
     type Output = Result<A, CallError>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
@@ -120,7 +131,7 @@ impl<A> Future for Ticket<A> {
     }
 }
 
-impl<A> fmt::Debug for Ticket<A> {
+impl<A, M> fmt::Debug for Ticket<A, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Ticket")
             .field("path", &self.call.request().path())

@@ -242,6 +242,13 @@ impl<A> Call<A> {
     }
 }
 
+/// A call whose answer is not read.
+impl From<Request> for Call<RawAnswer> {
+    fn from(request: Request) -> Self {
+        Self::new(request, |answer| Ok(answer.clone()))
+    }
+}
+
 impl From<Command> for Call<Accepted> {
     fn from(command: Command) -> Self {
         Self::new(command.into(), accepted)
@@ -408,5 +415,5 @@ pub fn get(path: &str) -> Result<Call<RawAnswer>, RequestError> {
         purpose: Purpose::Raw { path: raw(path)? },
         expectation: None,
     };
-    Ok(Call::new(request, |answer| Ok(answer.clone())))
+    Ok(request.into())
 }

@@ -12,7 +12,7 @@ fn stop_from_another_thread_wakes_the_one_that_waits() {
         let server = server(tls);
         let mut watched = Watched::of(&server);
         watched.connected();
-        beside(&mut watched, |handle| handle.stop_blocking());
+        beside(&mut watched, |handle| handle.stop());
         assert_eq!(watched.statuses().last().unwrap(), "disconnected");
         seen(&server.control(), "the close frame", |seen| {
             seen.closes == [Some(1000)]
@@ -26,9 +26,7 @@ fn stop_from_another_thread_needs_no_consumer() {
     let mut watched = Watched::of(&server);
     watched.connected();
     let handle = watched.handle();
-    std::thread::spawn(move || handle.stop_blocking())
-        .join()
-        .unwrap();
+    std::thread::spawn(move || handle.stop()).join().unwrap();
     assert_eq!(watched.handle().status(), Status::Disconnected);
     watched.end();
 }
@@ -43,7 +41,7 @@ fn stop_within_the_loop_is_no_deadlock() {
         if let Notification::Status(change) = &notification {
             last = Some(change.status);
             if change.status == Status::Connected {
-                handle.stop_blocking();
+                handle.stop();
             }
         }
     }
@@ -85,7 +83,7 @@ fn a_start_after_the_stream_was_dropped_at_rest_ends_as_gone() {
     let handle = watched.handle();
     drop(watched);
     handle.start();
-    handle.stop_blocking();
+    handle.stop();
     assert_eq!(handle.outcome(), Some(Err(EndError::DriverGone)));
 }
 
@@ -101,7 +99,7 @@ fn dropping_the_stream_ends_the_wait_of_a_handle_on_another_thread() {
             let _ = looked.send(());
             false
         };
-        handle.wait_until_blocking(holds, Duration::MAX)
+        handle.wait_until(holds, Duration::MAX)
     });
     looks.recv().unwrap();
     drop(watched);

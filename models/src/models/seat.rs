@@ -6,8 +6,8 @@ use std::time::Duration;
 use ioxproto::{Notification, Status};
 use shuttle::thread;
 
-use crate::blocking::EventStream;
-use crate::{EndError, Handle, WaitError};
+use crate::blocking::{EventStream, Handle};
+use crate::{EndError, WaitError};
 
 /// No time passes here.
 const EVER: Duration = Duration::from_secs(3600);
@@ -35,13 +35,13 @@ const WHOLE: [Status; 2] = [Status::StreamInitializing, Status::Disconnected];
 
 /// Waits on a thread of its own until the stream has ended.
 fn until_the_end(handle: Handle) -> thread::JoinHandle<Result<(), WaitError>> {
-    thread::spawn(move || handle.wait_until_blocking(Handle::ended, EVER))
+    thread::spawn(move || handle.wait_until(Handle::ended, EVER))
 }
 
 pub fn a_stop_from_another_thread_ends_the_consumers_wait() {
     let mut stream = stream();
     let handle = stream.handle();
-    let stopping = thread::spawn(move || handle.stop_blocking());
+    let stopping = thread::spawn(move || handle.stop());
     assert_eq!(statuses(&mut stream), WHOLE);
     stopping.join().unwrap();
     assert_eq!(stream.handle().outcome(), Some(Ok(())));
@@ -51,7 +51,7 @@ pub fn another_takes_over_when_the_one_who_drives_leaves() {
     let stream = stream();
     let (first, second, third) = (stream.handle(), stream.handle(), stream.handle());
     // Whoever drives leaves when its own condition holds; the other must drive on to the end.
-    let first = thread::spawn(move || first.wait_for_blocking(Status::StreamInitializing, EVER));
+    let first = thread::spawn(move || first.wait_for(Status::StreamInitializing, EVER));
     let second = until_the_end(second);
     let third = thread::spawn(move || third.request_stop());
     // A status that comes and goes may be missed.
@@ -67,7 +67,7 @@ pub fn another_takes_over_when_the_one_who_drives_leaves() {
 pub fn all_who_wait_see_the_end() {
     let stream = stream();
     let waiting: Vec<_> = (0..3).map(|_| until_the_end(stream.handle())).collect();
-    stream.handle().stop_blocking();
+    stream.handle().stop();
     for waiting in waiting {
         assert_eq!(waiting.join().unwrap(), Ok(()));
     }
@@ -100,7 +100,7 @@ pub fn dropping_the_last_handle_ends_the_thread_in_the_background() {
 pub fn a_stop_waits_for_the_thread_in_the_background() {
     let mut stream = stream().in_background().unwrap();
     let handle = stream.handle();
-    let stopping = thread::spawn(move || handle.stop_blocking());
+    let stopping = thread::spawn(move || handle.stop());
     stream.stop();
     assert_eq!(statuses(&mut stream), WHOLE);
     stopping.join().unwrap();
@@ -114,7 +114,7 @@ pub fn a_start_from_another_thread_is_carried_out_in_the_background() {
     let starting = thread::spawn(move || handle.start());
     starting.join().unwrap();
     let handle = stream.handle();
-    let stopping = thread::spawn(move || handle.stop_blocking());
+    let stopping = thread::spawn(move || handle.stop());
     assert_eq!(statuses(&mut stream), WHOLE);
     stopping.join().unwrap();
 }
@@ -125,7 +125,7 @@ pub fn a_consumer_and_a_stop_meet_while_the_stream_begins_again() {
     let restarting = thread::spawn(move || {
         handle.request_stop();
         handle.start();
-        handle.stop_blocking();
+        handle.stop();
     });
     let seen = statuses(&mut stream);
     assert_eq!(seen[..2], WHOLE);

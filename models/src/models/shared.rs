@@ -10,9 +10,9 @@ use shuttle::sync::atomic::{AtomicUsize, Ordering};
 use shuttle::thread;
 
 use crate::driver::shared::{CallCommand, Command};
-use crate::driver::{Handle, Shared};
+use crate::driver::{Async, Blocking, Handle, Shared, waiting_otherwise};
 
-fn shared() -> (Arc<Shared>, Handle) {
+fn shared() -> (Arc<Shared>, Handle<Async>) {
     let config = Config::new("http://127.0.0.1").local_account("admin", "x");
     let shared = Arc::new(Shared::new(config, None));
     let handle = Handle::new(Arc::clone(&shared));
@@ -95,9 +95,9 @@ pub fn the_outcome_is_set_once_and_seen_by_all_who_wait() {
     let (shared, handle) = shared();
     let waiting: Vec<_> = (0..2)
         .map(|_| {
-            let handle = handle.clone();
+            let handle: Handle<Blocking> = waiting_otherwise(&handle);
             thread::spawn(move || {
-                handle.stop_blocking();
+                handle.stop();
                 let outcome = handle.outcome();
                 assert!(outcome.is_some(), "back without an outcome");
                 (outcome, handle)
