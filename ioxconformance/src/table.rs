@@ -156,6 +156,7 @@ macro_rules! conformance_table {
             }
             keep_alive {
                 calls_in_a_row_share_a_connection: both,
+                the_simulated_controller_keeps_connections_too: both,
                 an_idle_connection_is_closed_in_time: both,
                 an_idle_connection_is_closed_while_the_consumer_takes_nothing: both apart,
                 an_idle_connection_may_be_closed_by_the_controller: both,

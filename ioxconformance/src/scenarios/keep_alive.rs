@@ -88,6 +88,25 @@ pub fn calls_in_a_row_share_a_connection(bench: &Bench) {
     assert!(handle.connected());
 }
 
+pub fn the_simulated_controller_keeps_connections_too(bench: &Bench) {
+    let server = bench.server();
+    let options = bench.options(&server).timing(keep_alive(LONG));
+    let mut watched = bench.start(options);
+    watched.connected();
+    let handle = watched.handle();
+    let connections = || server.control().seen().connections;
+    let before = connections();
+    for _ in 0..5 {
+        read(&handle).unwrap();
+    }
+    assert_eq!(connections(), before + 1);
+    // A command to no node is refused with 404, which ends the connection.
+    assert!(switch_on(&handle).is_err());
+    read(&handle).unwrap();
+    assert!(connections() > before + 1);
+    assert!(handle.connected());
+}
+
 pub fn an_idle_connection_is_closed_in_time(bench: &Bench) {
     let (front, _sim, mut watched) = connected(bench, SHORT, |options| options);
     let handle = watched.handle();
