@@ -8,7 +8,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use ioxdriver::Fingerprint;
 use ioxproto::{Profile, SubscribePath};
 
-pub(crate) use self::service::Bridge;
+pub(crate) use self::service::{Bridge, Discover, Setup};
 use crate::fault::Fault;
 
 mod service;
@@ -76,6 +76,10 @@ pub(crate) enum Command {
     Send(SendOrder),
     /// Show a controller's certificate and, after a yes, trust it from now on
     Trust(Trust),
+    /// Find a controller, check its certificate and an account, and keep all that under a name
+    Setup(Box<Setup>),
+    /// Find the controllers on this network
+    Discover(Discover),
     /// Keep houses on MQTT and in Home Assistant, as a service
     Bridge(Bridge),
     /// Print a script that completes these commands in a shell

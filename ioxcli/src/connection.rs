@@ -26,7 +26,7 @@ const USERNAME: &str = "IOX_USERNAME";
 
 /// The address of a controller. It is not for clap to parse, whose errors repeat what was typed: that may hold a
 /// password.
-fn address(url: &str) -> Result<Address, Trouble> {
+pub(crate) fn address(url: &str) -> Result<Address, Trouble> {
     url.parse()
         .map_err(|error: AddressError| Trouble::usage(error.to_string()))
 }

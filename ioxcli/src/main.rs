@@ -88,6 +88,14 @@ fn run(command: Command, began: Instant) -> Result<(), Trouble> {
             let verbose = list.logging.verbose;
             attended(verbose, |stop| command::list(list, stop))
         }
+        Command::Setup(setup) => {
+            let verbose = setup.logging.verbose;
+            attended(verbose, |stop| service::setup::run(*setup, stop))
+        }
+        Command::Discover(discover) => {
+            let verbose = discover.logging.verbose;
+            attended(verbose, |stop| service::discover::run(discover, stop))
+        }
         Command::Bridge(bridge) => {
             // A service tells what changes without being asked to.
             let verbose = bridge.logging.verbose.saturating_add(1);

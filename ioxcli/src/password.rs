@@ -23,6 +23,17 @@ pub(crate) async fn obtain(
     file: Option<&Path>,
     stop: &mut Stop,
 ) -> Result<Option<Secret>, Trouble> {
+    obtain_from(VARIABLE, "--password-file", username, file, stop).await
+}
+
+/// The same from this variable, or a file that this option names.
+pub(crate) async fn obtain_from(
+    variable: &str,
+    option: &str,
+    username: &str,
+    file: Option<&Path>,
+    stop: &mut Stop,
+) -> Result<Option<Secret>, Trouble> {
     if let Some(path) = file {
         let path = path.to_owned();
         // A pipe may be slow, or never written to.
@@ -35,17 +46,19 @@ pub(crate) async fn obtain(
             () = stop.requested() => Ok(None),
         };
     }
-    match env::var(VARIABLE) {
+    match env::var(variable) {
         Ok(password) if password.is_empty() => Err(Trouble::usage(format!(
-            "{VARIABLE} is set, but empty: put the password into it"
+            "{variable} is set, but empty: put the password into it"
         ))),
         Ok(password) => Ok(Some(Secret::from(password))),
         Err(VarError::NotUnicode(_)) => Err(Trouble::usage(format!(
-            "{VARIABLE} is not valid UTF-8: use --password-file with a file that is"
+            "{variable} is not valid UTF-8: use {option} with a file that is"
         ))),
-        Err(VarError::NotPresent) if io::stdin().is_terminal() => ask(username, stop).await,
+        Err(VarError::NotPresent) if io::stdin().is_terminal() => {
+            ask(username, variable, option, stop).await
+        }
         Err(VarError::NotPresent) => Err(Trouble::usage(format!(
-            "no password: put it into the environment variable {VARIABLE}, name a file with --password-file, or run this on a terminal to be asked"
+            "no password: put it into the environment variable {variable}, name a file with {option}, or run this on a terminal to be asked"
         ))),
     }
 }
@@ -75,7 +88,12 @@ pub(crate) fn first_line(text: &[u8]) -> Result<Secret, &'static str> {
     }
 }
 
-async fn ask(username: &str, stop: &mut Stop) -> Result<Option<Secret>, Trouble> {
+async fn ask(
+    username: &str,
+    variable: &str,
+    option: &str,
+    stop: &mut Stop,
+) -> Result<Option<Secret>, Trouble> {
     let terminal = Terminal::save();
     let prompt = format!("Password of {username}: ");
     let mut asked = tokio::task::spawn_blocking(move || rpassword::prompt_password(prompt));
@@ -92,7 +110,7 @@ async fn ask(username: &str, stop: &mut Stop) -> Result<Option<Secret>, Trouble>
         Ok(Ok(password)) => Ok(Some(Secret::from(password))),
         Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => Ok(None),
         Ok(Err(error)) => Err(Trouble::usage(format!(
-            "cannot ask for the password ({error}): put it into the environment variable {VARIABLE}, or name a file with --password-file"
+            "cannot ask for the password ({error}): put it into the environment variable {variable}, or name a file with {option}"
         ))),
         Err(_) => Err(Trouble::other("asking for the password failed")),
     }

@@ -102,7 +102,7 @@ fn not_trusted() -> Trouble {
     Trouble::other("not trusted; nothing was changed")
 }
 
-async fn look(address: &Address) -> Result<ServerCertificate, Trouble> {
+pub(crate) async fn look(address: &Address) -> Result<ServerCertificate, Trouble> {
     let inspected = ioxtransport_tokio::inspect(address, PATIENCE).await;
     inspected.map_err(|error| match error {
         InspectError::Plain { .. } => Trouble::usage(error.to_string()),
@@ -125,7 +125,11 @@ async fn ask() -> Result<bool, Trouble> {
     }
 }
 
-fn describe(address: &Address, certificate: &ServerCertificate, kept: &[Fingerprint]) -> String {
+pub(crate) fn describe(
+    address: &Address,
+    certificate: &ServerCertificate,
+    kept: &[Fingerprint],
+) -> String {
     let ServerCertificate {
         fingerprint,
         subject,
@@ -173,7 +177,7 @@ fn day(time: SystemTime) -> String {
 }
 
 /// A reader that is gone has no questions.
-async fn print(text: impl Into<Vec<u8>>) {
+pub(crate) async fn print(text: impl Into<Vec<u8>>) {
     let written = match Screen::stdout() {
         Ok(screen) => screen.finish(text.into()).await,
         Err(error) => Ended::Failed(error),

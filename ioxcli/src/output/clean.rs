@@ -19,6 +19,11 @@ impl std::fmt::Display for Clean<'_> {
     }
 }
 
+/// The same as a text of its own.
+pub(crate) fn harmless(text: &str) -> String {
+    Clean(text).to_string()
+}
+
 /// Control characters, those that turn the direction of writing, and those that nobody sees.
 fn commands_terminal(character: char) -> bool {
     character.is_control()

@@ -14,8 +14,9 @@ use std::time::SystemTime;
 use ioxproto::line::Line;
 use ioxproto::{Event, Notification, Stats, Status};
 
+pub(crate) use self::clean::harmless;
 pub(crate) use self::screen::{Ended, Screen, nobody_reads, stdout_has_colour};
-pub(crate) use self::table::{Stamps, house, listed};
+pub(crate) use self::table::{Stamps, controllers, house, listed};
 use self::text::Text;
 use crate::arguments::Format;
 use crate::names::Names;

@@ -119,6 +119,12 @@ pub(crate) fn listed(rows: Vec<[String; 3]>) -> String {
     table(["NAME", "IN", "ADDRESS"], rows.into_iter())
 }
 
+/// Controllers that were found: name, URL, model, version and UUID of each.
+pub(crate) fn controllers(rows: Vec<[String; 5]>) -> String {
+    let heads = ["NAME", "URL", "MODEL", "VERSION", "UUID"];
+    table(heads, rows.into_iter())
+}
+
 /// Rows under their heads, in columns as wide as they need; nothing, where there are no rows.
 fn table<const N: usize>(heads: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
     let clean = |row: [String; N]| row.map(|cell| Clean(&cell).to_string());

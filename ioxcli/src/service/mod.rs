@@ -2,7 +2,10 @@
 
 pub(crate) mod bridge;
 pub(crate) mod config;
+pub(crate) mod discover;
 mod notify;
 mod plan;
 pub(crate) mod secret;
+pub(crate) mod setup;
 pub(crate) mod shard;
+mod written;

@@ -14,6 +14,8 @@ mod certificates;
 mod configured;
 mod connecting;
 mod decode;
+#[cfg(unix)]
+mod discover;
 mod endings;
 mod healing;
 mod house;
@@ -23,6 +25,8 @@ mod output;
 mod portal;
 mod reading;
 mod resources;
+#[cfg(unix)]
+mod setup;
 mod signals;
 mod simulate;
 mod state;
