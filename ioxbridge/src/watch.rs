@@ -4,7 +4,7 @@ use std::future::{Future as _, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
 
-use ioxproto::Notification;
+use ioxproto::{Notification, ReadNames};
 use ioxtransport_tokio::{BuildError, EventStream, Handle};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -39,7 +39,8 @@ impl Watch {
         watch: WatchId,
         news: mpsc::Sender<News>,
     ) -> Result<Self, BuildError> {
-        let options = controller.options.clone();
+        // The machine reads more than the names, and decides when.
+        let options = controller.options.clone().read_names(ReadNames::Never);
         let mut stream = options.retarget::<EventStream>().start()?;
         let handle = stream.handle();
         let task = tokio::spawn(async move {

@@ -1,13 +1,15 @@
 //! A connection by the library `rumqttc`.
 
+use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rumqttc::{
-    AsyncClient, BrokerSessionResumePolicy, ConnAck, ConnectReturnCode, ConnectionError,
-    DisconnectProperties, DisconnectReasonCode, Event, LastWillProperties, MqttOptions, Packet,
-    PublishNoticeError, PublishOptions, QoS, RetainForwardRule, StateError, SubscribeFilter,
-    SubscribeNotice, TlsConfiguration, Transport,
+    AsyncClient, ConnAck, ConnectReturnCode, ConnectionError, DisconnectProperties,
+    DisconnectReasonCode, Event, LastWillProperties, MqttOptions, Packet, PersistedAckMode,
+    PersistedSession, PublishNoticeError, PublishOptions, QoS, RetainForwardRule, SessionStore,
+    SessionStoreError, SessionStoreKey, StateError, SubscribeFilter, SubscribeNotice,
+    TlsConfiguration, Transport,
 };
 use thiserror::Error;
 use tokio::sync::mpsc;
@@ -95,7 +97,7 @@ pub(super) async fn run(
 fn options(broker: &Broker, client_id: &str, will: &LastWill) -> MqttOptions {
     let host = broker.host.trim_start_matches('[').trim_end_matches(']');
     let mut options = MqttOptions::new(client_id, (host, broker.port));
-    let delay = u32::try_from(SESSION_EXPIRY.as_secs()).unwrap_or(30);
+    let delay = session_expiry();
     let properties = LastWillProperties {
         delay_interval: Some(delay),
         payload_format_indicator: Some(1),
@@ -109,7 +111,7 @@ fn options(broker: &Broker, client_id: &str, will: &LastWill) -> MqttOptions {
         .set_keep_alive(KEEP_ALIVE)
         .set_clean_start(false)
         .set_session_expiry_interval(Some(delay))
-        .set_broker_session_resume_policy(BrokerSessionResumePolicy::AllowBrokerOnly)
+        .set_session_store(NothingInFlight)
         .set_max_packet_size(Some(LONGEST_MESSAGE))
         .set_connect_timeout(CONNECT_WITHIN)
         .set_last_will(rumqttc::LastWill::new(
@@ -127,6 +129,45 @@ fn options(broker: &Broker, client_id: &str, will: &LastWill) -> MqttOptions {
         options.set_transport(Transport::tls_with_config(tls));
     }
     options
+}
+
+/// The session of a client that has nothing in flight: each connection begins so, whatever the one
+/// before it had sent. Without it the library refuses to publish in a session that the broker has
+/// kept. At least once is all that the bridge asks for, so nothing else has to be known of a session.
+#[derive(Debug)]
+struct NothingInFlight;
+
+type Stored<'a, T> = Pin<Box<dyn Future<Output = Result<T, SessionStoreError>> + Send + 'a>>;
+
+impl SessionStore for NothingInFlight {
+    fn load<'a>(&'a self, key: &'a SessionStoreKey) -> Stored<'a, Option<PersistedSession>> {
+        let session = PersistedSession {
+            format_version: 1,
+            client_id: key.client_id().to_owned(),
+            clean_start: false,
+            session_expiry_interval: Some(session_expiry()),
+            outgoing_inflight_upper_limit: None,
+            ack_mode: PersistedAckMode::Automatic,
+            last_pkid: 0,
+            last_puback: 0,
+            replay: Vec::new(),
+            incoming_qos2: Vec::new(),
+        };
+        Box::pin(async { Ok(Some(session)) })
+    }
+
+    fn save<'a>(&'a self, _: &'a SessionStoreKey, _: &'a PersistedSession) -> Stored<'a, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn clear<'a>(&'a self, _: &'a SessionStoreKey) -> Stored<'a, ()> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+/// In seconds.
+fn session_expiry() -> u32 {
+    u32::try_from(SESSION_EXPIRY.as_secs()).unwrap_or(u32::MAX)
 }
 
 /// What the broker takes.

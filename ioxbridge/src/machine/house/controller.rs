@@ -317,6 +317,7 @@ impl House {
     pub(super) fn take_nodes(&mut self, shared: &mut Shared, now: Now, nodes: &Nodes) {
         self.names.take_nodes(nodes);
         self.records.clear();
+        self.scenes_of.clear();
         for node in &nodes.nodes {
             let record = Record {
                 address: node.address.clone(),
@@ -338,7 +339,12 @@ impl House {
                 members: members.map(|member| slug(&member.address)).collect(),
                 ..Record::default()
             };
-            self.records.insert(slug(&scene.address), record);
+            let scene = slug(&scene.address);
+            for member in &record.members {
+                let scenes = self.scenes_of.entry(member.clone()).or_default();
+                scenes.push(scene.clone());
+            }
+            self.records.insert(scene, record);
         }
         let returned = self
             .removed
@@ -347,7 +353,9 @@ impl House {
         let returned: Vec<String> = returned.cloned().collect();
         for node in returned {
             self.removed.remove(&node);
-            self.publish_node(shared, now, &node);
+            let record = self.records.get(&node);
+            let address = record.map(|record| record.address.clone());
+            self.publish_node(shared, now, &address.unwrap_or_default());
         }
         let scenes: Vec<String> = self
             .records

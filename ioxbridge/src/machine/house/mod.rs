@@ -54,6 +54,8 @@ pub(crate) struct House {
     names: Names,
     /// Nodes and scenes, by slug.
     records: BTreeMap<String, Record>,
+    /// The scenes that a node is in, by slugs.
+    scenes_of: BTreeMap<String, Vec<String>>,
     programs: BTreeMap<ProgramId, String>,
     /// Names and decimal places.
     variables: BTreeMap<VariableId, (String, u32)>,
@@ -119,6 +121,7 @@ impl House {
             state: ControllerState::new().with_limits(limits),
             names: Names::default(),
             records: BTreeMap::new(),
+            scenes_of: BTreeMap::new(),
             programs: BTreeMap::new(),
             variables: BTreeMap::new(),
             missing: BTreeSet::new(),

@@ -11,7 +11,7 @@ impl House {
     pub(super) fn publish_all(&self, shared: &mut Shared, now: Now) {
         let nodes: Vec<String> = self.state.nodes().map(str::to_owned).collect();
         for node in nodes {
-            self.publish_node(shared, now, &slug(&node));
+            self.publish_node(shared, now, &node);
         }
         for (id, _) in self.state.programs() {
             self.publish_program(shared, id);
@@ -21,10 +21,7 @@ impl House {
         }
     }
 
-    pub(super) fn publish_node(&self, shared: &mut Shared, now: Now, node: &str) {
-        let address = self.records.get(node).map(|record| record.address.as_str());
-        let address = address.or_else(|| self.state.nodes().find(|address| slug(address) == node));
-        let Some(address) = address else { return };
+    pub(super) fn publish_node(&self, shared: &mut Shared, now: Now, address: &str) {
         let controls: Vec<&str> = self
             .state
             .properties(address)
@@ -63,10 +60,7 @@ impl House {
     }
 
     pub(super) fn publish_scenes_of(&self, shared: &mut Shared, now: Now, address: &str) {
-        let node = slug(address);
-        let scenes = self.records.iter();
-        let scenes = scenes.filter(|(_, record)| record.members.contains(&node));
-        for (scene, _) in scenes {
+        for scene in self.scenes_of.get(&slug(address)).into_iter().flatten() {
             self.publish_scene(shared, now, scene);
         }
     }

@@ -1,0 +1,135 @@
+//! The bridge against a real broker and simulated controllers.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails where something is not as it must be"
+)]
+
+mod broker;
+mod house;
+mod limits;
+mod outages;
+mod restarts;
+
+use ioxbridge::Options;
+use ioxsim::Event;
+
+use crate::broker::{Mosquitto, Watcher, eventually};
+use crate::house::{Bridge, Proxy, controller, house, lamp};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_house_appears_is_commanded_and_its_buttons_are_heard() {
+    let Some(broker) = Mosquitto::start().await else {
+        return;
+    };
+    let server = house(5).await;
+    let lamp = lamp(&server);
+    let bridge = Bridge::of(&broker, &server);
+    let mut watcher = Watcher::start(&broker, &["#"]).await;
+    let state = format!("iox/home/{}/ST", lamp.slug);
+    let config = format!("homeassistant/device/iox_0021b9000001/{}/config", lamp.slug);
+    eventually("the house is there", || {
+        watcher.take();
+        watcher.retained("iox/bridge/bridge/state").as_deref() == Some("online")
+            && watcher.retained("iox/home/availability").as_deref() == Some("online")
+            && watcher.retained(&state).is_some()
+            && watcher.retained(&config).is_some()
+    })
+    .await;
+    let value = |watcher: &Watcher| {
+        let state: serde_json::Value = serde_json::from_str(&watcher.retained(&state)?).ok()?;
+        state["value"].as_u64()
+    };
+    let set = format!("iox/home/{}/set", lamp.slug);
+    for (payload, level) in [("OFF", 0), ("128", 128)] {
+        watcher.publish(&set, payload, false).await;
+        eventually(payload, || {
+            watcher.take();
+            value(&watcher) == Some(level)
+        })
+        .await;
+    }
+    watcher.drain();
+    server
+        .control()
+        .emit(&Event::new("DON", "0").node(&lamp.address));
+    let event = format!("iox/home/{}/event", lamp.slug);
+    let mut heard = Vec::new();
+    eventually("the press is heard", || {
+        heard.extend(watcher.drain());
+        heard.iter().any(|seen| seen.topic == event)
+    })
+    .await;
+    let press = heard.iter().find(|seen| seen.topic == event).unwrap();
+    assert!(!press.retain && press.payload.contains(r#""event_type":"on""#));
+    bridge.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_controllers_with_the_same_addresses_do_not_meet() {
+    let Some(broker) = Mosquitto::start().await else {
+        return;
+    };
+    let (home, barn) = (house(3).await, house(3).await);
+    // Simulated controllers all have one UUID.
+    let uuid = ("00:21:b9:00:00:01", "00:21:b9:00:00:02");
+    let proxy = Proxy::start(barn.address(), uuid).await;
+    let barn_url = format!("http://127.0.0.1:{}", proxy.port);
+    let bridge = Bridge::start(
+        Options::new().broker(broker.options()),
+        vec![controller("home", home.url()), controller("barn", barn_url)],
+    );
+    let lamp = lamp(&home);
+    let mut watcher = Watcher::start(&broker, &["#"]).await;
+    let config = |uuid: &str| format!("homeassistant/device/iox_{uuid}/{}/config", lamp.slug);
+    eventually("both houses are there", || {
+        watcher.take();
+        ["home", "barn"].iter().all(|name| {
+            watcher
+                .retained(&format!("iox/{name}/{}/ST", lamp.slug))
+                .is_some()
+        }) && ["0021b9000001", "0021b9000002"]
+            .iter()
+            .all(|uuid| watcher.retained(&config(uuid)).is_some())
+    })
+    .await;
+    watcher
+        .publish(&format!("iox/barn/{}/set", lamp.slug), "77", false)
+        .await;
+    eventually("the barn's lamp is at 77", || {
+        watcher.take();
+        let state = watcher.retained(&format!("iox/barn/{}/ST", lamp.slug));
+        state.is_some_and(|state| state.contains("\"value\":77,"))
+    })
+    .await;
+    let home_state = watcher
+        .retained(&format!("iox/home/{}/ST", lamp.slug))
+        .unwrap();
+    assert!(!home_state.contains("\"value\":77,"), "{home_state}");
+    bridge.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn five_thousand_nodes_come_at_once() {
+    let Some(broker) = Mosquitto::start().await else {
+        return;
+    };
+    let server = house(5000).await;
+    let bridge = Bridge::of(&broker, &server);
+    let mut watcher = Watcher::start(&broker, &["#"]).await;
+    let began = std::time::Instant::now();
+    eventually("every node is announced", || {
+        watcher.take();
+        let configs = watcher
+            .all()
+            .keys()
+            .filter(|topic| topic.ends_with("/config"));
+        configs.count() >= 5000
+            && watcher.retained("iox/bridge/bridge/state").as_deref() == Some("online")
+    })
+    .await;
+    println!("{} topics after {:?}", watcher.all().len(), began.elapsed());
+    let stats = bridge.handle.stats().broker.unwrap();
+    assert_eq!(stats.refused, 0);
+    bridge.stop().await;
+}
