@@ -376,6 +376,10 @@ pub(crate) struct State {
     pub(crate) format: StateFormat,
     #[command(flatten)]
     pub(crate) selection: Selection,
+    /// Show only the nodes that were not heard for longer than this, such as 25h, 90m or 3d; it needs
+    /// --path api, which tells when each property changed
+    #[arg(long, value_name = "TIME", value_parser = time_span)]
+    pub(crate) silent: Option<Duration>,
     /// Do not ask the controller for names: addresses and numbers alone
     #[arg(long)]
     pub(crate) no_names: bool,
@@ -562,6 +566,22 @@ pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
         .filter(|duration| !duration.is_zero() && *duration < Duration::from_secs(10_000_000_000))
         .ok_or_else(|| "it must be a number of seconds greater than 0".to_owned())
+}
+
+/// `90s`, `30m`, `25h`, `3d`.
+fn time_span(text: &str) -> Result<Duration, String> {
+    let wrong = || "it must be a number with s, m, h or d, such as 25h".to_owned();
+    let unit = text.chars().next_back().ok_or_else(wrong)?;
+    let number = text.strip_suffix(unit).ok_or_else(wrong)?;
+    let factor = match unit {
+        's' => 1.0,
+        'm' => 60.0,
+        'h' => 3600.0,
+        'd' => 86_400.0,
+        _ => return Err(wrong()),
+    };
+    let number: f64 = number.parse().map_err(|_| wrong())?;
+    seconds(&(number * factor).to_string()).map_err(|_| wrong())
 }
 
 fn rate(text: &str) -> Result<f64, String> {

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use ioxproto::mirror::ControllerState;
-use ioxproto::names::NamedKind;
+use ioxproto::names::{NamedKind, NamesPart, NamesRead};
 use ioxproto::rest::{
-    CallError, CallProblem, Command as Sent, Confirmation, Level, ProgramOrder, Setpoint,
-    TemperatureUnit,
+    CallError, CallPhase, CallProblem, Command as Sent, Confirmation, Level, ProgramOrder,
+    Setpoint, TemperatureUnit,
 };
 use ioxproto::view::{Decimal, VariableField};
 use ioxproto::{Address, Notification, Status};
@@ -31,8 +31,10 @@ struct Visit {
     address: Address,
     stream: Source,
     handle: Handle,
-    /// What the replay and live events have told.
+    /// What the names, the replay and live events have told.
     state: ControllerState,
+    /// The names, once they were read.
+    read: Option<NamesRead>,
     /// Whether a command was made, which may have been carried out since.
     is_commanded: bool,
 }
@@ -48,12 +50,14 @@ impl Visit {
         let Some(options) = endpoint.options(stop).await? else {
             return Ok(None);
         };
+        let options = options.read_names(crate::names::read(true));
         let stream = Source::start(options, endpoint.transport)?;
         Ok(Some(Self {
             handle: stream.handle(),
             address: endpoint.address,
             stream,
             state: ControllerState::new(),
+            read: None,
             is_commanded: false,
         }))
     }
@@ -66,37 +70,82 @@ impl Visit {
                 biased;
                 done = &mut work => return Ok(done),
                 next = self.stream.next() => match next {
-                    Some(Notification::Event(event)) => self.state.update(&event),
-                    Some(Notification::Status(change)) => {
-                        say_why(&self.address.to_string(), &change);
-                        self.state.apply_status(&change);
-                    }
-                    Some(_) => {}
-                    None => {
-                        let ended = connection::outcome(&self.handle, &self.address.to_string());
-                        return Err(ended.err().unwrap_or_else(interrupted));
-                    }
+                    Some(notification) => self.take(notification),
+                    None => return Err(self.ended()),
                 },
             }
         }
     }
 
-    async fn names(&mut self) -> Result<Names, Trouble> {
-        let handle = self.handle.clone();
-        let names = self.meanwhile(Names::load(&handle)).await?;
-        names.map_err(|error| match refused("the names of the house", &error) {
-            // Its exit code is for a command.
-            _ if matches!(error.problem, CallProblem::Refused { .. }) => {
-                Trouble::other(format!("the names of the house: {error}"))
+    fn take(&mut self, notification: Notification) {
+        match notification {
+            Notification::Event(event) => self.state.update(&event),
+            Notification::Status(change) => {
+                say_why(&self.address.to_string(), &change);
+                self.state.apply_status(&change);
             }
-            trouble => trouble,
-        })
+            Notification::Names(read) => {
+                self.state.apply_names(&read.names);
+                self.read = Some(read);
+            }
+            _ => {}
+        }
+    }
+
+    /// The names, as soon as the controller has sent them. Nothing can be sent by name without.
+    async fn names(&mut self) -> Result<Names, Trouble> {
+        loop {
+            if let Some(read) = &self.read {
+                let names = Names::of(read);
+                match read.error(NamesPart::Nodes) {
+                    None => return Ok(names),
+                    // The stream finds out as well, and says why.
+                    Some(error) if is_unreachable(error) => {}
+                    Some(error) => return Err(no_names(error)),
+                }
+            }
+            self.read = None;
+            match self.stream.next().await {
+                Some(notification) => self.take(notification),
+                None => return Err(self.ended()),
+            }
+        }
+    }
+
+    fn ended(&self) -> Trouble {
+        let ended = connection::outcome(&self.handle, &self.address.to_string());
+        ended.err().unwrap_or_else(interrupted)
     }
 
     /// Closes the connection politely.
     async fn end(mut self) {
         self.handle.request_stop();
         while self.stream.next().await.is_some() {}
+    }
+}
+
+/// Whether the stream meets the same trouble: it tries again, or gives up with a better reason.
+fn is_unreachable(error: &CallError) -> bool {
+    matches!(
+        error.problem,
+        CallProblem::Failed(_)
+            | CallProblem::NotHttp(_)
+            | CallProblem::NotSignedIn(_)
+            | CallProblem::CredentialsRefused { .. }
+            | CallProblem::TimedOut {
+                phase: Some(CallPhase::Opening) | None,
+                ..
+            }
+    )
+}
+
+fn no_names(error: &CallError) -> Trouble {
+    match refused("the names of the house", error) {
+        // Its exit code is for a command.
+        _ if matches!(error.problem, CallProblem::Refused { .. }) => {
+            Trouble::other(format!("the names of the house: {error}"))
+        }
+        trouble => trouble,
     }
 }
 
@@ -156,10 +205,6 @@ pub(crate) async fn run(command: Command, mut stop: Stop) -> Result<(), Trouble>
 async fn send(visit: &mut Visit, command: &Command, order: &Order) -> Result<(), Trouble> {
     let deadline = Instant::now() + order.timeout;
     let names = visit.names().await?;
-    for (scene, members) in names.known().scenes() {
-        let members = members.iter().map(|member| member.address.as_str());
-        visit.state.seed_scene(scene, members);
-    }
     // What it is compared with, and what a thermostat's unit is, comes with the replay.
     let needs_state = order.confirm || matches!(command, Command::Set(_));
     if needs_state {

@@ -1,39 +1,27 @@
-//! The names of the house: asked for once, kept fresh by the events.
+//! The names of the house, as the stream has read them, kept fresh by its events.
 
-use std::time::Duration;
+use std::sync::Arc;
 
-use ioxproto::names::{Found, NamedKind};
-use ioxproto::rest::{self, CallError, CallProblem};
-use ioxproto::view::{ProgramId, VariableId, VariableType};
-use ioxproto::{Event, names};
-use tokio::time::{Instant, sleep_until};
+use ioxproto::names::{self, Found, NamedKind, NamesPart, NamesRead};
+use ioxproto::rest::{CallError, CallProblem};
+use ioxproto::view::{ProgramId, VariableId};
+use ioxproto::vocabulary::SystemControl;
+use ioxproto::{Event, ReadNames};
 
-use crate::source::Handle;
 use crate::trouble::Trouble;
 
-/// How long the first event waits for the names.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Completes when an event that came at this time has waited long enough for the names.
-pub(crate) async fn waited_enough(since: Option<Instant>) {
-    match since {
-        Some(since) => sleep_until(since + PATIENCE).await,
-        None => std::future::pending().await,
+/// What a stream is to be told.
+pub(crate) fn read(wanted: bool) -> ReadNames {
+    match wanted {
+        true => ReadNames::BeforeSubscribing,
+        false => ReadNames::Never,
     }
-}
-
-/// What to say of names that did not come in time.
-pub(crate) fn too_late() -> String {
-    format!(
-        "the controller did not send the names within {} s",
-        PATIENCE.as_secs()
-    )
 }
 
 /// What has a name; what has none is shown by its address or number.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
-    known: names::Names,
+    known: Arc<names::Names>,
     /// Why the programs or variables are not known.
     missing: Option<CallError>,
 }
@@ -44,33 +32,27 @@ impl Names {
         Self::default()
     }
 
-    /// Asks the controller, as soon as it is connected.
-    pub(crate) async fn load(handle: &Handle) -> Result<Self, CallError> {
-        let mut known = names::Names::default();
-        // The first call waits for the connection, however long that takes.
-        let nodes = loop {
-            match handle.call(rest::nodes()).await {
-                Err(error) if waits_for_connection(&error) && !handle.ended() => {}
-                answer => break answer?,
-            }
-        };
-        known.take_nodes(&nodes);
-        let mut missing = None;
-        match handle.call(rest::programs()).await {
-            Ok(programs) => known.take_programs(&programs),
-            Err(error) => missing = failure(error),
+    /// What a stream has read.
+    pub(crate) fn of(read: &NamesRead) -> Self {
+        let mut missing = read.missing.iter().rev();
+        let missing = missing.find(|missing| is_failure(&missing.error));
+        Self {
+            known: Arc::clone(&read.names),
+            missing: missing.map(|missing| missing.error.clone()),
         }
-        for kind in [VariableType::Integer, VariableType::State] {
-            match handle.call(rest::variable_definitions(kind)).await {
-                Ok(variables) => known.take_variables(kind, &variables),
-                Err(error) => missing = failure(error).or(missing),
-            }
-        }
-        Ok(Self { known, missing })
     }
 
+    /// Whether the nodes were read.
+    pub(crate) fn are_known(&self) -> bool {
+        self.known.has(NamesPart::Nodes)
+    }
+
+    /// Follows what is renamed, moved and removed. A replay repeats what was.
     pub(crate) fn update(&mut self, event: &Event) {
-        self.known.update(event);
+        let is_lifecycle = event.control() == SystemControl::NodeLifecycle.code();
+        if event.live() && is_lifecycle && self.are_known() {
+            Arc::make_mut(&mut self.known).update(event);
+        }
     }
 
     pub(crate) fn known(&self) -> &names::Names {
@@ -161,20 +143,15 @@ impl Names {
     }
 }
 
-/// `None` where the controller answered: not every controller has programs and variables.
-fn failure(error: CallError) -> Option<CallError> {
-    match error.problem {
+/// Not where the controller answered: not every controller has programs and variables.
+fn is_failure(error: &CallError) -> bool {
+    !matches!(
+        error.problem,
         CallProblem::Refused {
-            status: 400..500, ..
-        }
-        | CallProblem::Answer(_) => None,
-        _ => Some(error),
-    }
-}
-
-/// Whether the call timed out before the stream was connected.
-fn waits_for_connection(error: &CallError) -> bool {
-    matches!(error.problem, CallProblem::TimedOut { phase: None, .. })
+            status: 400..500,
+            ..
+        } | CallProblem::Answer(_)
+    )
 }
 
 /// What tells nodes of one name from each other.

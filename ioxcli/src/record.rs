@@ -159,7 +159,7 @@ impl End {
 }
 
 /// Whether a recording has room for more.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Room(Arc<Waiting>);
 
 impl Room {

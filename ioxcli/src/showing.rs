@@ -3,6 +3,7 @@
 use std::time::SystemTime;
 
 use ioxproto::mirror::ControllerState;
+use ioxproto::names::{NamesPart, NamesRead};
 use ioxproto::view::View as Kind;
 use ioxproto::{Event, Notification, Status, StatusChange};
 
@@ -14,6 +15,32 @@ use crate::quiet::Quiet;
 use crate::selection::Selection;
 use crate::stderr::say;
 
+/// Says once that there are no names, when the stream goes on without.
+#[derive(Debug, Default)]
+pub(crate) struct Unnamed {
+    reason: Option<String>,
+    has_said: bool,
+}
+
+impl Unnamed {
+    /// The names were read, or not.
+    pub(crate) fn take(&mut self, read: &NamesRead) {
+        let is_known = read.names.has(NamesPart::Nodes);
+        let error = read.error(NamesPart::Nodes).filter(|_| !is_known);
+        self.reason = error.map(ToString::to_string);
+    }
+
+    /// The status changed: an attempt that fails has a better reason.
+    pub(crate) fn say(&mut self, controller: &str, status: Status) {
+        if status == Status::StreamSyncing
+            && let Some(reason) = self.reason.take()
+            && !std::mem::replace(&mut self.has_said, true)
+        {
+            say(format_args!("{controller}: without names: {reason}"));
+        }
+    }
+}
+
 /// Takes notifications and makes lines of them.
 #[derive(Debug)]
 pub(crate) struct Showing {
@@ -24,6 +51,7 @@ pub(crate) struct Showing {
     /// Whole lines that are not yet handed over.
     pub(crate) buffer: Vec<u8>,
     names: Names,
+    unnamed: Unnamed,
     selection: Selection,
     quiet: Option<Quiet>,
     events_only: bool,
@@ -48,6 +76,7 @@ impl Showing {
             state: (output.state.is_some() || output.changes_only).then(ControllerState::new),
             buffer: Vec::new(),
             names: Names::none(),
+            unnamed: Unnamed::default(),
             selection: Selection::new(&output.selection, output.live_only),
             events_only: output.only == Some(Only::Events),
             changes_only: output.changes_only,
@@ -56,12 +85,10 @@ impl Showing {
         }
     }
 
-    /// Uses the names of the house from now on, or reports why there are none.
-    pub(crate) fn know(&mut self, names: Result<Names, String>) {
-        match names {
-            Ok(names) => self.names = names,
-            Err(error) => say(format_args!("{}: without names: {error}", self.controller)),
-        }
+    /// Uses the names of the house from now on.
+    fn know(&mut self, read: &NamesRead) {
+        self.unnamed.take(read);
+        self.names = Names::of(read);
         self.selection.resolve(&self.names);
     }
 
@@ -87,6 +114,7 @@ impl Showing {
                 if let Some(state) = &mut self.state {
                     state.apply_status(change);
                 }
+                self.unnamed.say(&self.controller, change.status);
                 if !self.tells_status() {
                     say_why(&self.controller, change);
                 }
@@ -100,6 +128,12 @@ impl Showing {
                         say(format_args!("{controller}: after the replay, {sentence}"));
                     }
                 }
+            }
+            Notification::Names(read) => {
+                if let Some(state) = &mut self.state {
+                    state.apply_names(&read.names);
+                }
+                self.know(read);
             }
             Notification::Ignored(_) if !self.shows_ignored => {}
             other if !self.events_only => self.show(other),

@@ -1,21 +1,20 @@
 //! `iox watch`, and what `iox demo` does with its controller.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::time::{Duration, Instant};
 
 use ioxdriver::Options;
-use ioxproto::Notification;
 use tokio::time::{sleep, timeout_at};
 
 use crate::arguments::{Format, Output, Transport, Watch};
 use crate::connection::{self, Endpoint};
 use crate::file::Target;
-use crate::names::{self, Names};
+use crate::names;
 use crate::output::{Ended, Screen};
-use crate::record::{self, Recorder};
+use crate::record::{self, End, Recorder, Room};
 use crate::showing::Showing;
 use crate::signals::{Save, Stop};
-use crate::source::Source;
+use crate::source::{Handle, Source};
 use crate::state_file::StateFile;
 use crate::stderr::say;
 use crate::trouble::Trouble;
@@ -91,141 +90,189 @@ pub(crate) async fn follow(
     began: Instant,
     mut stop: Stop,
 ) -> Result<(), Trouble> {
-    let mut options = watched.options;
+    let wants_names = !output.no_names && matches!(output.format, Format::Text | Format::Json);
+    let mut options = watched.options.read_names(names::read(wants_names));
     let (record, state) = targets(output)?;
-    let mut recorder = None;
+    let mut recording = None;
     if let Some(target) = &record {
-        let (made, tap) = Recorder::create(target, output.append)?;
-        recorder = Some(made.split());
+        let (recorder, tap) = Recorder::create(target, output.append)?;
         options = options.tap(tap);
+        let (end, room, ended) = recorder.split();
+        recording = Some(Recording {
+            end,
+            room,
+            ended: Box::pin(ended),
+            outcome: None,
+        });
     }
-    let (recording, ended) = match recorder {
-        Some((end, room, ended)) => (Some((end, room)), Some(ended)),
-        None => (None, None),
-    };
-    let mut ended = pin!(async {
-        match ended {
-            Some(ended) => ended.await,
-            None => std::future::pending().await,
-        }
-    });
-    let mut recorded = recording.is_none().then_some(Ok(()));
-    let mut save = Save::on(state.is_some(), output.state_every)
+    let save = Save::on(state.is_some(), output.state_every)
         .map_err(|error| Trouble::other(format!("cannot start: {error}")))?;
-    let mut state_file = state.map(StateFile::new);
     let screen = Screen::stdout()
         .map_err(|error| Trouble::other(format!("cannot write to standard output: {error}")))?;
-    let mut showing = Showing::new(watched.controller, output);
-    let mut stream = Source::start(options, watched.transport)?;
-    let handle = stream.handle();
-    let mut names = pin!(async {
-        let wanted = !output.no_names && matches!(output.format, Format::Text | Format::Json);
-        match wanted {
-            true => Names::load(&handle).await,
-            false => Ok(Names::none()),
-        }
-    });
-    // The first event waits for the names.
-    let mut named = false;
-    let mut held = None;
-    let mut held_since = None;
-    let mut enough = pin!(async {
+    let showing = Showing::new(watched.controller, output);
+    let stream = Source::start(options, watched.transport)?;
+    let following = Following {
+        handle: stream.handle(),
+        stream,
+        showing,
+        screen,
+        recording,
+        save,
+        state_file: state.map(StateFile::new),
+        stopping: None,
+    };
+    let enough = async {
         match output.duration {
             Some(duration) => sleep(duration.saturating_sub(began.elapsed())).await,
             None => std::future::pending().await,
         }
-    });
-    let mut stopping = None;
-    let mut read = true;
-    loop {
-        let full = recording.as_ref().filter(|(_, room)| room.is_full());
-        // What is left of a stream that is stopping is bounded.
-        let roomy = stopping.is_some() || (showing.buffer.len() < BUFFER && full.is_none());
-        let mut stops = false;
-        tokio::select! {
-            biased;
-            () = stop.requested(), if stopping.is_none() => stops = true,
-            () = &mut enough, if stopping.is_none() => stops = true,
-            ended = &mut ended, if recorded.is_none() => {
-                stops = ended.is_err();
-                recorded = Some(ended);
-            }
-            written = written(state_file.as_mut()) => if let Err(trouble) = written {
-                say(trouble);
-            },
-            () = save.due() => if let (Some(file), Some(state)) = (&mut state_file, &showing.state) {
-                file.write(state);
-            },
-            loaded = async {
-                tokio::select! {
-                    loaded = &mut names => loaded.map_err(|error| error.to_string()),
-                    () = names::waited_enough(held_since) => Err(names::too_late()),
-                }
-            }, if !named => {
-                named = true;
-                showing.know(loaded);
-                stops = held.take().is_some_and(|event| showing.take(&event));
-            }
-            next = stream.next(), if roomy && held.is_none() => match next {
-                Some(event @ Notification::Event(_)) if !named => {
-                    held = Some(event);
-                    held_since = Some(tokio::time::Instant::now());
-                }
-                Some(notification) => stops = showing.take(&notification),
-                None => break,
-            },
-            room = screen.room(), if read && !showing.buffer.is_empty() => match room {
-                Some(room) => room.send(std::mem::take(&mut showing.buffer)),
-                None => {
-                    read = false;
-                    stops = true;
-                }
-            },
-            () = async { if let Some((_, room)) = full { room.wait().await } }, if full.is_some() => {}
-        }
-        if stops && stopping.is_none() {
-            stopping = Some(Instant::now());
-            handle.request_stop();
-        }
-        if !read {
-            showing.buffer.clear();
+    };
+    following.run(&mut stop, enough).await
+}
+
+/// A stream that is shown, and where what it tells goes.
+struct Following {
+    stream: Source,
+    handle: Handle,
+    showing: Showing,
+    screen: Screen,
+    recording: Option<Recording>,
+    save: Save,
+    state_file: Option<StateFile>,
+    /// Since when the stream is asked to stop.
+    stopping: Option<Instant>,
+}
+
+/// A recording under way.
+struct Recording {
+    end: End,
+    room: Room,
+    ended: Pin<Box<dyn Future<Output = Result<(), Trouble>>>>,
+    /// What it came to, once it has ended.
+    outcome: Option<Result<(), Trouble>>,
+}
+
+impl Recording {
+    /// Completes once it has ended.
+    async fn ended(recording: Option<&mut Self>) -> Result<(), Trouble> {
+        match recording {
+            Some(recording) if recording.outcome.is_none() => recording.ended.as_mut().await,
+            _ => std::future::pending().await,
         }
     }
-    showing.view.finish(&handle.stats(), &mut showing.buffer);
-    let now = Instant::now();
-    let until = (stopping.unwrap_or(now) + STOP)
-        .max(now + LAST_WORDS)
-        .into();
-    let last_words = std::mem::take(&mut showing.buffer);
-    let recording = async {
-        match (recorded, &recording) {
-            (None, Some((end, _))) => {
-                end.end();
-                let ended = timeout_at(until, ended).await;
-                ended.unwrap_or_else(|_| Err(end.cut_short()))
-            }
-            (recorded, _) => recorded.unwrap_or(Ok(())),
+
+    async fn finish(self, until: tokio::time::Instant) -> Result<(), Trouble> {
+        if let Some(outcome) = self.outcome {
+            return outcome;
         }
-    };
-    let state = async {
-        let (Some(file), Some(state)) = (&mut state_file, &showing.state) else {
-            return Ok(());
+        self.end.end();
+        let ended = timeout_at(until, self.ended).await;
+        ended.unwrap_or_else(|_| Err(self.end.cut_short()))
+    }
+}
+
+impl Following {
+    async fn run(
+        mut self,
+        stop: &mut Stop,
+        enough: impl Future<Output = ()>,
+    ) -> Result<(), Trouble> {
+        let mut enough = pin!(enough);
+        let mut read = true;
+        loop {
+            let room = self
+                .recording
+                .as_ref()
+                .map(|recording| recording.room.clone());
+            let full = room.filter(Room::is_full);
+            // What is left of a stream that is stopping is bounded.
+            let goes_on = self.stopping.is_none();
+            let roomy = !goes_on || (self.showing.buffer.len() < BUFFER && full.is_none());
+            let has_output = read && !self.showing.buffer.is_empty();
+            let mut stops = false;
+            tokio::select! {
+                biased;
+                () = stop.requested(), if goes_on => stops = true,
+                () = &mut enough, if goes_on => stops = true,
+                ended = Recording::ended(self.recording.as_mut()) => {
+                    stops = ended.is_err();
+                    if let Some(recording) = &mut self.recording {
+                        recording.outcome = Some(ended);
+                    }
+                }
+                written = written(self.state_file.as_mut()) => if let Err(trouble) = written {
+                    say(trouble);
+                },
+                () = self.save.due() => if let (Some(file), Some(state)) = (&mut self.state_file, &self.showing.state) {
+                    file.write(state);
+                },
+                next = self.stream.next(), if roomy => match next {
+                    Some(notification) => stops = self.showing.take(&notification),
+                    None => break,
+                },
+                room = self.screen.room(), if has_output => match room {
+                    Some(room) => room.send(std::mem::take(&mut self.showing.buffer)),
+                    None => {
+                        read = false;
+                        stops = true;
+                    }
+                },
+                () = async { if let Some(room) = &full { room.wait().await } }, if full.is_some() => {}
+            }
+            if stops && self.stopping.is_none() {
+                self.stopping = Some(Instant::now());
+                self.handle.request_stop();
+            }
+            if !read {
+                self.showing.buffer.clear();
+            }
+        }
+        self.finish().await
+    }
+
+    /// The stream has ended: gives the writers what is left, and a moment to write it.
+    async fn finish(self) -> Result<(), Trouble> {
+        let Self {
+            handle,
+            mut showing,
+            screen,
+            recording,
+            mut state_file,
+            stopping,
+            ..
+        } = self;
+        showing.view.finish(&handle.stats(), &mut showing.buffer);
+        let now = Instant::now();
+        let until = (stopping.unwrap_or(now) + STOP)
+            .max(now + LAST_WORDS)
+            .into();
+        let last_words = std::mem::take(&mut showing.buffer);
+        let recorded = async {
+            match recording {
+                Some(recording) => recording.finish(until).await,
+                None => Ok(()),
+            }
         };
-        match timeout_at(until, file.finish(state)).await {
-            Ok(written) => written,
-            Err(_) => Err(file.cut_short()),
+        let state = async {
+            let (Some(file), Some(state)) = (&mut state_file, &showing.state) else {
+                return Ok(());
+            };
+            match timeout_at(until, file.finish(state)).await {
+                Ok(written) => written,
+                Err(_) => Err(file.cut_short()),
+            }
+        };
+        let words = timeout_at(until, screen.finish(last_words));
+        let (words, recorded, state) = tokio::join!(words, recorded, state);
+        if let Ok(Ended::Failed(error)) = words {
+            return Err(Trouble::other(format!(
+                "cannot write to standard output: {error}"
+            )));
         }
-    };
-    let words = timeout_at(until, screen.finish(last_words));
-    let (words, recorded, state) = tokio::join!(words, recording, state);
-    if let Ok(Ended::Failed(error)) = words {
-        return Err(Trouble::other(format!(
-            "cannot write to standard output: {error}"
-        )));
+        recorded?;
+        state?;
+        connection::outcome(&handle, &showing.controller)
     }
-    recorded?;
-    state?;
-    connection::outcome(&handle, &showing.controller)
 }
 
 async fn written(file: Option<&mut StateFile>) -> Result<(), Trouble> {

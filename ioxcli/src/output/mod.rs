@@ -7,6 +7,7 @@ mod summary;
 mod table;
 mod text;
 mod time;
+mod tree;
 mod value;
 
 use std::time::SystemTime;
@@ -16,7 +17,7 @@ use ioxproto::{Event, Notification, Stats, Status};
 
 pub(crate) use self::clean::harmless;
 pub(crate) use self::screen::{Ended, Screen, nobody_reads, stdout_has_colour};
-pub(crate) use self::table::{Stamps, controllers, house, listed};
+pub(crate) use self::table::{Stamps, controllers, house, listed, silent, silent_json};
 use self::text::Text;
 use crate::arguments::Format;
 use crate::names::Names;

@@ -1,12 +1,14 @@
 //! A picture of the house as tables.
 
 use std::fmt::{Display, Write as _};
+use std::time::{Duration, SystemTime};
 
 use ioxproto::mirror::ControllerState;
 use ioxproto::view::{ControllerTime, Timestamp};
 
 use super::clean::Clean;
 use super::time::on_readers_clock;
+use super::tree;
 use crate::names::Names;
 
 /// What the timestamps of a replay tell.
@@ -25,32 +27,25 @@ impl Stamps {
             Self::Sent => "SEEN",
         }
     }
+
+    /// How long ago that was is of interest only where it is the change.
+    fn age_head(self) -> &'static str {
+        match self {
+            Self::Changed => "AGE",
+            Self::Sent => "",
+        }
+    }
 }
 
-/// All that is known, each kind in a table of its own; empty kinds are left out.
-pub(crate) fn house(state: &ControllerState, stamps: Stamps, names: &Names) -> String {
-    let properties = state.nodes().flat_map(|node| {
-        let mut rows: Vec<_> = state
-            .properties(node)
-            .map(|(control, property)| {
-                let value = property.shown().to_string();
-                let name = property.name().trim().to_owned();
-                let changed = property.time().and_then(on_readers_clock);
-                let changed = changed.unwrap_or_default();
-                [
-                    names.of_node(node).to_owned(),
-                    control.to_owned(),
-                    name,
-                    value,
-                    changed,
-                ]
-            })
-            .collect();
-        if rows.is_empty() {
-            rows.push([names.of_node(node), "", "", "", ""].map(str::to_owned));
-        }
-        rows
-    });
+/// All that is known, each kind in a table of its own; empty kinds are left out. Nodes stand in their
+/// folders.
+pub(crate) fn house(
+    state: &ControllerState,
+    stamps: Stamps,
+    names: &Names,
+    now: SystemTime,
+) -> String {
+    let properties = tree::rows(state, stamps, names, now).into_iter();
     let programs = state.programs().map(|(id, program)| {
         [
             names.of_program(id),
@@ -80,7 +75,14 @@ pub(crate) fn house(state: &ControllerState, stamps: Stamps, names: &Names) -> S
     });
     let tables = [
         table(
-            ["NODE", "ID", "PROPERTY", "VALUE", stamps.head()],
+            [
+                "NODE",
+                "ID",
+                "PROPERTY",
+                "VALUE",
+                stamps.head(),
+                stamps.age_head(),
+            ],
             properties,
         ),
         table(
@@ -112,6 +114,43 @@ fn local(time: Option<ControllerTime>) -> String {
         Some(text) => text,
         None => shown(time).replacen('T', " ", 1),
     }
+}
+
+/// The nodes that were not heard for longer than this, and when they were last.
+pub(crate) fn silent(
+    state: &ControllerState,
+    names: &Names,
+    now: SystemTime,
+    longer_than: Duration,
+) -> String {
+    let rows = state.silent(now, longer_than).map(|(node, heard)| {
+        let silent_for = now.duration_since(heard.time()).unwrap_or_default();
+        let name = format!("{}{}", names.of_node(node), tree::marks(state, node));
+        let folder = names.known().folder(node);
+        [name, folder, node.to_owned(), tree::age(silent_for)]
+    });
+    table(["NODE", "IN", "ADDRESS", "SILENT FOR"], rows)
+}
+
+/// The same as one JSON object.
+pub(crate) fn silent_json(
+    state: &ControllerState,
+    now: SystemTime,
+    longer_than: Duration,
+) -> String {
+    let nodes = state.silent(now, longer_than).map(|(node, heard)| {
+        let silent_for = now.duration_since(heard.time()).unwrap_or_default();
+        let named = state.names().node(node);
+        serde_json::json!({
+            "node_address": node,
+            "node_name": named.map(|named| &named.name),
+            "node_folder": named.map(|_| state.names().folder(node)),
+            "comm_error": state.has_comm_error(node),
+            "silent_for": silent_for.as_secs(),
+        })
+    });
+    let nodes: Vec<_> = nodes.collect();
+    serde_json::json!({ "silent": nodes }).to_string()
 }
 
 /// What has a name, where it is, and its address or number.
@@ -175,9 +214,10 @@ mod tests {
         }
         let stamp = Timestamp::parse("2026-05-05T18:52:41.875777-07:00").unwrap();
         let when = on_readers_clock(stamp).unwrap();
+        let now = stamp.to_system_time().unwrap() + Duration::from_secs(7260);
         let expected = "\
-NODE        ID      PROPERTY  VALUE   CHANGED
-42 92 8C 1  ST      Status    Off     WHEN
+NODE        ID      PROPERTY  VALUE   CHANGED              AGE
+42 92 8C 1  ST      Status    Off     WHEN  2 h
 n1          CLISPH            72.5°F
 
 PROGRAM  STATUS  RUNS  ENABLED  LAST RUN  NEXT RUN
@@ -187,9 +227,12 @@ VARIABLE  ID  VALUE  INIT  CHANGED
 state     12  5.1
 ";
         let expected = expected.replace("WHEN", &when);
-        assert_eq!(house(&state, Stamps::Changed, &Names::none()), expected);
         assert_eq!(
-            house(&ControllerState::new(), Stamps::Sent, &Names::none()),
+            house(&state, Stamps::Changed, &Names::none(), now),
+            expected
+        );
+        assert_eq!(
+            house(&ControllerState::new(), Stamps::Sent, &Names::none(), now),
             ""
         );
     }

@@ -208,3 +208,49 @@ fn a_large_house_is_named_although_the_replay_waits() {
             .all(|line| line["node_name"].is_string())
     );
 }
+
+#[test]
+fn the_state_is_a_tree_by_folder_with_names_in_json() {
+    let house = house();
+    let text = iox_at(&house, &["state"]);
+    assert_eq!(text.code, Some(0), "{text:?}");
+    let mut lines = text.stdout.lines();
+    let folder = lines.find(|line| *line == "Hall/");
+    assert!(folder.is_some(), "{text:?}");
+    let lamp = lines.next().unwrap();
+    assert!(lamp.starts_with("  ") && lamp.contains("ST"), "{text:?}");
+    let json = iox_at(&house, &["state", "--format", "json"]);
+    let state: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    let lamp = &house.control().nodes()[0];
+    assert_eq!(state["names"][&**lamp]["name"], "Hall lamp");
+    assert_eq!(state["names"][&**lamp]["folder"], "Hall");
+    let programs = state["programs"].as_object().unwrap();
+    let is_named = |program: &serde_json::Value| program["name"] == "Good night & lock";
+    assert!(programs.values().any(is_named), "{programs:?}");
+}
+
+#[test]
+fn silent_nodes_need_a_path_that_tells_when_they_were_heard() {
+    let house = house();
+    let refused = iox_at(&house, &["state", "--silent", "25h"]);
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert!(refused.stderr.contains("--path api"), "{refused:?}");
+    let senseless = iox_at(&house, &["state", "--silent", "25 hours"]);
+    assert_eq!(senseless.code, Some(2), "{senseless:?}");
+}
+
+#[test]
+fn a_rename_is_followed_while_watching() {
+    let house = house();
+    let lamp = house.control().nodes()[0].clone();
+    let running = Running::start(at(&house, &["watch", "--live-only"]));
+    running.wait_for("connected");
+    let rename = Event::new("_3", "NN").node(&*lamp);
+    house
+        .control()
+        .emit(&rename.info("<newName>Ceiling</newName>"));
+    let event = Event::new("ST", "7").node(&*lamp).uom("100", "0");
+    house.control().emit(&event);
+    running.wait_for("Ceiling ");
+    running.stop();
+}
