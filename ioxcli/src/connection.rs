@@ -66,6 +66,7 @@ pub(crate) struct Endpoint {
     trust: Trust,
     timing: Timing,
     is_drain_quiet_given: bool,
+    keep_trying: bool,
     password: PasswordFrom,
 }
 
@@ -136,6 +137,7 @@ impl Endpoint {
             trust,
             timing: Timing::default(),
             is_drain_quiet_given: false,
+            keep_trying: false,
             password: PasswordFrom::Outside,
         })
     }
@@ -167,6 +169,7 @@ impl Endpoint {
             trust,
             timing,
             is_drain_quiet_given,
+            keep_trying: controller.keep_trying,
             password,
         })
     }
@@ -210,6 +213,7 @@ impl Endpoint {
             .path(self.path)
             .profile(self.profile)
             .timing(self.timing.clone())
+            .keep_trying(self.keep_trying)
             .trust(self.trust.clone())
     }
 }

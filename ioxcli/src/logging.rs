@@ -3,9 +3,12 @@
 use std::io::{self, IsTerminal as _};
 
 use tracing::level_filters::LevelFilter;
+use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::Targets;
-use tracing_subscriber::fmt;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{self, FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::stderr::LogLines;
@@ -22,11 +25,65 @@ pub(crate) fn start(verbose: u8) {
     let colour = io::stderr().is_terminal()
         && anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
     let lines = fmt::layer().with_writer(|| LogLines).with_ansi(colour);
+    let is_journal = is_journal();
+    let lines = (!is_journal).then_some(lines);
+    let journal = fmt::layer().with_writer(|| LogLines).with_ansi(false);
+    let journal = is_journal.then(|| journal.event_format(Journal));
     // The target of every module of ours begins with this.
     let ours = Targets::new().with_target("iox", level);
     // It fails only where there is a subscriber already, and then that one will do.
     let _ = tracing_subscriber::registry()
         .with(lines)
+        .with(journal)
         .with(ours)
         .try_init();
+}
+
+/// Whether standard error goes to the journal of systemd, which says so by the file that it is.
+fn is_journal() -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::fd::AsFd as _;
+        use std::os::unix::fs::MetadataExt as _;
+
+        let Some(named) = std::env::var("JOURNAL_STREAM").ok() else {
+            return false;
+        };
+        let stderr = io::stderr();
+        let about = stderr
+            .as_fd()
+            .try_clone_to_owned()
+            .and_then(|stderr| std::fs::File::from(stderr).metadata());
+        about.is_ok_and(|about| named == format!("{}:{}", about.dev(), about.ino()))
+    }
+    #[cfg(not(unix))]
+    false
+}
+
+/// Lines for the journal: it keeps the time and the program itself, and takes the level from a prefix.
+struct Journal;
+
+impl<S, N> FormatEvent<S, N> for Journal
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> std::fmt::Result {
+        let about = event.metadata();
+        // As in sd-daemon(3).
+        let priority = match *about.level() {
+            Level::ERROR => 3,
+            Level::WARN => 4,
+            Level::INFO => 6,
+            _ => 7,
+        };
+        write!(writer, "<{priority}>{}: ", about.target())?;
+        context.format_fields(writer.by_ref(), event)?;
+        writeln!(writer)
+    }
 }

@@ -185,7 +185,7 @@ impl Service {
     }
 
     /// Takes a new configuration in place of the old one, if it can be used. Controllers that are the
-    /// same in both are not touched.
+    /// same in both are not touched, unless they were given up: somebody may have mended the account.
     fn reload(&mut self, plan: Result<Plan, Trouble>) {
         let plan = match plan {
             Ok(plan) => plan,
@@ -206,8 +206,11 @@ impl Service {
             }
         }
         let mut changed = 0;
+        let stats = self.handle.stats();
         for (name, watched) in &self.controllers {
-            if old.get(name) != Some(watched) {
+            let of = stats.controllers.get(name.as_str());
+            let is_given_up = of.is_some_and(|of| of.status == Status::ReconnectFailed);
+            if is_given_up || old.get(name) != Some(watched) {
                 changed += 1;
                 if !self.waiting.contains(name) {
                     self.waiting.push_back(name.clone());
@@ -230,15 +233,21 @@ impl Service {
 }
 
 fn status(stats: &Stats, controllers: usize) -> String {
-    let is_connected = |status| status == Status::Connected;
-    let statuses = stats.controllers.values().map(|of| of.status);
-    let connected = statuses.filter(|status| is_connected(*status)).count();
+    let count = |status| {
+        let all = stats.controllers.values();
+        all.filter(|of| of.status == status).count()
+    };
+    let connected = count(Status::Connected);
+    let given_up = match count(Status::ReconnectFailed) {
+        0 => String::new(),
+        number => format!(", {number} given up"),
+    };
     let broker = match &stats.broker {
         None => "no broker",
         Some(broker) if broker.is_connected => "broker connected",
         Some(_) => "broker away",
     };
-    format!("{connected} of {controllers} controllers connected, {broker}")
+    format!("{connected} of {controllers} controllers connected{given_up}, {broker}")
 }
 
 /// What `--check` prints of a configuration that can be used.

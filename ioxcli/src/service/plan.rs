@@ -137,7 +137,7 @@ async fn watched(
     };
     let whose = format!("the controller {name}");
     let password = source.fetch(config, &whose).await?;
-    let options = endpoint.options_with(password.clone()).keep_trying(true);
+    let options = endpoint.options_with(password.clone());
     // Started without being let to connect, so that the options are checked as at any start.
     let offline = options
         .clone()

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -183,6 +184,47 @@ impl Service {
         self.wait_for("READY=1");
         self.wait_for_metric("iox_streams{status=\"connected\"} 1");
     }
+}
+
+#[test]
+fn a_controller_that_refuses_the_password_is_given_up_until_a_reload() {
+    let house = House::quiet();
+    let config = entry("home", &house);
+    let mut service = Service::start(&config);
+    let password = service.folder.path().join("iox/password");
+    service.wait_for_metric_of_first_connection();
+    // Another password is in the file at once, and the reload fetches it.
+    write(&password, "wrong\n", 0o600);
+    service.reload(&config);
+    service.wait_for_metric("iox_streams{status=\"reconnect_failed\"} 1");
+    service.wait_for("STATUS=0 of 1 controllers connected, 1 given up");
+    write(&password, "admin\n", 0o600);
+    service.reload(&config);
+    service.wait_for_metric("iox_streams{status=\"connected\"} 1");
+}
+
+#[test]
+fn the_journal_is_told_levels_and_no_times() {
+    let folder = folder(&entry("home", &House::quiet()));
+    let path = folder.path().join("journal");
+    let journal = fs::File::create(&path).unwrap();
+    let about = journal.metadata().unwrap();
+    let stream = format!("{}:{}", about.dev(), about.ino());
+    let mut command = within(iox(&["bridge", "--http", "127.0.0.1:0"]), &folder);
+    command.env("JOURNAL_STREAM", stream);
+    let running = Running::with_stderr(command, journal);
+    let began = Instant::now();
+    let mut text = String::new();
+    while !text.contains("the bridge runs") {
+        assert!(began.elapsed() < LIMIT, "{text}");
+        std::thread::sleep(Duration::from_millis(20));
+        text = fs::read_to_string(&path).unwrap();
+    }
+    let finished = running.stop();
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+    let text = fs::read_to_string(&path).unwrap();
+    let is_plain = |line: &str| line.starts_with("<6>iox") || line.starts_with("<4>iox");
+    assert!(text.lines().all(is_plain), "{text}");
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod certificates;
 #[cfg(unix)]
 mod configured;
 mod connecting;
+mod contrib;
 mod decode;
 #[cfg(unix)]
 mod discover;

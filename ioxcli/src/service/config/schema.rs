@@ -92,6 +92,7 @@ pub(crate) struct Controller {
     pub(crate) path: Option<SubscribePath>,
     pub(crate) profile: Option<Profile>,
     pub(crate) trust: Option<TrustSetting>,
+    pub(crate) keep_trying: bool,
     pub(crate) timing: TimingSettings,
 }
 
@@ -127,6 +128,8 @@ struct RawController {
     #[serde(default)]
     insecure: bool,
     #[serde(default)]
+    keep_trying: bool,
+    #[serde(default)]
     timing: TimingSettings,
 }
 
@@ -156,6 +159,7 @@ impl TryFrom<RawController> for Controller {
             path: raw.path,
             profile: raw.profile,
             trust,
+            keep_trying: raw.keep_trying,
             timing: raw.timing,
         })
     }
