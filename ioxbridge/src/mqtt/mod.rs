@@ -108,10 +108,11 @@ async fn keep(broker: Broker, client_id: String, will: LastWill, news: mpsc::Sen
         }
         let wait = Duration::from_secs(BACKOFF[failures.min(BACKOFF.len() - 1)]);
         failures += 1;
+        let has_left = matches!(error, rumqtt::LinkError::Left);
         let error = error.to_string();
         let (host, port) = (&broker.host, broker.port);
         // Said once: a broker that is away for a day says the same a thousand times.
-        if error == last_error {
+        if error == last_error || has_left {
             debug!(host, port, ?wait, "the broker is away: {error}");
         } else {
             warn!(host, port, ?wait, "the broker is away: {error}");
