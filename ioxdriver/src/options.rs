@@ -234,6 +234,13 @@ impl<S> Options<S> {
         self.configure(|config| config.read_names(when))
     }
 
+    /// Whether the stream compares from time to time what its events have told with what the
+    /// controller reports, corrects what differs ([`Notification::Drift`]), and connects again if the
+    /// subscription is dead although it sends heartbeats. Default no.
+    pub fn self_audit(self, audits: bool) -> Self {
+        self.configure(|config| config.self_audit(audits))
+    }
+
     /// Whether refused credentials and certificates are tried again, at the longest wait of the
     /// backoff, rather than final. Default no. A controller may lock an account that is tried too
     /// often.

@@ -30,6 +30,7 @@ pub struct Config {
     pub(crate) max_calls: usize,
     pub(crate) keep_trying: bool,
     pub(crate) read_names: ReadNames,
+    pub(crate) self_audit: bool,
     pub(crate) seed: u64,
 }
 
@@ -174,6 +175,12 @@ pub struct Timing {
     /// From the beginning of one reading of the names to that of the next at least; a failed one is
     /// tried again after this time, then after twice as much, up to 10 min. Default 30 s.
     pub names_spacing: Duration,
+    /// From one self-audit to the next. Default 15 min.
+    pub audit_every: Duration,
+    /// Values that differ in a self-audit are read again after this time. Default 5 s.
+    pub audit_again: Duration,
+    /// From one reconnect by a self-audit to the next at least. Default 6 h.
+    pub audit_reconnect: Duration,
     /// For how long a connection is kept idle for the next call after an answer that allows it.
     /// Zero closes it at once. Default 4 s, since controllers close theirs after 5 s (inferred).
     pub keep_alive: Duration,
@@ -227,6 +234,9 @@ impl Default for Timing {
             call_first_byte: seconds(10),
             call: seconds(60),
             call_repeats: [250, 1000, 2000].map(Duration::from_millis).to_vec(),
+            audit_every: seconds(15 * 60),
+            audit_again: seconds(5),
+            audit_reconnect: seconds(6 * 60 * 60),
             names_before: seconds(10),
             names_quiet: seconds(2),
             names_spacing: seconds(30),
@@ -313,6 +323,7 @@ impl Config {
             max_calls: 256,
             keep_trying: false,
             read_names: ReadNames::Never,
+            self_audit: false,
             seed: 0,
         }
     }
@@ -402,6 +413,14 @@ impl Config {
         self
     }
 
+    /// Whether the stream compares from time to time what its events have told with what the
+    /// controller reports ([`Notification::Drift`](crate::Notification::Drift)), and connects again
+    /// if the subscription is dead. It keeps a second picture of the house for that. Default no.
+    pub fn self_audit(mut self, audits: bool) -> Self {
+        self.self_audit = audits;
+        self
+    }
+
     /// Where jitter and the WebSocket key come from. Give each stream its own. Default 0.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
@@ -456,6 +475,9 @@ fn check_timing(timing: &Timing) -> Result<(), ConfigError> {
         ("http", timing.http),
         ("call_first_byte", timing.call_first_byte),
         ("call", timing.call),
+        ("audit_every", timing.audit_every),
+        ("audit_again", timing.audit_again),
+        ("audit_reconnect", timing.audit_reconnect),
         ("names_before", timing.names_before),
         ("names_quiet", timing.names_quiet),
         ("names_spacing", timing.names_spacing),

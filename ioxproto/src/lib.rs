@@ -96,7 +96,7 @@ pub use crate::config::{Account, Config, ConfigError, Profile, ReadNames, Subscr
 pub use crate::event::Event;
 pub use crate::frame::{Frame, FrameReader, Ignored, IgnoredKind, Malformed};
 pub use crate::http::{Exchange, ExchangeError, Progress};
-pub use crate::notification::{Gap, Notification};
+pub use crate::notification::{Drift, Gap, Notification};
 pub use crate::now::Now;
 pub use crate::reason::{Failure, FailureKind, IdentityProblem, Phase, Reason, Silence};
 pub use crate::secret::Secret;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::mirror::Property;
 use crate::names::NamesRead;
 use crate::{Event, Ignored, Malformed, StatusChange};
 
@@ -28,9 +29,24 @@ pub enum Notification {
     /// The names of the house were read, or could not be. Only a stream that reads them says so
     /// ([`Config::read_names`](crate::Config::read_names)).
     Names(NamesRead),
+    /// A property has another value than its events have told, and is corrected. Only a stream that
+    /// audits itself says so ([`Config::self_audit`](crate::Config::self_audit)).
+    Drift(Drift),
     /// So many of the oldest notifications were dropped because the consumer was slow and the queue
     /// was asked to drop rather than wait.
     Dropped(u64),
+}
+
+/// A property whose value no event has told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Drift {
+    /// The node.
+    pub node: Arc<str>,
+    /// The property.
+    pub control: Arc<str>,
+    /// What the controller reports.
+    pub property: Property,
 }
 
 /// The controller's numbering is not what it should be: frames were lost on the way, or it repeats itself.

@@ -283,6 +283,14 @@ pub enum Reason {
         /// Which rule noticed.
         silence: Silence,
     },
+    /// The self-audit found values that no event has told, although the heartbeats came.
+    #[error(
+        "the subscription is dead although the controller sends heartbeats: {properties} values have changed without an event"
+    )]
+    StaleSubscription {
+        /// How many values.
+        properties: usize,
+    },
     /// A message was longer than the limit.
     #[error("the controller sent a message of more than {limit} bytes")]
     MessageTooLarge {
@@ -349,6 +357,7 @@ impl Reason {
             Self::Unanswered => "unanswered",
             Self::TimedOut { .. } => "timed_out",
             Self::ReplayIncomplete { .. } => "replay_incomplete",
+            Self::StaleSubscription { .. } => "stale_subscription",
             Self::Closed { .. } => "closed_by_controller",
             Self::Stalled { .. } => "stalled",
             Self::MessageTooLarge { .. } => "message_too_large",

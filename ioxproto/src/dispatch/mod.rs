@@ -199,6 +199,14 @@ impl Dispatcher {
                 }
                 self.tell_changes(&listeners, &changes);
             }
+            Notification::Names(_) | Notification::Drift(_) => {
+                let listeners = self.snapshot();
+                let changes = self.update(&listeners, |state, changes| match changes {
+                    Some(changes) => changes.extend(state.apply(notification)),
+                    None => drop(state.apply(notification)),
+                });
+                self.tell_changes(&listeners, &changes);
+            }
             _ => {}
         }
     }

@@ -125,7 +125,9 @@ impl<'a> Line<'a> {
             Notification::Dropped(count) => {
                 Self::new("dropped", Members::Dropped { count: *count })
             }
-            Notification::TokenWanted { .. } | Notification::Names(_) => return None,
+            Notification::TokenWanted { .. } | Notification::Names(_) | Notification::Drift(_) => {
+                return None;
+            }
         })
     }
 

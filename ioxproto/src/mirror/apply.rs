@@ -15,7 +15,7 @@ use crate::view::{
     LifecycleDetails, ProgramId, ProgramStatus, Timestamp, VariableChange, VariableField, View,
 };
 use crate::vocabulary::{Code, Lifecycle, LifecycleSubject};
-use crate::{Event, Notification, Reason, Status, StatusChange};
+use crate::{Drift, Event, Notification, Reason, Status, StatusChange};
 
 /// Where changes go, if someone wants to know.
 pub(super) type Out<'a> = Option<&'a mut Vec<Change>>;
@@ -33,6 +33,7 @@ impl ControllerState {
             Notification::Event(event) => self.apply_event(event),
             Notification::Status(change) => self.apply_status(change),
             Notification::Names(read) => self.apply_names(&read.names),
+            Notification::Drift(drift) => self.apply_drift(drift),
             _ => Vec::new(),
         }
     }
@@ -53,6 +54,29 @@ impl ControllerState {
             Status::NotStarted | Status::StreamInitializing | Status::Reconnecting => {}
         }
         Vec::new()
+    }
+
+    /// Corrects a property that a self-audit has found to have another value. A property that is not
+    /// known stays so.
+    pub fn apply_drift(&mut self, drift: &Drift) -> Vec<Change> {
+        let Some((node, kept)) = self.nodes.get_key_value(&drift.node) else {
+            return Vec::new();
+        };
+        let (node, at) = (Arc::clone(node), find(&kept.slots, &drift.control));
+        let slots = self.nodes.get_mut(&node).map(|kept| &mut kept.slots);
+        let (Some(slots), Ok(at)) = (slots, at) else {
+            return Vec::new();
+        };
+        let slot = &mut slots[at];
+        let before = slot.property.clone();
+        slot.property.correct(&drift.property, &mut self.texts);
+        let (control, after) = (Arc::clone(&slot.control), slot.property.clone());
+        let mut changes = Vec::new();
+        if !before.same_value(&after) {
+            let out = &mut Some(&mut changes);
+            self.tell_property(out, Occasion::Drift, &node, &control, Some(before), after);
+        }
+        changes
     }
 
     /// Takes up an event, and says what changed by it: nothing, mostly one thing, then the scenes of its node.

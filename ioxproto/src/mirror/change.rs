@@ -20,10 +20,12 @@ pub enum Occasion {
     WhileAway,
     /// It was found by reading the names again.
     Reading,
+    /// It was found by the stream's self-audit: no event has told it.
+    Drift,
 }
 
 impl Occasion {
-    /// `live`, `replay`, `while_away`, `reading`.
+    /// `live`, `replay`, `while_away`, `reading`, `drift`.
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
@@ -31,6 +33,7 @@ impl Occasion {
             Self::Replay => "replay",
             Self::WhileAway => "while_away",
             Self::Reading => "reading",
+            Self::Drift => "drift",
         }
     }
 }
@@ -191,6 +194,7 @@ impl fmt::Display for Change {
             Occasion::Replay => f.write_str(" (replay)"),
             Occasion::WhileAway => f.write_str(" (while away)"),
             Occasion::Reading => f.write_str(" (found by reading)"),
+            Occasion::Drift => f.write_str(" (drift)"),
         }
     }
 }

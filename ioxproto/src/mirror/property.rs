@@ -193,6 +193,19 @@ impl Property {
         }
     }
 
+    /// Takes the value of a reading. Unit and name stay where it has none, and so does the time.
+    pub(super) fn correct(&mut self, reading: &Self, texts: &mut SharedTexts) {
+        self.texts.clone_from(&reading.texts);
+        self.raw_length = reading.raw_length;
+        if !reading.uom.is_empty() {
+            texts.set(&mut self.uom, &reading.uom);
+            self.prec = reading.prec;
+        }
+        if !reading.name.is_empty() {
+            texts.set(&mut self.name, &reading.name);
+        }
+    }
+
     pub(super) fn uom_shared(&self) -> Arc<str> {
         Arc::clone(&self.uom)
     }

@@ -139,6 +139,7 @@ impl Machine {
     /// After each input: what is to be done beside the stream.
     pub(super) fn carry_on(&mut self, now: Now) {
         self.carry_on_names(now);
+        self.carry_on_audit(now);
         self.carry_on_calls(now);
     }
 
@@ -391,6 +392,10 @@ impl Machine {
             }
             if self.loader.owns(done.id) {
                 self.loader.answered(done.id, done.outcome);
+                continue;
+            }
+            if self.auditor.owns(done.id) {
+                self.audit_answer = Some(done.outcome);
                 continue;
             }
             self.actions.push_back(Action::CallDone {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tracing::{debug, info};
 
 use super::timers::{Deadline, Timer, Timers};
-use super::{Backoff, Calls, Loader, Machine, Numbering, Replay, State, Stats};
+use super::{Auditor, Backoff, Calls, Loader, Machine, Numbering, Replay, State, Stats};
 use crate::auth::Credentials;
 use crate::http::HeaderSet;
 use crate::{
@@ -33,6 +33,8 @@ impl Machine {
             replay: Replay::new(config.path, Duration::ZERO),
             calls: Calls::new(&config),
             loader: Loader::new(config.read_names, &config.timing),
+            auditor: Auditor::new(&config),
+            audit_answer: None,
             shows_end_mark: false,
             stats: Stats::default(),
             last_id: 0,
@@ -91,7 +93,11 @@ impl Machine {
     pub(super) fn poll_timeout(&mut self, now: Now) -> Option<Deadline> {
         if self.actions.is_empty() {
             let calls = self.calls.deadline().into_iter();
-            let other = calls.chain(self.loader_deadline());
+            let own = self
+                .loader_deadline()
+                .into_iter()
+                .chain(self.audit_deadline());
+            let other = calls.chain(own);
             let other = other.min_by_key(|deadline| deadline.at);
             self.timers.begin_wait(now.monotonic, other)
         } else {
@@ -207,7 +213,10 @@ impl Machine {
             "the stream's status changed"
         );
         match change.status {
-            Status::Connected => self.loader.connected(now.monotonic),
+            Status::Connected => {
+                self.loader.connected(now.monotonic);
+                self.auditor.connected(now.monotonic);
+            }
             Status::LostConnection => self.loader.lost(),
             _ => {}
         }

@@ -42,6 +42,8 @@
 //! * **A connection is dead** if no text frame came for longer than the last heartbeat promised, or
 //!   if a controller that answers pings leaves one unanswered.
 //! * **The names of the house are read by calls of the stream's own** (`loader`).
+//! * **A self-audit** (`audit`), if the caller wants one, finds a subscription that is dead although
+//!   it sends heartbeats.
 //! * **Calls go beside the stream** (`calls`), with its account and tokens. What becomes of them
 //!   changes nothing here.
 //! * **Every input is harmless in every state**: ignored where it makes no sense.
@@ -50,6 +52,7 @@
 //! of this folder.
 
 mod attempt;
+mod audit;
 mod backoff;
 mod calls;
 mod drain;
@@ -74,6 +77,7 @@ use http::Response;
 use tracing::trace;
 use zeroize::Zeroizing;
 
+use self::audit::Auditor;
 use self::backoff::Backoff;
 use self::calls::Calls;
 use self::loader::Loader;
@@ -86,7 +90,7 @@ pub use self::timers::Deadline;
 use self::timers::Timers;
 use crate::auth::Credentials;
 use crate::http::{HeaderSet, Upgrade};
-use crate::rest::{CallId, CallPhase, Request};
+use crate::rest::{CallError, CallId, CallPhase, RawAnswer, Request};
 use crate::{
     Account, Action, Address, Config, ConfigError, ConnectionId, ExchangeError, Failure,
     FrameReader, Notification, Now, Phase, Reason, RequestId, Secret, Status,
@@ -119,6 +123,9 @@ struct Machine {
     replay: Replay,
     calls: Calls,
     loader: Loader,
+    auditor: Auditor,
+    /// The answer to the call of the self-audit, until it is compared.
+    audit_answer: Option<Result<RawAnswer, CallError>>,
     /// Whether this controller ever marked the end of a replay; outlives the connection.
     shows_end_mark: bool,
     stats: Stats,

@@ -215,6 +215,7 @@ impl Machine {
         self.stats.events += 1;
         self.stats.live_events += u64::from(live);
         self.loader.event(now.monotonic, event);
+        self.auditor.event(event);
         if let Some(gap) = self.numbering.event(event.sid(), event.known_seqnum()) {
             debug!(
                 expected = gap.expected,

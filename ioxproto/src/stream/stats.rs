@@ -28,6 +28,8 @@ pub struct Stats {
     pub gaps: u64,
     /// Replays that had not ended when their time limit (`drain_cap`) did.
     pub incomplete_replays: u64,
+    /// Values that the self-audit has corrected.
+    pub drifts: u64,
     /// Attempts to connect.
     pub attempts: u64,
     /// Times that a connection was live again after one was lost.

@@ -1,8 +1,9 @@
 //! The names of the house in its picture, and what changed in them.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use ioxproto::mirror::{ChangeKind, ControllerState};
+use ioxproto::dispatch::Dispatcher;
+use ioxproto::mirror::{ChangeKind, ControllerState, SharedState};
 use ioxproto::names::{Names, NamesRead};
 use ioxproto::rest::{Nodes, Programs, VariableDefinitions};
 use ioxproto::view::VariableType;
@@ -176,4 +177,30 @@ fn names_stand_in_the_json_beside_what_they_name() {
     assert_eq!(json["programs"]["008D"]["name"], "Porch at dusk");
     assert_eq!(json["programs"]["008D"]["status"], true);
     assert_eq!(json["nodes"]["1A 2B 3C 1"]["ST"]["raw"], "255");
+}
+
+#[test]
+fn listeners_are_told_of_what_a_reading_found() {
+    let dispatcher = Dispatcher::new();
+    dispatcher.attach(SharedState::new(named()));
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&told);
+    let listener = move |change: &ioxproto::mirror::Change| {
+        heard.lock().unwrap().push(change.to_string());
+    };
+    dispatcher.on_change(listener).detach();
+    let renamed = NODES.replace("<name>Lamp", "<name>Hall lamp");
+    dispatcher.dispatch(&read(Some(&renamed), None, None));
+    assert_eq!(
+        *told.lock().unwrap(),
+        ["node 1A 2B 3C 1: renamed from Lamp to Hall lamp (found by reading)"]
+    );
+    let state = dispatcher.state().unwrap();
+    let name = state.read(|state| {
+        state
+            .names()
+            .node("1A 2B 3C 1")
+            .map(|lamp| lamp.name.clone())
+    });
+    assert_eq!(name.as_deref(), Some("Hall lamp"));
 }

@@ -7,6 +7,7 @@
 )]
 
 mod api_path;
+mod audit;
 mod backoff;
 mod calls;
 mod confirmed;
