@@ -47,7 +47,7 @@ impl Handle {
         lock(&self.shared.stats).clone()
     }
 
-    /// Asks the bridge to stop: [`run`](crate::run) then returns, 2 s later at most.
+    /// Asks the bridge to stop: [`run`](crate::run()) then returns, 2 s later at most.
     pub fn request_stop(&self) {
         lock(&self.shared.wishes).stop = true;
         self.shared.wake.notify_one();

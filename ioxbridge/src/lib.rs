@@ -1,6 +1,6 @@
 //! The houses of IoX and ISY-994 controllers on MQTT and in Home Assistant.
 //!
-//! [`run`] watches any number of controllers and keeps one MQTT broker, or none, up to date.
+//! [`run()`] watches any number of controllers and keeps one MQTT broker, or none, up to date.
 //!
 //! ```no_run
 //! use ioxbridge::{Broker, Controller, Handle, Options};
