@@ -41,7 +41,9 @@ impl Watch {
     ) -> Result<Self, BuildError> {
         // The machine reads more than the names, and decides when.
         let options = controller.options.clone().read_names(ReadNames::Never);
-        let mut stream = options.retarget::<EventStream>().start()?;
+        // What is logged of a stream says of which controller.
+        let span = tracing::info_span!("controller", name = controller.name);
+        let mut stream = span.in_scope(|| options.retarget::<EventStream>().start())?;
         let handle = stream.handle();
         let task = tokio::spawn(async move {
             while let Some(first) = stream.next().await {

@@ -338,6 +338,24 @@ impl<S> Options<S> {
         self
     }
 
+    /// Checks everything that a start checks, and starts nothing.
+    ///
+    /// ```
+    /// use ioxdriver::Options;
+    ///
+    /// let options = Options::new("https://eisy.local:8443");
+    /// assert!(options.clone().local_account("admin", "hunter2").check().is_ok());
+    /// assert!(options.check().is_err(), "there is no account");
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`] names the first option that cannot be used, or what is missing.
+    pub fn check(&self) -> Result<(), BuildError> {
+        ioxproto::EventStream::new(self.config()?)?;
+        Ok(())
+    }
+
     /// The core's part, with a seed.
     pub(crate) fn config(&self) -> Result<Config, BuildError> {
         if let Some(error) = self.bad_pin {

@@ -84,7 +84,7 @@
 //! * **A runtime that shuts down** ends the stream without a close frame to the controller: stop
 //!   the stream first. A name lookup that the operating system does not interrupt may outlive it,
 //!   on a thread of its own.
-//! * **Logs** go through `tracing`. Credentials appear in none of ours and in none of the
+//! * **Logs** go through `tracing`, in the span in which the stream was started. Credentials appear in none of ours and in none of the
 //!   libraries'. Mute the target `tungstenite` (`tungstenite=off`): at TRACE it logs what the
 //!   controller sends.
 
@@ -106,6 +106,7 @@ pub use ioxproto::{
 use ioxdriver_async::{Io, Runtime};
 use tokio::runtime;
 use tokio_util::compat::TokioAsyncReadCompatExt as _;
+use tracing::Instrument as _;
 
 /// A running stream on tokio: a `Stream` of [`Notification`]s.
 pub type EventStream = ioxdriver_async::EventStream<Tokio>;
@@ -170,6 +171,7 @@ impl Runtime for Tokio {
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.runtime.spawn(task);
+        // What the stream logs belongs to the span in which it was started.
+        self.runtime.spawn(task.in_current_span());
     }
 }

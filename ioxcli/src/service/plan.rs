@@ -1,13 +1,11 @@
 //! From a configuration to what the bridge is to do.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::net::SocketAddr;
 
 use ioxbridge::{Broker, NodeOverride, Options};
-use ioxdriver::{Socket, Trust};
+use ioxdriver::Trust;
 use ioxproto::Secret;
-use ioxtransport_tokio::EventStream;
 
 use crate::connection::{self, Endpoint};
 use crate::service::config::{self, Config, Name, Settings};
@@ -138,11 +136,8 @@ async fn watched(
     let whose = format!("the controller {name}");
     let password = source.fetch(config, &whose).await?;
     let options = endpoint.options_with(password.clone());
-    // Started without being let to connect, so that the options are checked as at any start.
-    let offline = options
-        .clone()
-        .connector(|_| std::future::pending::<io::Result<Socket>>());
-    EventStream::start(offline).map_err(|error| Trouble::usage(format!("{whose}: {error}")))?;
+    let checked = options.check();
+    checked.map_err(|error| Trouble::usage(format!("{whose}: {error}")))?;
     Ok(Watched {
         entry: entry.clone(),
         password,

@@ -215,7 +215,7 @@ fn the_journal_is_told_levels_and_no_times() {
     let running = Running::with_stderr(command, journal);
     let began = Instant::now();
     let mut text = String::new();
-    while !text.contains("the bridge runs") {
+    while !text.contains("<6>ioxproto::stream::machine: controller{name=\"home\"}: ") {
         assert!(began.elapsed() < LIMIT, "{text}");
         std::thread::sleep(Duration::from_millis(20));
         text = fs::read_to_string(&path).unwrap();
