@@ -9,7 +9,8 @@
 //! * **One renewal at a time.** A call that needs tokens starts one; an attempt of the stream that
 //!   begins meanwhile adopts it, and a stop waits for it, as for a login of the stream's own.
 //! * **A 401 has the tokens renewed once for a call**, and never those that were renewed for a call
-//!   and that no call was accepted with since: a path that no token opens does not log in for ever.
+//!   and that no call was accepted with since, for 5 minutes: a path that no token opens does not log
+//!   in again and again, and a controller that forgets its sessions twice is not given up.
 //! * **New tokens are used whatever their lifetime**, for as long as an exchange may take: the
 //!   clocks may disagree, and a controller may issue short-lived ones. Without this, each renewal
 //!   would lead to the next.
@@ -18,7 +19,7 @@
 //! * **In flight**: 1 on an ISY-994 over TLS, which serves two connections, one of them the
 //!   stream's; 2 without TLS; 4 on others.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::Response;
 use tracing::debug;
@@ -39,13 +40,17 @@ const IN_FLIGHT: usize = 4;
 const IN_FLIGHT_ISY994: usize = 2;
 const IN_FLIGHT_ISY994_TLS: usize = 1;
 
+/// For so long, tokens that were renewed for a call in vain are not renewed for another.
+const UNPROVEN_FOR: Duration = Duration::from_secs(300);
+
 /// The calls of a stream.
 #[derive(Debug)]
 pub(super) struct Calls {
     queue: CallQueue,
     renewal: Option<Renewal>,
-    /// Tokens that were renewed for a refused call, and that no call was accepted with since.
-    unproven: Option<u64>,
+    /// Tokens that were renewed for a refused call, and that no call was accepted with since; and
+    /// until when a 401 to them counts as that of a path that no token opens.
+    unproven: Option<(u64, Instant)>,
     /// The token that was granted last, and until when calls use it whatever its lifetime.
     granted: Option<(u64, Instant)>,
 }
@@ -254,7 +259,11 @@ impl Machine {
                 generation,
                 renewed,
             }) => {
-                let in_vain = renewed || self.calls.unproven == Some(generation);
+                let unproven = self
+                    .calls
+                    .unproven
+                    .is_some_and(|(renewed, until)| renewed == generation && now.monotonic < until);
+                let in_vain = renewed || unproven;
                 if !in_vain && self.credentials.refuse_call(generation) {
                     self.calls.queue.renew(id);
                 } else {
@@ -305,7 +314,8 @@ impl Machine {
     fn granted_for_calls(&mut self, now: Now, renewal: Option<Renewal>) {
         self.note_new_token(now);
         let refused = renewal.is_some_and(|renewal| renewal.refused);
-        self.calls.unproven = refused.then(|| self.credentials.generation());
+        let until = now.monotonic + UNPROVEN_FOR;
+        self.calls.unproven = refused.then(|| (self.credentials.generation(), until));
     }
 
     /// The caller's answer to a question for a token that calls have asked.

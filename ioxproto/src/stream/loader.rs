@@ -430,7 +430,9 @@ impl Machine {
     /// When the names are due to be read.
     pub(super) fn loader_deadline(&self) -> Option<Deadline> {
         let is_live = matches!(self.state, State::Live(_));
-        let due = self.loader.due.filter(|_| is_live)?;
+        // A reading under way ends first: by its calls, which have deadlines of their own.
+        let may_begin = is_live && self.loader.reading.is_none();
+        let due = self.loader.due.filter(|_| may_begin)?;
         let reason = "the names of the house";
         Some(Deadline { at: due.at, reason })
     }
