@@ -154,6 +154,11 @@ macro_rules! conformance_table {
                 at_rest_a_call_fails_at_once_and_works_again_after_a_start: plain,
                 a_portal_accounts_tokens_are_renewed_for_a_call: both,
             }
+            house {
+                names_are_read_before_the_subscription: both,
+                without_an_answer_the_subscription_goes_on: plain,
+                names_are_followed_and_read_again: both,
+            }
             keep_alive {
                 calls_in_a_row_share_a_connection: both,
                 the_simulated_controller_keeps_connections_too: both,

@@ -12,6 +12,7 @@ pub mod embedding;
 pub mod endings;
 pub mod endurance;
 pub mod healing;
+pub mod house;
 pub mod identity;
 pub mod keep_alive;
 pub mod leftovers;
