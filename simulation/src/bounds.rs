@@ -89,6 +89,7 @@ fn fair(profile: Profile, options: ControllerOptions) -> World {
         profile,
         jitter: 0.0,
         limit: 1024 * 1024,
+        read_names: ioxproto::ReadNames::Never,
         keep_trying: false,
     });
     world.driver.commands.push_back(Command::Start);

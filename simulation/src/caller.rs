@@ -56,7 +56,9 @@ impl Caller {
 
 impl World {
     pub(crate) fn asked_for_token(&mut self, id: RequestId, rejected: bool) {
-        self.witness.asks(self.clock.client_ran(), rejected);
+        let for_call = self.driver.core.has_calls();
+        self.witness
+            .asks(self.clock.client_ran(), rejected, for_call);
         let answer = match self.rng.u8(..10) {
             _ if self.fair => Answer::Fresh,
             0..=4 => Answer::Fresh,

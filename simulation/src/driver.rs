@@ -4,16 +4,20 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use ioxproto::{Action, EventStream, Exchange, FailureKind, Notification, Phase, Timing};
+use ioxproto::rest::{CallId, Request};
+use ioxproto::{Action, EventStream, Exchange, FailureKind, Notification, Phase, Profile, Timing};
 
 use crate::link::{ClientEnd, Link, Owner};
 use crate::network::Names;
 use crate::wire::{Arrival, Sent};
+use crate::witness::Nature;
 use crate::world::World;
 
 /// More rounds than this at one instant, beside those that read something, are a hot loop.
 const MOST_ROUNDS: usize = 24;
-/// No single call has reason to ask for more than this.
+/// How far a driver reads past a full queue while calls are pending.
+const BEYOND: usize = 4096;
+/// No single input has reason to ask for more than this, calls aside.
 const MOST_ACTIONS: usize = 8;
 
 #[derive(Debug)]
@@ -34,10 +38,12 @@ pub(crate) struct Driver {
     pub(crate) wake_ups: u64,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Command {
     Start,
     Stop,
+    Call(Box<Request>, Nature),
+    Cancel(CallId),
 }
 
 /// What takes the notifications.
@@ -50,12 +56,6 @@ pub(crate) struct Consumer {
     /// It holds the driver up itself instead of taking from a queue.
     pub(crate) blocking: bool,
     pub(crate) next_take: Duration,
-}
-
-impl Consumer {
-    fn is_full(&self) -> bool {
-        self.queued >= self.capacity
-    }
 }
 
 impl Driver {
@@ -91,7 +91,15 @@ impl World {
         let late = self.links.iter().filter(|link| link.abandoned);
         let late = late.filter_map(Link::readable);
         let late = late.chain(self.caller.due(true)).min();
-        if driver.at_rest || self.waits_for_room() {
+        if !driver.at_rest && self.waits_for_room() {
+            // Calls go on, and end in time.
+            let deadline = driver.core.call_deadline();
+            let due = deadline.map(|deadline| self.clock.of_client(deadline.at));
+            let answers = self.links.iter().filter(|link| link.is_of_request());
+            let answers = answers.filter_map(Link::readable);
+            return answers.chain(due).chain(late).min().map(runs);
+        }
+        if driver.at_rest {
             return late.map(runs);
         }
         let Some(wait) = driver.wait else {
@@ -105,7 +113,9 @@ impl World {
     }
 
     fn waits_for_room(&self) -> bool {
-        self.consumer.is_full() && !self.driver.core.is_stopping()
+        // While calls are pending, a driver reads past a full queue: its consumer may wait for one.
+        let more = if self.calls.are_pending() { BEYOND } else { 0 };
+        self.consumer.queued >= self.consumer.capacity + more && !self.driver.core.is_stopping()
     }
 
     /// The driver runs until it has to wait.
@@ -142,11 +152,16 @@ impl World {
                     .iter()
                     .any(|link| !link.abandoned && !matches!(link.client, ClientEnd::Gone));
                 self.witness.check(!held, "at rest, with a connection open");
+                self.witness.calls_are_over();
                 return;
             }
             if self.waits_for_room() {
                 self.driver.wait = None;
-                return;
+                if !self.calls_go_on() {
+                    return;
+                }
+                rounds -= 1;
+                continue;
             }
             if let Some(index) = self.something_readable() {
                 self.read(index);
@@ -172,6 +187,27 @@ impl World {
         }
     }
 
+    /// What happens of calls while the consumer leaves no room; whether anything did.
+    fn calls_go_on(&mut self) -> bool {
+        let now = self.clock.world();
+        let is_there = |link: &Link| {
+            link.is_of_request() && !link.abandoned && link.readable().is_some_and(|at| at <= now)
+        };
+        if let Some(index) = self.links.iter().position(is_there) {
+            self.read(index);
+            return true;
+        }
+        let now = self.clock.client();
+        let deadline = self.driver.core.call_deadline();
+        if deadline.is_none_or(|deadline| deadline.at > now.monotonic) {
+            return false;
+        }
+        self.entered();
+        self.driver.core.tick_calls(now);
+        self.carry_out();
+        true
+    }
+
     fn lateness(&mut self) -> Duration {
         if self.rng.f64() >= self.network.sluggish {
             return Duration::ZERO;
@@ -193,6 +229,8 @@ impl World {
         self.driver.wait = deadline.map(|deadline| deadline.at);
         let until = self.driver.wait.map(|at| self.clock.reading(at));
         self.witness.listens(self.clock.client_ran(), until);
+        self.witness
+            .calls_end_in_time(self.clock.client_ran(), until);
         self.witness
             .check(deadline.is_some(), "no deadline, and not at rest");
         self.log(|| match deadline {
@@ -238,7 +276,9 @@ impl World {
 
     fn command(&mut self, command: Command) {
         let now = self.clock.client();
-        self.log(|| format!("user: {command:?}"));
+        if !matches!(command, Command::Call(..)) {
+            self.log(|| format!("user: {command:?}"));
+        }
         self.entered();
         self.driver.wait = None;
         match command {
@@ -250,6 +290,8 @@ impl World {
                 self.witness.starts(self.clock.client_ran());
                 self.driver.core.start(now);
             }
+            Command::Call(request, nature) => self.call(*request, nature),
+            Command::Cancel(id) => self.driver.core.cancel_call(now, id),
             Command::Stop => {
                 self.witness.stops(self.clock.client_ran());
                 self.driver.core.stop(now);
@@ -262,9 +304,11 @@ impl World {
     pub(crate) fn carry_out(&mut self) -> Vec<Notification> {
         let mut told = Vec::new();
         let mut actions = 0;
+        // Each call may end, be abandoned, and make room for another.
+        let most = MOST_ACTIONS + 3 * (self.calls.pending_count() + 4);
         while let Some(action) = self.driver.core.poll_action() {
             actions += 1;
-            if actions > MOST_ACTIONS {
+            if actions > most {
                 self.witness
                     .fail("the queue of actions grows without bound");
                 break;
@@ -291,11 +335,7 @@ impl World {
                     address,
                     exchange,
                 } => {
-                    self.witness.requests(
-                        self.clock.client_ran(),
-                        address.host(),
-                        exchange.request(),
-                    );
+                    self.requests(address.host(), exchange.request());
                     self.dial(Owner::Request(id), exchange);
                 }
                 Action::OpenWebSocket { id, .. } => {
@@ -305,6 +345,7 @@ impl World {
                     }
                     self.driver.received = Some(false);
                 }
+                Action::CallDone { id, outcome } => self.call_done(id, &outcome),
                 Action::ProvideToken { id, rejected } => self.asked_for_token(id, rejected),
                 Action::SendText { id, text } => {
                     let text = text.expose().to_owned();
@@ -333,7 +374,26 @@ impl World {
         told
     }
 
+    /// A request beside the stream: of a call, or of an account.
+    fn requests(&mut self, host: &str, request: &[u8]) {
+        if !request.starts_with(b"GET ") {
+            let for_call = self.driver.core.has_calls();
+            return self
+                .witness
+                .requests(self.clock.client_ran(), host, request, for_call);
+        }
+        let under_way = self.links.iter().filter_map(Link::call_path);
+        let under_way: Vec<String> = under_way.collect();
+        let most = match (self.driver.core.address().tls(), self.profile) {
+            (true, Profile::Isy994) => 1,
+            (false, Profile::Isy994) => 2,
+            _ => 4,
+        };
+        self.witness.sends_call(host, request, &under_way, most);
+    }
+
     pub(crate) fn deliver(&mut self, notification: &Notification) {
+        self.calls.hear(notification);
         match notification {
             Notification::Status(change) => {
                 let why = change.reason.as_ref().map(ToString::to_string);
@@ -390,7 +450,9 @@ impl World {
 
     /// Drops the socket, or, as a driver with threads may, tells of it for a while yet.
     fn abandon(&mut self, owner: Owner) {
-        self.driver.received = None;
+        if let Owner::Connection(_) = owner {
+            self.driver.received = None;
+        }
         let lingers = self.rng.f64() < self.network.lingering;
         let (now, at) = (self.clock.world(), self.arrives());
         let told = now + Duration::from_millis(self.rng.u64(..20_000));

@@ -15,6 +15,7 @@
 
 pub mod bounds;
 mod caller;
+mod calls;
 mod clock;
 mod driver;
 mod identity;

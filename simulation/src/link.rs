@@ -8,6 +8,7 @@ use ioxproto::{ConnectionId, Exchange, RequestId};
 use ioxsim::SubscriberId;
 
 use crate::wire::{Arrival, Sent};
+use crate::witness::path_of;
 
 /// From this time on for one message, its beginning is there to read before its end.
 const TRICKLES: Duration = Duration::from_millis(50);
@@ -46,6 +47,8 @@ pub(crate) struct Link {
     /// Frames of the replay that the controller has yet to send, heartbeats not counted.
     pub(crate) replay_left: usize,
     pub(crate) accepted_at: Duration,
+    /// How much later the answer comes.
+    pub(crate) delay: Duration,
     /// The controller's wall clock when it accepted the subscriber.
     pub(crate) accepted_utc: SystemTime,
     /// When the controller sent the end mark.
@@ -76,6 +79,7 @@ impl Link {
             subscriber: None,
             replay_left: 0,
             accepted_at: Duration::ZERO,
+            delay: Duration::ZERO,
             inbound: VecDeque::new(),
             outbound: VecDeque::new(),
         }
@@ -101,6 +105,22 @@ impl Link {
         if !self.dead {
             let before = self.outbound.back().map_or(at, |(before, _)| *before);
             self.outbound.push_back((at.max(before), sent));
+        }
+    }
+
+    pub(crate) fn is_of_request(&self) -> bool {
+        matches!(self.owner, Owner::Request(_))
+    }
+
+    /// The path of the call that is under way on it.
+    pub(crate) fn call_path(&self) -> Option<String> {
+        match (&self.owner, &self.client) {
+            (Owner::Request(_), ClientEnd::Exchange(exchange))
+                if !self.abandoned && exchange.request().starts_with(b"GET ") =>
+            {
+                Some(path_of(exchange.request()))
+            }
+            _ => None,
         }
     }
 

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use ioxproto::{Action, ConnectionId, Failure, FailureKind, Message, Phase, Progress};
+use ioxproto::rest::CallPhase;
+use ioxproto::{
+    Action, ConnectionId, Failure, FailureKind, Message, Notification, Phase, Progress,
+};
 
 use crate::link::{ClientEnd, Owner};
 use crate::wire::{Arrival, Payload, Sent, Truth};
@@ -64,15 +67,29 @@ impl World {
         if let (Owner::Connection(id), Arrival::Reached(phase)) = (owner, &arrival) {
             self.driver.core.phase(now, id, *phase);
         }
-        match self.exchange(index, arrival) {
+        let reached = match &arrival {
+            Arrival::Reached(Phase::Upgrading) | Arrival::Certificate(_) => Some(CallPhase::Sent),
+            Arrival::Bytes(_) => Some(CallPhase::Answering),
+            _ => None,
+        };
+        let exchanged = self.exchange(index, arrival);
+        if let (Owner::Request(id), Some(reached), Ok(_)) = (owner, reached, &exchanged) {
+            self.driver.core.call_phase(now, id, reached);
+        }
+        match exchanged {
             Ok(false) => return,
             Ok(true) => {
                 let end = std::mem::replace(&mut self.links[index].client, ClientEnd::Answered);
                 let ClientEnd::Exchange(exchange) = end else {
                     return;
                 };
+                let is_call =
+                    exchange.request().starts_with(b"GET ") && matches!(owner, Owner::Request(_));
                 let answer = exchange.into_answer().0;
-                if let Ok(answer) = &answer {
+                if is_call {
+                    let status = answer.as_ref().ok().map(|answer| answer.status().as_u16());
+                    self.witness.call_answered(status);
+                } else if let Ok(answer) = &answer {
                     let after = answer.headers().get("retry-after");
                     let after = after.and_then(|after| after.to_str().ok());
                     self.witness.answered(answer.status().as_u16(), after);
@@ -86,6 +103,10 @@ impl World {
                 }
             }
             Err(failure) => {
+                if let Owner::Request(_) = owner {
+                    let is_call = self.links[index].call_path().is_some();
+                    self.witness.call_met_a_stranger(is_call);
+                }
                 self.hang_up(index);
                 match owner {
                     Owner::Connection(id) => self.driver.core.failed(now, id, failure),
@@ -101,7 +122,9 @@ impl World {
         let at = self.arrives();
         self.links[index].send_to_controller(at, Sent::Gone);
         self.links[index].drop_client_end();
-        self.driver.received = None;
+        if let Owner::Connection(_) = self.links[index].owner {
+            self.driver.received = None;
+        }
     }
 
     fn read_message(&mut self, index: usize, owner: Owner, available: Duration, arrival: Arrival) {
@@ -149,6 +172,10 @@ impl World {
         };
         self.witness.receives(available, &payload);
         let returned = self.driver.core.message(now, id, message);
+        if let (Payload::Text(bytes), Some(Notification::Event(event))) = (&payload, &returned) {
+            let text = String::from_utf8_lossy(bytes);
+            self.witness.shows_value(&text, event.live());
+        }
         let before = self.carry_out();
         if let Some(notification) = &returned {
             self.deliver(notification);

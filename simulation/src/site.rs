@@ -186,6 +186,10 @@ impl World {
         }
         let replay = self.controller.replay_frames() - self.replayed_heartbeats();
         let answer = self.controller.upgrade(now, &request);
+        let path = request.uri().path();
+        if !path.ends_with("/subscribe") {
+            self.witness.controller_received(path, answer.status);
+        }
         let link = &mut self.links[index];
         link.subscriber = answer.subscriber;
         link.replay_left = replay;
@@ -196,6 +200,7 @@ impl World {
         } else {
             answer.then
         };
+        self.links[index].delay = answer.delay;
         self.answer(index, &answer.bytes, then);
         self.forward();
     }
@@ -206,8 +211,9 @@ impl World {
 
     fn answer(&mut self, index: usize, bytes: &[u8], then: AfterAnswer) {
         let pieces = 1 + self.rng.usize(..3);
+        let delay = self.links[index].delay;
         for piece in bytes.chunks(bytes.len().div_ceil(pieces).max(1)) {
-            let at = self.arrives();
+            let at = self.arrives() + delay;
             self.links[index].send_to_client(at, Arrival::Bytes(piece.to_vec()));
         }
         if let AfterAnswer::End(ending) = then {

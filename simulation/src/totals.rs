@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use ioxproto::rest::{CallError, Confirmation, RawAnswer};
 use ioxproto::{Notification, Status, StatusChange};
 
 /// Counts over one seed or many.
@@ -34,6 +35,10 @@ pub struct Totals {
     pub connects: u64,
     /// Times that a connection or an attempt was lost.
     pub losses: u64,
+    /// Calls that were made.
+    pub calls: u64,
+    /// How calls ended, and how often.
+    pub call_ends: BTreeMap<&'static str, u64>,
     /// Answers to what the core had abandoned.
     pub late_news: u64,
     /// Certificates that were refused.
@@ -79,6 +84,19 @@ impl Totals {
         }
     }
 
+    pub(crate) fn call_done(&mut self, outcome: &Result<RawAnswer, CallError>) {
+        let end = match outcome {
+            Ok(answer) => match answer.confirmation {
+                Some(Confirmation::Confirmed) => "confirmed",
+                Some(Confirmation::Unchanged) => "unchanged",
+                Some(_) => "unconfirmed",
+                None => "answered",
+            },
+            Err(error) => error.code(),
+        };
+        *self.call_ends.entry(end).or_default() += 1;
+    }
+
     /// Adds another's counts.
     pub fn add(&mut self, other: &Self) {
         self.seeds += other.seeds;
@@ -97,6 +115,10 @@ impl Totals {
         self.strangers += other.strangers;
         self.probes += other.probes;
         self.excused += other.excused;
+        self.calls += other.calls;
+        for (end, count) in &other.call_ends {
+            *self.call_ends.entry(end).or_default() += count;
+        }
         for (reason, count) in &other.reasons {
             *self.reasons.entry(reason).or_default() += count;
         }
@@ -122,6 +144,9 @@ impl fmt::Display for Totals {
             "{} replayed frames after a silence of the network that ends any drain",
             self.excused
         )?;
+        let ends = self.call_ends.iter();
+        let ends: Vec<_> = ends.map(|(end, count)| format!("{end} {count}")).collect();
+        writeln!(f, "{} calls: {}", self.calls, ends.join(", "))?;
         let reasons: Vec<_> = self
             .reasons
             .iter()

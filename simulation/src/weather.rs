@@ -82,6 +82,7 @@ impl World {
 
     pub(crate) fn nothing_more_goes_wrong(&mut self) {
         self.weather.next = Duration::MAX;
+        self.calls.cease();
     }
 
     /// The world turns healthy, and stays so.
@@ -153,6 +154,7 @@ impl World {
             Later::UpgradesAreNormal => {
                 self.controller.upgrade_normally();
                 self.controller.post_normally();
+                self.controller.call_normally();
                 self.controller.require_isy994_headers(false);
             }
             Later::Forgets(id) => self.controller.closed(now, id),

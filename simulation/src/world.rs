@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use fastrand::Rng;
-use ioxproto::{Config, EventStream, Profile, Status, SubscribePath, Timing};
+use ioxproto::{Config, EventStream, Profile, ReadNames, Status, SubscribePath, Timing};
 use ioxsim::{Controller, ControllerOptions, Endpoint};
 
 use crate::caller::Caller;
+use crate::calls::Calls;
 use crate::clock::Clock;
 use crate::driver::{Command, Consumer, Driver};
 use crate::identity::Identity;
@@ -19,6 +20,9 @@ use crate::witness::{HOST, PASSWORD, Witness};
 
 /// When the controller's clock was set, a probe is sent again after this time.
 const PROBED_AGAIN: Duration = Duration::from_secs(40);
+
+/// No call waits longer for the event that confirms it.
+const LONGEST_CONFIRMATION: Duration = Duration::from_secs(31);
 
 /// More steps than this in one seed mean that time hardly passes.
 const MOST_STEPS: u64 = 5_000_000;
@@ -51,6 +55,10 @@ pub(crate) struct World {
     pub(crate) identity: Identity,
     pub(crate) driver: Driver,
     pub(crate) caller: Caller,
+    pub(crate) calls: Calls,
+    /// Whether the stream reads the names of the house.
+    pub(crate) reads_names: bool,
+    pub(crate) profile: Profile,
     pub(crate) consumer: Consumer,
     pub(crate) witness: Witness,
     pub(crate) totals: Totals,
@@ -72,6 +80,7 @@ pub(crate) struct Setting {
     /// The longest message, in bytes.
     pub(crate) limit: usize,
     pub(crate) keep_trying: bool,
+    pub(crate) read_names: ReadNames,
 }
 
 /// Steps one world, from a storm to fair weather to the end, and says what it saw.
@@ -127,12 +136,21 @@ impl World {
             jitter: *pick(&mut rng, &[0.0, 0.0, 0.4]),
             limit: 64 * 1024,
             keep_trying: rng.u8(..3) == 0,
+            read_names: *pick(
+                &mut Rng::with_seed(seed ^ 0x6e61_6d65),
+                &[
+                    ReadNames::Never,
+                    ReadNames::AfterConnected,
+                    ReadNames::BeforeSubscribing,
+                ],
+            ),
         };
         let network = Network::of(&mut rng);
         let weather = Weather::of(&mut rng);
         Self {
             network,
             weather,
+            calls: Calls::of(seed),
             log: with_log.then(Vec::new),
             rng,
             ..Self::made(setting)
@@ -159,6 +177,7 @@ impl World {
             .timing(timing.clone())
             .max_message_bytes(limit)
             .keep_trying(keep_trying)
+            .read_names(setting.read_names)
             .seed(seed);
         let config = match entrance {
             Entrance::Local => config.local_account("admin", PASSWORD),
@@ -185,6 +204,9 @@ impl World {
             identity: Identity::new(secured),
             driver: Driver::new(core, timing.clone(), limit),
             caller: Caller::default(),
+            calls: Calls::none(),
+            profile: setting.profile,
+            reads_names: setting.read_names != ReadNames::Never,
             consumer: Consumer {
                 queued: 0,
                 capacity: 64,
@@ -213,6 +235,7 @@ impl World {
     fn live(&mut self) {
         let storm = *pick(&mut self.rng, &[300, 1800, 1800, 7200, 7200, 20_000]);
         let (seed, storm) = (self.seed, Duration::from_secs(storm));
+        self.calls.spread(storm);
         self.log(|| format!("seed {seed}, a storm of {storm:?}"));
         self.driver.commands.push_back(Command::Start);
         self.pass_until(storm, |_| false);
@@ -223,6 +246,9 @@ impl World {
         self.heals();
         if self.witness.is_content() {
             self.is_well();
+        }
+        if self.witness.is_content() {
+            self.names_are_right();
         }
         if self.witness.is_content() {
             self.ends();
@@ -288,6 +314,12 @@ impl World {
 
     /// Ten quiet minutes: nothing is lost, and hardly anything is done.
     fn is_well(&mut self) {
+        // Calls that are still pending end within their limit.
+        let limit = self.driver.timing.call + LONGEST_CONFIRMATION;
+        let calls_over = self.clock.world() + limit;
+        self.pass_until(calls_over, |world| !world.calls.are_pending());
+        let left = self.calls.are_pending();
+        self.witness.check(!left, "calls are pending for too long");
         let (losses, wake_ups) = (self.totals.losses, self.driver.wake_ups);
         let messages = self.totals.messages;
         // What is still told of abandoned attempts would be counted, too.
@@ -304,9 +336,10 @@ impl World {
         );
         let came = self.totals.messages - messages;
         let woke = self.driver.wake_ups - wake_ups;
-        // Messages in pieces wake it up to four times.
+        // Messages in pieces wake it up to four times; reading the names takes four calls.
+        let names = 60 * u64::from(self.reads_names);
         self.witness.check(
-            woke <= 4 * came + 4 * minutes,
+            woke <= 4 * came + 4 * minutes + names,
             &format!("woken {woke} times in {minutes} quiet minutes by {came} messages"),
         );
         self.probed(self.clock.world() + Duration::from_secs(5), "0");
@@ -359,6 +392,7 @@ impl World {
             }
             let due = [
                 Some(self.weather.next()),
+                Some(self.calls.next()),
                 self.controller_timeout(),
                 self.driver_wakes(),
                 self.consumer_due(),
@@ -370,6 +404,7 @@ impl World {
             }
             self.clock.pass_to(next.max(self.clock.world()));
             self.weather_due();
+            self.calls_due();
             self.controller_due();
             self.consumer_takes();
             if self

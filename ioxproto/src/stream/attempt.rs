@@ -1,6 +1,6 @@
 //! An attempt to connect: signing in, the upgrade, and what their answers lead to.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::Response;
 use tracing::{debug, trace};
@@ -29,15 +29,15 @@ impl Machine {
 
     /// An attempt goes on: connects if it has what it needs to show, signs in if not.
     pub(super) fn sign_in_or_connect(&mut self, now: Now) {
-        if let Some(renewal) = self.calls.adopt_renewal() {
-            return self.wait_for_sign_in(now, renewal);
+        if let Some((renewal, ends)) = self.calls.adopt_renewal() {
+            return self.wait_for_sign_in(renewal, ends);
         }
         match self.credentials.access(now.utc) {
             Access::Granted => self.connect(now),
             Access::Request(exchange) => self.sign_in(now, exchange),
             Access::AskCaller { refused } => {
                 let id = self.ask_for_token(refused);
-                self.wait_for_sign_in(now, id);
+                self.wait_for_sign_in(id, now.monotonic + self.config.timing.http);
             }
         }
     }
@@ -52,14 +52,14 @@ impl Machine {
 
     fn sign_in(&mut self, now: Now, exchange: Exchange) {
         let request = self.request(exchange);
-        self.wait_for_sign_in(now, request);
+        self.wait_for_sign_in(request, now.monotonic + self.config.timing.http);
     }
 
-    fn wait_for_sign_in(&mut self, now: Now, request: RequestId) {
+    /// The exchange, or the caller's answer, may take until then.
+    fn wait_for_sign_in(&mut self, request: RequestId, ends: Instant) {
         self.state = State::SigningIn { request };
         self.timers.cancel_all();
-        self.timers
-            .at(Timer::SignIn, now.monotonic + self.config.timing.http);
+        self.timers.at(Timer::SignIn, ends);
     }
 
     fn connect(&mut self, now: Now) {

@@ -87,9 +87,10 @@ impl Calls {
         self.renewal.is_some_and(|renewal| renewal.id == request)
     }
 
-    /// Gives a renewal under way to the stream, which needs tokens too.
-    pub(super) fn adopt_renewal(&mut self) -> Option<RequestId> {
-        self.renewal.take().map(|renewal| renewal.id)
+    /// Gives a renewal under way to the stream, which needs tokens too, with the end of its time.
+    pub(super) fn adopt_renewal(&mut self) -> Option<(RequestId, Instant)> {
+        let renewal = self.renewal.take();
+        renewal.map(|renewal| (renewal.id, renewal.ends))
     }
 
     /// Whether the token in use was granted a moment ago, and not refused since.
@@ -376,7 +377,7 @@ impl Machine {
 
     /// Drops a renewal that nobody waits for any more.
     pub(super) fn drop_renewal(&mut self) {
-        if let Some(id) = self.calls.adopt_renewal() {
+        if let Some((id, _)) = self.calls.adopt_renewal() {
             self.credentials.abandoned();
             self.actions.push_back(Action::Abandon { id });
         }

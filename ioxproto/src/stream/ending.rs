@@ -15,7 +15,7 @@ impl Machine {
         // session, which is then ended rather than left behind.
         let mut pending = None;
         if self.credentials.is_asking() {
-            pending = self.calls.adopt_renewal();
+            pending = self.calls.adopt_renewal().map(|(id, _)| id);
         } else {
             self.drop_renewal();
         }

@@ -653,6 +653,26 @@ fn an_attempt_adopts_the_renewal_that_a_call_has_started() {
 }
 
 #[test]
+fn an_adopted_renewal_keeps_its_time_limit() {
+    let mut harness = portal::connected(3600.0);
+    harness.call(rest::status());
+    harness.answer_call(401, "");
+    harness.pass(5.0);
+    harness.drain();
+    harness.closed();
+    harness.pass(1.0);
+    harness.drain();
+    assert_eq!(harness.stream.status(), Status::StreamInitializing);
+    // The renewal has been under way for six seconds.
+    harness.pass(3.9);
+    harness.drain();
+    assert_eq!(harness.stream.status(), Status::StreamInitializing);
+    harness.pass(0.2);
+    harness.drain();
+    assert_eq!(harness.stream.status(), Status::LostConnection);
+}
+
+#[test]
 fn a_stop_waits_for_the_renewal_that_a_call_has_started_and_ends_its_session() {
     let mut harness = portal::connected(3600.0);
     harness.call(rest::status());

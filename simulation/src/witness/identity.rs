@@ -25,6 +25,14 @@ impl Witness {
         self.check(left, "a refused identity is not taken for what it is");
     }
 
+    /// A stranger answered a call, or a renewal for one: the stream stays as it is.
+    pub(crate) fn call_met_a_stranger(&mut self, is_call: bool) {
+        let is_streams = self.status == Status::StreamInitializing || self.stop_asked.is_some();
+        if is_call || !is_streams {
+            self.stranger = None;
+        }
+    }
+
     /// A refused identity as the reason of a change.
     pub(super) fn true_identity(&mut self, reason: &Reason) {
         if let Reason::Failed(Failure::Identity { problem, .. }) = reason {

@@ -1,6 +1,7 @@
 //! What must hold after every step, whatever the weather: judged from outside of the core, by what the world
 //! knows.
 
+mod calls;
 mod identity;
 mod messages;
 mod replay;
@@ -12,6 +13,8 @@ use std::time::{Duration, SystemTime};
 
 use ioxproto::{IdentityProblem, Profile, Status, Timing};
 
+use self::calls::CallsSeen;
+pub(crate) use self::calls::{Nature, path_of};
 pub(crate) use self::messages::Handled;
 use self::tokens::OwnTokens;
 use crate::site::Entrance;
@@ -71,6 +74,7 @@ pub(crate) struct Witness {
     stranger: Option<IdentityProblem>,
     tokens: OwnTokens,
     connection: Connection,
+    calls: CallsSeen,
     ever_ponged: bool,
     /// From the first connection on, the controller is expected to mark the end of its replay.
     owes_mark: bool,
@@ -160,6 +164,7 @@ impl Witness {
             stranger: None,
             tokens: OwnTokens::of(entrance),
             connection: Connection::default(),
+            calls: CallsSeen::default(),
             ever_ponged: false,
             owes_mark: profile == Profile::Isy994,
             may_expect_mark: profile == Profile::Isy994,
@@ -195,6 +200,11 @@ impl Witness {
     /// The core is called: the wait is over. One that ended far too late counts for nothing.
     pub(crate) fn entered(&mut self, now: Duration, utc: SystemTime) {
         self.check(now >= self.now, "the world's clock went backwards");
+        // It should have run at the end of its wait, or all the time.
+        let should_run = self.wait.map_or(Some(self.now), |(_, until)| until);
+        if let Some(late) = should_run.and_then(|due| now.checked_sub(due)) {
+            self.forgive_lateness(late);
+        }
         self.now = now;
         let mut unnoticed = false;
         if let Some((since, until)) = self.wait.take() {

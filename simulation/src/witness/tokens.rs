@@ -35,11 +35,12 @@ impl OwnTokens {
 
 impl Witness {
     /// The caller is asked for a token.
-    pub(crate) fn asks(&mut self, now: Duration, rejected: bool) {
+    pub(crate) fn asks(&mut self, now: Duration, rejected: bool, for_call: bool) {
         self.now = now;
         self.check(self.tokens.own, "the caller is asked, but has no tokens");
+        let for_call = for_call && self.status != Status::StreamInitializing;
         self.check(
-            self.status == Status::StreamInitializing && self.stop_asked.is_none(),
+            (for_call || self.status == Status::StreamInitializing) && self.stop_asked.is_none(),
             "a question in the wrong status",
         );
         self.check(self.tokens.asked.is_none(), "a question beside another");
@@ -52,12 +53,18 @@ impl Witness {
             rejected || !refused,
             "the caller is not told that its token was refused",
         );
+        if for_call {
+            self.tokens.asked = Some(now);
+            return;
+        }
         if self.attempts_in_a_row == 0 && self.tokens.questions_in_a_row == 0 {
             self.in_time();
         }
         self.tokens.questions_in_a_row += 1;
         // Before the upgrade, after a 400, after a 401.
-        let few = self.tokens.questions_in_a_row <= 3;
+        // If names are read first: before them, and when they are refused.
+        let most = if self.calls.sent_in_attempt { 5 } else { 3 };
+        let few = self.tokens.questions_in_a_row <= most;
         self.check(few, "more questions than an attempt needs");
         self.tokens.asked = Some(now);
         self.attempt_began = now;
@@ -113,6 +120,11 @@ impl Witness {
             right,
             "another token than the caller's is in the first frame",
         );
+    }
+
+    /// A call showed the token, and was refused: another may be asked for, or the same used again.
+    pub(super) fn call_doubts_token(&mut self) {
+        self.tokens.doubted = true;
     }
 
     /// An answer to an upgrade.
