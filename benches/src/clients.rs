@@ -82,7 +82,7 @@ impl Seen {
 
     /// An event, of which every field is touched.
     pub fn event(&mut self, event: &Event) -> bool {
-        black_box((event.seqnum(), event.prec(), event.live()));
+        black_box((event.seqnum(), event.prec(), event.is_live()));
         black_box([event.sid(), event.timestamp(), event.control()]);
         black_box([event.action(), event.uom(), event.node()]);
         black_box([event.fmt_act(), event.event_info()]);
@@ -259,7 +259,7 @@ pub async fn callback<R: Runtime>(options: Options, seen: Seen) -> Result<Seen> 
 fn counting(mut seen: Seen, done: impl FnOnce(Seen)) -> impl FnMut(&Notification) {
     let mut done = Some(done);
     move |notification| {
-        if matches!(notification, Notification::Status(change) if change.status.at_rest()) {
+        if matches!(notification, Notification::Status(change) if change.status.is_at_rest()) {
             done = None;
         }
         if done.is_some()

@@ -17,7 +17,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut stream = options.start()?;
     while let Some(notification) = stream.next().await {
         match notification {
-            Notification::Event(event) if event.live() => println!("{event}"),
+            Notification::Event(event) if event.is_live() => println!("{event}"),
             Notification::Status(change) => println!("{change}"),
             _ => {}
         }

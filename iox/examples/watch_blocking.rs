@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut stream = options.start()?;
     for notification in &mut stream {
         match notification {
-            Notification::Event(event) if event.live() => println!("{event}"),
+            Notification::Event(event) if event.is_live() => println!("{event}"),
             Notification::Status(change) => println!("{change}"),
             _ => {}
         }

@@ -224,7 +224,7 @@ fn has_own_trust(access: &Access) -> bool {
 
 /// What the command line says of the certificate, if anything.
 fn trust(access: &Access, address: &Address) -> Result<Option<Trust>, Trouble> {
-    if !address.tls() {
+    if !address.has_tls() {
         let option = match (&*access.pin, &access.ca) {
             ([], None) => return Ok(None),
             ([], Some(_)) => "--ca",
@@ -273,7 +273,7 @@ fn warn_insecure(what: &str) {
 
 /// What `iox trust` has kept, then the platform's roots.
 fn known(address: &Address) -> Result<Trust, Trouble> {
-    if !address.tls() {
+    if !address.has_tls() {
         return Ok(Trust::System);
     }
     let kept = KnownHosts::load()?.pins(address);

@@ -50,7 +50,7 @@ impl Names {
     /// Follows what is renamed, moved and removed. A replay repeats what was.
     pub(crate) fn update(&mut self, event: &Event) {
         let is_lifecycle = event.control() == SystemControl::NodeLifecycle.code();
-        if event.live() && is_lifecycle && self.are_known() {
+        if event.is_live() && is_lifecycle && self.are_known() {
             Arc::make_mut(&mut self.known).update(event);
         }
     }

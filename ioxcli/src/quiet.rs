@@ -27,7 +27,7 @@ impl Quiet {
                 false
             }
             // In a replay, the last command of a node may be days old.
-            Ok(View::Command(_)) if !event.live() => true,
+            Ok(View::Command(_)) if !event.is_live() => true,
             Ok(View::Command(command)) => {
                 let tells_status = matches!(command.command, CommandWord::On | CommandWord::Off);
                 tells_status && self.with_status.contains(command.node)

@@ -72,7 +72,7 @@ impl Selection {
         self.is_of_wanted_node(event.node())
             && (self.controls.is_empty() || self.controls.iter().any(is))
             && !self.not_controls.iter().any(is)
-            && (event.live() || !self.live_only)
+            && (event.is_live() || !self.live_only)
     }
 
     /// Whether the control of an event was asked for by name.
@@ -88,7 +88,7 @@ impl Selection {
         let mut all_found = true;
         for wanted in &mut self.nodes {
             let mut patterns = std::iter::once(&wanted.node).chain(&wanted.named);
-            if !node.is_empty() && patterns.any(|pattern| pattern.matches(node)) {
+            if !node.is_empty() && patterns.any(|pattern| pattern.is_match(node)) {
                 wanted.found = true;
                 is_wanted = true;
             }

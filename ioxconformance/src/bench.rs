@@ -119,7 +119,7 @@ impl Bench {
     }
 
     #[must_use]
-    pub fn tls(&self) -> bool {
+    pub fn has_tls(&self) -> bool {
         self.link == Link::Tls
     }
 
@@ -137,7 +137,7 @@ impl Bench {
             seed: 5,
             ..HouseOptions::default()
         });
-        options.tls = self.tls().then(|| Tls::self_signed().unwrap());
+        options.tls = self.has_tls().then(|| Tls::self_signed().unwrap());
         change(&mut options.controller);
         Sim::start(options)
     }
@@ -163,7 +163,7 @@ impl Bench {
         .server();
         let url = sim.url();
         let address = url.strip_prefix("http://").unwrap();
-        let tls = self.tls().then(|| Tls::self_signed().unwrap());
+        let tls = self.has_tls().then(|| Tls::self_signed().unwrap());
         let front = Front::start(address.parse().unwrap(), tls).unwrap();
         (front, sim)
     }
@@ -201,7 +201,7 @@ impl Bench {
     pub fn held_up(&self, watched: &Watched) {
         let full = watched
             .handle()
-            .wait_until(&Handle::waits_for_consumer, LIMIT);
+            .wait_until(&Handle::is_waiting_for_consumer, LIMIT);
         assert_eq!(full, Ok(()));
     }
 

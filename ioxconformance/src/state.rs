@@ -161,7 +161,7 @@ impl State {
                 server.flood(20_000);
                 watched.until(
                     "some of it",
-                    |told| matches!(told, Notification::Event(event) if event.live()),
+                    |told| matches!(told, Notification::Event(event) if event.is_live()),
                 );
             }
             Self::IsSentEndlessly => {
@@ -193,7 +193,7 @@ impl Reached {
             handle.stop();
             began.elapsed()
         };
-        match self.watched.handle().waits_for_consumer() {
+        match self.watched.handle().is_waiting_for_consumer() {
             true => stop(),
             false => self.watched.meanwhile(stop),
         }
@@ -278,7 +278,7 @@ pub struct Witness(Arc<()>);
 impl Witness {
     /// Whether no stream is left that keeps it.
     #[must_use]
-    pub fn alone(&self) -> bool {
+    pub fn is_alone(&self) -> bool {
         Arc::strong_count(&self.0) == 1
     }
 }

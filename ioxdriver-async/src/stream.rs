@@ -69,7 +69,7 @@ impl<R: Runtime> EventStream<R> {
     pub async fn next_live_event(&mut self) -> Option<Event> {
         loop {
             match self.next().await? {
-                Notification::Event(event) if event.live() => return Some(event),
+                Notification::Event(event) if event.is_live() => return Some(event),
                 _ => {}
             }
         }

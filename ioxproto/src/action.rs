@@ -17,7 +17,7 @@ pub struct RequestId(pub(crate) u64);
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Action {
-    /// Open a connection (name, TCP, and TLS if [`Address::tls`]), then run the upgrade exchange on it.
+    /// Open a connection (name, TCP, and TLS if [`Address::has_tls`]), then run the upgrade exchange on it.
     ///
     /// Report the phases with [`phase`](crate::EventStream::phase), the exchange's answer with
     /// [`upgrade_answered`](crate::EventStream::upgrade_answered), or what went wrong with
@@ -39,7 +39,7 @@ pub enum Action {
         /// ([`FailureKind::MessageTooLarge`](crate::FailureKind::MessageTooLarge)).
         max_message_bytes: usize,
     },
-    /// Open a connection beside the stream's (name, TCP, and TLS if [`Address::tls`]), run this
+    /// Open a connection beside the stream's (name, TCP, and TLS if [`Address::has_tls`]), run this
     /// exchange on it, and close it, or keep it as [`Exchange::keep_alive`] says.
     ///
     /// Report how far it has come with [`call_phase`](crate::EventStream::call_phase), and

@@ -17,7 +17,7 @@ use crate::punycode::ascii_host;
 /// let address: ioxproto::Address = "https://[fd00::17]:8443/webroot/".parse().unwrap();
 /// assert_eq!(address.host(), "fd00::17");
 /// assert_eq!(address.port(), 8443);
-/// assert!(address.tls());
+/// assert!(address.has_tls());
 /// assert_eq!(address.path("/rest/subscribe"), "/webroot/rest/subscribe");
 /// assert_eq!(address.to_string(), "https://[fd00::17]:8443/webroot");
 /// ```
@@ -86,7 +86,7 @@ crate::debug_is_display! { AddressError }
 impl Address {
     /// Whether the connection is made over TLS.
     #[must_use]
-    pub fn tls(&self) -> bool {
+    pub fn has_tls(&self) -> bool {
         self.tls
     }
 

@@ -68,7 +68,7 @@ impl Event {
     /// Whether it happened just now; `false` for the replay of the controller's state after a connect,
     /// and for an event that did not come from a stream.
     #[must_use]
-    pub fn live(&self) -> bool {
+    pub fn is_live(&self) -> bool {
         self.live
     }
 

@@ -64,7 +64,7 @@ impl ControllerClock {
 
     /// Takes note of an event that came at `utc` by our clock. Only live ones with a timestamp teach anything.
     pub fn learn(&mut self, event: &Event, utc: SystemTime) {
-        if !event.live() {
+        if !event.is_live() {
             return;
         }
         if event.control() == SystemControl::SystemConfig.code()
@@ -98,7 +98,7 @@ impl ControllerClock {
     /// When the event happened, by our clock, where that is known.
     #[must_use]
     pub fn happened_at(&self, event: &Event) -> Option<SystemTime> {
-        if !event.live() && self.path == SubscribePath::Rest {
+        if !event.is_live() && self.path == SubscribePath::Rest {
             return None;
         }
         let time = Timestamp::parse(event.timestamp())?;

@@ -12,7 +12,7 @@ use crate::{Event, Ignored, Malformed, StatusChange};
 pub enum Notification {
     /// The status changed.
     Status(StatusChange),
-    /// An event, marked [`live`](Event::live) or not.
+    /// An event, marked [`is_live`](Event::is_live) or not.
     Event(Event),
     /// Numbers are missing, repeated, or went back.
     Gap(Gap),

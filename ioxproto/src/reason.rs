@@ -112,7 +112,7 @@ pub enum IdentityProblem {
 impl IdentityProblem {
     /// Whether only the dates are at fault, so that time may heal it.
     #[must_use]
-    pub fn dates_only(self) -> bool {
+    pub fn is_about_dates_only(self) -> bool {
         matches!(self, Self::Expired | Self::NotYetValid)
     }
 

@@ -13,11 +13,11 @@ use std::fmt;
 /// use ioxproto::NodePattern;
 ///
 /// let device = NodePattern::new("1a.2b.3c");
-/// assert!(device.matches("1A 2B 3C 1") && device.matches("1A 2B 3C 2"));
-/// assert!(!device.matches("1A 2B 3D 1"));
-/// assert!(NodePattern::new("01.02.0C.1").matches("1 2 C 1"));
-/// assert!(NodePattern::new("zw012").matches("ZW012_1"));
-/// assert!(!NodePattern::new("n003").matches("n003_thermostat"));
+/// assert!(device.is_match("1A 2B 3C 1") && device.is_match("1A 2B 3C 2"));
+/// assert!(!device.is_match("1A 2B 3D 1"));
+/// assert!(NodePattern::new("01.02.0C.1").is_match("1 2 C 1"));
+/// assert!(NodePattern::new("zw012").is_match("ZW012_1"));
+/// assert!(!NodePattern::new("n003").is_match("n003_thermostat"));
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct NodePattern {
@@ -79,7 +79,7 @@ impl NodePattern {
 
     /// Whether a node of this address is meant.
     #[must_use]
-    pub fn matches(&self, address: &str) -> bool {
+    pub fn is_match(&self, address: &str) -> bool {
         match (&self.spelling, Spelling::of(address)) {
             (Spelling::Bytes(wanted), Spelling::Bytes(bytes)) => {
                 *wanted == bytes || (wanted.len() == 3 && bytes.starts_with(wanted))
@@ -124,23 +124,26 @@ mod tests {
             "1A-2B-3C-1",
             " 1a 2b 3c 1 ",
         ] {
-            assert!(NodePattern::new(written).matches("1A 2B 3C 1"), "{written}");
+            assert!(
+                NodePattern::new(written).is_match("1A 2B 3C 1"),
+                "{written}"
+            );
         }
-        assert!(NodePattern::new("0A.0B.0C.1").matches("A B C 1"));
-        assert!(NodePattern::new("N003_Climate").matches("n003_climate"));
-        assert!(!NodePattern::new("+A.0B.0C.1").matches("A B C 1"));
+        assert!(NodePattern::new("0A.0B.0C.1").is_match("A B C 1"));
+        assert!(NodePattern::new("N003_Climate").is_match("n003_climate"));
+        assert!(!NodePattern::new("+A.0B.0C.1").is_match("A B C 1"));
     }
 
     #[test]
     fn a_device_is_its_nodes_and_no_other() {
         let device = NodePattern::new("1A 2B 3C");
-        assert!(device.matches("1A 2B 3C 1") && device.matches("1A 2B 3C 8"));
-        assert!(!device.matches("1A 2B 3C1") && !device.matches("A1 2B 3C 1"));
-        assert!(!NodePattern::new("1A 2B").matches("1A 2B 3C 1"));
-        assert!(NodePattern::new("ZW012").matches("ZW012_114"));
-        assert!(!NodePattern::new("ZW01").matches("ZW012_1"));
-        assert!(!NodePattern::new("n003").matches("n003_climate"));
-        assert!(!NodePattern::new("").matches("1A 2B 3C 1"));
+        assert!(device.is_match("1A 2B 3C 1") && device.is_match("1A 2B 3C 8"));
+        assert!(!device.is_match("1A 2B 3C1") && !device.is_match("A1 2B 3C 1"));
+        assert!(!NodePattern::new("1A 2B").is_match("1A 2B 3C 1"));
+        assert!(NodePattern::new("ZW012").is_match("ZW012_114"));
+        assert!(!NodePattern::new("ZW01").is_match("ZW012_1"));
+        assert!(!NodePattern::new("n003").is_match("n003_climate"));
+        assert!(!NodePattern::new("").is_match("1A 2B 3C 1"));
     }
 
     #[test]
@@ -160,8 +163,8 @@ mod tests {
     #[test]
     fn what_is_no_address_matches_itself_alone() {
         for odd in ["", "é", "1.2.3.4.5", "zz zz zz 1", "100 2 3 1", "_", "a_"] {
-            assert!(NodePattern::new(odd).matches(odd), "{odd}");
+            assert!(NodePattern::new(odd).is_match(odd), "{odd}");
         }
-        assert!(!NodePattern::new("1 2 3 4").matches("1 2 3 4 5"));
+        assert!(!NodePattern::new("1 2 3 4").is_match("1 2 3 4 5"));
     }
 }

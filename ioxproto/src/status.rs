@@ -66,7 +66,7 @@ impl Status {
 
     /// Whether the stream rests until it is started (again): not started, failed for good, or stopped.
     #[must_use]
-    pub fn at_rest(self) -> bool {
+    pub fn is_at_rest(self) -> bool {
         matches!(
             self,
             Self::NotStarted | Self::ReconnectFailed | Self::Disconnected

@@ -114,7 +114,7 @@ fn a_message_costs_the_machine_one_allocation() {
             let Some(Notification::Event(event)) = notification else {
                 panic!("{notification:?}")
             };
-            assert!(touch(&event) > 0 && event.live());
+            assert!(touch(&event) > 0 && event.is_live());
             harness.now = harness.now.after(harness::seconds(0.001));
             assert!(harness.stream.poll_timeout(harness.now).is_some());
         };

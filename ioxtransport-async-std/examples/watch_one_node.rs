@@ -31,7 +31,7 @@ pub(crate) async fn watch(
     while let Some(notification) = stream.next().await {
         match notification {
             // What is not live is replay: how things are, and no news.
-            Notification::Event(event) if event.live() && event.node() == node => {
+            Notification::Event(event) if event.is_live() && event.node() == node => {
                 show(format!("{} is now {}", event.control(), event.fmt_act()));
             }
             Notification::Status(change) => show(change.to_string()),

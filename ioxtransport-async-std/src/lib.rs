@@ -24,7 +24,7 @@
 //!     let mut stream = options.start()?;
 //!     while let Some(notification) = stream.next().await {
 //!         match notification {
-//!             Notification::Event(event) if event.live() => println!("{event}"),
+//!             Notification::Event(event) if event.is_live() => println!("{event}"),
 //!             Notification::Status(change) => println!("{change}"),
 //!             _ => {}
 //!         }
@@ -57,7 +57,7 @@
 //!   interface, [`submit`](Handle::submit) makes one without waiting and gives a [`Ticket`].
 //! * [`Notification`]: an [`Event`], a [`StatusChange`] with its [`Reason`], a gap in the
 //!   numbering, a malformed or ignored frame, a request for a token.
-//! * [`Event`]: [`live`](Event::live), [`node`](Event::node), [`control`](Event::control),
+//! * [`Event`]: [`is_live`](Event::is_live), [`node`](Event::node), [`control`](Event::control),
 //!   [`action`](Event::action), [`fmt_act`](Event::fmt_act); [`view`](Event::view) decodes it.
 //! * [`ioxproto`]: [listeners](ioxproto::dispatch), [the state of the house](ioxproto::mirror),
 //!   [what events mean](ioxproto::view), [calls and commands](ioxproto::rest).

@@ -42,7 +42,7 @@ pub(crate) fn run_on_change(
         match notification {
             // Only what is live: after each connect the controller repeats its state, and nothing has changed then.
             Notification::Event(event)
-                if event.live() && event.node() == node && event.control() == "ST" =>
+                if event.is_live() && event.node() == node && event.control() == "ST" =>
             {
                 let ran = Command::new(program)
                     .args(arguments)

@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 pub(crate) fn print(mut stream: EventStream, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     for notification in &mut stream {
         match notification {
-            Notification::Event(event) if event.live() => writeln!(out, "{event}")?,
+            Notification::Event(event) if event.is_live() => writeln!(out, "{event}")?,
             Notification::Status(change) => writeln!(out, "{change}")?,
             _ => {}
         }

@@ -17,7 +17,7 @@
 //!     let mut stream = options.start()?;
 //!     for notification in &mut stream {
 //!         match notification {
-//!             Notification::Event(event) if event.live() => println!("{event}"),
+//!             Notification::Event(event) if event.is_live() => println!("{event}"),
 //!             Notification::Status(change) => println!("{change}"),
 //!             _ => {}
 //!         }
@@ -53,7 +53,7 @@
 //!   interface, [`submit`](Handle::submit) makes one without waiting and gives a [`Ticket`].
 //! * [`Notification`]: an [`Event`], a [`StatusChange`] with its [`Reason`], a gap in the
 //!   numbering, a malformed or ignored frame, a request for a token.
-//! * [`Event`]: [`live`](Event::live), [`node`](Event::node), [`control`](Event::control),
+//! * [`Event`]: [`is_live`](Event::is_live), [`node`](Event::node), [`control`](Event::control),
 //!   [`action`](Event::action), [`fmt_act`](Event::fmt_act); [`view`](Event::view) decodes it.
 //! * [`ioxproto`]: [listeners](ioxproto::dispatch), [the state of the house](ioxproto::mirror),
 //!   [what events mean](ioxproto::view), [calls and commands](ioxproto::rest).
@@ -61,7 +61,7 @@
 //! # What to know
 //!
 //! * **Replay is not live.** After each connect the controller repeats its state. Those events are
-//!   delivered too; [`Event::live`] is false for them.
+//!   delivered too; [`Event::is_live`] is false for them.
 //! * **The stream recovers by itself.** It ends only when it is stopped, or when a person must act:
 //!   refused credentials, a refused certificate. [`Handle::closed`] then says why.
 //! * **The caller's thread does the work**, within [`next`](Iterator::next). There is no other

@@ -86,7 +86,7 @@ impl EventStream {
     /// Waits for the next live event, past everything else; `None` at the end.
     pub fn next_live_event(&mut self) -> Option<Event> {
         self.find_map(|notification| match notification {
-            Notification::Event(event) if event.live() => Some(event),
+            Notification::Event(event) if event.is_live() => Some(event),
             _ => None,
         })
     }

@@ -42,7 +42,7 @@ fn a_driver_by_hand_marks_replay_and_live_heals_and_stops() {
                     control.emit(&Event::new("ST", name).node("n1"));
                 }
             }
-            Notification::Event(event) if event.live() => {
+            Notification::Event(event) if event.is_live() => {
                 live.push(event.action().to_owned());
                 if live.len() == 1 {
                     control.end(Ending::Reset);

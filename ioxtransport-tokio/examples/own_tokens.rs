@@ -35,7 +35,7 @@ pub(crate) async fn watch(
         match notification {
             // With none at present, the stream waits as after a loss, and asks again.
             Notification::TokenWanted { rejected } => handle.provide_token(token(rejected).ok()),
-            Notification::Event(event) if event.live() => {
+            Notification::Event(event) if event.is_live() => {
                 show(event.to_string());
             }
             Notification::Status(change) => show(change.to_string()),

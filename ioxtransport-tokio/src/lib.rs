@@ -18,7 +18,7 @@
 //!     let mut stream = options.start()?;
 //!     while let Some(notification) = stream.next().await {
 //!         match notification {
-//!             Notification::Event(event) if event.live() => println!("{event}"),
+//!             Notification::Event(event) if event.is_live() => println!("{event}"),
 //!             Notification::Status(change) => println!("{change}"),
 //!             _ => {}
 //!         }
@@ -51,7 +51,7 @@
 //!   interface, [`submit`](Handle::submit) makes one without waiting and gives a [`Ticket`].
 //! * [`Notification`]: an [`Event`], a [`StatusChange`] with its [`Reason`], a gap in the
 //!   numbering, a malformed or ignored frame, a request for a token.
-//! * [`Event`]: [`live`](Event::live), [`node`](Event::node), [`control`](Event::control),
+//! * [`Event`]: [`is_live`](Event::is_live), [`node`](Event::node), [`control`](Event::control),
 //!   [`action`](Event::action), [`fmt_act`](Event::fmt_act); [`view`](Event::view) decodes it.
 //! * [`ioxproto`]: [listeners](ioxproto::dispatch), [the state of the house](ioxproto::mirror),
 //!   [what events mean](ioxproto::view), [calls and commands](ioxproto::rest).
@@ -59,7 +59,7 @@
 //! # What to know
 //!
 //! * **Replay is not live.** After each connect the controller repeats its state. Those events are
-//!   delivered too; [`Event::live`] is false for them.
+//!   delivered too; [`Event::is_live`] is false for them.
 //! * **The stream recovers by itself.** It ends only when it is stopped, or when a person must act:
 //!   refused credentials, a refused certificate. [`Handle::closed`] then says why.
 //! * **It can start again**, by [`Handle::start`], with the same consumer or listeners, and with
@@ -67,7 +67,7 @@
 //!   task.
 //! * **A slow consumer loses nothing.** A full queue stops the reading ([`Overflow`]): memory is
 //!   bounded, and the time does not count as silence of the controller.
-//!   [`Handle::waits_for_consumer`] says so. The controller may drop a subscriber that does not
+//!   [`Handle::is_waiting_for_consumer`] says so. The controller may drop a subscriber that does not
 //!   read, so hand long work to another task, or choose [`Overflow::DropOldest`].
 //! * **Callbacks** run where the driver runs, without a queue. With a
 //!   [`Dispatcher`](ioxproto::dispatch::Dispatcher) in the callback there can be any number of

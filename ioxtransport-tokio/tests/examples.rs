@@ -105,7 +105,7 @@ async fn one_stream_is_shared_between_tasks() {
     server.control().emit(&on("11 22 33 1"));
     for receiver in [&mut first, &mut second] {
         let event = timeout(LIMIT, receiver.recv()).await.unwrap().unwrap();
-        assert_eq!((event.node(), event.live()), ("11 22 33 1", true));
+        assert_eq!((event.node(), event.is_live()), ("11 22 33 1", true));
     }
     assert_eq!(server.control().upgrades(), 1);
 }

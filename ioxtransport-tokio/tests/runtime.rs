@@ -68,7 +68,7 @@ fn nothing_hinders_a_runtime_from_shutting_down() {
     let began = std::time::Instant::now();
     drop(own);
     assert!(began.elapsed() < Duration::from_secs(5));
-    assert!(stream.handle().ended());
+    assert!(stream.handle().has_ended());
 }
 
 #[test]
@@ -121,7 +121,7 @@ async fn next_and_stop_may_be_dropped_at_any_await() {
     let handle = stream.handle();
     let mut seqnums = Vec::new();
     let mut turn = 0;
-    while !handle.connected() || seqnums.len() < server.control().replay_frames() {
+    while !handle.is_connected() || seqnums.len() < server.control().replay_frames() {
         turn += 1;
         let next = tokio::select! {
             biased;
@@ -136,7 +136,7 @@ async fn next_and_stop_may_be_dropped_at_any_await() {
     assert_eq!(seqnums, expected, "nothing was lost with a dropped future");
     // A future that was never polled has asked for nothing.
     drop(handle.stop());
-    assert!(!handle.ended());
+    assert!(!handle.has_ended());
     let moment = timeout(
         Duration::ZERO,
         handle.wait_for(Status::LostConnection, LIMIT),

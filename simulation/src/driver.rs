@@ -144,7 +144,7 @@ impl World {
                 rounds -= 1;
                 continue;
             }
-            if self.driver.core.status().at_rest() {
+            if self.driver.core.status().is_at_rest() {
                 self.driver.at_rest = true;
                 self.driver.wait = None;
                 let held = self
@@ -384,7 +384,7 @@ impl World {
         }
         let under_way = self.links.iter().filter_map(Link::call_path);
         let under_way: Vec<String> = under_way.collect();
-        let most = match (self.driver.core.address().tls(), self.profile) {
+        let most = match (self.driver.core.address().has_tls(), self.profile) {
             (true, Profile::Isy994) => 1,
             (false, Profile::Isy994) => 2,
             _ => 4,

@@ -174,7 +174,7 @@ impl World {
         let returned = self.driver.core.message(now, id, message);
         if let (Payload::Text(bytes), Some(Notification::Event(event))) = (&payload, &returned) {
             let text = String::from_utf8_lossy(bytes);
-            self.witness.shows_value(&text, event.live());
+            self.witness.shows_value(&text, event.is_live());
         }
         let before = self.carry_out();
         if let Some(notification) = &returned {

@@ -69,8 +69,8 @@ impl Totals {
             Some(Notification::Event(event)) => {
                 self.messages += 1;
                 self.events += 1;
-                self.live += u64::from(event.live());
-                self.probes += u64::from(event.live() && event.node() == "PROBE 1");
+                self.live += u64::from(event.is_live());
+                self.probes += u64::from(event.is_live() && event.node() == "PROBE 1");
             }
             Some(Notification::Ignored(_)) => {
                 self.messages += 1;

@@ -41,7 +41,7 @@ pub fn run(data: &[u8]) {
 fn check(event: &Event) {
     assert_eq!(event.known_seqnum().unwrap_or(0), event.seqnum());
     assert_eq!(event.event_info().trim(), event.event_info());
-    assert!(!event.live());
+    assert!(!event.is_live());
     let parts = [
         event.sid(),
         event.timestamp(),

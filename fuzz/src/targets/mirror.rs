@@ -30,7 +30,7 @@ pub fn run(data: &[u8]) {
         for state in &mut states {
             let changes = state.apply(&notification);
             let allowed = |occasion| match &notification {
-                Notification::Event(event) if event.live() => occasion == Occasion::Live,
+                Notification::Event(event) if event.is_live() => occasion == Occasion::Live,
                 // The network held the event up: its replay has ended.
                 Notification::Event(_) if replay_has_ended => occasion != Occasion::Live,
                 Notification::Event(_) => occasion == Occasion::Replay,
@@ -89,7 +89,7 @@ fn views(event: &Event) {
 }
 
 fn check(state: &ControllerState) {
-    assert!(!state.grows() || state.entries() <= LIMITS.entries);
+    assert!(!state.is_growing() || state.entries() <= LIMITS.entries);
     let properties: usize = state
         .nodes()
         .map(|node| state.properties(node).count())

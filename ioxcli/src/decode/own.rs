@@ -179,7 +179,7 @@ mod tests {
             else {
                 panic!("{line}")
             };
-            assert_eq!((again.live(), again.seqnum()), (true, event.seqnum()));
+            assert_eq!((again.is_live(), again.seqnum()), (true, event.seqnum()));
             assert_eq!(again.with_live(true).event_info(), event.event_info());
             assert_eq!(
                 format!("{:?}", event.view()),

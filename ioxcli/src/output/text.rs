@@ -67,7 +67,7 @@ impl Text {
 
     /// Takes note of an event that is not shown.
     pub(super) fn pass_over(&mut self, event: &Event) {
-        self.replayed += u64::from(!event.live());
+        self.replayed += u64::from(!event.is_live());
     }
 
     /// Appends what there is to say at the end, for a person at a terminal.
@@ -173,7 +173,7 @@ impl Text {
     }
 
     fn event(&mut self, event: &Event, names: &Names, out: &mut Vec<u8>) {
-        let replay = self.moment == Moment::Arrival && !event.live();
+        let replay = self.moment == Moment::Arrival && !event.is_live();
         if replay {
             self.replayed += 1;
         }

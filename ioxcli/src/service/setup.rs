@@ -150,7 +150,7 @@ impl Wizard {
 
     /// Shows who answers and asks if that is the controller; its certificate from then on.
     async fn confirm_identity(&mut self, url: &Address) -> Result<Option<Fingerprint>, Trouble> {
-        if !url.tls() {
+        if !url.has_tls() {
             say(format_args!(
                 "{url} is plain http: whoever is on the network between here and the controller can read the password and pretend to be the controller"
             ));

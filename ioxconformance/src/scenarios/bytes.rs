@@ -47,7 +47,7 @@ pub fn fragments_with_a_ping_between_are_one_message(bench: &Bench) {
     let mut watched = bench.watch(&server);
     watched.connected();
     server.control().send_fragmented(&event("in pieces"));
-    assert!(watched.event("ST", "in pieces").live());
+    assert!(watched.event("ST", "in pieces").is_live());
 }
 
 pub fn a_message_that_comes_byte_by_byte_is_one_message(bench: &Bench) {
@@ -57,7 +57,7 @@ pub fn a_message_that_comes_byte_by_byte_is_one_message(bench: &Bench) {
     server
         .control()
         .send_slowly(&event("slowly"), Duration::from_millis(1));
-    assert!(watched.event("ST", "slowly").live());
+    assert!(watched.event("ST", "slowly").is_live());
 }
 
 pub fn a_replayed_message_that_trickles_in_is_still_replay(bench: &Bench) {
@@ -72,10 +72,10 @@ pub fn a_replayed_message_that_trickles_in_is_still_replay(bench: &Bench) {
     server
         .control()
         .send_slowly(&event("late"), Duration::from_millis(8));
-    assert!(!watched.event("ST", "late").live());
+    assert!(!watched.event("ST", "late").is_live());
     server.control().release_replay();
     watched.connected();
-    assert!(watched.events().iter().all(|event| !event.live()));
+    assert!(watched.events().iter().all(|event| !event.is_live()));
 }
 
 pub fn a_replayed_message_in_half_a_tls_record_is_still_replay(bench: &Bench) {
@@ -97,13 +97,13 @@ pub fn a_replayed_message_in_half_a_tls_record_is_still_replay(bench: &Bench) {
     // Several quiets long.
     let connected = watched
         .handle()
-        .wait_until(&Handle::connected, quick().drain_quiet * 4);
+        .wait_until(&Handle::is_connected, quick().drain_quiet * 4);
     assert!(connected.is_err(), "connected in the middle of a record");
     relay.go_on.send(()).unwrap();
-    assert!(!watched.event("ST", "late").live());
+    assert!(!watched.event("ST", "late").is_live());
     server.release_replay();
     watched.connected();
-    assert!(watched.events().iter().all(|event| !event.live()));
+    assert!(watched.events().iter().all(|event| !event.is_live()));
 }
 
 /// Passes on what a controller sends, and can stop in the middle of it.
@@ -245,7 +245,7 @@ pub fn one_bad_frame_is_one_bad_frame(bench: &Bench) {
     watched.event("ST", "after");
     let stats = watched.handle().stats();
     assert_eq!((stats.malformed, stats.ignored), (4, 3));
-    assert!(watched.handle().connected());
+    assert!(watched.handle().is_connected());
 }
 
 pub fn a_large_message_does_not_disturb_what_follows(bench: &Bench) {

@@ -70,7 +70,7 @@ pub fn a_call_is_answered_and_its_answer_read(bench: &Bench) {
             .head
             .contains("\r\nAuthorization: Basic YWRtaW46YWRtaW4=\r\n")
     );
-    assert!(handle.connected());
+    assert!(handle.is_connected());
 }
 
 pub fn the_simulated_house_is_read_and_its_lamps_switched(bench: &Bench) {
@@ -140,7 +140,7 @@ pub fn a_refused_call_leaves_the_stream_alone(bench: &Bench) {
     let handle = watched.handle();
     let error = handle.call(rest::get("/secret").unwrap()).unwrap_err();
     assert_eq!(error.code(), "credentials_refused");
-    assert!(handle.connected());
+    assert!(handle.is_connected());
     watched.stop();
     watched.end();
     assert_eq!(
@@ -267,7 +267,7 @@ pub fn a_command_is_confirmed_by_its_event_within_the_loop(bench: &Bench) {
                 |told| matches!(told, Notification::Event(event) if event.node() == LAMP),
             );
             house.seed_property(LAMP, "ST", Property::new("255"));
-            assert!(matches!(event, Notification::Event(event) if event.live()));
+            assert!(matches!(event, Notification::Event(event) if event.is_live()));
         }
     }
 }
@@ -285,7 +285,7 @@ pub fn a_call_ends_in_time_while_the_consumer_takes_nothing(bench: &Bench) {
     sim.flood(20_000);
     let error = handle.call(rest::nodes()).unwrap_err();
     assert_eq!(error.code(), "timed_out");
-    assert!(handle.connected());
+    assert!(handle.is_connected());
 }
 
 pub fn within_a_callback_a_call_is_made_and_not_waited_for(bench: &Bench) {
@@ -328,7 +328,7 @@ pub fn what_is_never_answered_is_given_up(bench: &Bench) {
     let error = handle.call(on()).unwrap_err();
     assert_eq!(error.code(), "timed_out");
     assert!(error.may_have_been_carried_out, "{error}");
-    assert!(handle.connected());
+    assert!(handle.is_connected());
 }
 
 pub fn an_answer_that_stops_halfway_is_given_up(bench: &Bench) {
@@ -379,7 +379,7 @@ pub fn a_call_can_be_taken_back(bench: &Bench) {
     assert!(!error.may_have_been_carried_out);
     first.cancel();
     assert_eq!(first.wait().unwrap_err().problem, CallProblem::Cancelled);
-    assert!(handle.connected());
+    assert!(handle.is_connected());
 }
 
 pub fn a_stop_ends_pending_calls_in_time(bench: &Bench) {
@@ -435,5 +435,5 @@ pub fn a_portal_accounts_tokens_are_renewed_for_a_call(bench: &Bench) {
     sim.seen("one login and one refresh", |seen| {
         (seen.portal.logins, seen.portal.refreshes) == (1, 1)
     });
-    assert!(watched.handle().connected());
+    assert!(watched.handle().is_connected());
 }

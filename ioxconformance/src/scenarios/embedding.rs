@@ -23,7 +23,7 @@ pub fn a_stream_that_was_stopped_starts_again_and_goes_on_telling(bench: &Bench)
         watched.connected();
         let action = round.to_string();
         server.emit(&Event::new("ST", &action).node("n1"));
-        assert!(watched.event("ST", &action).live());
+        assert!(watched.event("ST", &action).is_live());
     }
     server.seen("one socket", |seen| seen.open == 1);
 }
@@ -37,7 +37,7 @@ pub fn a_start_while_it_stops_begins_anew_afterwards(bench: &Bench) {
     handle.request_stop();
     handle.start();
     watched.status(Status::Disconnected);
-    let connected = handle.wait_until(&|handle| handle.connected(), LIMIT);
+    let connected = handle.wait_until(&|handle| handle.is_connected(), LIMIT);
     assert_eq!(connected, Ok(()), "at the second run");
     assert_eq!(server.upgrades(), 2);
 }
@@ -118,7 +118,7 @@ pub fn the_callers_own_connector_leads_through_a_unix_socket(bench: &Bench) {
     let mut watched = bench.start(options);
     watched.connected();
     server.emit(&Event::new("ST", "5").node("n1"));
-    assert!(watched.event("ST", "5").live());
+    assert!(watched.event("ST", "5").is_live());
     watched.stop();
     server.seen("the socket gone", |seen| seen.open == 0);
 }
@@ -141,7 +141,7 @@ pub fn callbacks_are_called_in_order_and_end_with_the_handle(bench: &Bench) {
         let _ = sender.send(told.clone());
     });
     let Some(handle) = started else { return };
-    let connected = handle.wait_until(&|handle| handle.connected(), LIMIT);
+    let connected = handle.wait_until(&|handle| handle.is_connected(), LIMIT);
     assert_eq!(connected, Ok(()));
     server.emit(&Event::new("ST", "6").node("n1"));
     let mut statuses = Vec::new();
@@ -149,7 +149,7 @@ pub fn callbacks_are_called_in_order_and_end_with_the_handle(bench: &Bench) {
     loop {
         match told.recv_timeout(LIMIT).unwrap() {
             Notification::Status(change) => statuses.push(change.status.to_string()),
-            Notification::Event(event) if event.live() => {
+            Notification::Event(event) if event.is_live() => {
                 assert_eq!((event.node(), event.action()), ("n1", "6"));
                 break;
             }

@@ -50,7 +50,7 @@ pub fn dropping_the_stream_and_every_handle_stops(bench: &Bench) {
     watched.connected();
     let handle = watched.handle();
     drop(watched);
-    assert!(!handle.ended(), "a handle keeps it running");
+    assert!(!handle.has_ended(), "a handle keeps it running");
     drop(handle);
     server.seen("the close frame", |seen| {
         seen.closes == [Some(1000)] && seen.open == 0
@@ -75,7 +75,7 @@ pub fn wait_for_sees_a_status_or_the_end_or_is_over_in_time(bench: &Bench) {
         error.starts_with("the stream has ended as disconnected: "),
         "{error}"
     );
-    assert!(handle.ended());
+    assert!(handle.has_ended());
 }
 
 pub fn closed_waits_for_the_end_and_says_why(bench: &Bench) {
@@ -86,7 +86,7 @@ pub fn closed_waits_for_the_end_and_says_why(bench: &Bench) {
     // Under way, and not over.
     handle.request_stop();
     assert_eq!(handle.closed(), Ok(()));
-    assert!(handle.ended());
+    assert!(handle.has_ended());
     let wrong = bench.options(&server).local_account("admin", "wrong");
     let watched = bench.start(wrong);
     let handle = watched.handle();

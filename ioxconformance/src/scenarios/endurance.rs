@@ -86,7 +86,7 @@ impl Controller {
             seed: 5,
             ..HouseOptions::default()
         });
-        options.tls = bench.tls().then(|| Tls::self_signed().unwrap());
+        options.tls = bench.has_tls().then(|| Tls::self_signed().unwrap());
         let sim = Sim::start(options.clone());
         options.bind = sim.server().address();
         Self {
@@ -121,8 +121,8 @@ impl Controller {
         watched.connected();
         let replayed = watched.events();
         assert_eq!(replayed.len(), self.sim().replay_frames(), "{loss:?}");
-        assert!(replayed.iter().all(|event| !event.live()), "{loss:?}");
+        assert!(replayed.iter().all(|event| !event.is_live()), "{loss:?}");
         self.sim().emit(&Event::new("ST", "endures").node("n1"));
-        assert!(watched.event("ST", "endures").live(), "{loss:?}");
+        assert!(watched.event("ST", "endures").is_live(), "{loss:?}");
     }
 }

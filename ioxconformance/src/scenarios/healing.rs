@@ -29,7 +29,7 @@ pub fn a_port_that_refuses_is_tried_until_somebody_listens(bench: &Bench) {
 }
 
 pub fn a_restart_on_the_same_port_is_survived(bench: &Bench) {
-    let identity = bench.tls().then(|| Tls::self_signed().unwrap());
+    let identity = bench.has_tls().then(|| Tls::self_signed().unwrap());
     let options = ServerOptions {
         tls: identity.clone(),
         ..ServerOptions::default()
@@ -46,7 +46,7 @@ pub fn a_restart_on_the_same_port_is_survived(bench: &Bench) {
     let second = Sim::start(again);
     watched.connected();
     second.control().emit(&Event::new("ST", "9").node("n1"));
-    assert!(watched.event("ST", "9").live());
+    assert!(watched.event("ST", "9").is_live());
     assert!(watched.handle().stats().reconnects >= 1);
 }
 
@@ -121,7 +121,7 @@ pub fn a_connection_closed_at_once_is_healed(bench: &Bench) {
 pub fn a_mute_socket_is_given_up_with_the_phase_named(bench: &Bench) {
     let mut timing = quick();
     timing.connect = Duration::from_millis(300);
-    let phase = if bench.tls() {
+    let phase = if bench.has_tls() {
         "in the TLS handshake"
     } else {
         "waiting for the answer to the upgrade"
@@ -223,7 +223,7 @@ pub fn a_controller_that_closes_whatever_connects_is_asked_more_and_more_slowly(
         assert_eq!(waits_of(&mut watched, 4), expected);
         // Without TLS, one more asks once whether the port speaks TLS; where a reset reaches the
         // client before its request has left, none does.
-        let probes = u64::from(!bench.tls());
+        let probes = u64::from(!bench.has_tls());
         let connections = server.connections();
         let exact = matches!(fault, OnConnect::Close);
         assert!(
@@ -340,7 +340,7 @@ pub fn senseless_promises_of_a_heartbeat_do_no_harm(bench: &Bench) {
     }
     server.emit(&Event::new("ST", "after").node("n1"));
     watched.event("ST", "after");
-    assert!(watched.handle().connected());
+    assert!(watched.handle().is_connected());
 }
 
 pub fn repeats_and_other_subscriptions_numbers_do_no_harm(bench: &Bench) {
@@ -360,7 +360,7 @@ pub fn repeats_and_other_subscriptions_numbers_do_no_harm(bench: &Bench) {
         1,
         "the repeat alone"
     );
-    assert!(watched.handle().connected());
+    assert!(watched.handle().is_connected());
 }
 
 pub fn frames_after_a_close_are_not_delivered(bench: &Bench) {
@@ -442,7 +442,7 @@ pub fn a_stop_of_the_controller_in_mid_replay_is_not_its_end(bench: &Bench) {
     ));
     server.release_replay();
     watched.connected();
-    assert!(watched.events().iter().all(|event| !event.live()));
+    assert!(watched.events().iter().all(|event| !event.is_live()));
     assert_eq!(watched.handle().stats().live_events, 0);
 }
 
@@ -458,5 +458,5 @@ pub fn a_gap_in_the_numbering_is_told_and_not_fatal(bench: &Bench) {
     };
     assert_eq!(gap.got, gap.expected + 2);
     watched.event("ST", "1");
-    assert!(watched.handle().connected());
+    assert!(watched.handle().is_connected());
 }

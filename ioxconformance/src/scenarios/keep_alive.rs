@@ -85,7 +85,7 @@ pub fn calls_in_a_row_share_a_connection(bench: &Bench) {
     assert_eq!(connections(&front)[6..], [3]);
     read(&handle).unwrap();
     assert_eq!(connections(&front)[7..], [3]);
-    assert!(handle.connected());
+    assert!(handle.is_connected());
 }
 
 pub fn the_simulated_controller_keeps_connections_too(bench: &Bench) {
@@ -104,7 +104,7 @@ pub fn the_simulated_controller_keeps_connections_too(bench: &Bench) {
     assert!(switch_on(&handle).is_err());
     read(&handle).unwrap();
     assert!(connections() > before + 1);
-    assert!(handle.connected());
+    assert!(handle.is_connected());
 }
 
 pub fn an_idle_connection_is_closed_in_time(bench: &Bench) {
@@ -114,7 +114,7 @@ pub fn an_idle_connection_is_closed_in_time(bench: &Bench) {
     watched.meanwhile(|| wait_for("the end of its time", || front.open() == 1));
     read(&handle).unwrap();
     assert_eq!(connections(&front), [2, 3]);
-    assert!(handle.connected());
+    assert!(handle.is_connected());
 }
 
 pub fn an_idle_connection_is_closed_while_the_consumer_takes_nothing(bench: &Bench) {
@@ -134,7 +134,7 @@ pub fn an_idle_connection_may_be_closed_by_the_controller(bench: &Bench) {
     wait_for("the controller's end of it", || front.open() == 1);
     read(&handle).unwrap();
     assert_eq!(connections(&front), [2, 3]);
-    assert!(handle.connected());
+    assert!(handle.is_connected());
 }
 
 pub fn a_request_on_a_connection_that_ends_just_then_is_sent_again_once(bench: &Bench) {
@@ -154,7 +154,7 @@ pub fn a_request_on_a_connection_that_ends_just_then_is_sent_again_once(bench: &
     let error = read(&handle).unwrap_err();
     assert_eq!(connections(&front)[7..], [6]);
     assert!(!error.may_have_been_carried_out, "{error}");
-    assert!(handle.connected());
+    assert!(handle.is_connected());
 }
 
 pub fn a_step_is_never_sent_again(bench: &Bench) {
@@ -182,7 +182,7 @@ pub fn an_isy_994_is_never_shown_more_connections_than_it_serves(bench: &Bench) 
     let isy994 = |options: Options| options.profile(Profile::Isy994);
     let (front, _sim, mut watched) = connected(bench, LONG, isy994);
     // The stream's, and those of calls.
-    front.limit(if bench.tls() { 2 } else { 3 });
+    front.limit(if bench.has_tls() { 2 } else { 3 });
     let shared = watched.handle().shared().clone();
     watched.meanwhile(|| {
         thread::scope(|scope| {

@@ -41,7 +41,9 @@ fn dropped_in(bench: &Bench, state: State) {
         drop(handle);
         worlds.push(reached.world);
     }
-    wait_for(&format!("the driver gone: {state:?}"), || witness.alone());
+    wait_for(&format!("the driver gone: {state:?}"), || {
+        witness.is_alone()
+    });
     for world in &worlds {
         world.parted();
     }
@@ -55,10 +57,10 @@ fn dropped_with_callbacks(bench: &Bench) {
         let _ = &listener;
     });
     let Some(handle) = started else { return };
-    let connected = handle.wait_until(&|handle| handle.connected(), LIMIT);
+    let connected = handle.wait_until(&|handle| handle.is_connected(), LIMIT);
     assert_eq!(connected, Ok(()));
     drop(handle);
-    wait_for("the listener gone", || witness.alone());
+    wait_for("the listener gone", || witness.is_alone());
     server.seen("the socket gone", |seen| seen.open == 0);
 }
 
@@ -105,6 +107,6 @@ fn dropped_after_a_look_up(bench: &Bench) {
     let mut watched = bench.start(keep(options, &witness));
     watched.connected();
     drop(watched);
-    wait_for("the driver gone", || witness.alone());
+    wait_for("the driver gone", || witness.is_alone());
     server.seen("the socket gone", |seen| seen.open == 0);
 }

@@ -7,9 +7,9 @@ use crate::{Bench, Sim, Watched};
 
 fn live_and_stop(server: &Sim, watched: &mut Watched) {
     watched.connected();
-    assert!(watched.events().iter().all(|event| !event.live()));
+    assert!(watched.events().iter().all(|event| !event.is_live()));
     server.emit(&Event::new("ST", "8").node("n1"));
-    assert!(watched.event("ST", "8").live());
+    assert!(watched.event("ST", "8").is_live());
     watched.stop();
     watched.end();
     server.seen("every socket gone", |seen| seen.open == 0);

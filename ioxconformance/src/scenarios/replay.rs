@@ -18,10 +18,10 @@ pub fn replay_and_live_come_in_order_and_marked(bench: &Bench) {
     );
     let replayed = watched.events().len();
     assert_eq!(replayed, control.replay_frames());
-    assert!(watched.events().iter().all(|event| !event.live()));
+    assert!(watched.events().iter().all(|event| !event.is_live()));
     control.emit(&Event::new("ST", "77").node("n1").shown("77").name("Status"));
     let live = watched.event("ST", "77");
-    assert!(live.live());
+    assert!(live.is_live());
     assert_eq!((live.node(), live.fmt_act()), ("n1", "77"));
     let numbers: Vec<_> = watched
         .events()
@@ -34,7 +34,7 @@ pub fn replay_and_live_come_in_order_and_marked(bench: &Bench) {
         "every frame, once, in order"
     );
     let handle = watched.handle();
-    assert!(handle.connected());
+    assert!(handle.is_connected());
     assert_eq!(handle.stats().events, replayed as u64 + 1);
     assert_eq!(handle.stats().live_events, 1);
     assert_eq!(&*handle.sid(), live.sid());
@@ -53,13 +53,13 @@ pub fn a_replay_that_the_network_holds_up_is_replay_after_the_drain_too(bench: &
     server.release_replay();
     watched.event("_22", "1");
     assert_eq!(watched.events().len(), server.replay_frames());
-    assert!(watched.events().iter().all(|event| !event.live()));
+    assert!(watched.events().iter().all(|event| !event.is_live()));
     // Within half a second of the mark's stamp, a property may still be of the replay.
     let mut values = 0..;
     let live = loop {
         let value = values.next().unwrap_or(0).to_string();
         server.emit(&Event::new("GV1", &*value).node("n1"));
-        if watched.event("GV1", &value).live() {
+        if watched.event("GV1", &value).is_live() {
             break watched.handle().stats().live_events;
         }
     };
@@ -73,7 +73,7 @@ pub fn a_replay_that_the_network_holds_up_is_replay_after_the_drain_too(bench: &
     );
     let connected = watched
         .handle()
-        .wait_until(&Handle::connected, quick().drain_quiet * 4);
+        .wait_until(&Handle::is_connected, quick().drain_quiet * 4);
     assert!(connected.is_err(), "connected before the end mark");
     server.release_replay();
     watched.connected();
@@ -87,10 +87,14 @@ pub fn a_replay_with_the_stamps_of_its_changes_is_replay_after_the_drain_too(ben
     watched.connected();
     server.release_replay();
     server.emit(&Event::new("ST", "77").node("n1"));
-    assert!(watched.event("ST", "77").live());
+    assert!(watched.event("ST", "77").is_live());
     let events = watched.events();
     assert!(events.len() > 20);
-    assert!(events[..events.len() - 1].iter().all(|event| !event.live()));
+    assert!(
+        events[..events.len() - 1]
+            .iter()
+            .all(|event| !event.is_live())
+    );
 }
 
 pub fn a_replay_that_runs_out_of_time_is_called_incomplete(bench: &Bench) {
@@ -118,7 +122,7 @@ pub fn a_burst_of_live_events_loses_none(bench: &Bench) {
     server.control().flood(20_000);
     let mut more = 0;
     watched.until("20,000 events", |told| {
-        more += usize::from(matches!(told, Notification::Event(event) if event.live()));
+        more += usize::from(matches!(told, Notification::Event(event) if event.is_live()));
         more == 20_000
     });
     assert_eq!(watched.events().len(), before + 20_000);
@@ -138,5 +142,5 @@ pub fn two_streams_on_one_controller_do_not_mind_each_other(bench: &Bench) {
     assert_ne!(one.handle().sid(), other.handle().sid());
     one.handle().stop();
     server.control().emit(&Event::new("ST", "3").node("n1"));
-    assert!(other.event("ST", "3").live());
+    assert!(other.event("ST", "3").is_live());
 }

@@ -26,7 +26,11 @@ pub fn a_full_queue_stops_the_reading_and_loses_nothing(bench: &Bench) {
         "about a queueful was read: {held}"
     );
     watched.event("ST", "last");
-    let live = watched.events().iter().filter(|event| event.live()).count();
+    let live = watched
+        .events()
+        .iter()
+        .filter(|event| event.is_live())
+        .count();
     assert_eq!(live, MANY + 1);
     let lost =
         |told: &Notification| matches!(told, Notification::Gap(_) | Notification::Dropped(_));
@@ -42,7 +46,7 @@ pub fn the_oldest_are_dropped_on_request_and_their_count_is_told(bench: &Bench) 
         .overflow(Overflow::DropOldest);
     let mut watched = bench.start(options);
     let handle = watched.handle();
-    let connected = handle.wait_until(&|handle: &Handle| handle.connected(), LIMIT);
+    let connected = handle.wait_until(&|handle: &Handle| handle.is_connected(), LIMIT);
     assert_eq!(connected, Ok(()));
     let all = server.replay_frames() as u64 + 5001;
     server.flood(5000);
@@ -72,13 +76,13 @@ pub fn replay_never_passes_as_live_while_the_consumer_blocks(bench: &Bench) {
     bench.held_up(&watched);
     // Several quiets long, the driver waits for room and listens to nothing.
     let never = watched.handle().wait_until(
-        &|handle: &Handle| handle.connected(),
+        &|handle: &Handle| handle.is_connected(),
         Duration::from_millis(600),
     );
     assert!(never.is_err(), "the replay is not over");
     watched.connected();
     assert_eq!(watched.events().len(), server.replay_frames());
-    assert!(watched.events().iter().all(|event| !event.live()));
+    assert!(watched.events().iter().all(|event| !event.is_live()));
 }
 
 pub fn a_slow_consumer_is_no_stall(bench: &Bench) {

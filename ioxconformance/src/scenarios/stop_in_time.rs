@@ -20,7 +20,7 @@ fn in_time(bench: &Bench, state: State) {
         };
         took.push(reached.stop());
         let handle = reached.watched.handle();
-        assert!(handle.ended());
+        assert!(handle.has_ended());
         assert_eq!(handle.status(), Status::Disconnected);
         assert_eq!(handle.outcome(), Some(Ok(())));
         reached.watched.end();

@@ -24,12 +24,12 @@ pub fn the_watched_process(bench: &Bench) {
             Notification::Status(change) => println!("\n{MARK}{}", change.status),
             Notification::Event(event) => println!(
                 "\n{MARK}{} {}",
-                if event.live() { "live" } else { "replay" },
+                if event.is_live() { "live" } else { "replay" },
                 event.seqnum()
             ),
             _ => {}
         }
-        matches!(told, Notification::Event(event) if event.live())
+        matches!(told, Notification::Event(event) if event.is_live())
     });
 }
 

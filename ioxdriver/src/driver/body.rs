@@ -104,7 +104,7 @@ impl<S: Seam> Body<S> {
     ) -> Result<Self, BuildError> {
         let config = options.config()?;
         let core = EventStream::new(config.clone())?;
-        let tls = core.address().tls();
+        let tls = core.address().has_tls();
         Ok(Self {
             route: Route {
                 seam,
@@ -179,7 +179,7 @@ impl<S: Seam> Body<S> {
         if !matches!(turn, Turn::Idle | Turn::HeldUp) {
             self.settle();
         }
-        if self.core.status().at_rest() {
+        if self.core.status().is_at_rest() {
             debug!(status = %self.core.status(), "the stream is at rest");
             self.link = Link::None;
             self.requests.clear();

@@ -106,7 +106,7 @@ impl<M> Handle<M> {
 
     /// Whether the stream is live: true in [`Status::Connected`] alone.
     #[must_use]
-    pub fn connected(&self) -> bool {
+    pub fn is_connected(&self) -> bool {
         self.status() == Status::Connected
     }
 
@@ -134,7 +134,7 @@ impl<M> Handle<M> {
 
     /// Whether a full queue keeps the driver from reading: the consumer is too slow, or does not take anything.
     #[must_use]
-    pub fn waits_for_consumer(&self) -> bool {
+    pub fn is_waiting_for_consumer(&self) -> bool {
         self.shared.snapshot().waits_for_consumer
     }
 
@@ -146,7 +146,7 @@ impl<M> Handle<M> {
 
     /// Whether the stream has come to its end: stopped, or failed for good. A [`start`](Self::start) begins anew.
     #[must_use]
-    pub fn ended(&self) -> bool {
+    pub fn has_ended(&self) -> bool {
         self.shared.snapshot().ended()
     }
 

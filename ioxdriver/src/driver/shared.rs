@@ -295,7 +295,7 @@ impl Shared {
         let mut snapshot = self.snapshot();
         snapshot.end = Some(end);
         snapshot.waits_for_consumer = false;
-        if !snapshot.status.at_rest() {
+        if !snapshot.status.is_at_rest() {
             snapshot.status = Status::Disconnected;
             snapshot.last_reason = None;
         }
@@ -446,7 +446,7 @@ impl Shared {
         let Some(relaunch) = commands.relaunch.take() else {
             // Not yet at rest, but about to be: it begins anew from there.
             commands.start |=
-                commands.stop || commands.stopping || self.snapshot().status.at_rest();
+                commands.stop || commands.stopping || self.snapshot().status.is_at_rest();
             return;
         };
         commands.stop = false;

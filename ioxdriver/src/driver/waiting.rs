@@ -30,7 +30,7 @@ impl Handle<Async> {
     }
 
     async fn end(&self) {
-        while let Some(change) = self.shared.unless(|| self.ended()) {
+        while let Some(change) = self.shared.unless(|| self.has_ended()) {
             change.await;
         }
     }
@@ -62,7 +62,7 @@ impl Handle<Async> {
         let mut held = false;
         while let Some(mut change) = self.shared.unless(|| {
             held = holds(self);
-            held || self.ended()
+            held || self.has_ended()
         }) {
             let timed_out = poll_fn(|context| {
                 if Pin::new(&mut change).poll(context).is_ready() {
@@ -119,7 +119,7 @@ impl Handle<Blocking> {
     /// Stops and waits until it is done.
     pub fn stop(&self) {
         self.request_stop();
-        self.shared.wait_blocking(|| self.ended(), None);
+        self.shared.wait_blocking(|| self.has_ended(), None);
         if let Some(drive) = self.shared.drive() {
             drive.join();
         }
@@ -132,7 +132,7 @@ impl Handle<Blocking> {
     ///
     /// [`EndError`] when it ended without being stopped.
     pub fn closed(&self) -> Result<(), EndError> {
-        self.shared.wait_blocking(|| self.ended(), None);
+        self.shared.wait_blocking(|| self.has_ended(), None);
         self.outcome().unwrap_or(Ok(()))
     }
 
@@ -161,7 +161,7 @@ impl Handle<Blocking> {
         let mut held = false;
         let enough = || {
             held = holds(self);
-            held || self.ended()
+            held || self.has_ended()
         };
         self.shared.wait_blocking(enough, over);
         self.waited(held || holds(self), timeout)

@@ -75,7 +75,7 @@ impl<S: Seam> Inspection<S> {
     ///
     /// [`InspectError::Plain`] for an address without TLS.
     pub fn new(seam: S, address: &Address, patience: Duration) -> Result<Self, InspectError> {
-        if !address.tls() {
+        if !address.has_tls() {
             let place = address.to_string();
             return Err(InspectError::Plain { place });
         }

@@ -181,7 +181,7 @@ fn a_wrong_pin_is_refused_and_both_fingerprints_are_shown() {
             detail.contains(&shown) && detail.contains(&pinned),
             "{detail}"
         );
-        assert!(!problem.dates_only());
+        assert!(!problem.is_about_dates_only());
     }
 }
 
@@ -244,7 +244,7 @@ fn an_own_authority_checks_dates_and_says_that_time_may_heal_them() {
     for version in BOTH {
         let (problem, _, _) = refused(shake(&authority(), "eisy.test", "signed-expired", version));
         assert_eq!(problem, IdentityProblem::Expired);
-        assert!(problem.dates_only());
+        assert!(problem.is_about_dates_only());
     }
 }
 
@@ -259,7 +259,7 @@ fn an_own_authority_vouches_for_nobody_else() {
             assert!(detail.contains(&fingerprint), "{detail}");
         }
         let (problem, _, _) = refused(shake(&authority(), "eisy.test", "ec-v1", version));
-        assert!(!problem.dates_only());
+        assert!(!problem.is_about_dates_only());
     }
 }
 

@@ -70,7 +70,7 @@ pub(crate) fn watch(mut core: EventStream, mut tell: impl FnMut(Notification) ->
         }
         if let Some(told) = event.take() {
             tell(&mut core, told);
-        } else if core.status().at_rest() {
+        } else if core.status().is_at_rest() {
             return;
         } else {
             event = take_or_wait(&mut core, &mut link);

@@ -19,7 +19,7 @@ pub(crate) fn upgraded(
     mut upgrade: Exchange,
     limit: Option<Deadline>,
 ) -> io::Result<(TcpStream, Answered)> {
-    if to.tls() {
+    if to.has_tls() {
         return Err(io::Error::other("this driver speaks http only"));
     }
     let mut connected = Err(io::ErrorKind::AddrNotAvailable.into());

@@ -9,10 +9,10 @@ use crate::Event;
 /// # use ioxproto::{Frame, FrameReader};
 /// # let text = "<Event><control>ST</control><action>0</action><node>42 92 8C 1</node></Event>";
 /// # let Frame::Event(event) = FrameReader::new().read(text) else { panic!("not an event") };
-/// assert!(Filter::new().node("42 92 8C 1").control("ST").takes(&event));
-/// assert!(Filter::new().controls(["DON", "ST"]).takes(&event));
-/// assert!(!Filter::new().control("DON").takes(&event));
-/// assert!(!Filter::new().live_only().takes(&event));
+/// assert!(Filter::new().node("42 92 8C 1").control("ST").is_match(&event));
+/// assert!(Filter::new().controls(["DON", "ST"]).is_match(&event));
+/// assert!(!Filter::new().control("DON").is_match(&event));
+/// assert!(!Filter::new().live_only().is_match(&event));
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
@@ -68,8 +68,8 @@ impl Filter {
 
     /// Whether an event passes.
     #[must_use]
-    pub fn takes(&self, event: &Event) -> bool {
-        (!self.live_only || event.live())
+    pub fn is_match(&self, event: &Event) -> bool {
+        (!self.live_only || event.is_live())
             && is_named(&self.nodes, event.node())
             && is_named(&self.controls, event.control())
     }

@@ -41,15 +41,15 @@ impl Call {
             event.control() == SystemControl::Trigger.code() && event.action() == action.code()
         };
         match self {
-            Self::Event(filter, _) => filter.takes(event),
+            Self::Event(filter, _) => filter.is_match(event),
             Self::Lifecycle(filter, _) => {
-                event.control() == SystemControl::NodeLifecycle.code() && filter.takes(event)
+                event.control() == SystemControl::NodeLifecycle.code() && filter.is_match(event)
             }
             Self::Program(filter, _) => {
-                trigger(TriggerAction::ProgramStatus) && filter.takes(event)
+                trigger(TriggerAction::ProgramStatus) && filter.is_match(event)
             }
             Self::VariableTable(filter, _) => {
-                trigger(TriggerAction::VariableTable) && filter.takes(event)
+                trigger(TriggerAction::VariableTable) && filter.is_match(event)
             }
             Self::Status(_) | Self::Change(_) | Self::Panic(_) => false,
         }

@@ -33,7 +33,7 @@ impl Registration {
 
     /// Whether the listener is still registered.
     #[must_use]
-    pub fn registered(&self) -> bool {
+    pub fn is_registered(&self) -> bool {
         self.shared.strong_count() > 0 && self.entry.upgrade().is_some_and(|entry| entry.active())
     }
 
@@ -52,7 +52,7 @@ impl Drop for Registration {
 impl fmt::Debug for Registration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Registration")
-            .field("registered", &self.registered())
+            .field("registered", &self.is_registered())
             .finish()
     }
 }

@@ -243,7 +243,7 @@ impl<'a> Lifecycle<'a> {
     fn of(change: &LifecycleChange<'a>) -> Self {
         let plain = Self {
             verb: change.verb.label(),
-            requires_reload: change.requires_reload(),
+            requires_reload: change.is_reload_needed(),
             ..Self::default()
         };
         // A broken payload does not hide what happened.

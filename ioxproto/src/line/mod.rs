@@ -25,7 +25,7 @@
 //! | `node_property` | `value`, `unit`, `text`: the [shown value](crate::unit::ShownValue); `value` is null if it is not a number |
 //! | `command` | `command` (`on`, `fast_on`, …), `value` and `unit` of its parameter, `text` |
 //! | `heartbeat` | `promised_seconds` |
-//! | `node_lifecycle` | `verb`, `requires_reload`, and of `name`, `node`, `parent`, `enabled` what it has |
+//! | `node_lifecycle` | `verb`, `is_reload_needed`, and of `name`, `node`, `parent`, `enabled` what it has |
 //! | `program_status` | `program`, `status`, `enabled`, `run_at_reboot`, `run_state`, `evaluation`, `last_run`, `last_finish`, `next_run` |
 //! | `variable_value`, `variable_init` | `variable_type`, `variable_id`, `raw`, `value`, `changed_at` |
 //! | `variable_table` | `variable_type` |
@@ -208,7 +208,7 @@ struct EventMembers<'a> {
 impl Serialize for Event {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let members = EventMembers {
-            live: self.live(),
+            live: self.is_live(),
             seqnum: self.seqnum(),
             sid: self.sid(),
             timestamp: self.timestamp(),

@@ -72,7 +72,7 @@ impl ControllerState {
         slot.property.correct(&drift.property, &mut self.texts);
         let (control, after) = (Arc::clone(&slot.control), slot.property.clone());
         let mut changes = Vec::new();
-        if !before.same_value(&after) {
+        if !before.has_same_value(&after) {
             let out = &mut Some(&mut changes);
             self.tell_property(out, Occasion::Drift, &node, &control, Some(before), after);
         }
@@ -109,7 +109,7 @@ impl ControllerState {
             let touched = |before: &Property| self.change_times && before.time() < after.time();
             if before
                 .as_ref()
-                .is_some_and(|before| before.same_value(after) && !touched(before))
+                .is_some_and(|before| before.has_same_value(after) && !touched(before))
             {
                 continue;
             }
@@ -128,7 +128,7 @@ impl ControllerState {
             let Some(Kept { value: after, .. }) = self.variables.get(&id).copied() else {
                 continue;
             };
-            if before.is_some_and(|before| before.same_value(&after)) {
+            if before.is_some_and(|before| before.has_same_value(&after)) {
                 continue;
             }
             let value_stayed = before.map(|before| before.value) == Some(after.value);
@@ -149,7 +149,7 @@ impl ControllerState {
     }
 
     fn take(&mut self, event: &Event, out: Out<'_>) {
-        let occasion = if event.live() {
+        let occasion = if event.is_live() {
             Occasion::Live
         } else {
             self.away.replayed();
@@ -364,7 +364,7 @@ impl ControllerState {
         if kept.is_none() {
             self.entries += 1;
         }
-        if before.is_some_and(|before| before.same_value(&after)) {
+        if before.is_some_and(|before| before.has_same_value(&after)) {
             return;
         }
         let remembers = self.remembers(before.is_some(), born, occasion);
@@ -446,7 +446,7 @@ impl ControllerState {
         if occasion == Occasion::Live {
             self.follow_names(&change, &mut out);
         }
-        if verb.requires_reload() {
+        if verb.is_reload_needed() {
             let invalidates = match verb.subject() {
                 LifecycleSubject::Folder => Invalidated::Folders,
                 LifecycleSubject::Scene => Invalidated::Scenes,

@@ -193,7 +193,7 @@ impl ControllerState {
 
     /// Whether it takes up addresses that it does not know.
     #[must_use]
-    pub fn grows(&self) -> bool {
+    pub fn is_growing(&self) -> bool {
         self.grows
     }
 

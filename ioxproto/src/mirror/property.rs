@@ -150,7 +150,7 @@ impl Property {
 
     /// Whether the value is the same: raw, unit, places and display; times and names aside.
     #[must_use]
-    pub fn same_value(&self, other: &Self) -> bool {
+    pub fn has_same_value(&self, other: &Self) -> bool {
         self.texts == other.texts
             && self.raw_length == other.raw_length
             && self.uom == other.uom

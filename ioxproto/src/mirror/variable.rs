@@ -28,7 +28,7 @@ impl Variable {
 
     /// Whether value and init are the same; the time aside.
     #[must_use]
-    pub fn same_value(&self, other: &Self) -> bool {
+    pub fn has_same_value(&self, other: &Self) -> bool {
         self.value == other.value && self.init == other.init
     }
 }

@@ -51,7 +51,7 @@ impl Names {
             return followed;
         };
         let Ok(details) = change.details() else {
-            followed.needs_reading = change.requires_reload();
+            followed.needs_reading = change.is_reload_needed();
             return followed;
         };
         let address = change.address;
@@ -112,7 +112,7 @@ impl Names {
             }
             (_, LifecycleDetails::RemovedFromScene { node }) => self.leave(address, &node),
             (Lifecycle::SceneLinkUpdated, _) => followed.needs_reading = true,
-            _ => followed.needs_reading = change.requires_reload(),
+            _ => followed.needs_reading = change.is_reload_needed(),
         }
         followed
     }

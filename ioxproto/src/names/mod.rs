@@ -320,7 +320,7 @@ impl Names {
         let pattern = NodePattern::new(written);
         let by_device: Vec<&str> = targets()
             .map(|thing| thing.address.as_str())
-            .filter(|address| pattern.matches(address))
+            .filter(|address| pattern.is_match(address))
             .collect();
         if !by_device.is_empty() {
             return Found::of(by_device);

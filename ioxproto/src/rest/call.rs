@@ -109,7 +109,7 @@ impl Request {
 
     /// Whether this HTTP status means that there are none, such as no variables of a type.
     #[must_use]
-    pub fn takes_for_none(&self, status: u16) -> bool {
+    pub fn is_none_after(&self, status: u16) -> bool {
         let may_be_none = matches!(
             self.purpose,
             Purpose::Read {
@@ -208,7 +208,7 @@ impl<A> Call<A> {
     pub fn read(&self, answer: &RawAnswer) -> Result<A, AnswerError> {
         // The event is the proof, whatever the answer says.
         let is_proved = answer.confirmation == Some(Confirmation::Confirmed);
-        if !(is_proved || self.request.takes_for_none(answer.status))
+        if !(is_proved || self.request.is_none_after(answer.status))
             && let Some(Refusal { status, text }) = refusal(&answer.body)
         {
             return Err(AnswerError::Refused { status, text });

@@ -354,7 +354,7 @@ impl CallQueue {
                 text: refused.map(|refused| refused.text).unwrap_or_default(),
             },
         };
-        if call.request.takes_for_none(refused.status) {
+        if call.request.is_none_after(refused.status) {
             let none = RawAnswer {
                 status: refused.status,
                 ..answer

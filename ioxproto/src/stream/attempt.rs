@@ -169,7 +169,7 @@ impl Machine {
 
     /// The upgrade was refused: retry it at once in another way, if there is one, or later.
     fn refused(&mut self, now: Now, status: u16, retry_after: Option<Duration>, text: String) {
-        if status == 400 && probe::names_tls(&text) && !self.address.tls() {
+        if status == 400 && probe::names_tls(&text) && !self.address.has_tls() {
             return self.lost(now, self.speaks_tls());
         }
         let retry = match status {

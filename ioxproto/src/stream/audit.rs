@@ -115,7 +115,7 @@ impl Auditor {
             return;
         }
         let key = (event.node().to_owned(), event.control().to_owned());
-        if event.live() {
+        if event.is_live() {
             self.left_out.remove(&key);
         }
         if !is_idle && self.touched.len() < MOST_TOUCHED {

@@ -230,7 +230,7 @@ impl Machine {
     }
 
     fn calls_in_flight(&self) -> usize {
-        match (self.headers.is_isy994(), self.address.tls()) {
+        match (self.headers.is_isy994(), self.address.has_tls()) {
             (true, true) => IN_FLIGHT_ISY994_TLS,
             (true, false) => IN_FLIGHT_ISY994,
             (false, _) => IN_FLIGHT,

@@ -177,7 +177,7 @@ impl Loader {
         let asks = if event.is_of_node() {
             self.is_unknown_node(event.node())
         } else if control == SystemControl::NodeLifecycle.code() {
-            event.live() && self.follow(event)
+            event.is_live() && self.follow(event)
         } else if control == SystemControl::Trigger.code() {
             self.trigger(event)
         } else {
@@ -213,7 +213,7 @@ impl Loader {
 
     fn trigger(&mut self, event: &Event) -> bool {
         match TriggerAction::of(event.action()) {
-            Some(TriggerAction::GetStatus | TriggerAction::VariableTable) => event.live(),
+            Some(TriggerAction::GetStatus | TriggerAction::VariableTable) => event.is_live(),
             Some(
                 TriggerAction::ProgramStatus
                 | TriggerAction::VariableValue

@@ -173,7 +173,7 @@ impl Machine {
         self.timers.cancel_all();
         let needs_person = match &reason {
             Reason::CredentialsRefused { .. } | Reason::LoginRefused { .. } => true,
-            Reason::Failed(Failure::Identity { problem, .. }) => !problem.dates_only(),
+            Reason::Failed(Failure::Identity { problem, .. }) => !problem.is_about_dates_only(),
             _ => false,
         };
         let (status, retry_in) = if needs_person && !self.config.keep_trying {
@@ -221,7 +221,7 @@ impl Machine {
             _ => {}
         }
         self.status = change.status;
-        if change.status.at_rest() {
+        if change.status.is_at_rest() {
             self.rest_reason = change.reason.clone();
         }
         self.actions

@@ -36,7 +36,7 @@ impl Machine {
 
     /// The connection ended before the first byte of an answer to the upgrade.
     pub(super) fn unanswered(&mut self, now: Now) {
-        if self.address.tls() || self.has_probed {
+        if self.address.has_tls() || self.has_probed {
             return self.lost(now, Reason::Unanswered);
         }
         self.has_probed = true;
@@ -68,7 +68,7 @@ impl Machine {
     /// What an exchange without an answer means.
     pub(super) fn no_answer(&self, error: ExchangeError) -> Reason {
         match error {
-            ExchangeError::Tls if !self.address.tls() => self.speaks_tls(),
+            ExchangeError::Tls if !self.address.has_tls() => self.speaks_tls(),
             ExchangeError::Unanswered => Reason::Unanswered,
             ExchangeError::Truncated => Reason::closed(None, ""),
             error => Reason::NotAController {

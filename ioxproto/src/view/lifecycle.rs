@@ -90,8 +90,8 @@ pub enum LifecycleDetails<'a> {
 impl<'a> LifecycleChange<'a> {
     /// Whether cached structure is no longer right and is to be loaded again. An unknown verb does not say so.
     #[must_use]
-    pub fn requires_reload(&self) -> bool {
-        self.verb.known().is_some_and(Lifecycle::requires_reload)
+    pub fn is_reload_needed(&self) -> bool {
+        self.verb.known().is_some_and(Lifecycle::is_reload_needed)
     }
 
     /// The payload's text: inner XML.

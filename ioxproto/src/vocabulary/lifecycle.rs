@@ -83,7 +83,7 @@ pub enum LifecycleSubject {
 impl Lifecycle {
     /// Whether what a consumer has cached of the controller's structure is no longer right: it should load it again.
     #[must_use]
-    pub fn requires_reload(self) -> bool {
+    pub fn is_reload_needed(self) -> bool {
         matches!(
             self,
             Self::NodeAdded

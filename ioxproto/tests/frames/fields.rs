@@ -23,7 +23,7 @@ fn all_parts_of_a_status_frame_are_read() {
     assert_eq!(event.fmt_name(), "Status");
     assert_eq!(event.document(), STATUS);
     assert!(event.is_node_property());
-    assert!(!event.live());
+    assert!(!event.is_live());
 }
 
 #[test]

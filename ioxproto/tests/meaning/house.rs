@@ -305,7 +305,7 @@ fn it_grows_or_updates_only_what_it_knows() {
         [STATE_12]
     );
     assert_eq!(
-        (state.scenes().count(), state.left_out(), state.grows()),
+        (state.scenes().count(), state.left_out(), state.is_growing()),
         (0, 0, false)
     );
 }

@@ -119,17 +119,17 @@ fn calls_come_in_the_order_of_registration() {
 fn unregistering_twice_or_late_is_harmless() {
     let (dispatcher, log) = (Dispatcher::new(), Log::default());
     let registration = named(&dispatcher, &log, "x");
-    assert!(registration.registered());
+    assert!(registration.is_registered());
     registration.unregister();
     registration.unregister();
-    assert!(!registration.registered());
+    assert!(!registration.is_registered());
     drop(registration);
     assert_eq!(dispatcher.listeners(), 0);
     dispatcher.dispatch_event(&live("n", "ST", "1"));
     assert!(log.take().is_empty());
     let orphan = named(&dispatcher, &log, "y");
     drop(dispatcher);
-    assert!(!orphan.registered());
+    assert!(!orphan.is_registered());
     orphan.unregister();
 }
 
@@ -341,11 +341,11 @@ fn it_may_be_used_from_several_threads() {
 #[test]
 fn a_filter_takes_several_nodes_and_controls() {
     let filter = Filter::new().node("a").node("b").controls(["ST", "OL"]);
-    let takes = |node: &str, control: &str| filter.takes(&live(node, control, "1"));
+    let takes = |node: &str, control: &str| filter.is_match(&live(node, control, "1"));
     assert!(takes("a", "ST") && takes("b", "OL") && takes("a", "OL"));
     assert!(!takes("c", "ST") && !takes("a", "RR"));
     let nobody: [&str; 0] = [];
     let all = Filter::new().nodes(nobody).controls(nobody);
-    assert!(all.takes(&property("c", "RR", "1")));
-    assert!(!all.live_only().takes(&property("c", "RR", "1")));
+    assert!(all.is_match(&property("c", "RR", "1")));
+    assert!(!all.live_only().is_match(&property("c", "RR", "1")));
 }

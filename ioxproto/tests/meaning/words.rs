@@ -273,7 +273,7 @@ fn lifecycle_verbs_and_what_they_invalidate() {
     for (code, _, reload) in verbs {
         let frame = system("_3", code, "42 92 8C 1", "");
         assert_eq!(
-            frame.lifecycle().unwrap().requires_reload(),
+            frame.lifecycle().unwrap().is_reload_needed(),
             reload,
             "{code}"
         );
@@ -282,7 +282,7 @@ fn lifecycle_verbs_and_what_they_invalidate() {
         !system("_3", "ZZ", "x", "")
             .lifecycle()
             .unwrap()
-            .requires_reload()
+            .is_reload_needed()
     );
 }
 

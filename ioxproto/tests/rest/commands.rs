@@ -270,10 +270,10 @@ fn what_is_repeated_depends_on_the_request() {
     assert_eq!(repeated(rest::programs().request()), (false, true, false));
     let names = rest::variable_definitions(VariableType::Integer);
     assert_eq!(repeated(names.request()), (false, true, false));
-    assert!(names.request().takes_for_none(404));
+    assert!(names.request().is_none_after(404));
     let raw = rest::get("/api/nodes").unwrap();
     assert_eq!(repeated(raw.request()), (false, true, false));
-    assert!(!raw.request().takes_for_none(404));
+    assert!(!raw.request().is_none_after(404));
     let on: Call<Accepted> = Command::on(LAMP).unwrap().into();
     assert_eq!(repeated(on.request()), (true, true, false));
     let dim: Call<Accepted> = Command::dim(LAMP).unwrap().into();

@@ -443,7 +443,7 @@ impl Harness {
 
     /// For each event, whether it was live.
     pub(crate) fn live(&self) -> Vec<bool> {
-        self.events().iter().map(|event| event.live()).collect()
+        self.events().iter().map(|event| event.is_live()).collect()
     }
 
     pub(crate) fn stats(&self) -> Stats {

@@ -39,7 +39,7 @@ fn events_come_in_envelopes_with_the_time_of_their_change() {
     assert!(
         events
             .iter()
-            .all(|event| !event.live() && event.control() != "_22")
+            .all(|event| !event.is_live() && event.control() != "_22")
     );
     let mut stamps: Vec<_> = events
         .iter()
@@ -55,7 +55,7 @@ fn events_come_in_envelopes_with_the_time_of_their_change() {
     let last = world
         .events()
         .last()
-        .map(|event| (event.live(), event.timestamp().to_owned()));
+        .map(|event| (event.is_live(), event.timestamp().to_owned()));
     let (live, happened) = last.unwrap();
     assert!(live);
     // The next replay repeats it with the time at which it happened.
@@ -69,7 +69,7 @@ fn events_come_in_envelopes_with_the_time_of_their_change() {
         .find(|event| event.node() == "42 92 8C 1" && event.control() == "ST")
         .unwrap();
     assert_eq!(
-        (again.live(), again.timestamp()),
+        (again.is_live(), again.timestamp()),
         (false, happened.as_str())
     );
 }

@@ -41,14 +41,14 @@ fn the_profile_connects_at_the_first_attempt_and_keeps_the_slow_heartbeat() {
             .iter()
             .all(|event| event.timestamp().is_empty() && event.fmt_name().is_empty())
     );
-    assert!(events.last().unwrap().live());
+    assert!(events.last().unwrap().is_live());
     // An hour of heartbeats at 120 s, each just in time.
     world.pass(3600.0);
     assert_eq!(world.status(), Status::Connected);
     let heartbeats = world.events();
     let heartbeats = heartbeats
         .iter()
-        .filter(|event| event.live() && event.control() == "_0");
+        .filter(|event| event.is_live() && event.control() == "_0");
     assert!(heartbeats.clone().count() >= 29);
     assert!(heartbeats.clone().all(|event| event.action() == "120"));
     assert_eq!(world.gaps(), 0);

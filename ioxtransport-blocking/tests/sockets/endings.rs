@@ -54,7 +54,7 @@ fn stop_before_the_first_next_ends_the_stream() {
     let mut watched = Watched::of(&server);
     watched.stream.stop();
     watched.end();
-    assert!(watched.handle().ended());
+    assert!(watched.handle().has_ended());
 }
 
 #[test]

@@ -12,7 +12,7 @@ fn a_loop_of_ones_own_becomes_live_by_asking_often() {
     let server = server(true);
     let mut stream = crate::watched::builder(&server).start().unwrap();
     let began = Instant::now();
-    while !stream.handle().connected() {
+    while !stream.handle().is_connected() {
         assert!(began.elapsed() < LIMIT);
         match stream.try_next() {
             Ok(Some(_)) => {}
@@ -34,5 +34,5 @@ fn a_time_that_is_over_leaves_the_stream_as_it_is() {
     let next = watched.stream.next_timeout(Duration::from_millis(1));
     assert!(matches!(next, Err(TimedOut)));
     server.control().emit(&Event::new("ST", "5").node("n1"));
-    assert!(watched.event("ST", "5").live());
+    assert!(watched.event("ST", "5").is_live());
 }

@@ -35,7 +35,7 @@ async fn a_session_shows_its_token_in_the_first_frame_and_logs_out() {
     watched
         .control
         .emit(&Event::new("ST", "0").node("42 92 8C 1"));
-    let live = |told: &Notification| matches!(told, Notification::Event(event) if event.live());
+    let live = |told: &Notification| matches!(told, Notification::Event(event) if event.is_live());
     watched
         .until(|told| told.iter().filter(|told| live(told)).count() == 2)
         .await;

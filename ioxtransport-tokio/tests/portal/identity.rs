@@ -94,7 +94,7 @@ async fn a_certificate_refused_for_its_dates_alone_is_tried_again() {
     let server = controller(fixture("signed-expired", "signed-expired")).await;
     let watched = Watched::start(portal_account(&server).trust(authority()), &server);
     soon(watched.control.wait_for(|seen| seen.failed_handshakes >= 3)).await;
-    assert!(!watched.handle.ended());
+    assert!(!watched.handle.has_ended());
     assert!(
         watched
             .reasons()

@@ -35,7 +35,7 @@ const WHOLE: [Status; 2] = [Status::StreamInitializing, Status::Disconnected];
 
 /// Waits on a thread of its own until the stream has ended.
 fn until_the_end(handle: Handle) -> thread::JoinHandle<Result<(), WaitError>> {
-    thread::spawn(move || handle.wait_until(Handle::ended, EVER))
+    thread::spawn(move || handle.wait_until(Handle::has_ended, EVER))
 }
 
 pub fn a_stop_from_another_thread_ends_the_consumers_wait() {

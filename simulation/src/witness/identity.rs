@@ -15,7 +15,7 @@ impl Witness {
         let Some(problem) = self.stranger.take() else {
             return;
         };
-        let is_final = !problem.dates_only() && !self.keep_trying;
+        let is_final = !problem.is_about_dates_only() && !self.keep_trying;
         let left = match self.status {
             Status::ReconnectFailed => is_final,
             Status::LostConnection => !is_final,
@@ -48,7 +48,7 @@ impl Witness {
 pub(super) fn is_for_a_person(reason: &Reason) -> bool {
     match reason {
         Reason::CredentialsRefused { .. } | Reason::LoginRefused { .. } => true,
-        Reason::Failed(Failure::Identity { problem, .. }) => !problem.dates_only(),
+        Reason::Failed(Failure::Identity { problem, .. }) => !problem.is_about_dates_only(),
         _ => false,
     }
 }

@@ -120,7 +120,7 @@ impl Witness {
                 }
                 self.placed(event, handled.truth);
                 if control == "_0" {
-                    self.proved |= event.live();
+                    self.proved |= event.is_live();
                     self.connection.promise = promised(&self.timing, event.action());
                 }
                 self.numbered(event, handled);

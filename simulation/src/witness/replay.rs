@@ -14,7 +14,7 @@ const BEHIND_MARK: Duration = Duration::from_secs(5);
 impl Witness {
     /// An event was delivered: was it rightly called live, or replay?
     pub(super) fn placed(&mut self, event: &Event, truth: Truth) {
-        let live = event.live();
+        let live = event.is_live();
         let connected = self.status == Status::Connected;
         self.check(!live || connected, "an event is live in the wrong status");
         if live && truth.replay {

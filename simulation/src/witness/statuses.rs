@@ -10,7 +10,7 @@ use super::{Asked, BASIC, HAIR, HOST, JWT, PASSWORD, Witness};
 
 impl Witness {
     pub(crate) fn starts(&mut self, now: Duration) {
-        if self.status.at_rest() {
+        if self.status.is_at_rest() {
             self.failures = 0;
             self.not_before = None;
             self.attempts_in_a_row = 0;
@@ -22,7 +22,7 @@ impl Witness {
     }
 
     pub(crate) fn stops(&mut self, now: Duration) {
-        if !self.status.at_rest() {
+        if !self.status.is_at_rest() {
             self.stop_asked.get_or_insert(now);
         }
     }
@@ -49,7 +49,7 @@ impl Witness {
             is_legal(from, to),
             &format!("{from} cannot be followed by {to}"),
         );
-        if from.at_rest() {
+        if from.is_at_rest() {
             let asked = std::mem::take(&mut self.start_asked);
             self.check(asked, "it begins anew, and nobody asked for it");
             self.has_probed = false;

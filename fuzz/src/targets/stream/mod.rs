@@ -428,7 +428,7 @@ impl Driver {
         let status = self.stream.status();
         let returned = self.stream.message(self.now, id, bytes);
         let live = match &returned {
-            Some(Notification::Event(event)) => Some(event.live()),
+            Some(Notification::Event(event)) => Some(event.is_live()),
             _ => None,
         };
         assert!(live != Some(true) || status == Status::Connected);
@@ -489,7 +489,7 @@ impl Driver {
         for _ in 0..most {
             let Some(action) = self.stream.poll_action() else {
                 assert_eq!(self.pending.is_empty(), !self.stream.has_calls());
-                let ended = self.stream.status().at_rest() || self.stream.is_stopping();
+                let ended = self.stream.status().is_at_rest() || self.stream.is_stopping();
                 assert!(
                     !ended || self.pending.is_empty(),
                     "a call outlives the stream"
@@ -535,7 +535,7 @@ fn request(which: u8) -> Request {
 fn may_follow(before: Status, after: Status) -> bool {
     match after {
         Status::NotStarted => false,
-        Status::StreamInitializing => before.at_rest() || before == Status::Reconnecting,
+        Status::StreamInitializing => before.is_at_rest() || before == Status::Reconnecting,
         Status::StreamSyncing => before == Status::StreamInitializing,
         Status::Connected => before == Status::StreamSyncing,
         Status::LostConnection => matches!(
@@ -544,7 +544,7 @@ fn may_follow(before: Status, after: Status) -> bool {
         ),
         Status::Reconnecting => before == Status::LostConnection,
         Status::ReconnectFailed => before == Status::StreamInitializing,
-        Status::Disconnected => !before.at_rest(),
+        Status::Disconnected => !before.is_at_rest(),
     }
 }
 

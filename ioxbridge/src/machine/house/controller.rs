@@ -87,7 +87,7 @@ impl House {
                 ChangeKind::Property(property) => property.before.is_none(),
                 _ => false,
             });
-            self.publish_property(shared, now, event.node(), event.control(), event.live());
+            self.publish_property(shared, now, event.node(), event.control(), event.is_live());
             if is_new || event.control() == "ST" {
                 self.publish_scenes_of(shared, now, event.node());
             }
@@ -97,7 +97,7 @@ impl House {
             return;
         }
         match event.view() {
-            Ok(View::Command(command)) if event.live() => self.tell_event(shared, now, &command),
+            Ok(View::Command(command)) if event.is_live() => self.tell_event(shared, now, &command),
             Ok(View::Program(program)) => {
                 self.publish_program(shared, program.id);
                 if !self.programs.contains_key(&program.id) {
@@ -105,10 +105,10 @@ impl House {
                 }
             }
             Ok(View::Variable(variable)) => self.publish_variable(shared, variable.id),
-            Ok(View::VariableTable(_)) if event.live() => self.loading.changed(now.monotonic),
-            Ok(View::Lifecycle(change)) if event.live() => {
+            Ok(View::VariableTable(_)) if event.is_live() => self.loading.changed(now.monotonic),
+            Ok(View::Lifecycle(change)) if event.is_live() => {
                 let verb = change.verb.known();
-                if change.requires_reload() {
+                if change.is_reload_needed() {
                     self.loading.changed(now.monotonic);
                 }
                 if matches!(verb, Some(Lifecycle::NodeRemoved | Lifecycle::SceneRemoved)) {

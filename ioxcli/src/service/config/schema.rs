@@ -145,7 +145,7 @@ impl TryFrom<RawController> for Controller {
             raw.password_credential,
         )?;
         let trust = trust(raw.pin, raw.ca, raw.insecure)?;
-        if trust.is_some() && !raw.url.tls() {
+        if trust.is_some() && !raw.url.has_tls() {
             return Err(
                 "pin, ca and insecure are about the certificate of a https:// controller, and http:// has none: leave them out, or use https://"
                     .to_owned(),

@@ -51,7 +51,7 @@ fn fetch(location: &Location) -> io::Result<Vec<u8>> {
     let address = SocketAddr::new(location.ip, location.base.port());
     let socket = TcpStream::connect_timeout(&address, PATIENCE)?;
     let socket = Bounded { socket, until };
-    if !location.base.tls() {
+    if !location.base.has_tls() {
         return exchange(socket, location);
     }
     // Nothing secret is sent, and what comes is not believed.
