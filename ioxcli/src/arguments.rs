@@ -34,6 +34,8 @@ pub(crate) enum Command {
     Demo(Demo),
     /// Watch a controller
     Watch(Watch),
+    /// See controllers, their houses and events on the whole terminal, and switch what is in them
+    Top(Top),
     /// Read frames from files or standard input
     Decode(Decode),
     /// Be a simulated controller
@@ -96,6 +98,9 @@ pub(crate) struct Completions {
 
 #[derive(Debug, Args)]
 pub(crate) struct Demo {
+    /// Show it on the whole terminal, as iox top does
+    #[arg(long, conflicts_with_all = ["format", "record", "state", "duration", "max_events"])]
+    pub(crate) top: bool,
     #[command(flatten)]
     pub(crate) output: Output,
 }
@@ -109,6 +114,21 @@ pub(crate) struct Watch {
     /// Shorten a timing of the stream, for tests: NAME=SECONDS
     #[arg(long, hide = true, value_name = "NAME=SECONDS", value_parser = timing)]
     pub(crate) timing: Vec<(String, Duration)>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Top {
+    /// The controllers: base URLs, such as https://eisy.local:8443, or names in the configuration
+    #[arg(required = true, value_name = "CONTROLLER", env = "IOX_URL")]
+    pub(crate) controllers: Vec<String>,
+    #[command(flatten)]
+    pub(crate) access: Access,
+    /// Mark nodes that were not heard for longer than this, such as 25h, 90m or 3d [default: 24h]
+    #[arg(long, value_name = "TIME", value_parser = time_span, default_value = "24h", hide_default_value = true)]
+    pub(crate) silent: Duration,
+    /// Panic at the first key, for tests
+    #[arg(long, hide = true)]
+    pub(crate) panic: bool,
 }
 
 /// The controller to connect to, and the account.

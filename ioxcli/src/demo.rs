@@ -8,6 +8,7 @@ use ioxsim::{ControllerOptions, HouseOptions, Server, ServerOptions, Tls};
 use crate::arguments::{Demo, Format, Transport};
 use crate::signals::Stop;
 use crate::stderr::say;
+use crate::top::{self, Shown};
 use crate::trouble::Trouble;
 use crate::watch::{self, Watched};
 
@@ -16,43 +17,71 @@ const ACCOUNT: &str = "admin";
 
 /// Starts a controller on loopback, with TLS, and watches it until asked to stop.
 pub(crate) async fn run(demo: Demo, began: Instant, stop: Stop) -> Result<(), Trouble> {
-    let cannot = |error| Trouble::other(format!("cannot start the simulated controller: {error}"));
-    let house = HouseOptions {
-        nodes: 8,
-        rate_per_second: 3.0,
-        seed: 1,
-        ..HouseOptions::default()
-    };
-    let options = ServerOptions {
-        tls: Some(Tls::self_signed().map_err(cannot)?),
-        controller: ControllerOptions {
-            house: house.into(),
-            first_heartbeat: (Duration::from_secs(4), Duration::from_secs(6)),
-            heartbeat_every: Duration::from_secs(10),
-            ..ControllerOptions::default()
-        },
-        ..ServerOptions::default()
-    };
-    let server = Server::start(options).await.map_err(cannot)?;
-    let url = server.url();
-    let pin = server.fingerprint().unwrap_or_default();
+    let simulated = Simulated::start(8).await?;
+    let url = simulated.server.url();
     if demo.output.format == Format::Text {
         say(format_args!(
             "watching a simulated controller, {url}, by its pinned certificate; Ctrl-C ends it"
         ));
     }
-    let pin = pin
-        .parse()
-        .map_err(|error| Trouble::other(format!("the simulated controller's {pin}: {error}")))?;
-    let options = Options::new(&*url)
-        .local_account(ACCOUNT, ACCOUNT)
-        .trust(Trust::Pins(vec![pin]));
     let watched = Watched {
         controller: url,
-        options,
+        options: simulated.options,
         transport: Transport::Tokio,
     };
     let result = watch::follow(watched, &demo.output, began, stop).await;
-    server.shutdown().await;
+    simulated.server.shutdown().await;
     result
+}
+
+/// Shows a simulated controller on the whole terminal.
+pub(crate) async fn top(stop: Stop) -> Result<(), Trouble> {
+    let simulated = Simulated::start(24).await?;
+    let shown = Shown {
+        label: "demo".to_owned(),
+        options: simulated.options,
+        transport: Transport::Tokio,
+        has_change_times: false,
+    };
+    let result = top::show(vec![shown], top::SILENT, false, stop).await;
+    simulated.server.shutdown().await;
+    result
+}
+
+/// A simulated controller, and how to connect to it.
+struct Simulated {
+    server: Server,
+    options: Options,
+}
+
+impl Simulated {
+    async fn start(nodes: usize) -> Result<Self, Trouble> {
+        let cannot =
+            |error| Trouble::other(format!("cannot start the simulated controller: {error}"));
+        let house = HouseOptions {
+            nodes,
+            rate_per_second: 3.0,
+            seed: 1,
+            ..HouseOptions::default()
+        };
+        let options = ServerOptions {
+            tls: Some(Tls::self_signed().map_err(cannot)?),
+            controller: ControllerOptions {
+                house: house.into(),
+                first_heartbeat: (Duration::from_secs(4), Duration::from_secs(6)),
+                heartbeat_every: Duration::from_secs(10),
+                ..ControllerOptions::default()
+            },
+            ..ServerOptions::default()
+        };
+        let server = Server::start(options).await.map_err(cannot)?;
+        let pin = server.fingerprint().unwrap_or_default();
+        let pin = pin.parse().map_err(|error| {
+            Trouble::other(format!("the simulated controller's {pin}: {error}"))
+        })?;
+        let options = Options::new(server.url())
+            .local_account(ACCOUNT, ACCOUNT)
+            .trust(Trust::Pins(vec![pin]));
+        Ok(Self { server, options })
+    }
 }

@@ -32,11 +32,12 @@ mod source;
 mod state;
 mod state_file;
 mod stderr;
+mod top;
 mod trouble;
 mod trust;
 mod watch;
 
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -63,6 +64,8 @@ fn main() -> ExitCode {
 
 fn run(command: Command, began: Instant) -> Result<(), Trouble> {
     match command {
+        Command::Demo(demo) if demo.top => on_the_terminal(|stop| demo::top(stop)),
+        Command::Top(top) => on_the_terminal(|stop| top::run(top, stop)),
         Command::Demo(demo) => {
             let verbose = demo.output.logging.verbose;
             attended(verbose, |stop| demo::run(demo, began, stop))
@@ -134,6 +137,23 @@ fn attended<W: Future<Output = Result<(), Trouble>>>(
     work: impl FnOnce(Stop) -> W,
 ) -> Result<(), Trouble> {
     logging::start(verbose);
+    until_stopped(work)
+}
+
+/// The same for what has the whole terminal: there logs would write over it, so that they need a
+/// standard error elsewhere.
+fn on_the_terminal<W: Future<Output = Result<(), Trouble>>>(
+    work: impl FnOnce(Stop) -> W,
+) -> Result<(), Trouble> {
+    if !io::stderr().is_terminal() {
+        logging::start(0);
+    }
+    until_stopped(work)
+}
+
+fn until_stopped<W: Future<Output = Result<(), Trouble>>>(
+    work: impl FnOnce(Stop) -> W,
+) -> Result<(), Trouble> {
     let cannot = |error| Trouble::other(format!("cannot start: {error}"));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

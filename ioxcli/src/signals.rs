@@ -65,6 +65,44 @@ impl Reload {
     }
 }
 
+/// When the program was asked to stop for a while (SIGTSTP), or goes on after that (SIGCONT).
+#[derive(Debug)]
+pub(crate) struct Continue {
+    #[cfg(unix)]
+    suspend: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    resume: tokio::signal::unix::Signal,
+}
+
+impl Continue {
+    /// Takes SIGTSTP over from the system, and hears of SIGCONT.
+    pub(crate) fn on_signals() -> io::Result<Self> {
+        #[cfg(unix)]
+        {
+            use rustix::process::Signal;
+            use tokio::signal::unix::{SignalKind, signal};
+            let of = |one: Signal| signal(SignalKind::from_raw(one.as_raw()));
+            Ok(Self {
+                suspend: of(Signal::TSTP)?,
+                resume: of(Signal::CONT)?,
+            })
+        }
+        #[cfg(not(unix))]
+        Ok(Self {})
+    }
+
+    /// Completes each time that one of them came: `true` if it goes on.
+    pub(crate) async fn changed(&mut self) -> bool {
+        #[cfg(unix)]
+        tokio::select! {
+            Some(()) = self.suspend.recv() => return false,
+            Some(()) = self.resume.recv() => return true,
+            else => {}
+        }
+        std::future::pending().await
+    }
+}
+
 /// When the state is to be written: at SIGUSR1, and every so often.
 #[derive(Debug)]
 pub(crate) struct Save {

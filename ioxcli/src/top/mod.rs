@@ -1,0 +1,249 @@
+//! `iox top`: controllers, their houses and their events on a terminal, live.
+//!
+//! [`model`] decides, [`render`] draws, [`terminal`] has the terminal; here is the loop that connects
+//! them with streams, signals and the clock. The screen is drawn when the model asks for it, and at
+//! most ten times a second.
+
+mod controller;
+mod details;
+mod keys;
+mod log;
+mod model;
+mod order;
+mod render;
+mod rows;
+mod terminal;
+mod words;
+
+use std::time::{Duration, SystemTime};
+
+use ioxdriver::Options;
+use ioxproto::SubscribePath;
+use jiff::tz::TimeZone;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
+
+use self::controller::Controller;
+use self::model::{Effect, Input, Model, Order};
+use self::terminal::Screen;
+use crate::arguments::{Top, Transport};
+use crate::connection::{self, Endpoint};
+use crate::names;
+use crate::output::stdout_has_colour;
+use crate::signals::{Continue, Reload, Stop};
+use crate::source::{Handle, Source};
+use crate::trouble::Trouble;
+
+/// The shortest time between two drawings.
+const FRAME: Duration = Duration::from_millis(100);
+
+/// Notifications that may wait, of all controllers.
+const WAITING: usize = 1024;
+
+/// How long to wait for the event that confirms a command.
+const CONFIRMED_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long a stop of all streams may take.
+const STOP: Duration = Duration::from_millis(1500);
+
+/// How long a node must say nothing to be called silent, if nothing else was asked for.
+pub(crate) const SILENT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// One controller to show.
+pub(crate) struct Shown {
+    /// What to call it.
+    pub(crate) label: String,
+    pub(crate) options: Options,
+    pub(crate) transport: Transport,
+    /// Whether its events carry the times of the changes.
+    pub(crate) has_change_times: bool,
+}
+
+/// Shows the controllers that the command line names, until it is asked to stop.
+pub(crate) async fn run(top: Top, mut stop: Stop) -> Result<(), Trouble> {
+    terminal::check()?;
+    let mut all = Vec::new();
+    for controller in &top.controllers {
+        let endpoint = Endpoint::find(controller, &top.access, &[])?;
+        let Some(options) = endpoint.options(&mut stop).await? else {
+            return Ok(());
+        };
+        let is_url = controller.contains("://");
+        all.push(Shown {
+            label: match is_url {
+                // The address of a URL holds no password.
+                true => endpoint.address.to_string(),
+                false => controller.clone(),
+            },
+            options,
+            transport: endpoint.transport,
+            has_change_times: endpoint.path == SubscribePath::Api,
+        });
+    }
+    show(all, top.silent, top.panic, stop).await
+}
+
+/// Shows controllers, until it is asked to stop.
+pub(crate) async fn show(
+    all: Vec<Shown>,
+    silent_after: Duration,
+    panics: bool,
+    mut stop: Stop,
+) -> Result<(), Trouble> {
+    terminal::check()?;
+    let (sender, inputs) = mpsc::channel(WAITING);
+    let mut streams = JoinSet::new();
+    let mut controllers = Vec::new();
+    let mut handles = Vec::new();
+    for (index, shown) in all.into_iter().enumerate() {
+        controllers.push(Controller::new(&shown.label, shown.has_change_times));
+        let options = shown.options.read_names(names::read(true));
+        let source = Source::start(options, shown.transport)?;
+        handles.push((source.handle(), shown.label));
+        streams.spawn(forward(source, index, sender.clone()));
+    }
+    let cannot = |error| Trouble::other(format!("cannot use the terminal: {error}"));
+    let model = Model::new(
+        SystemTime::now(),
+        TimeZone::system(),
+        controllers,
+        silent_after,
+    );
+    let mut session = Session {
+        screen: Screen::take(stdout_has_colour()).map_err(cannot)?,
+        model,
+        handles,
+        inputs,
+        sender,
+        drawn: None,
+        panics,
+    };
+    let shown = session.run(&mut stop).await;
+    let Session {
+        screen, handles, ..
+    } = session;
+    // The terminal is given back first: a second signal ends the program at once.
+    drop(screen);
+    for (handle, _) in &handles {
+        handle.request_stop();
+    }
+    let ended = async { while streams.join_next().await.is_some() {} };
+    // What is not done by then ends with the program.
+    let _ = timeout(STOP, ended).await;
+    shown?;
+    for (handle, label) in &handles {
+        if handle.status().is_at_rest() {
+            connection::outcome(handle, label)?;
+        }
+    }
+    Ok(())
+}
+
+/// Hands on what a stream tells; once nobody listens, lets it end.
+async fn forward(mut source: Source, index: usize, sender: mpsc::Sender<Input>) {
+    while let Some(notification) = source.next().await {
+        let _ = sender.send(Input::Notification(index, notification)).await;
+    }
+}
+
+/// A screen that shows streams.
+struct Session {
+    screen: Screen,
+    model: Model,
+    /// The handle and the label of each controller.
+    handles: Vec<(Handle, String)>,
+    inputs: mpsc::Receiver<Input>,
+    sender: mpsc::Sender<Input>,
+    /// When the screen was last drawn.
+    drawn: Option<Instant>,
+    /// Whether the first key causes a panic, for tests.
+    panics: bool,
+}
+
+/// Whether the loop goes on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    GoOn,
+    Quit,
+}
+
+impl Session {
+    async fn run(&mut self, stop: &mut Stop) -> Result<(), Trouble> {
+        let cannot = |error| Trouble::other(format!("cannot use the terminal: {error}"));
+        let mut keys = terminal::read_keys().map_err(cannot)?;
+        let mut hang_up = Reload::on_signal().map_err(cannot)?;
+        let mut job = Continue::on_signals().map_err(cannot)?;
+        let mut second = interval(Duration::from_secs(1));
+        second.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let height = self.screen.height();
+        self.take(Input::Resized(height)).map_err(cannot)?;
+        let mut is_due = self.model.take_redraw();
+        loop {
+            let next = self.drawn.map_or_else(Instant::now, |drawn| drawn + FRAME);
+            let turn = tokio::select! {
+                biased;
+                () = stop.requested() => Turn::Quit,
+                () = hang_up.requested() => Turn::Quit,
+                continued = job.changed() => {
+                    match continued {
+                        true => self.screen.resume(),
+                        false => self.screen.suspend(),
+                    }.map_err(cannot)?;
+                    is_due = true;
+                    Turn::GoOn
+                }
+                () = sleep_until(next), if is_due => {
+                    self.screen.draw(&self.model).map_err(cannot)?;
+                    self.drawn = Some(Instant::now());
+                    is_due = false;
+                    Turn::GoOn
+                }
+                key = keys.recv() => match key {
+                    Some(_) if self.panics => panic!("a panic was asked for"),
+                    Some(key) => self.take(key).map_err(cannot)?,
+                    // The terminal is gone.
+                    None => Turn::Quit,
+                },
+                Some(input) = self.inputs.recv() => self.take(input).map_err(cannot)?,
+                _ = second.tick() => self.take(Input::Tick).map_err(cannot)?,
+            };
+            if turn == Turn::Quit {
+                return Ok(());
+            }
+            if self.screen.is_lost() {
+                return Err(Trouble::other("an internal error: see the message above"));
+            }
+            is_due |= self.model.take_redraw();
+        }
+    }
+
+    fn take(&mut self, input: Input) -> std::io::Result<Turn> {
+        for effect in self.model.update(SystemTime::now(), input) {
+            match effect {
+                Effect::Quit => return Ok(Turn::Quit),
+                Effect::Suspend => self.screen.suspend()?,
+                Effect::Repaint => self.screen.repaint()?,
+                Effect::Send(order) => self.send(order),
+            }
+        }
+        Ok(Turn::GoOn)
+    }
+
+    fn send(&self, order: Order) {
+        let Order {
+            controller,
+            what,
+            command,
+        } = order;
+        let house = &self.model.controllers[controller].house;
+        let call = command.confirmed(CONFIRMED_WITHIN, house);
+        let handle = self.handles[controller].0.clone();
+        let sender = self.sender.clone();
+        tokio::spawn(async move {
+            let outcome = handle.call(call).await;
+            // Nobody is left to hear of it only if the program ends.
+            let _ = sender.send(Input::Outcome(controller, what, outcome)).await;
+        });
+    }
+}

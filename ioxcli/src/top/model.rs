@@ -1,0 +1,295 @@
+//! What the screen shows, and what becomes of keys: a machine without terminal, clock or streams.
+//!
+//! ```text
+//!  keys, notifications, outcomes of commands, ticks  ──►  ┌───────┐  ──►  send a command, suspend, quit
+//!                                     each with "now"     │ Model │
+//!                                                         └───────┘  ──►  whether to draw it again
+//! ```
+//!
+//! Rules:
+//!
+//! * Whatever changes something that is seen asks for a redraw; nothing else does.
+//! * A command is sent only after a question that was answered with `y`.
+//! * A question is about an address: nothing that is renamed or moves meanwhile changes it.
+//! * Everything that grows with time has a limit: the log, the histories, the house.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, SystemTime};
+
+use ioxproto::rest::{CallError, Command, Confirmation};
+use ioxproto::{Notification, Status};
+use jiff::tz::TimeZone;
+
+use super::controller::Controller;
+use super::log::{Log, Tone};
+use super::order::Target;
+use super::rows::{Path, Row, rows};
+
+/// What is on the screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum View {
+    Controllers,
+    House,
+    Events,
+    /// The details of one node, over the house.
+    Node,
+}
+
+/// What is asked in the last line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Prompt {
+    /// The filter is being typed.
+    Filter,
+    /// A level in percent is being typed.
+    Level {
+        controller: usize,
+        address: String,
+        typed: String,
+    },
+    /// Whether to send a command.
+    Confirm(Order),
+}
+
+/// A command that somebody wants to send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Order {
+    pub(super) controller: usize,
+    /// What it does, in words: `Hall lamp: on`.
+    pub(super) what: String,
+    pub(super) command: Command,
+}
+
+/// What happens.
+#[derive(Debug)]
+pub(super) enum Input {
+    Key(Key),
+    /// The screen has so many lines.
+    Resized(u16),
+    Notification(usize, Notification),
+    /// The outcome of a command, with its words.
+    Outcome(usize, String, Result<Confirmation, CallError>),
+    /// A second has gone by.
+    Tick,
+}
+
+/// A key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Key {
+    Character(char),
+    Control(char),
+    Enter,
+    Escape,
+    Backspace,
+    Tab,
+    BackTab,
+    Up,
+    Down,
+    Left,
+    Right,
+    PageUp,
+    PageDown,
+    Home,
+    End,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Effect {
+    Send(Order),
+    /// Give the terminal back, and stop until continued.
+    Suspend,
+    /// Draw everything, whatever is believed to be on the screen.
+    Repaint,
+    Quit,
+}
+
+/// The whole.
+#[derive(Debug)]
+pub(super) struct Model {
+    pub(super) controllers: Vec<Controller>,
+    /// The controller whose house is shown.
+    pub(super) selected: usize,
+    pub(super) view: View,
+    pub(super) has_help: bool,
+    pub(super) prompt: Option<Prompt>,
+    /// In lower case.
+    pub(super) filter: String,
+    pub(super) log: Log,
+    /// The latest entry that a paused log shows.
+    pub(super) paused: Option<u64>,
+    /// How many entries the log is scrolled back.
+    pub(super) scrolled: usize,
+    pub(super) house_rows: Vec<Row>,
+    pub(super) cursor: usize,
+    pub(super) folded: BTreeSet<Path>,
+    /// The node whose details are shown.
+    pub(super) node: String,
+    /// How many lines the details are scrolled.
+    pub(super) details_scrolled: usize,
+    /// The last thing that was said, in the last line.
+    pub(super) message: Option<(Tone, String)>,
+    pub(super) now: SystemTime,
+    pub(super) zone: TimeZone,
+    pub(super) silent_after: Duration,
+    pub(super) height: u16,
+    needs_redraw: bool,
+}
+
+impl Model {
+    pub(super) fn new(
+        now: SystemTime,
+        zone: TimeZone,
+        controllers: Vec<Controller>,
+        silent_after: Duration,
+    ) -> Self {
+        let view = match controllers.len() {
+            1 => View::House,
+            _ => View::Controllers,
+        };
+        Self {
+            controllers,
+            selected: 0,
+            view,
+            has_help: false,
+            prompt: None,
+            filter: String::new(),
+            log: Log::default(),
+            paused: None,
+            scrolled: 0,
+            house_rows: Vec::new(),
+            cursor: 0,
+            folded: BTreeSet::new(),
+            node: String::new(),
+            details_scrolled: 0,
+            message: None,
+            now,
+            zone,
+            silent_after,
+            height: 24,
+            needs_redraw: true,
+        }
+    }
+
+    /// Whether something that is seen has changed since this was last asked.
+    pub(super) fn take_redraw(&mut self) -> bool {
+        std::mem::take(&mut self.needs_redraw)
+    }
+
+    /// Takes what has happened, and says what is to be done.
+    pub(super) fn update(&mut self, now: SystemTime, input: Input) -> Vec<Effect> {
+        self.now = now;
+        match input {
+            Input::Key(key) => {
+                self.needs_redraw = true;
+                return self.press(key);
+            }
+            Input::Resized(height) => {
+                self.height = height;
+                self.needs_redraw = true;
+            }
+            Input::Notification(index, notification) => self.take(index, &notification),
+            Input::Outcome(index, what, outcome) => self.take_outcome(index, &what, &outcome),
+            // Ages, uptimes and waits are shown everywhere but in the log.
+            Input::Tick => self.needs_redraw |= self.view != View::Events,
+        }
+        Vec::new()
+    }
+
+    fn take(&mut self, index: usize, notification: &Notification) {
+        let Some(controller) = self.controllers.get_mut(index) else {
+            return;
+        };
+        let is_restructured = controller.take(self.now, notification);
+        let entry = self.log.take(self.now, index, controller, notification);
+        let is_entry_shown = entry.is_some_and(|entry| entry.matches(&self.filter));
+        if is_entry_shown && self.scrolled > 0 && self.paused.is_none() {
+            // What somebody reads stays where it is.
+            self.scrolled += 1;
+        }
+        if is_restructured && index == self.selected {
+            self.arrange();
+        }
+        self.needs_redraw |= match (self.view, notification) {
+            (_, Notification::Status(_) | Notification::Names(_)) => true,
+            (View::Events, _) => is_entry_shown && self.paused.is_none(),
+            (View::Controllers, _) => true,
+            (View::House, _) => index == self.selected,
+            (View::Node, Notification::Event(event)) => {
+                index == self.selected && event.node() == self.node
+            }
+            (View::Node, _) => false,
+        };
+    }
+
+    fn take_outcome(
+        &mut self,
+        index: usize,
+        what: &str,
+        outcome: &Result<Confirmation, CallError>,
+    ) {
+        let (tone, text) = match outcome {
+            Ok(Confirmation::Confirmed) => (Tone::Notice, format!("{what}: confirmed")),
+            Ok(Confirmation::Unchanged) => {
+                (Tone::Notice, format!("{what}: accepted; it was so already"))
+            }
+            Ok(_) => (
+                Tone::Warning,
+                format!("{what}: accepted, but no event shows that it was carried out"),
+            ),
+            Err(error) => (Tone::Warning, format!("{what}: {error}")),
+        };
+        self.note(index, tone, &text);
+        self.say(tone, text);
+    }
+
+    /// Adds a line to the log.
+    fn note(&mut self, index: usize, tone: Tone, text: &str) {
+        if let Some(controller) = self.controllers.get(index) {
+            let named = (index, &*controller.label);
+            self.log.add(self.now, named, tone, ("", ""), text);
+        }
+    }
+
+    /// Shows a message until the next key.
+    pub(super) fn say(&mut self, tone: Tone, text: impl Into<String>) {
+        self.message = Some((tone, text.into()));
+        self.needs_redraw = true;
+    }
+
+    pub(super) fn controller(&self) -> &Controller {
+        // There is at least one, and `selected` is only ever set to the index of one.
+        &self.controllers[self.selected]
+    }
+
+    /// Makes the rows of the house, and keeps the cursor on the thing that it is on.
+    pub(super) fn arrange(&mut self) {
+        let before = self.house_rows.get(self.cursor).cloned();
+        self.house_rows = rows(&self.controller().house, &self.folded, &self.filter);
+        let found = before.and_then(|before| {
+            let mut rows = self.house_rows.iter();
+            rows.position(|row| row.is_same(&before))
+        });
+        let last = self.house_rows.len().saturating_sub(1);
+        self.cursor = found.unwrap_or(self.cursor).min(last);
+    }
+
+    /// What a command would go to.
+    pub(super) fn target(&self) -> Option<Target> {
+        match self.view {
+            View::Node => Some(Target::Node(self.node.clone())),
+            View::House => match self.house_rows.get(self.cursor)? {
+                Row::Node { address, .. } | Row::Scene { address, .. } => {
+                    Some(Target::Node(address.clone()))
+                }
+                Row::Program(id) => Some(Target::Program(*id)),
+                Row::Folder { .. } | Row::Variable(_) => None,
+            },
+            View::Controllers | View::Events => None,
+        }
+    }
+
+    /// Whether commands can be sent at the moment.
+    pub(super) fn is_connected(&self) -> bool {
+        self.controller().status == Status::Connected
+    }
+}
