@@ -247,9 +247,13 @@ impl CallQueue {
             call.superseded |= older.is_some_and(|older| older.is_same(target));
         }
         let waiting = self.pending.iter().position(|call| {
-            call.superseded
+            let is_older = call
+                .request
+                .target()
+                .is_some_and(|older| older.is_same(target));
+            is_older
                 && call.refused.is_some()
-                && !matches!(call.stage, Stage::InFlight { .. })
+                && matches!(call.stage, Stage::Queued | Stage::Waiting { .. })
         })?;
         let call = self.pending.remove(waiting);
         let status = call.refused.as_ref().map_or(0, |refused| refused.status);
