@@ -21,8 +21,8 @@ use crate::{CallDurations, Controller, ControllerStats, Handle, Options, Options
 const WAITING_NEWS: usize = 256;
 /// How many answers to calls wait for the loop.
 const WAITING_ANSWERS: usize = 256;
-/// How long a command may take, its wait for a reconnecting controller included.
-const COMMAND_WITHIN: Duration = Duration::from_secs(20);
+/// How long a command that was handed to the stream may wait for the stream to come back.
+const COMMAND_WAITS: Duration = Duration::from_secs(10);
 /// How long the broker has for what is still to be sent when the bridge stops.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -327,7 +327,7 @@ impl Bridge {
                     is_available: house.is_some_and(|house| house.is_available()),
                     stream: handle.stats(),
                     losses: watched.losses.clone(),
-                    drift: 0,
+                    drift: house.map_or(0, |house| house.drift()),
                     calls: watched.calls.clone(),
                     call_durations: watched.durations,
                     pending_calls: watched.pending,
@@ -356,10 +356,13 @@ async fn make(handle: &ioxtransport_tokio::Handle, request: Request) -> Result<A
         }
         Request::Command(call) => {
             let mut ticket = handle.submit(call);
-            match timeout(COMMAND_WITHIN, &mut ticket).await {
+            match timeout(COMMAND_WAITS, &mut ticket).await {
                 Ok(confirmation) => Answer::Command(confirmation?),
                 Err(_) => {
-                    ticket.cancel();
+                    // The connection was lost right when the command came.
+                    if !handle.is_connected() {
+                        ticket.cancel();
+                    }
                     Answer::Command(ticket.await?)
                 }
             }

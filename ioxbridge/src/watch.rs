@@ -40,7 +40,8 @@ impl Watch {
         news: mpsc::Sender<News>,
     ) -> Result<Self, BuildError> {
         // The machine reads more than the names, and decides when.
-        let options = controller.options.clone().read_names(ReadNames::Never);
+        let options = controller.options.clone();
+        let options = options.read_names(ReadNames::Never).self_audit(true);
         // What is logged of a stream says of which controller.
         let span = tracing::info_span!("controller", name = controller.name);
         let mut stream = span.in_scope(|| options.retarget::<EventStream>().start())?;

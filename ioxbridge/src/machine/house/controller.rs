@@ -25,6 +25,18 @@ impl House {
         match notification {
             Notification::Status(change) => self.status_changed(shared, now, change),
             Notification::Event(event) => self.happened(shared, now, event),
+            Notification::Drift(drift) => {
+                self.drift += 1;
+                let (node, control) = (&*drift.node, &*drift.control);
+                warn!(
+                    controller = self.name,
+                    node, control, "a value was wrong: no event had told it"
+                );
+                self.state.apply_drift(drift);
+                self.publish_property(shared, now, node, control, false);
+                self.publish_scenes_of(shared, now, node);
+                self.tell_status(shared);
+            }
             // What was dropped may have changed anything.
             Notification::Dropped(_) => self.loading.changed(now.monotonic),
             _ => {}
@@ -56,7 +68,7 @@ impl House {
     pub(super) fn tell_status(&self, shared: &mut Shared) {
         if let Some(uuid) = &self.uuid {
             let reconnects = self.connects.saturating_sub(1);
-            let payload = payload::status(&self.status, uuid, reconnects, 0);
+            let payload = payload::status(&self.status, uuid, reconnects, self.drift);
             shared
                 .outbox
                 .set(self.owner(), &self.topics.state(), payload);

@@ -67,6 +67,8 @@ pub(crate) struct House {
     away_since: Option<Instant>,
     is_available: Option<bool>,
     connects: u64,
+    /// Values that a self-audit has corrected.
+    drift: u64,
     sync: Sync,
     waiting: BTreeMap<String, Waiting>,
     sent: BTreeMap<CallNumber, String>,
@@ -130,6 +132,7 @@ impl House {
             away_since: Some(now.monotonic),
             is_available: None,
             connects: 0,
+            drift: 0,
             sync: Sync::default(),
             waiting: BTreeMap::new(),
             sent: BTreeMap::new(),
@@ -150,6 +153,10 @@ impl House {
 
     pub(crate) fn is_available(&self) -> bool {
         self.is_available == Some(true)
+    }
+
+    pub(crate) fn drift(&self) -> u64 {
+        self.drift
     }
 
     pub(crate) fn nodes(&self) -> usize {
