@@ -75,6 +75,9 @@ fn options(simulate: &Simulate) -> Result<ServerOptions, Trouble> {
         bind: SocketAddr::new(simulate.bind, simulate.port),
         tls: identity(simulate)?,
         most_queued: simulate.max_queued as usize,
+        ssdp: simulate
+            .ssdp
+            .map(|port| SocketAddr::new(simulate.bind, port)),
         keep_alive: keep_alive.filter(|time| !time.is_zero()),
         controller,
         ..ServerOptions::default()

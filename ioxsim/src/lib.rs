@@ -84,6 +84,7 @@ mod rest;
 mod server;
 mod shared;
 mod socket;
+mod ssdp;
 mod subscriber;
 mod tls;
 mod upgrade;

@@ -18,6 +18,7 @@ use crate::controller::Controller;
 use crate::fault::Ending;
 use crate::options::{ControllerOptions, HouseSource};
 use crate::shared::{Shared, now};
+use crate::ssdp;
 use crate::tls::Tls;
 
 /// How long clients have to close when the server shuts down.
@@ -48,6 +49,9 @@ pub struct ServerOptions {
     /// How long a connection may be idle between two requests (HTTP keep-alive); none ends each
     /// connection with its answer. Default 5 s, as an eisy.
     pub keep_alive: Option<Duration>,
+    /// Where to answer searches by SSDP; those sent to everybody are heard on an address that stands
+    /// for all. Default: nowhere.
+    pub ssdp: Option<SocketAddr>,
     /// The controller.
     pub controller: ControllerOptions,
 }
@@ -60,6 +64,7 @@ impl Default for ServerOptions {
             most_queued: 64 * 1024 * 1024,
             request_within: Duration::from_secs(10),
             keep_alive: Some(Duration::from_secs(5)),
+            ssdp: None,
             controller: ControllerOptions::default(),
         }
     }
@@ -85,6 +90,7 @@ pub struct Server {
     url: String,
     fingerprint: Option<String>,
     control: Control,
+    ssdp: Option<SocketAddr>,
     stop: oneshot::Sender<Stop>,
     task: JoinHandle<()>,
 }
@@ -108,6 +114,20 @@ impl Server {
         let scheme = if acceptor.is_some() { "https" } else { "http" };
         let prefix = &options.controller.prefix;
         let url = format!("{scheme}://{}{prefix}", reachable(address));
+        let searched = match options.ssdp {
+            Some(bind) => Some(ssdp::listen(bind).await?),
+            None => None,
+        };
+        let ssdp = searched
+            .as_ref()
+            .map(|socket| socket.local_addr())
+            .transpose()?;
+        let kind = ssdp::kind(options.controller.firmware);
+        let place = ssdp::Place {
+            scheme,
+            address,
+            prefix: prefix.clone(),
+        };
         let controller = Controller::new(options.controller, now());
         let shared = Arc::new(Shared::new(
             controller,
@@ -125,7 +145,19 @@ impl Server {
                 shared: Arc::clone(&shared),
             },
             stop,
-            task: tokio::spawn(run(listener, acceptor, shared, stopped)),
+            ssdp,
+            task: tokio::spawn(async move {
+                let searched = async {
+                    match searched {
+                        Some(socket) => ssdp::answer(socket, kind, &place).await,
+                        None => std::future::pending().await,
+                    }
+                };
+                tokio::select! {
+                    () = run(listener, acceptor, shared, stopped) => {}
+                    () = searched => {}
+                }
+            }),
         })
     }
 
@@ -145,6 +177,12 @@ impl Server {
     #[must_use]
     pub fn fingerprint(&self) -> Option<String> {
         self.fingerprint.clone()
+    }
+
+    /// Where it answers searches by SSDP.
+    #[must_use]
+    pub fn ssdp_address(&self) -> Option<SocketAddr> {
+        self.ssdp
     }
 
     /// The handle to script and watch it; it outlives the server harmlessly.

@@ -38,6 +38,22 @@ pub(crate) fn announce(url: &str) -> u16 {
 const DESCRIPTION: &str = "<root><device><friendlyName>Home\u{1b}[2J</friendlyName><modelName>eisy</modelName><modelVersion>6.0.5</modelVersion><UDN>uuid:00:21:b9:00:00:01</UDN></device></root>";
 
 #[test]
+fn a_simulated_controller_is_found_by_its_answer_and_described() {
+    let server = crate::house::House::start(ioxsim::ServerOptions {
+        ssdp: Some((std::net::Ipv4Addr::LOCALHOST, 0).into()),
+        ..ioxsim::ServerOptions::default()
+    });
+    let to = server.ssdp_address().to_string();
+    let found = run(iox(&[
+        "discover", "--to", &to, "--wait", "1", "--format", "json",
+    ]));
+    assert_eq!(found.code, Some(0), "{found:?}");
+    for word in [&*server.url, "My home", "eisy", "00:21:b9:00:00:01"] {
+        assert!(found.stdout.contains(word), "no {word:?} in {found:?}");
+    }
+}
+
+#[test]
 fn a_controller_that_answers_is_listed_for_people_and_programs() {
     let (http, ssdp) = device(DESCRIPTION);
     let to = format!("127.0.0.1:{ssdp}");

@@ -1,7 +1,7 @@
 //! Simulated controllers for the tests.
 
 use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::thread;
 
 use ioxsim::{Control, Event, HouseOptions, Server, ServerOptions, Tls};
@@ -53,6 +53,12 @@ impl House {
             rate_per_second: 200.0,
             ..HouseOptions::default()
         }))
+    }
+
+    /// Where it answers searches.
+    pub(crate) fn ssdp_address(&self) -> SocketAddr {
+        let address = self.server.as_ref().unwrap().ssdp_address();
+        address.unwrap()
     }
 
     pub(crate) fn control(&self) -> Control {

@@ -23,11 +23,13 @@ use crate::upgrade::{self, Answer};
 /// The folder of everything below; the event stream has a path of its own in it.
 const REST: &str = "/rest/";
 const SUBSCRIBE: &str = "/rest/subscribe";
+/// What the controller says of itself to everybody.
+const DESCRIPTION: &str = "/desc";
 /// The same in JSON.
 const API: &str = "/api/";
 
 /// The controller's address, which stands for the controller itself, and its name.
-const ROOT: &str = "00:21:b9:00:00:01";
+pub(crate) const ROOT: &str = "00:21:b9:00:00:01";
 const ROOT_NAME: &str = "My home";
 const VERSION: &str = "6.0.1";
 /// The names of the folders of programs.
@@ -72,6 +74,9 @@ impl Controller {
             let parts = parts(path);
             let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
             return self.answer_api(now, request, &parts, &Value::Null);
+        }
+        if path == DESCRIPTION {
+            return Some(xml(200, &read::description(self.options().firmware)));
         }
         if path == SUBSCRIBE || !path.starts_with(REST) {
             return None;

@@ -9,7 +9,9 @@ use super::{
 use crate::device::Device;
 use crate::event::Event;
 use crate::house::{House, PROGRAM_FOLDER};
+use crate::options::Firmware;
 use crate::places::SCENE;
+use crate::ssdp;
 
 /// The document at this path, its parts behind `/rest/`.
 pub(super) fn answer(house: &House, path: &[&str]) -> Outcome {
@@ -60,6 +62,21 @@ fn config() -> String {
          <product><id>5226</id><desc>eisy</desc></product>\
          <features><feature><id>21040</id><desc>Networking Module</desc><isInstalled>true</isInstalled></feature></features>\
          <variables>true</variables><nodedefs>true</nodedefs></configuration>"
+    )
+}
+
+/// The UPnP description, which is shown without sign-in.
+pub(super) fn description(firmware: Firmware) -> String {
+    let (model, version) = match firmware {
+        Firmware::Iox6 => ("eisy", format!("<modelVersion>{VERSION}</modelVersion>")),
+        Firmware::Isy994 => ("ISY994i", String::new()),
+    };
+    format!(
+        "<root xmlns=\"urn:schemas-upnp-org:device-1-0\"><device><deviceType>{}</deviceType>\
+         <friendlyName>{ROOT_NAME}</friendlyName><manufacturer>Universal Devices</manufacturer>\
+         <modelName>{model}</modelName><modelNumber>5226</modelNumber>{version}\
+         <UDN>uuid:{ROOT}</UDN></device></root>",
+        ssdp::kind(firmware)
     )
 }
 
