@@ -234,3 +234,60 @@ fn relative_paths_begin_at_the_folder_of_the_file() {
     assert_eq!(config.resolve(Path::new("x")), Path::new("/etc/iox/x"));
     assert_eq!(config.resolve(Path::new("/x")), Path::new("/x"));
 }
+
+/// Takes the comment sign off lines that show a setting.
+fn uncommented(text: &str, wanted: impl Fn(&str) -> bool) -> String {
+    let lines = text.lines().map(|line| match line.strip_prefix("# ") {
+        Some(setting) if wanted(setting) => setting,
+        _ => line,
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_documented_configuration_can_be_used_and_shows_the_defaults() {
+    let text = include_str!("../../../../contrib/config.toml");
+    let shown = parse(text).unwrap().settings;
+    let is_choice = |setting: &str| {
+        [
+            "password_",
+            "password ",
+            "pin",
+            "ca ",
+            "insecure",
+            "username",
+            "hosts",
+            "overrides",
+        ]
+        .iter()
+        .any(|key| setting.starts_with(key))
+    };
+    // All but those of which only one may be there, and examples.
+    let all = uncommented(text, |setting| {
+        (setting.starts_with('[') || setting.contains(" = ")) && !is_choice(setting)
+    });
+    let all = parse(&all).unwrap().settings;
+    let mut timing = ioxproto::Timing::default();
+    all.controllers["home"].timing.apply(&mut timing);
+    assert_eq!(timing, ioxproto::Timing::default());
+    assert_eq!(all.http, shown.http);
+    assert_eq!(all.homeassistant, shown.homeassistant);
+    assert_eq!(all.mqtt.unwrap().port, shown.mqtt.unwrap().port);
+    let pin = format!("sha256:{}", "0".repeat(64));
+    for key in [
+        "password_command",
+        "password_env",
+        "password_credential",
+        "pin ",
+        "ca ",
+    ] {
+        let one = uncommented(text, |setting| setting.starts_with(key));
+        let one = one
+            .replace("password_file = ", "# ")
+            .replace("sha256:…", &pin);
+        // Those of the broker, behind it, need TLS and a user name.
+        let controller = one.split("[mqtt]").next().unwrap_or_default();
+        let parsed = parse(controller);
+        assert!(parsed.is_ok(), "{key}: {parsed:?}");
+    }
+}
