@@ -470,13 +470,10 @@ impl CallQueue {
     /// A call that was refused with 401 has no other tokens to try.
     pub(crate) fn refuse(&mut self, id: CallId) -> Option<Done> {
         let place = self.pending.iter().position(|call| call.id == id)?;
-        let call = self.pending.remove(place);
-        let problem = CallProblem::CredentialsRefused { status: 401 };
-        Some(Done {
-            id: call.id,
-            outcome: Err(CallError::without_effect(problem)),
-            abandoned: None,
-        })
+        let mut call = self.pending.remove(place);
+        // This attempt was refused clearly; an earlier one may have been carried out.
+        call.stage = Stage::Queued;
+        Some(call.ended(CallProblem::CredentialsRefused { status: 401 }))
     }
 
     /// The caller takes a call back.

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use ioxproto::rest::{self, CallError, CallPhase, CallProblem, Command, Level};
+use ioxproto::mirror::ControllerState;
+use ioxproto::rest::{self, CallError, CallPhase, CallProblem, Command, Confirmation, Level};
 use ioxproto::{Config, Failure, FailureKind, Profile, Reason, Secret, Status, Timing};
 
 use crate::harness::{Done, Harness, seconds};
@@ -360,6 +361,56 @@ fn a_newer_command_to_the_same_target_cancels_the_older_ones_repeats() {
 }
 
 #[test]
+fn a_newer_command_cancels_no_repeat_of_another_target() {
+    let mut harness = Harness::connected();
+    let lamp = harness.call(on());
+    harness.answer_call(503, "");
+    let fan = harness.call(Command::on("2 2 2 1").unwrap());
+    harness.answer_call(503, "");
+    harness.call(Command::off("2 2 2 1").unwrap());
+    let error = harness.outcome(fan).unwrap_err();
+    assert_eq!(problem(&error), &CallProblem::Superseded { status: 503 });
+    harness.answer_call(200, ACCEPTED);
+    harness.pass(0.25);
+    harness.drain();
+    harness.answer_call(200, ACCEPTED);
+    assert!(harness.outcome(lamp).is_ok());
+}
+
+#[test]
+fn an_accepted_command_that_waits_for_its_event_is_not_superseded() {
+    let mut harness = Harness::connected();
+    let house = ControllerState::new();
+    let older = harness.call(on().confirmed(Duration::from_secs(5), &house));
+    harness.answer_call(503, "");
+    harness.pass(0.25);
+    harness.drain();
+    harness.answer_call(200, ACCEPTED);
+    harness.call(off());
+    harness.event(1, "ST", "255", LAMP);
+    let answer = harness.outcome(older).unwrap();
+    assert_eq!(answer.confirmation, Some(Confirmation::Confirmed));
+}
+
+#[test]
+fn a_command_that_a_404_may_have_carried_out_says_so_whatever_follows() {
+    let mut harness = portal::connected(3600.0);
+    let id = harness.call(on());
+    harness.answer_call(404, "");
+    harness.pass(0.25);
+    harness.drain();
+    harness.answer_call(401, "");
+    harness.grant("two", 3600.0);
+    harness.answer_call(401, "");
+    let error = harness.outcome(id).unwrap_err();
+    assert_eq!(
+        problem(&error),
+        &CallProblem::CredentialsRefused { status: 401 }
+    );
+    assert!(error.may_have_been_carried_out);
+}
+
+#[test]
 fn a_command_under_way_is_not_repeated_once_there_is_a_newer_one() {
     let mut harness = Harness::connected();
     let older = harness.call(on());
@@ -598,11 +649,21 @@ fn what_no_token_opens_is_refused_after_one_renewal() {
         );
         assert_eq!(harness.posts.len(), posts);
     }
+    // After five minutes a 401 may have another cause, such as a controller that has forgotten.
+    for _ in 0..11 {
+        harness.pass(28.0);
+        harness.drain();
+        harness.event(1, "_0", "90", "");
+    }
+    harness.call(rest::get("/api/secret").unwrap());
+    harness.answer_call(401, "");
+    harness.grant("three", 3600.0);
+    harness.answer_call(401, "");
     // The tokens are good: the stream keeps them.
     reconnect(&mut harness);
-    let token = harness.access_token("two", 3600.0 - 1.0);
+    let token = harness.access_token("three", 3600.0 - 1.0);
     assert!(harness.request().contains(&format!("Bearer {token}\r\n")));
-    assert_eq!(harness.posts, [LOGIN, REFRESH]);
+    assert_eq!(harness.posts, [LOGIN, REFRESH, REFRESH]);
 }
 
 #[test]
