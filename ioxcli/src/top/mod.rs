@@ -10,9 +10,13 @@ mod keys;
 mod log;
 mod model;
 mod order;
+#[cfg(test)]
+mod picture;
 mod render;
 mod rows;
 mod terminal;
+#[cfg(test)]
+mod tests;
 mod words;
 
 use std::time::{Duration, SystemTime};

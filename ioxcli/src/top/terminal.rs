@@ -13,7 +13,7 @@ use crossterm::cursor::{Hide, Show};
 use crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use crossterm::execute;
 use crossterm::terminal::{
-    EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+    Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
 use ratatui::backend::CrosstermBackend;
 use tokio::sync::mpsc;
@@ -74,7 +74,11 @@ impl Screen {
 
     /// Forgets what is believed to be on the terminal, so that the next drawing draws everything.
     pub(super) fn repaint(&mut self) -> io::Result<()> {
-        self.terminal.clear()
+        // ratatui's own `clear` asks the terminal for its cursor, and the answer would be read by the
+        // thread that reads keys.
+        execute!(io::stdout(), Clear(ClearType::All))?;
+        self.terminal = ratatui::Terminal::new(CrosstermBackend::new(io::stdout()))?;
+        Ok(())
     }
 
     /// The height in lines.

@@ -33,5 +33,7 @@ mod simulate;
 mod state;
 #[cfg(unix)]
 mod stuck;
+#[cfg(unix)]
+mod top;
 mod transports;
 mod trust;

@@ -21,7 +21,7 @@ struct Columns {
 impl Columns {
     fn of(width: u16) -> Self {
         // The mark stands in words where there is room for them.
-        let mark = width - if width >= 60 { 10 } else { 2 };
+        let mark = width - if width >= 60 { 11 } else { 2 };
         let age = mark - 6;
         let value = age - (width / 4).clamp(8, 24);
         Self { value, age, mark }

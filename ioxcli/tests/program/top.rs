@@ -1,0 +1,310 @@
+//! `iox top` on a real pseudo terminal, against a simulated controller.
+
+use std::io::{Read as _, Write as _};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::process::Child;
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
+use std::time::Instant;
+
+use ioxsim::{HouseOptions, ServerOptions};
+use pty_process::Size;
+use pty_process::blocking::{Command, Pty, open};
+use rustix::process::{Pid, Signal, kill_process};
+use rustix::termios::{LocalModes, tcgetattr};
+
+use crate::house::House;
+use crate::iox::{LIMIT, iox, run, wait};
+
+/// The program on a terminal of its own.
+struct Terminal {
+    child: Child,
+    /// The keyboard, and the size.
+    master: Arc<Pty>,
+    /// The other side, kept open so that its modes can be looked at when the program is gone.
+    slave: OwnedFd,
+    before: LocalModes,
+    shown: Arc<(Mutex<vt100::Parser>, Condvar)>,
+}
+
+impl Terminal {
+    fn start(arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        let (pty, pts) = open().unwrap();
+        pty.resize(Size::new(24, 80)).unwrap();
+        let name = rustix::pty::ptsname(pty.as_fd(), Vec::new()).unwrap();
+        let flags = rustix::fs::OFlags::RDWR | rustix::fs::OFlags::NOCTTY;
+        let slave = rustix::fs::open(&name, flags, rustix::fs::Mode::empty()).unwrap();
+        let before = tcgetattr(&slave).unwrap().local_modes;
+        let mut command = Command::new(env!("CARGO_BIN_EXE_iox"))
+            .args(arguments)
+            .env("IOX_PASSWORD", "admin")
+            .env("TERM", "xterm-256color")
+            .env_remove("NO_COLOR")
+            // A backtrace would push the message of a panic out of the screen.
+            .env("RUST_BACKTRACE", "0")
+            .env(
+                "XDG_CONFIG_HOME",
+                concat!(env!("CARGO_TARGET_TMPDIR"), "/nothing"),
+            );
+        for (name, value) in variables {
+            command = command.env(name, value);
+        }
+        let child = command.spawn(pts).unwrap();
+        let master = Arc::new(pty);
+        let output = Arc::clone(&master);
+        let shown = Arc::new((Mutex::new(vt100::Parser::new(24, 80, 0)), Condvar::new()));
+        let screen = Arc::clone(&shown);
+        thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            while let Ok(count @ 1..) = (&*output).read(&mut bytes) {
+                screen.0.lock().unwrap().process(&bytes[..count]);
+                screen.1.notify_all();
+            }
+        });
+        Self {
+            child,
+            master,
+            slave,
+            before,
+            shown,
+        }
+    }
+
+    fn on(house: &House, arguments: &[&str]) -> Self {
+        let mut all = vec!["top", &house.url, "--username", "admin"];
+        all.extend(arguments);
+        Self::start(&all, &[])
+    }
+
+    fn keys(&self, keys: &str) {
+        (&*self.master).write_all(keys.as_bytes()).unwrap();
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Waits until what is on the screen is like this.
+    fn wait_until(&self, what: &str, holds: impl Fn(&vt100::Screen) -> bool) {
+        let began = Instant::now();
+        let mut parser = self.shown.0.lock().unwrap();
+        while !holds(parser.screen()) {
+            let left = LIMIT.saturating_sub(began.elapsed());
+            assert!(
+                !left.is_zero(),
+                "no {what} in:\n{}",
+                parser.screen().contents()
+            );
+            parser = self.shown.1.wait_timeout(parser, left).unwrap().0;
+        }
+    }
+
+    /// Waits until the screen shows this text.
+    fn shows(&self, text: &str) {
+        self.wait_until(text, |screen| {
+            screen.alternate_screen() && screen.contents().contains(text)
+        });
+    }
+
+    /// Waits until the terminal is as it was before the program.
+    fn is_restored(&self) {
+        self.wait_until("terminal as before", |screen| {
+            !screen.alternate_screen() && !screen.hide_cursor()
+        });
+        let modes = tcgetattr(&self.slave).unwrap().local_modes;
+        assert_eq!(modes, self.before);
+    }
+
+    /// Waits for the end, and expects this exit code and the terminal as it was.
+    fn ends(mut self, code: i32) {
+        let status = wait(&mut self.child);
+        assert_eq!(status.code(), Some(code));
+        self.is_restored();
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// With names, folders and all kinds of nodes; nothing happens in it by itself.
+fn house() -> House {
+    House::start(ServerOptions::of(HouseOptions::default()))
+}
+
+#[test]
+fn a_lamp_is_found_switched_and_seen_confirmed() {
+    let house = house();
+    let terminal = Terminal::on(&house, &[]);
+    terminal.shows("connected");
+    terminal.shows("- Hall");
+    let modes = tcgetattr(&terminal.slave).unwrap().local_modes;
+    assert!(!modes.contains(LocalModes::ICANON | LocalModes::ECHO));
+    terminal.keys("/hall lamp\r");
+    terminal.wait_until("filtered house", |screen| {
+        let contents = screen.contents();
+        contents.contains("Hall lamp") && !contents.contains("Living room")
+    });
+    // Past the folder. The lamp may be on or off already: a level between is neither.
+    terminal.keys("jl37\r");
+    terminal.shows("Send? y/n");
+    terminal.keys("y");
+    terminal.shows("37 %: confirmed");
+    terminal.keys("f");
+    terminal.shows("Send? y/n");
+    terminal.keys("y");
+    terminal.shows("off: confirmed");
+    // The details have what happened in the session.
+    terminal.keys("\r");
+    terminal.shows("This session");
+    terminal.keys("3");
+    terminal.shows("37 %: confirmed");
+    terminal.keys("q");
+    terminal.ends(0);
+}
+
+#[test]
+fn it_follows_the_size_of_the_terminal() {
+    let house = house();
+    let terminal = Terminal::on(&house, &[]);
+    terminal.shows("2 House");
+    // Narrow screens have the views by number only.
+    terminal
+        .shown
+        .0
+        .lock()
+        .unwrap()
+        .screen_mut()
+        .set_size(10, 40);
+    terminal.master.resize(Size::new(10, 40)).unwrap();
+    terminal.wait_until("narrow screen", |screen| {
+        let contents = screen.contents();
+        contents.contains("iox top") && !contents.contains("2 House")
+    });
+    terminal
+        .shown
+        .0
+        .lock()
+        .unwrap()
+        .screen_mut()
+        .set_size(30, 100);
+    terminal.master.resize(Size::new(30, 100)).unwrap();
+    terminal.shows("2 House");
+    terminal.keys("q");
+    terminal.ends(0);
+}
+
+#[test]
+fn signals_end_it_with_the_terminal_restored() {
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+        let house = house();
+        let terminal = Terminal::on(&house, &[]);
+        terminal.shows("connected");
+        terminal.signal(signal);
+        terminal.ends(0);
+        assert_eq!(house.control().closes(), [Some(1000)], "{signal:?}");
+    }
+}
+
+#[test]
+fn ctrl_c_ends_it() {
+    let house = house();
+    let terminal = Terminal::on(&house, &[]);
+    terminal.shows("connected");
+    terminal.keys("\u{3}");
+    terminal.ends(0);
+}
+
+#[test]
+fn a_panic_gives_the_terminal_back_and_shows_its_message() {
+    let house = house();
+    let mut terminal = Terminal::on(&house, &["--panic"]);
+    terminal.shows("connected");
+    terminal.keys("x");
+    let status = wait(&mut terminal.child);
+    assert_eq!(status.code(), Some(101));
+    terminal.is_restored();
+    terminal.wait_until("message", |screen| {
+        screen.contents().contains("a panic was asked for")
+    });
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn it_is_suspended_and_comes_back() {
+    let house = house();
+    let terminal = Terminal::on(&house, &[]);
+    terminal.shows("connected");
+    for by_key in [true, false] {
+        match by_key {
+            true => terminal.keys("\u{1a}"),
+            false => terminal.signal(Signal::TSTP),
+        }
+        terminal.is_restored();
+        let path = format!("/proc/{}/stat", terminal.child.id());
+        let began = Instant::now();
+        while !std::fs::read_to_string(&path).unwrap().contains(") T ") {
+            assert!(began.elapsed() < LIMIT, "it was not stopped");
+            thread::yield_now();
+        }
+        terminal.signal(Signal::CONT);
+        terminal.shows("connected");
+    }
+    terminal.keys("\u{c}?");
+    terminal.shows("another controller");
+    terminal.keys("q");
+    terminal.ends(0);
+}
+
+#[test]
+fn the_demo_has_something_to_show() {
+    let terminal = Terminal::start(&["demo", "--top"], &[]);
+    terminal.shows("connected");
+    terminal.shows("Hall lamp");
+    terminal.keys("q");
+    terminal.ends(0);
+}
+
+#[test]
+fn without_colour_there_is_none() {
+    let house = house();
+    let terminal = Terminal::start(
+        &["top", &house.url, "--username", "admin"],
+        &[("NO_COLOR", "1")],
+    );
+    terminal.shows("connected");
+    let has_colour = {
+        let parser = terminal.shown.0.lock().unwrap();
+        let screen = parser.screen();
+        let mut cells = (0..24).flat_map(|row| (0..80).map(move |column| (row, column)));
+        cells.any(|(row, column)| {
+            let cell = screen.cell(row, column).unwrap();
+            cell.fgcolor() != vt100::Color::Default || cell.bgcolor() != vt100::Color::Default
+        })
+    };
+    assert!(!has_colour);
+    terminal.keys("q");
+    terminal.ends(0);
+}
+
+#[test]
+fn without_a_terminal_that_can_show_it_it_says_what_to_do() {
+    let mut command = iox(&["top", "http://127.0.0.1:1", "--username", "admin"]);
+    command.env("IOX_PASSWORD", "admin");
+    let finished = run(command);
+    assert_eq!(finished.code, Some(2), "{finished:?}");
+    assert!(finished.stderr.contains("needs a terminal"), "{finished:?}");
+    assert!(finished.stderr.contains("iox watch"), "{finished:?}");
+
+    let mut terminal = Terminal::start(
+        &["top", "http://127.0.0.1:1", "--username", "admin"],
+        &[("TERM", "dumb")],
+    );
+    let status = wait(&mut terminal.child);
+    assert_eq!(status.code(), Some(2));
+    terminal.wait_until("reason", |screen| screen.contents().contains("TERM=dumb"));
+}
