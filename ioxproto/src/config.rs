@@ -406,8 +406,7 @@ impl Config {
     }
 
     /// Whether and when the stream reads the names of the house by itself, to deliver them as
-    /// [`Notification::Names`](crate::Notification::Names). Default [`ReadNames::Never`]; drivers
-    /// have their own.
+    /// [`Notification::Names`](crate::Notification::Names). Default [`ReadNames::Never`].
     pub fn read_names(mut self, when: ReadNames) -> Self {
         self.read_names = when;
         self
