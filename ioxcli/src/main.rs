@@ -64,7 +64,7 @@ fn main() -> ExitCode {
 
 fn run(command: Command, began: Instant) -> Result<(), Trouble> {
     match command {
-        Command::Demo(demo) if demo.top => on_the_terminal(|stop| demo::top(stop)),
+        Command::Demo(demo) if demo.top => on_the_terminal(demo::top),
         Command::Top(top) => on_the_terminal(|stop| top::run(top, stop)),
         Command::Demo(demo) => {
             let verbose = demo.output.logging.verbose;

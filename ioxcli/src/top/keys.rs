@@ -40,7 +40,7 @@ impl Model {
             Key::Character('r') => self.ask('r'),
             Key::Character('l') => self.ask_level(),
             Key::Tab | Key::Character(']') => {
-                self.select((self.selected + 1) % self.controllers.len())
+                self.select((self.selected + 1) % self.controllers.len());
             }
             Key::BackTab | Key::Character('[') => {
                 let before = self.selected.checked_sub(1);

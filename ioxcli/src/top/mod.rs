@@ -1,8 +1,8 @@
 //! `iox top`: controllers, their houses and their events on a terminal, live.
 //!
-//! [`model`] decides, [`render`] draws, [`terminal`] has the terminal; here is the loop that connects
-//! them with streams, signals and the clock. The screen is drawn when the model asks for it, and at
-//! most ten times a second.
+//! [`model`] decides, [`render`] draws, [`terminal`] has the terminal; here is the loop that
+//! connects them with streams, signals and the clock. The screen is drawn when the model asks for
+//! it, and at most ten times a second.
 
 mod controller;
 mod details;

@@ -1,9 +1,9 @@
 //! What the screen shows, and what becomes of keys: a machine without terminal, clock or streams.
 //!
 //! ```text
-//!  keys, notifications, outcomes of commands, ticks  ──►  ┌───────┐  ──►  send a command, suspend, quit
-//!                                     each with "now"     │ Model │
-//!                                                         └───────┘  ──►  whether to draw it again
+//!  keys, notifications, outcomes, ticks  ──►  ┌───────┐  ──►  send a command, suspend, quit
+//!                        each with "now"      │ Model │
+//!                                             └───────┘  ──►  whether to draw it again
 //! ```
 //!
 //! Rules:

@@ -33,7 +33,8 @@ impl Target {
 
 impl Model {
     /// Asks whether to switch on (`o`), switch off (`f`) or, for a program, evaluate (`r`) what is
-    /// selected. A program that is switched on runs its *then*, one that is switched off its *else*.
+    /// selected. A program that is switched on runs its *then*, one that is switched off its
+    /// *else*.
     pub(super) fn ask(&mut self, key: char) {
         let Some(target) = self.ready_target() else {
             return;

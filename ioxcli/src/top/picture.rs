@@ -18,7 +18,7 @@ pub(super) fn svg(buffer: &Buffer) -> String {
     let height = usize::from(buffer.area.height) * cell_height;
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" \
-         font-family=\"ui-monospace, Menlo, Consolas, monospace\" font-size=\"{LETTERS}\">\n\
+         font-family=\"ui-monospace, Menlo, Consolas, 'DejaVu Sans Mono', monospace\" font-size=\"{LETTERS}\">\n\
          <title>iox top</title>\n<rect width=\"{width}\" height=\"{height}\" fill=\"{PAPER}\"/>\n"
     );
     for y in 0..buffer.area.height {

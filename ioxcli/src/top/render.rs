@@ -1,8 +1,8 @@
 //! Draws the model into a buffer.
 //!
-//! The first line names the views and the selected controller, the last one has a question, a message
-//! or the keys. Lists are scrolled so that the cursor stays in the middle: nothing of what is seen is
-//! kept beside the model.
+//! The first line names the views and the selected controller, the last one has a question, a
+//! message or the keys. Lists are scrolled so that the cursor stays in the middle: nothing of what
+//! is seen is kept beside the model.
 
 use std::time::SystemTime;
 

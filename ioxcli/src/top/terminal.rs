@@ -1,7 +1,7 @@
 //! The terminal: taken over, and given back whatever happens.
 //!
-//! It is given back on a regular end, before a suspension, and by a panic in any thread, which writes
-//! its message only then.
+//! It is given back on a regular end, before a suspension, and by a panic in any thread, which
+//! writes its message only then.
 
 use std::io::{self, IsTerminal as _, Stdout};
 use std::panic;
@@ -74,8 +74,8 @@ impl Screen {
 
     /// Forgets what is believed to be on the terminal, so that the next drawing draws everything.
     pub(super) fn repaint(&mut self) -> io::Result<()> {
-        // ratatui's own `clear` asks the terminal for its cursor, and the answer would be read by the
-        // thread that reads keys.
+        // ratatui's own `clear` asks the terminal for its cursor, and the answer would be read by
+        // the thread that reads keys.
         execute!(io::stdout(), Clear(ClearType::All))?;
         self.terminal = ratatui::Terminal::new(CrosstermBackend::new(io::stdout()))?;
         Ok(())

@@ -1,7 +1,7 @@
 //! The model under a fake clock, and what is drawn of it.
 //!
-//! The expected screens are in `ioxcli/tests/top`. `IOX_UPDATE=1 cargo test -p ioxcli top` writes them
-//! anew, and the picture of the README with them.
+//! The expected screens are in `ioxcli/tests/top`. `IOX_UPDATE=1 cargo test -p ioxcli top` writes
+//! them anew, and the picture of the README with them.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -108,7 +108,7 @@ impl Stage {
         let text = format!(
             r#"<Event seqnum="1"><control>{control}</control><action uom="{uom}" prec="0">{action}</action><node>{node}</node></Event>"#
         );
-        let Frame::Event(event) = FrameReader::new().read(&*text) else {
+        let Frame::Event(event) = FrameReader::new().read(&text) else {
             panic!("not an event");
         };
         let event = event.with_live(live).with_received_at(self.now);
@@ -224,7 +224,7 @@ fn each_view_looks_as_expected_on_each_size() {
 fn the_picture_in_the_readme_is_what_is_drawn() {
     let mut stage = Stage::lived_in();
     stage.find("Lamp");
-    let picture = picture::svg(&stage.buffer(80, 18));
+    let picture = picture::svg(&stage.buffer(80, 13));
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/top.svg");
     same(&path, &picture);
 }

@@ -244,13 +244,13 @@ fn it_is_suspended_and_comes_back() {
             true => terminal.keys("\u{1a}"),
             false => terminal.signal(Signal::TSTP),
         }
-        terminal.is_restored();
         let path = format!("/proc/{}/stat", terminal.child.id());
         let began = Instant::now();
         while !std::fs::read_to_string(&path).unwrap().contains(") T ") {
             assert!(began.elapsed() < LIMIT, "it was not stopped");
             thread::yield_now();
         }
+        terminal.is_restored();
         terminal.signal(Signal::CONT);
         terminal.shows("connected");
     }
