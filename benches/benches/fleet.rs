@@ -1,5 +1,5 @@
-//! A fleet coming back: 5,000 machines lose their controller at once, and it returns after 40 s. Time is
-//! virtual, so that each wait can be held against the schedule.
+//! A fleet coming back: 5,000 machines lose their controller at once, and it returns after 40 s.
+//! Time is virtual, so that each wait can be held against the schedule.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -22,7 +22,8 @@ struct Member {
 }
 
 impl Member {
-    /// Carries out what the machine asks for; the connection is refused while the controller is away.
+    /// Carries out what the machine asks for; the connection is refused while the controller is
+    /// away.
     fn carry_out(&mut self, now: Now, lost: Option<Instant>) -> Result<Option<ConnectionId>> {
         let mut connected = None;
         while let Some(action) = self.stream.poll_action() {

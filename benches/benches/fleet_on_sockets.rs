@@ -1,5 +1,5 @@
-//! A fleet coming back over real sockets: the process of a controller that holds 5,000 streams is killed, and another begins on
-//! its port. Each stream is held against the wait that it announced.
+//! A fleet coming back over real sockets: the process of a controller that holds 5,000 streams is
+//! killed, and another begins on its port. Each stream is held against the wait that it announced.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};

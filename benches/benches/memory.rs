@@ -1,5 +1,5 @@
-//! What idle streams and pictures of houses cost in memory: measured as the growth of the process, each kind in a process
-//! of its own, the simulated controller in another.
+//! What idle streams and pictures of houses cost in memory: measured as the growth of the process,
+//! each kind in a process of its own, the simulated controller in another.
 
 use std::process::Command;
 use std::sync::Arc;

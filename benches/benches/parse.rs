@@ -1,4 +1,5 @@
-//! Frame text to event, beside the floors: visiting every `<`, quick-xml alone, serde_json and quick-xml.
+//! Frame text to event, beside the floors: visiting every `<`, quick-xml alone, serde_json and
+//! quick-xml.
 
 #![expect(
     clippy::expect_used,

@@ -1,5 +1,5 @@
-//! A server that sends event frames as fast as they are taken, or one at a time: whatever it is sent is not looked
-//! at, and everybody is let in. A thread for each connection.
+//! A server that sends event frames as fast as they are taken, or one at a time: whatever it is
+//! sent is not looked at, and everybody is let in. A thread for each connection.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -15,8 +15,8 @@ use crate::machine::accept_key;
 pub enum Pace {
     /// As fast as the frames are taken.
     Flood,
-    /// One frame each time this has passed, with the time of sending in `fmtName`: 20 digits of nanoseconds on
-    /// `CLOCK_MONOTONIC`.
+    /// One frame each time this has passed, with the time of sending in `fmtName`: 20 digits of
+    /// nanoseconds on `CLOCK_MONOTONIC`.
     Every(Duration),
 }
 
@@ -124,7 +124,8 @@ struct Frame {
 }
 
 impl Frame {
-    /// Five of eight are a node's status, the others commands without display texts: 303 bytes in the mean as JSON.
+    /// Five of eight are a node's status, the others commands without display texts: 303 bytes in
+    /// the mean as JSON.
     fn new(layout: Layout, kind: usize) -> Self {
         const SEQNUM: &str = "0123456";
         const NAME: &str = "98765432109876543210";

@@ -255,7 +255,8 @@ pub async fn callback<R: Runtime>(options: Options, seen: Seen) -> Result<Seen> 
     done.await.map_err(|_| ended(handle.last_reason()))
 }
 
-/// Counts until all is seen, hands it on, and is deaf from then on; so it is when the stream ends before.
+/// Counts until all is seen, hands it on, and is deaf from then on; so it is when the stream ends
+/// before.
 fn counting(mut seen: Seen, done: impl FnOnce(Seen)) -> impl FnMut(&Notification) {
     let mut done = Some(done);
     move |notification| {

@@ -52,8 +52,8 @@ pub struct Controller {
 }
 
 impl Controller {
-    /// Starts this program again as `serve KIND PORT`, which must lead to [`serve`]; port 0 takes a free one, and a flood
-    /// always does.
+    /// Starts this program again as `serve KIND PORT`, which must lead to [`serve`]; port 0 takes a
+    /// free one, and a flood always does.
     ///
     /// # Errors
     ///

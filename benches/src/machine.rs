@@ -54,7 +54,8 @@ pub fn connected() -> Result<(EventStream, ConnectionId, Now)> {
     }
 }
 
-/// So much time passes in which nothing comes, with a tick whenever one is due. What the machine asks for is dropped.
+/// So much time passes in which nothing comes, with a tick whenever one is due. What the machine
+/// asks for is dropped.
 pub fn quiet(stream: &mut EventStream, mut now: Now, time: Duration) -> Now {
     let until = now.monotonic + time;
     while let Some(deadline) = stream.poll_timeout(now)

@@ -1,5 +1,5 @@
-//! Contenders measured side by side: short batches taken in turn, so that whatever else the machine does meets all
-//! of them alike.
+//! Contenders measured side by side: short batches taken in turn, so that whatever else the machine
+//! does meets all of them alike.
 
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,8 @@ impl<'a> Contender<'a> {
     }
 }
 
-/// The median time of each contender for doing its thing once, over so many rounds of batches in turn.
+/// The median time of each contender for doing its thing once, over so many rounds of batches in
+/// turn.
 pub fn side_by_side(contenders: &mut [Contender<'_>], rounds: usize, batch: u32) -> Vec<Duration> {
     let mut times = vec![Vec::with_capacity(rounds); contenders.len()];
     for _ in 0..rounds {

@@ -55,8 +55,8 @@ impl Target {
         self.real == other.real
     }
 
-    /// Opens it, empty. A new file is for its owner alone; one that is there keeps its mode. Waits for
-    /// the reader of a pipe.
+    /// Opens it, empty. A new file is for its owner alone; one that is there keeps its mode. Waits
+    /// for the reader of a pipe.
     pub(crate) fn create(&self) -> io::Result<File> {
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(true);
@@ -88,8 +88,8 @@ impl Target {
         fs::metadata(&self.real).is_ok_and(|about| about.is_file() && about.len() > 0)
     }
 
-    /// Writes it: whole or not at all, where the file is an ordinary one that can be replaced. One that
-    /// is mounted by itself, or whose folder takes no new file, is written in place.
+    /// Writes it: whole or not at all, where the file is an ordinary one that can be replaced. One
+    /// that is mounted by itself, or whose folder takes no new file, is written in place.
     pub(crate) fn replace(&self, bytes: &[u8]) -> io::Result<()> {
         if self.is_ordinary() {
             match self.try_replace(bytes) {

@@ -1,4 +1,5 @@
-//! The certificates that a person said yes to: a file of lines, host and port, then the fingerprint.
+//! The certificates that a person said yes to: a file of lines, host and port, then the
+//! fingerprint.
 
 use std::env;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -95,8 +96,8 @@ impl KnownHosts {
         self.replace(address, None)
     }
 
-    /// Puts this certificate in the place of those of a controller; whether there were any. What others
-    /// have trusted since this was read is kept.
+    /// Puts this certificate in the place of those of a controller; whether there were any. What
+    /// others have trusted since this was read is kept.
     fn replace(&mut self, address: &Address, pin: Option<Fingerprint>) -> Result<bool, Trouble> {
         let Some(path) = self.path.clone() else {
             return Err(Trouble::other(
@@ -136,8 +137,8 @@ fn key(address: &Address) -> String {
 /// For this long somebody else may write the file; it takes them some milliseconds.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Keeps others from writing the file, until it is dropped. The file itself is replaced, so that a lock on it would be
-/// worth nothing: it is on one beside it, which stays.
+/// Keeps others from writing the file, until it is dropped. The file itself is replaced, so that a
+/// lock on it would be worth nothing: it is on one beside it, which stays.
 fn lock(path: &Path) -> io::Result<Option<File>> {
     let folder = path.parent().ok_or(io::ErrorKind::NotFound)?;
     fs::create_dir_all(folder)?;

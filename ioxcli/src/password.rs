@@ -1,4 +1,5 @@
-//! Where the password comes from: a file, the environment, or a person. Never an argument, which others can see.
+//! Where the password comes from: a file, the environment, or a person. Never an argument, which
+//! others can see.
 
 use std::env::{self, VarError};
 use std::fs;
@@ -100,7 +101,8 @@ async fn ask(
     let answer = tokio::select! {
         answer = &mut asked => answer,
         () = stop.requested() => {
-            // Ctrl-C ends the prompt as well as it reaches us; any other signal leaves it waiting without echo.
+            // Ctrl-C ends the prompt as well as it reaches us; any other signal leaves it waiting
+            // without echo.
             terminal.restore();
             return Ok(None);
         }

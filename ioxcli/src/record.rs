@@ -98,8 +98,8 @@ impl Recorder {
         Ok((recorder, tap))
     }
 
-    /// Takes the recording apart: what ends it, what says how full it is, and what completes when it
-    /// has ended, before its time only if it could not be written.
+    /// Takes the recording apart: what ends it, what says how full it is, and what completes when
+    /// it has ended, before its time only if it could not be written.
     pub(crate) fn split(self) -> (End, Room, impl Future<Output = Result<(), Trouble>>) {
         let Self {
             path,

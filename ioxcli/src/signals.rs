@@ -1,5 +1,5 @@
-//! Ctrl-C and SIGTERM: the first asks for a clean stop, the second ends the program at once. SIGUSR1
-//! has the state written, SIGHUP the configuration of a bridge read again.
+//! Ctrl-C and SIGTERM: the first asks for a clean stop, the second ends the program at once.
+//! SIGUSR1 has the state written, SIGHUP the configuration of a bridge read again.
 
 use std::io;
 use std::process;

@@ -96,8 +96,8 @@ impl Bench {
         Self { driver, link, test }
     }
 
-    /// Does this in a process of its own, for what counts or hears all that is in a process: the test's program once more, with
-    /// this one test.
+    /// Does this in a process of its own, for what counts or hears all that is in a process: the
+    /// test's program once more, with this one test.
     pub fn alone(&self, scenario: impl FnOnce()) {
         if env::var_os(ALONE).is_some() {
             return scenario();

@@ -1,4 +1,5 @@
-//! What every driver must do, as scenarios on real sockets against a simulated controller, plain and TLS.
+//! What every driver must do, as scenarios on real sockets against a simulated controller, plain
+//! and TLS.
 //!
 //! A driver joins with an implementation of [`Driver`] and one line in its tests:
 //!
@@ -6,8 +7,9 @@
 //! ioxconformance::conformance!(crate::OnTokio);
 //! ```
 //!
-//! That makes a test of each scenario of the [table](conformance) on each link that it is for. The suite waits for
-//! conditions, on the thread of the test; how a driver under test runs is its own matter. Timings are [`quick`].
+//! That makes a test of each scenario of the [table](conformance) on each link that it is for. The
+//! suite waits for conditions, on the thread of the test; how a driver under test runs is its own
+//! matter. Timings are [`quick`].
 
 mod belongings;
 mod bench;

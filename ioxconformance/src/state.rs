@@ -33,7 +33,8 @@ pub enum State {
     IsHeldUp,
     /// Connected, with 20,000 events on their way.
     IsFlooded,
-    /// Connected to a controller that sends so much that reading it all would take far longer than a stop may.
+    /// Connected to a controller that sends so much that reading it all would take far longer than
+    /// a stop may.
     IsSentEndlessly,
     WaitsForTheNextAttempt,
     IsAtRest,
@@ -83,7 +84,8 @@ impl State {
         Self::IsAtRest,
     ];
 
-    /// The limit of a close handshake, a logout, or a login that may still open a session: where one of them is not answered.
+    /// The limit of a close handshake, a logout, or a login that may still open a session: where
+    /// one of them is not answered.
     #[must_use]
     pub fn stop_waits(self) -> Duration {
         match self {
@@ -97,7 +99,8 @@ impl State {
         }
     }
 
-    /// Brings a stream there, with its options changed beforehand. `None` where this system cannot show it.
+    /// Brings a stream there, with its options changed beforehand. `None` where this system cannot
+    /// show it.
     #[must_use]
     pub fn reach(self, bench: &Bench, change: impl FnOnce(Options) -> Options) -> Option<Reached> {
         if self == Self::ConnectsToWhereNobodyAnswers {
@@ -213,7 +216,8 @@ impl World {
     }
 }
 
-/// A port that neither takes nor refuses a connection: as many as it takes are there, and nobody accepts them.
+/// A port that neither takes nor refuses a connection: as many as it takes are there, and nobody
+/// accepts them.
 pub(crate) struct Silence {
     address: SocketAddr,
     _listener: TcpListener,
@@ -225,7 +229,8 @@ pub(crate) struct Silence {
     reason = "a scenario that cannot go on has failed"
 )]
 impl Silence {
-    /// `None` where the system does not leave those unanswered for which there is no room, or does not tell of them.
+    /// `None` where the system does not leave those unanswered for which there is no room, or does
+    /// not tell of them.
     fn new() -> Option<Self> {
         if cfg!(not(target_os = "linux")) {
             return None;
@@ -271,7 +276,8 @@ impl Silence {
     }
 }
 
-/// Kept by a stream for as long as anything of it is there: its task, its thread, or what starts it anew.
+/// Kept by a stream for as long as anything of it is there: its task, its thread, or what starts it
+/// anew.
 #[derive(Clone, Debug, Default)]
 pub struct Witness(Arc<()>);
 

@@ -3,9 +3,9 @@
 /// Makes a test of each scenario on each link that it is for, of the driver at this path: a
 /// [`Driver`](crate::Driver) that is a constant.
 ///
-/// A driver that has no thread or task of its own, so that nothing happens but while the consumer waits, says so:
-/// `conformance!(driver, driven by the consumer)`. It is spared the scenarios (`apart`) in which the consumer does something else
-/// meanwhile.
+/// A driver that has no thread or task of its own, so that nothing happens but while the consumer
+/// waits, says so: `conformance!(driver, driven by the consumer)`. It is spared the scenarios
+/// (`apart`) in which the consumer does something else meanwhile.
 #[macro_export]
 macro_rules! conformance {
     ($driver:path) => {

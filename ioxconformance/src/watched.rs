@@ -62,7 +62,8 @@ impl Watched {
         }
     }
 
-    /// Takes what is told until this is done, which waits on another thread for something else to happen.
+    /// Takes what is told until this is done, which waits on another thread for something else to
+    /// happen.
     pub fn meanwhile<T: Send>(&mut self, done: impl FnOnce() -> T + Send) -> T {
         const MOMENT: Duration = Duration::from_millis(20);
         thread::scope(|scope| {

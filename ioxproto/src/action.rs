@@ -13,16 +13,18 @@ pub struct ConnectionId(pub(crate) u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RequestId(pub(crate) u64);
 
-/// Something for the driver to do, from [`EventStream::poll_action`](crate::EventStream::poll_action).
+/// Something for the driver to do, from
+/// [`EventStream::poll_action`](crate::EventStream::poll_action).
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Action {
-    /// Open a connection (name, TCP, and TLS if [`Address::has_tls`]), then run the upgrade exchange on it.
+    /// Open a connection (name, TCP, and TLS if [`Address::has_tls`]), then run the upgrade
+    /// exchange on it.
     ///
     /// Report the phases with [`phase`](crate::EventStream::phase), the exchange's answer with
     /// [`upgrade_answered`](crate::EventStream::upgrade_answered), or what went wrong with
-    /// [`failed`](crate::EventStream::failed), the phase reached before that. Keep the socket and the bytes that came early
-    /// until `OpenWebSocket` or `Abort` says what becomes of them.
+    /// [`failed`](crate::EventStream::failed), the phase reached before that. Keep the socket and
+    /// the bytes that came early until `OpenWebSocket` or `Abort` says what becomes of them.
     Connect {
         /// Goes into each answer.
         id: ConnectionId,
@@ -58,8 +60,8 @@ pub enum Action {
         /// The request.
         id: RequestId,
     },
-    /// Ask the caller for an access token, and report [`token`](crate::EventStream::token). Only a stream of
-    /// [`own_tokens`](crate::Config::own_tokens) asks.
+    /// Ask the caller for an access token, and report [`token`](crate::EventStream::token). Only a
+    /// stream of [`own_tokens`](crate::Config::own_tokens) asks.
     ProvideToken {
         /// Goes into the answer.
         id: RequestId,

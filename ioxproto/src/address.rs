@@ -98,8 +98,8 @@ impl Address {
         }
     }
 
-    /// Host name or IP literal, without the brackets of an IPv6 literal; a link-local one may end in
-    /// `%` and the name of the network interface.
+    /// Host name or IP literal, without the brackets of an IPv6 literal; a link-local one may end
+    /// in `%` and the name of the network interface.
     #[must_use]
     pub fn host(&self) -> &str {
         &self.host
@@ -288,8 +288,8 @@ fn no_scheme(text: &str) -> AddressError {
     }
 }
 
-/// The URL without the zone of a link-local IPv6 literal (`%eth0`, or `%25eth0` as RFC 6874 has it),
-/// and the zone.
+/// The URL without the zone of a link-local IPv6 literal (`%eth0`, or `%25eth0` as RFC 6874 has
+/// it), and the zone.
 fn without_zone<'a>(
     url: &'a str,
     authority: &str,

@@ -124,8 +124,8 @@ pub enum ReadNames {
 
 /// The stream's timings. The defaults are made for real controllers; tests shorten them.
 ///
-/// Silences (`drain_*`, `replay_window`, `stall_*`, `ping_*`, `proven_after`) count only while the driver waits on
-/// an empty socket.
+/// Silences (`drain_*`, `replay_window`, `stall_*`, `ping_*`, `proven_after`) count only while the
+/// driver waits on an empty socket.
 ///
 /// ```
 /// use std::time::Duration;

@@ -1,7 +1,7 @@
 //! `Debug` of errors.
 
-/// Makes `Debug` of error types the same sentence as `Display`: a `main` that returns an error prints
-/// its `Debug`.
+/// Makes `Debug` of error types the same sentence as `Display`: a `main` that returns an error
+/// prints its `Debug`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! debug_is_display {

@@ -65,15 +65,15 @@ impl Event {
             .unwrap_or_default()
     }
 
-    /// Whether it happened just now; `false` for the replay of the controller's state after a connect,
-    /// and for an event that did not come from a stream.
+    /// Whether it happened just now; `false` for the replay of the controller's state after a
+    /// connect, and for an event that did not come from a stream.
     #[must_use]
     pub fn is_live(&self) -> bool {
         self.live
     }
 
-    /// UTC of receipt, by the clock of the stream's driver; `None` for an event that did not come from
-    /// a stream. It does not count when events are compared.
+    /// UTC of receipt, by the clock of the stream's driver; `None` for an event that did not come
+    /// from a stream. It does not count when events are compared.
     #[must_use]
     pub fn received_at(&self) -> Option<SystemTime> {
         self.received_at
@@ -86,7 +86,8 @@ impl Event {
         self
     }
 
-    /// The frame's number on its connection; 0 when missing or no integer ([`known_seqnum`](Self::known_seqnum) tells).
+    /// The frame's number on its connection; 0 when missing or no integer
+    /// ([`known_seqnum`](Self::known_seqnum) tells).
     #[must_use]
     pub fn seqnum(&self) -> i64 {
         self.parts.seqnum.unwrap_or(0)
@@ -104,7 +105,8 @@ impl Event {
         self.part(self.parts.sid)
     }
 
-    /// When, by the controller's clock: ISO 8601 with its UTC offset, verbatim; empty on an ISY-994.
+    /// When, by the controller's clock: ISO 8601 with its UTC offset, verbatim; empty on an
+    /// ISY-994.
     #[must_use]
     pub fn timestamp(&self) -> &str {
         self.part(self.parts.timestamp)

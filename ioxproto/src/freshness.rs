@@ -1,16 +1,17 @@
 //! How old an event is, by the controller's own clock.
 //!
-//! On `/api/events/subscribe` a replayed frame keeps the time of the original change, so a replay tells "happened while
-//! I was reconnecting" from "last changed in spring". Controllers' clocks are wrong, so ages are counted against the
-//! clock that the live frames show, not against ours.
+//! On `/api/events/subscribe` a replayed frame keeps the time of the original change, so a replay
+//! tells "happened while I was reconnecting" from "last changed in spring". Controllers' clocks are
+//! wrong, so ages are counted against the clock that the live frames show, not against ours.
 //!
 //! Rules:
 //!
-//! * A live frame with a timestamp shows how far the controller's clock is from ours. Frames arrive late, never
-//!   early, so of the last eight the one that came quickest counts.
-//! * When the controller says that its clock was set (`_4` action 0, live), what was learned before is void.
-//! * Before a live frame was seen, nothing is known. A replayed frame of `/rest/subscribe` is stamped at the connect
-//!   and never tells an age.
+//! * A live frame with a timestamp shows how far the controller's clock is from ours. Frames arrive
+//!   late, never early, so of the last eight the one that came quickest counts.
+//! * When the controller says that its clock was set (`_4` action 0, live), what was learned before
+//!   is void.
+//! * Before a live frame was seen, nothing is known. A replayed frame of `/rest/subscribe` is
+//!   stamped at the connect and never tells an age.
 //! * A time up to 10 s ahead of the controller's clock is now; one farther ahead is unknown.
 
 use std::time::{Duration, SystemTime};
@@ -52,7 +53,8 @@ pub struct ControllerClock {
 }
 
 impl ControllerClock {
-    /// A clock of which nothing is known yet; the path says whether replayed frames keep the time of their change.
+    /// A clock of which nothing is known yet; the path says whether replayed frames keep the time
+    /// of their change.
     #[must_use]
     pub fn new(path: SubscribePath) -> Self {
         Self {
@@ -62,7 +64,8 @@ impl ControllerClock {
         }
     }
 
-    /// Takes note of an event that came at `utc` by our clock. Only live ones with a timestamp teach anything.
+    /// Takes note of an event that came at `utc` by our clock. Only live ones with a timestamp
+    /// teach anything.
     pub fn learn(&mut self, event: &Event, utc: SystemTime) {
         if !event.is_live() {
             return;
@@ -87,8 +90,8 @@ impl ControllerClock {
         };
     }
 
-    /// How far the controller's clock is ahead of ours, in microseconds; negative when it is behind, `None` before a
-    /// live frame showed it.
+    /// How far the controller's clock is ahead of ours, in microseconds; negative when it is
+    /// behind, `None` before a live frame showed it.
     #[must_use]
     pub fn ahead_micros(&self) -> Option<i64> {
         let known = &self.samples[..self.learned.min(SAMPLES)];
@@ -121,8 +124,8 @@ impl ControllerClock {
         }
     }
 
-    /// Whether the event happened at `since` by our clock or later, where that is known. With the moment of a loss: whether
-    /// it happened while away.
+    /// Whether the event happened at `since` by our clock or later, where that is known. With the
+    /// moment of a loss: whether it happened while away.
     #[must_use]
     pub fn happened_since(&self, event: &Event, since: SystemTime) -> Option<bool> {
         Some(self.happened_at(event)? >= since)

@@ -1,9 +1,10 @@
 //! The event stream of IoX and ISY-994 home controllers as a pure state machine.
 //!
-//! A controller's event stream is a protocol; a socket, a clock and a runtime are details. Every decision
-//! about it is made here, by [`EventStream`]: when to connect, what to say, which event is live and which
-//! only replayed, when a silence means a dead connection, how long to stay away. It never touches a socket,
-//! a clock, a thread or a random source: what happened is handed in, what to do is handed out.
+//! A controller's event stream is a protocol; a socket, a clock and a runtime are details. Every
+//! decision about it is made here, by [`EventStream`]: when to connect, what to say, which event is
+//! live and which only replayed, when a silence means a dead connection, how long to stay away. It
+//! never touches a socket, a clock, a thread or a random source: what happened is handed in, what
+//! to do is handed out.
 //!
 //! ```text
 //!              messages, ticks, answers, news of the socket ──►  ┌─────────────┐
@@ -11,8 +12,8 @@
 //!              connect, ping, close, abort, next deadline    ◄── └─────────────┘  ──► status changes with their reason
 //! ```
 //!
-//! Who wants to watch a controller takes a driver crate, such as `ioxtransport-tokio`. Who wants to write a
-//! driver reads [`driver`]. Who has frames and wants events takes a [`FrameReader`]:
+//! Who wants to watch a controller takes a driver crate, such as `ioxtransport-tokio`. Who wants to
+//! write a driver reads [`driver`]. Who has frames and wants events takes a [`FrameReader`]:
 //!
 //! ```
 //! use ioxproto::{Frame, FrameReader};
@@ -25,10 +26,12 @@
 //!
 //! # What an event means
 //!
-//! * [`vocabulary`]: the words of system events, with stable labels; [`Event::describe`] says `system_status = busy`.
+//! * [`vocabulary`]: the words of system events, with stable labels; [`Event::describe`] says
+//!   `system_status = busy`.
 //! * [`view`]: an event by its kind, decoded on demand: [`Event::view`], [`Event::node_property`],
 //!   [`Event::program_status`] and their like.
-//! * [`mirror`]: a live picture of the house, which says what changed, and after an outage what changed while away.
+//! * [`mirror`]: a live picture of the house, which says what changed, and after an outage what
+//!   changed while away.
 //! * [`dispatch`]: listeners, called in order, each isolated from the others' panics.
 //! * [`freshness`]: how old an event is, by the controller's own clock.
 //!
@@ -55,10 +58,13 @@
 //!
 //! # What it promises
 //!
-//! * **Deterministic**: the same inputs with the same times and the same seed give the same outputs.
+//! * **Deterministic**: the same inputs with the same times and the same seed give the same
+//!   outputs.
 //! * **No panic, no unbounded work** on whatever a peer sends; calls in a wrong order are harmless.
-//! * **Secrets stay in**: passwords and header values appear in no `Debug` output, error or log line.
-//! * **Logging** through `tracing`: a frame at TRACE, a decision at DEBUG, a change of status at INFO.
+//! * **Secrets stay in**: passwords and header values appear in no `Debug` output, error or log
+//!   line.
+//! * **Logging** through `tracing`: a frame at TRACE, a decision at DEBUG, a change of status at
+//!   INFO.
 
 mod action;
 mod address;

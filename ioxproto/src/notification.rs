@@ -20,8 +20,8 @@ pub enum Notification {
     Malformed(Malformed),
     /// A text frame that is no event and needs no attention.
     Ignored(Ignored),
-    /// The stream needs an access token of the caller's, who answers through the driver's handle. Only a stream
-    /// of [`own_tokens`](crate::Config::own_tokens) asks.
+    /// The stream needs an access token of the caller's, who answers through the driver's handle.
+    /// Only a stream of [`own_tokens`](crate::Config::own_tokens) asks.
     TokenWanted {
         /// Whether the controller refused the last one: another is needed, not the same again.
         rejected: bool,
@@ -49,7 +49,8 @@ pub struct Drift {
     pub property: Property,
 }
 
-/// The controller's numbering is not what it should be: frames were lost on the way, or it repeats itself.
+/// The controller's numbering is not what it should be: frames were lost on the way, or it repeats
+/// itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Gap {

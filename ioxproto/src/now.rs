@@ -4,9 +4,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 /// What time it is, as the caller's clocks say it. The core never asks a clock itself.
 ///
-/// Deadlines live on the monotonic clock; UTC serves [`last_event_at`](crate::EventStream::last_event_at),
-/// dates in `Retry-After`, and noticing that the machine slept. A driver samples both once each time
-/// that it wakes.
+/// Deadlines live on the monotonic clock; UTC serves
+/// [`last_event_at`](crate::EventStream::last_event_at), dates in `Retry-After`, and noticing that
+/// the machine slept. A driver samples both once each time that it wakes.
 ///
 /// ```
 /// use std::time::{Duration, Instant, SystemTime};

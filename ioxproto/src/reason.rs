@@ -147,7 +147,8 @@ pub enum Failure {
     Identity {
         /// What is wrong with it.
         problem: IdentityProblem,
-        /// The SHA-256 fingerprint of the certificate shown, `sha256:` and 64 hex digits; empty when none was seen.
+        /// The SHA-256 fingerprint of the certificate shown, `sha256:` and 64 hex digits; empty
+        /// when none was seen.
         fingerprint: String,
         /// What happened and what to do: one line.
         detail: String,
@@ -182,8 +183,8 @@ const CLOSE_TEXT: usize = 123;
 
 /// Why the stream's status changed.
 ///
-/// [`code`](Self::code) is stable and meant for programs; `Display` is one sentence for people that says
-/// what happened and, where there is something to try, what.
+/// [`code`](Self::code) is stable and meant for programs; `Display` is one sentence for people that
+/// says what happened and, where there is something to try, what.
 #[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum Reason {

@@ -4,8 +4,8 @@
 //! {"direction":"receive","opcode":1,"time":1778103283.182967,"data":"<?xml …"}
 //! ```
 //!
-//! `direction` is seen from the client, `opcode` is that of the WebSocket message, `time` is in seconds
-//! since the epoch, `data` is the text of a text message or the base64 of a binary one.
+//! `direction` is seen from the client, `opcode` is that of the WebSocket message, `time` is in
+//! seconds since the epoch, `data` is the text of a text message or the base64 of a binary one.
 
 use std::fmt;
 
@@ -143,7 +143,8 @@ impl Entry {
         })
     }
 
-    /// The message's bytes: the text's, or those that the base64 stands for (none if it is not base64).
+    /// The message's bytes: the text's, or those that the base64 stands for (none if it is not
+    /// base64).
     #[must_use]
     pub fn bytes(&self) -> Vec<u8> {
         if self.opcode == BINARY {

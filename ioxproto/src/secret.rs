@@ -51,7 +51,8 @@ mod tests {
 
     #[test]
     fn a_secret_is_wiped_when_dropped() {
-        // What is freed cannot be looked at without unsafe code; that it is wiped before, its type promises.
+        // What is freed cannot be looked at without unsafe code; that it is wiped before, its type
+        // promises.
         fn wiped_when_dropped(_: &impl zeroize::ZeroizeOnDrop) {}
         let Secret(text) = &Secret::new("hunter2");
         wiped_when_dropped(text);

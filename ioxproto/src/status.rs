@@ -64,7 +64,8 @@ impl Status {
         }
     }
 
-    /// Whether the stream rests until it is started (again): not started, failed for good, or stopped.
+    /// Whether the stream rests until it is started (again): not started, failed for good, or
+    /// stopped.
     #[must_use]
     pub fn is_at_rest(self) -> bool {
         matches!(

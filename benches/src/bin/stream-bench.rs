@@ -1,4 +1,5 @@
-//! Connects a driver, touches every field of so many events, and prints what it saw as one line of JSON.
+//! Connects a driver, touches every field of so many events, and prints what it saw as one line of
+//! JSON.
 
 use std::time::Duration;
 
@@ -8,8 +9,9 @@ use iox_benches::ratio::quantile;
 use ioxdriver::{Options, Trust};
 use ioxdriver_async::Runtime;
 
-/// Connects, touches every field of COUNT events, and prints one line of JSON: frames, seconds from the first to the last, and
-/// with --latency the median, 99th percentile and maximum in microseconds.
+/// Connects, touches every field of COUNT events, and prints one line of JSON: frames, seconds from
+/// the first to the last, and with --latency the median, 99th percentile and maximum in
+/// microseconds.
 #[derive(Parser)]
 struct Arguments {
     /// The controller, such as http://127.0.0.1:8080; ws and wss will do too.
@@ -20,7 +22,8 @@ struct Arguments {
     /// The driver.
     #[arg(long, value_enum, default_value_t = Transport::Tokio)]
     transport: Transport,
-    /// Reads the time of sending from each event's fmtName: 20 digits of nanoseconds on CLOCK_MONOTONIC.
+    /// Reads the time of sending from each event's fmtName: 20 digits of nanoseconds on
+    /// CLOCK_MONOTONIC.
     #[arg(long)]
     latency: bool,
     /// The local account. The password is in IOX_PASSWORD, or "admin".

@@ -1,5 +1,5 @@
-//! Any text to this reader and to an independent strict one: what that one accepts is the same event here. What it
-//! rejects may be recovered here, or malformed.
+//! Any text to this reader and to an independent strict one: what that one accepts is the same
+//! event here. What it rejects may be recovered here, or malformed.
 
 use ioxproto::{Event, Frame, FrameReader};
 use roxmltree::{Document, Node};
@@ -15,7 +15,8 @@ pub fn run(data: &[u8]) {
     if !text.starts_with('<') || strange.iter().any(|part| text.contains(part)) {
         return;
     }
-    // It leaves a carriage return as it is right before a reference; XML 1.0, section 2.11, does not.
+    // It leaves a carriage return as it is right before a reference; XML 1.0, section 2.11, does
+    // not.
     if text.contains("\r&") {
         return;
     }
@@ -53,7 +54,8 @@ pub fn run(data: &[u8]) {
     }
 }
 
-/// Whether the quotes of a declaration close before it ends, and what it names as the encoding is a name.
+/// Whether the quotes of a declaration close before it ends, and what it names as the encoding is a
+/// name.
 fn names_its_encoding(text: &str) -> bool {
     let declaration = text.split("?>").next().unwrap_or_default();
     let encoding = declaration.split_once("encoding").map(|(_, value)| value);

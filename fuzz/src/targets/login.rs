@@ -1,5 +1,5 @@
-//! Any bytes as the answer to a login, as its body, as a token of the caller's own and as its claims: no panic, and
-//! whatever is taken for a token makes one header and no more.
+//! Any bytes as the answer to a login, as its body, as a token of the caller's own and as its
+//! claims: no panic, and whatever is taken for a token makes one header and no more.
 
 use std::time::{Duration, Instant, SystemTime};
 

@@ -1,6 +1,8 @@
-//! Frames, replays and reconnects into a picture of the house: no panic, and it stays within its limits.
+//! Frames, replays and reconnects into a picture of the house: no panic, and it stays within its
+//! limits.
 //!
-//! Each line is one step: `live` or `replayed` and a blank before a frame, or the name of a stream status.
+//! Each line is one step: `live` or `replayed` and a blank before a frame, or the name of a stream
+//! status.
 
 use ioxproto::mirror::{ControllerState, Limits, Occasion};
 use ioxproto::{Event, Frame, FrameReader, Notification, Status, StatusChange};

@@ -1,5 +1,5 @@
-//! Finds the frames in the lines of a file: plain, in JSON strings, in recordings, in log lines or over
-//! several lines. Also reads the JSON lines of `iox watch`.
+//! Finds the frames in the lines of a file: plain, in JSON strings, in recordings, in log lines or
+//! over several lines. Also reads the JSON lines of `iox watch`.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -49,8 +49,8 @@ impl LineReader {
         SystemTime::UNIX_EPOCH.checked_add(since)
     }
 
-    /// Calls `each` with the content of a line, and before it with a frame that this line cuts off. Skips
-    /// blank lines and messages that were sent to a controller.
+    /// Calls `each` with the content of a line, and before it with a frame that this line cuts off.
+    /// Skips blank lines and messages that were sent to a controller.
     pub(super) fn read(&mut self, line: &[u8], mut each: impl FnMut(&Self, Content<'_>)) {
         self.time = None;
         let line = line
@@ -215,8 +215,8 @@ enum Holds {
     NoJson,
 }
 
-/// Whether a line can go on with a frame that was begun: it is indented, blank or markup, and begins no
-/// frame of its own.
+/// Whether a line can go on with a frame that was begun: it is indented, blank or markup, and
+/// begins no frame of its own.
 fn goes_on(begun: &[u8], line: &[u8]) -> bool {
     let text = line.trim_ascii_start();
     match text {
@@ -235,8 +235,8 @@ fn is_json(line: &[u8]) -> bool {
         && serde_json::from_slice::<IgnoredAny>(line).is_ok()
 }
 
-/// Takes the members that make an object a message of a recording: the opcode, if there is one, and whether there is a
-/// text. Texts are put where they are asked for.
+/// Takes the members that make an object a message of a recording: the opcode, if there is one, and
+/// whether there is a text. Texts are put where they are asked for.
 struct Message<'a> {
     direction: &'a mut String,
     data: &'a mut String,

@@ -1,4 +1,5 @@
-//! How far it is, for a person who waits: on a terminal alone, and only where it disturbs no output.
+//! How far it is, for a person who waits: on a terminal alone, and only where it disturbs no
+//! output.
 
 use std::io::{self, IsTerminal as _};
 

@@ -1,6 +1,7 @@
 //! Texts from elsewhere, made harmless for a terminal.
 
-/// A text from elsewhere on one line of a terminal: what could move the cursor or change colours is shown, not obeyed.
+/// A text from elsewhere on one line of a terminal: what could move the cursor or change colours is
+/// shown, not obeyed.
 pub(in crate::output) struct Clean<'a>(pub(in crate::output) &'a str);
 
 impl std::fmt::Display for Clean<'_> {

@@ -1,4 +1,5 @@
-//! Standard output, on a thread of its own: who reads it slowly, or not at all, holds up no signal and no deadline.
+//! Standard output, on a thread of its own: who reads it slowly, or not at all, holds up no signal
+//! and no deadline.
 
 use std::io::{self, IsTerminal as _, Write};
 use std::thread;

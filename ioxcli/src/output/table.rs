@@ -37,8 +37,8 @@ impl Stamps {
     }
 }
 
-/// All that is known, each kind in a table of its own; empty kinds are left out. Nodes stand in their
-/// folders.
+/// All that is known, each kind in a table of its own; empty kinds are left out. Nodes stand in
+/// their folders.
 pub(crate) fn house(
     state: &ControllerState,
     stamps: Stamps,

@@ -17,8 +17,8 @@ struct Placed<'a> {
     address: &'a str,
 }
 
-/// A row for each property of each node, in columns: node, id, name, value, time, age. A folder has a
-/// row of its own, and what is in it is indented.
+/// A row for each property of each node, in columns: node, id, name, value, time, age. A folder has
+/// a row of its own, and what is in it is indented.
 pub(super) fn rows(
     state: &ControllerState,
     stamps: Stamps,

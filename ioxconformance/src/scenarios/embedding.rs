@@ -1,4 +1,5 @@
-//! What embedding applications need: restarts, exchanges, their own way to the controller, callbacks.
+//! What embedding applications need: restarts, exchanges, their own way to the controller,
+//! callbacks.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};

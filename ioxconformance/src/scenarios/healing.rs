@@ -256,7 +256,8 @@ pub fn a_look_up_that_hangs_is_given_up_and_named(bench: &Bench) {
 pub fn an_address_that_leads_nowhere_does_not_keep_from_the_next(bench: &Bench) {
     let server = bench.server();
     let good = server.server().address();
-    // Of the documentation's range, which nobody routes (RFC 3849), and a port where nobody listens.
+    // Of the documentation's range, which nobody routes (RFC 3849), and a port where nobody
+    // listens.
     let nowhere = format!("[2001:db8::1]:{}", good.port()).parse().unwrap();
     let refused = "127.0.0.1:1".parse().unwrap();
     let addresses = vec![nowhere, refused, good];

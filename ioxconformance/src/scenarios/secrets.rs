@@ -1,4 +1,5 @@
-//! Whole sessions with every log of every crate captured at its most talkative: no secret is in it, in any encoding.
+//! Whole sessions with every log of every crate captured at its most talkative: no secret is in it,
+//! in any encoding.
 //!
 //! The simulated controller runs in the same process, so that its logs are captured too.
 
@@ -53,7 +54,8 @@ pub fn no_secret_is_logged_by_anybody_in_any_encoding(bench: &Bench) {
     });
 }
 
-/// Each refusal and trouble that makes somebody talk, then a session to its end, with each kind of account.
+/// Each refusal and trouble that makes somebody talk, then a session to its end, with each kind of
+/// account.
 fn sessions(bench: &Bench, secrets: &mut Vec<String>) {
     let portal = |options: Options| options.portal_account(USER, PASSWORD);
 

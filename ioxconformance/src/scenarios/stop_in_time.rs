@@ -1,5 +1,5 @@
-//! A stop is done within 100 ms, from every state; and where a close handshake, a logout or a login is under way that is not
-//! answered, as soon after its limit.
+//! A stop is done within 100 ms, from every state; and where a close handshake, a logout or a login
+//! is under way that is not answered, as soon after its limit.
 
 use std::time::Duration;
 
@@ -8,7 +8,8 @@ use ioxproto::Status;
 use crate::{Bench, State};
 
 const AT_ONCE: Duration = Duration::from_millis(100);
-/// One stop in time is enough: a machine that is busy is not so each time, a driver that waits for something is.
+/// One stop in time is enough: a machine that is busy is not so each time, a driver that waits for
+/// something is.
 const TRIES: usize = 10;
 
 fn in_time(bench: &Bench, state: State) {

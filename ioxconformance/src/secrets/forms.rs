@@ -35,7 +35,8 @@ fn forms(secret: &str) -> BTreeMap<String, String> {
         byte => format!("%{byte:02X}"),
     });
     form("percent", percent.collect());
-    // Wherever it stands within what is encoded: the characters at its edges depend on its neighbours.
+    // Wherever it stands within what is encoded: the characters at its edges depend on its
+    // neighbours.
     for offset in 0..3 {
         let shifted = [&b"..."[..offset], bytes].concat();
         for (name, engine) in [("base64", STANDARD_NO_PAD), ("base64url", URL_SAFE_NO_PAD)] {
@@ -51,8 +52,8 @@ fn json_text(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"")
 }
 
-/// What of a secret to look for, as itself and as it stands in JSON; of a token, its own parts too, for its head is
-/// that of every token.
+/// What of a secret to look for, as itself and as it stands in JSON; of a token, its own parts too,
+/// for its head is that of every token.
 fn parts(secret: &str) -> Vec<String> {
     let mut parts = vec![secret.to_owned(), json_text(secret)];
     parts.dedup();

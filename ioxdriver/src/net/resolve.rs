@@ -1,9 +1,9 @@
 //! Names to addresses, without a runtime.
 //!
-//! The system's look-up cannot be interrupted, and a runtime's own can hold up its shutdown. So a name goes to one
-//! detached thread that holds nothing but the name and a place for the answer; whoever waits may give up at any
-//! time, and who asks for the same name meanwhile waits for the same answer. A thread whose look-up the
-//! operating system will not end may outlive its stream.
+//! The system's look-up cannot be interrupted, and a runtime's own can hold up its shutdown. So a
+//! name goes to one detached thread that holds nothing but the name and a place for the answer;
+//! whoever waits may give up at any time, and who asks for the same name meanwhile waits for the
+//! same answer. A thread whose look-up the operating system will not end may outlive its stream.
 
 use std::collections::BTreeMap;
 use std::future::Future;

@@ -10,7 +10,8 @@ use thiserror::Error;
 
 use crate::Fingerprint;
 
-/// The certificates of an authority of your own, for [`Trust::Authority`](crate::Trust::Authority). Clones are cheap.
+/// The certificates of an authority of your own, for [`Trust::Authority`](crate::Trust::Authority).
+/// Clones are cheap.
 ///
 /// ```no_run
 /// use ioxdriver::{Authority, Trust};
@@ -54,8 +55,8 @@ pub enum AuthorityError {
 ioxproto::debug_is_display! { AuthorityError }
 
 impl Authority {
-    /// Reads the certificates of a PEM text: one or several, each an authority by itself. Other sections (keys,
-    /// say) are passed over.
+    /// Reads the certificates of a PEM text: one or several, each an authority by itself. Other
+    /// sections (keys, say) are passed over.
     ///
     /// # Errors
     ///

@@ -7,7 +7,8 @@ use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate, X509Name}
 
 use crate::Fingerprint;
 
-/// A text or list of a certificate is cut after this many characters or entries: it comes from anybody.
+/// A text or list of a certificate is cut after this many characters or entries: it comes from
+/// anybody.
 const LONGEST: usize = 256;
 
 /// A server's certificate, as it was shown: nothing in it is verified.
@@ -24,15 +25,17 @@ pub struct ServerCertificate {
     pub not_before: SystemTime,
     /// Valid until.
     pub not_after: SystemTime,
-    /// The host names and addresses that it is for, wildcards included; empty where it has none but the subject's.
+    /// The host names and addresses that it is for, wildcards included; empty where it has none but
+    /// the subject's.
     pub names: Vec<String>,
 }
 
 impl ServerCertificate {
-    /// Reads a certificate in DER, of any version of X.509. `None` for anything that is no certificate.
+    /// Reads a certificate in DER, of any version of X.509. `None` for anything that is no
+    /// certificate.
     ///
-    /// Drivers have it from the TLS library's `peer_certificates`, the first of them. Control characters in texts are
-    /// replaced, so that they can be shown on a terminal.
+    /// Drivers have it from the TLS library's `peer_certificates`, the first of them. Control
+    /// characters in texts are replaced, so that they can be shown on a terminal.
     #[must_use]
     pub fn from_der(der: &[u8]) -> Option<Self> {
         let (_, parsed) = X509Certificate::from_der(der).ok()?;

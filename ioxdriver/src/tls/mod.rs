@@ -35,9 +35,9 @@ const SHORTEST_RSA: usize = 2048;
 /// The configurations in use, by their policy.
 static IN_USE: Mutex<Vec<(Trust, Weak<ClientConfig>)>> = Mutex::new(Vec::new());
 
-/// The TLS configuration for one policy: TLS 1.2 and 1.3 on `ring`, no process-wide default touched. Streams of the same
-/// policy share it for as long as one of them lives: it takes some KB, and the reading of the platform's roots for
-/// [`Trust::System`].
+/// The TLS configuration for one policy: TLS 1.2 and 1.3 on `ring`, no process-wide default
+/// touched. Streams of the same policy share it for as long as one of them lives: it takes some KB,
+/// and the reading of the platform's roots for [`Trust::System`].
 pub(crate) fn client_config(trust: &Trust) -> Arc<ClientConfig> {
     let mut in_use = IN_USE.lock().unwrap_or_else(PoisonError::into_inner);
     in_use.retain(|(_, config)| config.strong_count() > 0);
@@ -56,7 +56,8 @@ fn new_config(trust: &Trust) -> Arc<ClientConfig> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut own = Vec::new();
     let policy = match trust {
-        // Without any roots on the machine every certificate is unknown, which is what the refusal then says.
+        // Without any roots on the machine every certificate is unknown, which is what the refusal
+        // then says.
         Trust::System => Policy::Chain(
             rustls_platform_verifier::Verifier::new(Arc::clone(&provider))
                 .ok()
@@ -99,8 +100,8 @@ fn new_config(trust: &Trust) -> Arc<ClientConfig> {
     Arc::new(config)
 }
 
-/// The name that goes into the handshake. A host that is no valid name (an underscore, say) is not sent: its
-/// certificate cannot be checked by name, but pinned.
+/// The name that goes into the handshake. A host that is no valid name (an underscore, say) is not
+/// sent: its certificate cannot be checked by name, but pinned.
 pub(crate) fn server_name(host: &str) -> ServerName<'static> {
     // The zone of a link-local address means something on this computer alone.
     let name = host.split('%').next().unwrap_or_default();
@@ -405,7 +406,8 @@ fn problem(error: &Error) -> IdentityProblem {
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             IdentityProblem::NotYetValid
         }
-        // A self-signed certificate that is no authority either, as controllers have them, ends up here.
+        // A self-signed certificate that is no authority either, as controllers have them, ends up
+        // here.
         CertificateError::Other(_) => IdentityProblem::UnknownIssuer,
         _ => IdentityProblem::Unverifiable,
     }

@@ -1,9 +1,11 @@
-//! Whether a TLS record is half there: below TLS, the headers of the records are read as the bytes pass.
+//! Whether a TLS record is half there: below TLS, the headers of the records are read as the bytes
+//! pass.
 //!
-//! A record's text is not to be had before the whole record is, so what has begun to arrive would look like silence. Without
-//! this, a replayed message that comes slowly could pass as live.
+//! A record's text is not to be had before the whole record is, so what has begun to arrive would
+//! look like silence. Without this, a replayed message that comes slowly could pass as live.
 
-/// Follows what a TLS peer sends (RFC 8446 section 5.1): a type, a version, a length, and so many bytes.
+/// Follows what a TLS peer sends (RFC 8446 section 5.1): a type, a version, a length, and so many
+/// bytes.
 #[derive(Debug, Default)]
 pub(crate) struct Records {
     /// So many bytes of a header are there.

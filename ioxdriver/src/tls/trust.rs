@@ -21,8 +21,8 @@ pub enum Trust {
     System,
     /// By chain, dates and host name, against an authority of the owner's own, and no other.
     Authority(Authority),
-    /// The certificate's fingerprint is one of these; chain, dates and name do not matter. Several, since
-    /// certificates get renewed.
+    /// The certificate's fingerprint is one of these; chain, dates and name do not matter. Several,
+    /// since certificates get renewed.
     Pins(Vec<Fingerprint>),
     /// Any certificate. Whoever sits between here and the controller can read the password.
     Insecure,

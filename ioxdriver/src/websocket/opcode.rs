@@ -1,10 +1,13 @@
-//! Every byte of a text message reaches the core: below the WebSocket library, the opcode Text becomes Binary.
+//! Every byte of a text message reaches the core: below the WebSocket library, the opcode Text
+//! becomes Binary.
 //!
-//! WebSocket libraries end the connection over text that is not UTF-8, and controllers send it, in every replay. The
-//! filter scans the frames' headers as the bytes come in, in pieces of any size, and remembers which messages were text.
+//! WebSocket libraries end the connection over text that is not UTF-8, and controllers send it, in
+//! every replay. The filter scans the frames' headers as the bytes come in, in pieces of any size,
+//! and remembers which messages were text.
 //!
-//! The library reads on within one call until a message is whole, and empty fragments make none, nor any end: a message has
-//! so many fragments at most, and the next one gets reserved bits, at which the library ends the connection.
+//! The library reads on within one call until a message is whole, and empty fragments make none,
+//! nor any end: a message has so many fragments at most, and the next one gets reserved bits, at
+//! which the library ends the connection.
 
 use std::collections::VecDeque;
 
@@ -123,8 +126,8 @@ impl TextAsBinary {
         self.objection
     }
 
-    /// The close frame that came, if one did. The library hands on a code of its own in place of one
-    /// that must not be sent, and none of a frame that is too long.
+    /// The close frame that came, if one did. The library hands on a code of its own in place of
+    /// one that must not be sent, and none of a frame that is too long.
     pub(crate) fn close_sent(&self) -> Option<CloseSent> {
         let payload = self.close.as_deref()?;
         Some(match payload {
@@ -151,7 +154,8 @@ impl TextAsBinary {
         self.texts.pop_front().unwrap_or(false)
     }
 
-    /// Whether a data message, or the beginning of one, has come that the library has not delivered.
+    /// Whether a data message, or the beginning of one, has come that the library has not
+    /// delivered.
     pub(crate) fn holds_more(&self) -> bool {
         !self.texts.is_empty()
     }
@@ -161,8 +165,8 @@ impl TextAsBinary {
         self.open || (self.stage != Stage::First && self.first & CONTROL == 0)
     }
 
-    /// Whether all that came is whole: no frame has begun, no message waits for more frames, and every message that was
-    /// whole is taken.
+    /// Whether all that came is whole: no frame has begun, no message waits for more frames, and
+    /// every message that was whole is taken.
     pub(crate) fn between_messages(&self) -> bool {
         self.stage == Stage::First && !self.open && self.texts.is_empty()
     }

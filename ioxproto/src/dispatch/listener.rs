@@ -35,7 +35,8 @@ impl Call {
         }
     }
 
-    /// Whether it wants to be told of this event, by its kind and filter; cheap, nothing is decoded.
+    /// Whether it wants to be told of this event, by its kind and filter; cheap, nothing is
+    /// decoded.
     pub(super) fn takes(&self, event: &Event) -> bool {
         let trigger = |action: TriggerAction| {
             event.control() == SystemControl::Trigger.code() && event.action() == action.code()

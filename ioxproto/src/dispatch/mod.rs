@@ -3,11 +3,13 @@
 //! Rules:
 //!
 //! * Listeners are called in the order of their registration, across all kinds.
-//! * An attached picture of the house is brought up to date before any listener runs. What changed in it is told after
-//!   the notification itself, so that a scene follows its node.
+//! * An attached picture of the house is brought up to date before any listener runs. What changed
+//!   in it is told after the notification itself, so that a scene follows its node.
 //! * A listener that panics is reported and stays registered; the others are served.
-//! * No lock is held while a listener runs: it may register, unregister, dispatch and look at the picture.
-//! * Once unregistered, a listener is not called again; on another thread a call that has begun may still end.
+//! * No lock is held while a listener runs: it may register, unregister, dispatch and look at the
+//!   picture.
+//! * Once unregistered, a listener is not called again; on another thread a call that has begun may
+//!   still end.
 //! * One registered during a dispatch is first called at the next.
 
 mod filter;
@@ -31,8 +33,8 @@ use crate::{Event, Notification, StatusChange};
 
 /// Tells listeners what happens. Cheap to clone; the clones are one dispatcher.
 ///
-/// A driver feeds it in its callback mode; a test feeds it frames. It has no thread of its own: listeners run where
-/// [`dispatch`](Self::dispatch) is called, so they should be quick.
+/// A driver feeds it in its callback mode; a test feeds it frames. It has no thread of its own:
+/// listeners run where [`dispatch`](Self::dispatch) is called, so they should be quick.
 ///
 /// ```
 /// use std::sync::{Arc, Mutex};
@@ -70,7 +72,8 @@ struct Shared {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ListenerPanic {
-    /// What kind of listener: `event`, `lifecycle`, `program`, `variable_table`, `status`, `change`, `panic`.
+    /// What kind of listener: `event`, `lifecycle`, `program`, `variable_table`, `status`,
+    /// `change`, `panic`.
     pub listener: &'static str,
     /// What the panic said, where it said a text.
     pub message: String,
@@ -93,7 +96,8 @@ impl Dispatcher {
         Self::default()
     }
 
-    /// Keeps a picture of the house up to date from now on, before listeners run. One at a time: another replaces it.
+    /// Keeps a picture of the house up to date from now on, before listeners run. One at a time:
+    /// another replaces it.
     pub fn attach(&self, state: SharedState) {
         *lock(&self.shared.state) = Some(state);
     }
@@ -124,8 +128,8 @@ impl Dispatcher {
         self.register(Call::Lifecycle(filter, Box::new(listener)))
     }
 
-    /// Calls `listener` with each program status that passes the filter. A frame that cannot be read as one is left
-    /// out; a listener for events sees it.
+    /// Calls `listener` with each program status that passes the filter. A frame that cannot be
+    /// read as one is left out; a listener for events sees it.
     #[must_use = "dropping the registration unregisters the listener"]
     pub fn on_program(
         &self,
@@ -135,7 +139,8 @@ impl Dispatcher {
         self.register(Call::Program(filter, Box::new(listener)))
     }
 
-    /// Calls `listener` when a table of variables changed. A frame that cannot be read as such is left out.
+    /// Calls `listener` when a table of variables changed. A frame that cannot be read as such is
+    /// left out.
     #[must_use = "dropping the registration unregisters the listener"]
     pub fn on_variable_table(
         &self,
@@ -154,8 +159,9 @@ impl Dispatcher {
         self.register(Call::Status(Box::new(listener)))
     }
 
-    /// Calls `listener` with each change of the attached picture of the house, after the notification that
-    /// brought it: scenes too, and after an outage what changed while away. Without a picture there are none.
+    /// Calls `listener` with each change of the attached picture of the house, after the
+    /// notification that brought it: scenes too, and after an outage what changed while away.
+    /// Without a picture there are none.
     #[must_use = "dropping the registration unregisters the listener"]
     pub fn on_change(&self, listener: impl Fn(&Change) + Send + Sync + 'static) -> Registration {
         self.register(Call::Change(Box::new(listener)))
@@ -182,7 +188,8 @@ impl Dispatcher {
         lock(&self.shared.listeners).len()
     }
 
-    /// Tells the listeners what happened. Notifications are told whole, one after the other: call it from one place.
+    /// Tells the listeners what happened. Notifications are told whole, one after the other: call
+    /// it from one place.
     pub fn dispatch(&self, notification: &Notification) {
         match notification {
             Notification::Event(event) => self.dispatch_event(event),
@@ -339,7 +346,8 @@ impl Shared {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing of the caller's runs under these locks; were something to panic, the values would be whole.
+    // Nothing of the caller's runs under these locks; were something to panic, the values would be
+    // whole.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

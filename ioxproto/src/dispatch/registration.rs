@@ -20,8 +20,8 @@ impl Registration {
         Self { shared, entry }
     }
 
-    /// Unregisters the listener; again, or from within a callback, is harmless. It is not called any more, save for a
-    /// call that has begun.
+    /// Unregisters the listener; again, or from within a callback, is harmless. It is not called
+    /// any more, save for a call that has begun.
     pub fn unregister(&self) {
         let (Some(shared), Some(entry)) = (self.shared.upgrade(), self.entry.upgrade()) else {
             return;

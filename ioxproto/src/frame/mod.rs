@@ -19,8 +19,8 @@ pub(crate) use self::xml::reference;
 use crate::Event;
 use crate::event::Parts;
 
-/// The longest frame that is read, in bytes; places in an event's text are 32 bits wide, and decoding can
-/// add as much again.
+/// The longest frame that is read, in bytes; places in an event's text are 32 bits wide, and
+/// decoding can add as much again.
 const MAX_FRAME: usize = 1024 * 1024 * 1024;
 /// What is kept of the text of a frame that is not well-formed, in bytes.
 const KEPT_OF_MALFORMED: usize = 4 * 1024;
@@ -56,7 +56,8 @@ pub struct Ignored {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum IgnoredKind {
-    /// A JSON object of another type than `event`, such as `spolisy`; the type's text, empty when it has none.
+    /// A JSON object of another type than `event`, such as `spolisy`; the type's text, empty when
+    /// it has none.
     OtherType(Arc<str>),
     /// XML with another root than `Event`, such as `SubscriptionResponse`; the root's name.
     OtherRoot(Arc<str>),
@@ -129,7 +130,8 @@ impl FrameReader {
         Self::default()
     }
 
-    /// A reader without the straight scan for the layout that most frames have: slower, and the same in all else.
+    /// A reader without the straight scan for the layout that most frames have: slower, and the
+    /// same in all else.
     #[doc(hidden)]
     #[must_use]
     pub fn general() -> Self {
@@ -158,8 +160,8 @@ impl FrameReader {
         }
     }
 
-    /// The next document of the message that was read last; `None` if it held no other. Of more than
-    /// 64 documents the rest is one malformed frame.
+    /// The next document of the message that was read last; `None` if it held no other. Of more
+    /// than 64 documents the rest is one malformed frame.
     ///
     /// ```
     /// use ioxproto::{Frame, FrameReader};
@@ -221,8 +223,8 @@ impl FrameReader {
         }
     }
 
-    /// A document is read as it stands. Only where it is not well-formed is it taken for several, or
-    /// else mended and read again, so that a well-formed one never changes its meaning.
+    /// A document is read as it stands. Only where it is not well-formed is it taken for several,
+    /// or else mended and read again, so that a well-formed one never changes its meaning.
     fn read_document(&mut self, document: &str, text: &str) -> Frame {
         if !self.general
             && let Some(parts) = scan::document(document)
@@ -239,7 +241,8 @@ impl FrameReader {
         }
     }
 
-    /// Reads several documents, if the first of them is a whole event: its frame, the others queued.
+    /// Reads several documents, if the first of them is a whole event: its frame, the others
+    /// queued.
     fn read_several(&mut self, documents: &str) -> Option<Frame> {
         let (pieces, rest) = split::documents(documents)?;
         let before = self.forbidden;
@@ -291,7 +294,8 @@ impl FrameReader {
     }
 }
 
-/// Without blanks around it, and without the byte order marks before it, which quick-xml passes over uncounted.
+/// Without blanks around it, and without the byte order marks before it, which quick-xml passes
+/// over uncounted.
 fn trimmed(text: &str) -> &str {
     let blank = |c: char| c == '\u{feff}' || c.is_ascii_whitespace();
     text.trim_start_matches(blank).trim_ascii_end()

@@ -1,9 +1,10 @@
 //! Mends what controllers write into log texts: `&` that begins no reference, `<` that begins no
-//! markup, words in angle brackets that are never closed (`<NULL>`), and references to characters that
-//! XML forbids.
+//! markup, words in angle brackets that are never closed (`<NULL>`), and references to characters
+//! that XML forbids.
 //!
-//! Only a text that is not well-formed comes here. The document's skeleton is not mended: tags outside the
-//! children of the root stay as they are, so that a frame cut off in the middle stays cut off.
+//! Only a text that is not well-formed comes here. The document's skeleton is not mended: tags
+//! outside the children of the root stay as they are, so that a frame cut off in the middle stays
+//! cut off.
 
 use std::collections::BTreeMap;
 
@@ -47,8 +48,8 @@ pub(crate) fn mend(text: &str, into: &mut String) -> usize {
     forbidden
 }
 
-/// Every `&` and `<` that is to be taken literally, and every reference to a forbidden character, in
-/// order.
+/// Every `&` and `<` that is to be taken literally, and every reference to a forbidden character,
+/// in order.
 fn mistakes(text: &str) -> Vec<Mistake> {
     let literal = |at| Mistake { at, reference: 0 };
     let bytes = text.as_bytes();
@@ -80,7 +81,8 @@ fn mistakes(text: &str) -> Vec<Mistake> {
             }
             Markup::End { name, to } => {
                 if names.get(name).is_some_and(|count| *count > 0) {
-                    // Whatever was opened since and never closed was no markup, if it stands in a child's text.
+                    // Whatever was opened since and never closed was no markup, if it stands in a
+                    // child's text.
                     while let Some(last) = open.pop() {
                         *names.entry(last.name).or_default() -= 1;
                         if last.name == name {
@@ -158,7 +160,8 @@ fn markup(text: &str, at: usize) -> Markup<'_> {
     }
 }
 
-/// The length of a tag up to its `>`; none where another `<` comes first outside quotes, or nothing ends it.
+/// The length of a tag up to its `>`; none where another `<` comes first outside quotes, or nothing
+/// ends it.
 fn tag_length(bytes: &[u8]) -> Option<usize> {
     let mut quote = None;
     for (at, byte) in bytes.iter().enumerate().skip(1) {
@@ -181,7 +184,8 @@ fn wrong_references(text: &str, from: usize, to: usize, mistakes: &mut Vec<Mista
 
 /// What is wrong with the `&` at this place, if anything.
 fn wrong_reference(text: &str, at: usize) -> Option<Mistake> {
-    // The longest reference has ten characters: `&#x10ffff;`, and some leading zeros may stand in it.
+    // The longest reference has ten characters: `&#x10ffff;`, and some leading zeros may stand in
+    // it.
     let rest = &text[at..];
     let end = rest.bytes().take(24).position(|byte| byte == b';');
     let whole = end.map(|end| &rest[..=end]);

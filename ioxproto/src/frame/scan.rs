@@ -1,5 +1,5 @@
-//! The straight scan: the one layout that nearly all frames have, read in one pass. It agrees with the general
-//! path ([`super::xml`], [`super::envelope`]) or declines; there is no third answer.
+//! The straight scan: the one layout that nearly all frames have, read in one pass. It agrees with
+//! the general path ([`super::xml`], [`super::envelope`]) or declines; there is no third answer.
 //!
 //! ```text
 //! envelope    = '{"type":"event","data":"' document '"}'      each '"' of the document written as '\"'
@@ -17,8 +17,9 @@
 //! value       = no '<' and no '"'; in an envelope no '\' either
 //! ```
 //!
-//! Nowhere in it: control characters, `&`, and characters that begin with the byte 0xEF, among them the two
-//! that XML forbids. So nothing has to be decoded, and every part stands in the document as it is.
+//! Nowhere in it: control characters, `&`, and characters that begin with the byte 0xEF, among them
+//! the two that XML forbids. So nothing has to be decoded, and every part stands in the document as
+//! it is.
 
 use std::str::FromStr;
 
@@ -300,15 +301,15 @@ fn integer<I: FromStr + From<i32>>(value: &str) -> Option<I> {
     value.trim().parse().ok()
 }
 
-/// Whether the bytes hold nothing that would have to be decoded or refused. A fold, since that is done on many bytes
-/// at once.
+/// Whether the bytes hold nothing that would have to be decoded or refused. A fold, since that is
+/// done on many bytes at once.
 fn is_plain(bytes: &[u8]) -> bool {
     let odd = |odd: bool, byte: &u8| odd | (*byte < 0x20) | (*byte == b'&') | (*byte == 0xef);
     !bytes.iter().fold(false, odd)
 }
 
-/// The place of the first of these bytes, eight bytes at a time; none where fewer than eight are left, since more
-/// than that always follows.
+/// The place of the first of these bytes, eight bytes at a time; none where fewer than eight are
+/// left, since more than that always follows.
 #[inline(always)]
 fn find<const N: usize>(text: &str, mut at: usize, needles: [u8; N]) -> Option<usize> {
     const LOW: u64 = u64::from_ne_bytes([0x01; 8]);
@@ -317,7 +318,8 @@ fn find<const N: usize>(text: &str, mut at: usize, needles: [u8; N]) -> Option<u
         let word = u64::from_le_bytes(*text.as_bytes().get(at..)?.first_chunk()?);
         let mut found = 0;
         for needle in needles {
-            // The highest bit of each byte that is zero, and perhaps of some above it: the lowest is right.
+            // The highest bit of each byte that is zero, and perhaps of some above it: the lowest
+            // is right.
             let zero = word ^ (LOW * u64::from(needle));
             found |= zero.wrapping_sub(LOW) & !zero & HIGH;
         }

@@ -16,9 +16,9 @@ pub(super) enum Rest<'a> {
     TooMany(&'a str),
 }
 
-/// The text up to each end tag of an `Event` that another document follows, and what is left; `None`
-/// if none follows the first. Only whoever reads the pieces knows whether an end tag was one, or
-/// stood in some text.
+/// The text up to each end tag of an `Event` that another document follows, and what is left;
+/// `None` if none follows the first. Only whoever reads the pieces knows whether an end tag was
+/// one, or stood in some text.
 pub(super) fn documents(text: &str) -> Option<(Vec<&str>, Rest<'_>)> {
     let mut pieces = Vec::new();
     let mut rest = super::trimmed(text);

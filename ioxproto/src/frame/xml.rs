@@ -1,8 +1,8 @@
 //! The general path: a well-formed XML document to the parts of an event.
 //!
-//! quick-xml finds the pieces; what it lets pass and XML does not is refused here: input that ends early, junk
-//! or a second element after the root, duplicate attributes, names that are none, control characters, a
-//! declaration in the middle, document types (which are never expanded).
+//! quick-xml finds the pieces; what it lets pass and XML does not is refused here: input that ends
+//! early, junk or a second element after the root, duplicate attributes, names that are none,
+//! control characters, a declaration in the middle, document types (which are never expanded).
 
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event as Piece};
@@ -10,7 +10,8 @@ use quick_xml::events::{BytesStart, Event as Piece};
 use super::characters;
 use crate::event::{Parts, Span};
 
-/// The most attributes on one tag; a controller's have up to eight. Keeps the check for duplicates linear.
+/// The most attributes on one tag; a controller's have up to eight. Keeps the check for duplicates
+/// linear.
 const MAX_ATTRIBUTES: usize = 64;
 
 /// What a well-formed document is.
@@ -20,8 +21,8 @@ pub(super) enum Document {
     OtherRoot(Span),
 }
 
-/// Reads a document. Spans point into `text`, or, past its end, into `decoded`, where the pieces go that do not
-/// stand in the text as they are.
+/// Reads a document. Spans point into `text`, or, past its end, into `decoded`, where the pieces go
+/// that do not stand in the text as they are.
 pub(super) fn read(text: &str, decoded: &mut String) -> Result<Document, String> {
     decoded.clear();
     check_characters(text)?;
@@ -112,7 +113,8 @@ struct Open {
     value: Value,
 }
 
-/// The character data of an element: one stretch of the text as long as that is what it is, else decoded.
+/// The character data of an element: one stretch of the text as long as that is what it is, else
+/// decoded.
 enum Value {
     Nothing,
     Stretch(Span),

@@ -5,7 +5,8 @@ use zeroize::Zeroizing;
 
 use super::exchange::{ExchangeError, ROOM};
 
-/// The longest line between chunks, which carry a hexadecimal number, and the most that all lines after them may have.
+/// The longest line between chunks, which carry a hexadecimal number, and the most that all lines
+/// after them may have.
 const MAX_LINE: usize = 8 * 1024;
 
 /// Reads one body from bytes as they come.

@@ -30,9 +30,9 @@ const MAX_INTERIM: u8 = 16;
 
 /// One HTTP request to write and the answer to read, driven by whoever has the socket.
 ///
-/// Write [`request`](Self::request) whole, once. Hand what comes to [`receive`](Self::receive) until it
-/// says [`Progress::Done`], or tell of the end with [`end_of_input`](Self::end_of_input). Then take
-/// [`into_answer`](Self::into_answer) apart.
+/// Write [`request`](Self::request) whole, once. Hand what comes to [`receive`](Self::receive)
+/// until it says [`Progress::Done`], or tell of the end with [`end_of_input`](Self::end_of_input).
+/// Then take [`into_answer`](Self::into_answer) apart.
 ///
 /// ```
 /// use ioxproto::{Action, Config, EventStream, Now, Progress};
@@ -60,7 +60,8 @@ pub struct Exchange {
     received: Zeroizing<Vec<u8>>,
     stage: Stage,
     interim: u8,
-    /// Whether the answer ends with its head, and what follows belongs to what the connection becomes.
+    /// Whether the answer ends with its head, and what follows belongs to what the connection
+    /// becomes.
     head_only: bool,
     /// The longest body that is taken, in bytes.
     max_body: usize,
@@ -92,7 +93,8 @@ pub enum Progress {
 #[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ExchangeError {
-    /// Not HTTP: garbage, an SSH banner, TLS on a plain port. Holds the first bytes, made printable.
+    /// Not HTTP: garbage, an SSH banner, TLS on a plain port. Holds the first bytes, made
+    /// printable.
     #[error("the answer is not HTTP, it begins with \"{0}\"")]
     NotHttp(String),
     /// TLS records: the port speaks TLS, and was spoken to without.
@@ -207,7 +209,8 @@ impl Exchange {
                     Head::Complete { length, response } => {
                         self.received.drain(..length);
                         let status = response.status();
-                        // Interim answers (RFC 9110 section 15.2) precede the real one; a 101 is real.
+                        // Interim answers (RFC 9110 section 15.2) precede the real one; a 101 is
+                        // real.
                         if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {
                             self.interim += 1;
                             if self.interim > MAX_INTERIM {
@@ -265,9 +268,9 @@ impl Exchange {
         }
     }
 
-    /// The answer, or why there is none, and the bytes that came after it: on an upgrade, the first ones
-    /// of the WebSocket connection. A refused upgrade has its body if that
-    /// came whole together with the head.
+    /// The answer, or why there is none, and the bytes that came after it: on an upgrade, the first
+    /// ones of the WebSocket connection. A refused upgrade has its body if that came whole together
+    /// with the head.
     ///
     /// # Errors
     ///
@@ -341,8 +344,8 @@ fn parse_head(bytes: &[u8]) -> Head {
     }
 }
 
-/// Which rule a head breaks first (RFC 9112 sections 4 and 5); `None` if its first line is no status
-/// line. What is said depends on the bytes up to the first wrong one only.
+/// Which rule a head breaks first (RFC 9112 sections 4 and 5); `None` if its first line is no
+/// status line. What is said depends on the bytes up to the first wrong one only.
 fn broken_rule(head: &[u8]) -> Option<&'static str> {
     let mut lines = head.split(|byte| *byte == b'\n');
     let status_line = lines.next()?;

@@ -3,12 +3,12 @@
 //!
 //! The rules:
 //!
-//! * **Only if the request asked for it** and the answer agrees, by the version and the `Connection`
-//!   header (RFC 9112 section 9.3).
-//! * **Only if the end of the answer is beyond doubt**: one length or one chunked coding, no interim
-//!   answer, not a byte behind it. A doubt would give one call the answer of another.
-//! * **Not after a 404**: an ISY-994 sends some of them with a wrong length (inferred from its other
-//!   clients), and one that accepts the upgrade without its headers is not known as one.
+//! * **Only if the request asked for it** and the answer agrees, by the version and the
+//!   `Connection` header (RFC 9112 section 9.3).
+//! * **Only if the end of the answer is beyond doubt**: one length or one chunked coding, no
+//!   interim answer, not a byte behind it. A doubt would give one call the answer of another.
+//! * **Not after a 404**: an ISY-994 sends some of them with a wrong length (inferred from its
+//!   other clients), and one that accepts the upgrade without its headers is not known as one.
 
 use std::time::Duration;
 

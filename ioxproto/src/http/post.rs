@@ -34,8 +34,8 @@ pub(crate) fn post(
     Exchange::whole(request)
 }
 
-/// Ends a request's head, with its credentials where it has any. The buffer is made at its full size at once,
-/// so that no copy of a secret stays behind.
+/// Ends a request's head, with its credentials where it has any. The buffer is made at its full
+/// size at once, so that no copy of a secret stays behind.
 pub(super) fn finish(head: &mut Vec<u8>, authorization: Option<&Secret>) -> Zeroizing<Vec<u8>> {
     let value = authorization.map_or("", Secret::expose);
     let mut request = Zeroizing::new(Vec::with_capacity(head.len() + value.len() + 32));

@@ -3,8 +3,8 @@
 //! The names and the order of the members are a contract: members are only ever added. Texts are
 //! never null. Behind the feature `serde`.
 //!
-//! Every line has `type` and `time`, the time of receipt in UTC (`2026-05-06T01:52:41.901Z`; null if
-//! it is not known), and `controller` where one output holds several controllers.
+//! Every line has `type` and `time`, the time of receipt in UTC (`2026-05-06T01:52:41.901Z`; null
+//! if it is not known), and `controller` where one output holds several controllers.
 //!
 //! | `type` | members |
 //! |---|---|
@@ -15,8 +15,8 @@
 //! | `ignored` | `reason` |
 //! | `dropped` | `count` |
 //!
-//! An event also has `node_name` and `node_folder`, `program_name` or `variable_name`, where the names
-//! are known ([`Line::named`]).
+//! An event also has `node_name` and `node_folder`, `program_name` or `variable_name`, where the
+//! names are known ([`Line::named`]).
 //!
 //! The members of an event by its `kind`:
 //!

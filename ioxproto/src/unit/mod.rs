@@ -1,8 +1,9 @@
 //! Units of measure, and the shown value of a property: its number, unit and text.
 //!
-//! A property arrives as a raw number with the id of its unit (`uom`) and a number of decimal places
-//! (`prec`). The controller often, not always, adds a text for people (`fmtAct`). [`ShownValue::of`]
-//! is the one place that makes number, unit and text of these, so that every output agrees.
+//! A property arrives as a raw number with the id of its unit (`uom`) and a number of decimal
+//! places (`prec`). The controller often, not always, adds a text for people (`fmtAct`).
+//! [`ShownValue::of`] is the one place that makes number, unit and text of these, so that every
+//! output agrees.
 //!
 //! | unit | number | example |
 //! |---|---|---|
@@ -12,7 +13,8 @@
 //! | enumerated | the code | `5`, uom 98: 5, `Program Auto` |
 //!
 //! A `prec` below 0 counts as not given. A blank value is *unknown*: no number, and the text
-//! `unknown`. The ids and words are those of the descriptions that clients of these controllers carry.
+//! `unknown`. The ids and words are those of the descriptions that clients of these controllers
+//! carry.
 //!
 //! ```
 //! use ioxproto::unit::{ShownValue, Unit};
@@ -112,7 +114,8 @@ pub struct ShownValue<'a> {
     pub number: Option<Decimal>,
     /// The unit's symbol; empty if it has none, or if there is no number.
     pub unit: &'static str,
-    /// The controller's text where it gave one, else a word, else number and unit, else the raw text.
+    /// The controller's text where it gave one, else a word, else number and unit, else the raw
+    /// text.
     pub text: Cow<'a, str>,
 }
 
@@ -120,7 +123,8 @@ impl<'a> ShownValue<'a> {
     /// The text of a value that the controller does not know.
     pub const UNKNOWN: &'static str = "unknown";
 
-    /// What a raw value means, with its `uom`, its `prec` and the controller's text for it (`fmtAct`).
+    /// What a raw value means, with its `uom`, its `prec` and the controller's text for it
+    /// (`fmtAct`).
     #[must_use]
     pub fn of(raw: &'a str, uom: &str, prec: Option<i32>, formatted: &'a str) -> Self {
         let unit = Unit::of(uom);

@@ -9,8 +9,8 @@ const MAX_SCALE: i32 = 60;
 
 /// An exact decimal: `mantissa / 10^scale`. The scale may be negative.
 ///
-/// It shows the places that it has (`72.50`), and equals what is numerically the same (`72.5`). No floating point is
-/// involved unless [`to_f64`](Self::to_f64) asks for it.
+/// It shows the places that it has (`72.50`), and equals what is numerically the same (`72.5`). No
+/// floating point is involved unless [`to_f64`](Self::to_f64) asks for it.
 ///
 /// ```
 /// use ioxproto::view::Decimal;
@@ -29,7 +29,8 @@ pub struct Decimal {
     scale: i32,
 }
 
-/// A text that is no decimal number, or a number out of range: over 38 digits, or shifted by more than 60 places.
+/// A text that is no decimal number, or a number out of range: over 38 digits, or shifted by more
+/// than 60 places.
 #[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("no decimal number of at most 38 digits and 60 decimal places")]
 #[non_exhaustive]
@@ -50,7 +51,8 @@ impl Decimal {
         Ok(Self { mantissa, scale })
     }
 
-    /// The same digits, moved right by `prec` decimal places (left when negative): raw to real value.
+    /// The same digits, moved right by `prec` decimal places (left when negative): raw to real
+    /// value.
     ///
     /// # Errors
     ///

@@ -88,7 +88,8 @@ pub enum LifecycleDetails<'a> {
 }
 
 impl<'a> LifecycleChange<'a> {
-    /// Whether cached structure is no longer right and is to be loaded again. An unknown verb does not say so.
+    /// Whether cached structure is no longer right and is to be loaded again. An unknown verb does
+    /// not say so.
     #[must_use]
     pub fn is_reload_needed(&self) -> bool {
         self.verb.known().is_some_and(Lifecycle::is_reload_needed)
@@ -113,8 +114,8 @@ impl<'a> LifecycleChange<'a> {
     ///
     /// # Errors
     ///
-    /// The payload is not well-formed, or lacks what its verb cannot do without: the new name, the node that was moved
-    /// or removed, whether it is enabled.
+    /// The payload is not well-formed, or lacks what its verb cannot do without: the new name, the
+    /// node that was moved or removed, whether it is enabled.
     pub fn details(&self) -> Result<LifecycleDetails<'a>, ViewError> {
         let Code::Known(verb) = self.verb else {
             return Ok(LifecycleDetails::Plain);
@@ -228,8 +229,8 @@ impl fmt::Display for LifecycleChange<'_> {
 }
 
 impl Event {
-    /// The event as a lifecycle event. Its payload is read by [`LifecycleChange::details`], so that a broken
-    /// one does not hide what happened.
+    /// The event as a lifecycle event. Its payload is read by [`LifecycleChange::details`], so that
+    /// a broken one does not hide what happened.
     ///
     /// # Errors
     ///

@@ -1,8 +1,9 @@
 //! Typed views of an event, decoded when they are asked for.
 //!
-//! An [`Event`] is text and places in it. A view reads that text by the rules of its kind: a node's property, a
-//! program's status, a variable's value. Nothing is decoded before someone asks, and a payload that is not what
-//! it should be is a [`ViewError`] from the view; the event itself stays as it is.
+//! An [`Event`] is text and places in it. A view reads that text by the rules of its kind: a node's
+//! property, a program's status, a variable's value. Nothing is decoded before someone asks, and a
+//! payload that is not what it should be is a [`ViewError`] from the view; the event itself stays
+//! as it is.
 //!
 //! ```
 //! use ioxproto::view::View;
@@ -175,7 +176,8 @@ impl View<'_> {
     }
 }
 
-/// In words for a person: `variable state 12 = 5.1`, `node n009_harmonyctrl added`. [`View::Other`] is `other`.
+/// In words for a person: `variable state 12 = 5.1`, `node n009_harmonyctrl added`. [`View::Other`]
+/// is `other`.
 impl fmt::Display for View<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -202,7 +204,8 @@ impl fmt::Display for View<'_> {
 }
 
 impl Event {
-    /// The same event, marked live or replayed: for who has events from elsewhere than a stream, a test say.
+    /// The same event, marked live or replayed: for who has events from elsewhere than a stream, a
+    /// test say.
     #[must_use]
     pub fn with_live(mut self, live: bool) -> Self {
         self.set_live(live);

@@ -8,8 +8,8 @@ use super::{ControllerTime, Timestamp, ViewError};
 use crate::Event;
 use crate::vocabulary::{SystemControl, TriggerAction};
 
-/// A program's id. On the wire it is hexadecimal, without padding in events and padded to four digits on the REST
-/// surface; it shows as the latter.
+/// A program's id. On the wire it is hexadecimal, without padding in events and padded to four
+/// digits on the REST surface; it shows as the latter.
 ///
 /// ```
 /// use ioxproto::view::ProgramId;

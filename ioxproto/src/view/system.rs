@@ -1,4 +1,5 @@
-//! The system's own events: heartbeat, progress, device writes, status, configuration, internet, portal.
+//! The system's own events: heartbeat, progress, device writes, status, configuration, internet,
+//! portal.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -281,7 +282,8 @@ impl Event {
     ///
     /// # Errors
     ///
-    /// It is another event, its payload is not well-formed, or a `status` in it is neither true nor false.
+    /// It is another event, its payload is not well-formed, or a `status` in it is neither true nor
+    /// false.
     pub fn system_config(&self) -> Result<SystemConfig<'_>, ViewError> {
         self.expect(SystemControl::SystemConfig, "the system's configuration")?;
         let on = match payload::text(self.event_info(), "status")? {

@@ -79,10 +79,11 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// A time as programs and variables carry it: the controller's local time, to the second, and its UTC offset if
-/// the frame that brought it says one.
+/// A time as programs and variables carry it: the controller's local time, to the second, and its
+/// UTC offset if the frame that brought it says one.
 ///
-/// Without an offset (an ISY-994 sends none) the instant is unknown: it is not read in the host's zone.
+/// Without an offset (an ISY-994 sends none) the instant is unknown: it is not read in the host's
+/// zone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ControllerTime {
     /// Seconds since 1970-01-01T00:00:00 as if the local time were UTC.

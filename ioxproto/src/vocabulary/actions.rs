@@ -53,8 +53,8 @@ impl<'a> SystemAction<'a> {
 }
 
 impl SystemControl {
-    /// The codes and labels of its actions, in the order of UDI's description. Empty where they have
-    /// no names: a heartbeat's seconds, the dotted actions of the radios ([`Dotted`]).
+    /// The codes and labels of its actions, in the order of UDI's description. Empty where they
+    /// have no names: a heartbeat's seconds, the dotted actions of the radios ([`Dotted`]).
     #[must_use]
     pub fn actions(self) -> &'static [(&'static str, &'static str)] {
         match self {
@@ -204,8 +204,10 @@ words! {
 }
 
 words! {
-    /// The part before the dot in actions of the radios: [`ZmatterZwave`](super::SystemControl::ZmatterZwave),
-    /// [`Zigbee`](super::SystemControl::Zigbee), [`MatterStatus`](super::SystemControl::MatterStatus).
+    /// The part before the dot in actions of the radios:
+    /// [`ZmatterZwave`](super::SystemControl::ZmatterZwave),
+    /// [`Zigbee`](super::SystemControl::Zigbee),
+    /// [`MatterStatus`](super::SystemControl::MatterStatus).
     RadioCategory {
         /// The system's status.
         SystemStatus = "1" "system_status",

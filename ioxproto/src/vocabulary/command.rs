@@ -6,8 +6,8 @@ use crate::Event;
 words! {
     /// A command of a node: what it was told, or what somebody did on it.
     ///
-    /// An event with one of these controls tells that something happened; it is not a property of the
-    /// node and leaves no value. Other controls of nodes are properties.
+    /// An event with one of these controls tells that something happened; it is not a property of
+    /// the node and leaves no value. Other controls of nodes are properties.
     CommandWord {
         /// On, to a level where the event has one.
         On = "DON" "on",

@@ -96,7 +96,8 @@ impl Event {
         Some(SystemAction::of(self.system_control()?, self.action()))
     }
 
-    /// Control and action in words: `system_status = busy`, `node_lifecycle = pending_device_op`, `_99 = x`.
+    /// Control and action in words: `system_status = busy`, `node_lifecycle = pending_device_op`,
+    /// `_99 = x`.
     ///
     /// ```
     /// # use ioxproto::{Frame, FrameReader};

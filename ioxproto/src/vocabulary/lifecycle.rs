@@ -81,7 +81,8 @@ pub enum LifecycleSubject {
 }
 
 impl Lifecycle {
-    /// Whether what a consumer has cached of the controller's structure is no longer right: it should load it again.
+    /// Whether what a consumer has cached of the controller's structure is no longer right: it
+    /// should load it again.
     #[must_use]
     pub fn is_reload_needed(self) -> bool {
         matches!(

@@ -1,4 +1,5 @@
-//! The words of system events: controls, actions and lifecycle verbs, each with its code on the wire and a stable label.
+//! The words of system events: controls, actions and lifecycle verbs, each with its code on the
+//! wire and a stable label.
 //!
 //! A control that begins with `_` is the system's. What newer firmware adds is carried through as
 //! [`Code::Unknown`] with its text. The ids of properties (`ST`, `GV1`) stay open: they are text.

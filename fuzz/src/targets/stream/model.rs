@@ -1,5 +1,5 @@
-//! The stream with a local account as it ought to be, on a page: what its status is, whether an event is live,
-//! and when it wants to be woken.
+//! The stream with a local account as it ought to be, on a page: what its status is, whether an
+//! event is live, and when it wants to be woken.
 
 use std::time::{Duration, Instant};
 

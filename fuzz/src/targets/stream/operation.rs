@@ -1,4 +1,5 @@
-//! Calls of the stream machine, drawn from bytes: any call, in any order, with any id and at any time.
+//! Calls of the stream machine, drawn from bytes: any call, in any order, with any id and at any
+//! time.
 
 use std::time::Duration;
 
@@ -20,7 +21,8 @@ pub enum Operation {
     PassToDeadline,
     /// A good driver with nothing to read listens for so long, and ticks whenever it is due.
     Listened(Duration),
-    /// A good driver with nothing to read, so many rounds long: listens, waits, ticks, does what is asked for.
+    /// A good driver with nothing to read, so many rounds long: listens, waits, ticks, does what is
+    /// asked for.
     Idle(usize),
     /// Both clocks go back.
     Back(Duration),
@@ -158,7 +160,8 @@ const OFFSETS: [Micros; 20] = [
 const STATUSES: [u16; 9] = [200, 302, 400, 401, 403, 404, 429, 500, 503];
 
 impl Operation {
-    /// The operation that three bytes say. What drives a stream on is drawn more often than the rest.
+    /// The operation that three bytes say. What drives a stream on is drawn more often than the
+    /// rest.
     pub fn drawn([kind, detail, which]: [u8; 3]) -> Self {
         let of = |length: usize| usize::from(detail) % length;
         let stamp = stamp(which % 64);
