@@ -136,7 +136,9 @@ const LIBRARIES: [Library; 4] = [
 ];
 
 fn options(address: SocketAddr) -> Options {
-    Options::new(format!("http://{address}")).local_account("admin", "admin")
+    Options::new(format!("http://{address}"))
+        .local_account("admin", "admin")
+        .read_names(ioxproto::ReadNames::Never)
 }
 
 fn on_tokio<F: Future<Output = Result<Seen>>>(client: F) -> Result<Seen> {

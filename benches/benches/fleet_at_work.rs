@@ -161,7 +161,9 @@ async fn receive(contender: &str, address: SocketAddr, count: usize, time: Durat
             });
             continue;
         }
-        let options = Options::new(format!("{scheme}://{address}")).local_account("admin", "admin");
+        let options = Options::new(format!("{scheme}://{address}"))
+            .local_account("admin", "admin")
+            .read_names(ioxproto::ReadNames::Never);
         let options = match &tls {
             Some(tls) => options.trust(Trust::Pins(vec![tls.fingerprint().parse()?])),
             None => options,

@@ -69,7 +69,8 @@ async fn streams(kind: Kind, count: usize) -> Result<()> {
         let permit = Arc::clone(&connecting).acquire_owned().await?;
         let options = Options::new(controller.url())
             .local_account("admin", "admin")
-            .trust(trust.clone());
+            .trust(trust.clone())
+            .read_names(ioxproto::ReadNames::Never);
         let mut stream = EventStream::start(options)?;
         let connected = Arc::clone(&connected);
         tokio::spawn(async move {
@@ -102,7 +103,9 @@ async fn streams(kind: Kind, count: usize) -> Result<()> {
 /// What a program has resident that does nothing but to receive a flood in a callback.
 fn flood(runtime: &tokio::runtime::Runtime, driver: &str, frames: u64) -> Result<()> {
     let controller = Controller::start(Kind::Flood, 0)?;
-    let options = Options::new(controller.url()).local_account("admin", "admin");
+    let options = Options::new(controller.url())
+        .local_account("admin", "admin")
+        .read_names(ioxproto::ReadNames::Never);
     let seen = Seen::none_of(frames, false);
     let seen = match driver {
         "tokio" => runtime.block_on(callback::<Tokio>(options, seen))?,

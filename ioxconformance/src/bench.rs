@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ioxdriver::{Fingerprint, Options, Trust};
-use ioxproto::{Notification, Timing};
+use ioxproto::{Notification, ReadNames, Timing};
 use ioxsim::{Control, ControllerOptions, HouseOptions, Observation, Server, ServerOptions, Tls};
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
@@ -55,11 +55,13 @@ pub fn quick() -> Timing {
     timing
 }
 
-/// Options for the simulated controller at this URL: its local account, and [`quick`] timings.
+/// Options for the simulated controller at this URL: its local account, and [`quick`] timings. Names
+/// are read in scenarios of their own.
 pub fn options(url: impl Into<String>) -> Options {
     Options::new(url)
         .local_account("admin", "admin")
         .timing(quick())
+        .read_names(ReadNames::Never)
         .seed(1)
 }
 

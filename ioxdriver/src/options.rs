@@ -154,7 +154,7 @@ impl Options {
     /// For the controller at this URL: `https` or `http`, port and path prefix as needed.
     pub fn new(url: impl Into<String>) -> Self {
         Self {
-            config: Config::new(url.into()),
+            config: Config::new(url.into()).read_names(ReadNames::AfterConnected),
             seed: None,
             trust: Trust::default(),
             bad_pin: None,
@@ -222,7 +222,7 @@ impl<S> Options<S> {
     }
 
     /// Whether and when the stream reads the names of the house by itself, to deliver them as
-    /// [`Notification::Names`]. Default [`ReadNames::Never`].
+    /// [`Notification::Names`]. Default [`ReadNames::AfterConnected`].
     ///
     /// ```
     /// use ioxproto::ReadNames;

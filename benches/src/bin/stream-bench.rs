@@ -48,7 +48,9 @@ enum Transport {
 impl Arguments {
     fn options(&self) -> Options {
         let password = std::env::var("IOX_PASSWORD").unwrap_or_else(|_| "admin".to_owned());
-        let options = Options::new(&*self.url).local_account(&*self.username, password);
+        let options = Options::new(&*self.url)
+            .local_account(&*self.username, password)
+            .read_names(ioxproto::ReadNames::Never);
         match self.insecure {
             true => options.trust(Trust::Insecure),
             false => options,

@@ -75,7 +75,9 @@ pub(crate) fn builder(server: &Server) -> Builder {
     timing.stop = Duration::from_secs(30);
     timing.connect = Duration::from_secs(30);
     timing.http = Duration::from_secs(30);
+    // What is counted here are the requests of the stream itself.
     EventStream::builder(server.url())
+        .read_names(ioxproto::ReadNames::Never)
         .timing(timing)
         .path(SubscribePath::Rest)
 }
