@@ -3,10 +3,13 @@
 use std::error::Error;
 
 use ioxconformance::{LIMIT, Sim, options};
-use ioxproto::Status;
+use ioxproto::{ReadNames, Status};
 use ioxsim::{Event, ServerOptions};
 use ioxtransport_blocking::{EventStream, Handle};
 
+#[expect(dead_code, reason = "its main function is for people")]
+#[path = "../examples/motion_light.rs"]
+mod motion_light;
 #[expect(dead_code, reason = "its main function is for people")]
 #[path = "../examples/run_on_change.rs"]
 mod run_on_change;
@@ -81,5 +84,34 @@ fn a_change_runs_the_command_and_a_replay_does_not() -> Result<(), Box<dyn Error
         std::fs::read_to_string(file)?,
         "n1 is 255, On\nn1 is 0, $(exit) `x`\n"
     );
+    Ok(())
+}
+
+#[test]
+fn a_motion_sensor_switches_a_light_by_name() -> Result<(), Box<dyn Error>> {
+    let sim = Sim::start(ServerOptions::default());
+    let stream = EventStream::start(options(sim.url()).read_names(ReadNames::AfterConnected))?;
+    let handle = stream.handle();
+    let example = std::thread::spawn(move || {
+        let lit = motion_light::light(stream, "Living room motion sensor", "Hall lamp");
+        lit.map_err(|error| error.to_string())
+    });
+    handle.wait_for(Status::Connected, LIMIT)?;
+    let nodes = sim.nodes();
+    let (lamp, sensor) = (&nodes[0], &nodes[4]);
+    sim.emit(&Event::new("ST", "0").node(lamp).uom("100", "0"));
+    // The names come a little after the status.
+    let motion = Event::new("ST", "1").node(sensor).uom("2", "0");
+    handle.wait_until(
+        |_| {
+            sim.emit(&motion);
+            sim.last(lamp, "ST")
+                .is_some_and(|event| event.action() != "0")
+        },
+        LIMIT,
+    )?;
+    handle.stop();
+    // The stop may cut short a call for another of these events.
+    let _ = example.join().map_err(|_| "it panicked")?;
     Ok(())
 }
