@@ -17,7 +17,7 @@ pub const ENTITIES: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Event seq
 /// A log line in a CDATA section.
 pub const CDATA: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Event seqnum=\"1018\" sid=\"uuid:17\" timestamp=\"2026-05-05T18:52:41.875777-07:00\"><control>_7</control><action>1</action><node></node><eventInfo><![CDATA[U7 Rest:  submitCmd([6536],[DOF],[<NULL>])]]></eventInfo></Event>";
 
-/// A log line with a stray ampersand, which has to be mended.
+/// A log line with a stray ampersand, which has to be repaired.
 pub const STRAY: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Event seqnum=\"1019\" sid=\"uuid:17\" timestamp=\"2026-05-05T18:52:41.875777-07:00\"><control>_7</control><action>1</action><node></node><eventInfo>REST /n010/cmd/GV1?NUM.107=24&VAL.111=1</eventInfo></Event>";
 
 /// A frame cut off in the middle.

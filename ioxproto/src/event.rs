@@ -160,7 +160,7 @@ impl Event {
         self.part(self.parts.event_info)
     }
 
-    /// The XML document that it was read from, mended where it was not well-formed.
+    /// The XML document that it was read from, repaired where it was not well-formed.
     #[must_use]
     pub fn document(&self) -> &str {
         self.part(Span {

@@ -1,7 +1,7 @@
-//! Who we are to a controller: a local account, a portal account with its tokens, or tokens of the
-//! caller's own.
+//! The credentials for a controller: a local account, a portal account with its tokens, or tokens
+//! supplied by the caller.
 //!
-//! A portal account's machine, driven by HTTP answers:
+//! The state machine of a portal account, driven by HTTP answers:
 //!
 //! ```text
 //!                 none yet, or the refresh was refused
@@ -14,9 +14,9 @@
 //!     refused                        ▼ logout, with a live token
 //! ```
 //!
-//! Everything but a clear no (time-outs, 5xx, broken answers) leaves the machine as it was, to try
-//! again later. Which of the two requests comes next, and where the credentials are shown, is up to
-//! the [`AccessPolicy`].
+//! Only a definite refusal changes the state. After any other failure (time-outs, 5xx, invalid
+//! answers) the same request is sent again later. [`AccessPolicy`] decides whether to log in or to
+//! refresh, and where the credentials are sent.
 
 mod policy;
 mod tokens;
@@ -42,16 +42,16 @@ const LOGOUT: &str = "/api/jwt/logout";
 /// A token that expires within this time is stale: refreshed before it is used.
 const MARGIN: Duration = Duration::from_secs(60);
 
-/// The credentials of a stream, and how to come by more.
+/// The credentials of a stream, and the requests that renew them.
 #[derive(Debug)]
 pub(crate) struct Credentials {
     account: Account,
-    /// The account from the next start on.
+    /// The account to use from the next start.
     next_account: Option<Account>,
     address: Address,
     tokens: Option<Tokens>,
     asked: Option<Asked>,
-    /// How often there were new tokens: tells one token from the next.
+    /// Counts the tokens so far, to distinguish each token from the next.
     generation: u64,
     pub(crate) policy: AccessPolicy,
 }
@@ -62,7 +62,7 @@ enum Asked {
     Refresh,
 }
 
-/// What an attempt needs before it can connect.
+/// What an attempt needs before it can send the upgrade.
 #[derive(Debug)]
 #[expect(
     clippy::large_enum_variant,
@@ -71,27 +71,27 @@ enum Asked {
 pub(crate) enum Access {
     /// Ready.
     Granted,
-    /// This request must be answered first.
+    /// Send this request and wait for its answer first.
     Request(Exchange),
-    /// The caller must be asked for a token, another one if the last was refused.
+    /// Ask the caller for a token: for another one if the last was refused.
     AskCaller { refused: bool },
 }
 
-/// What an answer to a request means.
+/// The result of a login or refresh.
 #[derive(Debug)]
 #[expect(
     clippy::large_enum_variant,
     reason = "made once for each answer, and taken apart at once"
 )]
 pub(crate) enum Outcome {
-    /// There are new tokens. They are used once whatever their expiry says, since the clocks may
-    /// disagree.
+    /// There are new tokens. They are used once even if they look expired, because the clocks may
+    /// differ.
     Granted,
-    /// The refresh was refused: this login comes next.
+    /// The refresh was refused: send this login.
     Request(Exchange),
-    /// A clear no to the login, with the HTTP status.
+    /// The login was refused, with this HTTP status.
     Refused(u16),
-    /// Nothing was decided: try again later.
+    /// The answer was inconclusive: try again later.
     Undecided { status: u16, detail: &'static str },
 }
 
@@ -108,7 +108,7 @@ impl Credentials {
         }
     }
 
-    /// Takes this account from the next start on.
+    /// Uses this account from the next start.
     pub(crate) fn exchange_account(&mut self, account: Account) {
         self.next_account = Some(account);
     }
@@ -127,20 +127,20 @@ impl Credentials {
         match &self.account {
             Account::Local { .. } => Access::Granted,
             Account::Portal { .. } => {
-                if self.live(utc) {
+                if self.has_live_token(utc) {
                     return Access::Granted;
                 }
                 Access::Request(self.renew())
             }
-            Account::OwnTokens if self.live(utc) => Access::Granted,
+            Account::OwnTokens if self.has_live_token(utc) => Access::Granted,
             Account::OwnTokens => Access::AskCaller {
                 refused: self.policy.is_refused(),
             },
         }
     }
 
-    /// The upgrade was refused with 401 or 403. Returns whether to retry it at once with renewed
-    /// tokens.
+    /// The controller refused the upgrade with 401 or 403. Returns whether to retry at once with
+    /// renewed tokens.
     pub(crate) fn refuse_upgrade(&mut self) -> bool {
         let renewable = !matches!(self.account, Account::Local { .. });
         self.policy.refuse_upgrade(renewable)
@@ -192,7 +192,7 @@ impl Credentials {
         }
     }
 
-    /// Whether a text shows the password, or what an upgrade shows of the credentials.
+    /// Whether a text contains the password, or the credentials as they are in an upgrade.
     pub(crate) fn show_in(&self, text: &str) -> bool {
         let shown = self.authorization();
         let shown = shown
@@ -220,7 +220,7 @@ impl Credentials {
         self.tokens.as_ref().map(|tokens| &tokens.access)
     }
 
-    /// A token from the caller.
+    /// Uses a token from the caller.
     pub(crate) fn supply(&mut self, access: Secret) {
         self.tokens = Some(Tokens {
             access,
@@ -230,17 +230,17 @@ impl Credentials {
         self.policy.drop_token();
     }
 
-    /// The answer to the request in hand.
-    pub(crate) fn answered(&mut self, answer: Response<Zeroizing<Vec<u8>>>) -> Outcome {
+    /// Handles the answer to the pending request.
+    pub(crate) fn receive_answer(&mut self, answer: Response<Zeroizing<Vec<u8>>>) -> Outcome {
         let status = answer.status().as_u16();
         let body = answer.into_body();
         let asked = self.asked.take();
         let reply = match status {
             200..=299 => tokens::read_reply(&body),
             401 | 403 => Reply::No,
-            // A refresh token that has expired, or that a rebooted controller does not know.
+            // The refresh token has expired, or the controller has rebooted and does not know it.
             400 | 404 if asked == Some(Asked::Refresh) => Reply::No,
-            // Too early, too often, too slow: not now.
+            // Time-outs and rate limits are temporary.
             408 | 425 | 429 => Reply::Broken,
             400..=499 if matches!(tokens::read_reply(&body), Reply::No) => Reply::No,
             _ => Reply::Broken,
@@ -278,41 +278,41 @@ impl Credentials {
         }
     }
 
-    /// Whether a login or refresh waits for its answer.
+    /// Whether a login or refresh is pending.
     pub(crate) fn is_asking(&self) -> bool {
         self.asked.is_some()
     }
 
-    /// The request in hand came to nothing.
-    pub(crate) fn abandoned(&mut self) {
+    /// The pending request failed without an answer.
+    pub(crate) fn abandon_request(&mut self) {
         self.asked = None;
     }
 
-    /// What ends the session: the logout, or first the refresh of a stale token. `None` if there is
-    /// nothing to end.
+    /// The request that ends the session: the logout, or a refresh first if the token is stale.
+    /// `None` without a session.
     pub(crate) fn end_session(&mut self, utc: SystemTime) -> Option<Exchange> {
         if !matches!(self.account, Account::Portal { .. }) || self.tokens.is_none() {
             return None;
         }
-        if self.live(utc) {
+        if self.has_live_token(utc) {
             self.logout()
-        } else if self.refreshes() {
+        } else if self.can_refresh() {
             Some(self.renew())
         } else {
             None
         }
     }
 
-    /// The logout itself. The tokens are gone with it.
+    /// Creates the logout and drops the tokens.
     pub(crate) fn logout(&mut self) -> Option<Exchange> {
         let tokens = self.tokens.take()?;
         debug!("logging out");
         Some(post(&self.address, LOGOUT, Some(&tokens.access), b""))
     }
 
-    /// Whether there is a token that is not about to expire. One with an unknown expiry counts as
-    /// good.
-    fn live(&self, utc: SystemTime) -> bool {
+    /// Whether there is a token that does not expire soon. A token without a known expiry counts as
+    /// valid.
+    fn has_live_token(&self, utc: SystemTime) -> bool {
         let Some(tokens) = self.tokens.as_ref().filter(|_| !self.policy.is_refused()) else {
             return false;
         };
@@ -323,13 +323,13 @@ impl Credentials {
         })
     }
 
-    /// Whether new tokens come by a refresh.
-    fn refreshes(&self) -> bool {
+    /// Whether new tokens are requested by a refresh.
+    fn can_refresh(&self) -> bool {
         self.tokens.is_some() && self.policy.can_refresh()
     }
 
     fn renew(&mut self) -> Exchange {
-        if let Some(tokens) = self.tokens.as_ref().filter(|_| self.refreshes()) {
+        if let Some(tokens) = self.tokens.as_ref().filter(|_| self.can_refresh()) {
             debug!("refreshing the tokens");
             self.asked = Some(Asked::Refresh);
             return self.request(
@@ -351,7 +351,7 @@ impl Credentials {
     }
 
     fn request(&self, path: &str, body: &impl Serialize) -> Exchange {
-        // Room for all of it at once, so that no copy of a secret stays behind.
+        // Enough capacity for all of it, so that growing leaves no copy of a secret behind.
         let mut json = Zeroizing::new(Vec::with_capacity(16 * 1024));
         // Writing strings into memory cannot fail. If it did, the controller would refuse an empty
         // body.

@@ -1,4 +1,4 @@
-//! Which credentials are shown, where, and in which shape.
+//! Which credentials are sent, where, and in which form.
 //!
 //! ```text
 //!     an attempt begins
@@ -21,16 +21,17 @@
 //!
 //! The rules:
 //!
-//! * **A refusal (401 or 403) is answered with new tokens once in an attempt.** The next attempt
-//!   may renew again, unless the refusal of renewed tokens is what it waited for.
+//! * **After a refusal (401 or 403), the tokens are renewed once in an attempt.** The next attempt
+//!   may renew them again, unless renewed tokens were refused in the attempt before.
 //! * **On `/rest/subscribe` the upgrade carries the credentials.** On `/api/events/subscribe` the
 //!   first frame carries the token. The upgrade carries it too after a refusal without it, and from
 //!   then on if that was accepted.
-//! * **The first frame has one of two shapes**, both seen on real controllers. If one is not
-//!   accepted, the other is next; after both, new tokens. New tokens come in the shape that was
-//!   refused last: if tokens expire before the next attempt, only the first attempt after a renewal
-//!   has a good one, and it must not always be in the same shape.
-//! * **A call that is refused (401) has the token renewed too**, and says nothing of the upgrade.
+//! * **The first frame has one of two shapes**, both seen on real controllers. If the controller
+//!   does not accept one, the next attempt uses the other; if it accepts neither, the tokens are
+//!   renewed. The first frame with new tokens has the shape that was refused last: if tokens expire
+//!   before the next attempt, only the first attempt after a renewal has a valid token, and its
+//!   shape must alternate.
+//! * **A refused call (401) causes a renewal, too**, and does not affect the rules of the upgrade.
 //! * **After two inconclusive answers to a refresh in a row, log in again**: some controllers
 //!   answer 500 for a token that they do not know.
 
@@ -40,16 +41,16 @@ use crate::SubscribePath;
 /// After this many inconclusive answers to a refresh in a row, log in again.
 const INCONCLUSIVE_REFRESHES: u8 = 2;
 
-/// What the controller has taught about credentials, and what has become of the token in use.
+/// What is known about the controller's use of credentials, and about the token in use.
 #[derive(Clone, Debug)]
 pub(crate) struct AccessPolicy {
     path: SubscribePath,
     /// The controller refused the credentials in use.
     refused: bool,
-    /// This attempt has renewed the tokens because of a refusal.
+    /// This attempt has renewed the tokens after a refusal.
     renewed: bool,
-    /// An upgrade on `/api/events/subscribe` was accepted with the token on it after a refusal
-    /// without.
+    /// The controller refused an upgrade on `/api/events/subscribe` without the token and accepted
+    /// it with the token.
     token_on_upgrade: bool,
     shape: TokenShape,
     /// The token in use was not accepted in the other shape.
@@ -70,7 +71,7 @@ impl AccessPolicy {
         }
     }
 
-    /// The stream starts, without tokens. What was learned about the controller stays.
+    /// The stream starts, without tokens. Keeps what is known about the controller.
     pub(super) fn begin_session(&mut self) {
         *self = Self {
             token_on_upgrade: self.token_on_upgrade,
@@ -93,7 +94,7 @@ impl AccessPolicy {
         renew
     }
 
-    /// A call was refused with 401: the token in use is to be renewed before it is shown again.
+    /// A call was refused with 401: the token must be renewed before it is sent again.
     pub(super) fn refuse_call(&mut self) {
         self.refused = true;
     }
@@ -130,17 +131,17 @@ impl AccessPolicy {
         self.refused = false;
     }
 
-    /// The refresh had an inconclusive answer.
+    /// The answer to the refresh was inconclusive.
     pub(super) fn leave_refresh_undecided(&mut self) {
         self.inconclusive_refreshes = self.inconclusive_refreshes.saturating_add(1);
     }
 
-    /// Whether the token in use was refused: another is needed.
+    /// Whether the token in use was refused, so that another one is needed.
     pub(super) fn is_refused(&self) -> bool {
         self.refused
     }
 
-    /// Whether to refresh the tokens there are rather than log in again.
+    /// Whether to refresh the tokens instead of logging in again.
     pub(super) fn can_refresh(&self) -> bool {
         self.inconclusive_refreshes < INCONCLUSIVE_REFRESHES
     }
@@ -189,25 +190,25 @@ mod tests {
     const ON_API: &[Row] = &[
         (&[], false, Typed, [false, true, true]),
         (&[ACCEPTED], false, Typed, [false, true, true]),
-        // A refusal is answered with new tokens once in an attempt, on the upgrade too.
+        // After a refusal, the tokens are renewed once in an attempt, on the upgrade too.
         (&[REFUSED], true, Typed, [true, true, false]),
         (&[REFUSED, GRANTED], true, Typed, [false, true, false]),
         (&[REFUSED_FOR_GOOD], false, Typed, [true, true, true]),
-        // The next attempt may renew again, unless the refusal was what it waited for.
+        // The next attempt may renew again, unless renewed tokens were refused.
         (&[REFUSED, GRANTED, ATTEMPT], false, Typed, [false, true, true]),
         (&[REFUSED, ATTEMPT], true, Typed, [true, true, false]),
         (&[REFUSED, GRANTED, REFUSED, ATTEMPT, GRANTED], true, Typed, [false, true, false]),
         (&[REFUSED, DROPPED], true, Typed, [false, true, false]),
         (&[REFUSED, DROPPED, ATTEMPT], false, Typed, [false, true, true]),
         (&[REFUSED, SESSION], false, Typed, [false, true, true]),
-        // A refused call has the token renewed, and leaves the upgrade its own renewal.
+        // A refused call causes a renewal, and the upgrade may still cause its own.
         (&[CALL_REFUSED], false, Typed, [true, true, true]),
         (&[CALL_REFUSED, GRANTED], false, Typed, [false, true, true]),
-        // What was accepted stays.
+        // What was accepted is kept.
         (&[REFUSED, GRANTED, ACCEPTED], true, Typed, [false, true, true]),
         (&[REFUSED, GRANTED, ACCEPTED, ATTEMPT], true, Typed, [false, true, true]),
         (&[REFUSED, GRANTED, ACCEPTED, SESSION], true, Typed, [false, true, true]),
-        // Both shapes in turn, then new tokens in the shape that was refused last.
+        // Both shapes in turn, then new tokens, in the shape that was refused last.
         (&[TOKEN_REFUSED], false, Bare, [false, true, true]),
         (&[TOKEN_REFUSED, ATTEMPT, TOKEN_REFUSED], false, Bare, [true, true, true]),
         (&[TOKEN_REFUSED, TOKEN_REFUSED, GRANTED], false, Bare, [false, true, true]),
@@ -217,7 +218,7 @@ mod tests {
         (&[TOKEN_REFUSED, TOKEN_ACCEPTED, TOKEN_REFUSED], false, Typed, [false, true, true]),
         (&[TOKEN_REFUSED, SESSION], false, Bare, [false, true, true]),
         (&[TOKEN_REFUSED, SESSION, TOKEN_REFUSED], false, Typed, [false, true, true]),
-        // Two inconclusive answers in a row give way to a login.
+        // After two inconclusive answers in a row, log in.
         (&[UNDECIDED], false, Typed, [false, true, true]),
         (&[UNDECIDED, UNDECIDED], false, Typed, [false, false, true]),
         (&[UNDECIDED, UNDECIDED, ATTEMPT], false, Typed, [false, false, true]),

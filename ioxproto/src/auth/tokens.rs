@@ -1,4 +1,4 @@
-//! Tokens of a portal account: when they expire, and what the controller's answers say of them.
+//! Tokens of a portal account: their expiry, and the answers that contain them.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::Secret;
 
-/// The longest token whose expiry is looked for; a controller's has some 300 bytes.
+/// The longest token that is searched for an expiry; a controller's token has about 300 bytes.
 const LONGEST_TOKEN: usize = 16 * 1024;
 
 /// The two tokens of a session.
@@ -19,8 +19,8 @@ pub(super) struct Tokens {
     pub(super) refresh: Secret,
 }
 
-/// When a token expires: the `exp` claim of a JWT. It is not verified, since the controller
-/// verifies its own tokens. `None` for anything that is not a JWT with this claim.
+/// When a token expires: the `exp` claim of a JWT. The signature is not verified, because the
+/// controller verifies its own tokens. `None` for anything that is not a JWT with this claim.
 pub(super) fn expiry(token: &Secret) -> Option<SystemTime> {
     #[derive(Deserialize)]
     struct Claims {
@@ -37,18 +37,18 @@ pub(super) fn expiry(token: &Secret) -> Option<SystemTime> {
     SystemTime::UNIX_EPOCH.checked_add(since_epoch)
 }
 
-/// What an answer to login or refresh says.
+/// The content of an answer to a login or refresh.
 #[derive(Debug)]
 pub(super) enum Reply {
     Tokens(Tokens),
-    /// `successful` is false: a clear no.
+    /// `successful` is false: a definite refusal.
     No,
-    /// Not what it should be.
+    /// The answer is not in the expected format.
     Broken,
 }
 
-/// Reads the body of an answer to login or refresh. Everything but the two tokens is skipped
-/// unread: the body also holds the private key of the controller's message broker.
+/// Reads the body of an answer to a login or refresh. Stores nothing but the two tokens: the body
+/// also contains the private key of the controller's message broker.
 pub(super) fn read_reply(body: &[u8]) -> Reply {
     #[derive(Deserialize)]
     struct Answer {
@@ -62,7 +62,7 @@ pub(super) fn read_reply(body: &[u8]) -> Reply {
         access_token: Option<Zeroizing<String>>,
         refresh_token: Option<Zeroizing<String>>,
     }
-    /// A no may come with data of any shape.
+    /// A refusal may contain data of any shape.
     #[derive(Deserialize)]
     struct Verdict {
         successful: bool,
@@ -88,7 +88,7 @@ pub(super) fn read_reply(body: &[u8]) -> Reply {
     }
 }
 
-/// Whether a text can be a token in a header and in a JSON string: printable ASCII without spaces,
+/// Whether a text can be a token, in a header and in a JSON string: printable ASCII without spaces,
 /// quotation marks and backslashes.
 pub(crate) fn is_token(text: &str) -> bool {
     !text.is_empty()

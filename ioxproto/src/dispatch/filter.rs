@@ -1,8 +1,9 @@
-//! Which events a listener wants.
+//! The filter of a listener.
 
 use crate::Event;
 
-/// Which events a listener wants: all, or those of some nodes, of some controls, or live ones only.
+/// Selects events for a listener: all of them, or those of some nodes, of some controls, or only
+/// live ones.
 ///
 /// ```
 /// use ioxproto::dispatch::Filter;
@@ -28,13 +29,14 @@ impl Filter {
         Self::default()
     }
 
-    /// Only events of this node (of a lifecycle event: this address), and of others that are named.
+    /// Adds a node: only events of the added nodes pass. For lifecycle events, this is the address
+    /// that they are about.
     #[must_use]
     pub fn node(self, address: &str) -> Self {
         self.nodes([address])
     }
 
-    /// Only events of these nodes, and of others that are named. Of all nodes if none is named.
+    /// Adds nodes: only events of the added nodes pass. Without any node, events of all nodes pass.
     #[must_use]
     pub fn nodes<T: AsRef<str>>(mut self, addresses: impl IntoIterator<Item = T>) -> Self {
         let addresses = addresses.into_iter();
@@ -43,14 +45,14 @@ impl Filter {
         self
     }
 
-    /// Only events of this control, such as `ST` or `_3`, and of others that are named.
+    /// Adds a control, such as `ST` or `_3`: only events of the added controls pass.
     #[must_use]
     pub fn control(self, control: &str) -> Self {
         self.controls([control])
     }
 
-    /// Only events of these controls, and of others that are named. Of all controls if none is
-    /// named.
+    /// Adds controls: only events of the added controls pass. Without any control, events of all
+    /// controls pass.
     #[must_use]
     pub fn controls<T: AsRef<str>>(mut self, controls: impl IntoIterator<Item = T>) -> Self {
         let controls = controls.into_iter();
@@ -59,14 +61,14 @@ impl Filter {
         self
     }
 
-    /// Only live events, not the replay. An automation wants this.
+    /// Only live events pass, not the replay. Automations should set this.
     #[must_use]
     pub fn live_only(mut self) -> Self {
         self.live_only = true;
         self
     }
 
-    /// Whether an event passes.
+    /// Whether an event passes the filter.
     #[must_use]
     pub fn is_match(&self, event: &Event) -> bool {
         (!self.live_only || event.is_live())
@@ -75,7 +77,7 @@ impl Filter {
     }
 }
 
-/// Whether this is one of those that are named, or none is.
+/// Whether the list is empty or contains the text.
 fn is_named(named: &[Box<str>], this: &str) -> bool {
     named.is_empty() || named.iter().any(|name| **name == *this)
 }

@@ -35,9 +35,9 @@ impl Call {
         }
     }
 
-    /// Whether it wants to be told of this event, by its kind and filter; cheap, nothing is
-    /// decoded.
-    pub(super) fn takes(&self, event: &Event) -> bool {
+    /// Whether the listener is called for this event, by its kind and filter. Cheap: decodes
+    /// nothing.
+    pub(super) fn is_selected(&self, event: &Event) -> bool {
         let trigger = |action: TriggerAction| {
             event.control() == SystemControl::Trigger.code() && event.action() == action.code()
         };
@@ -70,11 +70,11 @@ impl Entry {
         }
     }
 
-    pub(super) fn active(&self) -> bool {
+    pub(super) fn is_active(&self) -> bool {
         self.active.load(Ordering::Acquire)
     }
 
-    /// Whether it was still active.
+    /// Deactivates the listener. Returns whether it was active.
     pub(super) fn deactivate(&self) -> bool {
         self.active.swap(false, Ordering::AcqRel)
     }

@@ -1,16 +1,17 @@
-//! Listeners: who wants to be told of what, in order, whatever one of them does.
+//! Dispatch: calls listeners with events, changes of the status and changes of the state.
 //!
 //! Rules:
 //!
 //! * Listeners are called in the order of their registration, across all kinds.
-//! * An attached picture of the house is brought up to date before any listener runs. What changed
-//!   in it is told after the notification itself, so that a scene follows its node.
-//! * A listener that panics is reported and stays registered; the others are served.
-//! * No lock is held while a listener runs: it may register, unregister, dispatch and look at the
-//!   picture.
-//! * Once unregistered, a listener is not called again; on another thread a call that has begun may
-//!   still end.
-//! * One registered during a dispatch is first called at the next.
+//! * An attached state is updated before any listener runs. Listeners for changes are called after
+//!   the other listeners of the notification, so that a scene follows its node.
+//! * If a listener panics, this is reported, the listener stays registered, and the other listeners
+//!   are called.
+//! * No lock is held while a listener runs: it may register, unregister, dispatch and read the
+//!   state.
+//! * A listener is not called again after it is unregistered. A call that has already begun on
+//!   another thread continues.
+//! * A listener registered during a dispatch is first called in the next dispatch.
 
 mod filter;
 mod listener;
@@ -31,10 +32,10 @@ use crate::mirror::{Change, SharedState};
 use crate::view::{LifecycleChange, ProgramStatus, VariableTable, View};
 use crate::{Event, Notification, StatusChange};
 
-/// Tells listeners what happens. Cheap to clone; the clones are one dispatcher.
+/// Calls listeners with notifications. Cheap to clone; all clones share the listeners.
 ///
-/// A driver feeds it in its callback mode; a test feeds it frames. It has no thread of its own:
-/// listeners run where [`dispatch`](Self::dispatch) is called, so they should be quick.
+/// A driver calls it in callback mode; a test may call it with events of its own. It has no thread:
+/// listeners run in the thread that calls [`dispatch`](Self::dispatch), so they should be quick.
 ///
 /// ```
 /// use std::sync::{Arc, Mutex};
@@ -62,20 +63,20 @@ pub struct Dispatcher {
 
 #[derive(Default)]
 struct Shared {
-    /// A dispatch takes a copy of the pointer; a registration replaces the list.
+    /// A dispatch clones the pointer; a registration replaces the list.
     listeners: Mutex<Arc<Vec<Arc<Entry>>>>,
     state: Mutex<Option<SharedState>>,
     panics: AtomicU64,
 }
 
-/// A listener panicked.
+/// Reports that a listener panicked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ListenerPanic {
-    /// What kind of listener: `event`, `lifecycle`, `program`, `variable_table`, `status`,
-    /// `change`, `panic`.
+    /// The kind of listener: `event`, `lifecycle`, `program`, `variable_table`, `status`, `change`
+    /// or `panic`.
     pub listener: &'static str,
-    /// What the panic said, where it said a text.
+    /// The message of the panic, if it is a text.
     pub message: String,
 }
 
@@ -90,19 +91,18 @@ impl fmt::Display for ListenerPanic {
 }
 
 impl Dispatcher {
-    /// A dispatcher with no listeners.
+    /// Creates a dispatcher without listeners.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Keeps a picture of the house up to date from now on, before listeners run. One at a time:
-    /// another replaces it.
+    /// Attaches a state, which is updated before listeners run. Replaces the one attached before.
     pub fn attach(&self, state: SharedState) {
         *lock(&self.shared.state) = Some(state);
     }
 
-    /// The attached picture of the house.
+    /// The attached state.
     #[must_use]
     pub fn state(&self) -> Option<SharedState> {
         lock(&self.shared.state).clone()
@@ -128,8 +128,8 @@ impl Dispatcher {
         self.register(Call::Lifecycle(filter, Box::new(listener)))
     }
 
-    /// Calls `listener` with each program status that passes the filter. A frame that cannot be
-    /// read as one is left out; a listener for events sees it.
+    /// Calls `listener` with each program status that passes the filter. Skips events whose payload
+    /// cannot be read; listeners for events receive them.
     #[must_use = "dropping the registration unregisters the listener"]
     pub fn on_program(
         &self,
@@ -139,8 +139,8 @@ impl Dispatcher {
         self.register(Call::Program(filter, Box::new(listener)))
     }
 
-    /// Calls `listener` when a table of variables changed. A frame that cannot be read as such is
-    /// left out.
+    /// Calls `listener` when a variable table has changed. Skips events whose payload cannot be
+    /// read.
     #[must_use = "dropping the registration unregisters the listener"]
     pub fn on_variable_table(
         &self,
@@ -159,15 +159,16 @@ impl Dispatcher {
         self.register(Call::Status(Box::new(listener)))
     }
 
-    /// Calls `listener` with each change of the attached picture of the house, after the
-    /// notification that brought it: scenes too, and after an outage what changed while away.
-    /// Without a picture there are none.
+    /// Calls `listener` with each change of the attached state, after the notification that caused
+    /// it. This includes scenes and, after an outage, what changed while the stream was away.
+    /// Without an attached state it is never called.
     #[must_use = "dropping the registration unregisters the listener"]
     pub fn on_change(&self, listener: impl Fn(&Change) + Send + Sync + 'static) -> Registration {
         self.register(Call::Change(Box::new(listener)))
     }
 
-    /// Calls `listener` when another one panicked. If it panics itself, that is counted and logged.
+    /// Calls `listener` when another listener has panicked. If `listener` panics itself, that is
+    /// only counted and logged.
     #[must_use = "dropping the registration unregisters the listener"]
     pub fn on_panic(
         &self,
@@ -176,20 +177,20 @@ impl Dispatcher {
         self.register(Call::Panic(Box::new(listener)))
     }
 
-    /// How often a listener panicked.
+    /// The number of panics of listeners.
     #[must_use]
     pub fn panics(&self) -> u64 {
         self.shared.panics.load(Ordering::Relaxed)
     }
 
-    /// How many listeners are registered.
+    /// The number of registered listeners.
     #[must_use]
     pub fn listeners(&self) -> usize {
         lock(&self.shared.listeners).len()
     }
 
-    /// Tells the listeners what happened. Notifications are told whole, one after the other: call
-    /// it from one place.
+    /// Calls the listeners of a notification. Call it from one place only, so that notifications
+    /// are dispatched one after the other.
     pub fn dispatch(&self, notification: &Notification) {
         match notification {
             Notification::Event(event) => self.dispatch_event(event),
@@ -218,17 +219,17 @@ impl Dispatcher {
         }
     }
 
-    /// Tells the listeners of an event, with or without a stream that it came from.
+    /// Calls the listeners of an event, which need not come from a stream.
     pub fn dispatch_event(&self, event: &Event) {
         let listeners = self.snapshot();
         let changes = self.update(&listeners, |state, changes| match changes {
             Some(changes) => changes.extend(state.apply_event(event)),
             None => state.update(event),
         });
-        // A payload is decoded once, and only if someone listens.
+        // Decode the payload at most once, and only if a listener needs it.
         let mut decoded: Option<Option<View<'_>>> = None;
         for entry in listeners.iter() {
-            if !entry.call.takes(event) {
+            if !entry.call.is_selected(event) {
                 continue;
             }
             if let Call::Event(_, listener) = &entry.call {
@@ -267,7 +268,8 @@ impl Dispatcher {
         list.push(Arc::clone(&entry));
         let old = std::mem::replace(&mut *listeners, Arc::new(list));
         drop(listeners);
-        // The last use of a listener may run its destructor, which may come back here.
+        // Dropping the last reference to a listener runs its destructor, which may call the
+        // dispatcher.
         drop(old);
         Registration::new(Arc::downgrade(&self.shared), Arc::downgrade(&entry))
     }
@@ -276,7 +278,7 @@ impl Dispatcher {
         Arc::clone(&lock(&self.shared.listeners))
     }
 
-    /// Brings the picture up to date; collects what changed if someone wants to know.
+    /// Updates the state. Collects the changes if there is a listener for them.
     fn update(
         &self,
         listeners: &[Arc<Entry>],
@@ -302,9 +304,9 @@ impl Dispatcher {
         }
     }
 
-    /// Calls a listener that is still registered, and survives its panic.
+    /// Calls a listener that is still registered, and catches its panic.
     fn call(&self, listeners: &[Arc<Entry>], entry: &Entry, call: &dyn Fn()) {
-        if !entry.active() {
+        if !entry.is_active() {
             return;
         }
         let Err(payload) = catch_unwind(AssertUnwindSafe(call)) else {
@@ -346,8 +348,7 @@ impl Shared {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing of the caller's runs under these locks; were something to panic, the values would be
-    // whole.
+    // No code of the caller runs under these locks, and a panic would leave the values consistent.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -357,7 +358,7 @@ fn message(payload: Box<dyn Any + Send>) -> String {
         .map(|text| (*text).to_owned())
         .or_else(|| payload.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "no text".to_owned());
-    // A payload's destructor is the listener's code too.
+    // The destructor of a panic's payload is the listener's code and may panic, too.
     if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
         std::mem::forget(second);
     }

@@ -6,9 +6,9 @@ use std::sync::Weak;
 use super::Shared;
 use super::listener::Entry;
 
-/// A registered listener: unregistered when this is dropped or told to.
+/// A registered listener. Dropping this unregisters the listener.
 ///
-/// It does not keep the dispatcher alive, and outlives it harmlessly.
+/// It does not keep the dispatcher alive and may outlive it.
 #[must_use = "dropping the registration unregisters the listener"]
 pub struct Registration {
     shared: Weak<Shared>,
@@ -20,8 +20,8 @@ impl Registration {
         Self { shared, entry }
     }
 
-    /// Unregisters the listener; again, or from within a callback, is harmless. It is not called
-    /// any more, save for a call that has begun.
+    /// Unregisters the listener. May be called again, and from within a callback. The listener is
+    /// not called after this, but a call that has already begun on another thread continues.
     pub fn unregister(&self) {
         let (Some(shared), Some(entry)) = (self.shared.upgrade(), self.entry.upgrade()) else {
             return;
@@ -34,7 +34,8 @@ impl Registration {
     /// Whether the listener is still registered.
     #[must_use]
     pub fn is_registered(&self) -> bool {
-        self.shared.strong_count() > 0 && self.entry.upgrade().is_some_and(|entry| entry.active())
+        self.shared.strong_count() > 0
+            && self.entry.upgrade().is_some_and(|entry| entry.is_active())
     }
 
     /// Keeps the listener registered for as long as the dispatcher lives.

@@ -1,20 +1,20 @@
-//! What XML says of single characters: line ends are line feeds (section 2.11), and some characters
-//! are forbidden (section 2.2).
+//! The rules of XML 1.0 for single characters: line ends become line feeds (section 2.11), and some
+//! characters are forbidden (section 2.2).
 
 use std::borrow::Cow;
 
 /// Stands for a character that could not be delivered.
 pub(super) const REPLACEMENT: char = char::REPLACEMENT_CHARACTER;
 
-/// The first character that XML forbids, and its place: C0 controls but tab and line ends, U+FFFE,
-/// U+FFFF.
+/// Finds the first character that XML forbids, with its offset. Forbidden are the C0 controls
+/// except tab and line ends, U+FFFE and U+FFFF.
 pub(super) fn first_forbidden(text: &str) -> Option<(usize, char)> {
-    // Nearly all texts have neither; bytes are quicker to look at than characters.
+    // Nearly all texts contain neither, and scanning bytes is faster than scanning characters.
     let odd =
         |byte: &u8| (*byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r')) | (*byte == 0xef);
     let from = text.as_bytes().iter().position(odd)?;
     let forbidden = |(_, character): &(usize, char)| is_forbidden(*character);
-    // A byte that begins a character: controls and 0xEF stand nowhere else.
+    // `from` is a character boundary: controls and 0xEF never occur inside a UTF-8 sequence.
     let found = text.get(from..)?.char_indices().find(forbidden);
     found.map(|(at, character)| (from + at, character))
 }
@@ -26,7 +26,7 @@ fn is_forbidden(character: char) -> bool {
     )
 }
 
-/// The text with forbidden characters replaced by U+FFFD, and how many there were.
+/// Replaces forbidden characters by U+FFFD; returns the text and the number of replacements.
 pub(crate) fn without_forbidden(text: &str) -> (Cow<'_, str>, usize) {
     if first_forbidden(text).is_none() {
         return (Cow::Borrowed(text), 0);
@@ -35,7 +35,7 @@ pub(crate) fn without_forbidden(text: &str) -> (Cow<'_, str>, usize) {
     (Cow::Owned(text.replace(is_forbidden, "\u{fffd}")), count)
 }
 
-/// The text with each carriage return, and each pair with a line feed, as one line feed.
+/// Replaces each CR and each CR LF by one LF.
 pub(super) fn with_plain_line_ends(text: &str) -> Cow<'_, str> {
     if text.contains('\r') {
         Cow::Owned(text.replace("\r\n", "\n").replace('\r', "\n"))

@@ -5,14 +5,14 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-/// A text in JSON, or something else there.
+/// A JSON value: a string, or a value of another type.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Text {
     Is(String),
     Not,
 }
 
-/// What a JSON frame is, if it is JSON at all.
+/// The kind of a JSON frame.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Envelope {
     /// An event's document.
@@ -57,7 +57,7 @@ impl<'de> Deserialize<'de> for Text {
     }
 }
 
-/// Takes texts and passes over everything else, however deep, without keeping it.
+/// Reads strings and skips every other value, at any depth, without storing it.
 struct AnyText;
 
 impl<'de> Visitor<'de> for AnyText {

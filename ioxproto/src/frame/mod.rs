@@ -1,4 +1,4 @@
-//! Frames: what one text message of a controller is.
+//! Frames: parses the text messages of a controller.
 
 mod characters;
 mod envelope;
@@ -13,21 +13,21 @@ use std::sync::Arc;
 
 pub(crate) use self::characters::without_forbidden;
 use self::envelope::Envelope;
-pub(crate) use self::recover::mend;
+pub(crate) use self::recover::repair;
 use self::xml::Document;
 pub(crate) use self::xml::reference;
 use crate::Event;
 use crate::event::Parts;
 
-/// The longest frame that is read, in bytes; places in an event's text are 32 bits wide, and
-/// decoding can add as much again.
+/// The longest frame that is read, in bytes. Offsets into an event's text are 32 bits wide, and
+/// decoding can double the length.
 const MAX_FRAME: usize = 1024 * 1024 * 1024;
-/// What is kept of the text of a frame that is not well-formed, in bytes.
+/// How much of a malformed frame's text is kept, in bytes.
 const KEPT_OF_MALFORMED: usize = 4 * 1024;
-/// Working memory above this, in bytes, is given back after the frame that needed it.
+/// Working memory above this size, in bytes, is released after the frame that needed it.
 const KEPT_SCRATCH: usize = 64 * 1024;
 
-/// What one text frame gives.
+/// The result of reading one text frame.
 #[derive(Clone, Debug)]
 #[expect(
     clippy::exhaustive_enums,
@@ -36,23 +36,23 @@ const KEPT_SCRATCH: usize = 64 * 1024;
 pub enum Frame {
     /// An event.
     Event(Event),
-    /// Not an event, and nothing wrong.
+    /// Not an event, but valid.
     Ignored(Ignored),
     /// Not well-formed.
     Malformed(Malformed),
 }
 
-/// A text frame that is no event and needs no attention.
+/// A valid text frame that is not an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Ignored {
-    /// What it is instead.
+    /// The kind of frame.
     pub kind: IgnoredKind,
     /// The frame's text.
     pub text: Arc<str>,
 }
 
-/// Why a frame is no event.
+/// Why a frame is not an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum IgnoredKind {
@@ -61,14 +61,15 @@ pub enum IgnoredKind {
     OtherType(Arc<str>),
     /// XML with another root than `Event`, such as `SubscriptionResponse`; the root's name.
     OtherRoot(Arc<str>),
-    /// JSON that holds no event: an array, a number, `null`, `data` that is no string.
+    /// JSON without an event: an array, a number, `null`, or an object whose `data` is not a
+    /// string.
     OtherJson,
-    /// No text at all.
+    /// An empty frame.
     Empty,
 }
 
 impl IgnoredKind {
-    /// Whether the controller may have spent a sequence number on such a frame.
+    /// Whether the controller may have assigned a sequence number to such a frame.
     #[must_use]
     pub fn may_take_number(&self) -> bool {
         !matches!(self, Self::OtherRoot(_))
@@ -92,15 +93,15 @@ impl fmt::Display for IgnoredKind {
 #[error("{cause}")]
 #[non_exhaustive]
 pub struct Malformed {
-    /// What is wrong, in a few words.
+    /// A short description of the error.
     pub cause: String,
-    /// The beginning of the frame's text, at most 4 KiB of it.
+    /// The first 4 KiB of the frame's text.
     pub text: Arc<str>,
 }
 
 /// Reads text frames; keeps its working memory between frames.
 ///
-/// A message holds one document, as a rule. Where it holds several, [`read`](Self::read) gives the
+/// A message usually holds one document. If it holds several, [`read`](Self::read) returns the
 /// first and [`next_document`](Self::next_document) the others.
 ///
 /// ```
@@ -117,21 +118,20 @@ pub struct Malformed {
 #[derive(Debug, Default)]
 pub struct FrameReader {
     decoded: String,
-    mended: String,
+    repaired: String,
     more: VecDeque<Frame>,
     forbidden: usize,
     general: bool,
 }
 
 impl FrameReader {
-    /// A reader with no working memory yet.
+    /// Creates a reader. It allocates its working memory when it first needs it.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A reader without the straight scan for the layout that most frames have: slower, and the
-    /// same in all else.
+    /// Creates a reader that does not use the fast path. Slower, with the same results.
     #[doc(hidden)]
     #[must_use]
     pub fn general() -> Self {
@@ -141,18 +141,18 @@ impl FrameReader {
         }
     }
 
-    /// Reads a message's text: its first document.
+    /// Reads the first document of a text message.
     pub fn read(&mut self, text: &str) -> Frame {
         self.more.clear();
         self.forbidden = 0;
         let frame = self.read_whole(text);
         self.decoded.shrink_to(KEPT_SCRATCH);
-        self.mended.shrink_to(KEPT_SCRATCH);
+        self.repaired.shrink_to(KEPT_SCRATCH);
         frame
     }
 
-    /// Reads a message's bytes: its first document. `true` where some were not UTF-8 and have been
-    /// replaced by U+FFFD.
+    /// Reads the first document of a message given as bytes. The flag is `true` if invalid UTF-8
+    /// was replaced by U+FFFD.
     pub fn read_bytes(&mut self, bytes: &[u8]) -> (Frame, bool) {
         match str::from_utf8(bytes) {
             Ok(text) => (self.read(text), false),
@@ -160,8 +160,8 @@ impl FrameReader {
         }
     }
 
-    /// The next document of the message that was read last; `None` if it held no other. Of more
-    /// than 64 documents the rest is one malformed frame.
+    /// Returns the next document of the last message, or `None` after its last document. After 64
+    /// documents, the rest of the message is one malformed frame.
     ///
     /// ```
     /// use ioxproto::{Frame, FrameReader};
@@ -178,7 +178,7 @@ impl FrameReader {
         self.more.pop_front()
     }
 
-    /// How many characters that XML forbids were replaced by U+FFFD in the message read last.
+    /// How many characters of the last message were replaced by U+FFFD because XML forbids them.
     #[must_use]
     pub fn forbidden_characters(&self) -> usize {
         self.forbidden
@@ -207,7 +207,7 @@ impl FrameReader {
             return Frame::Event(event(&self.decoded, parts));
         }
         let read = envelope::read(json).or_else(|cause| {
-            // Control characters that should have been escaped.
+            // The controller did not escape control characters: replace them and read again.
             let (clean, replaced) = without_forbidden(json);
             if replaced == 0 {
                 return Err(cause);
@@ -223,8 +223,8 @@ impl FrameReader {
         }
     }
 
-    /// A document is read as it stands. Only where it is not well-formed is it taken for several,
-    /// or else mended and read again, so that a well-formed one never changes its meaning.
+    /// Reads a document unchanged first. Only if it is not well-formed, it is split into several
+    /// documents, or repaired and read again. So a well-formed document never changes its meaning.
     fn read_document(&mut self, document: &str, text: &str) -> Frame {
         if !self.general
             && let Some(parts) = scan::document(document)
@@ -236,13 +236,13 @@ impl FrameReader {
             Ok(found) => frame(found, document, &mut self.decoded, text),
             Err(cause) => match self.read_several(document) {
                 Some(first) => first,
-                None => self.read_mended(document, text, &cause),
+                None => self.read_repaired(document, text, &cause),
             },
         }
     }
 
-    /// Reads several documents, if the first of them is a whole event: its frame, the others
-    /// queued.
+    /// Splits a message into documents if the first one is a complete event. Returns the frame of
+    /// that one and queues the others.
     fn read_several(&mut self, documents: &str) -> Option<Frame> {
         let (pieces, rest) = split::documents(documents)?;
         let before = self.forbidden;
@@ -265,7 +265,7 @@ impl FrameReader {
         Some(first)
     }
 
-    /// Reads one document of several.
+    /// Reads one of several documents.
     fn read_single(&mut self, document: &str) -> Frame {
         if !self.general
             && let Some(parts) = scan::document(document)
@@ -274,28 +274,28 @@ impl FrameReader {
         }
         match xml::read(document, &mut self.decoded) {
             Ok(found) => frame(found, document, &mut self.decoded, document),
-            Err(cause) => self.read_mended(document, document, &cause),
+            Err(cause) => self.read_repaired(document, document, &cause),
         }
     }
 
-    fn read_mended(&mut self, document: &str, text: &str, cause: &str) -> Frame {
+    fn read_repaired(&mut self, document: &str, text: &str, cause: &str) -> Frame {
         let (clean, raw) = without_forbidden(document);
-        let references = mend(&clean, &mut self.mended);
-        if self.mended == document {
+        let references = repair(&clean, &mut self.repaired);
+        if self.repaired == document {
             return malformed(cause, text);
         }
-        match xml::read(&self.mended, &mut self.decoded) {
+        match xml::read(&self.repaired, &mut self.decoded) {
             Ok(found) => {
                 self.forbidden += raw + references;
-                frame(found, &self.mended, &mut self.decoded, text)
+                frame(found, &self.repaired, &mut self.decoded, text)
             }
             Err(_) => malformed(cause, text),
         }
     }
 }
 
-/// Without blanks around it, and without the byte order marks before it, which quick-xml passes
-/// over uncounted.
+/// Removes surrounding whitespace and leading byte order marks. quick-xml skips the marks without
+/// counting them, which would shift all offsets.
 fn trimmed(text: &str) -> &str {
     let blank = |c: char| c == '\u{feff}' || c.is_ascii_whitespace();
     text.trim_start_matches(blank).trim_ascii_end()

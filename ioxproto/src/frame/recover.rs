@@ -1,23 +1,22 @@
-//! Mends what controllers write into log texts: `&` that begins no reference, `<` that begins no
-//! markup, words in angle brackets that are never closed (`<NULL>`), and references to characters
-//! that XML forbids.
+//! Repairs the XML errors that controllers write into log texts: an `&` or `<` that is not markup,
+//! words in angle brackets that are never closed (`<NULL>`), and references to characters that XML
+//! forbids.
 //!
-//! Only a text that is not well-formed comes here. The document's skeleton is not mended: tags
-//! outside the children of the root stay as they are, so that a frame cut off in the middle stays
-//! cut off.
+//! Only texts that are not well-formed are repaired. Tags outside the children of the root stay
+//! unchanged, so that a truncated frame is not turned into a complete one.
 
 use std::collections::BTreeMap;
 
 use super::characters::REPLACEMENT;
 use super::xml::{reference, starts_name};
 
-/// A tag whose partner has not been found yet.
+/// A start tag whose end tag has not been found yet.
 struct Open<'a> {
     at: usize,
     name: &'a str,
 }
 
-/// Something that is not meant as markup.
+/// A place in the text that looks like markup and is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Mistake {
     at: usize,
@@ -25,9 +24,9 @@ struct Mistake {
     reference: usize,
 }
 
-/// Writes the text with its mistakes escaped, and references to forbidden characters replaced by
-/// U+FFFD; says how many of these there were. Takes linear time but for sorting the mistakes.
-pub(crate) fn mend(text: &str, into: &mut String) -> usize {
+/// Escapes the mistakes of a text and replaces references to forbidden characters by U+FFFD.
+/// Returns the number of replaced references. Linear in time, except for sorting the mistakes.
+pub(crate) fn repair(text: &str, into: &mut String) -> usize {
     into.clear();
     let mistakes = mistakes(text);
     let mut written = 0;
@@ -48,8 +47,7 @@ pub(crate) fn mend(text: &str, into: &mut String) -> usize {
     forbidden
 }
 
-/// Every `&` and `<` that is to be taken literally, and every reference to a forbidden character,
-/// in order.
+/// Finds every literal `&` and `<` and every reference to a forbidden character, in order.
 fn mistakes(text: &str) -> Vec<Mistake> {
     let literal = |at| Mistake { at, reference: 0 };
     let bytes = text.as_bytes();
@@ -81,8 +79,8 @@ fn mistakes(text: &str) -> Vec<Mistake> {
             }
             Markup::End { name, to } => {
                 if names.get(name).is_some_and(|count| *count > 0) {
-                    // Whatever was opened since and never closed was no markup, if it stands in a
-                    // child's text.
+                    // A tag that was opened after this one and never closed is literal text, if it
+                    // is inside a child.
                     while let Some(last) = open.pop() {
                         *names.entry(last.name).or_default() -= 1;
                         if last.name == name {
@@ -106,7 +104,7 @@ fn mistakes(text: &str) -> Vec<Mistake> {
 enum Markup<'a> {
     /// Not markup: the `<` is literal.
     None,
-    /// A comment, CDATA section or instruction, left alone.
+    /// A comment, CDATA section or processing instruction. It is not changed.
     Opaque {
         to: usize,
     },
@@ -123,7 +121,7 @@ enum Markup<'a> {
     },
 }
 
-/// What the `<` at this place begins.
+/// Classifies what the `<` at this offset begins.
 fn markup(text: &str, at: usize) -> Markup<'_> {
     let rest = &text[at..];
     for (begin, end) in [("<![CDATA[", "]]>"), ("<!--", "-->"), ("<?", "?>")] {
@@ -132,7 +130,7 @@ fn markup(text: &str, at: usize) -> Markup<'_> {
                 Some(length) => Markup::Opaque {
                     to: at + begin.len() + length + end.len(),
                 },
-                // Nothing ends it: whatever else it may be, the frame was cut off.
+                // It has no end, so the frame is truncated.
                 None => Markup::Opaque { to: text.len() },
             };
         }
@@ -160,8 +158,8 @@ fn markup(text: &str, at: usize) -> Markup<'_> {
     }
 }
 
-/// The length of a tag up to its `>`; none where another `<` comes first outside quotes, or nothing
-/// ends it.
+/// The length of a tag including its `>`. `None` if another `<` precedes it outside quotes, or if
+/// the tag has no end.
 fn tag_length(bytes: &[u8]) -> Option<usize> {
     let mut quote = None;
     for (at, byte) in bytes.iter().enumerate().skip(1) {
@@ -182,10 +180,9 @@ fn wrong_references(text: &str, from: usize, to: usize, mistakes: &mut Vec<Mista
     }
 }
 
-/// What is wrong with the `&` at this place, if anything.
+/// Checks the `&` at this offset. Returns the mistake, if there is one.
 fn wrong_reference(text: &str, at: usize) -> Option<Mistake> {
-    // The longest reference has ten characters: `&#x10ffff;`, and some leading zeros may stand in
-    // it.
+    // The longest reference has ten characters (`&#x10ffff;`), plus leading zeros.
     let rest = &text[at..];
     let end = rest.bytes().take(24).position(|byte| byte == b';');
     let whole = end.map(|end| &rest[..=end]);
@@ -199,7 +196,7 @@ fn wrong_reference(text: &str, at: usize) -> Option<Mistake> {
     }
 }
 
-/// Whether it refers by its number to a character, which then is one that XML forbids.
+/// Whether this is a numeric reference to a character. The caller has excluded the allowed ones.
 fn is_forbidden(whole: &str) -> bool {
     let Some(number) = whole
         .strip_prefix("&#")

@@ -1,5 +1,5 @@
-//! The straight scan: the one layout that nearly all frames have, read in one pass. It agrees with
-//! the general path ([`super::xml`], [`super::envelope`]) or declines; there is no third answer.
+//! The fast path: reads the layout that nearly all frames have, in one pass. Its result is either
+//! that of the general path ([`super::xml`], [`super::envelope`]) or `None`.
 //!
 //! ```text
 //! envelope    = '{"type":"event","data":"' document '"}'      each '"' of the document written as '\"'
@@ -17,19 +17,19 @@
 //! value       = no '<' and no '"'; in an envelope no '\' either
 //! ```
 //!
-//! Nowhere in it: control characters, `&`, and characters that begin with the byte 0xEF, among them
-//! the two that XML forbids. So nothing has to be decoded, and every part stands in the document as
-//! it is.
+//! The document contains no control characters, no `&`, and no characters whose encoding begins
+//! with the byte 0xEF (U+FFFE and U+FFFF, which XML forbids, among them). So nothing has to be
+//! decoded, and every part is a slice of the document.
 
 use std::str::FromStr;
 
 use crate::event::{Parts, Span};
 
 const ENVELOPE: &str = "{\"type\":\"event\",\"data\":\"";
-/// How nearly all documents begin, plain and in an envelope.
+/// The beginning of nearly all documents, plain and in an envelope.
 const OPENING: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Event seqnum=\"";
 const ESCAPED_OPENING: &str = r#"<?xml version=\"1.0\" encoding=\"UTF-8\"?><Event seqnum=\""#;
-/// The deepest nesting and the most attributes in a payload.
+/// The limit of a payload, for its nesting depth and for the attributes of one element.
 const MOST: usize = 8;
 
 /// Reads a document.
@@ -45,7 +45,7 @@ pub(super) fn document(text: &str) -> Option<Parts> {
     (scan.at == text.len()).then_some(parts)
 }
 
-/// Reads a document in an envelope, in place, and leaves it unescaped in `document`.
+/// Reads a document in an envelope and writes it, unescaped, to `document`.
 pub(super) fn envelope(text: &str, document: &mut String) -> Option<Parts> {
     document.clear();
     let mut scan = Scan::<true> {
@@ -63,11 +63,12 @@ pub(super) fn envelope(text: &str, document: &mut String) -> Option<Parts> {
     (&text[scan.at..] == "\"}").then_some(parts)
 }
 
-/// A place in the frame. `ESCAPED` where the document stands in a JSON string.
+/// A position in the frame. `ESCAPED` if the document is in a JSON string.
 struct Scan<'a, const ESCAPED: bool> {
     text: &'a str,
     at: usize,
-    /// How far the document has been copied, and how many bytes before `at` are not part of it.
+    /// The end of what has been copied to `document`, and the number of bytes before `at` that are
+    /// not part of the document.
     copied: usize,
     removed: usize,
     document: &'a mut String,
@@ -77,7 +78,7 @@ impl<'a, const ESCAPED: bool> Scan<'a, ESCAPED> {
     fn document(&mut self) -> Option<Parts> {
         let mut parts = Parts::default();
         if ESCAPED && self.maybe(ESCAPED_OPENING) {
-            // Quotes are costly in an envelope, and nearly all frames begin with these.
+            // Unescaping quotes is slow, and nearly all frames begin with this text.
             self.document.push_str(OPENING);
             self.copied = self.at;
             self.removed += ESCAPED_OPENING.len() - OPENING.len();
@@ -172,7 +173,7 @@ impl<'a, const ESCAPED: bool> Scan<'a, ESCAPED> {
         self.quote()
     }
 
-    /// A payload and the blanks around it, which are no part of it.
+    /// Reads a payload. The whitespace around it is not part of it.
     fn payload(&mut self) -> Option<Span> {
         let from = self.at;
         if self.text.as_bytes()[from..].starts_with(b"</") {
@@ -210,7 +211,7 @@ impl<'a, const ESCAPED: bool> Scan<'a, ESCAPED> {
         })
     }
 
-    /// The rest of a start tag; `false` where the element is empty.
+    /// Reads the rest of a start tag. `false` if the element is empty.
     fn attributes(&mut self) -> Option<bool> {
         let mut names = [""; MOST];
         for count in 0.. {
@@ -247,7 +248,7 @@ impl<'a, const ESCAPED: bool> Scan<'a, ESCAPED> {
     fn quote(&mut self) -> Option<()> {
         if ESCAPED {
             self.expect("\\\"")?;
-            // The backslash stays behind.
+            // Copy up to the backslash, which is not part of the document.
             self.document.push_str(&self.text[self.copied..self.at - 2]);
             self.copied = self.at - 1;
             self.removed += 1;
@@ -275,9 +276,9 @@ impl<'a, const ESCAPED: bool> Scan<'a, ESCAPED> {
         self.maybe(literal).then_some(())
     }
 
-    /// A stretch of the frame without a quote in it, as a place in the document.
+    /// Converts a range of the frame without quotes to a span of the document.
     fn span(&self, from: usize, to: usize) -> Span {
-        // A frame is far shorter than 4 GiB.
+        // The conversions cannot fail: a frame is shorter than 4 GiB.
         Span {
             start: (from - self.removed) as u32,
             end: (to - self.removed) as u32,
@@ -285,10 +286,10 @@ impl<'a, const ESCAPED: bool> Scan<'a, ESCAPED> {
     }
 }
 
-/// An integer, which nearly always is a few digits and nothing else.
+/// Parses an integer. Nearly all are a few digits without sign or spaces.
 #[inline(always)]
 fn integer<I: FromStr + From<i32>>(value: &str) -> Option<I> {
-    // Too few to overflow, whatever the bytes are.
+    // Up to seven bytes cannot overflow, whatever their values are.
     if let 1..=7 = value.len() {
         let digits = value.bytes().map(|byte| i32::from(byte.wrapping_sub(b'0')));
         let (number, largest) = digits.fold((0, 0), |(number, largest), digit| {
@@ -301,15 +302,15 @@ fn integer<I: FromStr + From<i32>>(value: &str) -> Option<I> {
     value.trim().parse().ok()
 }
 
-/// Whether the bytes hold nothing that would have to be decoded or refused. A fold, since that is
-/// done on many bytes at once.
+/// Whether none of the bytes has to be decoded or refused. A fold, because the compiler vectorizes
+/// it.
 fn is_plain(bytes: &[u8]) -> bool {
     let odd = |odd: bool, byte: &u8| odd | (*byte < 0x20) | (*byte == b'&') | (*byte == 0xef);
     !bytes.iter().fold(false, odd)
 }
 
-/// The place of the first of these bytes, eight bytes at a time; none where fewer than eight are
-/// left, since more than that always follows.
+/// Finds the first of these bytes, reading eight at a time. `None` if fewer than eight bytes are
+/// left: in a complete frame more than eight always follow.
 #[inline(always)]
 fn find<const N: usize>(text: &str, mut at: usize, needles: [u8; N]) -> Option<usize> {
     const LOW: u64 = u64::from_ne_bytes([0x01; 8]);
@@ -318,8 +319,8 @@ fn find<const N: usize>(text: &str, mut at: usize, needles: [u8; N]) -> Option<u
         let word = u64::from_le_bytes(*text.as_bytes().get(at..)?.first_chunk()?);
         let mut found = 0;
         for needle in needles {
-            // The highest bit of each byte that is zero, and perhaps of some above it: the lowest
-            // is right.
+            // Sets the highest bit of each zero byte, and possibly of bytes above it. The lowest
+            // set bit is exact.
             let zero = word ^ (LOW * u64::from(needle));
             found |= zero.wrapping_sub(LOW) & !zero & HIGH;
         }
@@ -334,7 +335,7 @@ fn find<const N: usize>(text: &str, mut at: usize, needles: [u8; N]) -> Option<u
 mod tests {
     use super::*;
 
-    /// Each layout seen from controllers, to be read here and not by the general path.
+    /// Every layout seen from controllers. The fast path has to read each of them.
     const LAYOUTS: [&str; 8] = [
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Event seqnum=\"16\" sid=\"uuid:1\" timestamp=\"2026-05-05T18:52:41.875777-07:00\"><control>ST</control><action uom=\"100\" prec=\"0\">0</action><node>42 92 8C 1</node><eventInfo></eventInfo><fmtAct>Off</fmtAct><fmtName>Status</fmtName></Event>",
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Event seqnum=\"17\" sid=\"uuid:1\" timestamp=\"2026-05-05T18:52:41.875777-07:00\"><control>DON</control><action uom=\"100\" prec=\"0\">0</action><node>42 92 8C 1</node><eventInfo></eventInfo><fmtAct>Günstig</fmtAct></Event>",

@@ -1,24 +1,24 @@
-//! Several documents in one message, each of them an `Event`.
+//! Splits a message that holds several `Event` documents.
 
-/// The most documents of one message that are read.
+/// The limit for the number of documents read from one message.
 const MOST: usize = 64;
 
-/// What is wrong with a message of more documents than that.
+/// The error of a message that exceeds the limit.
 pub(super) const TOO_MANY: &str = "more than 64 documents in one message: the rest is left out";
 
-/// What follows the whole documents.
+/// What follows the complete documents.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Rest<'a> {
     Nothing,
-    /// Something that no end tag of an `Event` ends.
+    /// Text without an end tag of an `Event`.
     CutOff(&'a str),
     /// More documents than are read.
     TooMany(&'a str),
 }
 
-/// The text up to each end tag of an `Event` that another document follows, and what is left;
-/// `None` if none follows the first. Only whoever reads the pieces knows whether an end tag was
-/// one, or stood in some text.
+/// Splits after each `</Event>` that another document follows. Returns the pieces and the rest, or
+/// `None` if there is only one document. A `</Event>` may be part of a text: the reader of the
+/// pieces finds out.
 pub(super) fn documents(text: &str) -> Option<(Vec<&str>, Rest<'_>)> {
     let mut pieces = Vec::new();
     let mut rest = super::trimmed(text);
@@ -40,14 +40,14 @@ pub(super) fn documents(text: &str) -> Option<(Vec<&str>, Rest<'_>)> {
     }
 }
 
-/// Whether a text begins as a document, or is cut off in the beginning of one.
+/// Whether a text begins like a document, or is a truncated beginning of one.
 fn begins_document(text: &str) -> bool {
     ["<?xml", "<Event"]
         .iter()
         .any(|begin| text.starts_with(begin) || begin.starts_with(text))
 }
 
-/// Where the first `</Event>` ends.
+/// The end of the first `</Event>`.
 fn first_end(text: &str) -> Option<usize> {
     const TAG: &str = "</Event";
     text.match_indices(TAG).find_map(|(at, _)| {

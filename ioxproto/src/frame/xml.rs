@@ -1,8 +1,8 @@
-//! The general path: a well-formed XML document to the parts of an event.
+//! The general path: reads a well-formed XML document into the parts of an event.
 //!
-//! quick-xml finds the pieces; what it lets pass and XML does not is refused here: input that ends
-//! early, junk or a second element after the root, duplicate attributes, names that are none,
-//! control characters, a declaration in the middle, document types (which are never expanded).
+//! quick-xml does the tokenizing. This module refuses the errors that quick-xml accepts: truncated
+//! input, text or a second element after the root, duplicate attributes, invalid names, control
+//! characters, a declaration in the middle, and document types (which are never expanded).
 
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event as Piece};
@@ -10,19 +10,19 @@ use quick_xml::events::{BytesStart, Event as Piece};
 use super::characters;
 use crate::event::{Parts, Span};
 
-/// The most attributes on one tag; a controller's have up to eight. Keeps the check for duplicates
-/// linear.
+/// The limit for attributes on one tag; controllers send up to eight. Bounds the cost of the check
+/// for duplicates.
 const MAX_ATTRIBUTES: usize = 64;
 
-/// What a well-formed document is.
+/// The result of reading a well-formed document.
 #[derive(Debug)]
 pub(super) enum Document {
     Event(Parts),
     OtherRoot(Span),
 }
 
-/// Reads a document. Spans point into `text`, or, past its end, into `decoded`, where the pieces go
-/// that do not stand in the text as they are.
+/// Reads a document. Spans below the length of `text` point into `text`, the others into `decoded`,
+/// which holds the pieces that had to be decoded.
 pub(super) fn read(text: &str, decoded: &mut String) -> Result<Document, String> {
     decoded.clear();
     check_characters(text)?;
@@ -68,7 +68,7 @@ fn check_characters(text: &str) -> Result<(), String> {
     }
 }
 
-/// The direct children of `Event` that count.
+/// The direct children of `Event` that are read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Child {
     Control,
@@ -100,12 +100,12 @@ struct Walk<'a> {
     root: Option<Span>,
     is_event: bool,
     parts: Parts,
-    /// The children seen so far, by bit: the first of a name counts.
+    /// A bit for each child seen so far. Of several with one name, the first is used.
     seen: u8,
     child: Option<Open>,
 }
 
-/// A child that counts, while it is open.
+/// An open child that is read.
 struct Open {
     child: Child,
     content_from: usize,
@@ -113,8 +113,8 @@ struct Open {
     value: Value,
 }
 
-/// The character data of an element: one stretch of the text as long as that is what it is, else
-/// decoded.
+/// The character data of an element: a slice of the text if it is contiguous and needs no decoding,
+/// otherwise decoded.
 enum Value {
     Nothing,
     Stretch(Span),
@@ -178,7 +178,7 @@ impl<'a> Walk<'a> {
         self.attributes(name_to, attributes_to)
     }
 
-    /// Reads a tag's attributes and keeps those that count.
+    /// Reads the attributes of a tag and stores those of interest.
     fn attributes(&mut self, from: usize, to: usize) -> Result<(), String> {
         let mut names: [&str; MAX_ATTRIBUTES] = [""; MAX_ATTRIBUTES];
         let mut count = 0;
@@ -304,14 +304,14 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// A comment or an instruction: the text goes on behind it.
+    /// A comment or processing instruction: the text continues after it.
     fn interrupt(&mut self) {
         if self.depth == 2 {
             self.move_to_decoded();
         }
     }
 
-    /// Character data that stands in the text as it is.
+    /// Appends character data that needs no decoding.
     fn stretch(&mut self, from: usize, to: usize) {
         let text = self.text;
         let Some(open) = self.child.as_mut().filter(|_| self.depth == 2) else {
@@ -366,7 +366,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Offsets fit: a frame is far shorter than 4 GiB ([`super::MAX_FRAME`]).
+/// The conversions cannot fail: a frame is shorter than 4 GiB ([`super::MAX_FRAME`]).
 fn span(start: usize, end: usize) -> Span {
     let narrow = |offset: usize| u32::try_from(offset).unwrap_or(u32::MAX);
     Span {
@@ -375,13 +375,13 @@ fn span(start: usize, end: usize) -> Span {
     }
 }
 
-/// Where an attribute's name and value stand.
+/// The offsets of an attribute's name and value.
 struct Attribute {
     name: (usize, usize),
     value: (usize, usize),
 }
 
-/// XML 1.0 section 3.1: blank, name, equals sign, quoted value without `<`.
+/// XML 1.0 section 3.1: whitespace, name, equals sign, quoted value without `<`.
 fn next_attribute(text: &str, from: usize, to: usize) -> Result<Option<Attribute>, String> {
     let broken = || format!("a broken attribute, at byte {from}");
     let bytes = &text.as_bytes()[..to];
@@ -436,7 +436,7 @@ fn check_references(raw: &str) -> Result<(), String> {
     }
 }
 
-/// Appends an attribute's value with its references replaced and its line ends and tabs as blanks
+/// Appends an attribute's value with references resolved, and line ends and tabs replaced by spaces
 /// (XML 1.0 section 3.3.3).
 fn decode(raw: &str, into: &mut String) -> Result<(), String> {
     let mut rest = raw;
@@ -457,7 +457,7 @@ fn decode(raw: &str, into: &mut String) -> Result<(), String> {
     Ok(())
 }
 
-/// The character that a whole reference (`&amp;`, `&#65;`, `&#x41;`) stands for.
+/// The character that a complete reference (`&amp;`, `&#65;`, `&#x41;`) denotes.
 pub(crate) fn reference(text: &str) -> Option<char> {
     let name = text.strip_prefix('&')?.strip_suffix(';')?;
     let number = match name {
@@ -479,7 +479,8 @@ pub(crate) fn reference(text: &str) -> Option<char> {
     allowed.then_some(character)
 }
 
-/// XML 1.0 section 2.3, with every character beyond ASCII taken for a letter.
+/// Whether a text is a name (XML 1.0 section 2.3). Accepts every character beyond ASCII as a
+/// letter.
 pub(super) fn is_name(text: &str) -> bool {
     let mut bytes = text.bytes();
     bytes.next().is_some_and(starts_name)

@@ -1,23 +1,23 @@
-//! The body of an HTTP answer (RFC 9112 section 6): by length, in chunks, or up to the end.
+//! The body of an HTTP answer (RFC 9112 section 6): with a length, in chunks, or up to the end of
+//! the connection.
 
 use http::{HeaderMap, StatusCode, header};
 use zeroize::Zeroizing;
 
 use super::exchange::{ExchangeError, ROOM};
 
-/// The longest line between chunks, which carry a hexadecimal number, and the most that all lines
-/// after them may have.
+/// The limit in bytes for the line before a chunk, and for all trailer lines together.
 const MAX_LINE: usize = 8 * 1024;
 
-/// Reads one body from bytes as they come.
+/// Reads one body from bytes as they arrive.
 pub(super) struct Body {
     framing: Framing,
-    /// Whether one rule says where the body ends, and no other contradicts it.
+    /// Whether the end of the body is defined by exactly one rule.
     is_certain: bool,
-    /// The longest that is taken, in bytes.
+    /// The longest body accepted, in bytes.
     limit: usize,
     content: Zeroizing<Vec<u8>>,
-    /// Bytes of the lines after the last chunk.
+    /// The number of bytes in the trailer lines so far.
     trailer: usize,
 }
 
@@ -34,7 +34,7 @@ enum Framing {
 }
 
 impl Body {
-    /// What kind of body follows this head.
+    /// Determines the kind of body that follows this head.
     pub(super) fn after(
         status: StatusCode,
         headers: &HeaderMap,
@@ -50,7 +50,7 @@ impl Body {
         })
     }
 
-    /// Takes what it can from the front of the bytes. `true` once complete.
+    /// Consumes bytes of the body from the front. Returns `true` once the body is complete.
     pub(super) fn receive(
         &mut self,
         bytes: &mut Zeroizing<Vec<u8>>,
@@ -120,12 +120,12 @@ impl Body {
         Ok(complete)
     }
 
-    /// Nothing more will come: a body that ends with the connection is complete now.
+    /// The connection has ended. Returns whether that completes the body.
     pub(super) fn end_of_input(&self) -> bool {
         matches!(self.framing, Framing::UntilEnd | Framing::Complete)
     }
 
-    /// Whether the body has come to an end that is beyond doubt, so that another answer may follow.
+    /// Whether the body is complete and its end unambiguous, so that another answer may follow.
     pub(super) fn has_certain_end(&self) -> bool {
         self.is_certain && matches!(self.framing, Framing::Complete)
     }
@@ -144,8 +144,8 @@ impl Body {
     }
 }
 
-/// Whether the headers name one length, or one coding that ends by itself, and nothing else. Two
-/// readers of one answer may disagree about its end otherwise (RFC 9112 section 6.3).
+/// Whether the headers contain either one length or one chunked coding, and nothing else. Otherwise
+/// two readers of an answer may disagree about its end (RFC 9112 section 6.3).
 fn is_certain(framing: Framing, headers: &HeaderMap) -> bool {
     let count = |name| headers.get_all(name).iter().count();
     let lengths = count(header::CONTENT_LENGTH);
@@ -173,7 +173,7 @@ fn framing(
         .iter()
         .next_back()
     {
-        // Chunked overrides a length; anything else was not asked for.
+        // Chunked overrides a length. The request did not ask for any other coding.
         let last = coding
             .to_str()
             .unwrap_or_default()

@@ -13,26 +13,27 @@ use super::keep_alive::keep_alive;
 
 /// The longest head of an answer, in bytes; a controller's has a few hundred.
 const MAX_HEAD: usize = 64 * 1024;
-/// What every answer begins with.
+/// The beginning of every answer.
 const START: &[u8] = b"HTTP/1.";
-/// What an answer with tokens fits into, in bytes.
+/// The initial capacity for an answer, in bytes; an answer with tokens fits.
 pub(super) const ROOM: usize = 16 * 1024;
-/// The most header lines in an answer.
+/// The limit for the header lines of an answer.
 const MAX_HEADERS: usize = 100;
-/// The longest body of a refusal that is looked at, in bytes.
+/// The longest body of a refusal that is read, in bytes.
 const REFUSAL: usize = 4 * 1024;
 /// The longest body of an answer about the account, in bytes; a login answer has a few thousand.
 const ACCOUNT_BODY: usize = 1024 * 1024;
-/// The longest body of an answer to a call, in bytes; all nodes of a large house are some 2 MB.
+/// The longest body of an answer to a call, in bytes; the node list of a large house has about 2
+/// MB.
 const CALL_BODY: usize = 16 * 1024 * 1024;
-/// The most interim answers before the real one; a controller sends none.
+/// The limit for interim answers before the final one; controllers send none.
 const MAX_INTERIM: u8 = 16;
 
-/// One HTTP request to write and the answer to read, driven by whoever has the socket.
+/// One HTTP/1.1 request and its answer. The driver does the I/O.
 ///
-/// Write [`request`](Self::request) whole, once. Hand what comes to [`receive`](Self::receive)
-/// until it says [`Progress::Done`], or tell of the end with [`end_of_input`](Self::end_of_input).
-/// Then take [`into_answer`](Self::into_answer) apart.
+/// Write all of [`request`](Self::request), once. Pass received bytes to [`receive`](Self::receive)
+/// until it returns [`Progress::Done`], or call [`end_of_input`](Self::end_of_input) when the
+/// connection ends. Then call [`into_answer`](Self::into_answer).
 ///
 /// ```
 /// use ioxproto::{Action, Config, EventStream, Now, Progress};
@@ -60,15 +61,14 @@ pub struct Exchange {
     received: Zeroizing<Vec<u8>>,
     stage: Stage,
     interim: u8,
-    /// Whether the answer ends with its head, and what follows belongs to what the connection
-    /// becomes.
+    /// Whether the answer ends with its head: after an upgrade, the bytes that follow are
+    /// WebSocket.
     head_only: bool,
-    /// The longest body that is taken, in bytes.
+    /// The longest body accepted, in bytes.
     max_body: usize,
-    /// For how long the connection may be idle after the answer; zero if the request asks for its
-    /// end.
+    /// How long the connection may be idle after the answer; zero if the request asks to close it.
     max_idle: Duration,
-    /// The same as far as the answer allows it, once it is complete.
+    /// How long the complete answer allows the connection to be idle.
     keep_alive: Option<Duration>,
     is_repeatable: bool,
 }
@@ -79,17 +79,17 @@ enum Stage {
     Over(Result<Response<Vec<u8>>, ExchangeError>),
 }
 
-/// Whether an exchange wants more bytes.
+/// Whether an exchange needs more bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "an exchange is over or it is not")]
 pub enum Progress {
-    /// Read on.
+    /// Continue reading.
     More,
     /// The answer is complete, or can no longer become one.
     Done,
 }
 
-/// Why an answer is none.
+/// Why an answer is invalid.
 #[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ExchangeError {
@@ -97,10 +97,10 @@ pub enum ExchangeError {
     /// printable.
     #[error("the answer is not HTTP, it begins with \"{0}\"")]
     NotHttp(String),
-    /// TLS records: the port speaks TLS, and was spoken to without.
+    /// TLS records: the port expects TLS, but the request was plain HTTP.
     #[error("the answer is TLS, not HTTP")]
     Tls,
-    /// HTTP, with a head that breaks its rules: which one.
+    /// HTTP with an invalid head: the rule that it breaks.
     #[error("the head of the answer is broken: {0}")]
     BrokenHead(&'static str),
     /// More header lines than this.
@@ -112,7 +112,7 @@ pub enum ExchangeError {
     /// The connection ended before the answer was complete.
     #[error("the connection ended before the answer was complete")]
     Truncated,
-    /// The body's length or its chunks make no sense.
+    /// The body's length or chunks are invalid.
     #[error("the answer's body is broken: its length or its chunks make no sense")]
     BrokenBody,
     /// The answer is longer than the limit in bytes.
@@ -142,18 +142,19 @@ impl Exchange {
     pub(crate) fn whole(request: Zeroizing<Vec<u8>>) -> Self {
         Self {
             head_only: false,
-            // Room for all of a login's answer, so that no copy of a token stays behind.
+            // Enough capacity for the answer to a login, so that growing leaves no copy of a token
+            // behind.
             received: Zeroizing::new(Vec::with_capacity(ROOM)),
             ..Self::upgrade(request)
         }
     }
 
-    /// Bytes that are no HTTP, to see what answers them. They hold no credentials.
+    /// Sends bytes that are not HTTP, to find out what protocol answers. They hold no credentials.
     pub(crate) fn probe(bytes: Vec<u8>) -> Self {
         Self::whole(Zeroizing::new(bytes))
     }
 
-    /// A call: the answer may be long, and the connection may be idle for so long after it.
+    /// A call: the answer may be long, and the connection may be idle for `max_idle` after it.
     pub(crate) fn call(
         request: Zeroizing<Vec<u8>>,
         max_idle: Duration,
@@ -175,29 +176,30 @@ impl Exchange {
     }
 
     /// Whether the request may be sent twice without harm: a read, or a command that sets something
-    /// to a value. Only such a request may go on a connection that was kept from an earlier
-    /// exchange: if the controller closes that one before a byte of the answer has come, nobody
-    /// knows whether it has read the request, and it has to be sent once more on a new one.
+    /// to a value. Only such a request may use a kept connection: if the controller closes it
+    /// before the first byte of the answer, it is unknown whether the controller has read the
+    /// request, and the request is sent again on a new connection.
     #[must_use]
     pub fn is_repeatable(&self) -> bool {
         self.is_repeatable
     }
 
-    /// For how long the connection may be kept idle for another exchange, now that this one is
-    /// complete; `None` if it must be closed.
+    /// How long the connection may be kept idle for another exchange after this one is complete;
+    /// `None` if it must be closed.
     ///
-    /// That depends on the request, on the answer's version and headers, and on whether its end is
-    /// beyond doubt. A driver need not keep connections.
+    /// This depends on the request, on the answer's version and headers, and on whether its end is
+    /// unambiguous. A driver need not keep connections.
     #[must_use]
     pub fn keep_alive(&self) -> Option<Duration> {
         self.keep_alive.filter(|_| self.received.is_empty())
     }
 
-    /// Takes bytes that came from the controller. Bytes after the end are kept as early ones.
+    /// Receives bytes from the controller. Bytes after the end of the answer are kept: see
+    /// [`into_answer`](Self::into_answer).
     pub fn receive(&mut self, bytes: &[u8]) -> Progress {
         let begun = self.received.len() >= START.len();
         self.received.extend_from_slice(bytes);
-        // A head ends with a line: without one there is nothing new to find in it.
+        // A head ends with a line end: without a new line end there is no need to parse again.
         let same_line = begun && self.received.len() <= MAX_HEAD && !bytes.contains(&b'\n');
         loop {
             let next = match &mut self.stage {
@@ -209,8 +211,8 @@ impl Exchange {
                     Head::Complete { length, response } => {
                         self.received.drain(..length);
                         let status = response.status();
-                        // Interim answers (RFC 9110 section 15.2) precede the real one; a 101 is
-                        // real.
+                        // Interim answers (RFC 9110 section 15.2) precede the final one; a 101 is
+                        // final.
                         if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {
                             self.interim += 1;
                             if self.interim > MAX_INTERIM {
@@ -238,7 +240,7 @@ impl Exchange {
         }
     }
 
-    /// Takes note that nothing more will come.
+    /// Reports that the connection has ended.
     pub fn end_of_input(&mut self) {
         self.stage = match &self.stage {
             Stage::Over(_) => return,
@@ -247,7 +249,7 @@ impl Exchange {
             Stage::Head if self.received.is_empty() && self.interim == 0 => {
                 Stage::Over(Err(ExchangeError::Unanswered))
             }
-            // A last line without an end was not looked at yet.
+            // A last line without a line end has not been parsed yet.
             Stage::Head => match parse_head(&self.received) {
                 Head::Broken(error) => Stage::Over(Err(error)),
                 Head::Partial | Head::Complete { .. } => Stage::Over(Err(ExchangeError::Truncated)),
@@ -255,7 +257,7 @@ impl Exchange {
         };
     }
 
-    /// The stage after a body that is complete.
+    /// The stage after a complete body.
     fn completed(&mut self) -> Stage {
         match std::mem::replace(&mut self.stage, Stage::Head) {
             Stage::Body(response, body) => {
@@ -268,13 +270,13 @@ impl Exchange {
         }
     }
 
-    /// The answer, or why there is none, and the bytes that came after it: on an upgrade, the first
-    /// ones of the WebSocket connection. A refused upgrade has its body if that came whole together
-    /// with the head.
+    /// Returns the answer or the error, and the bytes received after the answer: on an upgrade, the
+    /// first bytes of the WebSocket connection. A refused upgrade has its body if it arrived
+    /// completely, together with the head.
     ///
     /// # Errors
     ///
-    /// The first half is an [`ExchangeError`] when what came was no complete HTTP answer.
+    /// The first half is an [`ExchangeError`] if no complete HTTP answer was received.
     pub fn into_answer(mut self) -> (Result<Response<Vec<u8>>, ExchangeError>, Vec<u8>) {
         let mut outcome = match self.stage {
             Stage::Over(outcome) => outcome,
@@ -284,7 +286,8 @@ impl Exchange {
             && self.head_only
             && answer.status() != StatusCode::SWITCHING_PROTOCOLS
         {
-            // A refusal's body, if it came whole with the head: it is not worth a wait.
+            // Use the body of a refusal only if it arrived with the head: it is not worth waiting
+            // for.
             let length = answer.headers().get(CONTENT_LENGTH);
             let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
             if length == Some(self.received.len()) && self.received.len() <= REFUSAL {
@@ -313,7 +316,7 @@ enum Head {
 }
 
 fn parse_head(bytes: &[u8]) -> Head {
-    // Told apart at the first wrong byte: a peer that speaks first (SSH) may never send a line end.
+    // Decide at the first wrong byte: a peer that speaks first (SSH) may never send a line end.
     let seen = bytes.len().min(START.len());
     if bytes[..seen] != START[..seen] {
         return match bytes {
@@ -344,8 +347,8 @@ fn parse_head(bytes: &[u8]) -> Head {
     }
 }
 
-/// Which rule a head breaks first (RFC 9112 sections 4 and 5); `None` if its first line is no
-/// status line. What is said depends on the bytes up to the first wrong one only.
+/// The first rule that a head breaks (RFC 9112 sections 4 and 5); `None` if its first line is not a
+/// status line. The result depends only on the bytes up to the first wrong one.
 fn broken_rule(head: &[u8]) -> Option<&'static str> {
     let mut lines = head.split(|byte| *byte == b'\n');
     let status_line = lines.next()?;
@@ -381,7 +384,7 @@ fn broken_rule(head: &[u8]) -> Option<&'static str> {
     Some("it holds bytes that HTTP does not allow")
 }
 
-/// What names are made of (RFC 9110 section 5.6.2).
+/// Whether a byte may be part of a header name (RFC 9110 section 5.6.2).
 fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
@@ -401,7 +404,7 @@ fn response(head: &httparse::Response<'_, '_>) -> Option<Response<()>> {
     Some(response)
 }
 
-/// The first bytes of an answer as something that can be shown.
+/// The first bytes of an answer as printable text.
 fn printable(bytes: &[u8]) -> String {
     let first = &bytes[..bytes.len().min(24)];
     first.escape_ascii().to_string()

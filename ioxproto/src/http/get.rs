@@ -6,8 +6,8 @@ use super::Exchange;
 use super::post::finish;
 use crate::{Address, Secret};
 
-/// A GET of a path on the controller, which is percent-encoded already. After the answer the
-/// connection may be idle for `keep_alive`, and is closed if that is zero.
+/// Creates a GET request for a percent-encoded path on the controller. After the answer the
+/// connection may be idle for `keep_alive`; if that is zero, it is closed.
 pub(crate) fn get(
     address: &Address,
     path: &str,
@@ -17,7 +17,7 @@ pub(crate) fn get(
 ) -> Exchange {
     let close = match keep_alive.is_zero() {
         true => "Connection: close\r\n",
-        // HTTP/1.1 keeps a connection unless told otherwise.
+        // HTTP/1.1 keeps connections open by default.
         false => "",
     };
     let mut head = format!(

@@ -1,4 +1,4 @@
-//! Which headers the upgrade carries besides the account's, and what a 400 teaches about them.
+//! Which headers the upgrade carries in addition to the account's, and how a 400 changes them.
 //!
 //! ```text
 //!   ┌───────┐  400: retry at once   ┌─────────┐  accepted   ┌─────────┐      ┌────────┐
@@ -12,10 +12,10 @@
 //!     └───────────────────────────────────────────────────────┘ 400
 //! ```
 //!
-//! An ISY-994 wants two headers on the upgrade, most other controllers want neither, and some
-//! answer 400 without them. So a 400 is retried once with both, and what worked is remembered
-//! until it fails with a 400. A controller that answers 400 to either is asked once in an attempt
-//! from then on, the two sets taking turns.
+//! An ISY-994 requires two more headers on the upgrade and may answer 400 without them; most other
+//! controllers do not need them. So the first 400 is retried once with both headers, and the set
+//! that was accepted is used until it fails with a 400. If the controller answers 400 to both sets,
+//! each further attempt sends one request, with the sets in turn.
 
 use crate::Profile;
 
@@ -54,7 +54,7 @@ impl HeaderSet {
         }
     }
 
-    /// Whether the controller is an ISY-994, as far as is known.
+    /// Whether the controller is known to be an ISY-994.
     pub(crate) fn is_isy994(self) -> bool {
         matches!(self, Self::Learned | Self::Always)
     }
@@ -99,7 +99,7 @@ mod tests {
             change(&mut set);
             set
         };
-        // The set, then after a new attempt, after an accepted upgrade, and after a 400.
+        // The set; the set after a new attempt, after an accepted upgrade, and after a 400.
         for (set, attempt, accepted, refused) in [
             (Plain, Plain, Plain, (OnTrial, true)),
             (OnTrial, Plain, Learned, (TurnPlain, false)),

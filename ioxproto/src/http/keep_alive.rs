@@ -1,12 +1,12 @@
-//! Keep-alive: whether a connection may carry another exchange after an answer, and for how long it
-//! may be idle until then.
+//! Keep-alive: whether a connection may carry another exchange after an answer, and how long it may
+//! be idle before.
 //!
 //! The rules:
 //!
 //! * **Only if the request asked for it** and the answer agrees, by the version and the
 //!   `Connection` header (RFC 9112 section 9.3).
-//! * **Only if the end of the answer is beyond doubt**: one length or one chunked coding, no
-//!   interim answer, not a byte behind it. A doubt would give one call the answer of another.
+//! * **Only if the end of the answer is unambiguous**: one length or one chunked coding, no interim
+//!   answer, no byte after it. Otherwise a call could receive the answer of another.
 //! * **Not after a 404**: an ISY-994 sends some of them with a wrong length (inferred from its
 //!   other clients), and one that accepts the upgrade without its headers is not known as one.
 
@@ -17,8 +17,8 @@ use http::{Response, StatusCode, Version, header};
 /// How much earlier than the controller the driver closes an idle connection.
 const MARGIN: Duration = Duration::from_secs(1);
 
-/// For how long the connection may be idle after this answer, `limit` at most; `None` if it is not
-/// to be used again.
+/// How long the connection may be idle after this answer, `limit` at most; `None` if it must not be
+/// used again.
 pub(super) fn keep_alive<T>(answer: &Response<T>, limit: Duration) -> Option<Duration> {
     let persists = match answer.version() {
         Version::HTTP_11 => !has_option(answer, "close"),
@@ -39,13 +39,13 @@ fn has_option<T>(answer: &Response<T>, option: &str) -> bool {
     elements(answer, header::CONNECTION).any(|element| element.eq_ignore_ascii_case(option))
 }
 
-/// What a `Keep-Alive` header says about the time.
+/// The time-out of a `Keep-Alive` header.
 fn timeout<T>(answer: &Response<T>) -> Option<Duration> {
     let mut timeouts = elements(answer, header::HeaderName::from_static("keep-alive"))
         .filter_map(|element| element.split_once('='))
         .filter(|(name, _)| name.trim().eq_ignore_ascii_case("timeout"));
     let (_, seconds) = timeouts.next()?;
-    // What is no number promises nothing.
+    // An invalid number means that the controller may close at once.
     let seconds = seconds.trim().trim_matches('"').parse::<u32>();
     Some(Duration::from_secs(seconds.map_or(0, u64::from)))
 }
@@ -68,7 +68,7 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_secs(4);
 
-    /// For how long the connection of a call is kept that is answered so.
+    /// How long the connection of a call is kept after this answer.
     fn kept(answer: &str) -> Option<Duration> {
         let exchange = || Exchange::call(Zeroizing::default(), LIMIT, true);
         let mut whole = exchange();
@@ -100,24 +100,24 @@ mod tests {
     #[test]
     fn a_connection_is_not_kept_where_the_answer_or_a_doubt_speaks_against_it() {
         for answer in [
-            // Says so.
+            // The header asks to close.
             "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi",
             "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: x\r\nConnection: a, CLOSE\r\n\r\nhi",
             "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nhi",
             "HTTP/1.0 200 OK\r\nContent-Length: 2\r\nConnection: keep-alive, close\r\n\r\nhi",
-            // Bytes behind it.
+            // Bytes after the answer.
             "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi!",
             "HTTP/1.1 204 No Content\r\n\r\nx",
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n\r\n",
-            // Its length is in doubt.
+            // Two lengths.
             "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nhi",
             "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
             "HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\n",
             "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi",
-            // An ISY-994 that is busy.
+            // A busy ISY-994.
             "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
-            // Not complete, or no HTTP.
+            // Incomplete, or not HTTP.
             "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nhi",
             "HTTP/1.1 200 OK\r\n\r\nhi",
             "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\nhi",

@@ -1,4 +1,4 @@
-//! HTTP as far as a controller needs it: one request, one answer.
+//! The subset of HTTP/1.1 that controllers need: one request, one answer.
 
 mod body;
 mod exchange;

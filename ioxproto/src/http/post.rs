@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::Exchange;
 use crate::{Address, Secret};
 
-/// A POST of JSON (of nothing, when empty) to a path on the controller.
+/// Creates a POST request with a JSON body, which may be empty, for a path on the controller.
 pub(crate) fn post(
     address: &Address,
     path: &str,
@@ -34,8 +34,8 @@ pub(crate) fn post(
     Exchange::whole(request)
 }
 
-/// Ends a request's head, with its credentials where it has any. The buffer is made at its full
-/// size at once, so that no copy of a secret stays behind.
+/// Completes a request's head, with credentials if there are any. Allocates the buffer in its final
+/// size, so that growing leaves no copy of a secret behind.
 pub(super) fn finish(head: &mut Vec<u8>, authorization: Option<&Secret>) -> Zeroizing<Vec<u8>> {
     let value = authorization.map_or("", Secret::expose);
     let mut request = Zeroizing::new(Vec::with_capacity(head.len() + value.len() + 32));

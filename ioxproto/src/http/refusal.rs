@@ -1,9 +1,9 @@
-//! What a refused upgrade says for people: the text of its body, if it is one.
+//! The readable text in the body of a refused upgrade.
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Response};
 
-/// Names of characters that error pages use, and the characters.
+/// The named references that error pages use, with their characters.
 const REFERENCES: [(&str, &str); 6] = [
     ("&nbsp;", " "),
     ("&lt;", "<"),
@@ -13,8 +13,8 @@ const REFERENCES: [(&str, &str); 6] = [
     ("&amp;", "&"),
 ];
 
-/// The body as one line of plain text without markup and invisible characters; empty where it is no
-/// text.
+/// The body as one line of plain text, without markup and invisible characters; empty if the body
+/// is not text.
 pub(super) fn text(answer: &Response<Vec<u8>>) -> String {
     if !is_text(answer.headers()) {
         return String::new();
@@ -37,7 +37,7 @@ fn is_text(headers: &HeaderMap) -> bool {
     kind.is_some_and(|kind| kind.trim_start().starts_with("text/"))
 }
 
-/// Without tags, and without what browsers do not show.
+/// Removes tags, and elements that browsers do not show.
 fn without_markup(html: &str) -> String {
     let mut text = String::new();
     let mut rest = html;
@@ -54,7 +54,7 @@ fn without_markup(html: &str) -> String {
     text + rest
 }
 
-/// Neither a control character nor one that turns the direction of writing or shows nothing.
+/// Whether a character is visible: no control, no change of the writing direction, no zero width.
 fn is_visible(c: char) -> bool {
     !c.is_control()
         && !matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')

@@ -1,5 +1,4 @@
-//! The WebSocket upgrade (RFC 6455 section 4): how the request is written, and how its answer is
-//! judged.
+//! The WebSocket upgrade (RFC 6455 section 4): writes the request and checks the answer.
 
 use std::time::{Duration, SystemTime};
 
@@ -14,22 +13,22 @@ use sha1::{Digest as _, Sha1};
 /// RFC 6455 section 1.3.
 const ACCEPT_SUFFIX: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// What the answer to an upgrade request must be held against.
+/// What is needed to check the answer to an upgrade request.
 #[derive(Clone, Debug)]
 pub(crate) struct Upgrade {
     accept: String,
 }
 
-/// The judgement of an answer.
+/// The result of checking an answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Accepted,
-    /// A 101 that is no WebSocket handshake.
+    /// A 101 that is not a valid WebSocket handshake.
     NotWebSocket(&'static str),
     Refused {
         status: u16,
         retry_after: Option<Duration>,
-        /// What the answer says for people.
+        /// The readable text of the answer.
         text: String,
     },
 }
@@ -62,7 +61,7 @@ impl Upgrade {
         (Self { accept }, Exchange::upgrade(request))
     }
 
-    /// Judges the answer. That a 101 echoes no subprotocol is no error: some controllers do not.
+    /// Checks the answer. A 101 without a subprotocol is accepted: some controllers do not echo it.
     pub(crate) fn judge(&self, answer: &Response<Vec<u8>>, utc: SystemTime) -> Verdict {
         let headers = answer.headers();
         if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
@@ -112,7 +111,8 @@ fn has_token(headers: &HeaderMap, name: header::HeaderName, token: &str) -> bool
 pub(crate) fn retry_after(headers: &HeaderMap, utc: SystemTime) -> Option<Duration> {
     let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
-        // More than 64 bits of seconds is for ever; the caller has a limit.
+        // A number that does not fit into 64 bits becomes the largest; the caller applies its own
+        // limit.
         return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
     }
     httpdate::parse_http_date(value)

@@ -1,4 +1,4 @@
-//! What an event means, as members of its JSON line: `kind`, and what goes with it.
+//! The meaning of an event as members of its JSON line: `kind`, and the members of that kind.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use crate::view::{
     ControllerTime, Decimal, LifecycleChange, LifecycleDetails, ProgramStatus, VariableChange, View,
 };
 
-/// The kinds have the labels of `crate::view::View`. What an event does not say is null.
+/// The kinds have the labels of `crate::view::View`. What the event does not contain is null.
 #[derive(Debug, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub(super) enum Kind<'a> {
@@ -81,11 +81,11 @@ pub(super) enum Kind<'a> {
         raw: Cow<'a, str>,
         text: Option<&'static str>,
     },
-    /// Known or unknown, without a view of its own.
+    /// A known or unknown control without a view of its own.
     Other {
         description: String,
     },
-    /// Its payload is not what its kind asks for.
+    /// The payload does not have the form that its kind requires.
     Unreadable {
         description: String,
         error: String,
@@ -128,7 +128,7 @@ pub(super) struct Variable<'a> {
     changed_at: Option<ControllerTime>,
 }
 
-/// Written as the text that people see.
+/// Serialized as its `Display` text.
 #[derive(Debug)]
 pub(super) struct Text<T>(T);
 
@@ -138,7 +138,7 @@ impl<T: Display> Serialize for Text<T> {
     }
 }
 
-/// `kind` and the members of that kind.
+/// Serializes as `kind` and the members of that kind.
 impl Serialize for View<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         Kind::seen(self.clone(), || self.to_string()).serialize(serializer)
@@ -246,7 +246,7 @@ impl<'a> Lifecycle<'a> {
             requires_reload: change.is_reload_needed(),
             ..Self::default()
         };
-        // A broken payload does not hide what happened.
+        // Without readable details, the line still has the verb.
         match change.details().unwrap_or(LifecycleDetails::Plain) {
             LifecycleDetails::NodeAdded { name, .. }
             | LifecycleDetails::SceneAdded { name, .. } => Self { name, ..plain },

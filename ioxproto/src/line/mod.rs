@@ -1,7 +1,7 @@
-//! One notification as one JSON object: the lines of `iox watch --format json`.
+//! Writes one notification as one JSON object, as in the lines of `iox watch --format json`.
 //!
-//! The names and the order of the members are a contract: members are only ever added. Texts are
-//! never null. Behind the feature `serde`.
+//! The names and the order of the members are stable: later versions only add members. Texts are
+//! never null. Requires the feature `serde`.
 //!
 //! Every line has `type` and `time`, the time of receipt in UTC (`2026-05-06T01:52:41.901Z`; null
 //! if it is not known), and `controller` where one output holds several controllers.
@@ -15,8 +15,8 @@
 //! | `ignored` | `reason` |
 //! | `dropped` | `count` |
 //!
-//! An event also has `node_name` and `node_folder`, `program_name` or `variable_name`, where the
-//! names are known ([`Line::named`]).
+//! An event also has `node_name` and `node_folder`, `program_name` or `variable_name`, if the names
+//! are known ([`Line::named`]).
 //!
 //! The members of an event by its `kind`:
 //!
@@ -42,8 +42,8 @@
 //! | `other` | `description` |
 //! | `unreadable` | `description`, `error` |
 //!
-//! An [`Event`] alone serialises as the members of its line, without `type` and `time`, and a
-//! [`StatusChange`], a [`Gap`], a [`Malformed`] and an [`Ignored`] likewise.
+//! An [`Event`], [`StatusChange`], [`Gap`], [`Malformed`] or [`Ignored`] alone serializes as the
+//! members of its line, without `type` and `time`.
 //!
 //! ```
 //! use ioxproto::line::Line;
@@ -74,7 +74,7 @@ use crate::names::Names;
 use crate::view::View;
 use crate::{Event, Gap, Ignored, Malformed, Notification, Reason, Status, StatusChange};
 
-/// A notification, or what stands in the place of one, as a JSON line.
+/// A notification, or an ignored or malformed text, as a JSON line.
 #[derive(Clone, Debug, Serialize)]
 pub struct Line<'a> {
     #[serde(rename = "type")]
@@ -88,7 +88,7 @@ pub struct Line<'a> {
     names: KnownNames<'a>,
 }
 
-/// The names of what an event is about; what has none is left out.
+/// The names of the node, program or variable of an event. Absent names are omitted.
 #[derive(Clone, Debug, Default, Serialize)]
 struct KnownNames<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -113,7 +113,8 @@ enum Members<'a> {
 }
 
 impl<'a> Line<'a> {
-    /// The line of a notification; `None` for one that asks something of the caller.
+    /// Creates the line of a notification. `None` for a notification that asks the caller for
+    /// something.
     #[must_use]
     pub fn of(notification: &'a Notification) -> Option<Self> {
         Some(match notification {
@@ -131,33 +132,33 @@ impl<'a> Line<'a> {
         })
     }
 
-    /// The line of a message that is no event, with what it is instead.
+    /// Creates the line of a message that is not an event; `reason` says what it is.
     pub fn ignored(reason: impl Into<String>) -> Self {
         let reason = reason.into();
         Self::new("ignored", Members::Ignored { reason })
     }
 
-    /// The line of a text that is not what it should be.
+    /// Creates the line of a malformed text.
     #[must_use]
     pub fn malformed(error: &'a str) -> Self {
         Self::new("malformed", Members::Malformed { error })
     }
 
-    /// With the time of receipt; `time` is null without it, or before 1970.
+    /// Sets the time of receipt. `time` is null without it, and for times before 1970.
     #[must_use]
     pub fn received(mut self, time: SystemTime) -> Self {
         self.time = Utc::of(time);
         self
     }
 
-    /// With the name of the controller that it is from.
+    /// Sets the name of the controller.
     #[must_use]
     pub fn from_controller(mut self, controller: &'a str) -> Self {
         self.controller = Some(controller);
         self
     }
 
-    /// With the names of what it is about, as far as they are known.
+    /// Sets the known names of the node, program or variable.
     #[must_use]
     pub fn named(mut self, names: &'a Names) -> Self {
         let Members::Event(event) = &self.members else {
@@ -260,7 +261,7 @@ impl Serialize for Gap {
     }
 }
 
-/// As `error`.
+/// Serializes as `error`.
 impl Serialize for Malformed {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut object = serializer.serialize_struct("Malformed", 1)?;
@@ -269,7 +270,7 @@ impl Serialize for Malformed {
     }
 }
 
-/// As `reason`.
+/// Serializes as `reason`.
 impl Serialize for Ignored {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut object = serializer.serialize_struct("Ignored", 1)?;
@@ -278,14 +279,14 @@ impl Serialize for Ignored {
     }
 }
 
-/// As its text, such as `lost_connection`.
+/// Serializes as its text, such as `lost_connection`.
 impl Serialize for Status {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.as_str())
     }
 }
 
-/// As its code, such as `closed_by_controller`.
+/// Serializes as its code, such as `closed_by_controller`.
 impl Serialize for Reason {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.code())

@@ -1,4 +1,4 @@
-//! Times of the caller's clock, as RFC 3339 in UTC with milliseconds.
+//! Formats times as RFC 3339 in UTC, with milliseconds.
 
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -40,8 +40,8 @@ impl Serialize for Utc {
     }
 }
 
-/// Year, month and day of a day since the epoch, in the Gregorian calendar. Counts in years that
-/// begin on 1 March, so that the leap day is the last of its year.
+/// Converts days since the epoch to year, month and day of the Gregorian calendar. Counts in years
+/// that begin on 1 March, so that the leap day is the last day of a year.
 fn date(days: u64) -> (u64, u64, u64) {
     let days = days + 719_468;
     let era = days / 146_097;

@@ -8,7 +8,7 @@ use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event as Piece};
 
 use super::AnswerError;
-use crate::frame::{mend, reference, without_forbidden};
+use crate::frame::{reference, repair, without_forbidden};
 
 /// The most elements and attributes in one child of the root. A scene with many members has the
 /// most.
@@ -115,14 +115,14 @@ impl Element {
 /// Reads a document: hands the children of the root to `each`, in order, and returns what they were
 /// collected into.
 ///
-/// A document that is not well-formed (controllers write bare ampersands into names) is mended and
-/// read again, as frames are.
+/// A document that is not well-formed (controllers write bare ampersands into names) is repaired
+/// and read again, as frames are.
 pub(super) fn read<T: Default>(
     text: &str,
     roots: &[&'static str],
     each: impl Fn(&mut T, Element) -> Result<(), AnswerError>,
 ) -> Result<T, AnswerError> {
-    mending(text, |text| {
+    read_or_repair(text, |text| {
         let mut collected = T::default();
         let mut tree = Tree::default();
         walk(text, roots, |piece| match tree.take(piece)? {
@@ -135,7 +135,7 @@ pub(super) fn read<T: Default>(
 
 /// Reads a short document as one tree.
 pub(super) fn whole(text: &str, roots: &[&'static str]) -> Result<Element, AnswerError> {
-    mending(text, |text| {
+    read_or_repair(text, |text| {
         let mut tree = Tree {
             holds_root: true,
             ..Tree::default()
@@ -149,16 +149,19 @@ pub(super) fn whole(text: &str, roots: &[&'static str]) -> Result<Element, Answe
     })
 }
 
-fn mending<T>(text: &str, read: impl Fn(&str) -> Result<T, AnswerError>) -> Result<T, AnswerError> {
+fn read_or_repair<T>(
+    text: &str,
+    read: impl Fn(&str) -> Result<T, AnswerError>,
+) -> Result<T, AnswerError> {
     match read(text) {
         Err(AnswerError::Broken { format, detail }) => {
-            let mut mended = String::new();
+            let mut repaired = String::new();
             let (clean, _) = without_forbidden(text);
-            mend(&clean, &mut mended);
-            if mended == text {
+            repair(&clean, &mut repaired);
+            if repaired == text {
                 return Err(AnswerError::Broken { format, detail });
             }
-            read(&mended)
+            read(&repaired)
         }
         outcome => outcome,
     }

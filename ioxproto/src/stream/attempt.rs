@@ -106,7 +106,7 @@ impl Machine {
     pub(super) fn timed_out(&mut self, now: Now) {
         let (action, phase, after) = match self.state {
             State::SigningIn { request: id } => {
-                self.credentials.abandoned();
+                self.credentials.abandon_request();
                 let after = self.config.timing.http;
                 (Action::Abandon { id }, Phase::SigningIn, after)
             }
@@ -210,12 +210,12 @@ impl Machine {
         let answer = match answer {
             Ok(answer) => answer,
             Err(error) => {
-                self.credentials.abandoned();
+                self.credentials.abandon_request();
                 return self.lost(now, self.no_answer(error));
             }
         };
         let retry_after = retry_after(answer.headers(), now.utc);
-        match self.credentials.answered(answer) {
+        match self.credentials.receive_answer(answer) {
             Outcome::Granted => {
                 self.note_new_token(now);
                 self.connect(now);
@@ -240,7 +240,7 @@ impl Machine {
         if let State::Probing { .. } = self.state {
             return self.probed(now, false);
         }
-        self.credentials.abandoned();
+        self.credentials.abandon_request();
         self.lost(now, Reason::Failed(failure));
     }
 

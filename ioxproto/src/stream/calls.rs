@@ -289,7 +289,7 @@ impl Machine {
                 return self.renewal_failed(&Reason::NotAController { detail });
             }
         };
-        match self.credentials.answered(answer) {
+        match self.credentials.receive_answer(answer) {
             Outcome::Granted => self.granted_for_calls(now, renewal),
             Outcome::Request(exchange) => {
                 self.renew_for_calls(now, exchange);
@@ -351,7 +351,7 @@ impl Machine {
     fn renewal_failed(&mut self, reason: &Reason) {
         debug!(%reason, "no tokens for calls");
         self.calls.renewal = None;
-        self.credentials.abandoned();
+        self.credentials.abandon_request();
         let done = self.calls.queue.fail_unsent(reason);
         self.end_calls(done);
     }
@@ -378,7 +378,7 @@ impl Machine {
     /// Drops a renewal that nobody waits for any more.
     pub(super) fn drop_renewal(&mut self) {
         if let Some((id, _)) = self.calls.adopt_renewal() {
-            self.credentials.abandoned();
+            self.credentials.abandon_request();
             self.actions.push_back(Action::Abandon { id });
         }
     }

@@ -61,8 +61,9 @@ impl Machine {
         answer: Result<Response<Zeroizing<Vec<u8>>>, ExchangeError>,
     ) {
         let refreshed = self.credentials.is_asking()
-            && answer
-                .is_ok_and(|answer| matches!(self.credentials.answered(answer), Outcome::Granted));
+            && answer.is_ok_and(|answer| {
+                matches!(self.credentials.receive_answer(answer), Outcome::Granted)
+            });
         let logout = if refreshed {
             self.credentials.logout()
         } else {

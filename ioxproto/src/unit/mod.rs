@@ -1,9 +1,8 @@
 //! Units of measure, and the shown value of a property: its number, unit and text.
 //!
 //! A property arrives as a raw number with the id of its unit (`uom`) and a number of decimal
-//! places (`prec`). The controller often, not always, adds a text for people (`fmtAct`).
-//! [`ShownValue::of`] is the one place that makes number, unit and text of these, so that every
-//! output agrees.
+//! places (`prec`). Often the controller adds a text for people (`fmtAct`). [`ShownValue::of`]
+//! converts these to number, unit and text. All outputs use it, so that they agree.
 //!
 //! | unit | number | example |
 //! |---|---|---|
@@ -12,9 +11,8 @@
 //! | 101, half degrees | raw / 10^prec / 2 | `136`: 68.0, `68.0°` |
 //! | enumerated | the code | `5`, uom 98: 5, `Program Auto` |
 //!
-//! A `prec` below 0 counts as not given. A blank value is *unknown*: no number, and the text
-//! `unknown`. The ids and words are those of the descriptions that clients of these controllers
-//! carry.
+//! A `prec` below 0 is ignored. A blank value is *unknown*: it has no number and the text
+//! `unknown`. The ids and words are taken from existing clients of these controllers.
 //!
 //! ```
 //! use ioxproto::unit::{ShownValue, Unit};
@@ -35,9 +33,9 @@ use std::fmt;
 
 use crate::view::Decimal;
 
-/// Id of the level of a lamp: 0 to 255.
+/// The id of a lamp's level: 0 to 255.
 const LEVEL: u16 = 100;
-/// Id of temperatures in half degrees.
+/// The id of temperatures in half degrees.
 const HALF_DEGREES: u16 = 101;
 
 /// A unit of measure.
@@ -50,7 +48,7 @@ pub struct Unit {
 }
 
 impl Unit {
-    /// The unit with this id, as it stands in `uom`; `None` for one that is not in the table.
+    /// The unit with this id, as given in `uom`; `None` for an unknown id.
     #[must_use]
     pub fn of(uom: &str) -> Option<&'static Self> {
         table::UNITS.get(uom.trim().parse::<usize>().ok()?)
@@ -68,19 +66,19 @@ impl Unit {
         self.id
     }
 
-    /// What stands behind a number: `°F`, `kWh`, `%`; empty where there is nothing to say.
+    /// The symbol shown after a number: `°F`, `kWh`, `%`. May be empty.
     #[must_use]
     pub fn symbol(&self) -> &'static str {
         self.symbol
     }
 
-    /// What it measures, in words: `temperature`.
+    /// What the unit measures, in words: `temperature`.
     #[must_use]
     pub fn meaning(&self) -> &'static str {
         self.meaning
     }
 
-    /// The values that have words, with their words; empty if it is not enumerated.
+    /// The values of an enumerated unit with their words; empty for other units.
     #[must_use]
     pub fn words(&self) -> &'static [(i64, &'static str)] {
         self.words
@@ -96,7 +94,7 @@ impl Unit {
             .map(|(_, word)| *word)
     }
 
-    /// The text of a number that is more than the number with the symbol.
+    /// The text of a number, if it is not just the number with the symbol.
     fn text(&self, number: Decimal) -> Option<Cow<'static, str>> {
         match self.word(number) {
             Some(word) => Some(Cow::Borrowed(word)),
@@ -106,16 +104,16 @@ impl Unit {
     }
 }
 
-/// What a value means to people: number, unit and text.
+/// A value as shown to people: number, unit and text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ShownValue<'a> {
     /// The number in its unit; `None` if the raw value is blank, not a number, or beyond 38 digits.
     pub number: Option<Decimal>,
-    /// The unit's symbol; empty if it has none, or if there is no number.
+    /// The unit's symbol; empty if the unit has none or there is no number.
     pub unit: &'static str,
-    /// The controller's text where it gave one, else a word, else number and unit, else the raw
-    /// text.
+    /// The first of these that exists: the controller's text, the word of the value, number and
+    /// unit, the raw text.
     pub text: Cow<'a, str>,
 }
 
@@ -123,8 +121,7 @@ impl<'a> ShownValue<'a> {
     /// The text of a value that the controller does not know.
     pub const UNKNOWN: &'static str = "unknown";
 
-    /// What a raw value means, with its `uom`, its `prec` and the controller's text for it
-    /// (`fmtAct`).
+    /// Converts a raw value with its `uom`, its `prec` and the controller's text for it (`fmtAct`).
     #[must_use]
     pub fn of(raw: &'a str, uom: &str, prec: Option<i32>, formatted: &'a str) -> Self {
         let unit = Unit::of(uom);
@@ -157,12 +154,12 @@ impl fmt::Display for ShownValue<'_> {
     }
 }
 
-/// The number that a raw value shows.
+/// Converts a raw value to a number in its unit.
 pub(crate) fn shown_number(raw: &str, uom: &str, prec: Option<i32>) -> Option<Decimal> {
     convert(raw, Unit::of(uom), prec).map(|(number, _)| number)
 }
 
-/// The number in its unit, with the unit's symbol.
+/// Converts a raw value to a number in its unit, with the unit's symbol.
 fn convert(raw: &str, unit: Option<&Unit>, prec: Option<i32>) -> Option<(Decimal, &'static str)> {
     let scaled = scaled(raw, prec)?;
     let Some(unit) = unit else {
@@ -178,13 +175,13 @@ fn convert(raw: &str, unit: Option<&Unit>, prec: Option<i32>) -> Option<(Decimal
     }
 }
 
-/// A raw value by its decimal places; places below 0 count as not given.
+/// Applies the decimal places to a raw value; ignores places below 0.
 pub(crate) fn scaled(raw: &str, prec: Option<i32>) -> Option<Decimal> {
     let places = prec.filter(|prec| *prec > 0).unwrap_or(0);
     raw.parse::<Decimal>().ok()?.scaled(places).ok()
 }
 
-/// A level as its share of 255 in percent, as controllers round it; what is not off is not `0%`.
+/// A level as a percentage of 255, rounded as controllers do it: a level above 0 is at least `1%`.
 /// `None` outside 0 to 255.
 fn percent(level: Decimal) -> Option<String> {
     let level = level.to_i64().filter(|level| (0..=255).contains(level))?;

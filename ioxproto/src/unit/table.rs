@@ -2,7 +2,7 @@
 
 use super::{Unit, words};
 
-/// A unit at its id's place.
+/// The units, indexed by id.
 pub(super) static UNITS: [Unit; 155] = [
     unit(0, "", "unknown", &[]),
     unit(1, "A", "current", &[]),

@@ -1,6 +1,7 @@
-//! The words of enumerated units, worded as controllers word them where that is known.
+//! The words of enumerated units. They are those of the controllers, where known.
 //!
-//! Unit 84 (secure mode) has none: sources contradict each other about which value means locked.
+//! Unit 84 (secure mode) has no words: sources contradict each other about which value means
+//! locked.
 
 /// The words of one unit: each value with its word, in ascending order.
 type Words = [(i64, &'static str)];

@@ -9,18 +9,17 @@ use crate::vocabulary::SystemControl;
 
 /// A reading of the climate module (`_11`).
 ///
-/// The meanings of the codes are those that clients of the ISY-994 carry; other codes keep their
-/// number.
+/// The meanings of the codes are taken from clients of the ISY-994; other codes keep their number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Climate<'a> {
-    /// The code of what was read, as it came.
+    /// The code of the reading, verbatim.
     pub code: &'a str,
-    /// What was read: `temperature`, `wind_speed`, `time`; `None` for a code that is not known.
+    /// The meaning of the code: `temperature`, `wind_speed`, `time`; `None` for an unknown code.
     pub reading: Option<&'static str>,
-    /// The value as it came: a number, a direction such as `NNE`, or a date and time.
+    /// The value, verbatim: a number, a direction such as `NNE`, or a date and time.
     pub value: Cow<'a, str>,
-    /// The unit as it came; may be empty.
+    /// The unit, verbatim; may be empty.
     pub unit: Cow<'a, str>,
 }
 
@@ -39,11 +38,12 @@ impl fmt::Display for Climate<'_> {
     }
 }
 
-/// What the energy monitor tells (`_13`): its parts by name, since their shape is not documented.
+/// A message of the energy monitor (`_13`): its parts by name, because their format is not
+/// documented.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Energy<'a> {
-    /// The action, as it came.
+    /// The action, verbatim.
     pub code: &'a str,
     /// Name and value of each part of the payload, in order; at most 32.
     pub readings: Vec<(Cow<'a, str>, Cow<'a, str>)>,
@@ -67,7 +67,7 @@ impl fmt::Display for Energy<'_> {
     }
 }
 
-/// The most readings of one event that are kept.
+/// The limit for the readings of one event.
 const MAX_READINGS: usize = 32;
 
 impl Event {

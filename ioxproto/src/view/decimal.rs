@@ -1,16 +1,16 @@
-//! Exact decimal numbers, as controllers mean them: an integer and a number of decimal places.
+//! Exact decimal numbers, as controllers send them: an integer and a number of decimal places.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
-/// The most places that a number may be shifted by, either way; more is no value of a house.
+/// The limit of the scale, in both directions; real values are far below it.
 const MAX_SCALE: i32 = 60;
 
 /// An exact decimal: `mantissa / 10^scale`. The scale may be negative.
 ///
-/// It shows the places that it has (`72.50`), and equals what is numerically the same (`72.5`). No
-/// floating point is involved unless [`to_f64`](Self::to_f64) asks for it.
+/// `Display` keeps trailing zeros (`72.50`); comparison is numerical (`72.50` equals `72.5`). Only
+/// [`to_f64`](Self::to_f64) uses floating point.
 ///
 /// ```
 /// use ioxproto::view::Decimal;
@@ -29,8 +29,8 @@ pub struct Decimal {
     scale: i32,
 }
 
-/// A text that is no decimal number, or a number out of range: over 38 digits, or shifted by more
-/// than 60 places.
+/// The text is not a decimal number, or the number is out of range: more than 38 digits, or a scale
+/// beyond 60 places.
 #[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("no decimal number of at most 38 digits and 60 decimal places")]
 #[non_exhaustive]
@@ -43,7 +43,7 @@ impl Decimal {
     ///
     /// # Errors
     ///
-    /// The scale is beyond 60 places either way.
+    /// The scale is below -60 or above 60.
     pub fn new(mantissa: i128, scale: i32) -> Result<Self, NotDecimal> {
         if scale.unsigned_abs() > MAX_SCALE.unsigned_abs() {
             return Err(NotDecimal);
@@ -51,12 +51,11 @@ impl Decimal {
         Ok(Self { mantissa, scale })
     }
 
-    /// The same digits, moved right by `prec` decimal places (left when negative): raw to real
-    /// value.
+    /// Divides by 10^`prec`: converts a raw value to the real one.
     ///
     /// # Errors
     ///
-    /// The result is beyond 60 places either way.
+    /// The scale of the result is below -60 or above 60.
     pub fn scaled(self, prec: i32) -> Result<Self, NotDecimal> {
         Self::new(
             self.mantissa,
@@ -64,13 +63,13 @@ impl Decimal {
         )
     }
 
-    /// The integer of its digits.
+    /// The digits as an integer.
     #[must_use]
     pub fn mantissa(self) -> i128 {
         self.mantissa
     }
 
-    /// How many of its digits are decimal places; negative for zeros to the left of the point.
+    /// The number of decimal places; negative for zeros to the left of the point.
     #[must_use]
     pub fn scale(self) -> i32 {
         self.scale
@@ -79,13 +78,13 @@ impl Decimal {
     /// The nearest floating-point number.
     #[must_use]
     pub fn to_f64(self) -> f64 {
-        // The standard library rounds correctly where a division would round twice.
+        // Parsing rounds once; a division would round twice.
         format!("{}e{}", self.mantissa, -self.scale)
             .parse()
             .unwrap_or(f64::NAN)
     }
 
-    /// The number as an integer, where it is one and fits.
+    /// The number as an integer, if it is one and fits.
     #[must_use]
     pub fn to_i64(self) -> Option<i64> {
         let (mantissa, scale) = self.normal();
@@ -94,7 +93,7 @@ impl Decimal {
         whole.try_into().ok()
     }
 
-    /// Without zeros at the end.
+    /// Removes trailing zeros.
     fn normal(self) -> (i128, i32) {
         if self.mantissa == 0 {
             return (0, 0);
@@ -131,7 +130,7 @@ impl From<i64> for Decimal {
     }
 }
 
-/// Digits with an optional sign and decimal point, blanks around them allowed; no exponent.
+/// Accepts digits with an optional sign and decimal point, and whitespace around them; no exponent.
 impl FromStr for Decimal {
     type Err = NotDecimal;
 

@@ -1,12 +1,12 @@
-//! An event as one line for people.
+//! Shows an event as one line for people.
 
 use std::fmt;
 
 use super::View;
 use crate::Event;
 
-/// What the event says, in words: `42 92 8C 1 ST = On`, `1A 2B 3C 1: Fast On`. Texts stand as the
-/// controller sent them, and nothing says if the event is live.
+/// Describes the event in words: `42 92 8C 1 ST = On`, `1A 2B 3C 1: Fast On`. Texts are those of
+/// the controller, unescaped. Does not show whether the event is live.
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.view() {

@@ -8,25 +8,25 @@ use super::{ViewError, payload};
 use crate::Event;
 use crate::vocabulary::SystemControl;
 
-/// What an ELK alarm panel tells of an area or a zone (`_19` actions 2 and 3).
+/// A report of an ELK alarm panel about an area or a zone (`_19` actions 2 and 3).
 ///
-/// The meanings of types and values are those that clients of the ISY-994 carry; what is not known
-/// keeps its number.
+/// The meanings of types and values are taken from clients of the ISY-994; unknown ones keep their
+/// number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Elk<'a> {
-    /// Of what.
+    /// Whether the report is about an area or a zone.
     pub subject: ElkSubject,
-    /// The number of the area or zone, as it came.
+    /// The number of the area or zone, verbatim.
     pub number: Cow<'a, str>,
-    /// The code of what is told, as it came.
+    /// The code of the reported field, verbatim.
     pub code: Cow<'a, str>,
-    /// What is told: `alarm_state`, `arm_up_state`, `armed_state` of an area; `logical_state`,
-    /// `physical_state`, `voltage` of a zone. `None` for a code that is not known.
+    /// The reported field: `alarm_state`, `arm_up_state`, `armed_state` of an area;
+    /// `logical_state`, `physical_state`, `voltage` of a zone. `None` for an unknown code.
     pub field: Option<&'static str>,
-    /// The value as it came.
+    /// The value, verbatim.
     pub raw: Cow<'a, str>,
-    /// The value's word: `disarmed`, `violated`. `None` where it is a number or not known.
+    /// The value's word: `disarmed`, `violated`. `None` if the value is a number or unknown.
     pub word: Option<&'static str>,
 }
 
@@ -67,7 +67,7 @@ impl fmt::Display for Elk<'_> {
     }
 }
 
-/// What a code tells: its name and the words of its values from 0.
+/// A field: its name and the words of its values from 0.
 type Field = (&'static str, &'static [&'static str]);
 
 const ALARM_STATES: &[&str] = &["no_alarm", "entrance_delay", "alarm"];

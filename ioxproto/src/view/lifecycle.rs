@@ -1,4 +1,4 @@
-//! Nodes, folders and scenes come, go and change (`_3`).
+//! The lifecycle of nodes, folders and scenes (`_3`).
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,18 +8,18 @@ use super::payload;
 use crate::Event;
 use crate::vocabulary::{Code, Lifecycle, LifecycleSubject, SystemControl};
 
-/// A lifecycle event: the verb, the address, and the payload's fields on demand.
+/// A lifecycle event: the verb and the address. The fields of the payload are decoded on demand.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct LifecycleChange<'a> {
     /// What happened.
     pub verb: Code<'a, Lifecycle>,
-    /// The address of the node, folder or scene; the name of an editor or resource in some.
+    /// The address of the node, folder or scene. For some verbs, the name of an editor or resource.
     pub address: &'a str,
     info: &'a str,
 }
 
-/// What a lifecycle event's payload says, by its verb. Text that the payload lacks is `None`.
+/// The payload of a lifecycle event, by its verb. Fields that the payload lacks are `None`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LifecycleDetails<'a> {
@@ -88,8 +88,8 @@ pub enum LifecycleDetails<'a> {
 }
 
 impl<'a> LifecycleChange<'a> {
-    /// Whether cached structure is no longer right and is to be loaded again. An unknown verb does
-    /// not say so.
+    /// Whether nodes, scenes or folders have changed, so that cached structure must be loaded
+    /// again. `false` for an unknown verb.
     #[must_use]
     pub fn is_reload_needed(&self) -> bool {
         self.verb.known().is_some_and(Lifecycle::is_reload_needed)
@@ -114,8 +114,8 @@ impl<'a> LifecycleChange<'a> {
     ///
     /// # Errors
     ///
-    /// The payload is not well-formed, or lacks what its verb cannot do without: the new name, the
-    /// node that was moved or removed, whether it is enabled.
+    /// The payload is not well-formed, or lacks a field that its verb requires: the new name, the
+    /// node that was moved or removed, whether the node is enabled.
     pub fn details(&self) -> Result<LifecycleDetails<'a>, ViewError> {
         let Code::Known(verb) = self.verb else {
             return Ok(LifecycleDetails::Plain);
@@ -179,7 +179,7 @@ impl<'a> LifecycleChange<'a> {
     }
 }
 
-/// `true`, `false`, `1`, `0`, in any case of letters.
+/// Parses `true`, `false`, `1` and `0`, ignoring case.
 pub(crate) fn truth(text: &str) -> Option<bool> {
     match text.trim() {
         "1" => Some(true),
@@ -190,7 +190,7 @@ pub(crate) fn truth(text: &str) -> Option<bool> {
     }
 }
 
-/// `node n009_harmonyctrl added`, `scene 25614 renamed to Porch`; of an unknown verb its code.
+/// `node n009_harmonyctrl added`, `scene 25614 renamed to Porch`; the code of an unknown verb.
 impl fmt::Display for LifecycleChange<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Code::Known(verb) = self.verb else {
@@ -229,8 +229,8 @@ impl fmt::Display for LifecycleChange<'_> {
 }
 
 impl Event {
-    /// The event as a lifecycle event. Its payload is read by [`LifecycleChange::details`], so that
-    /// a broken one does not hide what happened.
+    /// The event as a lifecycle event. [`LifecycleChange::details`] reads the payload, so that verb
+    /// and address are available even if the payload is broken.
     ///
     /// # Errors
     ///

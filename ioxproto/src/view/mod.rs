@@ -1,9 +1,8 @@
-//! Typed views of an event, decoded when they are asked for.
+//! Typed views of an event, decoded on demand.
 //!
-//! An [`Event`] is text and places in it. A view reads that text by the rules of its kind: a node's
-//! property, a program's status, a variable's value. Nothing is decoded before someone asks, and a
-//! payload that is not what it should be is a [`ViewError`] from the view; the event itself stays
-//! as it is.
+//! An [`Event`] is a text with the offsets of its parts. A view decodes that text by the rules of
+//! its kind: a node's property, a program's status, a variable's value. A payload that does not
+//! follow these rules gives a [`ViewError`]; the event itself stays usable.
 //!
 //! ```
 //! use ioxproto::view::View;
@@ -49,35 +48,35 @@ pub use self::system::{
 pub use self::time::{ControllerTime, Timestamp};
 pub use self::variable::{VariableChange, VariableField, VariableId, VariableTable, VariableType};
 
-/// What of a wrong text is shown, in characters.
+/// How much of an invalid text is shown, in characters.
 const SHOWN: usize = 80;
 
-/// Why an event does not give a view.
+/// Why an event has no such view.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ViewError {
     /// The event is of another kind.
     #[error("not {expected}: the event is {found:?}")]
     OtherKind {
-        /// What was asked for.
+        /// The requested kind.
         expected: &'static str,
-        /// Its control and action in words.
+        /// The event's control and action in words.
         found: String,
     },
-    /// A part that the kind needs is not there.
+    /// A required part is missing.
     #[error("{part} is missing")]
     Missing {
         /// The part's name on the wire.
         part: &'static str,
     },
-    /// A part is there and cannot be read.
+    /// A part is invalid.
     #[error("{part} is {text:?}; it must be {expected}")]
     Invalid {
         /// The part's name on the wire.
         part: &'static str,
-        /// Its text, cut where it is long.
+        /// The part's text, truncated if it is long.
         text: String,
-        /// What it must be.
+        /// The expected format.
         expected: &'static str,
     },
     /// The payload is not well-formed.
@@ -115,17 +114,17 @@ pub enum View<'a> {
     Property(NodeProperty<'a>),
     /// A node's command.
     Command(NodeCommand<'a>),
-    /// A sign of life.
+    /// A heartbeat.
     Heartbeat(Heartbeat),
-    /// A node, folder or scene came, went or changed.
+    /// A node, folder or scene was added, removed or changed.
     Lifecycle(LifecycleChange<'a>),
     /// A program's status.
     Program(ProgramStatus),
     /// A variable's value, or its value at start-up.
     Variable(VariableChange<'a>),
-    /// A table of variables changed.
+    /// A variable table has changed.
     VariableTable(VariableTable),
-    /// Progress of long work, or a log line.
+    /// Progress of a long operation, or a log line.
     Progress(Progress<'a>),
     /// Progress of writing to a device.
     DeviceWrite(DeviceWrite<'a>),
@@ -145,12 +144,12 @@ pub enum View<'a> {
     Energy(Energy<'a>),
     /// An area or a zone of an ELK alarm panel.
     Elk(Elk<'a>),
-    /// Any other event: its [`describe`](Event::describe) and its parts say what there is.
+    /// Any other event. [`Event::describe`] describes it in words.
     Other,
 }
 
 impl View<'_> {
-    /// The kind as a stable word, such as `node_property` or `program_status`.
+    /// The stable label of the kind, such as `node_property` or `program_status`.
     #[must_use]
     pub fn label(&self) -> &'static str {
         match self {
@@ -176,8 +175,8 @@ impl View<'_> {
     }
 }
 
-/// In words for a person: `variable state 12 = 5.1`, `node n009_harmonyctrl added`. [`View::Other`]
-/// is `other`.
+/// Describes the view in words: `variable state 12 = 5.1`, `node n009_harmonyctrl added`.
+/// [`View::Other`] shows as `other`.
 impl fmt::Display for View<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -204,8 +203,8 @@ impl fmt::Display for View<'_> {
 }
 
 impl Event {
-    /// The same event, marked live or replayed: for who has events from elsewhere than a stream, a
-    /// test say.
+    /// Marks the event as live or replayed. For events that do not come from a stream, such as
+    /// those of a test.
     #[must_use]
     pub fn with_live(mut self, live: bool) -> Self {
         self.set_live(live);
@@ -216,7 +215,7 @@ impl Event {
     ///
     /// # Errors
     ///
-    /// The kind is known and its payload is not what it should be.
+    /// The kind is known, and the payload does not follow its rules.
     pub fn view(&self) -> Result<View<'_>, ViewError> {
         if self.is_node_property() {
             return self.node_property().map(View::Property);

@@ -1,4 +1,4 @@
-//! The payload's elements: direct children alone, in time linear in its length, whatever it holds.
+//! The direct child elements of a payload. Linear in time, for any payload.
 
 use std::borrow::Cow;
 
@@ -7,18 +7,18 @@ use quick_xml::events::{BytesRef, BytesStart, Event as Piece};
 
 use super::ViewError;
 
-/// The most attributes of one element that are looked at.
+/// The limit for the attributes of one element.
 const MAX_ATTRIBUTES: usize = 16;
 
 /// A direct child of the payload.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Child<'a> {
     pub(super) name: &'a str,
-    /// The whole element as it stands.
+    /// The whole element, verbatim.
     pub(super) outer: &'a str,
-    /// What stands between its tags.
+    /// The text between its tags.
     pub(super) inner: &'a str,
-    /// Its own character data, decoded and trimmed; that of nested elements is not its own.
+    /// Its character data, decoded and trimmed, without that of nested elements.
     pub(super) text: Cow<'a, str>,
     start_tag: &'a str,
 }
@@ -30,7 +30,7 @@ impl<'a> Child<'a> {
         found.map(|(_, value)| value)
     }
 
-    /// The attributes of its start tag, decoded; those that cannot be are left out.
+    /// The attributes of its start tag, decoded. Skips those that cannot be decoded.
     pub(super) fn attributes(&self) -> Vec<(Cow<'a, str>, Cow<'a, str>)> {
         let content = self.start_tag.strip_prefix('<').unwrap_or_default();
         let content = content.strip_suffix('>').unwrap_or_default();
@@ -44,7 +44,7 @@ impl<'a> Child<'a> {
             .take(MAX_ATTRIBUTES)
             .filter_map(Result::ok)
             .filter_map(|attribute| {
-                // Line ends and tabs in a value are blanks (XML 1.0 section 3.3.3).
+                // Line ends and tabs in a value become spaces (XML 1.0 section 3.3.3).
                 let value = attribute.value.as_ref().replace(['\t', '\n'], " ");
                 let value = quick_xml::escape::unescape(&value).ok()?;
                 let key = attribute.key.as_ref().to_owned();
@@ -53,7 +53,7 @@ impl<'a> Child<'a> {
             .collect()
     }
 
-    /// Its attribute of this name, or the text of its child of this name: controllers write either.
+    /// The attribute or the child element of this name: controllers use both forms.
     pub(super) fn field(&self, name: &str) -> Result<Option<Cow<'a, str>>, ViewError> {
         if let Some(value) = self.attribute(name) {
             return Ok(Some(value));
@@ -78,7 +78,7 @@ pub(super) fn text<'a>(payload: &'a str, name: &str) -> Result<Option<Cow<'a, st
     Ok(first(payload, name)?.map(|child| child.text))
 }
 
-/// Hands out the direct children in order. Text between them is passed over.
+/// Visits the direct children in order. Skips text between them.
 pub(super) fn children<'a>(
     payload: &'a str,
     mut each: impl FnMut(Child<'a>),

@@ -8,8 +8,8 @@ use super::{ControllerTime, Timestamp, ViewError};
 use crate::Event;
 use crate::vocabulary::{SystemControl, TriggerAction};
 
-/// A program's id. On the wire it is hexadecimal, without padding in events and padded to four
-/// digits on the REST surface; it shows as the latter.
+/// A program's id. On the wire it is hexadecimal: without padding in events, padded to four digits
+/// in REST. `Display` pads it.
 ///
 /// ```
 /// use ioxproto::view::ProgramId;
@@ -22,7 +22,7 @@ use crate::vocabulary::{SystemControl, TriggerAction};
 pub struct ProgramId(u32);
 
 impl ProgramId {
-    /// The program of this number.
+    /// Creates the id from its number.
     #[must_use]
     pub fn new(number: u32) -> Self {
         Self(number)
@@ -65,7 +65,7 @@ pub enum RunState {
     RunningThen,
     /// It runs its *else*.
     RunningElse,
-    /// A digit that is not known.
+    /// An unknown digit.
     Other(u8),
 }
 
@@ -82,7 +82,7 @@ impl RunState {
     }
 }
 
-/// What a program's condition came to: the high digit of `s`.
+/// The result of a program's condition: the high digit of `s`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Evaluation {
@@ -94,12 +94,12 @@ pub enum Evaluation {
     False,
     /// Not loaded; in practice the program has an error.
     NotLoaded,
-    /// A digit that is not known.
+    /// An unknown digit.
     Other(u8),
 }
 
 impl Evaluation {
-    /// `unknown`, `true`, `false`, `not_loaded`; `unknown` for a digit that is not known.
+    /// `unknown`, `true`, `false`, `not_loaded`; `unknown` for an unknown digit.
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
@@ -110,7 +110,7 @@ impl Evaluation {
         }
     }
 
-    /// The program's status, where this says one.
+    /// The program's status; `None` if it is unknown or the program is not loaded.
     #[must_use]
     pub fn status(self) -> Option<bool> {
         match self {
@@ -121,19 +121,20 @@ impl Evaluation {
     }
 }
 
-/// What a frame says of a program; what it does not carry is `None` and unchanged.
+/// The part of a program's status that a frame contains. What it does not contain is `None` and has
+/// not changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ProgramStatus {
     /// The program.
     pub id: ProgramId,
-    /// Whether it is enabled (`<on/>`, `<off/>`). Not its status.
+    /// Whether the program is enabled (`<on/>`, `<off/>`). This is not its status.
     pub enabled: Option<bool>,
     /// Whether it runs when the controller starts (`<rr/>`, `<nr/>`).
     pub run_at_reboot: Option<bool>,
-    /// What it is doing; `None` also while it is not loaded.
+    /// Whether it is running. `None` also while it is not loaded.
     pub run_state: Option<RunState>,
-    /// What its condition came to.
+    /// The result of its condition.
     pub evaluation: Option<Evaluation>,
     /// When it last started (`r`).
     pub last_run: Option<ControllerTime>,
@@ -144,14 +145,15 @@ pub struct ProgramStatus {
 }
 
 impl ProgramStatus {
-    /// Its status, true or false, where the frame says it; else the previous one stays.
+    /// Its status, true or false. `None` if the frame does not contain it: then the previous one
+    /// remains.
     #[must_use]
     pub fn status(&self) -> Option<bool> {
         self.evaluation.and_then(Evaluation::status)
     }
 }
 
-/// `program 008D then running, true`; of a partial frame what it says.
+/// `program 008D then running, true`; only the known parts.
 impl fmt::Display for ProgramStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "program {}", self.id)?;
@@ -191,7 +193,7 @@ impl Event {
     ///
     /// # Errors
     ///
-    /// It is another event; it has no id, or an id, a status or a time that cannot be read.
+    /// It is another event; it has no id; or its id, status or a time is invalid.
     pub fn program_status(&self) -> Result<ProgramStatus, ViewError> {
         if self.control() != SystemControl::Trigger.code()
             || self.action() != TriggerAction::ProgramStatus.code()
@@ -205,7 +207,7 @@ impl Event {
     }
 }
 
-/// The first element of a name counts.
+/// The elements of the payload. Of several with the same name, the first is used.
 #[derive(Default)]
 struct Reading {
     id: Option<ProgramId>,

@@ -7,7 +7,7 @@ use crate::Event;
 use crate::unit::{ShownValue, scaled, shown_number};
 use crate::vocabulary::CommandWord;
 
-/// A property of a node took a value.
+/// A value of a node's property.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NodeProperty<'a> {
@@ -15,13 +15,13 @@ pub struct NodeProperty<'a> {
     pub node: &'a str,
     /// The property's id: `ST`, `GV1`.
     pub control: &'a str,
-    /// The value as it came, in the controller's number form.
+    /// The value, verbatim, in the controller's number format.
     pub raw: &'a str,
-    /// The number in its unit, as [`ShownValue`] has it; `None` if the raw value is not a number.
+    /// The number in its unit, as in [`ShownValue`]; `None` if the raw value is not a number.
     pub number: Option<Decimal>,
     /// The unit of measure's id; empty when absent.
     pub uom: &'a str,
-    /// Decimal places of the raw value as they came; below 0 they count as not given.
+    /// The decimal places of the raw value, as sent; values below 0 are ignored.
     pub prec: Option<i32>,
     /// The value as the controller displays it; may be empty.
     pub formatted: &'a str,
@@ -30,7 +30,7 @@ pub struct NodeProperty<'a> {
 }
 
 impl<'a> NodeProperty<'a> {
-    /// The value as people see it: number, unit and text.
+    /// The value as shown to people: number, unit and text.
     #[must_use]
     pub fn shown(&self) -> ShownValue<'a> {
         ShownValue::of(self.raw, self.uom, self.prec, self.formatted)
@@ -44,7 +44,7 @@ impl fmt::Display for NodeProperty<'_> {
     }
 }
 
-/// A node did something, or was told to: a button was pressed, a lamp switched on.
+/// A command of a node, sent to it or caused at it: a button was pressed, a lamp was switched on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NodeCommand<'a> {
@@ -52,11 +52,11 @@ pub struct NodeCommand<'a> {
     pub node: &'a str,
     /// The command.
     pub command: CommandWord,
-    /// Its parameter as it came; `0` or blank if it has none.
+    /// Its parameter, verbatim; `0` or blank if it has none.
     pub raw: &'a str,
     /// The parameter's unit of measure; empty when absent.
     pub uom: &'a str,
-    /// Decimal places of the parameter as they came.
+    /// The decimal places of the parameter, as sent.
     pub prec: Option<i32>,
     /// The parameter as the controller displays it; may be empty.
     pub formatted: &'a str,
@@ -65,7 +65,8 @@ pub struct NodeCommand<'a> {
 }
 
 impl<'a> NodeCommand<'a> {
-    /// What people call it: the controller's name, else `On`, `Fast On`, `Fade Up`.
+    /// The name shown to people: the controller's name if there is one, otherwise `On`, `Fast On`,
+    /// `Fade Up`.
     #[must_use]
     pub fn title(&self) -> &'a str {
         match self.name.trim() {
@@ -74,7 +75,7 @@ impl<'a> NodeCommand<'a> {
         }
     }
 
-    /// Its parameter as people see it; `None` if it has none.
+    /// Its parameter as shown to people; `None` if it has none.
     #[must_use]
     pub fn parameter(&self) -> Option<ShownValue<'a>> {
         let given = scaled(self.raw, self.prec).is_some_and(|number| number.mantissa() != 0);
@@ -86,7 +87,7 @@ impl<'a> NodeCommand<'a> {
     pub fn text(&self) -> String {
         let title = self.title();
         match self.parameter() {
-            // A parameter that repeats the title says nothing: `On` with the text `On`.
+            // Omit a parameter that repeats the title: `On` with the text `On`.
             Some(parameter) if parameter.text != title => format!("{title} {parameter}"),
             _ => title.to_owned(),
         }

@@ -1,5 +1,4 @@
-//! The system's own events: heartbeat, progress, device writes, status, configuration, internet,
-//! portal.
+//! System events: heartbeat, progress, device writes, status, configuration, internet, portal.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,16 +11,16 @@ use crate::vocabulary::{
     Code, InternetAction, SystemAction, SystemConfigAction, SystemControl, SystemStatusAction,
 };
 
-/// A sign of life (`_0`).
+/// A heartbeat (`_0`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Heartbeat {
-    /// Seconds within which the next one is promised.
+    /// The controller promises the next heartbeat within this many seconds.
     pub promised_seconds: u32,
 }
 
 impl Heartbeat {
-    /// Within which time the next one is promised.
+    /// The time within which the controller promises the next heartbeat.
     #[must_use]
     pub fn promised(self) -> Duration {
         Duration::from_secs(self.promised_seconds.into())
@@ -35,13 +34,13 @@ impl fmt::Display for Heartbeat {
     }
 }
 
-/// Progress of long work, or a log line (`_7`).
+/// Progress of a long operation, or a log line (`_7`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Progress<'a> {
-    /// Of what, and how serious.
+    /// The kind of progress, or the severity.
     pub action: SystemAction<'a>,
-    /// The text; XML where it holds elements.
+    /// The text; XML if it contains elements.
     pub text: &'a str,
 }
 
@@ -58,7 +57,7 @@ impl fmt::Display for Progress<'_> {
 pub struct DeviceWrite<'a> {
     /// The node.
     pub node: &'a str,
-    /// What the controller says; a bare text stands for the element.
+    /// The message: an element, or a bare text.
     pub message: Cow<'a, str>,
 }
 
@@ -69,19 +68,19 @@ impl fmt::Display for DeviceWrite<'_> {
     }
 }
 
-/// A write to a device's memory (`_7M`): all as texts, as they came.
+/// A write to a device's memory (`_7M`): all fields are verbatim texts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeviceMemory<'a> {
     /// The node.
     pub node: &'a str,
-    /// Where in its memory (`memory`).
+    /// The memory address (`memory`).
     pub memory: Cow<'a, str>,
     /// The first command byte (`cmd1`).
     pub cmd1: Cow<'a, str>,
     /// The second command byte (`cmd2`).
     pub cmd2: Cow<'a, str>,
-    /// What was written (`value`).
+    /// The value written (`value`).
     pub value: Cow<'a, str>,
 }
 
@@ -117,7 +116,7 @@ impl fmt::Display for SystemStatus<'_> {
 pub struct SystemConfig<'a> {
     /// What changed.
     pub action: Code<'a, SystemConfigAction>,
-    /// Of batch mode and battery writes: whether they are on now, where the frame says it.
+    /// For batch mode and battery writes: whether they are on, if the frame contains it.
     pub on: Option<bool>,
 }
 
@@ -201,7 +200,7 @@ impl Event {
     ///
     /// # Errors
     ///
-    /// It is another event, or what it promises is no whole number of seconds above 0.
+    /// It is another event, or the promise is not a whole number of seconds above 0.
     pub fn heartbeat(&self) -> Result<Heartbeat, ViewError> {
         self.expect(SystemControl::Heartbeat, "a heartbeat")?;
         let promised_seconds = self

@@ -1,4 +1,4 @@
-//! The controller's times: instants with its own UTC offset, never the host's zone.
+//! The controller's times: instants with the controller's UTC offset, never the host's time zone.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -25,7 +25,8 @@ pub struct Timestamp {
 }
 
 impl Timestamp {
-    /// Reads ISO 8601 with a UTC offset; `None` for anything else, a time without an offset too.
+    /// Parses ISO 8601 with a UTC offset; `None` for anything else, including a time without an
+    /// offset.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         static PARSER: DateTimeParser = DateTimeParser::new();
@@ -53,7 +54,7 @@ impl Timestamp {
         self.offset_seconds
     }
 
-    /// The instant; `None` where the platform's clock cannot express it.
+    /// The instant; `None` if the platform's clock cannot represent it.
     #[must_use]
     pub fn to_system_time(self) -> Option<SystemTime> {
         let distance = Duration::from_micros(self.micros.unsigned_abs());
@@ -65,7 +66,7 @@ impl Timestamp {
     }
 }
 
-/// ISO 8601 with the controller's offset; microseconds where there are any.
+/// ISO 8601 with the controller's offset, and with microseconds unless they are 0.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let offset = Offset::from_seconds(self.offset_seconds).map_err(|_| fmt::Error)?;
@@ -79,20 +80,20 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// A time as programs and variables carry it: the controller's local time, to the second, and its
-/// UTC offset if the frame that brought it says one.
+/// A time of a program or variable: the controller's local time in seconds, and its UTC offset if
+/// the frame contains one.
 ///
-/// Without an offset (an ISY-994 sends none) the instant is unknown: it is not read in the host's
-/// zone.
+/// Without an offset (an ISY-994 sends none) the instant is unknown: the host's time zone is not
+/// used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ControllerTime {
-    /// Seconds since 1970-01-01T00:00:00 as if the local time were UTC.
+    /// Seconds since 1970-01-01T00:00:00 in local time.
     local_seconds: i64,
     offset_seconds: Option<i32>,
 }
 
 impl ControllerTime {
-    /// `YYMMDD HH:MM:SS`, or with four digits of year; blanks at the ends do not count.
+    /// Parses `YYMMDD HH:MM:SS`, also with a four-digit year; ignores surrounding whitespace.
     pub(crate) fn parse(text: &str, of: Option<Timestamp>) -> Option<Self> {
         let text = text.trim();
         let format = match text.find(' ') {
@@ -108,7 +109,7 @@ impl ControllerTime {
         })
     }
 
-    /// A time as REST answers write it: like frames do, `2026/11/25 05:01:10 PM` with 12 or 24
+    /// Parses a time of a REST answer: the format of frames, `2026/11/25 05:01:10 PM` with 12 or 24
     /// hours, or ISO 8601 with an offset.
     pub(crate) fn in_answer(text: &str) -> Option<Self> {
         let text = text.trim();
@@ -133,7 +134,7 @@ impl ControllerTime {
         })
     }
 
-    /// The instant, where the offset is known.
+    /// The instant, if the offset is known.
     #[must_use]
     pub fn instant(self) -> Option<Timestamp> {
         let offset_seconds = self.offset_seconds?;
@@ -144,14 +145,14 @@ impl ControllerTime {
         })
     }
 
-    /// The controller's UTC offset in seconds, if the frame said one.
+    /// The controller's UTC offset in seconds, if the frame contained one.
     #[must_use]
     pub fn offset_seconds(self) -> Option<i32> {
         self.offset_seconds
     }
 }
 
-/// ISO 8601: `2026-05-06T14:30:36-07:00`, without the offset where it is unknown.
+/// ISO 8601: `2026-05-06T14:30:36-07:00`; without the offset if it is unknown.
 impl fmt::Display for ControllerTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let instant = jiff::Timestamp::from_second(self.local_seconds).map_err(|_| fmt::Error)?;

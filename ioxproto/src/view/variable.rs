@@ -17,7 +17,7 @@ pub enum VariableType {
     Integer,
     /// A state variable (2), which programs watch.
     State,
-    /// A type that is not known.
+    /// An unknown type.
     Other(u32),
 }
 
@@ -43,7 +43,7 @@ impl VariableType {
     }
 }
 
-/// `integer`, `state`, or the number of one that is not known.
+/// `integer`, `state`, or the number of an unknown type.
 impl fmt::Display for VariableType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -54,7 +54,7 @@ impl fmt::Display for VariableType {
     }
 }
 
-/// Which variable: its type and its number within the type.
+/// The id of a variable: its type and its number within the type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(
     clippy::exhaustive_structs,
@@ -74,11 +74,11 @@ impl fmt::Display for VariableId {
     }
 }
 
-/// Which of a variable's two values a frame brings.
+/// Which of a variable's two values a frame contains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum VariableField {
-    /// The value now.
+    /// The current value.
     Value,
     /// The value that it takes when the controller starts.
     Init,
@@ -95,7 +95,7 @@ impl VariableField {
     }
 }
 
-/// A variable took a value, or its value at start-up changed.
+/// A change of a variable's value, or of its value at start-up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct VariableChange<'a> {
@@ -103,13 +103,13 @@ pub struct VariableChange<'a> {
     pub id: VariableId,
     /// Which of its values.
     pub field: VariableField,
-    /// The value as it came.
+    /// The value, verbatim.
     pub raw: Cow<'a, str>,
     /// The value scaled by `prec`.
     pub number: Decimal,
     /// Decimal places of the raw value.
     pub prec: Option<i32>,
-    /// When, if the frame says it.
+    /// When it changed, if the frame contains it.
     pub time: Option<ControllerTime>,
 }
 
@@ -124,13 +124,13 @@ impl fmt::Display for VariableChange<'_> {
     }
 }
 
-/// A type's table of variables changed: names or numbers of them are no longer what they were.
+/// The variable table of a type has changed: variables were added, removed or renamed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct VariableTable {
     /// The type whose table it is.
     pub kind: VariableType,
-    /// The variable that the frame names; 0 in practice, for the whole table.
+    /// The variable in the frame; in practice 0, for the whole table.
     pub number: u32,
 }
 
@@ -146,7 +146,7 @@ impl Event {
     ///
     /// # Errors
     ///
-    /// It is another event; it names no variable; its value is empty or no number.
+    /// It is another event; it names no variable; or its value is not a number.
     pub fn variable_change(&self) -> Result<VariableChange<'_>, ViewError> {
         let (field, part) = match self.trigger() {
             Some(TriggerAction::VariableValue) => (VariableField::Value, "val"),
@@ -156,7 +156,7 @@ impl Event {
         let var = self.variable()?;
         let mut value = payload::text(var.inner, part)?;
         if value.is_none() && field == VariableField::Init {
-            // Firmware before the separate element sends the init value as `val`.
+            // Older firmware sends the init value as `val` instead of a separate element.
             value = payload::text(var.inner, "val")?;
         }
         let raw = value.ok_or(ViewError::Missing { part })?;

@@ -2,7 +2,8 @@
 
 use super::{Code, Lifecycle, SystemControl, words};
 
-/// An action of a system event, as it came, and its label if its control's actions have names.
+/// An action of a system event: its code, verbatim, and its label if the control's actions have
+/// names.
 ///
 /// ```
 /// use ioxproto::vocabulary::{Code, SystemAction, SystemControl};
@@ -33,13 +34,13 @@ impl<'a> SystemAction<'a> {
         }
     }
 
-    /// As it stands on the wire.
+    /// The code on the wire.
     #[must_use]
     pub fn code(self) -> &'a str {
         self.code
     }
 
-    /// Its name: `snake_case`, stable, unique for its control; the code where it has none.
+    /// Its label: `snake_case`, stable, unique for its control; the code if it has no label.
     #[must_use]
     pub fn label(self) -> &'a str {
         self.label.unwrap_or(self.code)
@@ -53,8 +54,8 @@ impl<'a> SystemAction<'a> {
 }
 
 impl SystemControl {
-    /// The codes and labels of its actions, in the order of UDI's description. Empty where they
-    /// have no names: a heartbeat's seconds, the dotted actions of the radios ([`Dotted`]).
+    /// The codes and labels of its actions, in the order of UDI's description. Empty for actions
+    /// without names: a heartbeat's seconds, the dotted actions of the radios ([`Dotted`]).
     #[must_use]
     pub fn actions(self) -> &'static [(&'static str, &'static str)] {
         match self {
@@ -136,7 +137,7 @@ words! {
     TriggerAction {
         /// A program's status; see [`ProgramStatus`](crate::view::ProgramStatus).
         ProgramStatus = "0" "program_status",
-        /// Everything is to be polled again.
+        /// All status must be polled again.
         GetStatus = "1" "get_status",
         /// A key changed.
         KeyChanged = "2" "key_changed",
@@ -152,7 +153,7 @@ words! {
         VariableInit = "7" "variable_init",
         /// The subscription's key, once after subscribing.
         SubscriptionKey = "8" "subscription_key",
-        /// A table of variables changed; see [`VariableTable`](crate::view::VariableTable).
+        /// A variable table has changed; see [`VariableTable`](crate::view::VariableTable).
         VariableTable = "9" "variable_table",
     }
 }
@@ -170,9 +171,9 @@ words! {
         NotificationSettingsUpdated = "3" "notification_settings_updated",
         /// Its time server could not be reached.
         NtpCommError = "4" "ntp_comm_error",
-        /// Batch mode went on or off.
+        /// Batch mode was switched on or off.
         BatchModeUpdated = "5" "batch_mode_updated",
-        /// Writing to battery devices went on or off.
+        /// Writing to battery devices was switched on or off.
         BatteryWriteModeUpdated = "6" "battery_write_mode_updated",
     }
 }
@@ -244,7 +245,7 @@ words! {
 pub struct Dotted<'a>(&'a str);
 
 impl<'a> Dotted<'a> {
-    /// Takes an action's text apart; any text will do.
+    /// Splits an action's text at the first dot. Accepts any text.
     #[must_use]
     pub fn of(text: &'a str) -> Self {
         Self(text)
@@ -256,13 +257,13 @@ impl<'a> Dotted<'a> {
         Code::of(self.0.split_once('.').map_or(self.0, |parts| parts.0))
     }
 
-    /// The part behind the first dot; empty without one.
+    /// The part after the first dot; empty without a dot.
     #[must_use]
     pub fn kind(self) -> &'a str {
         self.0.split_once('.').map_or("", |parts| parts.1)
     }
 
-    /// The whole, as it came.
+    /// The whole action, verbatim.
     #[must_use]
     pub fn text(self) -> &'a str {
         self.0

@@ -1,15 +1,15 @@
-//! The commands that a node's events tell of.
+//! The commands in a node's events.
 
 use super::words;
 use crate::Event;
 
 words! {
-    /// A command of a node: what it was told, or what somebody did on it.
+    /// A command of a node, sent to it or caused by somebody at the device.
     ///
-    /// An event with one of these controls tells that something happened; it is not a property of
-    /// the node and leaves no value. Other controls of nodes are properties.
+    /// An event with one of these controls reports an action; it does not set a property. The other
+    /// controls of nodes are properties.
     CommandWord {
-        /// On, to a level where the event has one.
+        /// On, to a level if the event has one.
         On = "DON" "on",
         /// On, by three presses.
         On3 = "DON3" "on_3",
@@ -25,9 +25,9 @@ words! {
         Off4 = "DOF4" "off_4",
         /// Off, by five presses.
         Off5 = "DOF5" "off_5",
-        /// At once on.
+        /// On without a ramp.
         FastOn = "DFON" "fast_on",
-        /// At once off.
+        /// Off without a ramp.
         FastOff = "DFOF" "fast_off",
         /// Begins to become brighter.
         FadeUp = "FDUP" "fade_up",
@@ -51,7 +51,7 @@ words! {
 }
 
 impl CommandWord {
-    /// What people call it: `On`, `Fast On`, `Fade Stop`.
+    /// The name shown to people: `On`, `Fast On`, `Fade Stop`.
     #[must_use]
     pub fn title(self) -> &'static str {
         match self {
@@ -79,7 +79,7 @@ impl CommandWord {
 }
 
 impl Event {
-    /// Whether it tells of a command of a node.
+    /// Whether it reports a command of a node.
     #[must_use]
     pub fn is_command(&self) -> bool {
         self.is_of_node() && CommandWord::of(self.control()).is_some()

@@ -4,15 +4,15 @@ use super::{Code, SystemAction, words};
 use crate::Event;
 
 words! {
-    /// The controls of system events. Some are of the ISY-994 alone, some of IoX 6 alone.
+    /// The controls of system events. Some are sent only by the ISY-994, some only by IoX 6.
     SystemControl {
-        /// A sign of life; its action is the number of seconds until the next.
+        /// A heartbeat; its action is the number of seconds until the next one.
         Heartbeat = "_0" "heartbeat",
         /// Programs, variables and more, by action.
         Trigger = "_1" "trigger",
-        /// A driver's own.
+        /// Specific to a driver.
         DriverSpecific = "_2" "driver_specific",
-        /// Nodes, folders and scenes come, go and change.
+        /// The lifecycle of nodes, folders and scenes.
         NodeLifecycle = "_3" "node_lifecycle",
         /// The system's configuration.
         SystemConfig = "_4" "system_config",
@@ -20,7 +20,7 @@ words! {
         SystemStatus = "_5" "system_status",
         /// Access from the internet.
         InternetAccess = "_6" "internet_access",
-        /// Progress of long work, and log lines.
+        /// Progress of long operations, and log lines.
         Progress = "_7" "progress",
         /// Progress of writing to a device.
         DeviceWrite = "_7A" "device_write",
@@ -73,7 +73,7 @@ words! {
 
 /// A control and its action in words: `system_status = busy`, `heartbeat = 90`, `ST = 255`.
 ///
-/// What is unknown stands as it came: `_99 = x`.
+/// Unknown controls and actions are shown verbatim: `_99 = x`.
 #[must_use]
 pub fn describe(control: &str, action: &str) -> String {
     let code = Code::<SystemControl>::of(control);
@@ -82,7 +82,7 @@ pub fn describe(control: &str, action: &str) -> String {
 }
 
 impl Event {
-    /// The system control, where the control begins with `_`.
+    /// The system control, if the control begins with `_`.
     #[must_use]
     pub fn system_control(&self) -> Option<Code<'_, SystemControl>> {
         self.control()

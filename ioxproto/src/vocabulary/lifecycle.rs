@@ -27,7 +27,7 @@ words! {
         DeviceId = "DI" "device_id",
         /// A property of a UPB device.
         DeviceProperty = "DP" "device_property",
-        /// A write to a device waits.
+        /// A write to a device is pending.
         PendingDeviceOp = "WH" "pending_device_op",
         /// A device is being written to.
         ProgrammingDevice = "WD" "programming_device",
@@ -81,8 +81,8 @@ pub enum LifecycleSubject {
 }
 
 impl Lifecycle {
-    /// Whether what a consumer has cached of the controller's structure is no longer right: it
-    /// should load it again.
+    /// Whether nodes, scenes or folders have changed, so that a consumer must load cached structure
+    /// again.
     #[must_use]
     pub fn is_reload_needed(self) -> bool {
         matches!(

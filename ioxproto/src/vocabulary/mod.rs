@@ -1,8 +1,9 @@
 //! The words of system events: controls, actions and lifecycle verbs, each with its code on the
 //! wire and a stable label.
 //!
-//! A control that begins with `_` is the system's. What newer firmware adds is carried through as
-//! [`Code::Unknown`] with its text. The ids of properties (`ST`, `GV1`) stay open: they are text.
+//! A control that begins with `_` is a system control. Codes of newer firmware become
+//! [`Code::Unknown`] with their text. The ids of properties (`ST`, `GV1`) are an open set and stay
+//! text.
 //!
 //! ```
 //! use ioxproto::vocabulary::{Code, Lifecycle, SystemControl, describe};
@@ -35,10 +36,10 @@ pub trait Word: Copy + Eq + fmt::Debug + 'static {
     /// All that are known, in the order of their declaration.
     const ALL: &'static [Self];
 
-    /// As it stands on the wire.
+    /// The code on the wire.
     fn code(self) -> &'static str;
 
-    /// Its name: `snake_case`, stable, unique in its list.
+    /// The label: `snake_case`, stable, unique in its list.
     fn label(self) -> &'static str;
 
     /// The word with this code, if it is known.
@@ -48,16 +49,16 @@ pub trait Word: Copy + Eq + fmt::Debug + 'static {
     }
 }
 
-/// A code as it came: known, or new to us and kept as its text.
+/// A code: known, or unknown and kept as text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(
     clippy::exhaustive_enums,
     reason = "a code is known or it is not, by definition"
 )]
 pub enum Code<'a, W> {
-    /// One of the list.
+    /// A code in the list.
     Known(W),
-    /// Not in the list: the text as it came.
+    /// A code that is not in the list, verbatim.
     Unknown(&'a str),
 }
 
@@ -77,7 +78,7 @@ impl<'a, W: Word> Code<'a, W> {
         }
     }
 
-    /// As it stands on the wire.
+    /// The code on the wire.
     #[must_use]
     pub fn code(self) -> &'a str {
         match self {
@@ -119,13 +120,13 @@ macro_rules! words {
             /// The code and label of each, in the same order.
             pub const CODES: &'static [(&'static str, &'static str)] = &[$(($code, $label)),+];
 
-            /// As it stands on the wire.
+            /// The code on the wire.
             #[must_use]
             pub fn code(self) -> &'static str {
                 match self { $(Self::$variant => $code,)+ }
             }
 
-            /// Its name: `snake_case`, stable, unique in its list.
+            /// The label: `snake_case`, stable, unique in its list.
             #[must_use]
             pub fn label(self) -> &'static str {
                 match self { $(Self::$variant => $label,)+ }

@@ -36,7 +36,7 @@ fn a_megabyte_of_text_is_an_event() {
 }
 
 #[test]
-fn endless_mistakes_are_mended_in_linear_time() {
+fn endless_mistakes_are_repaired_in_linear_time() {
     for mistake in [
         "&",
         "<",

@@ -1,4 +1,4 @@
-//! What real controllers get wrong in log texts is mended, and only that.
+//! What real controllers get wrong in log texts is repaired, and only that.
 
 use ioxproto::{Frame, FrameReader};
 
@@ -137,18 +137,18 @@ fn words_in_angle_brackets_that_are_never_closed_are_literal() {
 
 #[test]
 fn elements_beside_a_mistake_stay_elements() {
-    let mended = event(&with_info("<status>0</status> <NULL> a & b"));
+    let repaired = event(&with_info("<status>0</status> <NULL> a & b"));
     assert_eq!(
-        mended.event_info(),
+        repaired.event_info(),
         "<status>0</status> &lt;NULL> a &amp; b"
     );
-    assert_eq!(mended.document().matches("&amp;").count(), 1);
+    assert_eq!(repaired.document().matches("&amp;").count(), 1);
 }
 
 #[test]
 fn an_empty_element_beside_a_mistake_stays_an_element() {
-    let mended = event(&with_info("<status/> a & b <s a='1' />"));
-    assert_eq!(mended.event_info(), "<status/> a &amp; b <s a='1' />");
+    let repaired = event(&with_info("<status/> a & b <s a='1' />"));
+    assert_eq!(repaired.event_info(), "<status/> a &amp; b <s a='1' />");
 }
 
 #[test]
@@ -171,13 +171,13 @@ fn a_mistake_in_one_part_leaves_the_others_alone() {
 }
 
 #[test]
-fn cdata_is_not_mended() {
+fn cdata_is_not_repaired() {
     let info = "<![CDATA[a & <NULL> &amp;]]> & b";
     assert_eq!(event(&with_info(info)).event_info(), "a & <NULL> &amp; & b");
 }
 
 #[test]
-fn what_ends_a_cdata_section_a_comment_or_an_instruction_is_not_mended_either() {
+fn what_ends_a_cdata_section_a_comment_or_an_instruction_is_not_repaired_either() {
     for (info, meant) in [
         ("<![CDATA[a &]]> & b", "a & & b"),
         ("<![CDATA[a <]]> & b", "a < & b"),
@@ -190,13 +190,13 @@ fn what_ends_a_cdata_section_a_comment_or_an_instruction_is_not_mended_either() 
 }
 
 #[test]
-fn the_same_mistakes_inside_an_envelope_are_mended() {
+fn the_same_mistakes_inside_an_envelope_are_repaired() {
     let text = serde_json::json!({"type": "event", "data": with_info("a & b <NULL>")}).to_string();
     assert_eq!(event(&text).event_info(), "a & b <NULL>");
 }
 
 #[test]
-fn the_skeleton_of_a_frame_is_not_mended() {
+fn the_skeleton_of_a_frame_is_not_repaired() {
     for text in [
         "<Event><control>ST<action>1</action></Event>",
         "<Event><control>a & b",

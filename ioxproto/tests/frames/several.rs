@@ -61,7 +61,7 @@ fn what_is_whole_is_delivered_before_what_is_cut_off() {
 }
 
 #[test]
-fn each_document_is_mended_alone() {
+fn each_document_is_repaired_alone() {
     let odd = document(2).replace("<action>1", "<action>a & b\u{1}");
     let text = format!("{}{odd}{}", document(1), document(3));
     assert_eq!(frames(&text), [Some(1), Some(2), Some(3)]);

@@ -102,7 +102,7 @@ fn broken_documents_are_errors() {
 }
 
 #[test]
-fn stray_markup_in_a_name_is_mended() {
+fn stray_markup_in_a_name_is_repaired() {
     let body = "<nodes><node><address>1</address><name>Fan & light < hall</name></node></nodes>";
     let nodes = Nodes::parse(body.as_bytes()).unwrap();
     assert_eq!(nodes.nodes[0].name, "Fan & light < hall");
