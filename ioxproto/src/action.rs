@@ -1,15 +1,15 @@
-//! What the machine asks of its driver.
+//! The actions that the core requests from its driver.
 
 use crate::rest::{CallError, CallId, RawAnswer};
 use crate::{Address, Exchange, Notification, Secret};
 
-/// Names one attempt to connect and the connection it becomes.
+/// The id of an attempt to connect, and of the connection that results from it.
 ///
-/// Every answer carries it back; an answer to an abandoned attempt is recognised by it and dropped.
+/// The driver passes it back with each report, so that reports on an abandoned attempt are ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConnectionId(pub(crate) u64);
 
-/// Names one HTTP request, or one question for a token.
+/// The id of an HTTP request, or of a request for a token from the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RequestId(pub(crate) u64);
 
@@ -21,32 +21,32 @@ pub enum Action {
     /// Open a connection (name, TCP, and TLS if [`Address::has_tls`]), then run the upgrade
     /// exchange on it.
     ///
-    /// Report the phases with [`phase`](crate::EventStream::phase), the exchange's answer with
-    /// [`upgrade_answered`](crate::EventStream::upgrade_answered), or what went wrong with
-    /// [`failed`](crate::EventStream::failed), the phase reached before that. Keep the socket and
-    /// the bytes that came early until `OpenWebSocket` or `Abort` says what becomes of them.
+    /// Report each phase with [`phase`](crate::EventStream::phase), then the answer with
+    /// [`upgrade_answered`](crate::EventStream::upgrade_answered) or the error with
+    /// [`failed`](crate::EventStream::failed). Keep the socket and the bytes received after the
+    /// answer until `OpenWebSocket` or `Abort`.
     Connect {
-        /// Goes into each answer.
+        /// Pass it back with each report.
         id: ConnectionId,
         /// Where to.
         address: Address,
-        /// The upgrade request and the judge of its answer's framing.
+        /// The upgrade request, and the reader of its answer.
         upgrade: Exchange,
     },
-    /// The upgrade was accepted: speak WebSocket on that socket from here on, and read.
+    /// The upgrade was accepted: use WebSocket on that socket from here on, and read.
     OpenWebSocket {
         /// The connection.
         id: ConnectionId,
-        /// Messages over this many bytes end the connection
+        /// The limit for a message, in bytes. A larger one ends the connection
         /// ([`FailureKind::MessageTooLarge`](crate::FailureKind::MessageTooLarge)).
         max_message_bytes: usize,
     },
-    /// Open a connection beside the stream's (name, TCP, and TLS if [`Address::has_tls`]), run this
-    /// exchange on it, and close it, or keep it as [`Exchange::keep_alive`] says.
+    /// Open a second connection (name, TCP, and TLS if [`Address::has_tls`]) and run this exchange
+    /// on it. Then close the connection, or keep it if [`Exchange::keep_alive`] allows it.
     ///
-    /// Report how far it has come with [`call_phase`](crate::EventStream::call_phase), and
+    /// Report its progress with [`call_phase`](crate::EventStream::call_phase), and the result with
     /// [`http_answered`](crate::EventStream::http_answered) or
-    /// [`http_failed`](crate::EventStream::http_failed). Several may be under way at a time.
+    /// [`http_failed`](crate::EventStream::http_failed). Several requests may run at the same time.
     Request {
         /// Goes into the answer.
         id: RequestId,
@@ -55,7 +55,7 @@ pub enum Action {
         /// The request and the reader of its answer.
         exchange: Exchange,
     },
-    /// Drop that request as it stands, or the question for a token. Nothing is reported back.
+    /// Drop this request, or this request for a token, without a report.
     Abandon {
         /// The request.
         id: RequestId,
@@ -65,10 +65,10 @@ pub enum Action {
     ProvideToken {
         /// Goes into the answer.
         id: RequestId,
-        /// Whether the controller refused the last one: another is needed, not the same again.
+        /// Whether the controller refused the last token, so that a different one is needed.
         rejected: bool,
     },
-    /// Send this text. It holds a token: do not log it, and keep it out of recordings.
+    /// Send this text. It contains a token: do not log it, and keep it out of recordings.
     SendText {
         /// The connection.
         id: ConnectionId,
@@ -80,27 +80,26 @@ pub enum Action {
         /// The connection.
         id: ConnectionId,
     },
-    /// Send a close frame with this code, read until the peer's close or the end, then report
-    /// [`closed`](crate::EventStream::closed).
+    /// Send a close frame with this code, read until the peer's close frame or the end of the
+    /// connection, then report [`closed`](crate::EventStream::closed).
     Close {
         /// The connection.
         id: ConnectionId,
         /// The close code.
         code: u16,
     },
-    /// Drop the connection, or the attempt at one, as it stands. Nothing is reported back.
+    /// Drop the connection or the attempt, without a report.
     Abort {
         /// The connection.
         id: ConnectionId,
     },
-    /// A call is over: let whoever made it know.
+    /// A call has ended: pass the outcome to its caller.
     CallDone {
         /// The call.
         id: CallId,
-        /// The answer, which [`Call::outcome`](crate::rest::Call::outcome) reads, or why there is
-        /// none.
+        /// The answer, for [`Call::outcome`](crate::rest::Call::outcome), or the error.
         outcome: Result<RawAnswer, CallError>,
     },
-    /// Deliver this to whoever listens, before the event that the same call returned.
+    /// Deliver this notification, before the event that the same call returned.
     Notify(Notification),
 }

@@ -1,4 +1,4 @@
-//! Where a controller is: its base URL, taken apart and checked.
+//! The address of a controller: parses and checks its base URL.
 
 use std::borrow::Cow;
 use std::convert::Infallible;
@@ -33,7 +33,7 @@ pub struct Address {
 #[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum AddressError {
-    /// Nothing.
+    /// The text is empty.
     #[error("the URL is empty: give the controller's base URL, such as https://eisy.local:8443")]
     Empty,
     /// No `scheme://` at the front.
@@ -43,15 +43,15 @@ pub enum AddressError {
     NoScheme {
         /// The text as given, without a password.
         given: String,
-        /// What makes a URL of it behind a scheme.
+        /// The text to put after a scheme to get a URL.
         hint: String,
     },
-    /// A path that is not the base of a controller, but something on it.
+    /// The path is not a base, but that of a page or request on the controller.
     #[error(
         "the URL ends in {path}, which is a place on the controller: give its base URL, {base}"
     )]
     NotTheBase {
-        /// What is too much.
+        /// The superfluous part of the path.
         path: String,
         /// The URL without it.
         base: String,
@@ -66,7 +66,7 @@ pub enum AddressError {
         "the URL carries a user name or password: give them apart from the URL, so that they do not end up in logs and histories"
     )]
     Credentials,
-    /// A query or fragment, which a base URL has no use for.
+    /// A query or fragment, which a base URL cannot have.
     #[error(
         "the URL has a query or fragment: give the controller's base URL alone, such as https://eisy.local:8443"
     )]
@@ -76,7 +76,7 @@ pub enum AddressError {
     Invalid {
         /// The text as given.
         url: String,
-        /// What is wrong with it.
+        /// The error.
         cause: String,
     },
 }
@@ -98,8 +98,8 @@ impl Address {
         }
     }
 
-    /// Host name or IP literal, without the brackets of an IPv6 literal; a link-local one may end
-    /// in `%` and the name of the network interface.
+    /// Host name or IP literal, without the brackets of an IPv6 literal. A link-local address may
+    /// end in `%` and the name of the network interface.
     #[must_use]
     pub fn host(&self) -> &str {
         &self.host
@@ -111,16 +111,16 @@ impl Address {
         self.port
     }
 
-    /// An absolute path on the controller, with the URL's own prefix in front.
+    /// An absolute path on the controller, after the URL's own prefix.
     #[must_use]
     pub fn path(&self, path: &str) -> String {
         format!("{}{path}", self.prefix)
     }
 
-    /// What goes into the `Host` header: the port is left out where it is the scheme's own.
+    /// The value of the `Host` header. Omits the default port of the scheme.
     #[must_use]
     pub fn authority(&self) -> String {
-        // A zone means something on this computer alone (RFC 6874 section 1).
+        // A zone is only meaningful on this computer (RFC 6874 section 1).
         let host = self.host.split('%').next().unwrap_or_default();
         self.with_port(host)
     }
@@ -184,7 +184,7 @@ impl std::str::FromStr for Address {
             _ => return Err(AddressError::UnknownScheme(scheme.to_owned())),
         };
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        // Anywhere: a password may hold a slash, and what follows it would pass as a path.
+        // Search all of it: a password may contain a slash, and the rest would look like a path.
         if rest.contains('@') {
             return Err(AddressError::Credentials);
         }
@@ -256,7 +256,7 @@ impl std::str::FromStr for Address {
     }
 }
 
-/// Places on a controller that are pasted instead of its base URL; the longer ones first.
+/// Paths on a controller that people paste instead of its base URL; the longer ones first.
 const PLACES: [&str; 5] = [
     "/rest/subscribe",
     "/rest/nodes",
@@ -265,13 +265,13 @@ const PLACES: [&str; 5] = [
     "/api",
 ];
 
-/// A path as the controller's base, and the place on it.
+/// Splits a path into the controller's base and the path after it.
 fn base_and_place(path: &str) -> (&str, &str) {
     let place = PLACES.iter().find(|place| path.ends_with(**place));
     path.split_at(path.len() - place.map_or(0, |place| place.len()))
 }
 
-/// What is wrong with a text without `://`, with a hint that is a URL.
+/// The error for a text without `://`, with a hint that is a URL.
 fn no_scheme(text: &str) -> AddressError {
     let given = redacted(text);
     let lower = given.to_ascii_lowercase();
@@ -288,8 +288,7 @@ fn no_scheme(text: &str) -> AddressError {
     }
 }
 
-/// The URL without the zone of a link-local IPv6 literal (`%eth0`, or `%25eth0` as RFC 6874 has
-/// it), and the zone.
+/// Splits off the zone of a link-local IPv6 literal (`%eth0`, or `%25eth0` as in RFC 6874).
 fn without_zone<'a>(
     url: &'a str,
     authority: &str,
@@ -310,8 +309,8 @@ fn without_zone<'a>(
     Ok((Cow::Owned(plain), Some(name.to_owned())))
 }
 
-/// Percent-encodes what URLs cannot hold as it is, such as an umlaut or a blank in a path (RFC 3986
-/// section 2.1). What is encoded already stays.
+/// Percent-encodes characters that URLs cannot contain, such as an umlaut or a space in a path (RFC
+/// 3986 section 2.1). Keeps what is already encoded.
 fn escaped(url: &str) -> String {
     let mut escaped = String::with_capacity(url.len());
     for character in url.chars() {

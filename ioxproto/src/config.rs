@@ -6,8 +6,7 @@ use thiserror::Error;
 
 use crate::{Address, AddressError, Secret};
 
-/// What a stream needs to know. It is checked once, by
-/// [`EventStream::new`](crate::EventStream::new).
+/// The settings of a stream. [`EventStream::new`](crate::EventStream::new) checks them, once.
 ///
 /// An account is required; everything else has a default.
 ///
@@ -34,7 +33,7 @@ pub struct Config {
     pub(crate) seed: u64,
 }
 
-/// Whose credentials a stream shows. `Debug` hides passwords.
+/// The account that a stream uses. `Debug` hides passwords.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Account {
@@ -52,7 +51,7 @@ pub enum Account {
         /// The password.
         password: Secret,
     },
-    /// Tokens that the caller manages and gives when asked.
+    /// Tokens that the caller manages and supplies on request.
     OwnTokens,
 }
 
@@ -101,21 +100,23 @@ impl SubscribePath {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Profile {
-    /// IoX 6 (eisy, Polisy): none beyond the account's; answered 400, the ISY-994's are tried once.
+    /// IoX 6 (eisy, Polisy): no headers beyond the account's. After a 400, those of the ISY-994 are
+    /// tried once.
     #[default]
     Iox,
     /// ISY-994: `Sec-WebSocket-Protocol: ISYSUB` and its `Origin`, from the start.
     Isy994,
 }
 
-/// When a stream reads the names of the house by itself.
+/// When a stream reads the controller's names by itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ReadNames {
-    /// On each attempt, before it subscribes, until they are known; for
-    /// [`Timing::names_before`] at most. Then as [`AfterConnected`](Self::AfterConnected).
+    /// Before each attempt subscribes, until the names are known, for [`Timing::names_before`] at
+    /// most. Then as [`AfterConnected`](Self::AfterConnected).
     BeforeSubscribing,
-    /// Once the stream is connected, and again when something changed that the events do not tell.
+    /// Once the stream is connected, and again after changes that the events do not describe in
+    /// full.
     AfterConnected,
     /// Not by itself.
     #[default]
@@ -135,86 +136,85 @@ pub enum ReadNames {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Timing {
-    /// The replay is over once nothing came for this long. Default 1 s.
+    /// The replay is over after this much silence. Default 1 s.
     pub drain_quiet: Duration,
-    /// The same once the replay's end mark was seen. Default 0.25 s.
+    /// The same after the replay's end mark. Default 0.25 s.
     pub drain_quiet_after_mark: Duration,
-    /// The same where an end mark is expected and has not come: this controller has shown one
-    /// before, sent a `SubscriptionResponse`, or is an ISY-994. Default 5 s.
+    /// The same while an end mark is expected: this controller has sent one before, has sent a
+    /// `SubscriptionResponse`, or is an ISY-994. Default 5 s.
     pub drain_quiet_unmarked: Duration,
-    /// The replay is over at the latest after this long. If the controller was still sending, the
-    /// status `connected` comes with [`Reason::ReplayIncomplete`](crate::Reason::ReplayIncomplete).
-    /// Default 60 s.
+    /// The longest replay. If the controller is still sending by then, the status `connected` has
+    /// [`Reason::ReplayIncomplete`](crate::Reason::ReplayIncomplete). Default 60 s.
     pub drain_cap: Duration,
-    /// From here on the replay is over as soon as stamped events came and none of them was of the
-    /// replay by its own time for `drain_past_quiet`: a busy house that sends no end mark. It does
-    /// not count where a mark is expected. Default 10 s.
+    /// After this long, the replay is also over if, for `drain_past_quiet`, only events arrived
+    /// whose timestamps show that they are live. This is for a busy controller that sends no end
+    /// mark. The rule does not apply while a mark is expected. Default 10 s.
     pub drain_cap_past: Duration,
     /// See `drain_cap_past`. Default 5 s.
     pub drain_past_quiet: Duration,
     /// For this long after the upgrade, an event's timestamp can show that it belongs to the
-    /// replay, whatever the status. Default 120 s.
+    /// replay, in any status. Default 120 s.
     pub replay_window: Duration,
-    /// Limit for name, TCP, TLS and upgrade together. Default 10 s.
+    /// Limit for name lookup, TCP, TLS and upgrade together. Default 10 s.
     pub connect: Duration,
     /// Limit for each HTTP exchange: login, refresh. Default 10 s.
     pub http: Duration,
-    /// Limit for a call to the first byte of its answer, connecting included. Default 10 s.
+    /// Limit for a call up to the first byte of its answer, including connecting. Default 10 s.
     pub call_first_byte: Duration,
-    /// Limit for a call in all, with waits and repeats. Default 60 s.
+    /// Limit for a whole call, including waits and repeats. Default 60 s.
     pub call: Duration,
-    /// The waits before a read or an absolute command that a busy controller refused is repeated;
-    /// as many repeats as there are waits, none if there are none. Default 0.25, 1, 2 s.
+    /// If a busy controller refuses a read or an absolute command, the waits before each repeat.
+    /// Empty means no repeats. Default 0.25, 1, 2 s.
     pub call_repeats: Vec<Duration>,
-    /// How long an attempt waits for the names of the house before it subscribes without
+    /// How long an attempt waits for the names before it subscribes without them
     /// ([`ReadNames::BeforeSubscribing`]). Default 10 s.
     pub names_before: Duration,
-    /// The names are read again this long after the last event that does not tell all that changed.
-    /// Default 2 s.
+    /// After an event that does not describe a change in full, the names are read again after this
+    /// much time without another such event. Default 2 s.
     pub names_quiet: Duration,
-    /// From the beginning of one reading of the names to that of the next at least; a failed one is
-    /// tried again after this time, then after twice as much, up to 10 min. Default 30 s.
+    /// The shortest time between the starts of two readings of the names. A failed reading is
+    /// repeated after this time, which then doubles up to 10 min. Default 30 s.
     pub names_spacing: Duration,
-    /// From one self-audit to the next. Default 15 min.
+    /// The time between two self-audits. Default 15 min.
     pub audit_every: Duration,
     /// Values that differ in a self-audit are read again after this time. Default 5 s.
     pub audit_again: Duration,
-    /// From one reconnect by a self-audit to the next at least. Default 6 h.
+    /// The shortest time between two reconnects by a self-audit. Default 6 h.
     pub audit_reconnect: Duration,
-    /// For how long a connection is kept idle for the next call after an answer that allows it.
-    /// Zero closes it at once. Default 4 s, since controllers close theirs after 5 s (inferred).
+    /// How long a connection is kept idle for the next call, if the answer allows it. Zero closes
+    /// it at once. Default 4 s, because controllers close idle connections after 5 s (inferred).
     pub keep_alive: Duration,
-    /// On [`SubscribePath::Api`], a controller that is silent for this long after the token has not
-    /// accepted it. Default 10 s.
+    /// On [`SubscribePath::Api`], a controller that stays silent for this long after the token was
+    /// sent has not accepted it. Default 10 s.
     pub token_accepted: Duration,
-    /// Limit for a polite stop: close handshake and logout side by side. Default 1.5 s.
+    /// Limit for an orderly stop: close handshake and logout, in parallel. Default 1.5 s.
     pub stop: Duration,
-    /// What an absent or senseless heartbeat promise counts as. Default 75 s.
+    /// The heartbeat promise to assume if it is missing or invalid. Default 75 s.
     pub stall_default: Duration,
-    /// The most that a heartbeat's promise counts for. Default 120 s.
+    /// The longest heartbeat promise that is honoured. Default 120 s.
     pub stall_max: Duration,
-    /// Grace on top of the promise. Default 2 s.
+    /// Grace period after the promise. Default 2 s.
     pub stall_grace: Duration,
-    /// A ping goes out after this much silence. Default 35 s.
+    /// A ping is sent after this much silence. Default 35 s.
     pub ping_after: Duration,
-    /// No frame of any kind within this time after a ping is a stall, if this controller ever
-    /// answered one. Default 10 s.
+    /// If this controller has ever answered a ping, it is a stall if no frame of any kind arrives
+    /// within this time after a ping. Default 10 s.
     pub pong_within: Duration,
-    /// A connection has proved itself, so that the backoff starts over, once connected for this
-    /// long (or by a live heartbeat). Default 30 s.
+    /// The backoff starts over after a live heartbeat, or once the status has been `connected` for
+    /// this long. Default 30 s.
     pub proven_after: Duration,
     /// The waits between attempts; the last one repeats. Default 1, 2, 5, 10, 30, 60 s.
     pub backoff: Vec<Duration>,
-    /// Lengthens each wait by a random share of it up to this factor, so that a fleet does not come
-    /// back all at once. 0 (the default) to 1.
+    /// Lengthens each wait by a random fraction of it, up to this factor, so that a fleet does not
+    /// reconnect all at once. From 0 (the default) to 1.
     pub jitter: f64,
     /// The longest `Retry-After` that is honoured. Default 5 min.
     pub retry_after_max: Duration,
-    /// A wait that ended this much later than its deadline proves no silence: the process was
-    /// stopped, or starved, and could not have noticed what came. Default 0.5 s.
+    /// A wait that ends this much later than its deadline does not count as silence: the process
+    /// was stopped or starved and could not read. Default 0.5 s.
     pub overrun: Duration,
-    /// The wall clock running ahead of the monotonic clock by more than this means that the machine
-    /// slept. Default 2 s.
+    /// If the wall clock advances more than this beyond the monotonic clock, the computer was
+    /// asleep. Default 2 s.
     pub sleep_noticed: Duration,
 }
 
@@ -258,25 +258,25 @@ impl Default for Timing {
     }
 }
 
-/// The largest duration that a configuration may name: a day.
+/// The longest duration allowed in a configuration: a day.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Why a configuration cannot be used.
 #[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// The address is not that of a controller.
+    /// The address is invalid.
     #[error(transparent)]
     Address(#[from] AddressError),
     /// No account was given.
     #[error("no account: give the controller's user name and password")]
     NoAccount,
-    /// The path takes tokens only, and the account is a local one.
+    /// The path accepts only tokens, and the account is a local one.
     #[error(
         "/api/events/subscribe takes portal accounts only: use /rest/subscribe with a local account"
     )]
     PathNeedsTokens,
-    /// An ISY-994 knows local accounts only.
+    /// An ISY-994 has only local accounts.
     #[error(
         "an ISY-994 knows local accounts and /rest/subscribe only: use its own user name and password"
     )]
@@ -286,7 +286,7 @@ pub enum ConfigError {
         "the user name contains a colon or a control character, which HTTP Basic authentication cannot carry"
     )]
     Username,
-    /// A timing is zero where it must not be, or beyond a day.
+    /// A timing is zero although it must not be, or longer than a day.
     #[error("the timing {name} must be more than zero and at most a day")]
     Timing {
         /// The field's name.
@@ -298,7 +298,7 @@ pub enum ConfigError {
     /// The jitter is not from 0 to 1.
     #[error("the jitter must be a number from 0 to 1")]
     Jitter,
-    /// The message limit is too small for any event or beyond what is sensible.
+    /// The message limit is out of range.
     #[error("the message limit must be from 1 KiB to 1 GiB")]
     MessageLimit,
 }
@@ -306,8 +306,8 @@ pub enum ConfigError {
 crate::debug_is_display! { ConfigError }
 
 impl Config {
-    /// For the controller at this address: an [`Address`], or the text of one. A text that is no
-    /// address is an error of the check.
+    /// Settings for the controller at this address: an [`Address`] or a text.
+    /// [`EventStream::new`](crate::EventStream::new) refuses an invalid text.
     pub fn new<A>(address: A) -> Self
     where
         A: TryInto<Address>,
@@ -348,13 +348,13 @@ impl Config {
         self.account(Account::portal(username, password))
     }
 
-    /// Tokens that the caller manages: the stream asks for one when it needs it
+    /// Tokens that the caller manages: the stream asks for one when it needs one
     /// ([`Action::ProvideToken`](crate::Action::ProvideToken)).
     pub fn own_tokens(self) -> Self {
         self.account(Account::OwnTokens)
     }
 
-    /// The account, of any kind. The last one named counts.
+    /// The account, of any kind. Replaces an account set before.
     pub fn account(mut self, account: Account) -> Self {
         self.account = Some(account);
         self
@@ -378,59 +378,59 @@ impl Config {
         self
     }
 
-    /// The longest message taken, in bytes; a longer one ends the connection. Default 1 MiB.
+    /// The longest message accepted, in bytes; a longer one ends the connection. Default 1 MiB.
     pub fn max_message_bytes(mut self, bytes: usize) -> Self {
         self.max_message_bytes = bytes;
         self
     }
 
-    /// How many calls may be pending at a time, waiting or under way; further ones are refused.
+    /// How many calls may be pending at a time, waiting or running; further ones are refused.
     /// Default 256.
     pub fn max_calls(mut self, calls: usize) -> Self {
         self.max_calls = calls;
         self
     }
 
-    /// How many calls may be pending at a time, as [`max_calls`](Self::max_calls) has set it.
+    /// The limit set by [`max_calls`](Self::max_calls).
     #[must_use]
     pub fn call_limit(&self) -> usize {
         self.max_calls
     }
 
-    /// Whether refused credentials (401, 403) and a refused TLS identity are tried again, at the
-    /// longest wait of the backoff, rather than final. Default no. A controller may lock an account
-    /// out that is tried too often.
+    /// Whether to try again after refused credentials (401, 403) and a refused TLS identity, with
+    /// the longest wait of the backoff. Default no: the stream fails for good. A controller may
+    /// lock an account after too many attempts.
     pub fn keep_trying(mut self, keep_trying: bool) -> Self {
         self.keep_trying = keep_trying;
         self
     }
 
-    /// Whether and when the stream reads the names of the house by itself, to deliver them as
+    /// Whether and when the stream reads the controller's names by itself. It delivers them as
     /// [`Notification::Names`](crate::Notification::Names). Default [`ReadNames::Never`].
     pub fn read_names(mut self, when: ReadNames) -> Self {
         self.read_names = when;
         self
     }
 
-    /// Whether the stream compares from time to time what its events have told with what the
-    /// controller reports ([`Notification::Drift`](crate::Notification::Drift)), and connects again
-    /// if the subscription is dead. It keeps a second picture of the house for that. Default no.
+    /// Whether the stream regularly compares the state from its events with what the controller
+    /// reports ([`Notification::Drift`](crate::Notification::Drift)), and reconnects if the
+    /// subscription is dead. For this it keeps a second copy of the state. Default no.
     pub fn self_audit(mut self, audits: bool) -> Self {
         self.self_audit = audits;
         self
     }
 
-    /// Where jitter and the WebSocket key come from. Give each stream its own. Default 0.
+    /// The seed for jitter and the WebSocket key. Give each stream a different one. Default 0.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
     }
 
-    /// Whether this account fits the other settings.
+    /// Checks that an account is valid with this path and profile.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] says why it does not.
+    /// [`ConfigError`] if it is not.
     pub fn check_account(&self, account: &Account) -> Result<(), ConfigError> {
         match account {
             Account::Local { username, .. }
@@ -448,7 +448,7 @@ impl Config {
         }
     }
 
-    /// The address and the account, once every setting has been checked.
+    /// Checks every setting; returns the address and the account.
     pub(crate) fn checked(&self) -> Result<(Address, Account), ConfigError> {
         let address = self.address.clone()?;
         let account = self.account.clone().ok_or(ConfigError::NoAccount)?;

@@ -5,14 +5,14 @@ use std::time::SystemTime;
 
 use crate::vocabulary::CommandWord;
 
-/// A place in an event's text.
+/// A range of an event's text.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Span {
     pub(crate) start: u32,
     pub(crate) end: u32,
 }
 
-/// Where an event's parts stand in its text.
+/// The ranges of an event's parts in its text.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Parts {
     pub(crate) sid: Span,
@@ -28,10 +28,10 @@ pub(crate) struct Parts {
     pub(crate) prec: Option<i32>,
 }
 
-/// One event, owned and cheap to clone: one reference-counted text and places in it.
+/// One event, owned and cheap to clone: one reference-counted text and the ranges of its parts.
 #[derive(Clone)]
 pub struct Event {
-    /// The document, and behind it the pieces of it that had to be decoded.
+    /// The document, followed by the pieces that had to be decoded.
     text: Arc<str>,
     document_length: u32,
     parts: Parts,
@@ -65,35 +65,35 @@ impl Event {
             .unwrap_or_default()
     }
 
-    /// Whether it happened just now; `false` for the replay of the controller's state after a
-    /// connect, and for an event that did not come from a stream.
+    /// Whether the event is live. `false` for the replay of the controller's state after a connect,
+    /// and for an event that did not come from a stream.
     #[must_use]
     pub fn is_live(&self) -> bool {
         self.live
     }
 
-    /// UTC of receipt, by the clock of the stream's driver; `None` for an event that did not come
-    /// from a stream. It does not count when events are compared.
+    /// The UTC time of receipt, by the clock of the stream's driver; `None` for an event that did
+    /// not come from a stream. Comparing events ignores it.
     #[must_use]
     pub fn received_at(&self) -> Option<SystemTime> {
         self.received_at
     }
 
-    /// The same event, received at this time.
+    /// Sets the time of receipt.
     #[must_use]
     pub fn with_received_at(mut self, time: SystemTime) -> Self {
         self.received_at = Some(time);
         self
     }
 
-    /// The frame's number on its connection; 0 when missing or no integer
-    /// ([`known_seqnum`](Self::known_seqnum) tells).
+    /// The frame's sequence number on its connection; 0 if it is missing or not an integer
+    /// ([`known_seqnum`](Self::known_seqnum) distinguishes these).
     #[must_use]
     pub fn seqnum(&self) -> i64 {
         self.parts.seqnum.unwrap_or(0)
     }
 
-    /// The frame's number, if it has one.
+    /// The frame's sequence number, if it has one.
     #[must_use]
     pub fn known_seqnum(&self) -> Option<i64> {
         self.parts.seqnum
@@ -105,20 +105,20 @@ impl Event {
         self.part(self.parts.sid)
     }
 
-    /// When, by the controller's clock: ISO 8601 with its UTC offset, verbatim; empty on an
-    /// ISY-994.
+    /// The time by the controller's clock, verbatim: ISO 8601 with the controller's UTC offset;
+    /// empty on an ISY-994.
     #[must_use]
     pub fn timestamp(&self) -> &str {
         self.part(self.parts.timestamp)
     }
 
-    /// Property or command id (`ST`, `DON`), or a system code beginning with `_`.
+    /// The id of the property or command (`ST`, `DON`), or a system code that begins with `_`.
     #[must_use]
     pub fn control(&self) -> &str {
         self.part(self.parts.control)
     }
 
-    /// The raw value as text, in the controller's own number form.
+    /// The raw value as text, in the controller's number format.
     #[must_use]
     pub fn action(&self) -> &str {
         self.part(self.parts.action)
@@ -154,13 +154,13 @@ impl Event {
         self.part(self.parts.fmt_name)
     }
 
-    /// The payload: its inner XML, or its text where it holds no element; trimmed.
+    /// The payload: its inner XML, or its text if it contains no element; trimmed.
     #[must_use]
     pub fn event_info(&self) -> &str {
         self.part(self.parts.event_info)
     }
 
-    /// The XML document that it was read from, repaired where it was not well-formed.
+    /// The XML document that the event was read from, repaired if it was not well-formed.
     #[must_use]
     pub fn document(&self) -> &str {
         self.part(Span {
@@ -169,13 +169,13 @@ impl Event {
         })
     }
 
-    /// Whether it updates a property of a node. A command (`DON`) is not a property.
+    /// Whether the event updates a property of a node. A command (`DON`) is not a property.
     #[must_use]
     pub fn is_node_property(&self) -> bool {
         self.is_of_node() && CommandWord::of(self.control()).is_none()
     }
 
-    /// Whether it is of a node: a property or a command. A replay holds the last of each.
+    /// Whether the event is a property or a command of a node. A replay contains the last of each.
     pub(crate) fn is_of_node(&self) -> bool {
         !self.control().is_empty() && !self.control().starts_with('_') && !self.node().is_empty()
     }

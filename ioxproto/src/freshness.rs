@@ -1,18 +1,21 @@
-//! How old an event is, by the controller's own clock.
+//! The age of an event, by the controller's clock.
 //!
-//! On `/api/events/subscribe` a replayed frame keeps the time of the original change, so a replay
-//! tells "happened while I was reconnecting" from "last changed in spring". Controllers' clocks are
-//! wrong, so ages are counted against the clock that the live frames show, not against ours.
+//! On `/api/events/subscribe` a replayed frame keeps the time of the original change. This
+//! distinguishes "changed during the reconnect" from "last changed in spring". Controllers' clocks
+//! are often wrong, so ages are relative to the controller's clock as seen in live frames, not to
+//! the local clock.
 //!
 //! Rules:
 //!
-//! * A live frame with a timestamp shows how far the controller's clock is from ours. Frames arrive
-//!   late, never early, so of the last eight the one that came quickest counts.
-//! * When the controller says that its clock was set (`_4` action 0, live), what was learned before
-//!   is void.
-//! * Before a live frame was seen, nothing is known. A replayed frame of `/rest/subscribe` is
-//!   stamped at the connect and never tells an age.
-//! * A time up to 10 s ahead of the controller's clock is now; one farther ahead is unknown.
+//! * A live frame with a timestamp shows the offset of the controller's clock from the local clock.
+//!   Frames arrive late, never early, so the frame with the shortest delay of the last eight is
+//!   used.
+//! * When the controller reports that its clock was set (`_4` action 0, live), earlier samples are
+//!   discarded.
+//! * Before the first live frame, no age is known. A replayed frame of `/rest/subscribe` has the
+//!   time of the connect, so its age is never known.
+//! * A time up to 10 s ahead of the controller's clock counts as the current time; a time further
+//!   ahead is unknown.
 
 use std::time::{Duration, SystemTime};
 
@@ -20,12 +23,12 @@ use crate::view::Timestamp;
 use crate::vocabulary::{SystemConfigAction, SystemControl};
 use crate::{Event, SubscribePath};
 
-/// How many live frames count.
+/// How many live frames are kept as samples.
 const SAMPLES: usize = 8;
-/// How far ahead of the controller's clock a time may be, rounding and jitter being what they are.
+/// How far ahead of the controller's clock a time may be, because of rounding and jitter.
 const TOLERANCE: Duration = Duration::from_secs(10);
 
-/// The controller's clock as far as its live frames show it.
+/// The controller's clock, as measured from its live frames.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
@@ -47,13 +50,13 @@ const TOLERANCE: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub struct ControllerClock {
     path: SubscribePath,
-    /// The controller's clock minus ours, in microseconds, of the last live frames.
+    /// The controller's clock minus the local clock, in microseconds, for the last live frames.
     samples: [i64; SAMPLES],
     learned: usize,
 }
 
 impl ControllerClock {
-    /// A clock of which nothing is known yet; the path says whether replayed frames keep the time
+    /// Creates a clock without samples. The path determines whether replayed frames keep the time
     /// of their change.
     #[must_use]
     pub fn new(path: SubscribePath) -> Self {
@@ -64,8 +67,8 @@ impl ControllerClock {
         }
     }
 
-    /// Takes note of an event that came at `utc` by our clock. Only live ones with a timestamp
-    /// teach anything.
+    /// Learns from an event that arrived at `utc` by the local clock. Ignores events that are not
+    /// live or have no timestamp.
     pub fn learn(&mut self, event: &Event, utc: SystemTime) {
         if !event.is_live() {
             return;
@@ -82,7 +85,7 @@ impl ControllerClock {
             return;
         };
         self.samples[self.learned % SAMPLES] = ahead;
-        // The count stays small and keeps its place in the ring.
+        // The count stays bounded and keeps its position in the ring.
         self.learned = if self.learned + 1 == 2 * SAMPLES {
             SAMPLES
         } else {
@@ -90,15 +93,15 @@ impl ControllerClock {
         };
     }
 
-    /// How far the controller's clock is ahead of ours, in microseconds; negative when it is
-    /// behind, `None` before a live frame showed it.
+    /// How far the controller's clock is ahead of the local clock, in microseconds; negative if it
+    /// is behind, `None` before the first live frame.
     #[must_use]
     pub fn ahead_micros(&self) -> Option<i64> {
         let known = &self.samples[..self.learned.min(SAMPLES)];
         known.iter().copied().max()
     }
 
-    /// When the event happened, by our clock, where that is known.
+    /// When the event happened, by the local clock, if known.
     #[must_use]
     pub fn happened_at(&self, event: &Event) -> Option<SystemTime> {
         if !event.is_live() && self.path == SubscribePath::Rest {
@@ -114,7 +117,7 @@ impl ControllerClock {
         }
     }
 
-    /// How old the event is at `utc` by our clock, where that is known: never negative.
+    /// The age of the event at `utc` by the local clock, if known. Never negative.
     #[must_use]
     pub fn age(&self, event: &Event, utc: SystemTime) -> Option<Duration> {
         match utc.duration_since(self.happened_at(event)?) {
@@ -124,8 +127,8 @@ impl ControllerClock {
         }
     }
 
-    /// Whether the event happened at `since` by our clock or later, where that is known. With the
-    /// moment of a loss: whether it happened while away.
+    /// Whether the event happened at or after `since` by the local clock, if known. With the time
+    /// of a loss as `since`: whether it happened during the outage.
     #[must_use]
     pub fn happened_since(&self, event: &Event, since: SystemTime) -> Option<bool> {
         Some(self.happened_at(event)? >= since)

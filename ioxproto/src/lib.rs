@@ -1,10 +1,9 @@
 //! The event stream of IoX and ISY-994 home controllers as a pure state machine.
 //!
-//! A controller's event stream is a protocol; a socket, a clock and a runtime are details. Every
-//! decision about it is made here, by [`EventStream`]: when to connect, what to say, which event is
-//! live and which only replayed, when a silence means a dead connection, how long to stay away. It
-//! never touches a socket, a clock, a thread or a random source: what happened is handed in, what
-//! to do is handed out.
+//! [`EventStream`] makes every decision of the protocol: when to connect, what to send, which event
+//! is live and which is replayed, when silence means a dead connection, how long to wait before the
+//! next attempt. It does not use sockets, clocks, threads or random sources: a driver passes in
+//! what has happened and carries out the actions that it returns.
 //!
 //! ```text
 //!              messages, ticks, answers, news of the socket ──►  ┌─────────────┐
@@ -12,8 +11,8 @@
 //!              connect, ping, close, abort, next deadline    ◄── └─────────────┘  ──► status changes with their reason
 //! ```
 //!
-//! Who wants to watch a controller takes a driver crate, such as `ioxtransport-tokio`. Who wants to
-//! write a driver reads [`driver`]. Who has frames and wants events takes a [`FrameReader`]:
+//! To watch a controller, use a driver crate, such as `ioxtransport-tokio`. To write a driver, read
+//! [`driver`]. To parse frames that you already have, use a [`FrameReader`]:
 //!
 //! ```
 //! use ioxproto::{Frame, FrameReader};
@@ -26,14 +25,14 @@
 //!
 //! # What an event means
 //!
-//! * [`vocabulary`]: the words of system events, with stable labels; [`Event::describe`] says
+//! * [`vocabulary`]: the codes of system events, with stable labels; [`Event::describe`] returns
 //!   `system_status = busy`.
 //! * [`view`]: an event by its kind, decoded on demand: [`Event::view`], [`Event::node_property`],
-//!   [`Event::program_status`] and their like.
-//! * [`mirror`]: a live picture of the house, which says what changed, and after an outage what
-//!   changed while away.
+//!   [`Event::program_status`] and others.
+//! * [`mirror`]: the state of the controller, kept up to date. It reports what changed, and after
+//!   an outage what changed while away.
 //! * [`dispatch`]: listeners, called in order, each isolated from the others' panics.
-//! * [`freshness`]: how old an event is, by the controller's own clock.
+//! * [`freshness`]: the age of an event, by the controller's clock.
 //!
 //! ```
 //! use ioxproto::dispatch::{Dispatcher, Filter};
@@ -43,16 +42,16 @@
 //! # let Frame::Event(event) = FrameReader::new().read(text) else { panic!("not an event") };
 //! # let event = event.with_live(true);
 //!
-//! let house = SharedState::new(ControllerState::new());
+//! let state = SharedState::new(ControllerState::new());
 //! let dispatcher = Dispatcher::new();
-//! dispatcher.attach(house.clone());
+//! dispatcher.attach(state.clone());
 //! let _porch = dispatcher.on_event(Filter::new().node("n001_porch").live_only(), |event| {
 //!     println!("{}", event.describe());
 //! });
 //!
 //! // What a stream delivers goes in here: `dispatcher.dispatch(&notification)`.
 //! dispatcher.dispatch_event(&event);
-//! let porch = house.read(|house| house.property("n001_porch", "ST").and_then(|now| now.number()));
+//! let porch = state.read(|state| state.property("n001_porch", "ST").and_then(|now| now.number()));
 //! assert_eq!(porch.map(|number| number.to_string()).as_deref(), Some("72.5"));
 //! ```
 //!
@@ -60,9 +59,10 @@
 //!
 //! * **Deterministic**: the same inputs with the same times and the same seed give the same
 //!   outputs.
-//! * **No panic, no unbounded work** on whatever a peer sends; calls in a wrong order are harmless.
-//! * **Secrets stay in**: passwords and header values appear in no `Debug` output, error or log
-//!   line.
+//! * **No panic, no unbounded work** for any input from a peer; calls in a wrong order are
+//!   harmless.
+//! * **No leaked secrets**: passwords and header values do not appear in `Debug` output, errors or
+//!   logs.
 //! * **Logging** through `tracing`: a frame at TRACE, a decision at DEBUG, a change of status at
 //!   INFO.
 

@@ -1,4 +1,4 @@
-//! What a listener is told.
+//! The notifications of a stream.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use crate::mirror::Property;
 use crate::names::NamesRead;
 use crate::{Event, Ignored, Malformed, StatusChange};
 
-/// One thing that happened on the stream, in order.
+/// Something that happened on the stream. Notifications are delivered in order.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Notification {
@@ -14,30 +14,30 @@ pub enum Notification {
     Status(StatusChange),
     /// An event, marked [`is_live`](Event::is_live) or not.
     Event(Event),
-    /// Numbers are missing, repeated, or went back.
+    /// Sequence numbers are missing, repeated or out of order.
     Gap(Gap),
-    /// A text frame that is no well-formed event, not even after recovery.
+    /// A text frame that is not a well-formed event, even after repair.
     Malformed(Malformed),
-    /// A text frame that is no event and needs no attention.
+    /// A valid text frame that is not an event.
     Ignored(Ignored),
-    /// The stream needs an access token of the caller's, who answers through the driver's handle.
-    /// Only a stream of [`own_tokens`](crate::Config::own_tokens) asks.
+    /// The stream needs an access token from the caller, who supplies it through the driver's
+    /// handle. Only a stream with [`own_tokens`](crate::Config::own_tokens) asks.
     TokenWanted {
-        /// Whether the controller refused the last one: another is needed, not the same again.
+        /// Whether the controller refused the last token, so that a different one is needed.
         rejected: bool,
     },
-    /// The names of the house were read, or could not be. Only a stream that reads them says so
-    /// ([`Config::read_names`](crate::Config::read_names)).
+    /// The names were read, or reading them failed. Only with
+    /// [`Config::read_names`](crate::Config::read_names).
     Names(NamesRead),
-    /// A property has another value than its events have told, and is corrected. Only a stream that
-    /// audits itself says so ([`Config::self_audit`](crate::Config::self_audit)).
+    /// A property has a value that none of its events reported; the state is corrected. Only with
+    /// [`Config::self_audit`](crate::Config::self_audit).
     Drift(Drift),
-    /// So many of the oldest notifications were dropped because the consumer was slow and the queue
-    /// was asked to drop rather than wait.
+    /// The queue was full and is configured to drop: this many of the oldest notifications were
+    /// lost.
     Dropped(u64),
 }
 
-/// A property whose value no event has told.
+/// A property with a value that no event reported.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Drift {
@@ -45,19 +45,18 @@ pub struct Drift {
     pub node: Arc<str>,
     /// The property.
     pub control: Arc<str>,
-    /// What the controller reports.
+    /// The property as the controller reports it.
     pub property: Property,
 }
 
-/// The controller's numbering is not what it should be: frames were lost on the way, or it repeats
-/// itself.
+/// The sequence numbers of the controller have a gap or repeat: frames were lost or sent twice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Gap {
-    /// The subscription whose numbers these are.
+    /// The subscription.
     pub sid: Arc<str>,
-    /// The last number accounted for, and one.
+    /// The sequence number expected next.
     pub expected: i64,
-    /// The number that came.
+    /// The sequence number received.
     pub got: i64,
 }

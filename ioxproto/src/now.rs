@@ -1,12 +1,12 @@
-//! The two clocks that a caller hands in.
+//! The times that a driver passes to the core.
 
 use std::time::{Duration, Instant, SystemTime};
 
-/// What time it is, as the caller's clocks say it. The core never asks a clock itself.
+/// The current time on two clocks, supplied by the driver. The core reads no clock.
 ///
-/// Deadlines live on the monotonic clock; UTC serves
-/// [`last_event_at`](crate::EventStream::last_event_at), dates in `Retry-After`, and noticing that
-/// the machine slept. A driver samples both once each time that it wakes.
+/// Deadlines use the monotonic clock. UTC is used for
+/// [`last_event_at`](crate::EventStream::last_event_at), for dates in `Retry-After`, and to notice
+/// that the computer was asleep. A driver reads both clocks once each time it wakes.
 ///
 /// ```
 /// use std::time::{Duration, Instant, SystemTime};
@@ -26,7 +26,7 @@ pub struct Now {
 }
 
 impl Now {
-    /// Both clocks moved on by the same duration; what a fake clock needs.
+    /// Advances both clocks by the same duration, as a fake clock does.
     #[must_use]
     pub fn after(self, duration: Duration) -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! Host names beyond ASCII in the form in which they are looked up: `xn--` and Punycode (RFC 3492).
+//! Converts host names beyond ASCII to the form for name lookup: `xn--` and Punycode (RFC 3492).
 
 /// The parameters of RFC 3492 section 5.
 const BASE: u32 = 36;
@@ -9,9 +9,8 @@ const DAMP: u32 = 700;
 const INITIAL_BIAS: u32 = 72;
 const INITIAL_N: u32 = 128;
 
-/// A host with each part beyond ASCII as `xn--` has it, in lower case. Characters are taken as they
-/// are: what looks alike and is composed in another way gives another name. `None` for a host that
-/// is too long for a name.
+/// Encodes each non-ASCII label of a host name, in lower case. There is no Unicode normalization:
+/// texts that look alike may give different names. `None` if a label is too long.
 pub(crate) fn ascii_host(host: &str) -> Option<String> {
     let parts: Option<Vec<String>> = host
         .to_lowercase()
@@ -61,7 +60,7 @@ fn encoded(part: &str) -> Option<String> {
     Some(output)
 }
 
-/// A number as digits whose weights depend on the bias.
+/// Appends a number as variable-length digits, whose weights depend on the bias.
 fn push_number(output: &mut String, number: u32, bias: u32) {
     let mut rest = number;
     for k in (BASE..).step_by(BASE as usize) {

@@ -1,11 +1,11 @@
-//! Why a status changed: typed, with a stable code and a sentence for people.
+//! Reasons for a change of the status: typed, with a stable code and a sentence for people.
 
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use thiserror::Error;
 
-/// How far an attempt to connect had come.
+/// The phase of an attempt to connect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Phase {
@@ -17,7 +17,7 @@ pub enum Phase {
     Connecting,
     /// The TLS handshake is under way.
     Securing,
-    /// The upgrade request is out, its answer has not come.
+    /// The upgrade request was sent; its answer is pending.
     Upgrading,
 }
 
@@ -43,27 +43,27 @@ pub enum Silence {
     Ping,
 }
 
-/// What kind of trouble a transport met; the driver sorts its errors into these.
+/// The kind of a transport failure. The driver classifies its errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FailureKind {
     /// The host name does not resolve.
     NameNotResolved,
-    /// Nobody listens on the port.
+    /// The port refused the connection.
     ConnectionRefused,
-    /// No route, or no answer at the level of TCP.
+    /// There is no route, or TCP got no answer.
     Unreachable,
-    /// The connection was reset or broken off.
+    /// The connection was reset or aborted.
     ConnectionReset,
     /// The connection ended without a close frame.
     UnexpectedEnd,
     /// The TLS handshake failed for a reason other than the certificate.
     Tls,
-    /// The peer speaks only TLS that is too old to be safe, as an ISY-994 does.
+    /// The peer supports only TLS versions that are not secure, as an ISY-994 does.
     TlsTooOld,
-    /// Bytes that are no WebSocket frames.
+    /// The peer sent bytes that are not WebSocket frames.
     Protocol,
-    /// A message over the limit.
+    /// A message exceeded the limit.
     MessageTooLarge,
     /// The operating system refused a resource (file descriptors, memory).
     Resources,
@@ -91,26 +91,27 @@ impl FailureKind {
     }
 }
 
-/// Why the identity that a controller showed in the TLS handshake was not accepted.
+/// Why the TLS certificate of a controller was not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum IdentityProblem {
-    /// The certificate chains to no root that is trusted here: self-signed, most likely.
+    /// The issuer of the certificate is not trusted; most likely it is self-signed.
     UnknownIssuer,
     /// The certificate is for another name.
     WrongName,
-    /// The certificate has expired; clocks are wrong after power cuts, so this is tried again.
+    /// The certificate has expired. Tried again, because clocks may be wrong after a power cut.
     Expired,
-    /// The certificate is not valid yet; clocks are wrong after power cuts, so this is tried again.
+    /// The certificate is not valid yet. Tried again, because clocks may be wrong after a power
+    /// cut.
     NotYetValid,
-    /// None of the pinned fingerprints is that of the certificate.
+    /// The certificate matches none of the pinned fingerprints.
     WrongPin,
     /// The certificate or the handshake's signature cannot be verified.
     Unverifiable,
 }
 
 impl IdentityProblem {
-    /// Whether only the dates are at fault, so that time may heal it.
+    /// Whether only the validity dates are wrong, so that a later attempt may succeed.
     #[must_use]
     pub fn is_about_dates_only(self) -> bool {
         matches!(self, Self::Expired | Self::NotYetValid)
@@ -130,7 +131,7 @@ impl IdentityProblem {
     }
 }
 
-/// Trouble that a driver reports: what kind, and what the system said of it.
+/// A failure that a driver reports: its kind, and the system's message.
 #[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum Failure {
@@ -142,13 +143,13 @@ pub enum Failure {
         /// What happened, to what: one line, without secrets.
         detail: String,
     },
-    /// The controller's TLS identity was refused before anything secret was sent.
+    /// The controller's TLS certificate was refused, before any secret was sent.
     #[error("{detail}")]
     Identity {
         /// What is wrong with it.
         problem: IdentityProblem,
-        /// The SHA-256 fingerprint of the certificate shown, `sha256:` and 64 hex digits; empty
-        /// when none was seen.
+        /// The SHA-256 fingerprint of the certificate, `sha256:` and 64 hex digits; empty if there
+        /// was no certificate.
         fingerprint: String,
         /// What happened and what to do: one line.
         detail: String,
@@ -178,13 +179,13 @@ impl Failure {
     }
 }
 
-/// The most text that a close frame carries, in bytes (RFC 6455 section 5.5.1).
+/// The longest text of a close frame, in bytes (RFC 6455 section 5.5.1).
 const CLOSE_TEXT: usize = 123;
 
 /// Why the stream's status changed.
 ///
-/// [`code`](Self::code) is stable and meant for programs; `Display` is one sentence for people that
-/// says what happened and, where there is something to try, what.
+/// [`code`](Self::code) is stable and meant for programs. `Display` is one sentence for people that
+/// says what happened and, if possible, what to do.
 #[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum Reason {
@@ -197,7 +198,7 @@ pub enum Reason {
         /// The HTTP status, 401 or 403.
         status: u16,
     },
-    /// The controller said no to the login: 401, 403, or `successful: false`.
+    /// The controller refused the login: 401, 403, or `successful: false`.
     #[error(
         "the controller refused the login: check the user name and password of the portal account"
     )]
@@ -205,21 +206,22 @@ pub enum Reason {
         /// The HTTP status.
         status: u16,
     },
-    /// A login or refresh came to nothing without a clear no: the controller may be booting.
+    /// The answer to a login or refresh was inconclusive: the controller may be booting.
     #[error("logging in came to nothing ({})", undecided(*.status, .detail))]
     LoginFailed {
-        /// The HTTP status; 0 where there was no answer.
+        /// The HTTP status; 0 if there was no answer.
         status: u16,
-        /// What was wrong with the answer; empty where the status says it.
+        /// What was wrong with the answer; empty if the status says it.
         detail: String,
     },
-    /// The caller was asked for an access token and had none.
+    /// The caller was asked for an access token and supplied none.
     #[error("no access token: the application was asked for one and gave none")]
     NoToken,
-    /// On `/api/events/subscribe`, the controller closed or stayed silent after the token was sent.
+    /// On `/api/events/subscribe`, the controller closed the connection or stayed silent after the
+    /// token was sent.
     #[error("the controller did not accept the token: {}", if *.closed { "it closed the connection" } else { "it stayed silent" })]
     TokenNotAccepted {
-        /// Whether it closed; otherwise it stayed silent.
+        /// Whether it closed the connection; otherwise it stayed silent.
         closed: bool,
     },
     /// The upgrade was answered, but with neither a 101 nor a refusal of the credentials.
@@ -227,25 +229,26 @@ pub enum Reason {
     UpgradeRefused {
         /// The HTTP status.
         status: u16,
-        /// How long the controller asked us to stay away, capped by the configuration.
+        /// The controller's `Retry-After`, limited by the configuration.
         retry_after: Option<Duration>,
-        /// What the answer's body says: one line of plain text, at most 200 characters; empty where
-        /// it is no text, or repeats what is secret.
+        /// The answer's body as one line of plain text, at most 200 characters. Empty if it is not
+        /// text or contains a secret.
         text: String,
     },
-    /// What answered is not a controller: not HTTP, or a 101 that is no WebSocket handshake.
+    /// The peer is not a controller: its answer is not HTTP, or a 101 that is not a WebSocket
+    /// handshake.
     #[error("what answered does not look like a controller: {detail}")]
     NotAController {
         /// What was wrong with the answer.
         detail: String,
     },
-    /// The port speaks TLS, and was spoken to without.
+    /// The port expects TLS, but the request was plain HTTP.
     #[error("the port speaks TLS: use {url}")]
     SpeaksTls {
         /// The same URL with `https`.
         url: String,
     },
-    /// The controller closed the connection without a byte of an answer to the upgrade.
+    /// The controller closed the connection before the first byte of an answer to the upgrade.
     #[error(
         "the controller closed the connection without an answer: it may have no free subscription, or be restarting"
     )]
@@ -253,13 +256,13 @@ pub enum Reason {
     /// The attempt to connect took too long.
     #[error("no connection within {} s (given up {phase})", .after.as_secs_f32())]
     TimedOut {
-        /// How far it had come.
+        /// The phase it had reached.
         phase: Phase,
         /// The limit that ran out.
         after: Duration,
     },
-    /// With the status `connected`: the replay had not ended when its time limit did, so parts of
-    /// the house may be unknown, and what still comes of the replay may pass as live.
+    /// With the status `connected`: the replay exceeded its time limit. Parts of the state may be
+    /// unknown, and later frames of the replay may count as live.
     #[error(
         "the replay had not ended after {} s: parts of the house may be unknown; on a slow link, allow it more time (drain_cap)",
         .after.as_secs_f32()
@@ -273,7 +276,7 @@ pub enum Reason {
     Closed {
         /// The close code, if a close frame came with one.
         code: Option<u16>,
-        /// The text that came with it, at most 123 bytes.
+        /// The text of the close frame, at most 123 bytes.
         text: String,
     },
     /// The connection went silent: half-open, frozen, or the network is gone.
@@ -281,15 +284,15 @@ pub enum Reason {
     Stalled {
         /// Seconds of silence while the driver was reading.
         silent_for: Duration,
-        /// Which rule noticed.
+        /// The rule that detected the silence.
         silence: Silence,
     },
-    /// The self-audit found values that no event has told, although the heartbeats came.
+    /// The self-audit found values that no event reported, although heartbeats arrived.
     #[error(
         "the subscription is dead although the controller sends heartbeats: {properties} values have changed without an event"
     )]
     StaleSubscription {
-        /// How many values.
+        /// The number of such values.
         properties: usize,
     },
     /// A message was longer than the limit.
@@ -306,7 +309,7 @@ pub enum Reason {
 crate::debug_is_display! { Failure, Reason }
 
 impl Reason {
-    /// The peer closed. Of the text, what a close frame has room for is kept.
+    /// The peer closed the connection. Truncates the text to the limit of a close frame.
     pub(crate) fn closed(code: Option<u16>, text: &str) -> Self {
         let mut end = text.len().min(CLOSE_TEXT);
         while !text.is_char_boundary(end) {
@@ -316,7 +319,7 @@ impl Reason {
         Self::Closed { code, text }
     }
 
-    /// The code of the close frame, where the controller closed with one.
+    /// The code of the close frame, if the controller sent one.
     #[must_use]
     pub fn close_code(&self) -> Option<u16> {
         match self {
@@ -325,7 +328,7 @@ impl Reason {
         }
     }
 
-    /// The HTTP status, where an answer of the controller is the reason.
+    /// The HTTP status, if the reason is an answer of the controller.
     #[must_use]
     pub fn http_status(&self) -> Option<u16> {
         match self {
@@ -431,7 +434,7 @@ fn closed(code: Option<u16>, text: &str) -> String {
     sentence
 }
 
-/// Whether a close frame may have this code: RFC 6455 section 7.4 and the registry of its codes.
+/// Whether a close frame may have this code (RFC 6455 section 7.4, and the IANA registry).
 fn may_be_sent(code: u16) -> bool {
     matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
 }

@@ -1,11 +1,12 @@
-//! Recordings of a connection: one JSON object a line, one line a message.
+//! Recordings of a connection: one line with a JSON object for each message.
 //!
 //! ```json
 //! {"direction":"receive","opcode":1,"time":1778103283.182967,"data":"<?xml …"}
 //! ```
 //!
-//! `direction` is seen from the client, `opcode` is that of the WebSocket message, `time` is in
-//! seconds since the epoch, `data` is the text of a text message or the base64 of a binary one.
+//! `direction` is `send` or `receive`, as seen by the client; `opcode` is that of the WebSocket
+//! message; `time` is in seconds since the epoch; `data` is the text of a text message, or the
+//! base64 of a binary one.
 
 use std::fmt;
 
@@ -20,7 +21,7 @@ pub const TEXT: u8 = 1;
 /// The opcode of a binary message.
 pub const BINARY: u8 = 2;
 
-/// Which way a message went, as the client saw it.
+/// The direction of a message, as seen by the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(
     clippy::exhaustive_enums,
@@ -48,35 +49,35 @@ pub enum Direction {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Entry {
-    /// Which way it went.
+    /// The direction.
     pub direction: Direction,
     /// The WebSocket opcode: 1 for text, 2 for binary.
     pub opcode: u8,
-    /// When, in seconds since the epoch.
+    /// The time, in seconds since the epoch.
     pub time: f64,
     /// The text, or the base64 of a binary message.
     pub data: String,
 }
 
-/// Why a line is no entry of a recording. Never repeats the data, which may hold a token.
+/// Why a line is not an entry of a recording. Never contains the data, which may hold a token.
 #[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum EntryError {
     /// Not JSON.
     #[error("not a line of a recording: it is not JSON ({0})")]
     NotJson(String),
-    /// JSON, but no object.
+    /// JSON, but not an object.
     #[error("not a line of a recording: it is not a JSON object")]
     NotAnObject,
     /// A member is missing.
     #[error("not a line of a recording: {0:?} is missing")]
     Missing(&'static str),
-    /// A member has a value it cannot have.
+    /// The value of a member is invalid.
     #[error("not a line of a recording: {member:?} must be {expected}")]
     Wrong {
         /// The member's name.
         member: &'static str,
-        /// What it must be.
+        /// The expected value.
         expected: &'static str,
     },
 }
@@ -84,7 +85,7 @@ pub enum EntryError {
 crate::debug_is_display! { EntryError }
 
 impl Entry {
-    /// An entry for a text message.
+    /// Creates an entry for a text message.
     pub fn text(direction: Direction, time: f64, text: impl Into<String>) -> Self {
         Self {
             direction,
@@ -94,7 +95,7 @@ impl Entry {
         }
     }
 
-    /// An entry for a binary message.
+    /// Creates an entry for a binary message.
     #[must_use]
     pub fn binary(direction: Direction, time: f64, bytes: &[u8]) -> Self {
         Self {
@@ -105,11 +106,11 @@ impl Entry {
         }
     }
 
-    /// Reads one line. Members that it does not know are passed over.
+    /// Parses one line. Ignores unknown members.
     ///
     /// # Errors
     ///
-    /// Says which member is missing or wrong, or that the line is no JSON object at all.
+    /// A member is missing or invalid, or the line is not a JSON object.
     pub fn parse(line: &str) -> Result<Self, EntryError> {
         let value: Value =
             serde_json::from_str(line).map_err(|error| EntryError::NotJson(error.to_string()))?;
@@ -143,8 +144,7 @@ impl Entry {
         })
     }
 
-    /// The message's bytes: the text's, or those that the base64 stands for (none if it is not
-    /// base64).
+    /// The message's bytes: those of the text, or the decoded base64 (empty if it is invalid).
     #[must_use]
     pub fn bytes(&self) -> Vec<u8> {
         if self.opcode == BINARY {
@@ -155,7 +155,7 @@ impl Entry {
     }
 }
 
-/// The line, without its line break. A time that is no finite number is written as 0.
+/// The line, without a line break. A time that is not finite is written as 0.
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let direction = match self.direction {

@@ -1,4 +1,4 @@
-//! Text that must never be shown: passwords, tokens, header values.
+//! Secret text: passwords, tokens, header values.
 
 use std::fmt;
 
@@ -15,12 +15,12 @@ use zeroize::Zeroizing;
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
-    /// Wraps a text; the caller's own copies stay the caller's to wipe.
+    /// Wraps a text. Does not wipe copies that the caller keeps.
     pub fn new(text: impl Into<String>) -> Self {
         Self(Zeroizing::new(text.into()))
     }
 
-    /// The text itself, for the one place that puts it on the wire.
+    /// The text itself, for sending it.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -51,8 +51,8 @@ mod tests {
 
     #[test]
     fn a_secret_is_wiped_when_dropped() {
-        // What is freed cannot be looked at without unsafe code; that it is wiped before, its type
-        // promises.
+        // A test cannot read freed memory without unsafe code. The trait guarantees that it is
+        // wiped.
         fn wiped_when_dropped(_: &impl zeroize::ZeroizeOnDrop) {}
         let Secret(text) = &Secret::new("hunter2");
         wiped_when_dropped(text);

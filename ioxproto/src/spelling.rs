@@ -1,13 +1,14 @@
-//! Addresses of nodes as people write them.
+//! Matches addresses of nodes in the spellings that people use.
 
 use std::fmt;
 
-/// A node's address in any spelling, or a device's without its last part.
+/// A node's address in any spelling, or a device's address, which is a node's without the last
+/// part.
 ///
-/// Letter case does not matter. Where the parts of an Insteon address are concerned, neither do
-/// separators (blank, `.`, `:`, `-`, `_`) and leading zeros: `1a.2b.3c.1`, `1A 2B 3C 1` and
-/// `1a:2b:3c:01` are one node. Three parts name a device with all its nodes, and so does another
-/// address without its `_` and number.
+/// Matching ignores case. In an Insteon address it also ignores the kind of separator (space, `.`,
+/// `:`, `-`, `_`) and leading zeros: `1a.2b.3c.1`, `1A 2B 3C 1` and `1a:2b:3c:01` are the same
+/// node. Three parts match all nodes of the device. Other addresses without their `_` and number
+/// match all nodes of the device, too.
 ///
 /// ```
 /// use ioxproto::NodePattern;
@@ -25,10 +26,10 @@ pub struct NodePattern {
     spelling: Spelling,
 }
 
-/// An address without what does not matter.
+/// A normalized address.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Spelling {
-    /// Insteon: bytes, three of the device and one of the node.
+    /// Insteon: three bytes of the device and, for a node, one more.
     Bytes(Vec<u8>),
     /// Any other, in lower case.
     Text(String),
@@ -40,7 +41,7 @@ impl Spelling {
         Self::bytes(address).unwrap_or_else(|| Self::Text(address.to_lowercase()))
     }
 
-    /// Three or four hexadecimal numbers below 256, and separators.
+    /// Parses three or four hexadecimal numbers below 256, with separators.
     fn bytes(address: &str) -> Option<Self> {
         if address.len() > 16 {
             return None;
@@ -56,13 +57,13 @@ impl Spelling {
     }
 }
 
-/// Whether two spellings are of one address; a device is not its nodes.
+/// Whether two spellings are the same address. A device's address differs from those of its nodes.
 pub(crate) fn is_same_address(one: &str, other: &str) -> bool {
     one == other || Spelling::of(one) == Spelling::of(other)
 }
 
 impl NodePattern {
-    /// What somebody wrote.
+    /// Creates a pattern from an address in any spelling.
     #[must_use]
     pub fn new(written: &str) -> Self {
         Self {
@@ -71,13 +72,13 @@ impl NodePattern {
         }
     }
 
-    /// As it was written.
+    /// The original spelling.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.written
     }
 
-    /// Whether a node of this address is meant.
+    /// Whether the pattern matches a node with this address.
     #[must_use]
     pub fn is_match(&self, address: &str) -> bool {
         match (&self.spelling, Spelling::of(address)) {
@@ -92,7 +93,7 @@ impl NodePattern {
     }
 }
 
-/// The address of the device of a node, where the node is a number behind a `_`.
+/// The device's address of a node, if the node is a number after a `_`.
 fn device(address: &str) -> Option<&str> {
     let (device, node) = address.rsplit_once('_')?;
     let is_number = !node.is_empty() && node.bytes().all(|byte| byte.is_ascii_digit());

@@ -1,11 +1,11 @@
-//! The stream's status, in the words that existing tools show.
+//! The stream's status, in the words of existing tools.
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::Reason;
 
-/// Where the stream stands; the strings are those of the field (`wire` names, stable).
+/// The status of a stream. The strings are stable and are those of existing tools.
 ///
 /// ```
 /// use ioxproto::Status;
@@ -22,15 +22,15 @@ pub enum Status {
     NotStarted,
     /// An attempt to connect begins.
     StreamInitializing,
-    /// The socket is open and the replay of the controller's state drains.
+    /// The socket is open, and the controller sends the replay of its state.
     StreamSyncing,
     /// Live.
     Connected,
-    /// The connection, or the attempt at one, is lost; another follows after a wait.
+    /// The connection was lost or the attempt failed; another attempt follows after a wait.
     LostConnection,
     /// The wait is over, the next attempt begins.
     Reconnecting,
-    /// Given up: a person must act.
+    /// The stream has failed for good: a person must act.
     ReconnectFailed,
     /// Stopped by the caller.
     Disconnected,
@@ -64,8 +64,7 @@ impl Status {
         }
     }
 
-    /// Whether the stream rests until it is started (again): not started, failed for good, or
-    /// stopped.
+    /// Whether the stream is idle until the next start: not started, failed for good, or stopped.
     #[must_use]
     pub fn is_at_rest(self) -> bool {
         matches!(
@@ -92,7 +91,7 @@ impl std::str::FromStr for Status {
     }
 }
 
-/// A text that names no status.
+/// The text is not a status.
 #[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not the name of a stream status")]
 #[non_exhaustive]
@@ -106,8 +105,8 @@ crate::debug_is_display! { UnknownStatus }
 pub struct StatusChange {
     /// The status from now on.
     pub status: Status,
-    /// Why, where there is something to say: on a loss, a failure for good, a stop, and when
-    /// `connected` comes although the replay had not ended.
+    /// The reason of a loss, of a failure for good, of a stop, and of `connected` without a
+    /// complete replay.
     pub reason: Option<Reason>,
     /// After a loss: how long until the next attempt.
     pub retry_in: Option<Duration>,
@@ -132,7 +131,7 @@ impl fmt::Display for StatusChange {
 }
 
 impl StatusChange {
-    /// A change without a reason.
+    /// Creates a change without a reason.
     #[must_use]
     pub fn new(status: Status) -> Self {
         Self {
@@ -142,7 +141,7 @@ impl StatusChange {
         }
     }
 
-    /// The same change with a reason.
+    /// Sets the reason.
     #[must_use]
     pub fn with_reason(mut self, reason: Reason) -> Self {
         self.reason = Some(reason);
