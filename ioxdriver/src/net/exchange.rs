@@ -8,8 +8,9 @@
 //!                 └─────────────────────┘ a kept one ended before a byte of the answer came
 //! ```
 //!
-//! A controller may close a kept connection at any moment, also just as a request is sent on it.
-//! Then the request goes on a new one, once: only what may be sent twice goes on a kept connection.
+//! A controller may close a kept connection at any time, even while a request is being sent. Then
+//! the request is sent again on a new connection, once. Only requests that may be sent twice use
+//! kept connections.
 
 use std::io;
 use std::task::{Context, Poll, ready};
@@ -23,32 +24,32 @@ use super::idle::poll_disturbance;
 use super::{Connection, Opening, Route, failure};
 use crate::driver::{PollIo, Seam};
 
-/// The reads in one poll at most. Then commands and deadlines have their turn, however much a
-/// controller sends.
+/// The limit for reads in one poll, so that commands and deadlines are handled even if the
+/// controller sends without a pause.
 const READS: u32 = 64;
 
 /// The answer of an exchange.
 pub(crate) type Answer = Result<http::Response<Vec<u8>>, ExchangeError>;
 
-/// What an exchange came to, or why there was no answer.
+/// The result of an exchange: the answer, or why there is none.
 pub(crate) type Exchanged<S> = Result<Answered<S>, Failure>;
 
-/// An exchange that is over.
+/// A completed exchange.
 pub(crate) struct Answered<S> {
     pub(crate) answer: Answer,
     pub(crate) connection: Connection<S>,
-    /// The bytes behind the answer.
+    /// The bytes received after the answer.
     pub(crate) early: Vec<u8>,
-    /// For how long the connection may be kept for another exchange.
+    /// How long the connection may be kept for another exchange.
     pub(crate) keep_alive: Option<Duration>,
 }
 
-/// An exchange under way.
+/// An exchange in progress.
 pub(crate) struct Attempt<S: Seam> {
     address: Address,
     stage: Stage<S>,
     exchange: Option<Exchange>,
-    way: Way,
+    progress: ExchangeProgress,
 }
 
 enum Stage<S: Seam> {
@@ -60,22 +61,22 @@ enum Stage<S: Seam> {
     },
 }
 
-/// Why reading an answer is over.
+/// Why reading an answer has ended.
 enum End {
-    /// The exchange wants no more.
+    /// The answer is complete or invalid.
     Done,
     /// The connection has ended.
     EndOfInput,
 }
 
-/// How far an exchange has come on its connection.
+/// The progress of an exchange on its connection.
 #[derive(Debug, Default)]
-struct Way {
-    /// How much of the request is written.
+struct ExchangeProgress {
+    /// How many bytes of the request have been written.
     written: usize,
-    /// Whether some of it was written on a connection that is gone.
-    sent_in_vain: bool,
-    /// Whether some of the answer has come.
+    /// Whether part of it was written on an earlier connection that has ended.
+    is_resending: bool,
+    /// Whether part of the answer has been received.
     answering: bool,
 }
 
@@ -85,11 +86,11 @@ impl<S: Seam> Attempt<S> {
             stage: Stage::Opening(Opening::new(route, address.clone())),
             address,
             exchange: Some(exchange),
-            way: Way::default(),
+            progress: ExchangeProgress::default(),
         }
     }
 
-    /// On a connection that was kept, for a request that may be sent twice.
+    /// Starts an exchange on a kept connection, for a request that may be sent twice.
     pub(crate) fn on_kept(
         connection: Connection<S::Io>,
         address: Address,
@@ -102,16 +103,16 @@ impl<S: Seam> Attempt<S> {
             },
             address,
             exchange: Some(exchange),
-            way: Way::default(),
+            progress: ExchangeProgress::default(),
         }
     }
 
-    /// Where it leads to.
+    /// The address of the connection.
     pub(crate) fn address(&self) -> &Address {
         &self.address
     }
 
-    /// How far it has come.
+    /// The phase that it has reached.
     pub(crate) fn phase(&self) -> Phase {
         match &self.stage {
             Stage::Opening(opening) => opening.phase(),
@@ -119,21 +120,21 @@ impl<S: Seam> Attempt<S> {
         }
     }
 
-    /// The same for a call: whether the request has left, and an answer begun.
+    /// The phase of a call: whether the request was sent, and whether the answer has begun.
     pub(crate) fn call_phase(&self) -> CallPhase {
-        match self.way {
-            Way {
+        match self.progress {
+            ExchangeProgress {
                 answering: true, ..
             } => CallPhase::Answering,
-            Way { written: 1.., .. }
-            | Way {
-                sent_in_vain: true, ..
+            ExchangeProgress { written: 1.., .. }
+            | ExchangeProgress {
+                is_resending: true, ..
             } => CallPhase::Sent,
-            Way { .. } => CallPhase::Opening,
+            ExchangeProgress { .. } => CallPhase::Opening,
         }
     }
 
-    /// What it comes to, once.
+    /// Advances the exchange. Returns its result once.
     pub(crate) fn poll(
         &mut self,
         route: &Route<S>,
@@ -157,16 +158,21 @@ impl<S: Seam> Attempt<S> {
                 } => (connection, *is_kept),
             };
             let is_gone = is_kept
-                && self.way.written == 0
+                && self.progress.written == 0
                 && poll_disturbance(connection, context).is_ready();
             let end = match is_gone {
                 true => Ok(End::EndOfInput),
-                false => ready!(poll_exchange(connection, exchange, &mut self.way, context)),
+                false => ready!(poll_exchange(
+                    connection,
+                    exchange,
+                    &mut self.progress,
+                    context
+                )),
             };
-            if is_kept && !self.way.answering {
+            if is_kept && !self.progress.answering {
                 debug!("the kept connection is gone, the request goes on a new one");
-                self.way.sent_in_vain = self.way.written > 0;
-                self.way.written = 0;
+                self.progress.is_resending = self.progress.written > 0;
+                self.progress.written = 0;
                 self.stage = Stage::Opening(Opening::new(route, self.address.clone()));
                 continue;
             }
@@ -210,30 +216,31 @@ impl<S: Seam> Attempt<S> {
 fn poll_exchange<S: PollIo>(
     connection: &mut Connection<S>,
     exchange: &mut Exchange,
-    way: &mut Way,
+    progress: &mut ExchangeProgress,
     context: &mut Context<'_>,
 ) -> Poll<io::Result<End>> {
-    while way.written < exchange.request().len() {
-        match ready!(connection.poll_write(context, &exchange.request()[way.written..]))? {
+    while progress.written < exchange.request().len() {
+        match ready!(connection.poll_write(context, &exchange.request()[progress.written..]))? {
             0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-            length => way.written += length,
+            length => progress.written += length,
         }
     }
-    // What is not flushed yet is flushed by the next poll; an answer may come all the same.
+    // The next poll flushes the rest. An answer may arrive before that.
     if let Poll::Ready(flushed) = connection.poll_flush(context) {
         flushed?;
     }
     let mut buffer = [0; 4096];
     for _ in 0..READS {
         let length = match ready!(connection.poll_read(context, &mut buffer)) {
-            // An end without a TLS goodbye; the answer's length says whether it is complete.
+            // The connection ended without a TLS close_notify. The answer's length tells whether it
+            // is complete.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => 0,
             read => read?,
         };
         if length == 0 {
             return Poll::Ready(Ok(End::EndOfInput));
         }
-        way.answering = true;
+        progress.answering = true;
         if exchange.receive(&buffer[..length]) == Progress::Done {
             return Poll::Ready(Ok(End::Done));
         }
@@ -253,7 +260,7 @@ mod tests {
 
     use super::*;
 
-    /// A head that goes on and on, a byte at a time, and how often it was read from.
+    /// An endless head, delivered one byte at a time, and the number of reads.
     #[derive(Default)]
     struct Talkative {
         reads: u32,
@@ -301,9 +308,9 @@ mod tests {
         let waker = Waker::from(Arc::clone(&woken));
         let mut context = Context::from_waker(&waker);
         let mut connection = Connection::Plain(Talkative::default());
-        let mut way = Way::default();
+        let mut progress = ExchangeProgress::default();
         for turn in 1..4 {
-            let done = poll_exchange(&mut connection, &mut exchange, &mut way, &mut context);
+            let done = poll_exchange(&mut connection, &mut exchange, &mut progress, &mut context);
             assert!(done.is_pending());
             let Connection::Plain(peer) = &connection else {
                 unreachable!()

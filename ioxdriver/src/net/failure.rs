@@ -1,13 +1,13 @@
-//! The system's errors, sorted into the core's kinds, in one sentence each.
+//! Converts the system's errors to the failures of the core, with one sentence each.
 
 use std::io;
 use std::sync::Arc;
 
 use ioxproto::{Failure, FailureKind};
 
-/// The name does not resolve.
+/// The failure of a name lookup.
 pub(crate) fn unresolved(host: &str, error: &io::Error) -> Failure {
-    if out_of_resources(error) {
+    if is_out_of_resources(error) {
         return Failure::transport(
             FailureKind::Resources,
             format!(
@@ -23,13 +23,13 @@ pub(crate) fn unresolved(host: &str, error: &io::Error) -> Failure {
     )
 }
 
-/// No address of the host could be connected to.
-pub(crate) fn unconnected(error: &io::Error, place: &str) -> Failure {
+/// The failure to connect to any address of the host.
+pub(crate) fn unconnected(error: &io::Error, peer: &str) -> Failure {
     let (kind, detail) = match error.kind() {
         io::ErrorKind::ConnectionRefused => (
             FailureKind::ConnectionRefused,
             format!(
-                "nobody listens on {place} (connection refused): is the controller on, and the port right?"
+                "nobody listens on {peer} (connection refused): is the controller on, and the port right?"
             ),
         ),
         io::ErrorKind::HostUnreachable
@@ -38,29 +38,29 @@ pub(crate) fn unconnected(error: &io::Error, place: &str) -> Failure {
         | io::ErrorKind::AddrNotAvailable
         | io::ErrorKind::TimedOut => (
             FailureKind::Unreachable,
-            format!("{place} cannot be reached ({error}): is the network up?"),
+            format!("{peer} cannot be reached ({error}): is the network up?"),
         ),
-        _ if out_of_resources(error) => (
+        _ if is_out_of_resources(error) => (
             FailureKind::Resources,
-            format!("no socket for {place} ({error}): too many files or sockets are open"),
+            format!("no socket for {peer} ({error}): too many files or sockets are open"),
         ),
-        _ => (kind(error), format!("cannot connect to {place}: {error}")),
+        _ => (kind(error), format!("cannot connect to {peer}: {error}")),
     };
     Failure::transport(kind, detail)
 }
 
-/// A connection broke while something was going on.
-pub(crate) fn broken(error: &io::Error, place: &str, when: &str) -> Failure {
+/// The failure of a connection in the phase `when`.
+pub(crate) fn broken(error: &io::Error, peer: &str, when: &str) -> Failure {
     let kind = kind(error);
     let what = match kind {
-        FailureKind::ConnectionReset => format!("{place} reset the connection"),
-        FailureKind::UnexpectedEnd => format!("{place} ended the connection"),
-        _ => format!("the connection to {place} broke ({error})"),
+        FailureKind::ConnectionReset => format!("{peer} reset the connection"),
+        FailureKind::UnexpectedEnd => format!("{peer} ended the connection"),
+        _ => format!("the connection to {peer} broke ({error})"),
     };
     Failure::transport(kind, format!("{what} {when}"))
 }
 
-/// An open connection ended with this error; `None` for an end without a close frame.
+/// The failure of an open connection; `None` for an end without a close frame.
 pub(crate) fn ended(error: &io::Error) -> Option<Failure> {
     let (kind, detail) = match kind(error) {
         FailureKind::UnexpectedEnd => return None,
@@ -85,14 +85,14 @@ pub(crate) fn kind(error: &io::Error) -> FailureKind {
         | io::ErrorKind::HostUnreachable
         | io::ErrorKind::NetworkUnreachable => FailureKind::Unreachable,
         io::ErrorKind::InvalidData => FailureKind::Protocol,
-        _ if out_of_resources(error) => FailureKind::Resources,
+        _ if is_out_of_resources(error) => FailureKind::Resources,
         _ => FailureKind::Other,
     }
 }
 
 /// EMFILE, ENFILE, ENOBUFS: the standard library has no kinds for them.
-fn out_of_resources(error: &io::Error) -> bool {
-    // The answer to a look-up is shared by all who wait for it.
+fn is_out_of_resources(error: &io::Error) -> bool {
+    // All waiters of a lookup share its error.
     let shared = || error.get_ref()?.downcast_ref::<Arc<io::Error>>();
     let code = error.raw_os_error().or_else(|| shared()?.raw_os_error());
     error.kind() == io::ErrorKind::OutOfMemory || matches!(code, Some(23 | 24 | 105))

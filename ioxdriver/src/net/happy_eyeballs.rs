@@ -1,4 +1,4 @@
-//! TCP to the first address of a host that answers.
+//! Happy eyeballs: connects to the first address of a host that answers.
 
 use std::future::Future as _;
 use std::io;
@@ -9,22 +9,22 @@ use std::time::{Duration, Instant};
 
 use crate::driver::{Seam, Timer as _};
 
-/// The delay between two connection attempts (RFC 8305 section 5). A route that swallows packets
-/// costs this much.
+/// The delay between two connection attempts (RFC 8305 section 5). An address whose packets get
+/// lost costs this much.
 const STAGGER: Duration = Duration::from_millis(250);
 
 /// Connection attempts to the addresses of one host.
 pub(crate) struct HappyEyeballs<S: Seam> {
     untried: std::vec::IntoIter<SocketAddr>,
     connecting: Vec<S::Connecting>,
-    /// When the next address is due, if the last attempt has not failed by then.
+    /// When to try the next address, unless the last attempt fails earlier.
     next_at: Option<Instant>,
     timer: S::Timer,
     last_error: io::Error,
 }
 
 impl<S: Seam> HappyEyeballs<S> {
-    /// Tries the addresses in this order.
+    /// Starts with the first address; tries them in this order.
     pub(crate) fn new(seam: &S, addresses: Vec<SocketAddr>) -> Self {
         Self {
             untried: addresses.into_iter(),
@@ -35,7 +35,8 @@ impl<S: Seam> HappyEyeballs<S> {
         }
     }
 
-    /// The first connection that succeeds, or the last error once all have failed.
+    /// Returns the first connection that succeeds, or the last error after all attempts have
+    /// failed.
     pub(crate) fn poll(&mut self, seam: &S, context: &mut Context<'_>) -> Poll<io::Result<S::Io>> {
         loop {
             let mut at = 0;

@@ -1,14 +1,15 @@
-//! Connections kept after an exchange, for the next one: HTTP keep-alive.
+//! HTTP keep-alive: connections kept after an exchange for the next one.
 //!
 //! The rules:
 //!
-//! * **A connection is idle for as long as the core allows it** ([`Exchange::keep_alive`]), less
-//!   than the controller's own limit, so that seldom both sides use and close it at once.
-//! * **Nothing is expected on it.** Bytes or an end that come meanwhile close it.
-//! * **Each request takes one**: to go on it, or to have it closed. So there are never more
-//!   connections, idle and in use, than the core lets calls be in flight.
-//! * **It leads to the address that it was opened to, with the same TLS policy.** Neither changes
-//!   while a stream runs; at a stop and at rest all are closed.
+//! * **A connection is idle for as long as the core allows it** ([`Exchange::keep_alive`]). This is
+//!   less than the controller's own limit, so that the controller rarely closes it while a request
+//!   is being sent.
+//! * **No bytes are expected on it.** If bytes or the end of the connection arrive, it is closed.
+//! * **Each request takes one idle connection**, to use it or to close it. So the number of
+//!   connections, idle and in use, never exceeds the limit of concurrent calls.
+//! * **A connection is only used for the address that it was opened to, with the same TLS policy.**
+//!   Neither changes while a stream runs. When the stream stops or fails for good, all are closed.
 //!
 //! [`Exchange::keep_alive`]: ioxproto::Exchange::keep_alive
 
@@ -24,7 +25,7 @@ use crate::driver::{PollIo, Timer};
 /// The idle connections of a stream.
 pub(crate) struct IdleConnections<S, T> {
     idle: Vec<Idle<S>>,
-    /// There while one is idle.
+    /// Exists while a connection is idle.
     timer: Option<T>,
 }
 
@@ -44,7 +45,7 @@ impl<S, T> Default for IdleConnections<S, T> {
 }
 
 impl<S: PollIo, T: Timer> IdleConnections<S, T> {
-    /// Keeps a connection to this address for so long.
+    /// Keeps a connection to this address for this long.
     pub(crate) fn keep(
         &mut self,
         now: Instant,
@@ -59,8 +60,8 @@ impl<S: PollIo, T: Timer> IdleConnections<S, T> {
         });
     }
 
-    /// The connection that was used last, for a request to this address. If it cannot be used, it
-    /// is closed.
+    /// Takes the most recently used connection for a request to this address. Closes it if it
+    /// cannot be used.
     pub(crate) fn take(
         &mut self,
         now: Instant,
@@ -76,8 +77,8 @@ impl<S: PollIo, T: Timer> IdleConnections<S, T> {
         None
     }
 
-    /// Closes those whose time is over, and those on which something has come. Cheap where there
-    /// are none.
+    /// Closes connections whose time has expired, and those that have received something. Cheap if
+    /// there are none.
     pub(crate) fn poll(&mut self, new_timer: impl FnOnce() -> T, context: &mut Context<'_>) {
         if self.idle.is_empty() {
             self.timer = None;
@@ -97,7 +98,7 @@ impl<S: PollIo, T: Timer> IdleConnections<S, T> {
         self.timer = None;
     }
 
-    /// Closes all.
+    /// Closes all connections.
     pub(crate) fn clear(&mut self) {
         close_if(&mut self.idle, |_| true);
         self.timer = None;
@@ -110,7 +111,7 @@ fn close_if<S: PollIo>(idle: &mut Vec<Idle<S>>, is_over: impl FnMut(&mut Idle<S>
     }
 }
 
-/// Ready once something has come on a connection on which nothing is due, its end included.
+/// Ready once an idle connection receives bytes or ends.
 pub(super) fn poll_disturbance<S: PollIo>(
     connection: &mut Connection<S>,
     context: &mut Context<'_>,
@@ -132,7 +133,7 @@ mod tests {
 
     use super::*;
 
-    /// What has come on a socket: nothing, the end, or a byte.
+    /// What a socket has received: nothing, the end, or a byte.
     #[derive(Clone, Copy)]
     enum Came {
         Nothing,
@@ -140,7 +141,7 @@ mod tests {
         Byte,
     }
 
-    /// A socket that is known to the test for as long as it is open.
+    /// A socket that the test can observe while it is open.
     struct Socket(Arc<Mutex<Came>>);
 
     impl PollIo for Socket {
@@ -157,7 +158,7 @@ mod tests {
         }
     }
 
-    /// Seconds that pass when the test says so.
+    /// A fake clock in seconds.
     #[derive(Clone)]
     struct Clock(Instant, Arc<AtomicU64>);
 
@@ -210,7 +211,7 @@ mod tests {
             self.idle.poll(|| clock, &mut context);
         }
 
-        /// Which connection goes to a request.
+        /// The connection that a request gets.
         fn take(&mut self, host: &str, may_reuse: bool) -> Option<usize> {
             let now = self.clock.now();
             let taken = self.idle.take(now, &address(host), may_reuse)?;
@@ -221,7 +222,7 @@ mod tests {
             sockets.position(|socket| Arc::ptr_eq(socket, &came))
         }
 
-        /// Which sockets are open.
+        /// Whether each socket is open.
         fn open(&self) -> Vec<bool> {
             let count = |socket| Arc::strong_count(socket) > 1;
             self.sockets.iter().map(count).collect()

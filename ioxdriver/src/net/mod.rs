@@ -1,4 +1,4 @@
-//! From an address to an answered HTTP exchange: names, TCP, TLS, request and answer.
+//! HTTP exchanges: name lookup, TCP, TLS, request and answer.
 
 pub(crate) mod exchange;
 pub(crate) mod failure;
@@ -18,7 +18,7 @@ pub(crate) use self::opening::{Opening, Route};
 pub use self::route::Socket;
 pub(crate) use self::route::{Connector, Resolver};
 
-/// `WouldBlock` in the terms of tasks.
+/// Converts `WouldBlock` to `Poll::Pending`.
 pub(crate) fn pending<T>(done: io::Result<T>) -> Poll<io::Result<T>> {
     match done {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
@@ -26,7 +26,7 @@ pub(crate) fn pending<T>(done: io::Result<T>) -> Poll<io::Result<T>> {
     }
 }
 
-/// Passes over `WouldBlock`, for what another call completes.
+/// Ignores `WouldBlock`, for work that a later call completes.
 pub(crate) fn would_block(done: io::Result<()>) -> io::Result<()> {
     match done {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),

@@ -1,4 +1,4 @@
-//! From an address to a connection: name, TCP and TLS.
+//! Opens a connection to an address: name lookup, TCP and TLS.
 
 use std::future::Future;
 use std::io;
@@ -18,7 +18,7 @@ use crate::tls;
 
 type Boxed<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send>>;
 
-/// How to get to the controller.
+/// How to connect to the controller.
 pub(crate) struct Route<S> {
     pub(crate) seam: S,
     /// `None` for a plain address.
@@ -27,7 +27,7 @@ pub(crate) struct Route<S> {
     pub(crate) connector: Option<Connector>,
 }
 
-/// A connection under way.
+/// A connection that is being opened.
 pub(crate) struct Opening<S: Seam> {
     address: Address,
     stage: Stage<S>,
@@ -36,7 +36,7 @@ pub(crate) struct Opening<S: Seam> {
 enum Stage<S: Seam> {
     Resolving(Boxed<Vec<SocketAddr>>),
     Connecting(HappyEyeballs<S>),
-    /// By the caller's own connector.
+    /// The caller's own connector is running.
     Calling(Boxed<Socket>),
     Securing(Box<tls::Session<S::Io>>),
     Over,
@@ -56,7 +56,7 @@ impl<S: Seam> Opening<S> {
         Self { address, stage }
     }
 
-    /// How far it has come.
+    /// The phase that it has reached.
     pub(crate) fn phase(&self) -> Phase {
         match self.stage {
             Stage::Resolving(_) => Phase::Resolving,
@@ -65,7 +65,7 @@ impl<S: Seam> Opening<S> {
         }
     }
 
-    /// The connection, once.
+    /// Advances the opening. Returns the connection once.
     pub(crate) fn poll(
         &mut self,
         route: &Route<S>,
@@ -115,7 +115,7 @@ pub enum Connection<S> {
     /// With TLS.
     #[expect(private_interfaces, reason = "made by an `Opening` alone")]
     Tls(Box<tls::Session<S>>),
-    /// In the place of one that was moved.
+    /// The placeholder for a connection that was moved out.
     Closed,
 }
 
@@ -152,7 +152,7 @@ impl<S: PollIo> Connection<S> {
         }
     }
 
-    /// Ends it, with the goodbye of TLS if that can be sent without waiting.
+    /// Closes the connection, with a TLS close_notify if that can be sent without waiting.
     pub(crate) fn close(self) {
         if let Self::Tls(mut session) = self {
             session.close(&mut Context::from_waker(Waker::noop()));

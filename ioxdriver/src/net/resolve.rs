@@ -1,9 +1,9 @@
-//! Names to addresses, without a runtime.
+//! Resolves host names without a runtime.
 //!
-//! The system's look-up cannot be interrupted, and a runtime's own can hold up its shutdown. So a
-//! name goes to one detached thread that holds nothing but the name and a place for the answer;
-//! whoever waits may give up at any time, and who asks for the same name meanwhile waits for the
-//! same answer. A thread whose look-up the operating system will not end may outlive its stream.
+//! The system's lookup cannot be interrupted, and a runtime's lookup can delay its shutdown. So
+//! each name is looked up on a detached thread that holds only the name and the slot for the
+//! answer. Waiters may give up at any time, and further requests for the same name wait for the
+//! same answer. The thread may outlive its stream if the lookup hangs.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -13,7 +13,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-/// Looks up a host: an IP literal at once, a name on a thread of its own.
+/// Looks up a host: an IP literal immediately, a name on its own thread.
 pub(crate) fn lookup(host: &str, port: u16) -> Lookup {
     let pending = match host.parse::<IpAddr>() {
         Ok(address) => Pending::answered(Ok(vec![SocketAddr::new(address, 0)])),
@@ -22,7 +22,7 @@ pub(crate) fn lookup(host: &str, port: u16) -> Lookup {
     Lookup { pending, port }
 }
 
-/// A look-up under way, for any runtime.
+/// A lookup in progress, for any runtime.
 #[derive(Debug)]
 #[must_use = "a look-up is a future"]
 pub(crate) struct Lookup {
@@ -37,7 +37,7 @@ struct Pending {
 
 #[derive(Debug, Default)]
 struct State {
-    /// With the scope of link-local addresses, which mDNS gives, and without the port.
+    /// The addresses with the scope that mDNS returns for link-local ones, and without the port.
     answer: Option<Result<Vec<SocketAddr>, Arc<io::Error>>>,
     waiting: Vec<Waker>,
 }
@@ -87,7 +87,7 @@ impl Future for Lookup {
     }
 }
 
-/// The look-ups under way in this process, by name.
+/// The lookups in progress in this process, by name.
 static UNDER_WAY: Mutex<BTreeMap<String, Arc<Pending>>> = Mutex::new(BTreeMap::new());
 
 fn pending(host: &str) -> Arc<Pending> {
@@ -146,7 +146,7 @@ mod tests {
         assert!(blocked("no such name").is_err());
     }
 
-    /// Waits for a look-up with nothing but this thread.
+    /// Blocks this thread until a lookup completes.
     fn pollster(mut lookup: Lookup) -> io::Result<Vec<SocketAddr>> {
         struct Unpark(std::thread::Thread);
         impl std::task::Wake for Unpark {

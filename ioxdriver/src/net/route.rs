@@ -1,4 +1,4 @@
-//! The caller's own way to the controller, in place of the system's names and TCP.
+//! The caller's own resolver and connector, in place of the system's lookup and TCP.
 
 use std::fmt;
 use std::future::Future;
@@ -13,13 +13,13 @@ use super::resolve;
 
 type Boxed<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send>>;
 
-/// A connected socket of the standard library's, blocking or not; every driver can take it over.
+/// A connected socket of the standard library, blocking or not. Every driver accepts it.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Socket {
     /// A TCP connection.
     Tcp(TcpStream),
-    /// A Unix socket's connection.
+    /// A Unix socket connection.
     #[cfg(unix)]
     Unix(std::os::unix::net::UnixStream),
 }
@@ -37,7 +37,7 @@ impl From<std::os::unix::net::UnixStream> for Socket {
     }
 }
 
-/// Looks up names in the system's place.
+/// A resolver that replaces the system's lookup.
 #[derive(Clone)]
 pub(crate) struct Resolver(Arc<dyn Fn(String, u16) -> Boxed<Vec<SocketAddr>> + Send + Sync>);
 
@@ -57,7 +57,7 @@ impl fmt::Debug for Resolver {
     }
 }
 
-/// Connects in a driver's place.
+/// A connector that replaces the driver's.
 #[derive(Clone)]
 pub(crate) struct Connector(Arc<dyn Fn(Address) -> Boxed<Socket> + Send + Sync>);
 
@@ -82,7 +82,8 @@ impl fmt::Debug for Connector {
     }
 }
 
-/// The addresses to try, in this order: from the resolver if there is one, both families in turn.
+/// The addresses to try, in this order, from the resolver if there is one. Address families
+/// alternate.
 pub(crate) async fn addresses(
     resolver: Option<&Resolver>,
     host: &str,
@@ -95,7 +96,8 @@ pub(crate) async fn addresses(
     Ok(interleaved(found))
 }
 
-/// Both families in turn, beginning with the one that the look-up prefers (RFC 8305 section 4).
+/// Alternates the address families, beginning with the one that the lookup returned first (RFC 8305
+/// section 4).
 fn interleaved(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
     let (preferred, other): (Vec<_>, Vec<_>) = addresses

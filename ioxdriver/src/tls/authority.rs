@@ -1,4 +1,4 @@
-//! Certificates of an authority of the owner's own.
+//! Certificates of a private authority.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use crate::Fingerprint;
 
-/// The certificates of an authority of your own, for [`Trust::Authority`](crate::Trust::Authority).
+/// The certificates of a private authority, for [`Trust::Authority`](crate::Trust::Authority).
 /// Clones are cheap.
 ///
 /// ```no_run
@@ -24,11 +24,11 @@ pub struct Authority {
     fingerprints: Arc<[Fingerprint]>,
 }
 
-/// Why a file is of no use as an authority.
+/// Why a file cannot be used as an authority.
 #[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum AuthorityError {
-    /// There is no certificate in it.
+    /// It contains no certificate.
     #[error(
         "no certificate in it: an authority's file is text (PEM) with a line -----BEGIN CERTIFICATE-----{}", if *.der { "; this one looks like DER, which openssl x509 -inform der -in FILE turns into PEM" } else { "" }
     )]
@@ -45,7 +45,7 @@ pub enum AuthorityError {
     /// One of its certificates cannot be used.
     #[error("its certificate number {number} cannot be used: {detail}")]
     Unusable {
-        /// Which, counted from 1.
+        /// The number of the certificate, counted from 1.
         number: usize,
         /// What is wrong with it.
         detail: String,
@@ -55,12 +55,12 @@ pub enum AuthorityError {
 ioxproto::debug_is_display! { AuthorityError }
 
 impl Authority {
-    /// Reads the certificates of a PEM text: one or several, each an authority by itself. Other
-    /// sections (keys, say) are passed over.
+    /// Reads the certificates of a PEM text: one or several, each an authority by itself. Ignores
+    /// other sections, such as keys.
     ///
     /// # Errors
     ///
-    /// [`AuthorityError`] where there is none, or one that cannot be used.
+    /// [`AuthorityError`] if there is no certificate, or one that cannot be used.
     pub fn from_pem(pem: &[u8]) -> Result<Self, AuthorityError> {
         let mut roots = RootCertStore::empty();
         let mut fingerprints = Vec::new();

@@ -1,4 +1,4 @@
-//! What a server's certificate says, for a person to look at.
+//! The content of a server's certificate, for people.
 
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
@@ -7,34 +7,33 @@ use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate, X509Name}
 
 use crate::Fingerprint;
 
-/// A text or list of a certificate is cut after this many characters or entries: it comes from
-/// anybody.
+/// Texts and lists of a certificate are truncated after this many characters or entries, because
+/// they are not trusted.
 const LONGEST: usize = 256;
 
-/// A server's certificate, as it was shown: nothing in it is verified.
+/// A server's certificate. Nothing in it is verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServerCertificate {
-    /// The SHA-256 of it.
+    /// Its SHA-256.
     pub fingerprint: Fingerprint,
-    /// Whom it names, such as `CN=eisy, O=Universal Devices`; may be empty.
+    /// Its subject, such as `CN=eisy, O=Universal Devices`; may be empty.
     pub subject: String,
-    /// Who signed it; the same as the subject in a self-signed one.
+    /// Its issuer; the same as the subject in a self-signed certificate.
     pub issuer: String,
     /// Valid from.
     pub not_before: SystemTime,
     /// Valid until.
     pub not_after: SystemTime,
-    /// The host names and addresses that it is for, wildcards included; empty where it has none but
-    /// the subject's.
+    /// Its host names and addresses, including wildcards; empty if it has none except in the
+    /// subject.
     pub names: Vec<String>,
 }
 
 impl ServerCertificate {
-    /// Reads a certificate in DER, of any version of X.509. `None` for anything that is no
-    /// certificate.
+    /// Reads a certificate in DER, of any version of X.509. `None` if it is not a certificate.
     ///
-    /// Drivers have it from the TLS library's `peer_certificates`, the first of them. Control
+    /// Drivers get it from the TLS library: it is the first of `peer_certificates`. Control
     /// characters in texts are replaced, so that they can be shown on a terminal.
     #[must_use]
     pub fn from_der(der: &[u8]) -> Option<Self> {
@@ -73,7 +72,7 @@ fn shown_name(name: &X509Name<'_>) -> String {
 fn shown(text: &str) -> String {
     let harmless = |character: char| match character {
         character if character.is_control() => char::REPLACEMENT_CHARACTER,
-        // These turn the direction of what follows.
+        // These change the writing direction.
         '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
             char::REPLACEMENT_CHARACTER
         }

@@ -1,4 +1,4 @@
-//! A look at a server's certificate before it is trusted.
+//! Reads a server's certificate before it is trusted.
 
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use crate::net::{Connection, Opening, Route};
 
 const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Why a certificate could not be looked at.
+/// Why a certificate could not be read.
 #[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum InspectError {
@@ -28,19 +28,19 @@ pub enum InspectError {
     TimedOut {
         /// Host and port.
         place: String,
-        /// The limit that ran out.
+        /// The limit that was exceeded.
         after: Duration,
     },
     /// The connection or the TLS handshake failed.
     #[error(transparent)]
     Failed(#[from] Failure),
-    /// The driver lacks what it needs to connect.
+    /// The driver lacks something that it needs to connect.
     #[error("{detail}")]
     Unavailable {
         /// What is missing.
         detail: String,
     },
-    /// What was shown is no certificate.
+    /// The server's certificate cannot be parsed.
     #[error("what {place} shows as its certificate cannot be read")]
     Unreadable {
         /// Host and port.
@@ -57,8 +57,8 @@ impl From<BuildError> for InspectError {
     }
 }
 
-/// A look at a server's certificate: connects as a stream does, lets the server show its
-/// certificate and prove that it has the key, and leaves without having sent a byte of HTTP.
+/// Reads a server's certificate: connects as a stream does, completes the TLS handshake, which
+/// proves that the server has the key, and closes the connection without sending HTTP.
 pub struct Inspection<S: Seam> {
     route: Route<S>,
     opening: Opening<S>,
@@ -69,7 +69,7 @@ pub struct Inspection<S: Seam> {
 }
 
 impl<S: Seam> Inspection<S> {
-    /// For this long at most.
+    /// Starts the inspection; it takes at most `patience`.
     ///
     /// # Errors
     ///
@@ -90,7 +90,7 @@ impl<S: Seam> Inspection<S> {
         Ok(Self {
             opening: Opening::new(&route, address.clone()),
             timer,
-            // Longer than a clock can tell is longer than anybody waits.
+            // If the deadline is beyond the clock's range, a day is long enough.
             until: now.checked_add(patience).unwrap_or(now + A_DAY),
             patience,
             place: address.authority(),
@@ -98,7 +98,7 @@ impl<S: Seam> Inspection<S> {
         })
     }
 
-    /// The certificate, once.
+    /// Advances the inspection. Returns the certificate once.
     pub fn poll(
         &mut self,
         context: &mut Context<'_>,

@@ -1,4 +1,4 @@
-//! The one rustls configuration, and the judge of certificates in it.
+//! The rustls configuration, with its certificate verifier.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -18,7 +18,7 @@ use x509_parser::public_key::PublicKey;
 mod authority;
 mod certificate;
 mod inspect;
-mod records;
+mod record_tracker;
 mod session;
 mod trust;
 
@@ -29,15 +29,15 @@ pub(crate) use self::session::Session;
 pub use self::trust::{Fingerprint, FingerprintError, Trust};
 use crate::net::failure;
 
-/// In bits; shorter keys are not verified by `ring`.
+/// In bits. `ring` does not verify signatures of shorter keys.
 const SHORTEST_RSA: usize = 2048;
 
-/// The configurations in use, by their policy.
+/// The configurations in use, by policy.
 static IN_USE: Mutex<Vec<(Trust, Weak<ClientConfig>)>> = Mutex::new(Vec::new());
 
-/// The TLS configuration for one policy: TLS 1.2 and 1.3 on `ring`, no process-wide default
-/// touched. Streams of the same policy share it for as long as one of them lives: it takes some KB,
-/// and the reading of the platform's roots for [`Trust::System`].
+/// The TLS configuration for a policy: TLS 1.2 and 1.3 on `ring`, without changing the process-wide
+/// default. Streams with the same policy share it while one of them exists, because it takes
+/// several KB and, for [`Trust::System`], has to read the platform's roots.
 pub(crate) fn client_config(trust: &Trust) -> Arc<ClientConfig> {
     let mut in_use = IN_USE.lock().unwrap_or_else(PoisonError::into_inner);
     in_use.retain(|(_, config)| config.strong_count() > 0);
@@ -56,8 +56,8 @@ fn new_config(trust: &Trust) -> Arc<ClientConfig> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut own = Vec::new();
     let policy = match trust {
-        // Without any roots on the machine every certificate is unknown, which is what the refusal
-        // then says.
+        // Without any roots on this computer every certificate is unknown, and is refused for that
+        // reason.
         Trust::System => Policy::Chain(
             rustls_platform_verifier::Verifier::new(Arc::clone(&provider))
                 .ok()
@@ -95,21 +95,21 @@ fn new_config(trust: &Trust) -> Arc<ClientConfig> {
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(judge));
     let mut config = builder.with_no_client_auth();
-    // A controller has nothing to resume from a moment ago, and a stream lasts for weeks.
+    // Streams last for weeks, so there is nothing to resume.
     config.resumption = rustls::client::Resumption::disabled();
     Arc::new(config)
 }
 
-/// The name that goes into the handshake. A host that is no valid name (an underscore, say) is not
-/// sent: its certificate cannot be checked by name, but pinned.
+/// The server name for the handshake. A host that is not a valid name, for example because of an
+/// underscore, is not sent: its certificate cannot be checked by name, but it can be pinned.
 pub(crate) fn server_name(host: &str) -> ServerName<'static> {
-    // The zone of a link-local address means something on this computer alone.
+    // The zone of a link-local address is only meaningful on this computer.
     let name = host.split('%').next().unwrap_or_default();
     ServerName::try_from(name.to_owned())
         .unwrap_or_else(|_| ServerName::IpAddress(std::net::Ipv4Addr::UNSPECIFIED.into()))
 }
 
-/// What a failed TLS handshake means.
+/// Converts the error of a TLS handshake.
 pub(crate) fn handshake_failure(error: &std::io::Error, place: &str) -> Failure {
     let tls = error
         .get_ref()
@@ -146,7 +146,7 @@ pub(crate) fn handshake_failure(error: &std::io::Error, place: &str) -> Failure 
                 "{place} does not speak TLS: if it is the controller's plain port, use http:// on a network that you trust"
             ),
         ),
-        // What servers say that have no version, cipher or signature in common with us.
+        // The alerts of servers that share no version, cipher or signature scheme with us.
         Some(Error::AlertReceived(
             alert @ (AlertDescription::ProtocolVersion
             | AlertDescription::HandshakeFailure
@@ -174,13 +174,13 @@ fn too_old(place: &str, what: &str) -> Failure {
     )
 }
 
-/// Why a certificate was refused, on its way through rustls.
+/// Why a certificate was refused. rustls carries it as an error source.
 #[derive(Debug)]
 struct Refusal {
     problem: IdentityProblem,
     shown: Fingerprint,
     pins: Vec<Fingerprint>,
-    /// It is one of those that were given as an authority.
+    /// It is one of the certificates of the private authority.
     is_authority: bool,
 }
 
@@ -245,7 +245,7 @@ enum Policy {
 #[derive(Debug)]
 struct Judge {
     policy: Policy,
-    /// The certificates of the owner's own authority.
+    /// The certificates of the private authority.
     own: Vec<Fingerprint>,
     provider: Arc<CryptoProvider>,
 }
@@ -266,7 +266,7 @@ impl Judge {
         CertificateError::Other(OtherError(Arc::new(refusal))).into()
     }
 
-    /// The bare key of a certificate of any version: the usual verifier refuses X.509 v1.
+    /// The public key of a certificate of any version. The usual verifier refuses X.509 v1.
     fn public_key(
         &self,
         certificate: &CertificateDer<'_>,
@@ -288,7 +288,7 @@ impl ServerCertVerifier for Judge {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        // Before anything else: a key that is too short can be neither trusted nor pinned.
+        // Check the key first: one that is too short can be neither trusted nor pinned.
         if let Some(weak) = WeakKey::of(end_entity) {
             return Err(CertificateError::Other(OtherError(Arc::new(weak))).into());
         }
@@ -365,7 +365,7 @@ impl ServerCertVerifier for Judge {
     }
 }
 
-/// An RSA key so short that its signatures are not verified, as an ISY-994 has.
+/// An RSA key that is too short for `ring` to verify its signatures, as in an ISY-994.
 #[derive(Debug)]
 struct WeakKey {
     bits: usize,
@@ -406,7 +406,7 @@ fn problem(error: &Error) -> IdentityProblem {
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             IdentityProblem::NotYetValid
         }
-        // A self-signed certificate that is no authority either, as controllers have them, ends up
+        // Self-signed certificates that are not an authority, as controllers have them, end up
         // here.
         CertificateError::Other(_) => IdentityProblem::UnknownIssuer,
         _ => IdentityProblem::Unverifiable,

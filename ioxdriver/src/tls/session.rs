@@ -1,6 +1,6 @@
 //! TLS over a non-blocking socket.
 //!
-//! Unlike the adapters that come with TLS libraries, it goes on reading while it cannot write.
+//! Unlike the adapters of TLS libraries, it continues reading while it cannot write.
 
 use std::io::{self, Read, Write};
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection};
 
-use super::records::Records;
+use super::record_tracker::RecordTracker;
 use crate::driver::PollIo;
 use crate::net::{pending, would_block};
 
@@ -17,11 +17,11 @@ use crate::net::{pending, would_block};
 pub(crate) struct Session<S> {
     tls: ClientConnection,
     socket: S,
-    records: Records,
+    records: RecordTracker,
 }
 
 impl<S: PollIo> Session<S> {
-    /// Before the handshake.
+    /// Creates a session before its handshake.
     pub(crate) fn new(
         config: Arc<ClientConfig>,
         name: ServerName<'static>,
@@ -31,7 +31,7 @@ impl<S: PollIo> Session<S> {
         Ok(Self {
             tls,
             socket,
-            records: Records::default(),
+            records: RecordTracker::default(),
         })
     }
 
@@ -40,7 +40,7 @@ impl<S: PollIo> Session<S> {
         pending(self.handshake(context))
     }
 
-    /// Reads decrypted bytes. An end without a TLS goodbye is an
+    /// Reads decrypted bytes. An end without a TLS close_notify is an
     /// [`UnexpectedEof`](io::ErrorKind::UnexpectedEof).
     pub(crate) fn poll_read(
         &mut self,
@@ -50,7 +50,7 @@ impl<S: PollIo> Session<S> {
         pending(self.read(context, buffer))
     }
 
-    /// Takes bytes to be encrypted and sends what it can.
+    /// Encrypts bytes and sends as much as possible.
     pub(crate) fn poll_write(
         &mut self,
         context: &mut Context<'_>,
@@ -59,7 +59,7 @@ impl<S: PollIo> Session<S> {
         pending(self.write(context, bytes))
     }
 
-    /// Sends what is encrypted.
+    /// Sends the encrypted bytes.
     pub(crate) fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match pending(self.send(context)) {
             Poll::Ready(Ok(())) => self.socket.poll_flush(context),
@@ -67,10 +67,10 @@ impl<S: PollIo> Session<S> {
         }
     }
 
-    /// Says goodbye as far as possible without waiting.
+    /// Sends a close_notify if that is possible without waiting.
     pub(crate) fn close(&mut self, context: &mut Context<'_>) {
         self.tls.send_close_notify();
-        // A goodbye that does not get through changes nothing.
+        // It does not matter if the close_notify is lost.
         let _ = self.send(context);
     }
 
@@ -79,8 +79,8 @@ impl<S: PollIo> Session<S> {
         self.tls.peer_certificates()?.first()
     }
 
-    /// The records below, for what has begun to arrive.
-    pub(crate) fn records(&mut self) -> &mut Records {
+    /// The record parser, which tells whether a record is incomplete.
+    pub(crate) fn records(&mut self) -> &mut RecordTracker {
         &mut self.records
     }
 
@@ -110,16 +110,16 @@ impl<S: PollIo> Session<S> {
     fn write(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> io::Result<usize> {
         let length = self.tls.writer().write(bytes)?;
         match self.send(context) {
-            // rustls keeps what it has taken.
+            // rustls has stored these bytes.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock && length > 0 => Ok(length),
             Err(error) => Err(error),
-            // Its buffer was full and has room now.
+            // The buffer was full and has room again.
             Ok(()) if length == 0 => self.tls.writer().write(bytes),
             Ok(()) => Ok(length),
         }
     }
 
-    /// Writes what rustls wants written.
+    /// Writes the bytes that rustls has ready.
     fn send(&mut self, context: &mut Context<'_>) -> io::Result<()> {
         while self.tls.wants_write() {
             let mut below = Below::new(&mut self.socket, &mut self.records, context);
@@ -135,7 +135,7 @@ impl<S: PollIo> Session<S> {
         let mut below = Below::new(&mut self.socket, &mut self.records, context);
         let length = self.tls.read_tls(&mut below)?;
         if let Err(error) = self.tls.process_new_packets() {
-            // The alert that says what is wrong.
+            // Send the alert that rustls has prepared.
             let _ = self.send(context);
             return Err(io::Error::new(io::ErrorKind::InvalidData, error));
         }
@@ -143,15 +143,19 @@ impl<S: PollIo> Session<S> {
     }
 }
 
-/// The socket in the terms of rustls, which knows no task.
+/// Adapts the socket to the blocking traits that rustls uses.
 struct Below<'a, 'b, S> {
     socket: &'a mut S,
-    records: &'a mut Records,
+    records: &'a mut RecordTracker,
     context: &'a mut Context<'b>,
 }
 
 impl<'a, 'b, S> Below<'a, 'b, S> {
-    fn new(socket: &'a mut S, records: &'a mut Records, context: &'a mut Context<'b>) -> Self {
+    fn new(
+        socket: &'a mut S,
+        records: &'a mut RecordTracker,
+        context: &'a mut Context<'b>,
+    ) -> Self {
         Self {
             socket,
             records,
@@ -163,7 +167,7 @@ impl<'a, 'b, S> Below<'a, 'b, S> {
 impl<S: PollIo> Read for Below<'_, '_, S> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let length = ready_or_blocked(self.socket.poll_read(self.context, buffer))?;
-        self.records.see(&buffer[..length]);
+        self.records.receive(&buffer[..length]);
         Ok(length)
     }
 }

@@ -1,4 +1,4 @@
-//! Which controllers are believed to be who they say.
+//! The policies for TLS certificates.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -10,27 +10,28 @@ use sha2::{Digest as _, Sha256};
 
 use crate::Authority;
 
-/// How a controller's TLS certificate is judged. Default [`Trust::System`].
+/// How a controller's TLS certificate is verified. Default [`Trust::System`].
 ///
-/// In each case the handshake's signature is verified: whoever answers holds the certificate's key.
+/// Every policy verifies the signature of the handshake, which proves that the peer has the
+/// certificate's key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Trust {
     /// By chain, dates and host name, against the platform's roots.
     #[default]
     System,
-    /// By chain, dates and host name, against an authority of the owner's own, and no other.
+    /// By chain, dates and host name, against a private authority only.
     Authority(Authority),
-    /// The certificate's fingerprint is one of these; chain, dates and name do not matter. Several,
-    /// since certificates get renewed.
+    /// The certificate's fingerprint is one of these; chain, dates and name are not checked.
+    /// Several pins allow for the renewal of a certificate.
     Pins(Vec<Fingerprint>),
-    /// Any certificate. Whoever sits between here and the controller can read the password.
+    /// Accepts any certificate. An attacker between here and the controller can read the password.
     Insecure,
 }
 
 impl Trust {
-    /// The TLS configuration that judges certificates like this, for another protocol than the
-    /// controller's: TLS 1.2 and 1.3 on `ring`.
+    /// A TLS configuration with this policy, for connections other than the controller's: TLS 1.2
+    /// and 1.3 on `ring`.
     #[must_use]
     pub fn client_config(&self) -> Arc<ClientConfig> {
         super::client_config(self)
@@ -70,7 +71,7 @@ impl fmt::Debug for Fingerprint {
     }
 }
 
-/// A text that is no fingerprint.
+/// The text is not a fingerprint.
 #[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "not a fingerprint: write it as sha256: and 64 hexadecimal digits (colons between bytes are fine)"

@@ -1,5 +1,4 @@
-//! A WebSocket connection on tungstenite: its settings, the bytes below it, and what its errors
-//! mean.
+//! A WebSocket connection with tungstenite: settings, the bytes below it, and its errors.
 
 mod opcode;
 mod open;
@@ -21,15 +20,15 @@ use self::read_ahead::ReadAhead;
 use crate::driver::PollIo;
 use crate::net::{Connection, failure};
 
-/// Small, since an idle stream keeps it; a dozen frames fit.
+/// Small, because an idle stream keeps it; holds about a dozen frames.
 const READ_BUFFER: usize = 4 * 1024;
-/// The most bytes that wait for a peer that pings and does not read its pongs. Beyond that, only
-/// the latest pong waits.
+/// The limit for bytes waiting to be written, if a peer sends pings and does not read the pongs.
+/// Beyond it, only the latest pong is kept.
 pub const WRITE_BUFFER: usize = 64 * 1024;
-/// A message of more bytes than this leaves its size behind in the library's buffer.
+/// A message of more bytes than this enlarges the library's buffer for good.
 const LARGE: usize = 64 * 1024;
 
-/// The library's settings for a stream with this message limit.
+/// The settings of tungstenite for a stream with this message limit.
 fn config(max_message_bytes: usize) -> WebSocketConfig {
     WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER)
@@ -60,7 +59,7 @@ fn closed_by(sent: CloseSent) -> Message {
     }))
 }
 
-/// Whether the library may mean the close frame of the peer, if there was one.
+/// Whether the error may be about the peer's close frame, if there was one.
 fn is_about_close(error: &Error) -> bool {
     matches!(
         error,
@@ -72,8 +71,8 @@ fn is_about_close(error: &Error) -> bool {
     )
 }
 
-/// What the library's error means for an open connection; `None` for an end without a close frame.
-/// The filter's objection is the true cause of a violation.
+/// Converts the library's error on an open connection; `None` for an end without a close frame. If
+/// the filter has an objection, that is the cause.
 fn ended_by(error: Error, objection: Option<&str>) -> Option<Failure> {
     let (kind, detail) = match error {
         Error::ConnectionClosed
@@ -92,17 +91,17 @@ fn ended_by(error: Error, objection: Option<&str>) -> Option<Failure> {
     Some(Failure::transport(kind, detail))
 }
 
-/// A connection whose text frames arrive as binary ones.
+/// A connection that turns text frames into binary frames.
 pub struct Filtered<S> {
     connection: Connection<S>,
     ahead: ReadAhead,
     filter: TextAsBinary,
-    /// Whether bytes came since this was last set to `false`.
+    /// Whether bytes have arrived since this was last set to `false`.
     received: bool,
 }
 
 impl<S: PollIo> Filtered<S> {
-    /// `early` holds bytes that were read before, and is filtered too.
+    /// Creates a filtered connection. `early` holds the bytes already read; they are filtered, too.
     fn new(connection: Connection<S>, early: &mut [u8]) -> Self {
         let mut filter = TextAsBinary::default();
         filter.filter(early);
@@ -142,15 +141,15 @@ impl<S: PollIo> Filtered<S> {
         self.connection.poll_flush(context)
     }
 
-    /// If bytes came since the last call: whether they leave a message unfinished, or what may
-    /// become one.
+    /// If bytes have arrived since the last call: whether they end within a message, or within a
+    /// record that may contain one.
     fn take_received(&mut self) -> Option<bool> {
         let mut received = std::mem::take(&mut self.received);
-        let mut unfinished = self.filter.mid_message();
+        let mut unfinished = self.filter.is_mid_message();
         if let Connection::Tls(session) = &mut self.connection {
             let records = session.records();
             received |= records.take_received();
-            unfinished |= records.mid_record();
+            unfinished |= records.is_mid_record();
         }
         received.then_some(unfinished)
     }

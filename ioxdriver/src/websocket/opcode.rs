@@ -1,13 +1,13 @@
-//! Every byte of a text message reaches the core: below the WebSocket library, the opcode Text
-//! becomes Binary.
+//! Changes the opcode Text to Binary below the WebSocket library, so that every byte of a text
+//! message reaches the core.
 //!
-//! WebSocket libraries end the connection over text that is not UTF-8, and controllers send it, in
-//! every replay. The filter scans the frames' headers as the bytes come in, in pieces of any size,
-//! and remembers which messages were text.
+//! WebSocket libraries close the connection if a text is not UTF-8, and controllers send such texts
+//! in every replay. The filter parses the frame headers as bytes arrive, in pieces of any size, and
+//! remembers which messages were text.
 //!
-//! The library reads on within one call until a message is whole, and empty fragments make none,
-//! nor any end: a message has so many fragments at most, and the next one gets reserved bits, at
-//! which the library ends the connection.
+//! The library reads within one call until a message is complete, so endless empty fragments would
+//! block the stream. Therefore the number of fragments in a message is limited: the filter sets
+//! reserved bits in the next one, and the library closes the connection.
 
 use std::collections::VecDeque;
 
@@ -20,13 +20,13 @@ const BINARY: u8 = 0x2;
 const CLOSE: u8 = 0x8;
 const RESERVED: u8 = 0x70;
 
-/// What is kept of the payload of a close frame, in bytes: a code, and more text than is allowed.
+/// How much of the payload of a close frame is kept, in bytes; more than is allowed.
 const CLOSE_KEPT: usize = 256;
 
-/// Far more than any controller sends, in any message that is short enough.
+/// Far more than any controller sends in a message within the size limit.
 const MOST_FRAGMENTS: u32 = 65_536;
 
-/// Scans what a server sends (RFC 6455 section 5.2).
+/// Parses the frame headers of a server (RFC 6455 section 5.2).
 #[derive(Debug, Default)]
 pub(crate) struct TextAsBinary {
     stage: Stage,
@@ -36,13 +36,13 @@ pub(crate) struct TextAsBinary {
     masked: bool,
     /// For each message begun and not yet taken: whether it was text.
     texts: VecDeque<bool>,
-    /// A data message has begun and its last frame has not.
+    /// A data message has begun, and its last frame has not.
     open: bool,
-    /// Frames of that message after its first.
+    /// The number of frames of that message after the first.
     fragments: u32,
-    /// Why the library is about to end the connection, where its own words would mislead.
+    /// Why the library is about to close the connection, if its own error would mislead.
     objection: Option<&'static str>,
-    /// The payload of a close frame as far as it came.
+    /// The payload of a close frame received so far.
     close: Option<Vec<u8>>,
 }
 
@@ -59,15 +59,15 @@ enum Stage {
     #[default]
     First,
     Second,
-    /// So many more bytes of an extended length.
+    /// The number of missing bytes of an extended length.
     Length(u8),
-    /// So many more bytes of a mask; no server sends one, and the library will say so.
+    /// The number of missing bytes of a mask. A server must not send one; the library reports that.
     Mask(u8),
     Payload,
 }
 
 impl TextAsBinary {
-    /// Takes the next bytes from the socket and turns their Text opcodes into Binary in place.
+    /// Changes the Text opcodes in the next bytes from the socket to Binary, in place.
     pub(crate) fn filter(&mut self, bytes: &mut [u8]) {
         let mut at = 0;
         while at < bytes.len() {
@@ -75,7 +75,7 @@ impl TextAsBinary {
                 Stage::First => {
                     bytes[at] = self.begin(bytes[at]);
                     at += 1;
-                    // A whole header of the kind that most messages have.
+                    // A complete header in the form that most messages have.
                     if let [126, high, low, ..] = bytes[at..] {
                         self.masked = false;
                         self.length = u64::from(u16::from_be_bytes([high, low]));
@@ -121,13 +121,13 @@ impl TextAsBinary {
         }
     }
 
-    /// What is wrong with the frames so far, as far as the filter has to do with it.
+    /// The violation found by the filter, if there is one.
     pub(crate) fn objection(&self) -> Option<&'static str> {
         self.objection
     }
 
-    /// The close frame that came, if one did. The library hands on a code of its own in place of
-    /// one that must not be sent, and none of a frame that is too long.
+    /// The close frame received, if any. The library replaces a code that must not be sent by one
+    /// of its own, and drops a frame that is too long.
     pub(crate) fn close_sent(&self) -> Option<CloseSent> {
         let payload = self.close.as_deref()?;
         Some(match payload {
@@ -149,25 +149,25 @@ impl TextAsBinary {
         }
     }
 
-    /// Whether the next message that the library delivers was text; to be asked once for each.
+    /// Whether the next message that the library delivers was text. Call once for each message.
     pub(crate) fn take_was_text(&mut self) -> bool {
         self.texts.pop_front().unwrap_or(false)
     }
 
-    /// Whether a data message, or the beginning of one, has come that the library has not
+    /// Whether a data message, or the beginning of one, has arrived that the library has not
     /// delivered.
     pub(crate) fn holds_more(&self) -> bool {
         !self.texts.is_empty()
     }
 
-    /// Whether a data message has begun to arrive and has not ended.
-    pub(crate) fn mid_message(&self) -> bool {
+    /// Whether a data message is incomplete.
+    pub(crate) fn is_mid_message(&self) -> bool {
         self.open || (self.stage != Stage::First && self.first & CONTROL == 0)
     }
 
-    /// Whether all that came is whole: no frame has begun, no message waits for more frames, and
-    /// every message that was whole is taken.
-    pub(crate) fn between_messages(&self) -> bool {
+    /// Whether no message is pending: no frame is incomplete, no message needs more frames, and
+    /// every complete message was taken.
+    pub(crate) fn is_between_messages(&self) -> bool {
         self.stage == Stage::First && !self.open && self.texts.is_empty()
     }
 
@@ -278,7 +278,7 @@ mod tests {
             filter.take_was_text(),
         ];
         assert_eq!(was_text, [true, false, true]);
-        assert!(!filter.mid_message());
+        assert!(!filter.is_mid_message());
     }
 
     #[test]
@@ -286,11 +286,11 @@ mod tests {
         let mut filter = TextAsBinary::default();
         let mut first = [frame(0x01, b"half"), frame(0x89, b"ping")].concat();
         filter.filter(&mut first);
-        assert!(filter.mid_message() && filter.holds_more());
+        assert!(filter.is_mid_message() && filter.holds_more());
         assert_eq!(first[0], 0x02);
         let mut rest = frame(0x80, b"whole");
         filter.filter(&mut rest);
-        assert!(!filter.mid_message());
+        assert!(!filter.is_mid_message());
         assert_eq!(rest[0], 0x80);
         assert!(filter.take_was_text());
         assert!(!filter.holds_more());
@@ -323,13 +323,13 @@ mod tests {
     fn an_unfinished_frame_is_mid_message_and_an_unfinished_ping_is_not() {
         let mut filter = TextAsBinary::default();
         filter.filter(&mut [0x81]);
-        assert!(filter.mid_message());
+        assert!(filter.is_mid_message());
         filter.filter(&mut [0x01]);
-        assert!(filter.mid_message());
+        assert!(filter.is_mid_message());
         filter.filter(b"x".to_vec().as_mut());
-        assert!(!filter.mid_message());
+        assert!(!filter.is_mid_message());
         filter.filter(&mut [0x89, 0x02]);
-        assert!(!filter.mid_message());
+        assert!(!filter.is_mid_message());
     }
 
     proptest! {
@@ -357,7 +357,7 @@ mod tests {
             for (kind, _) in messages.iter().filter(|(kind, _)| *kind < 2) {
                 prop_assert_eq!(filter.take_was_text(), *kind == 0);
             }
-            prop_assert!(!filter.mid_message());
+            prop_assert!(!filter.is_mid_message());
         }
     }
 
@@ -366,7 +366,7 @@ mod tests {
         let close = |payload: &[u8]| {
             let mut filter = TextAsBinary::default();
             assert_eq!(filter.close_sent(), None);
-            // In pieces of any size.
+            // Byte by byte.
             for byte in frame(0x88, payload) {
                 filter.filter(&mut [byte]);
             }

@@ -12,20 +12,20 @@ use super::{Filtered, LARGE, closed_by, config, ended_by, is_about_close};
 use crate::driver::{Seam, WebSocket as _};
 use crate::net::Connection;
 
-/// The connection with its id, and what waits to be written.
+/// The connection with its id, and the frames waiting to be written.
 pub struct Open<S: Seam> {
     id: ConnectionId,
     socket: S::WebSocket,
     config: WebSocketConfig,
-    /// A frame that does not pass through the WebSocket library.
+    /// A frame that bypasses the WebSocket library.
     secret_frame: Option<SecretFrame>,
     unflushed: bool,
-    /// A large message came, and the library's buffer still has its size.
+    /// A large message has arrived, and the library's buffer still has that size.
     oversized: bool,
 }
 
 impl<S: Seam> Open<S> {
-    /// After the upgrade; `early` holds the bytes that came behind its answer.
+    /// Creates the connection after the upgrade. `early` holds the bytes received after its answer.
     pub fn new(
         id: ConnectionId,
         connection: Connection<S::Io>,
@@ -48,7 +48,7 @@ impl<S: Seam> Open<S> {
         self.id
     }
 
-    /// Begins to send; an error shows when the socket is read.
+    /// Starts sending a message. An error is reported when the socket is read.
     pub fn send(&mut self, message: Message) {
         let sent = self.socket.start_send(message);
         trace!(ok = sent.is_ok(), "sending");
@@ -63,35 +63,35 @@ impl<S: Seam> Open<S> {
         self.send(super::close(code));
     }
 
-    /// Begins to send a text that must not pass through a library that logs what it sends. Nothing
-    /// else may have been sent on this connection.
+    /// Starts sending a text that must bypass the library, which logs what it sends. Must be the
+    /// first message on this connection.
     pub(crate) fn send_secret(&mut self, text: &Secret) {
         self.secret_frame = Some(SecretFrame::new(text));
     }
 
-    /// Whether the last message, of this length, was text. To be asked once for each binary one.
+    /// Whether the last message, of this length, was text. Call once for each binary message.
     pub(crate) fn take_was_text(&mut self, length: usize) -> bool {
         self.oversized |= length > LARGE;
         self.socket.io_mut().filter.take_was_text()
     }
 
-    /// If bytes came since the last call: whether they leave a message unfinished.
+    /// If bytes have arrived since the last call: whether they end within a message.
     pub(crate) fn take_received(&mut self) -> Option<bool> {
         self.socket.io_mut().take_received()
     }
 
-    /// Whether a message, or the beginning of one, was read from the socket and not yet taken.
+    /// Whether a message, or the beginning of one, was read from the socket and has not been taken.
     pub(crate) fn holds_more(&self) -> bool {
         self.socket.io().filter.holds_more()
     }
 
-    /// Writes what is waiting and reads the next message. The error is the end of the connection;
+    /// Writes waiting frames and reads the next message. An error is the end of the connection;
     /// `None` for an end without a close frame.
     pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<Message, Option<Failure>>> {
         self.poll_write(context);
         let next = self.socket.poll_next(context);
         match &next {
-            // The library has begun to answer it.
+            // The library has queued a pong.
             Poll::Ready(Ok(message)) => self.unflushed |= message.is_ping(),
             Poll::Ready(Err(_)) => {}
             Poll::Pending => self.shrink(),
@@ -108,7 +108,7 @@ impl<S: Seam> Open<S> {
         }
     }
 
-    /// Writing that would block stops nothing.
+    /// Writes waiting frames. If this would block, reading continues.
     fn poll_write(&mut self, context: &mut Context<'_>) {
         while let Some(frame) = &mut self.secret_frame {
             match self.socket.io_mut().poll_write(context, frame.left()) {
@@ -119,7 +119,7 @@ impl<S: Seam> Open<S> {
                         self.unflushed = true;
                     }
                 }
-                // It shows when the socket is read.
+                // Reading the socket reports the error.
                 Poll::Ready(_) => self.secret_frame = None,
                 Poll::Pending => return,
             }
@@ -129,10 +129,10 @@ impl<S: Seam> Open<S> {
         }
     }
 
-    /// Replaces an oversized read buffer once the socket is drained. Only where the library holds
-    /// nothing: between two frames of two messages, with nothing left to write.
+    /// Replaces an oversized read buffer once the socket is drained. Only while the library holds
+    /// no data: between two messages, with nothing left to write.
     fn shrink(&mut self) {
-        let between = self.socket.io().filter.between_messages();
+        let between = self.socket.io().filter.is_between_messages();
         if !self.oversized || !between || self.unflushed || self.secret_frame.is_some() {
             return;
         }
@@ -144,7 +144,7 @@ impl<S: Seam> Open<S> {
         }
     }
 
-    /// The end: sends what is still to be sent, as far as possible without waiting.
+    /// Closes the connection. Sends waiting frames if that is possible without blocking.
     pub(crate) fn hang_up(mut self) {
         let mut context = Context::from_waker(Waker::noop());
         let _ = self.socket.poll_flush(&mut context);

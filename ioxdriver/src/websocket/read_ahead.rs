@@ -1,14 +1,14 @@
 //! Reads a busy socket in large pieces, and an idle one in small ones.
 //!
-//! The WebSocket library reads into a small buffer, since each idle stream keeps one. A socket
-//! that fills it is busy: it is read into a large buffer instead, from which the library is served.
-//! The large buffer is freed when the socket is empty or a read brings no more than the library
-//! could have taken.
+//! The WebSocket library reads into a small buffer, because each idle stream keeps one. A socket
+//! that fills it is busy: it is read into a large buffer, from which the library then reads. The
+//! large buffer is freed when the socket is empty, or when a read returns no more than fits into
+//! the library's buffer.
 
 use std::io;
 use std::task::{Poll, ready};
 
-/// The size of the large buffer, in bytes: some 200 frames fit.
+/// The size of the large buffer, in bytes; holds about 200 frames.
 const LARGE: usize = 64 * 1024;
 
 /// The large buffer of a busy socket.
@@ -16,13 +16,14 @@ const LARGE: usize = 64 * 1024;
 pub(crate) struct ReadAhead {
     /// Empty while the socket is not busy.
     buffer: Vec<u8>,
-    /// The bytes that are read and not served: from here, to there.
+    /// The bytes read from the socket and not yet by the library are `start..end`.
     start: usize,
     end: usize,
 }
 
 impl ReadAhead {
-    /// Fills some of `buffer`: from what was read before, else by `read`, which is asked once.
+    /// Reads into `buffer`: from the large buffer if it holds bytes, otherwise with one call of
+    /// `read`.
     pub(crate) fn poll_read(
         &mut self,
         buffer: &mut [u8],
@@ -62,7 +63,7 @@ mod tests {
 
     use super::*;
 
-    /// A socket that has these pieces to read, one a read as far as the buffer has room.
+    /// A socket that delivers these pieces, one for each read if the buffer has room.
     struct Pieces {
         pieces: Vec<Vec<u8>>,
         reads: usize,
@@ -99,7 +100,7 @@ mod tests {
         }
     }
 
-    /// Reads with a small buffer until there is no more.
+    /// Reads with a small buffer until the end.
     fn read_all(ahead: &mut ReadAhead, socket: &mut Pieces, small: usize) -> Vec<u8> {
         let mut all = Vec::new();
         let mut buffer = vec![0; small];

@@ -1,5 +1,5 @@
-//! A frame that goes to the socket past the WebSocket library, which logs what it sends: the first
-//! frame, with its token.
+//! The first frame, which contains a token. It bypasses the WebSocket library, which logs what it
+//! sends.
 
 use std::fmt;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
@@ -8,15 +8,14 @@ use ioxproto::Secret;
 
 const FINAL_TEXT: u8 = 0x81;
 
-/// A text message that holds a secret, as one frame, and how much of it is written. It is wiped
-/// when dropped.
+/// A text message with a secret, as one frame, and how much of it is written. Wiped when dropped.
 pub(crate) struct SecretFrame {
     frame: Vec<u8>,
     written: usize,
 }
 
 impl SecretFrame {
-    /// Nothing else may have been sent on the connection.
+    /// Creates the frame. It must be the first one on the connection.
     pub(crate) fn new(text: &Secret) -> Self {
         Self {
             frame: masked_text(text.expose(), mask()),
@@ -29,7 +28,7 @@ impl SecretFrame {
         &self.frame[self.written..]
     }
 
-    /// This many more bytes are written.
+    /// Reports that this many more bytes have been written.
     pub(crate) fn wrote(&mut self, length: usize) {
         self.written = self.frame.len().min(self.written.saturating_add(length));
     }
@@ -37,7 +36,7 @@ impl SecretFrame {
 
 impl Drop for SecretFrame {
     fn drop(&mut self) {
-        // The mask is in the frame, so what is in it can be read.
+        // The frame contains the mask, so masking does not hide the secret: wipe it.
         self.frame.fill(0);
         std::hint::black_box(&self.frame);
     }

@@ -1,25 +1,24 @@
-//! Whether a TLS record is half there: below TLS, the headers of the records are read as the bytes
-//! pass.
+//! Tells whether a TLS record is incomplete, by parsing the record headers in the bytes below TLS.
 //!
-//! A record's text is not to be had before the whole record is, so what has begun to arrive would
-//! look like silence. Without this, a replayed message that comes slowly could pass as live.
+//! TLS cannot decrypt a record before it is complete, so a record that is still arriving would look
+//! like silence, and a replayed message that arrives slowly could be marked live.
 
-/// Follows what a TLS peer sends (RFC 8446 section 5.1): a type, a version, a length, and so many
-/// bytes.
+/// Parses the records of a TLS peer (RFC 8446 section 5.1): type, version, length, and content of
+/// that length.
 #[derive(Debug, Default)]
-pub(crate) struct Records {
-    /// So many bytes of a header are there.
+pub(crate) struct RecordTracker {
+    /// The number of header bytes received.
     header: u8,
-    /// The record's bytes that are not.
+    /// The number of bytes of the record that are still missing.
     missing: u16,
     received: bool,
 }
 
-impl Records {
+impl RecordTracker {
     const HEADER: u8 = 5;
 
-    /// The next bytes from the socket, in pieces of any size.
-    pub(crate) fn see(&mut self, mut bytes: &[u8]) {
+    /// Parses the next bytes from the socket, in pieces of any size.
+    pub(crate) fn receive(&mut self, mut bytes: &[u8]) {
         self.received |= !bytes.is_empty();
         while let [first, rest @ ..] = bytes {
             if self.header < Self::HEADER {
@@ -31,7 +30,7 @@ impl Records {
             } else {
                 let here = bytes.len().min(usize::from(self.missing));
                 bytes = &bytes[here..];
-                // `here` is at most what is missing.
+                // `here` is at most `self.missing`.
                 self.missing -= u16::try_from(here).unwrap_or(self.missing);
             }
             if self.header == Self::HEADER && self.missing == 0 {
@@ -40,12 +39,12 @@ impl Records {
         }
     }
 
-    /// Whether a record has begun to arrive and has not ended.
-    pub(crate) fn mid_record(&self) -> bool {
+    /// Whether a record is incomplete.
+    pub(crate) fn is_mid_record(&self) -> bool {
         self.header > 0
     }
 
-    /// Whether bytes came since this was last asked.
+    /// Whether bytes have arrived since the last call.
     pub(crate) fn take_received(&mut self) -> bool {
         std::mem::take(&mut self.received)
     }
@@ -71,21 +70,25 @@ mod tests {
             ends.push(ends[ends.len() - 1] + 5 + usize::from(length));
         }
         for step in [1, 2, 5, 6, 7, 311, 20_000] {
-            let mut records = Records::default();
+            let mut records = RecordTracker::default();
             let mut seen = 0;
             for piece in bytes.chunks(step) {
-                records.see(piece);
+                records.receive(piece);
                 seen += piece.len();
-                assert_eq!(records.mid_record(), !ends.contains(&seen), "{step} {seen}");
+                assert_eq!(
+                    records.is_mid_record(),
+                    !ends.contains(&seen),
+                    "{step} {seen}"
+                );
             }
         }
     }
 
     #[test]
     fn that_bytes_came_is_told_once() {
-        let mut records = Records::default();
+        let mut records = RecordTracker::default();
         assert!(!records.take_received());
-        records.see(&[0x17]);
+        records.receive(&[0x17]);
         assert!(records.take_received());
         assert!(!records.take_received());
     }
