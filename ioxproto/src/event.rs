@@ -1,7 +1,8 @@
 //! One event of the stream.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::vocabulary::CommandWord;
 
@@ -36,7 +37,24 @@ pub struct Event {
     document_length: u32,
     parts: Parts,
     live: bool,
-    received_at: Option<SystemTime>,
+    received_at: Option<Received>,
+}
+
+/// A time of receipt: nanoseconds since 1970, half the size of a [`SystemTime`].
+#[derive(Clone, Copy)]
+struct Received(NonZeroU64);
+
+impl Received {
+    /// `None` before 1970 and after 2554.
+    fn of(time: SystemTime) -> Option<Self> {
+        let since = time.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+        let nanoseconds = u64::try_from(since.as_nanos()).ok()?;
+        NonZeroU64::new(nanoseconds).map(Self)
+    }
+
+    fn time(self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_nanos(self.0.get())
+    }
 }
 
 impl Event {
@@ -56,7 +74,7 @@ impl Event {
     }
 
     pub(crate) fn set_received_at(&mut self, time: SystemTime) {
-        self.received_at = Some(time);
+        self.received_at = Received::of(time);
     }
 
     fn part(&self, span: Span) -> &str {
@@ -76,13 +94,13 @@ impl Event {
     /// not come from a stream. Comparing events ignores it.
     #[must_use]
     pub fn received_at(&self) -> Option<SystemTime> {
-        self.received_at
+        self.received_at.map(Received::time)
     }
 
-    /// Sets the time of receipt.
+    /// Sets the time of receipt; one before 1970 is none.
     #[must_use]
     pub fn with_received_at(mut self, time: SystemTime) -> Self {
-        self.received_at = Some(time);
+        self.received_at = Received::of(time);
         self
     }
 
