@@ -94,17 +94,21 @@ impl Visit {
 
     /// The names, as soon as the controller has sent them. Nothing can be sent by name without.
     async fn names(&mut self) -> Result<Names, Trouble> {
+        let mut unreachable = None;
         loop {
-            if let Some(read) = &self.read {
-                let names = Names::of(read);
+            if let Some(read) = self.read.take() {
                 match read.error(NamesPart::Nodes) {
-                    None => return Ok(names),
-                    // The stream finds out as well, and says why.
-                    Some(error) if is_unreachable(error) => {}
+                    None => return Ok(Names::of(&read)),
+                    // If the stream meets the same trouble, it says why.
+                    Some(error) if is_unreachable(error) => unreachable = Some(error.clone()),
                     Some(error) => return Err(no_names(error)),
                 }
             }
-            self.read = None;
+            if self.handle.is_connected()
+                && let Some(error) = &unreachable
+            {
+                return Err(no_names(error));
+            }
             match self.stream.next().await {
                 Some(notification) => self.take(notification),
                 None => return Err(self.ended()),

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use ioxsim::{Event, HouseOptions, ServerOptions};
+use ioxsim::{Event, HouseOptions, OnCall, ServerOptions, Times};
 
 use crate::house::House;
 use crate::iox::{Finished, Running, iox, objects, run};
@@ -100,6 +100,24 @@ fn a_command_by_name_changes_the_house_and_is_confirmed_by_its_event() {
     let beep = ["beep", "Hall lamp", "--confirm", "--timeout", "8"];
     let short = iox_at(&house, &beep);
     assert_eq!(short.code, Some(4), "{short:?}");
+}
+
+#[test]
+fn names_that_cannot_be_read_are_said_at_once_to_be_that() {
+    for (fault, words) in [
+        (OnCall::CutOff, "before the answer was complete"),
+        (OnCall::TooShort, "before the answer was complete"),
+        (OnCall::Html, "web page"),
+        (OnCall::Empty, "the answer is empty"),
+    ] {
+        let house = house();
+        house.control().on_call(fault, Times::Always);
+        let refused = iox_at(&house, &["on", "Hall lamp"]);
+        assert_eq!(refused.code, Some(1), "{fault:?}: {refused:?}");
+        let says =
+            refused.stderr.contains("the names of the house") && refused.stderr.contains(words);
+        assert!(says, "{fault:?}: {refused:?}");
+    }
 }
 
 #[test]
