@@ -1,8 +1,9 @@
 //! Simulated controllers for the tests.
 
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use ioxsim::{Control, Event, HouseOptions, Server, ServerOptions, Tls};
 use tokio::runtime::Runtime;
@@ -90,7 +91,16 @@ impl House {
         let port = self.url.rsplit(':').next().unwrap().parse().unwrap();
         let mut options = ServerOptions::default();
         options.bind.set_port(port);
-        let server = self.runtime.block_on(Server::start(options)).unwrap();
+        // Another socket of this machine may have the port for a moment.
+        let until = Instant::now() + LIMIT;
+        let server = loop {
+            match self.runtime.block_on(Server::start(options.clone())) {
+                Err(error) if error.kind() == ErrorKind::AddrInUse && Instant::now() < until => {
+                    thread::sleep(Duration::from_millis(50));
+                }
+                started => break started.unwrap(),
+            }
+        };
         self.server = Some(server);
     }
 }
