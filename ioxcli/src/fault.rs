@@ -1,11 +1,11 @@
-//! What is to go wrong in `iox simulate`: `WHERE=WHAT`, or `WHERE=WHAT*TIMES`.
+//! Faults for `iox simulate`: `WHERE=WHAT`, or `WHERE=WHAT*TIMES`.
 
 use std::str::FromStr;
 use std::time::Duration;
 
 use ioxsim::{Control, Ending, Endpoint, OnCall, OnConnect, OnPost, OnUpgrade, Times};
 
-/// One thing that goes wrong.
+/// A fault.
 #[derive(Clone, Debug)]
 pub(crate) struct Fault {
     plan: Plan,
@@ -21,7 +21,7 @@ enum Plan {
 }
 
 impl Fault {
-    /// Plans it.
+    /// Schedules the fault.
     pub(crate) fn plan(self, control: &Control) {
         match self.plan {
             Plan::Connect(fault) => control.on_connect(fault, self.times),
@@ -103,7 +103,7 @@ fn post(what: &str) -> Result<OnPost, String> {
     }
 }
 
-/// How much later the answer to a slow call comes.
+/// The delay of the answer to a slow call.
 const SLOW: Duration = Duration::from_secs(5);
 
 fn call(what: &str) -> Result<OnCall, String> {

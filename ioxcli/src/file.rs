@@ -1,4 +1,4 @@
-//! Files that the program writes: where they really are, and how they are made.
+//! Files that the program writes: resolves links, creates and replaces files.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read as _, Seek as _, Write as _};
@@ -6,20 +6,20 @@ use std::path::{Path, PathBuf};
 
 use crate::trouble::Trouble;
 
-/// Symbolic links that are followed before it counts as a loop.
+/// The limit for symbolic links in a chain; a longer chain counts as a loop.
 const LINKS: usize = 40;
 
-/// A file to write to, there already or not.
+/// A file to write to. It may or may not exist.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
     path: PathBuf,
-    /// The same with every symbolic link followed, one that leads nowhere yet too.
+    /// The path with all symbolic links followed, including those whose target does not exist.
     real: PathBuf,
 }
 
 impl Target {
-    /// Finds where a file is, so that a misspelt folder shows at the start and not at the end.
-    /// `what` is kept there.
+    /// Resolves the path of a file, so that a misspelt folder is reported at the start and not at
+    /// the end. `what` names the content for error messages.
     pub(crate) fn new(path: &Path, what: &str) -> Result<Self, Trouble> {
         let shown = path.display();
         let cannot = |why: String| Trouble::usage(format!("cannot write {what} to {shown}: {why}"));
@@ -31,23 +31,23 @@ impl Target {
         Ok(Self { path, real })
     }
 
-    /// The file as it was named.
+    /// The path as given.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Whether it is an ordinary file or will be one: no pipe, no device.
+    /// Whether it is or will be an ordinary file, not a pipe or device.
     pub(crate) fn is_ordinary(&self) -> bool {
         fs::metadata(&self.real).map_or(true, |about| about.is_file())
     }
 
-    /// Whether both are one file, by whatever names.
+    /// Whether both are the same file, even under different names.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         #[cfg(unix)]
         {
             use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
             if let (Ok(one), Ok(other)) = (fs::metadata(&self.real), fs::metadata(&other.real)) {
-                // A device such as /dev/null keeps nothing that could be spoiled.
+                // Writing twice to a device such as /dev/null does no harm.
                 let device = one.file_type().is_char_device();
                 return !device && (one.dev(), one.ino()) == (other.dev(), other.ino());
             }
@@ -55,8 +55,8 @@ impl Target {
         self.real == other.real
     }
 
-    /// Opens it, empty. A new file is for its owner alone; one that is there keeps its mode. Waits
-    /// for the reader of a pipe.
+    /// Opens and truncates the file. Only the owner can access a new file; an existing one keeps
+    /// its mode. If it is a pipe, waits for its reader.
     pub(crate) fn create(&self) -> io::Result<File> {
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(true);
@@ -65,7 +65,7 @@ impl Target {
         options.open(&self.real)
     }
 
-    /// Opens it to add to it; a line that was cut off there is ended first.
+    /// Opens the file for appending. Completes a truncated last line with a line feed.
     pub(crate) fn append(&self) -> io::Result<File> {
         if !self.is_ordinary() || !self.holds_something() {
             return self.create();
@@ -83,13 +83,13 @@ impl Target {
         Ok(file)
     }
 
-    /// Whether it is an ordinary file with something in it.
+    /// Whether it is an ordinary file that is not empty.
     pub(crate) fn holds_something(&self) -> bool {
         fs::metadata(&self.real).is_ok_and(|about| about.is_file() && about.len() > 0)
     }
 
-    /// Writes it: whole or not at all, where the file is an ordinary one that can be replaced. One
-    /// that is mounted by itself, or whose folder takes no new file, is written in place.
+    /// Replaces the content atomically, if the file is an ordinary one that can be replaced. A file
+    /// that is a mount point, or whose folder accepts no new file, is written in place.
     pub(crate) fn replace(&self, bytes: &[u8]) -> io::Result<()> {
         if self.is_ordinary() {
             match self.try_replace(bytes) {
@@ -119,12 +119,12 @@ impl Target {
     }
 }
 
-/// Gives a file the mode of the one that it replaces, and its owner where we may.
+/// Copies the mode of the replaced file, and its owner if permitted.
 fn keep(file: &File, about: &fs::Metadata, mode: Permissions) -> io::Result<()> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::{MetadataExt as _, fchown};
-        // Only root may give files away.
+        // Only root may change the owner.
         let _ = fchown(file, Some(about.uid()), Some(about.gid()));
     }
     #[cfg(not(unix))]
@@ -132,7 +132,7 @@ fn keep(file: &File, about: &fs::Metadata, mode: Permissions) -> io::Result<()> 
     file.set_permissions(mode)
 }
 
-/// Whether a file cannot be replaced, and may still be written.
+/// Whether the error means that a file cannot be replaced but may be writable.
 fn needs_place(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -143,7 +143,7 @@ fn needs_place(error: &io::Error) -> bool {
     )
 }
 
-/// Follows links to the file at their end, which need not be there; its folder must be.
+/// Follows links to their target. The target need not exist, but its folder must.
 fn follow(path: &Path) -> Result<PathBuf, String> {
     let mut path = path.to_owned();
     for _ in 0..LINKS {
@@ -164,7 +164,7 @@ fn follow(path: &Path) -> Result<PathBuf, String> {
     Err("its symbolic links go in a circle".to_owned())
 }
 
-/// The folder that a file is in.
+/// The folder of a file.
 fn folder(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if folder.as_os_str().is_empty() => Path::new("."),

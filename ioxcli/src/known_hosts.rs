@@ -1,4 +1,4 @@
-//! The certificates that a person said yes to: a file of lines, host and port, then the
+//! The certificates that the user has trusted: a file with lines of host and port, then the
 //! fingerprint.
 
 use std::env;
@@ -15,7 +15,7 @@ use crate::trouble::Trouble;
 
 const HEAD: &str = "# Certificates of controllers that iox trusts: host:port sha256:HEX\n";
 
-/// What is kept, in the order of the file.
+/// The entries of the file, in its order.
 #[derive(Debug)]
 pub(crate) struct KnownHosts {
     path: Option<PathBuf>,
@@ -23,7 +23,7 @@ pub(crate) struct KnownHosts {
 }
 
 impl KnownHosts {
-    /// Reads the file of this user; empty where there is none.
+    /// Reads the user's file; empty if it does not exist.
     pub(crate) fn load() -> Result<Self, Trouble> {
         let Some(folder) = folder() else {
             return Ok(Self {
@@ -63,7 +63,7 @@ impl KnownHosts {
         })
     }
 
-    /// Where it is kept.
+    /// The path of the file.
     pub(crate) fn path(&self) -> Option<&Path> {
         self.path.as_deref()
     }
@@ -78,17 +78,17 @@ impl KnownHosts {
             .collect()
     }
 
-    /// Host and port, and the fingerprint of each certificate that is trusted.
+    /// Host and port, and the fingerprint, of each trusted certificate.
     pub(crate) fn entries(&self) -> impl Iterator<Item = &(String, Fingerprint)> {
         self.entries.iter()
     }
 
-    /// Trusts this certificate of a controller, and no other of it, from now on.
+    /// Trusts this certificate of a controller, and none of its others.
     pub(crate) fn trust(&mut self, address: &Address, pin: Fingerprint) -> Result<(), Trouble> {
         self.replace(address, Some(pin)).map(|_| ())
     }
 
-    /// Trusts no certificate of a controller any more; `false` if none was.
+    /// Removes all certificates of a controller; `false` if there were none.
     pub(crate) fn forget(&mut self, address: &Address) -> Result<bool, Trouble> {
         if self.pins(address).is_empty() {
             return Ok(false);
@@ -96,8 +96,8 @@ impl KnownHosts {
         self.replace(address, None)
     }
 
-    /// Puts this certificate in the place of those of a controller; whether there were any. What
-    /// others have trusted since this was read is kept.
+    /// Replaces the certificates of a controller; returns whether there were any. Keeps what other
+    /// processes have added since the file was read.
     fn replace(&mut self, address: &Address, pin: Option<Fingerprint>) -> Result<bool, Trouble> {
         let Some(path) = self.path.clone() else {
             return Err(Trouble::other(
@@ -123,7 +123,7 @@ impl KnownHosts {
     }
 }
 
-/// Host and port, always both.
+/// Host and port; the port is always included.
 fn key(address: &Address) -> String {
     let host = address.host().to_ascii_lowercase();
     let port = address.port();
@@ -134,11 +134,11 @@ fn key(address: &Address) -> String {
     }
 }
 
-/// For this long somebody else may write the file; it takes them some milliseconds.
+/// How long to wait while another process writes the file, which takes some milliseconds.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Keeps others from writing the file, until it is dropped. The file itself is replaced, so that a
-/// lock on it would be worth nothing: it is on one beside it, which stays.
+/// Locks the file against other writers until the lock is dropped. The lock is on a second file,
+/// because the file itself is replaced.
 fn lock(path: &Path) -> io::Result<Option<File>> {
     let folder = path.parent().ok_or(io::ErrorKind::NotFound)?;
     fs::create_dir_all(folder)?;
@@ -160,7 +160,7 @@ fn lock(path: &Path) -> io::Result<Option<File>> {
                 let busy = format!("another program holds {}", beside.display());
                 return Err(io::Error::new(io::ErrorKind::WouldBlock, busy));
             }
-            // There are file systems without locks.
+            // Some file systems have no locks.
             Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {
                 return Ok(None);
             }
@@ -169,10 +169,10 @@ fn lock(path: &Path) -> io::Result<Option<File>> {
     }
 }
 
-/// Writes the file anew, whole or not at all, for its owner alone. A link to it stays one.
+/// Replaces the file atomically, readable only for its owner. A symbolic link to it is kept.
 fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let folder = path.parent().ok_or(io::ErrorKind::NotFound)?;
-    // Made with mode 600.
+    // It is created with mode 600.
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     file.write_all(content)?;
     file.as_file().sync_all()?;
@@ -180,7 +180,7 @@ fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// The folder for configurations of this user.
+/// The user's configuration folder.
 fn folder() -> Option<PathBuf> {
     let absolute = |name| {
         env::var_os(name)

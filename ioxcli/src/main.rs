@@ -124,7 +124,7 @@ fn print(make: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> Result<(), Troubl
     let mut text = Vec::new();
     let written = make(&mut text).and_then(|()| io::stdout().write_all(&text));
     match written {
-        Err(error) if !output::nobody_reads(&error) => Err(Trouble::other(format!(
+        Err(error) if !output::is_closed_pipe(&error) => Err(Trouble::other(format!(
             "cannot write to standard output: {error}"
         ))),
         _ => Ok(()),

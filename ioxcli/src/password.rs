@@ -1,5 +1,5 @@
-//! Where the password comes from: a file, the environment, or a person. Never an argument, which
-//! others can see.
+//! Reads the password from a file, the environment or a prompt. It is never an argument, because
+//! other users can see those.
 
 use std::env::{self, VarError};
 use std::fs;
@@ -15,10 +15,10 @@ use crate::trouble::Trouble;
 
 const VARIABLE: &str = "IOX_PASSWORD";
 
-/// What some editors put before a text; no part of a password.
+/// Some editors write a byte order mark. It is not part of the password.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
-/// The password; `None` when a signal came while it was asked for.
+/// Returns the password; `None` if a signal arrived at the prompt.
 pub(crate) async fn obtain(
     username: &str,
     file: Option<&Path>,
@@ -27,7 +27,7 @@ pub(crate) async fn obtain(
     obtain_from(VARIABLE, "--password-file", username, file, stop).await
 }
 
-/// The same from this variable, or a file that this option names.
+/// The same with the given variable and option.
 pub(crate) async fn obtain_from(
     variable: &str,
     option: &str,
@@ -37,7 +37,7 @@ pub(crate) async fn obtain_from(
 ) -> Result<Option<Secret>, Trouble> {
     if let Some(path) = file {
         let path = path.to_owned();
-        // A pipe may be slow, or never written to.
+        // A pipe may block.
         let mut read = tokio::task::spawn_blocking(move || from_file(&path));
         return tokio::select! {
             read = &mut read => match read {
@@ -77,7 +77,7 @@ pub(crate) fn from_file(path: &Path) -> Result<Secret, Trouble> {
     })
 }
 
-/// The password in a text: its first line. The error says what that is instead.
+/// The first line of a text as a password. The error says what is wrong with it.
 pub(crate) fn first_line(text: &[u8]) -> Result<Secret, &'static str> {
     let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
@@ -101,8 +101,8 @@ async fn ask(
     let answer = tokio::select! {
         answer = &mut asked => answer,
         () = stop.requested() => {
-            // Ctrl-C ends the prompt as well as it reaches us; any other signal leaves it waiting
-            // without echo.
+            // Ctrl-C ends both the prompt and the program; after any other signal the prompt still
+            // waits, with echo off.
             terminal.restore();
             return Ok(None);
         }
@@ -118,7 +118,7 @@ async fn ask(
     }
 }
 
-/// How the terminal was before the prompt took its echo away.
+/// The settings of the terminal before the prompt switched its echo off.
 #[cfg(unix)]
 struct Terminal(Option<rustix::termios::Termios>);
 
@@ -130,7 +130,7 @@ impl Terminal {
 
     fn restore(self) {
         if let Some(state) = self.0 {
-            // There is nobody left to tell.
+            // An error cannot be reported at this point.
             let _ = rustix::termios::tcsetattr(
                 io::stdin(),
                 rustix::termios::OptionalActions::Now,

@@ -1,4 +1,4 @@
-//! Hides events of the controller's internal work from the output for people.
+//! Hides events about the controller's internal work in the output for people.
 
 use std::collections::HashSet;
 
@@ -6,19 +6,20 @@ use ioxproto::Event;
 use ioxproto::view::{LifecycleChange, View};
 use ioxproto::vocabulary::{Code, CommandWord, Lifecycle, SystemControl, SystemStatusAction};
 
-/// Nodes whose status is known; of more than so many, commands are shown.
+/// The limit for nodes with a known status. Commands of further nodes are shown.
 const KEPT: usize = 20_000;
 
-/// Decides which events the output for people leaves out by default.
+/// Decides which events the output for people omits by default.
 #[derive(Debug, Default)]
 pub(crate) struct Quiet {
-    /// The nodes whose status is known: their status shows the result of a command.
+    /// The nodes with a known status. Their commands are hidden, because the status shows the
+    /// result.
     with_status: HashSet<String>,
 }
 
 impl Quiet {
-    /// Whether an event is left out.
-    pub(crate) fn hides(&mut self, event: &Event) -> bool {
+    /// Whether an event is hidden.
+    pub(crate) fn is_hidden(&mut self, event: &Event) -> bool {
         match event.view() {
             Ok(View::Property(property)) => {
                 if property.control == "ST" && self.with_status.len() < KEPT {
@@ -59,7 +60,7 @@ fn is_work_in_progress(change: &LifecycleChange<'_>) -> bool {
     )
 }
 
-/// Of events without a view: those about the controller's internal work.
+/// Whether an event without a view is about the controller's internal work.
 fn is_internal(event: &Event) -> bool {
     let Some(Code::Known(control)) = event.system_control() else {
         return false;
@@ -121,7 +122,7 @@ mod tests {
             ("_3", "WH", ""),
         ] {
             assert!(
-                quiet.hides(&event(control, action, "", info)),
+                quiet.is_hidden(&event(control, action, "", info)),
                 "{control} {action}"
             );
         }
@@ -136,7 +137,7 @@ mod tests {
             ("_99", "x", "", ""),
         ] {
             assert!(
-                !quiet.hides(&event(control, action, node, info)),
+                !quiet.is_hidden(&event(control, action, node, info)),
                 "{control} {action}"
             );
         }
@@ -145,12 +146,12 @@ mod tests {
     #[test]
     fn a_command_is_shown_where_no_status_follows_it() {
         let mut quiet = Quiet::default();
-        assert!(!quiet.hides(&event("DON", "0", "button", "")));
-        assert!(!quiet.hides(&event("ST", "255", "lamp", "")));
-        assert!(quiet.hides(&event("DON", "0", "lamp", "")));
-        assert!(quiet.hides(&event("DOF", "0", "lamp", "")));
-        assert!(!quiet.hides(&event("DFON", "0", "lamp", "")));
-        assert!(!quiet.hides(&event("FDSTOP", "0", "lamp", "")));
-        assert!(quiet.hides(&event("DON", "0", "button", "").with_live(false)));
+        assert!(!quiet.is_hidden(&event("DON", "0", "button", "")));
+        assert!(!quiet.is_hidden(&event("ST", "255", "lamp", "")));
+        assert!(quiet.is_hidden(&event("DON", "0", "lamp", "")));
+        assert!(quiet.is_hidden(&event("DOF", "0", "lamp", "")));
+        assert!(!quiet.is_hidden(&event("DFON", "0", "lamp", "")));
+        assert!(!quiet.is_hidden(&event("FDSTOP", "0", "lamp", "")));
+        assert!(quiet.is_hidden(&event("DON", "0", "button", "").with_live(false)));
     }
 }

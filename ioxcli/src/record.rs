@@ -1,4 +1,4 @@
-//! Keeps what comes in a file, in the format of `ioxproto::recording`.
+//! Writes received messages to a file, in the format of `ioxproto::recording`.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
@@ -17,31 +17,32 @@ use tokio::sync::{Notify, oneshot};
 use crate::file::Target;
 use crate::trouble::Trouble;
 
-/// Bytes of messages that may wait for the disk; after that the stream is read no further.
+/// The limit in bytes for messages waiting for the disk. When it is reached, the stream is not
+/// read.
 const WAITING: usize = 8 * 1024 * 1024;
 
-/// What a message weighs beside its bytes.
+/// The overhead of a message, in bytes.
 const ENTRY: usize = 128;
 
-/// A recording that is being written, on a thread of its own. Nothing of it is left out: while it
-/// is [full](Room::is_full), the caller is to take nothing from the stream, so that the driver
-/// stops reading.
+/// A recording that is being written on a separate thread. No message is lost: while it is
+/// [full](Room::is_full), the caller must not read from the stream, so that the driver stops
+/// reading.
 #[derive(Debug)]
 pub(crate) struct Recorder {
     path: PathBuf,
     entries: Sender<Option<Entry>>,
-    waiting: Arc<Waiting>,
+    backlog: Arc<Backlog>,
     ended: oneshot::Receiver<io::Result<()>>,
 }
 
-/// What waits to be written.
+/// The messages waiting to be written.
 #[derive(Debug, Default)]
-struct Waiting {
+struct Backlog {
     bytes: AtomicUsize,
     room: Notify,
 }
 
-impl Waiting {
+impl Backlog {
     fn is_full(&self) -> bool {
         self.bytes.load(Ordering::Acquire) >= WAITING
     }
@@ -55,8 +56,8 @@ impl Waiting {
 }
 
 impl Recorder {
-    /// Makes the file, or empties it, or adds to it, and gives what takes the messages.
-    /// [`Recorder::end`] ends it.
+    /// Creates the file, truncates it or appends to it. Returns the recorder and the tap that feeds
+    /// it. [`End::end`] ends the recording.
     pub(crate) fn create(
         target: &Target,
         append: bool,
@@ -68,7 +69,7 @@ impl Recorder {
                 path.display()
             ))
         };
-        // A pipe opens once somebody reads it, which is waited for on the thread.
+        // Opening a pipe blocks until it has a reader, so open the file on the thread.
         let open = move |target: &Target| match append {
             true => target.append(),
             false => target.create(),
@@ -77,34 +78,34 @@ impl Recorder {
         let file = file.transpose().map_err(cannot)?;
         let (entries, queue) = mpsc::channel();
         let (tell, ended) = oneshot::channel();
-        let waiting = Arc::new(Waiting::default());
-        let (counted, target) = (Arc::clone(&waiting), target.clone());
+        let backlog = Arc::new(Backlog::default());
+        let (counted, target) = (Arc::clone(&backlog), target.clone());
         thread::Builder::new()
             .name("recording".to_owned())
             .spawn(move || {
                 let file = file.map_or_else(|| open(&target), Ok);
                 let written = file.and_then(|file| write(file, &queue, &counted));
-                // Nobody may wait for it any more.
+                // The receiver may have been dropped.
                 let _ = tell.send(written);
             })
             .map_err(cannot)?;
-        let tap = tap(entries.clone(), Arc::clone(&waiting));
+        let tap = tap(entries.clone(), Arc::clone(&backlog));
         let recorder = Self {
             path,
             entries,
-            waiting,
+            backlog,
             ended,
         };
         Ok((recorder, tap))
     }
 
-    /// Takes the recording apart: what ends it, what says how full it is, and what completes when
-    /// it has ended, before its time only if it could not be written.
+    /// Splits the recorder into the handle that ends it, the one that reports room, and a future
+    /// that completes when it has ended. The future completes early only if writing failed.
     pub(crate) fn split(self) -> (End, Room, impl Future<Output = Result<(), Trouble>>) {
         let Self {
             path,
             entries,
-            waiting,
+            backlog,
             ended,
         } = self;
         let shown = path.display().to_string();
@@ -118,11 +119,11 @@ impl Recorder {
                 ))),
             }
         };
-        (End { path, entries }, Room(waiting), ended)
+        (End { path, entries }, Room(backlog), ended)
     }
 }
 
-/// A file's name with the fields of the present time filled in, such as `%F` for the date.
+/// Replaces the time fields in a file name, such as `%F` for the date.
 pub(crate) fn with_time(path: &Path) -> Result<PathBuf, Trouble> {
     let Some(name) = path.to_str().filter(|name| name.contains('%')) else {
         return Ok(path.to_owned());
@@ -143,13 +144,13 @@ pub(crate) struct End {
 }
 
 impl End {
-    /// Has the rest written, and the file ended there.
+    /// Ends the recording after the messages that are waiting.
     pub(crate) fn end(&self) {
-        // It fails where the writing has ended by itself.
+        // Fails if writing has already ended.
         let _ = self.entries.send(None);
     }
 
-    /// The recording is given up while something still waits to be written.
+    /// The error of a recording that is abandoned with messages still waiting.
     pub(crate) fn cut_short(&self) -> Trouble {
         Trouble::other(format!(
             "the end of the recording {} is missing: it could not be written in time",
@@ -160,14 +161,14 @@ impl End {
 
 /// Whether a recording has room for more.
 #[derive(Clone, Debug)]
-pub(crate) struct Room(Arc<Waiting>);
+pub(crate) struct Room(Arc<Backlog>);
 
 impl Room {
     pub(crate) fn is_full(&self) -> bool {
         self.0.is_full()
     }
 
-    /// Completes when there is room.
+    /// Waits until there is room.
     pub(crate) async fn wait(&self) {
         while self.0.is_full() {
             self.0.room.notified().await;
@@ -177,21 +178,21 @@ impl Room {
 
 fn tap(
     entries: Sender<Option<Entry>>,
-    waiting: Arc<Waiting>,
+    backlog: Arc<Backlog>,
 ) -> impl FnMut(Tapped<'_>) + Send + 'static {
     move |message| {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let time = since.unwrap_or_default().as_secs_f64();
         let entry = match message {
-            // A recording is text: what is no UTF-8 is replaced in it.
+            // A recording is text, so invalid UTF-8 is replaced.
             Tapped::Text(bytes) => {
                 Entry::text(Direction::Receive, time, String::from_utf8_lossy(bytes))
             }
             Tapped::Binary(bytes) => Entry::binary(Direction::Receive, time, bytes),
             _ => return,
         };
-        waiting.bytes.fetch_add(weight(&entry), Ordering::AcqRel);
-        // It fails once the writing has, which is told elsewhere.
+        backlog.bytes.fetch_add(weight(&entry), Ordering::AcqRel);
+        // Fails only after writing has failed, which the future reports.
         let _ = entries.send(Some(entry));
     }
 }
@@ -200,19 +201,19 @@ fn weight(entry: &Entry) -> usize {
     entry.data.len() + ENTRY
 }
 
-fn write(file: File, queue: &Receiver<Option<Entry>>, waiting: &Waiting) -> io::Result<()> {
+fn write(file: File, queue: &Receiver<Option<Entry>>, backlog: &Backlog) -> io::Result<()> {
     let mut file = BufWriter::new(file);
     while let Ok(Some(entry)) = queue.recv() {
         writeln!(file, "{entry}")?;
-        waiting.written(weight(&entry));
+        backlog.written(weight(&entry));
         for entry in queue.try_iter() {
             let Some(entry) = entry else {
                 return file.flush();
             };
             writeln!(file, "{entry}")?;
-            waiting.written(weight(&entry));
+            backlog.written(weight(&entry));
         }
-        // Whoever reads along, or ends the program hard, finds what has come.
+        // Flush, so that a reader, or the file after a kill, has all messages so far.
         file.flush()?;
     }
     Ok(())

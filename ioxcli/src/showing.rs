@@ -154,7 +154,10 @@ impl Showing {
     }
 
     fn is_quiet(&mut self, event: &Event) -> bool {
-        let quiet = self.quiet.as_mut().is_some_and(|quiet| quiet.hides(event));
+        let quiet = self
+            .quiet
+            .as_mut()
+            .is_some_and(|quiet| quiet.is_hidden(event));
         quiet && !self.selection.names(event)
     }
 

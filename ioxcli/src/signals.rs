@@ -1,5 +1,5 @@
-//! Ctrl-C and SIGTERM: the first asks for a clean stop, the second ends the program at once.
-//! SIGUSR1 has the state written, SIGHUP the configuration of a bridge read again.
+//! Signals. The first Ctrl-C or SIGTERM requests a clean stop, the second ends the program at once.
+//! SIGUSR1 writes the state; SIGHUP reloads the configuration of a bridge.
 
 use std::io;
 use std::process;
@@ -13,7 +13,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 pub(crate) struct Stop(watch::Receiver<bool>);
 
 impl Stop {
-    /// Takes the signals over from the system, for the rest of the program's life.
+    /// Installs the signal handlers for the rest of the program's life.
     pub(crate) fn on_signals() -> io::Result<Self> {
         let mut signals = Signals::new()?;
         let (sender, receiver) = watch::channel(false);
@@ -35,7 +35,7 @@ impl Stop {
     }
 }
 
-/// When the configuration is to be read again: at SIGHUP.
+/// Requests to reload the configuration: SIGHUP.
 #[derive(Debug)]
 pub(crate) struct Reload {
     #[cfg(unix)]
@@ -43,7 +43,7 @@ pub(crate) struct Reload {
 }
 
 impl Reload {
-    /// Takes SIGHUP over from the system.
+    /// Installs the handler for SIGHUP.
     pub(crate) fn on_signal() -> io::Result<Self> {
         #[cfg(unix)]
         {
@@ -55,7 +55,7 @@ impl Reload {
         Ok(Self {})
     }
 
-    /// Completes each time that the signal came.
+    /// Completes each time the signal arrives.
     pub(crate) async fn requested(&mut self) {
         #[cfg(unix)]
         if self.signal.recv().await.is_some() {
@@ -65,7 +65,7 @@ impl Reload {
     }
 }
 
-/// When the program was asked to stop for a while (SIGTSTP), or goes on after that (SIGCONT).
+/// Suspension of the program (SIGTSTP), and its continuation (SIGCONT).
 #[derive(Debug)]
 pub(crate) struct Continue {
     #[cfg(unix)]
@@ -75,7 +75,7 @@ pub(crate) struct Continue {
 }
 
 impl Continue {
-    /// Takes SIGTSTP over from the system, and hears of SIGCONT.
+    /// Installs the handlers for SIGTSTP and SIGCONT.
     pub(crate) fn on_signals() -> io::Result<Self> {
         #[cfg(unix)]
         {
@@ -91,7 +91,7 @@ impl Continue {
         Ok(Self {})
     }
 
-    /// Completes each time that one of them came: `true` if it goes on.
+    /// Completes each time one of them arrives: `true` for SIGCONT.
     pub(crate) async fn changed(&mut self) -> bool {
         #[cfg(unix)]
         tokio::select! {
@@ -103,7 +103,7 @@ impl Continue {
     }
 }
 
-/// When the state is to be written: at SIGUSR1, and every so often.
+/// Requests to write the state: SIGUSR1, and a regular interval.
 #[derive(Debug)]
 pub(crate) struct Save {
     every: Option<Interval>,
@@ -112,7 +112,7 @@ pub(crate) struct Save {
 }
 
 impl Save {
-    /// Takes SIGUSR1 over from the system if the state is `wanted`.
+    /// Installs the handler for SIGUSR1 if the state is `wanted`.
     pub(crate) fn on(wanted: bool, every: Option<Duration>) -> io::Result<Self> {
         let every = every.map(|every| {
             let mut interval = interval_at(Instant::now() + every, every);
@@ -133,7 +133,7 @@ impl Save {
         }
     }
 
-    /// Completes each time that the state is to be written.
+    /// Completes each time the state must be written.
     pub(crate) async fn due(&mut self) {
         let every = async {
             match &mut self.every {

@@ -1,4 +1,4 @@
-//! A stream, whichever driver it runs on.
+//! A stream on any of the drivers.
 
 use std::thread;
 
@@ -10,10 +10,10 @@ use tokio::sync::mpsc;
 use crate::arguments::Transport;
 use crate::trouble::Trouble;
 
-/// Notifications that may wait between a blocking stream's thread and its reader.
+/// The limit for notifications waiting between a blocking stream's thread and its reader.
 const WAITING: usize = 256;
 
-/// A handle on any of the streams. A blocking one has a thread that drives it.
+/// A handle of a stream on any driver. A blocking stream has its own thread.
 pub(crate) type Handle = ioxdriver::Handle<Async>;
 
 /// A running stream.
@@ -30,7 +30,7 @@ enum Stream {
 }
 
 impl Source {
-    /// Starts the stream on the driver that was asked for.
+    /// Starts the stream on the requested driver.
     pub(crate) fn start(options: Options, transport: Transport) -> Result<Self, Trouble> {
         let wrong = |error: BuildError| Trouble::usage(error.to_string());
         Ok(match transport {
@@ -65,7 +65,7 @@ impl Source {
         })
     }
 
-    /// The next notification; `None` at the end. A dropped future has taken nothing.
+    /// The next notification; `None` at the end. Dropping the future loses nothing.
     pub(crate) async fn next(&mut self) -> Option<Notification> {
         match &mut self.stream {
             Stream::Tokio(stream) => stream.next().await,
@@ -80,7 +80,7 @@ impl Source {
     }
 }
 
-/// A blocking stream lives on a thread of its own.
+/// Runs a blocking stream on a separate thread.
 fn on_a_thread(
     stream: ioxtransport_blocking::EventStream,
 ) -> Result<mpsc::Receiver<Notification>, Trouble> {

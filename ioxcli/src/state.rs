@@ -101,7 +101,7 @@ impl Question {
         // Who reads it may take their time, but holds up no signal.
         let written = tokio::select! {
             written = self.screen.finish(Vec::new()) => written,
-            () = stop.requested() => Ended::NobodyReads,
+            () = stop.requested() => Ended::ReaderClosed,
         };
         if let Ended::Failed(error) = written {
             return Err(Trouble::other(format!(

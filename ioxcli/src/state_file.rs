@@ -1,4 +1,4 @@
-//! A file that takes the state of the house, as JSON: at the end, and now and then.
+//! A file with the state as JSON, written at the end and on request.
 
 use ioxproto::mirror::ControllerState;
 use tokio::task::{JoinHandle, spawn_blocking};
@@ -6,7 +6,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use crate::file::Target;
 use crate::trouble::Trouble;
 
-/// Where the state goes. It is written on a thread of its own.
+/// The file for the state. It is written on a separate thread.
 #[derive(Debug)]
 pub(crate) struct StateFile {
     target: Target,
@@ -21,7 +21,7 @@ impl StateFile {
         }
     }
 
-    /// Begins to write the state, unless an earlier one is still being written.
+    /// Starts writing the state, unless an earlier one is still being written.
     pub(crate) fn write(&mut self, state: &ControllerState) {
         if self.writing.is_some() {
             return;
@@ -39,7 +39,7 @@ impl StateFile {
         }));
     }
 
-    /// Completes when what is being written is written; never if nothing is.
+    /// Completes when the current write ends; never if there is none.
     pub(crate) async fn written(&mut self) -> Result<(), Trouble> {
         let Some(writing) = &mut self.writing else {
             return std::future::pending().await;
@@ -52,14 +52,15 @@ impl StateFile {
     /// Writes the last state.
     pub(crate) async fn finish(&mut self, state: &ControllerState) -> Result<(), Trouble> {
         if self.writing.is_some() {
-            // An older state; the last one says whether the file can be written.
+            // Ignore errors with an older state: writing the last one reports whether the file is
+            // writable.
             let _ = self.written().await;
         }
         self.write(state);
         self.written().await
     }
 
-    /// The last state was given up.
+    /// The error of abandoning the last state.
     pub(crate) fn cut_short(&self) -> Trouble {
         Trouble::other(format!(
             "the state could not be written to {} in time",

@@ -1,5 +1,5 @@
-//! Standard error, on a thread of its own: a terminal or a pipe that takes nothing holds up neither
-//! a signal nor the stream. What there is no room for is left out and counted.
+//! Writes to standard error on a separate thread, so that a terminal or pipe that blocks does not
+//! delay signals or the stream. Lines without room are dropped and counted.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -9,24 +9,24 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Lines that may wait to be written.
+/// The limit for lines waiting to be written.
 const WAITING: usize = 4096;
 
-/// Lines are written together up to this many bytes.
+/// Lines are combined into writes of up to this many bytes.
 const TOGETHER: usize = 64 * 1024;
 
-/// How long to wait at exit for what reads standard error.
+/// How long to wait at exit for the reader of standard error.
 const LAST_LINES: Duration = Duration::from_millis(500);
 
 static STDERR: LazyLock<Stderr> = LazyLock::new(|| Stderr::start(io::stderr()));
 
 enum Piece {
     Line(Vec<u8>),
-    /// Everything before it is written once this is answered.
+    /// Answered when everything before it has been written.
     Flush(SyncSender<()>),
 }
 
-/// Takes whole lines and writes them in order.
+/// Writes complete lines in order.
 struct Stderr {
     pieces: SyncSender<Piece>,
     left_out: &'static AtomicU64,
@@ -37,7 +37,7 @@ impl Stderr {
         let (pieces, waiting) = sync_channel(WAITING);
         let left_out = Box::leak(Box::new(AtomicU64::new(0)));
         let counted: &AtomicU64 = left_out;
-        // Without the thread nobody takes pieces, and all that is said is left out.
+        // If the thread cannot start, all lines are dropped.
         let _ = thread::Builder::new()
             .name("stderr".to_owned())
             .spawn(move || write(to, &waiting, counted));
@@ -50,7 +50,7 @@ impl Stderr {
         }
     }
 
-    /// Waits until all lines so far are written, but no longer than this. Whether they are.
+    /// Waits for at most `patience` until all lines so far are written. Returns whether they are.
     fn flush(&self, patience: Duration) -> bool {
         let until = Instant::now() + patience;
         let (answer, answered) = sync_channel(1);
@@ -77,7 +77,7 @@ fn write(mut to: impl Write, waiting: &Receiver<Piece>, left_out: &AtomicU64) {
             Piece::Flush(answer) => {
                 count(left_out, &mut buffer);
                 put(&mut to, &mut buffer);
-                // Whoever asked may have given up.
+                // The receiver may have given up.
                 let _ = answer.try_send(());
             }
         }
@@ -92,7 +92,7 @@ fn write(mut to: impl Write, waiting: &Receiver<Piece>, left_out: &AtomicU64) {
     }
 }
 
-/// Says how many lines are missing, now that there is room again.
+/// Appends a line with the number of dropped lines.
 fn count(left_out: &AtomicU64, buffer: &mut Vec<u8>) {
     let count = left_out.swap(0, Ordering::Relaxed);
     if count > 0 {
@@ -102,23 +102,23 @@ fn count(left_out: &AtomicU64, buffer: &mut Vec<u8>) {
     }
 }
 
-/// That standard error may be closed is no reason to end.
+/// Writes the buffer. Ignores errors: a closed standard error must not end the program.
 fn put(to: &mut impl Write, buffer: &mut Vec<u8>) {
     let _ = to.write_all(buffer).and_then(|()| to.flush());
     buffer.clear();
 }
 
-/// Says something on standard error.
+/// Writes a line to standard error.
 pub(crate) fn say(message: impl fmt::Display) {
     STDERR.push(format!("iox: {message}\n").into_bytes());
 }
 
-/// Gives what was said a moment to be written, before the program ends.
+/// Waits briefly for pending lines, before the program exits.
 pub(crate) fn finish() {
     STDERR.flush(LAST_LINES);
 }
 
-/// Takes log lines, each in one call of `write`.
+/// A writer for log lines; each call of `write` is one line.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LogLines;
 

@@ -1,8 +1,8 @@
-//! What ends the program other than well: an exit code, and a sentence on standard error.
+//! Errors that end the program: an exit code, and a sentence on standard error.
 
 use std::fmt;
 
-/// Why the program ends, and with which exit code.
+/// An error that ends the program, with its exit code.
 #[derive(Debug)]
 pub(crate) struct Trouble {
     pub(crate) code: u8,
@@ -10,7 +10,7 @@ pub(crate) struct Trouble {
 }
 
 impl Trouble {
-    /// It was called wrongly, or with something that cannot be used: exit code 2.
+    /// Wrong usage or unusable input: exit code 2.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self {
             code: 2,
@@ -18,7 +18,7 @@ impl Trouble {
         }
     }
 
-    /// The controller refused us, or we its certificate: exit code 3.
+    /// The controller refused the credentials, or its certificate was refused: exit code 3.
     pub(crate) fn refused(message: impl Into<String>) -> Self {
         Self {
             code: 3,
@@ -26,7 +26,7 @@ impl Trouble {
         }
     }
 
-    /// A command was accepted, and nothing has shown that it was carried out: exit code 4.
+    /// A command was accepted, but no event confirmed it: exit code 4.
     pub(crate) fn unconfirmed(message: impl Into<String>) -> Self {
         Self {
             code: 4,
@@ -42,7 +42,7 @@ impl Trouble {
         }
     }
 
-    /// Anything else: exit code 1.
+    /// Any other error: exit code 1.
     pub(crate) fn other(message: impl Into<String>) -> Self {
         Self {
             code: 1,

@@ -16,10 +16,10 @@ use crate::signals::Stop;
 use crate::stderr::say;
 use crate::trouble::Trouble;
 
-/// For the name, the connection and the TLS handshake together.
+/// The limit for name lookup, connection and TLS handshake together.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Looks, asks, keeps; a signal ends it wherever it waits.
+/// Shows the certificate, asks, and stores the answer. A signal ends it at any point.
 pub(crate) async fn run(trust: Trust, mut stop: Stop) -> Result<(), Trouble> {
     tokio::select! {
         result = look_and_ask(trust) => result,
@@ -69,7 +69,7 @@ async fn look_and_ask(trust: Trust) -> Result<(), Trouble> {
     Ok(())
 }
 
-/// The trusted certificates, one a line.
+/// The trusted certificates, one for each line.
 fn list(known: &KnownHosts) -> String {
     let mut text = String::new();
     for (host, pin) in known.entries() {
@@ -176,7 +176,7 @@ fn day(time: SystemTime) -> String {
     )
 }
 
-/// A reader that is gone has no questions.
+/// Writes to standard output. Ignores errors: the reader may have closed it.
 pub(crate) async fn print(text: impl Into<Vec<u8>>) {
     let written = match Screen::stdout() {
         Ok(screen) => screen.finish(text.into()).await,

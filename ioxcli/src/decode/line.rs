@@ -10,24 +10,24 @@ use memchr::memmem;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::own::Own;
+use super::watch_line::WatchLine;
 
-/// A frame over several lines may be this long, in bytes; what is longer is taken for cut off.
+/// The longest frame that spans several lines, in bytes. A longer one counts as truncated.
 const LONGEST: usize = 1024 * 1024;
 
 /// The end tag of a frame.
 const END: &[u8] = b"</Event>";
 
-/// What a line holds, or several lines together.
+/// The content of a line, or of several lines that hold one frame.
 #[derive(Debug, PartialEq)]
 pub(super) enum Content<'a> {
     /// A frame's text.
     Frame(&'a [u8]),
     /// A binary message.
     Binary,
-    /// A JSON line of `iox watch`: what it says, and the line itself.
-    Own(Box<Own>, &'a [u8]),
-    /// It is not what it looks like; what is wrong with it.
+    /// A JSON line of `iox watch`, parsed and verbatim.
+    WatchLine(Box<WatchLine>, &'a [u8]),
+    /// An invalid line, with a description of the error.
     Broken(String),
 }
 
@@ -36,21 +36,21 @@ pub(super) enum Content<'a> {
 pub(super) struct LineReader {
     text: String,
     direction: String,
-    /// When the message of a recording came, in seconds since the epoch.
+    /// When the message of a recording was received, in seconds since the epoch.
     time: Option<f64>,
-    /// The beginning of a frame that goes on in the next line; empty if there is none.
+    /// The beginning of a frame that continues in the next line; empty if there is none.
     begun: Vec<u8>,
 }
 
 impl LineReader {
-    /// When the last content came, where that is known.
+    /// When the last content was received, if known.
     pub(super) fn received(&self) -> Option<SystemTime> {
         let since = Duration::try_from_secs_f64(self.time?).ok()?;
         SystemTime::UNIX_EPOCH.checked_add(since)
     }
 
-    /// Calls `each` with the content of a line, and before it with a frame that this line cuts off.
-    /// Skips blank lines and messages that were sent to a controller.
+    /// Calls `each` with the content of a line. If the line ends an incomplete frame, calls it with
+    /// that frame first. Skips blank lines and messages that were sent to a controller.
     pub(super) fn read(&mut self, line: &[u8], mut each: impl FnMut(&Self, Content<'_>)) {
         self.time = None;
         let line = line
@@ -58,7 +58,7 @@ impl LineReader {
             .unwrap_or(line)
             .trim_ascii_end();
         if !self.begun.is_empty() {
-            if goes_on(&self.begun, line) && self.begun.len() + line.len() < LONGEST {
+            if is_continuation(&self.begun, line) && self.begun.len() + line.len() < LONGEST {
                 self.begun.push(b'\n');
                 self.begun.extend_from_slice(line);
                 if memmem::find(line, END).is_some() {
@@ -71,11 +71,11 @@ impl LineReader {
         let line = line.trim_ascii_start();
         match line {
             [] => {}
-            // The priority of a line of syslog is not markup.
+            // A `<` before a digit begins the priority of a syslog line, not markup.
             [b'<', second, ..] if !second.is_ascii_digit() => self.document(line, each),
             [b'"', ..] => {
                 let content = self.string(line);
-                self.hand_out(line, content, each);
+                self.emit(line, content, each);
             }
             // Nearly all JSON lines with a type are envelopes.
             [b'{', ..] if line.starts_with(br#"{"type":"event","data""#) => {
@@ -83,14 +83,14 @@ impl LineReader {
             }
             [b'{', ..] => {
                 let content = self.object(line);
-                self.hand_out(line, content, each);
+                self.emit(line, content, each);
             }
             _ if is_json(line) => each(self, Content::Frame(line)),
             _ => self.log_line(line, "there is no frame in it", each),
         }
     }
 
-    /// Calls `each` with a frame that the last lines began and did not end.
+    /// Calls `each` with the incomplete frame at the end, if there is one.
     pub(super) fn finish(&mut self, mut each: impl FnMut(&Self, Content<'_>)) {
         let begun = std::mem::take(&mut self.begun);
         if !begun.is_empty() {
@@ -98,7 +98,7 @@ impl LineReader {
         }
     }
 
-    /// A document, or the beginning of one over several lines.
+    /// Reads a document, or the beginning of one that spans several lines.
     fn document(&mut self, line: &[u8], mut each: impl FnMut(&Self, Content<'_>)) {
         let begins = line.starts_with(b"<Event") || line.starts_with(b"<?xml");
         let whole =
@@ -110,7 +110,8 @@ impl LineReader {
         }
     }
 
-    /// A line of a log: the frame in it, whole or begun, as it is or escaped as in JSON.
+    /// Reads a line of a log. The frame in it may continue in the next line, and may be escaped as
+    /// in JSON.
     fn log_line(&mut self, line: &[u8], otherwise: &str, mut each: impl FnMut(&Self, Content<'_>)) {
         let Some(at) = memmem::find(line, b"<Event") else {
             return each(self, Content::Broken(otherwise.to_owned()));
@@ -130,23 +131,28 @@ impl LineReader {
         }
     }
 
-    /// Hands out what a line of JSON holds.
-    fn hand_out(&mut self, line: &[u8], holds: Holds, mut each: impl FnMut(&Self, Content<'_>)) {
-        match holds {
-            Holds::Nothing => {}
-            Holds::Text => {
+    /// Calls `each` with the content of a JSON line.
+    fn emit(
+        &mut self,
+        line: &[u8],
+        content: JsonContent,
+        mut each: impl FnMut(&Self, Content<'_>),
+    ) {
+        match content {
+            JsonContent::Nothing => {}
+            JsonContent::Text => {
                 let text = std::mem::take(&mut self.text);
                 each(self, Content::Frame(text.as_bytes()));
                 self.text = text;
             }
-            Holds::Line => each(self, Content::Frame(line)),
-            Holds::Binary => each(self, Content::Binary),
-            Holds::Own(own) => {
-                self.time = own.time();
-                each(self, Content::Own(own, line));
+            JsonContent::Line => each(self, Content::Frame(line)),
+            JsonContent::Binary => each(self, Content::Binary),
+            JsonContent::WatchLine(watch_line) => {
+                self.time = watch_line.time();
+                each(self, Content::WatchLine(watch_line, line));
             }
-            Holds::Broken(error) => each(self, Content::Broken(error)),
-            Holds::NoJson => self.log_line(
+            JsonContent::Broken(error) => each(self, Content::Broken(error)),
+            JsonContent::NotJson => self.log_line(
                 line,
                 "there is no frame in it: it begins as JSON and is not",
                 each,
@@ -154,21 +160,21 @@ impl LineReader {
         }
     }
 
-    fn string(&mut self, line: &[u8]) -> Holds {
+    fn string(&mut self, line: &[u8]) -> JsonContent {
         let line = String::from_utf8_lossy(line);
         let mut json = serde_json::Deserializer::from_str(&line);
         let read = Take(&mut self.text).deserialize(&mut json);
         match read.and_then(|_| json.end()) {
-            Ok(()) => Holds::Text,
-            Err(_) if line.contains("<Event") => Holds::NoJson,
-            Err(_) => Holds::Broken("not a whole JSON string, and no frame in it".to_owned()),
+            Ok(()) => JsonContent::Text,
+            Err(_) if line.contains("<Event") => JsonContent::NotJson,
+            Err(_) => JsonContent::Broken("not a whole JSON string, and no frame in it".to_owned()),
         }
     }
 
-    fn object(&mut self, line: &[u8]) -> Holds {
+    fn object(&mut self, line: &[u8]) -> JsonContent {
         let text = String::from_utf8_lossy(line);
-        if let Some(own) = Own::parse(&text) {
-            return Holds::Own(Box::new(own));
+        if let Some(watch_line) = WatchLine::parse(&text) {
+            return JsonContent::WatchLine(Box::new(watch_line));
         }
         let mut json = serde_json::Deserializer::from_str(&text);
         let message = Message {
@@ -179,49 +185,51 @@ impl LineReader {
         let read = json.deserialize_map(message);
         let (opcode, data) = match read.and_then(|read| json.end().map(|()| read)) {
             Ok((Some(opcode), data)) => (opcode, data),
-            // Other JSON: the frame reader's to judge.
-            Ok((None, _)) => return Holds::Line,
-            Err(_) => return Holds::NoJson,
+            // Other JSON: the frame reader classifies it.
+            Ok((None, _)) => return JsonContent::Line,
+            Err(_) => return JsonContent::NotJson,
         };
         match (&*self.direction, opcode, data) {
-            ("send", ..) => Holds::Nothing,
-            ("receive", _, false) => Holds::Broken(
+            ("send", ..) => JsonContent::Nothing,
+            ("receive", _, false) => JsonContent::Broken(
                 "a message of a recording, but its \"data\" is not there, or no string".to_owned(),
             ),
-            ("receive", 1, true) => Holds::Text,
+            ("receive", 1, true) => JsonContent::Text,
             ("receive", 2, true) => match BASE64.decode(&self.text) {
-                Ok(_) => Holds::Binary,
-                Err(error) => Holds::Broken(format!("a binary message, but no base64: {error}")),
+                Ok(_) => JsonContent::Binary,
+                Err(error) => {
+                    JsonContent::Broken(format!("a binary message, but no base64: {error}"))
+                }
             },
-            ("receive", ..) => Holds::Broken(format!(
+            ("receive", ..) => JsonContent::Broken(format!(
                 "a message of a recording with the opcode {opcode}, which is neither 1 nor 2"
             )),
-            _ => Holds::Line,
+            _ => JsonContent::Line,
         }
     }
 }
 
-/// What a line of JSON holds.
-enum Holds {
+/// The content of a JSON line.
+enum JsonContent {
     Nothing,
     /// A frame, in the reader's text.
     Text,
     /// A frame: the line itself.
     Line,
     Binary,
-    Own(Box<Own>),
+    WatchLine(Box<WatchLine>),
     Broken(String),
     /// Not JSON after all.
-    NoJson,
+    NotJson,
 }
 
-/// Whether a line can go on with a frame that was begun: it is indented, blank or markup, and
-/// begins no frame of its own.
-fn goes_on(begun: &[u8], line: &[u8]) -> bool {
+/// Whether a line can continue an incomplete frame: it is indented, blank or markup, and does not
+/// begin a frame.
+fn is_continuation(begun: &[u8], line: &[u8]) -> bool {
     let text = line.trim_ascii_start();
     match text {
         [] => true,
-        // The declaration may stand on a line of its own.
+        // The XML declaration may be on a separate line.
         [b'<', ..] if text.starts_with(b"<Event") => memmem::find(begun, b"<Event").is_none(),
         [b'<', ..] => !text.starts_with(b"<?xml"),
         [b'{' | b'"', ..] => false,
@@ -235,8 +243,8 @@ fn is_json(line: &[u8]) -> bool {
         && serde_json::from_slice::<IgnoredAny>(line).is_ok()
 }
 
-/// Takes the members that make an object a message of a recording: the opcode, if there is one, and
-/// whether there is a text. Texts are put where they are asked for.
+/// Reads a message of a recording. Returns the opcode, if there is one, and whether `data` is a
+/// text. Writes the texts to its fields.
 struct Message<'a> {
     direction: &'a mut String,
     data: &'a mut String,
@@ -292,7 +300,7 @@ impl<'de> Visitor<'de> for Message<'_> {
     }
 }
 
-/// Takes any value: puts a text into the string, passes over the rest.
+/// Reads any value. Writes a text to the string and skips other values.
 struct Take<'a>(&'a mut String);
 
 #[derive(PartialEq)]
@@ -359,7 +367,7 @@ impl<'de> Visitor<'de> for Take<'_> {
 mod tests {
     use super::*;
 
-    /// What lines hold: frames as text, others in a word.
+    /// The contents of lines: frames as text, others as one word.
     fn contents(lines: &[&str]) -> Vec<String> {
         let mut reader = LineReader::default();
         let mut found = Vec::new();
@@ -367,7 +375,7 @@ mod tests {
             found.push(match content {
                 Content::Frame(text) => String::from_utf8(text.to_vec()).unwrap(),
                 Content::Binary => "binary".to_owned(),
-                Content::Own(..) => "own".to_owned(),
+                Content::WatchLine(..) => "watch line".to_owned(),
                 Content::Broken(error) => format!("broken: {error}"),
             });
         };
@@ -523,7 +531,7 @@ mod tests {
             r#"{"type":"gap","expected":1,"got":3}"#,
             r#"{"type":"dropped","count":3}"#,
         ] {
-            assert_eq!(frame(line), "own", "{line}");
+            assert_eq!(frame(line), "watch line", "{line}");
         }
     }
 

@@ -1,30 +1,30 @@
-//! Lines out of big blocks, in bounded memory.
+//! Splits a file into lines, reading large blocks, in bounded memory.
 
 use std::io::{self, Read};
 
 /// The size of a block, in bytes.
 const BLOCK: usize = 256 * 1024;
 
-/// The longest line that is taken, in bytes.
+/// The longest line accepted, in bytes.
 const LONGEST: usize = 16 * 1024 * 1024;
 
 /// One line, without its line feed.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Line<'a> {
     Whole(&'a [u8]),
-    /// Longer than is taken; it is passed over.
+    /// Too long; skipped.
     TooLong,
 }
 
-/// Splits what a reader gives into lines.
+/// Splits the bytes of a reader into lines.
 pub(super) struct Lines<R> {
     reader: R,
     buffer: Vec<u8>,
-    /// What is not yet taken: `start..end`; up to `searched` there is no line feed in it.
+    /// The bytes not yet returned are `start..end`. There is no line feed before `searched`.
     start: usize,
     searched: usize,
     end: usize,
-    /// The rest of a line that is too long is being passed over.
+    /// Whether the rest of a line that is too long is being skipped.
     passing: bool,
 }
 
@@ -40,7 +40,7 @@ impl<R: Read> Lines<R> {
         }
     }
 
-    /// The next whole line that is there.
+    /// The next complete line in the buffer.
     pub(super) fn next(&mut self) -> Option<Line<'_>> {
         let unsearched = &self.buffer[self.searched..self.end];
         let Some(length) = memchr::memchr(b'\n', unsearched) else {
@@ -57,7 +57,7 @@ impl<R: Read> Lines<R> {
         Some(Line::Whole(&self.buffer[line]))
     }
 
-    /// Reads more; 0 at the end.
+    /// Reads more bytes; returns 0 at the end.
     pub(super) fn fill(&mut self) -> io::Result<usize> {
         if self.passing || self.end - self.start > LONGEST {
             self.passing = true;
@@ -85,7 +85,7 @@ impl<R: Read> Lines<R> {
         }
     }
 
-    /// At the end: what follows the last line feed.
+    /// The text after the last line feed. Call at the end.
     pub(super) fn last(&mut self) -> Option<Line<'_>> {
         if self.passing {
             return Some(Line::TooLong);
@@ -98,7 +98,7 @@ impl<R: Read> Lines<R> {
 mod tests {
     use super::*;
 
-    /// Gives at most so many bytes at a time.
+    /// Returns at most this many bytes for each read.
     struct Trickle<'a>(&'a [u8], usize);
 
     impl Read for Trickle<'_> {

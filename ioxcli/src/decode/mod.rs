@@ -1,9 +1,9 @@
-//! `iox decode`: from frames in files to what they say.
+//! `iox decode`: shows the frames in files.
 
 mod line;
 mod lines;
-mod own;
 mod progress;
+mod watch_line;
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -14,21 +14,21 @@ use ioxproto::{Frame, FrameReader, Notification};
 
 use self::line::{Content, LineReader};
 use self::lines::{Line, Lines};
-use self::own::{Own, Says};
 use self::progress::Progress;
+use self::watch_line::{WatchContent, WatchLine};
 use crate::arguments::Decode;
 use crate::names::Names;
-use crate::output::{View, nobody_reads};
+use crate::output::{View, is_closed_pipe};
 use crate::trouble::Trouble;
 
-/// Reads everything. Ends early, and well, when nobody reads the output any more.
+/// Decodes all files. Returns early, without an error, if the reader of the output has closed it.
 pub(crate) fn run(decode: &Decode) -> Result<(), Trouble> {
     let standard_input = [PathBuf::from("-")];
     let files = match &*decode.files {
         [] => &standard_input[..],
         files => files,
     };
-    // All are opened before the first is read, so that a misspelt name shows at once.
+    // Open all files before reading the first, so that a misspelt name is reported at once.
     let sources = files
         .iter()
         .map(|path| Source::open(path))
@@ -38,7 +38,7 @@ pub(crate) fn run(decode: &Decode) -> Result<(), Trouble> {
         decode.format,
     );
     let mut decoder = Decoder {
-        shown: Shown {
+        output: DecodeOutput {
             view: View::new(decode.format).with_times_of_events(),
             frames: FrameReader::new(),
             counts: Counts::default(),
@@ -53,7 +53,7 @@ pub(crate) fn run(decode: &Decode) -> Result<(), Trouble> {
         .and_then(|()| decoder.finish());
     progress.finish();
     match result {
-        Err(Failure::Writing(error)) if nobody_reads(&error) => Ok(()),
+        Err(Failure::Writing(error)) if is_closed_pipe(&error) => Ok(()),
         Err(Failure::Writing(error)) => Err(Trouble::other(format!(
             "cannot write to standard output: {error}"
         ))),
@@ -65,7 +65,7 @@ pub(crate) fn run(decode: &Decode) -> Result<(), Trouble> {
 /// A file, or standard input.
 struct Source {
     name: String,
-    /// Bytes, where that can be known.
+    /// The length in bytes, if known.
     length: Option<u64>,
     reader: Box<dyn Read>,
 }
@@ -109,17 +109,17 @@ struct Counts {
 }
 
 struct Decoder<W> {
-    shown: Shown,
+    output: DecodeOutput,
     lines: LineReader,
     to: W,
 }
 
-/// What becomes of the contents of lines.
-struct Shown {
+/// Shows the contents of lines.
+struct DecodeOutput {
     view: View,
     frames: FrameReader,
     counts: Counts,
-    /// Whole lines that are not yet written.
+    /// Complete lines that have not been written.
     out: Vec<u8>,
 }
 
@@ -130,7 +130,7 @@ impl<W: Write> Decoder<W> {
             while let Some(line) = lines.next() {
                 self.line(line);
             }
-            // Before a read that may block, and after each block.
+            // Write before the next read, which may block.
             self.write()?;
             let read = lines.fill().map_err(|error| {
                 Failure::Reading(Trouble::usage(format!(
@@ -146,36 +146,36 @@ impl<W: Write> Decoder<W> {
         if let Some(line) = lines.last() {
             self.line(line);
         }
-        let shown = &mut self.shown;
+        let output = &mut self.output;
         self.lines
-            .finish(|reader, content| shown.content(reader, content));
+            .finish(|reader, content| output.content(reader, content));
         self.write()
     }
 
     fn line(&mut self, line: Line<'_>) {
-        let shown = &mut self.shown;
+        let output = &mut self.output;
         match line {
             Line::Whole(bytes) => self
                 .lines
-                .read(bytes, |reader, content| shown.content(reader, content)),
-            Line::TooLong => shown.malformed("the line is longer than 16 MiB", None),
+                .read(bytes, |reader, content| output.content(reader, content)),
+            Line::TooLong => output.malformed("the line is longer than 16 MiB", None),
         }
     }
 
     fn finish(&mut self) -> Result<(), Failure> {
-        self.shown.finish();
+        self.output.finish();
         self.write()
     }
 
     fn write(&mut self) -> Result<(), Failure> {
-        let out = &mut self.shown.out;
+        let out = &mut self.output.out;
         let written = self.to.write_all(out).and_then(|()| self.to.flush());
         out.clear();
         written.map_err(Failure::Writing)
     }
 }
 
-impl Shown {
+impl DecodeOutput {
     fn content(&mut self, reader: &LineReader, content: Content<'_>) {
         let received = reader.received();
         match content {
@@ -194,7 +194,7 @@ impl Shown {
                 self.view
                     .ignored("a binary message", received, &mut self.out);
             }
-            Content::Own(own, line) => self.own(*own, line),
+            Content::WatchLine(line, text) => self.watch_line(*line, text),
             Content::Broken(error) => self.malformed(&error, received),
         }
     }
@@ -219,33 +219,33 @@ impl Shown {
             .show(&notification, received, &names, &mut self.out);
     }
 
-    /// A line that was JSON before is the same JSON again.
-    fn own(&mut self, own: Own, line: &[u8]) {
-        match &own.says {
-            Says::Event(_) => self.counts.events += 1,
-            Says::Malformed(_) => self.counts.malformed += 1,
-            Says::Ignored(_) => self.counts.ignored += 1,
+    /// Shows a JSON line of `iox watch`. In the format JSON it is written unchanged.
+    fn watch_line(&mut self, line: WatchLine, text: &[u8]) {
+        match &line.content {
+            WatchContent::Event(_) => self.counts.events += 1,
+            WatchContent::Malformed(_) => self.counts.malformed += 1,
+            WatchContent::Ignored(_) => self.counts.ignored += 1,
             _ => {}
         }
         if self.view.is_json() {
-            self.out.extend_from_slice(line);
+            self.out.extend_from_slice(text);
             self.out.push(b'\n');
             return;
         }
-        match own.says {
-            Says::Event(event) => {
+        match line.content {
+            WatchContent::Event(event) => {
                 let event = Notification::Event(event);
                 self.view.show(&event, None, &Names::none(), &mut self.out);
             }
-            Says::Status {
+            WatchContent::Status {
                 status,
                 message,
                 retry_in,
             } => self.view.status(status, &message, retry_in, &mut self.out),
-            Says::Gap { expected, got } => self.view.gap(expected, got, &mut self.out),
-            Says::Malformed(error) => self.view.malformed(&error, &mut self.out),
-            Says::Ignored(reason) => self.view.ignored(&reason, None, &mut self.out),
-            Says::Dropped(count) => {
+            WatchContent::Gap { expected, got } => self.view.gap(expected, got, &mut self.out),
+            WatchContent::Malformed(error) => self.view.malformed(&error, &mut self.out),
+            WatchContent::Ignored(reason) => self.view.ignored(&reason, None, &mut self.out),
+            WatchContent::Dropped(count) => {
                 let dropped = Notification::Dropped(count);
                 self.view
                     .show(&dropped, None, &Names::none(), &mut self.out);

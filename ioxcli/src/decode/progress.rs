@@ -1,5 +1,4 @@
-//! How far it is, for a person who waits: on a terminal alone, and only where it disturbs no
-//! output.
+//! A progress bar, shown only on a terminal and only if it does not mix with the output.
 
 use std::io::{self, IsTerminal as _};
 
@@ -12,17 +11,17 @@ const BAR: &str = "{bar:30} {percent:>3} %  {bytes} of {total_bytes}  {bytes_per
 pub(super) struct Progress(ProgressBar);
 
 impl Progress {
-    /// Over so many bytes; where that is not known, nothing is shown.
+    /// Creates a bar for this many bytes. Shows nothing if the number is unknown.
     pub(super) fn new(bytes: Option<u64>, format: Format) -> Self {
         let disturbs = format != Format::None && io::stdout().is_terminal();
         let bar = match bytes {
             Some(bytes) if !disturbs => {
-                // Draws on terminals only.
+                // indicatif draws only on terminals.
                 ProgressBar::with_draw_target(Some(bytes), ProgressDrawTarget::stderr_with_hz(5))
             }
             _ => ProgressBar::hidden(),
         };
-        // The template is right, and without it there is a plainer one.
+        // The template is valid. If it were not, the default style would be used.
         Self(match ProgressStyle::with_template(BAR) {
             Ok(style) => bar.with_style(style),
             Err(_) => bar,

@@ -1,16 +1,16 @@
-//! Texts from elsewhere, made harmless for a terminal.
+//! Escapes texts from the controller for a terminal.
 
-/// A text from elsewhere on one line of a terminal: what could move the cursor or change colours is
-/// shown, not obeyed.
+/// A text from the controller for one line of a terminal. Escapes characters that could move the
+/// cursor or change colours.
 pub(in crate::output) struct Clean<'a>(pub(in crate::output) &'a str);
 
 impl std::fmt::Display for Clean<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for piece in self.0.split_inclusive(commands_terminal) {
+        for piece in self.0.split_inclusive(is_unsafe) {
             let mut characters = piece.chars();
             match characters.next_back() {
                 Some('\n' | '\r' | '\t') => write!(f, "{} ", characters.as_str())?,
-                Some(last) if commands_terminal(last) => {
+                Some(last) if is_unsafe(last) => {
                     write!(f, "{}\u{fffd}", characters.as_str())?;
                 }
                 _ => f.write_str(piece)?,
@@ -20,13 +20,13 @@ impl std::fmt::Display for Clean<'_> {
     }
 }
 
-/// The same as a text of its own.
+/// The escaped text.
 pub(crate) fn harmless(text: &str) -> String {
     Clean(text).to_string()
 }
 
-/// Control characters, those that turn the direction of writing, and those that nobody sees.
-fn commands_terminal(character: char) -> bool {
+/// Whether a character is a control character, changes the writing direction or is invisible.
+fn is_unsafe(character: char) -> bool {
     character.is_control()
         || matches!(
             character,

@@ -1,4 +1,4 @@
-//! For programs: one JSON object a line.
+//! The format JSON: one object for each line.
 
 use std::time::SystemTime;
 
@@ -7,7 +7,8 @@ use ioxproto::line::Line;
 
 use crate::names::Names;
 
-/// Appends the line of a notification; one that asks something of the caller has none.
+/// Appends the line of a notification. A notification that asks the caller for something has no
+/// line.
 pub(super) fn show(
     notification: &Notification,
     received: Option<SystemTime>,
@@ -25,7 +26,7 @@ pub(super) fn write(line: Line<'_>, received: Option<SystemTime>, out: &mut Vec<
         Some(time) => line.received(time),
         None => line,
     };
-    // Texts and numbers always serialise, and a vector takes everything.
+    // Cannot fail: texts and numbers always serialize, and writing to a vector succeeds.
     let _ = serde_json::to_writer(&mut *out, &line);
     out.push(b'\n');
 }

@@ -1,4 +1,4 @@
-//! How notifications are shown.
+//! The output formats for notifications.
 
 mod clean;
 mod json;
@@ -16,20 +16,20 @@ use ioxproto::line::Line;
 use ioxproto::{Event, Notification, Stats, Status};
 
 pub(crate) use self::clean::harmless;
-pub(crate) use self::screen::{Ended, Screen, nobody_reads, stdout_has_colour};
+pub(crate) use self::screen::{Ended, Screen, is_closed_pipe, stdout_has_colour};
 pub(crate) use self::table::{Stamps, controllers, house, listed, silent, silent_json};
 use self::text::Text;
 use crate::arguments::Format;
 use crate::names::Names;
 
-/// One way of showing.
+/// An output format.
 #[derive(Debug)]
 pub(crate) enum View {
     Text(Text),
     Json,
-    /// The shown values alone.
+    /// Only the shown values.
     Value,
-    /// What comes is counted, and nothing more.
+    /// Only counts events.
     Count,
 }
 
@@ -43,7 +43,7 @@ impl View {
         }
     }
 
-    /// Shows the time that an event carries, instead of the time of its receipt.
+    /// Shows the time in an event instead of the time of its receipt.
     pub(crate) fn with_times_of_events(self) -> Self {
         match self {
             Self::Text(text) => Self::Text(text.with_times_of_events()),
@@ -51,7 +51,7 @@ impl View {
         }
     }
 
-    /// Appends the line or lines that a notification gives, if any.
+    /// Appends the lines of a notification, if any.
     pub(crate) fn show(
         &mut self,
         notification: &Notification,
@@ -71,14 +71,14 @@ impl View {
         }
     }
 
-    /// Takes note of an event that is not shown.
+    /// Processes an event that is not shown.
     pub(crate) fn pass_over(&mut self, event: &Event) {
         if let Self::Text(text) = self {
             text.pass_over(event);
         }
     }
 
-    /// A message that is no event, with what it is instead.
+    /// Appends the line of a message that is not an event; `reason` says what it is.
     pub(crate) fn ignored(&self, reason: &str, received: Option<SystemTime>, out: &mut Vec<u8>) {
         match self {
             Self::Text(text) => text.ignored(reason, out),
@@ -87,7 +87,7 @@ impl View {
         }
     }
 
-    /// A frame that is not what it should be.
+    /// Appends the line of a malformed frame.
     pub(crate) fn malformed(&self, error: &str, out: &mut Vec<u8>) {
         match self {
             Self::Text(text) => text.malformed(error, out),
@@ -96,7 +96,7 @@ impl View {
         }
     }
 
-    /// A line in which there is nothing to read.
+    /// Appends the line of an unreadable input line.
     pub(crate) fn malformed_line(
         &self,
         error: &str,
@@ -110,7 +110,7 @@ impl View {
         }
     }
 
-    /// A change of the status that was told in a line.
+    /// Appends the status change of an input line.
     pub(crate) fn status(
         &mut self,
         status: Status,
@@ -123,7 +123,7 @@ impl View {
         }
     }
 
-    /// A gap that was told in a line.
+    /// Appends the gap of an input line.
     pub(crate) fn gap(&self, expected: i64, got: i64, out: &mut Vec<u8>) {
         if let Self::Text(text) = self {
             text.gap(expected, got, out);
@@ -135,13 +135,13 @@ impl View {
         matches!(self, Self::Json)
     }
 
-    /// Whether it is for people, and tells them why the status changed; else that goes to standard
-    /// error.
+    /// Whether the format is for people and shows the reason of a status change. With other
+    /// formats, the reason is written to standard error.
     pub(crate) fn is_for_people(&self) -> bool {
         matches!(self, Self::Text(_))
     }
 
-    /// Appends what there is to say at the end.
+    /// Appends the summary at the end.
     pub(crate) fn finish(&mut self, stats: &Stats, out: &mut Vec<u8>) {
         match self {
             Self::Text(text) => text.finish(stats, out),

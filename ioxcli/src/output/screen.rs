@@ -1,5 +1,5 @@
-//! Standard output, on a thread of its own: who reads it slowly, or not at all, holds up no signal
-//! and no deadline.
+//! Writes to standard output on a separate thread, so that a slow or stopped reader does not delay
+//! signals and deadlines.
 
 use std::io::{self, IsTerminal as _, Write};
 use std::thread;
@@ -7,10 +7,10 @@ use std::thread;
 use anstream::{AutoStream, ColorChoice};
 use tokio::sync::{mpsc, oneshot};
 
-/// Pieces that may wait to be written; after that the stream feels it.
+/// The limit for pieces waiting to be written. When it is reached, the stream is not read.
 const WAITING: usize = 16;
 
-/// Whether colours make sense: a terminal, and no wish to the contrary (`NO_COLOR`).
+/// Whether to use colours: standard output is a terminal, and `NO_COLOR` is not set.
 pub(crate) fn stdout_has_colour() -> bool {
     let wished = AutoStream::choice(&io::stdout());
     wished != ColorChoice::Never
@@ -19,7 +19,7 @@ pub(crate) fn stdout_has_colour() -> bool {
             || wished == ColorChoice::Always)
 }
 
-/// Takes pieces of output, each of them whole lines, and writes and flushes them in order.
+/// Writes and flushes pieces of output in order. Each piece consists of complete lines.
 #[derive(Debug)]
 pub(crate) struct Screen {
     pieces: mpsc::Sender<Vec<u8>>,
@@ -31,14 +31,14 @@ pub(crate) struct Screen {
 pub(crate) enum Ended {
     /// All is written.
     Done,
-    /// Nobody reads any more, as with `iox … | head`.
-    NobodyReads,
+    /// The reader has closed the pipe, as in `iox … | head`.
+    ReaderClosed,
     /// It could not be written.
     Failed(io::Error),
 }
 
 impl Screen {
-    /// Begins to write to standard output.
+    /// Starts the thread that writes to standard output.
     pub(crate) fn stdout() -> io::Result<Self> {
         Self::start("stdout", io::stdout())
     }
@@ -58,24 +58,24 @@ impl Screen {
                 })();
                 let ended = match written {
                     Ok(()) => Ended::Done,
-                    Err(error) if nobody_reads(&error) => Ended::NobodyReads,
+                    Err(error) if is_closed_pipe(&error) => Ended::ReaderClosed,
                     Err(error) => Ended::Failed(error),
                 };
-                // Nobody may wait for it any more.
+                // The receiver may have been dropped.
                 let _ = sender.send(ended);
             })?;
         Ok(Self { pieces, ended })
     }
 
-    /// Completes when there is room for a piece; `None` when the writing has ended.
+    /// Waits until there is room for a piece; `None` if writing has ended.
     pub(crate) async fn room(&self) -> Option<mpsc::Permit<'_, Vec<u8>>> {
         self.pieces.reserve().await.ok()
     }
 
-    /// Hands over what is left and waits until all is written.
+    /// Sends the rest and waits until everything is written.
     pub(crate) async fn finish(self, rest: Vec<u8>) -> Ended {
         if !rest.is_empty() {
-            // Where it fails, the reason follows.
+            // If it fails, the next lines return the reason.
             let _ = self.pieces.send(rest).await;
         }
         drop(self.pieces);
@@ -83,8 +83,8 @@ impl Screen {
     }
 }
 
-/// Whether a failure to write only means that the reader is gone.
-pub(crate) fn nobody_reads(error: &io::Error) -> bool {
+/// Whether a write error only means that the reader has closed the pipe.
+pub(crate) fn is_closed_pipe(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::BrokenPipe
 }
 
@@ -133,7 +133,7 @@ mod tests {
         let screen = Screen::start("test", writer).unwrap();
         assert!(matches!(
             screen.finish(b"line\n".to_vec()).await,
-            Ended::NobodyReads
+            Ended::ReaderClosed
         ));
     }
 }

@@ -1,8 +1,8 @@
-//! What a stream has seen, in figures.
+//! Summaries of a stream's counts.
 
 use ioxproto::Stats;
 
-/// Every count, in three lines.
+/// All counts, in three lines.
 pub(super) fn counts(stats: &Stats) -> String {
     let replayed = stats.events.saturating_sub(stats.live_events);
     format!(
@@ -23,7 +23,7 @@ pub(super) fn counts(stats: &Stats) -> String {
     )
 }
 
-/// What a person wants to know at the end, in one line; what did not happen is left out.
+/// One line for people at the end; omits counts that are zero.
 pub(super) fn sentence(stats: &Stats) -> String {
     let replayed = stats.events.saturating_sub(stats.live_events);
     let mut text = format!(

@@ -1,4 +1,4 @@
-//! A picture of the house as tables.
+//! Shows the state as tables.
 
 use std::fmt::{Display, Write as _};
 use std::time::{Duration, SystemTime};
@@ -11,12 +11,12 @@ use super::time::on_readers_clock;
 use super::tree;
 use crate::names::Names;
 
-/// What the timestamps of a replay tell.
+/// The meaning of the timestamps of a replay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stamps {
     /// When each property changed.
     Changed,
-    /// When the controller sent it to us.
+    /// When the controller sent the replay.
     Sent,
 }
 
@@ -28,7 +28,7 @@ impl Stamps {
         }
     }
 
-    /// How long ago that was is of interest only where it is the change.
+    /// An age is only shown if the timestamp is that of the change.
     fn age_head(self) -> &'static str {
         match self {
             Self::Changed => "AGE",
@@ -37,8 +37,7 @@ impl Stamps {
     }
 }
 
-/// All that is known, each kind in a table of its own; empty kinds are left out. Nodes stand in
-/// their folders.
+/// Shows the whole state, with a table for each kind that is not empty. Nodes are in their folders.
 pub(crate) fn house(
     state: &ControllerState,
     stamps: Stamps,
@@ -101,13 +100,13 @@ pub(crate) fn house(
     filled.join("\n")
 }
 
-/// The text of what is known.
+/// The text of a value; empty if it is unknown.
 fn shown(value: Option<impl Display>) -> String {
     value.map_or_else(String::new, |value| value.to_string())
 }
 
-/// A time of a program or variable on the reader's clock; on the controller's where the offset
-/// between the two is not known.
+/// A time of a program or variable in local time; in the controller's time if its offset is
+/// unknown.
 fn local(time: Option<ControllerTime>) -> String {
     let instant: Option<Timestamp> = time.and_then(ControllerTime::instant);
     match instant.and_then(on_readers_clock) {
@@ -116,7 +115,7 @@ fn local(time: Option<ControllerTime>) -> String {
     }
 }
 
-/// The nodes that were not heard for longer than this, and when they were last.
+/// The nodes without an event for longer than this, with the time of their last event.
 pub(crate) fn silent(
     state: &ControllerState,
     names: &Names,
@@ -153,18 +152,18 @@ pub(crate) fn silent_json(
     serde_json::json!({ "silent": nodes }).to_string()
 }
 
-/// What has a name, where it is, and its address or number.
+/// Names with their folder and address or number.
 pub(crate) fn listed(rows: Vec<[String; 3]>) -> String {
     table(["NAME", "IN", "ADDRESS"], rows.into_iter())
 }
 
-/// Controllers that were found: name, URL, model, version and UUID of each.
+/// Discovered controllers: name, URL, model, version and UUID.
 pub(crate) fn controllers(rows: Vec<[String; 5]>) -> String {
     let heads = ["NAME", "URL", "MODEL", "VERSION", "UUID"];
     table(heads, rows.into_iter())
 }
 
-/// Rows under their heads, in columns as wide as they need; nothing, where there are no rows.
+/// Formats rows with column heads, in columns as wide as needed; empty if there are no rows.
 fn table<const N: usize>(heads: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
     let clean = |row: [String; N]| row.map(|cell| Clean(&cell).to_string());
     let rows: Vec<_> = rows.map(clean).collect();
@@ -182,7 +181,7 @@ fn table<const N: usize>(heads: [&str; N], rows: impl Iterator<Item = [String; N
     for row in [&heads].into_iter().chain(&rows) {
         let mut line = String::new();
         for (cell, width) in row.iter().zip(widths) {
-            // A vector of text takes everything.
+            // Writing to a String cannot fail.
             let _ = write!(line, "{cell:width$}  ");
         }
         text += line.trim_end();

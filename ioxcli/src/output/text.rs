@@ -1,4 +1,4 @@
-//! For people: aligned columns, colour where it helps, replay dimmed.
+//! The format for people: aligned columns, colours, a dimmed replay.
 
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
@@ -14,11 +14,11 @@ use super::{summary, time};
 use crate::connection::sentence;
 use crate::names::Names;
 
-/// The columns' widths at first; a longer text makes its column wider, up to [`WIDEST`].
+/// The initial widths of the columns. A longer text widens its column, up to [`WIDEST`].
 const NODE: usize = 14;
 const NAME: usize = 12;
 const WIDEST: usize = 34;
-/// So much is shown of a payload, in characters.
+/// How much of a payload is shown, in characters.
 const PAYLOAD: usize = 120;
 
 const PLAIN: Style = Style::new();
@@ -29,12 +29,12 @@ const BUSY: Style = AnsiColor::Cyan.on_default();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const BAD: Style = AnsiColor::Red.on_default().bold();
 
-/// What stands in the first column of an event.
+/// The first column of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Moment {
-    /// When it came, or that it is replay.
+    /// The time of receipt, or a mark for the replay.
     Arrival,
-    /// The time that the event carries.
+    /// The time in the event.
     Its,
 }
 
@@ -59,18 +59,18 @@ impl Text {
         }
     }
 
-    /// Shows the time that an event carries, instead of the time of its arrival.
+    /// Shows the time in an event instead of the time of its receipt.
     pub(super) fn with_times_of_events(mut self) -> Self {
         self.moment = Moment::Its;
         self
     }
 
-    /// Takes note of an event that is not shown.
+    /// Processes an event that is not shown.
     pub(super) fn pass_over(&mut self, event: &Event) {
         self.replayed += u64::from(!event.is_live());
     }
 
-    /// Appends what there is to say at the end, for a person at a terminal.
+    /// Appends the summary at the end, if the output is a terminal.
     pub(super) fn finish(&self, stats: &Stats, out: &mut Vec<u8>) {
         if std::io::stdout().is_terminal() {
             self.line(DIM, &summary::sentence(stats), out);
@@ -91,18 +91,18 @@ impl Text {
         }
     }
 
-    /// A message that is no event, with what it is instead.
+    /// Appends the line of a message that is not an event; `reason` says what it is.
     pub(super) fn ignored(&self, reason: &str, out: &mut Vec<u8>) {
         let line = format!("{}  ignored: {}", self.now(), Clean(reason));
         self.line(DIM, &line, out);
     }
 
-    /// A line in which there is nothing to read.
+    /// Appends the line of an unreadable input line.
     pub(super) fn malformed_line(&self, error: &str, out: &mut Vec<u8>) {
         self.remark("malformed line", error, out);
     }
 
-    /// A frame that is not well-formed.
+    /// Appends the line of a malformed frame.
     pub(super) fn malformed(&self, error: &str, out: &mut Vec<u8>) {
         self.remark("malformed frame", error, out);
     }
@@ -113,7 +113,7 @@ impl Text {
         self.line(PLAIN, &line, out);
     }
 
-    /// Numbers of frames that are missing.
+    /// Appends the line of a gap.
     pub(super) fn gap(&self, expected: i64, got: i64, out: &mut Vec<u8>) {
         self.remark("gap", &format!("expected frame {expected}, got {got}"), out);
     }
@@ -123,7 +123,7 @@ impl Text {
         self.status_line(change.status, sentence.as_deref(), change.retry_in, out);
     }
 
-    /// A status with the sentence that came with it before.
+    /// Appends the status of an input line, with its message.
     pub(super) fn told_status(
         &mut self,
         status: Status,
@@ -213,7 +213,7 @@ impl Text {
         self.line(if replay { DIM } else { PLAIN }, line.trim_end(), out);
     }
 
-    /// Node, name and value in columns.
+    /// Formats node, name and value in columns.
     fn of_node(
         &mut self,
         time: &str,
@@ -234,7 +234,7 @@ impl Text {
         line
     }
 
-    /// The time on the reader's clock.
+    /// The current local time.
     fn now(&self) -> String {
         match self.moment {
             Moment::Arrival => ZonedDateTime::now().strftime("%H:%M:%S").to_string(),
@@ -256,7 +256,7 @@ impl Text {
     }
 }
 
-/// An event without a view of its own, or one whose payload cannot be read.
+/// Formats an event without a view, or with an unreadable payload.
 fn undecoded(time: &str, event: &Event) -> String {
     let mut line = format!("{time:8}  {}", Clean(&event.describe()));
     if !event.node().is_empty() {
@@ -266,7 +266,7 @@ fn undecoded(time: &str, event: &Event) -> String {
     line
 }
 
-/// The payload, as far as it fits.
+/// Appends the payload, truncated.
 fn payload(event: &Event, line: &mut String) {
     let payload = event.event_info();
     if !payload.is_empty() {
@@ -280,8 +280,8 @@ fn payload(event: &Event, line: &mut String) {
     }
 }
 
-/// Date and time of day of a timestamp on the reader's clock. One without an offset stands as it
-/// came; blank where there is none.
+/// Date and time of a timestamp in local time. A timestamp without an offset is shown verbatim, a
+/// missing one as spaces.
 fn date_and_time(timestamp: &str) -> String {
     let shown = Timestamp::parse(timestamp).and_then(time::on_readers_clock);
     let shown = shown.unwrap_or_else(|| {
@@ -291,7 +291,7 @@ fn date_and_time(timestamp: &str) -> String {
     format!("{shown:19}")
 }
 
-/// Seconds, without a fraction where there is none.
+/// Shows seconds, with a fraction only if there is one.
 struct Seconds(Duration);
 
 impl std::fmt::Display for Seconds {

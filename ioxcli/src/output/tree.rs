@@ -1,4 +1,4 @@
-//! The nodes of a house in their folders.
+//! Shows nodes in their folders.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,7 +9,7 @@ use super::table::Stamps;
 use super::time::on_readers_clock;
 use crate::names::Names;
 
-/// A node, where it is, and how it is shown.
+/// A node with its folders and its shown name.
 struct Placed<'a> {
     /// Its folders, outermost first.
     folders: Vec<String>,
@@ -17,8 +17,8 @@ struct Placed<'a> {
     address: &'a str,
 }
 
-/// A row for each property of each node, in columns: node, id, name, value, time, age. A folder has
-/// a row of its own, and what is in it is indented.
+/// A row for each property of each node, with the columns node, id, name, value, time and age. Each
+/// folder has its own row, and its content is indented.
 pub(super) fn rows(
     state: &ControllerState,
     stamps: Stamps,
@@ -102,7 +102,7 @@ fn indent(depth: usize) -> String {
     "  ".repeat(depth)
 }
 
-/// What a reader should know of a node before its values.
+/// The marks shown before a node's values.
 pub(super) fn marks(state: &ControllerState, node: &str) -> &'static str {
     match (state.has_comm_error(node), state.is_disabled(node)) {
         (_, true) => " (disabled)",
@@ -111,7 +111,7 @@ pub(super) fn marks(state: &ControllerState, node: &str) -> &'static str {
     }
 }
 
-/// How long ago, in the largest unit that fits: `40 s`, `5 min`, `2 h`, `3 d`.
+/// A duration in the largest unit that fits: `40 s`, `5 min`, `2 h`, `3 d`.
 pub(super) fn age(time: Duration) -> String {
     match time.as_secs() {
         seconds @ 0..60 => format!("{seconds} s"),

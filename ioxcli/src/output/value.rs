@@ -1,4 +1,4 @@
-//! For scripts that want one value: the shown values of properties and variables, a line each.
+//! The format for scripts: one line with the shown value for each change of a property or variable.
 
 use ioxproto::Event;
 use ioxproto::view::View;

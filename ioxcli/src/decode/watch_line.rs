@@ -1,12 +1,12 @@
-//! The JSON lines of `iox watch`, read again.
+//! Parses the JSON lines of `iox watch`.
 
 use ioxproto::view::Timestamp;
 use ioxproto::{Event, Frame, FrameReader, Status};
 use serde::Deserialize;
 
-/// What a line says.
+/// The content of a line.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Says {
+pub(crate) enum WatchContent {
     Event(Event),
     Status {
         status: Status,
@@ -22,10 +22,10 @@ pub(crate) enum Says {
     Dropped(u64),
 }
 
-/// A line, and when it was received.
+/// A line, with the time of receipt of its notification.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Own {
-    pub(crate) says: Says,
+pub(crate) struct WatchLine {
+    pub(crate) content: WatchContent,
     /// In seconds since the epoch.
     time: Option<f64>,
 }
@@ -59,8 +59,8 @@ struct Members {
     count: Option<u64>,
 }
 
-impl Own {
-    /// Reads a line; `None` if it is none of ours.
+impl WatchLine {
+    /// Parses a line; `None` if it is not from `iox watch`.
     pub(super) fn parse(line: &str) -> Option<Self> {
         if !line.starts_with("{\"type\"") && !line.starts_with("{ \"type\"") {
             return None;
@@ -72,7 +72,7 @@ impl Own {
         let time = members.time.as_deref().and_then(Timestamp::parse);
         Some(Self {
             time: time.map(|time| time.unix_micros() as f64 / 1e6),
-            says: members.says()?,
+            content: members.into_content()?,
         })
     }
 
@@ -82,26 +82,26 @@ impl Own {
 }
 
 impl Members {
-    fn says(self) -> Option<Says> {
+    fn into_content(self) -> Option<WatchContent> {
         Some(match &*self.r#type {
-            "event" => Says::Event(self.event()?),
-            "status" => Says::Status {
+            "event" => WatchContent::Event(self.event()?),
+            "status" => WatchContent::Status {
                 status: self.status?.as_str()?.parse().ok()?,
                 message: self.message.or(self.reason).unwrap_or_default(),
                 retry_in: self.retry_in,
             },
-            "gap" => Says::Gap {
+            "gap" => WatchContent::Gap {
                 expected: self.expected?,
                 got: self.got?,
             },
-            "malformed" => Says::Malformed(self.error?),
-            "ignored" => Says::Ignored(self.reason?),
-            "dropped" => Says::Dropped(self.count?),
+            "malformed" => WatchContent::Malformed(self.error?),
+            "ignored" => WatchContent::Ignored(self.reason?),
+            "dropped" => WatchContent::Dropped(self.count?),
             _ => return None,
         })
     }
 
-    /// The event that the members tell of, by way of its frame.
+    /// Rebuilds the event: writes its frame and parses that.
     fn event(&self) -> Option<Event> {
         let control = self.control.as_deref()?;
         let prec = self.precision.map(|prec| format!(" prec=\"{prec}\""));
@@ -122,7 +122,7 @@ impl Members {
                 escaped(&self.formatted_name),
             )
         };
-        // A payload is inner XML, or text.
+        // A payload is either inner XML or text: try both.
         let infos = [self.event_info.clone(), escaped(&self.event_info)];
         infos.iter().find_map(|info| {
             let mut reader = FrameReader::new();
@@ -172,10 +172,10 @@ mod tests {
             let event = event.with_live(true);
             let notification = Notification::Event(event.clone());
             let line = serde_json::to_string(&Line::of(&notification).unwrap()).unwrap();
-            let Some(Own {
-                says: Says::Event(again),
+            let Some(WatchLine {
+                content: WatchContent::Event(again),
                 ..
-            }) = Own::parse(&line)
+            }) = WatchLine::parse(&line)
             else {
                 panic!("{line}")
             };
@@ -189,9 +189,9 @@ mod tests {
     }
 
     fn again_of(line: &str) -> Event {
-        match Own::parse(line) {
-            Some(Own {
-                says: Says::Event(event),
+        match WatchLine::parse(line) {
+            Some(WatchLine {
+                content: WatchContent::Event(event),
                 ..
             }) => event,
             other => panic!("{other:?}"),
@@ -209,7 +209,7 @@ mod tests {
             r#"{"type":"gap","expected":"x"}"#,
             "{",
         ] {
-            assert_eq!(Own::parse(line), None, "{line}");
+            assert_eq!(WatchLine::parse(line), None, "{line}");
         }
     }
 }
