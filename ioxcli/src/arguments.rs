@@ -497,11 +497,14 @@ pub(crate) struct Simulate {
     /// answer
     #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u32).range(..=3600))]
     pub(crate) keep_alive: u32,
+    /// Connections at once; one more is closed [default: any number; of an isy994 2 with TLS, 5 without]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) max_connections: Option<u32>,
     /// Answer searches for controllers (SSDP) on this port of its address
     #[arg(long, value_name = "PORT", num_args = 0..=1, default_missing_value = "1900")]
     pub(crate) ssdp: Option<u16>,
     /// Let something go wrong, always or this many times: connect=mute|close|reset, upgrade=STATUS|mute|close|drop|…,
-    /// login, refresh and logout=STATUS|no|broken|…, call=STATUS|busy|done|no|html|empty|… (repeatable)
+    /// login, refresh and logout=STATUS|no|broken|…, call=STATUS|busy|done|framing|no|html|… (repeatable)
     #[arg(long, value_name = "WHERE=WHAT[*TIMES]")]
     pub(crate) fault: Vec<Fault>,
     #[command(flatten)]

@@ -111,6 +111,7 @@ fn call(what: &str) -> Result<OnCall, String> {
         (_, Some(status)) => Ok(OnCall::Refuse { status }),
         ("busy", _) => Ok(OnCall::Busy { carried_out: false }),
         ("done", _) => Ok(OnCall::Busy { carried_out: true }),
+        ("framing", _) => Ok(OnCall::BrokenFraming),
         ("no", _) => Ok(OnCall::NotSucceeded),
         ("html", _) => Ok(OnCall::Html),
         ("empty", _) => Ok(OnCall::Empty),
@@ -120,7 +121,8 @@ fn call(what: &str) -> Result<OnCall, String> {
         ("slow", _) => Ok(OnCall::Slow(SLOW)),
         ("mute", _) => Ok(OnCall::Mute),
         _ => Err(
-            "a call is an HTTP status from 200 to 599, busy (404), done (404, and carried out), no (succeeded=\"false\" \
+            "a call is an HTTP status from 200 to 599, busy (404), done (404, and carried out), framing (404, \
+             and more bytes than promised on a kept connection), no (succeeded=\"false\" \
              inside 200), html (a sign-in page), empty, short or long (of another length than promised), cut, slow (5 s), \
              or mute"
                 .to_owned(),
@@ -151,6 +153,7 @@ mod tests {
             "call=503*2",
             "call=busy",
             "call=slow*1",
+            "call=framing*1",
         ] {
             text.parse::<Fault>().unwrap();
         }

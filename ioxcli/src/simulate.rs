@@ -70,10 +70,17 @@ fn options(simulate: &Simulate) -> Result<ServerOptions, Trouble> {
         seed: simulate.seed,
         ..manners
     };
+    let tls = identity(simulate)?;
+    let most_connections = match (simulate.max_connections, simulate.profile) {
+        (Some(most), _) => Some(most as usize),
+        (None, Profile::Isy994) => Some(if tls.is_some() { 2 } else { 5 }),
+        (None, _) => None,
+    };
     let keep_alive = Some(Duration::from_secs(simulate.keep_alive.into()));
     Ok(ServerOptions {
         bind: SocketAddr::new(simulate.bind, simulate.port),
-        tls: identity(simulate)?,
+        tls,
+        most_connections,
         most_queued: simulate.max_queued as usize,
         ssdp: simulate
             .ssdp

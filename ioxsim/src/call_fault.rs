@@ -15,6 +15,10 @@ pub enum OnCall {
         /// Whether it is carried out all the same.
         carried_out: bool,
     },
+    /// It is answered 404 as when busy, and not carried out; `Content-Length` promises less than
+    /// comes, and the connection is kept, so that the rest of the answer precedes the next one. An
+    /// ISY-994 was seen to lose the framing like that (inferred from its clients).
+    BrokenFraming,
     /// It is refused with this status, and not carried out.
     Refuse {
         /// The HTTP status.
@@ -38,11 +42,19 @@ pub enum OnCall {
     Mute,
 }
 
+/// The bytes of an answer that are not within the length that it promises.
+const LEFT_OVER: isize = 10;
+
 impl OnCall {
     /// The answer in place of carrying it out; `None` if it is carried out.
     pub(crate) fn refusal(self) -> Option<Answer> {
         Some(match self {
             Self::Busy { carried_out: false } => super::rest::busy(),
+            Self::BrokenFraming => {
+                let mut answer = super::rest::busy();
+                answer.set_length(-LEFT_OVER);
+                answer
+            }
             Self::Refuse { status } => Answer::refusal(status, []),
             Self::NotSucceeded => super::rest::not_succeeded(),
             Self::Html => Answer::with_body(
@@ -61,13 +73,13 @@ impl OnCall {
             Self::Busy { .. } => return super::rest::busy(),
             Self::Empty => return Answer::with_body(200, [], "text/xml", b""),
             Self::TooShort => answer.set_length(100),
-            Self::TooLong => answer.set_length(-10),
+            Self::TooLong => answer.set_length(-LEFT_OVER),
             Self::CutOff => answer
                 .bytes
                 .truncate(answer.bytes.len() - answer.body_length() / 2 - 1),
             Self::Slow(delay) => answer.delay = delay,
             Self::Mute => return Answer::raw(Vec::new(), AfterAnswer::Mute),
-            Self::Refuse { .. } | Self::NotSucceeded | Self::Html => {}
+            Self::BrokenFraming | Self::Refuse { .. } | Self::NotSucceeded | Self::Html => {}
         }
         if matches!(self, Self::TooShort | Self::CutOff) {
             answer.then = AfterAnswer::End(Ending::Fin);

@@ -38,10 +38,10 @@ const PIECE: u64 = 64 * 1024;
 const HALF_A_FRAME: &[u8] = b"\x81\x7e\x01\x00<?xml version=\"1.0\"";
 
 /// Serves a connection until its end, whoever brings it about.
-pub(crate) async fn serve(shared: Arc<Shared>, tcp: TcpStream, tls: Option<TlsAcceptor>) {
+pub(crate) async fn serve(open: Open, tcp: TcpStream, tls: Option<TlsAcceptor>) {
+    let shared = Arc::clone(&open.0);
     let fault = shared.on_connect();
     let mut endings = shared.ending.subscribe();
-    let _open = Open::new(&shared);
     // Frames are small and should not wait for each other; it works without, too.
     let _ = tcp.set_nodelay(true);
     if let Some(fault) = fault {
@@ -136,10 +136,10 @@ fn has_body(request: &Request<()>) -> bool {
 }
 
 /// Counts a connection as open for as long as it lives.
-struct Open<'a>(&'a Shared);
+pub(crate) struct Open(Arc<Shared>);
 
-impl<'a> Open<'a> {
-    fn new(shared: &'a Shared) -> Self {
+impl Open {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
         shared.observe(|seen| {
             seen.connections += 1;
             seen.open += 1;
@@ -148,7 +148,7 @@ impl<'a> Open<'a> {
     }
 }
 
-impl Drop for Open<'_> {
+impl Drop for Open {
     fn drop(&mut self) {
         self.0.observe(|seen| seen.open -= 1);
     }

@@ -63,6 +63,8 @@ pub(crate) struct Variable {
     pub(crate) name: String,
     pub(crate) value: i64,
     pub(crate) init: i64,
+    /// Its value is shown divided by this power of ten.
+    pub(crate) prec: u8,
     pub(crate) changed: String,
 }
 
@@ -109,6 +111,7 @@ impl House {
                 },
                 value: rng.i64(0..100),
                 init: 0,
+                prec: 0,
                 changed: local.of_variable(),
             })
             .collect();
@@ -364,6 +367,19 @@ impl House {
         Some(variable.init())
     }
 
+    pub(crate) fn variable(&self, kind: u8, id: u32) -> Option<&Variable> {
+        self.variables
+            .iter()
+            .find(|variable| (variable.kind, variable.id) == (kind, id))
+    }
+
+    /// Gives a variable so many decimal places; its raw value stays. Returns the event.
+    pub(crate) fn set_precision(&mut self, kind: u8, id: u32, prec: u8) -> Option<Event> {
+        let variable = self.variable_mut(kind, id)?;
+        variable.prec = prec;
+        Some(variable.changed())
+    }
+
     fn variable_mut(&mut self, kind: u8, id: u32) -> Option<&mut Variable> {
         self.variables
             .iter_mut()
@@ -397,15 +413,15 @@ impl Program {
 impl Variable {
     fn init(&self) -> Event {
         Event::new("_1", "7").info(format!(
-            r#"<var type="{}" id="{}"><init>{}</init><prec>0</prec></var>"#,
-            self.kind, self.id, self.init
+            r#"<var type="{}" id="{}"><init>{}</init><prec>{}</prec></var>"#,
+            self.kind, self.id, self.init, self.prec
         ))
     }
 
     fn changed(&self) -> Event {
         Event::new("_1", "6").info(format!(
-            r#"<var type="{}" id="{}"><prec>0</prec><val>{}</val><ts>{}</ts></var>"#,
-            self.kind, self.id, self.value, self.changed
+            r#"<var type="{}" id="{}"><prec>{}</prec><val>{}</val><ts>{}</ts></var>"#,
+            self.kind, self.id, self.prec, self.value, self.changed
         ))
     }
 }

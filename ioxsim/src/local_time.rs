@@ -2,9 +2,9 @@
 
 use std::time::SystemTime;
 
-use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
+use jiff::{Timestamp, ToSpan as _};
 
 /// A moment in the controller's local time.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +58,14 @@ impl LocalTime {
         )
     }
 
+    /// A time of [`of_program`](Self::of_program) in UTC, as `2026-05-06T21:30:36Z`; `None` for any
+    /// other text.
+    pub(crate) fn program_time_in_utc(&self, time: &str) -> Option<String> {
+        let civil = DateTime::strptime("%y%m%d %H:%M:%S", time.trim_end()).ok()?;
+        let utc = civil.checked_sub(self.offset_minutes.minutes()).ok()?;
+        Some(utc.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
+    }
+
     /// `20260506 13:23:15 `, as in variable changes.
     pub(crate) fn of_variable(&self) -> String {
         format!("{:02}{}", self.civil.year() / 100, self.of_program())
@@ -77,6 +85,9 @@ mod tests {
         assert_eq!(local.timestamp(), "2026-05-05T18:52:41.875777-07:00");
         assert_eq!(local.of_program(), "260505 18:52:41 ");
         assert_eq!(local.of_variable(), "20260505 18:52:41 ");
+        let in_utc = local.program_time_in_utc("260505 18:52:41 ");
+        assert_eq!(in_utc.as_deref(), Some("2026-05-06T01:52:41Z"));
+        assert_eq!(local.program_time_in_utc(""), None);
         assert!(
             LocalTime::new(utc, 330)
                 .timestamp()

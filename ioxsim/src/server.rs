@@ -49,6 +49,9 @@ pub struct ServerOptions {
     /// How long a connection may be idle between two requests (HTTP keep-alive); none ends each
     /// connection with its answer. Default 5 s, as an eisy.
     pub keep_alive: Option<Duration>,
+    /// At most so many connections at once; one more is closed as soon as it is accepted (inferred:
+    /// an ISY-994 serves 2 over TLS and 5 without). Default: any number.
+    pub most_connections: Option<usize>,
     /// Where to answer searches by SSDP; those sent to everybody are heard on an address that stands
     /// for all. Default: nowhere.
     pub ssdp: Option<SocketAddr>,
@@ -64,6 +67,7 @@ impl Default for ServerOptions {
             most_queued: 64 * 1024 * 1024,
             request_within: Duration::from_secs(10),
             keep_alive: Some(Duration::from_secs(5)),
+            most_connections: None,
             ssdp: None,
             controller: ControllerOptions::default(),
         }
@@ -128,6 +132,7 @@ impl Server {
             address,
             prefix: prefix.clone(),
         };
+        let most_connections = options.most_connections.unwrap_or(usize::MAX);
         let controller = Controller::new(options.controller, now());
         let shared = Arc::new(Shared::new(
             controller,
@@ -154,7 +159,7 @@ impl Server {
                     }
                 };
                 tokio::select! {
-                    () = run(listener, acceptor, shared, stopped) => {}
+                    () = run(listener, acceptor, shared, most_connections, stopped) => {}
                     () = searched => {}
                 }
             }),
@@ -224,6 +229,7 @@ async fn run(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
     shared: Arc<Shared>,
+    most_connections: usize,
     mut stopped: oneshot::Receiver<Stop>,
 ) {
     // Dropping the set ends all connections, also when this task is dropped with its runtime.
@@ -233,7 +239,14 @@ async fn run(
     let how = loop {
         tokio::select! {
             tcp = accept(&listener, &shared) => {
-                connections.spawn(connection::serve(Arc::clone(&shared), tcp, tls.clone()));
+                let is_full = shared.observation.borrow().open >= most_connections;
+                if is_full {
+                    // Dropped, it is closed.
+                    debug!(most_connections, "a connection too many is closed");
+                } else {
+                    let open = connection::Open::new(Arc::clone(&shared));
+                    connections.spawn(connection::serve(open, tcp, tls.clone()));
+                }
             }
             Some(_) = connections.join_next() => {}
             () = &mut clock => {}

@@ -15,17 +15,20 @@ use crate::places::SCENE;
 /// The id of the root folder of programs.
 const PROGRAM_ROOT: u32 = 1;
 
+/// The most decimal places of a variable.
+const MOST_PRECISE: u8 = 6;
+
 /// What is told without sign-in: which controller this is.
 pub(super) fn config() -> Value {
     json!({"uuid": ROOT, "version": VERSION, "portalHost": "my.isy.io"})
 }
 
 /// What is read at this path, its parts behind `/api/`; `None` where nothing is.
-pub(super) fn answer(house: &House, path: &[&str]) -> Option<Value> {
+pub(super) fn answer(house: &House, path: &[&str], local: &LocalTime) -> Option<Value> {
     Some(match path {
         ["nodes"] => nodes(house),
         ["groups"] => groups(house),
-        ["programs"] => programs(house),
+        ["programs"] => programs(house, local),
         // The conditions and actions of programs, which this house has none of.
         ["triggers"] => json!([]),
         ["sys"] => json!({"insteonSupport": true, "zMatterZwave": true, "zigbeeSupport": false,
@@ -83,16 +86,31 @@ fn change_variable(
     local: &LocalTime,
 ) -> Option<Vec<Event>> {
     let mut events = Vec::new();
-    if let Some(value) = body["value"].as_i64() {
+    if let Some(prec) = body["prec"].as_u64() {
+        let prec = u8::try_from(prec)
+            .ok()
+            .filter(|prec| *prec <= MOST_PRECISE)?;
+        events.push(house.set_precision(kind, id, prec)?);
+    }
+    let prec = house.variable(kind, id)?.prec;
+    if let Some(value) = raw(&body["value"], prec) {
         events.push(house.set_variable(kind, id, value, local)?);
     }
-    if let Some(value) = body["init"].as_i64() {
+    if let Some(value) = raw(&body["init"], prec) {
         events.push(house.set_init(kind, id, value)?);
     }
     if let Some(name) = body["name"].as_str() {
         events.push(house.rename_variable(kind, id, name)?);
     }
     (!events.is_empty()).then_some(events)
+}
+
+/// The raw value that a number stands for: an integer is raw, one with a fraction is as shown.
+fn raw(number: &Value, prec: u8) -> Option<i64> {
+    let shown = || number.as_f64().filter(|shown| shown.abs() < 1e9);
+    number
+        .as_i64()
+        .or_else(|| shown().map(|shown| (shown * 10f64.powi(prec.into())).round() as i64))
 }
 
 fn nodes(house: &House) -> Value {
@@ -166,17 +184,18 @@ fn groups(house: &House) -> Value {
     json!({"groups": [{"id": SCENE, "ctl": [{"id": SCENE, "links": links}]}]})
 }
 
-fn programs(house: &House) -> Value {
+fn programs(house: &House, local: &LocalTime) -> Value {
     let folder =
         |id: u32, name: &str| json!({"id": id, "name": name, "status": "true", "folder": true});
     let mut nested = folder(decimal(PROGRAM_FOLDER), PROGRAM_FOLDER_NAME);
     nested["parentId"] = PROGRAM_ROOT.into();
     let folders = [folder(PROGRAM_ROOT, PROGRAM_ROOT_NAME), nested];
-    let programs = house.programs().map(program);
+    let programs = house.programs().map(|it| program(it, local));
     folders.into_iter().chain(programs).collect()
 }
 
-fn program(program: &Program) -> Value {
+fn program(program: &Program, local: &LocalTime) -> Value {
+    let time = |time: &str| local.program_time_in_utc(time).unwrap_or_default();
     let parent = match program.folder {
         "" => PROGRAM_ROOT,
         folder => decimal(folder),
@@ -184,7 +203,7 @@ fn program(program: &Program) -> Value {
     json!({"id": decimal(&program.id), "parentId": parent, "name": program.name,
         "status": program.condition.to_string(), "folder": false, "enabled": program.enabled,
         "runAtStartup": program.runs_at_startup, "running": "idle",
-        "lastRunTime": iso(&program.last_run), "lastFinishTime": iso(&program.last_finish),
+        "lastRunTime": time(&program.last_run), "lastFinishTime": time(&program.last_finish),
         "nextScheduledRunTime": ""})
 }
 
@@ -193,28 +212,7 @@ fn decimal(id: &str) -> u32 {
     u32::from_str_radix(id, 16).unwrap_or_default()
 }
 
-/// `260506 14:30:36 ` as `2026-05-06T14:30:36Z`; "" for anything else.
-fn iso(time: &str) -> String {
-    match (time.get(..6), time.get(7..15)) {
-        (Some(date), Some(time)) if date.is_ascii() => {
-            format!("20{}-{}-{}T{time}Z", &date[..2], &date[2..4], &date[4..])
-        }
-        _ => String::new(),
-    }
-}
-
 fn variable(variable: &Variable) -> Value {
     json!({"id": variable.id.to_string(), "val": variable.value, "init": variable.init,
-        "prec": 0, "name": variable.name, "ts": variable.changed.trim_end()})
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_of_programs_are_written_as_json_has_them() {
-        assert_eq!(iso("260506 14:30:36 "), "2026-05-06T14:30:36Z");
-        assert_eq!(iso(""), "");
-    }
+        "prec": variable.prec, "name": variable.name, "ts": variable.changed.trim_end()})
 }

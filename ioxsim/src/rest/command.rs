@@ -1,6 +1,6 @@
 //! Commands to the house, carried out, with the events that follow.
 
-use super::Outcome;
+use super::{Outcome, RESOURCES};
 use crate::event::Event;
 use crate::house::House;
 use crate::local_time::LocalTime;
@@ -21,6 +21,11 @@ pub(super) fn carry_out(house: &mut House, path: &[&str], local: &LocalTime) -> 
         ["vars", field @ ("set" | "init"), kind, id, value] => {
             set_variable(house, field, kind, id, value, local)
         }
+        // What it sends goes elsewhere, and brings no event.
+        ["networking", "resources", id] => RESOURCES
+            .iter()
+            .any(|(known, _)| known.to_string() == *id)
+            .then(Vec::new),
         _ => None,
     };
     events.map_or(Outcome::NotFound, Outcome::Accepted)

@@ -1,8 +1,8 @@
 //! The REST interface: reads of the house and commands to it, as `/rest/*` in XML and, with IoX 6,
 //! as `/api/*` in JSON.
 //!
-//! A synthetic house serves it; a recorded one has nothing in it that could be read or commanded. Commands are
-//! carried out at once, and the events that follow go to every subscriber.
+//! A synthetic house serves it; a recorded one has nothing in it that could be read or commanded.
+//! Commands are carried out at once, and the events that follow go to every subscriber.
 
 mod api;
 mod command;
@@ -32,6 +32,9 @@ const API: &str = "/api/";
 pub(crate) const ROOT: &str = "00:21:b9:00:00:01";
 const ROOT_NAME: &str = "My home";
 const VERSION: &str = "6.0.1";
+const ISY994_VERSION: &str = "5.3.4";
+/// The network resources, by id and name.
+const RESOURCES: [(u32, &str); 2] = [(1, "Wake TV & radio"), (2, "Tür öffnen")];
 /// The names of the folders of programs.
 const PROGRAM_ROOT_NAME: &str = "My programs";
 const PROGRAM_FOLDER_NAME: &str = "Comfort";
@@ -139,7 +142,7 @@ impl Controller {
     ) -> Option<Answer> {
         let local = self.local(now);
         let house = self.house_mut()?;
-        let read = is_read.then(|| api::answer(house, path)).flatten();
+        let read = is_read.then(|| api::answer(house, path, &local)).flatten();
         if let Some(read) = read {
             return Some(successful(read));
         }
@@ -172,21 +175,23 @@ impl Controller {
         if let Some(refusal) = fault.and_then(OnCall::refusal) {
             return refusal;
         }
-        let answer = self.carry_out(now, path, &parts);
+        let answer = self.carry_out(now, request, &parts);
         match fault {
             Some(fault) => fault.spoil(answer),
             None => answer,
         }
     }
 
-    fn carry_out(&mut self, now: Now, path: &str, parts: &[&str]) -> Answer {
+    fn carry_out(&mut self, now: Now, request: &Request<()>, parts: &[&str]) -> Answer {
         let local = self.local(now);
+        let firmware = self.options().firmware;
+        let query = request.uri().query().unwrap_or_default();
         let outcome = match self.house_mut() {
-            Some(house) => match read::answer(house, parts) {
+            Some(house) => match read::answer(house, firmware, parts, query) {
                 Outcome::NotFound => command::carry_out(house, parts, &local),
                 outcome => outcome,
             },
-            None => read::nothing(parts),
+            None => read::nothing(firmware, parts),
         };
         match outcome {
             Outcome::Document(document) => xml(200, &document),
@@ -199,6 +204,7 @@ impl Controller {
             }
             Outcome::NotFound => {
                 // A URI holds no control characters.
+                let path = request.uri().path();
                 debug!(path, "nothing is served at this path");
                 busy()
             }

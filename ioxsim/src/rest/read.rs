@@ -3,29 +3,38 @@
 use std::fmt::Write as _;
 
 use super::{
-    Outcome, PROGRAM_FOLDER_NAME, PROGRAM_ROOT_NAME, ROOT, ROOT_NAME, VERSION, link_type, profile,
-    text,
+    ISY994_VERSION, Outcome, PROGRAM_FOLDER_NAME, PROGRAM_ROOT_NAME, RESOURCES, ROOT, ROOT_NAME,
+    VERSION, link_type, profile, text,
 };
 use crate::device::Device;
 use crate::event::Event;
-use crate::house::{House, PROGRAM_FOLDER};
+use crate::house::{House, PROGRAM_FOLDER, Variable};
 use crate::options::Firmware;
 use crate::places::SCENE;
 use crate::ssdp;
 
 /// The document at this path, its parts behind `/rest/`.
-pub(super) fn answer(house: &House, path: &[&str]) -> Outcome {
+pub(super) fn answer(house: &House, firmware: Firmware, path: &[&str], query: &str) -> Outcome {
     let document = match path {
-        ["config"] => Some(config()),
-        ["time"] => Some(time()),
+        ["config"] => Some(config(firmware)),
+        ["time"] => Some(time(firmware)),
         ["sys"] => Some("<SystemOptions><ZMatterZWave>true</ZMatterZWave></SystemOptions>".into()),
         ["ping"] => {
             Some("<RestResponse succeeded=\"true\"><status>200</status></RestResponse>".into())
         }
-        ["networking", "resources"] => Some("<NetConfig/>".into()),
+        ["networking", "resources"] => Some(resources()),
         // Definitions of Z-Wave nodes are in the profile already.
         ["zwave" | "zmatter", .., "def", "get"] => Some("<nodeDefs></nodeDefs>".into()),
-        ["nodes"] => Some(nodes(house)),
+        ["nodes"] => Some(nodes(house, Listed::All, query != "members=false")),
+        ["nodes", "devices"] => Some(nodes(house, Listed::Devices, true)),
+        ["nodes", "scenes"] => Some(nodes(house, Listed::Scenes, true)),
+        ["nodes", address] => house
+            .device(address)
+            .map(|device| node_with_properties(house, device)),
+        ["nodes", address, "get", control] => house
+            .last(address, control)
+            .filter(|event| event.has_value())
+            .map(|event| format!("<properties>{}</properties>", property(event))),
         ["status"] => Some(statuses(house.devices())),
         ["status", address] => house
             .device(address)
@@ -33,18 +42,19 @@ pub(super) fn answer(house: &House, path: &[&str]) -> Outcome {
         ["programs"] => Some(programs(house)),
         ["vars", "definitions", kind] => variables(house, kind, true),
         ["vars", "get", kind] => variables(house, kind, false),
+        ["vars", "get", kind, id] => variable(house, kind, id),
         _ => None,
     };
-    if path == ["profiles"] {
+    if path == ["profiles"] && firmware == Firmware::Iox6 {
         return Outcome::Json(profile::document());
     }
     document.map_or(Outcome::NotFound, Outcome::Document)
 }
 
 /// The documents of a house in which there is nothing.
-pub(super) fn nothing(path: &[&str]) -> Outcome {
+pub(super) fn nothing(firmware: Firmware, path: &[&str]) -> Outcome {
     let document = match path {
-        ["config"] => config(),
+        ["config"] => config(firmware),
         ["nodes" | "status"] => "<nodes></nodes>".to_owned(),
         ["programs"] => "<programs></programs>".to_owned(),
         ["vars", "definitions", _] => "<CList></CList>".to_owned(),
@@ -54,12 +64,17 @@ pub(super) fn nothing(path: &[&str]) -> Outcome {
     Outcome::Document(document)
 }
 
-fn config() -> String {
+/// Clients tell an ISY-994 by the description of its product.
+fn config(firmware: Firmware) -> String {
+    let (version, id, product) = match firmware {
+        Firmware::Iox6 => (VERSION, "5226", "eisy"),
+        Firmware::Isy994 => (ISY994_VERSION, "1110", "ISY 994i 1024"),
+    };
     format!(
         "<configuration><deviceSpecs><make>Universal Devices Inc.</make></deviceSpecs>\
-         <app_version>{VERSION}</app_version><app_full_version>{VERSION}</app_full_version>\
+         <app_version>{version}</app_version><app_full_version>{version}</app_full_version>\
          <root><id>{ROOT}</id><name>{ROOT_NAME}</name></root>\
-         <product><id>5226</id><desc>eisy</desc></product>\
+         <product><id>{id}</id><desc>{product}</desc></product>\
          <features><feature><id>21040</id><desc>Networking Module</desc><isInstalled>true</isInstalled></feature></features>\
          <variables>true</variables><nodedefs>true</nodedefs></configuration>"
     )
@@ -80,14 +95,58 @@ pub(super) fn description(firmware: Firmware) -> String {
     )
 }
 
-fn time() -> String {
-    "<DT><NTP>3987000000</NTP><TMZOffset>-7</TMZOffset><DST>true</DST><Lat>37.3</Lat><Long>121.9</Long>\
-     <Sunrise>3986970000</Sunrise><Sunset>3987018000</Sunset><IsMilitary>true</IsMilitary></DT>"
-        .to_owned()
+/// The offset from UTC is in seconds on an ISY-994, in hours on IoX.
+fn time(firmware: Firmware) -> String {
+    let offset = match firmware {
+        Firmware::Iox6 => -7,
+        Firmware::Isy994 => -7 * 60 * 60,
+    };
+    format!(
+        "<DT><NTP>3987000000</NTP><TMZOffset>{offset}</TMZOffset><DST>true</DST><Lat>37.3</Lat>\
+         <Long>121.9</Long><Sunrise>3986970000</Sunrise><Sunset>3987018000</Sunset>\
+         <IsMilitary>true</IsMilitary></DT>"
+    )
 }
 
-fn nodes(house: &House) -> String {
-    let mut document = format!("<nodes><root>{ROOT_NAME}</root>");
+fn resources() -> String {
+    let rules = RESOURCES.map(|(id, name)| {
+        format!(
+            "<NetRule><id>{id}</id><name>{}</name></NetRule>",
+            text(name)
+        )
+    });
+    format!("<NetConfig>{}</NetConfig>", rules.concat())
+}
+
+/// What of the house a list of nodes shows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Listed {
+    All,
+    Devices,
+    Scenes,
+}
+
+fn nodes(house: &House, listed: Listed, with_members: bool) -> String {
+    let mut document = String::from("<nodes>");
+    if listed == Listed::All {
+        folders(&mut document, house);
+    }
+    if listed != Listed::Scenes {
+        for device in house.devices() {
+            let property = device.last("ST").map(property).unwrap_or_default();
+            node(&mut document, house, device, &property);
+        }
+    }
+    if listed != Listed::Devices {
+        scene(&mut document, house, with_members);
+    }
+    document.push_str("</nodes>");
+    document
+}
+
+/// The name of the house and its folders.
+fn folders(document: &mut String, house: &House) {
+    let _ = write!(document, "<root>{ROOT_NAME}</root>");
     for (address, folder) in house.places.folders() {
         // Writing to a String cannot fail.
         let _ = write!(
@@ -97,23 +156,35 @@ fn nodes(house: &House) -> String {
             parent(&folder.parent)
         );
     }
-    for device in house.devices() {
-        node(&mut document, house, device);
-    }
+}
+
+fn scene(document: &mut String, house: &House, with_members: bool) {
     let members: String = house
         .places
         .members()
         .enumerate()
         .map(|(at, member)| format!("<link type=\"{}\">{}</link>", link_type(at), text(member)))
         .collect();
+    let members = match with_members {
+        true => format!("<members>{members}</members>"),
+        false => String::new(),
+    };
     let scene = house.places.scene();
     let _ = write!(
         document,
         "<group flag=\"132\" nodeDefId=\"InsteonDimmer\"><address>{SCENE}</address><name>{}</name>{}\
-         <family>6</family><deviceGroup>17</deviceGroup><pnode>{SCENE}</pnode><members>{members}</members></group></nodes>",
+         <family>6</family><deviceGroup>17</deviceGroup><pnode>{SCENE}</pnode>{members}</group>",
         text(&scene.name),
         parent(&scene.folder)
     );
+}
+
+fn node_with_properties(house: &House, device: &Device) -> String {
+    let mut document = String::from("<nodeInfo>");
+    node(&mut document, house, device, "");
+    let properties = device.events().filter(|event| event.has_value());
+    let properties: String = properties.map(property).collect();
+    let _ = write!(document, "<properties>{properties}</properties></nodeInfo>");
     document
 }
 
@@ -125,7 +196,7 @@ fn parent(folder: &str) -> String {
     }
 }
 
-fn node(document: &mut String, house: &House, device: &Device) {
+fn node(document: &mut String, house: &House, device: &Device, property: &str) {
     let catalogue = device.catalogue();
     let (definition, kind) = (catalogue.definition, catalogue.kind);
     let family = match (catalogue.family, catalogue.instance) {
@@ -141,11 +212,10 @@ fn node(document: &mut String, house: &House, device: &Device) {
         document,
         "<node flag=\"128\" nodeDefId=\"{definition}\"><address>{address}</address><name>{}</name>\
          {}{family}<type>{kind}</type><enabled>{}</enabled><deviceClass>0</deviceClass>\
-         <pnode>{address}</pnode>{}</node>",
+         <pnode>{address}</pnode>{property}</node>",
         text(&place.name),
         parent(&place.folder),
         device.is_enabled(),
-        device.last("ST").map(property).unwrap_or_default(),
     );
 }
 
@@ -193,16 +263,41 @@ fn programs(house: &House) -> String {
         let _ = write!(
             document,
             "<program id=\"{:0>4}\" parentId=\"{parent:0>4}\" status=\"{}\" folder=\"false\" enabled=\"{}\" \
-             runAtStartup=\"{}\" running=\"idle\"><name>{}</name></program>",
+             runAtStartup=\"{}\" running=\"idle\"><name>{}</name><lastRunTime>{}</lastRunTime>\
+             <lastFinishTime>{}</lastFinishTime></program>",
             program.id,
             program.condition,
             program.enabled,
             program.runs_at_startup,
             text(&program.name),
+            program_time(&program.last_run),
+            program_time(&program.last_finish),
         );
     }
     document.push_str("</programs>");
     document
+}
+
+/// `260506 14:30:36 ` as `2026/05/06 14:30:36 `; "" for anything else.
+fn program_time(time: &str) -> String {
+    match (time.get(..2), time.get(2..4), time.get(4..6), time.get(6..)) {
+        (Some(year), Some(month), Some(day), Some(time)) => {
+            format!("20{year}/{month}/{day}{time}")
+        }
+        _ => String::new(),
+    }
+}
+
+fn variable(house: &House, kind: &str, id: &str) -> Option<String> {
+    let variable = house.variable(kind.parse().ok()?, id.parse().ok()?)?;
+    Some(value(variable))
+}
+
+fn value(variable: &Variable) -> String {
+    format!(
+        "<var type=\"{}\" id=\"{}\"><init>{}</init><prec>{}</prec><val>{}</val><ts>{}</ts></var>",
+        variable.kind, variable.id, variable.init, variable.prec, variable.value, variable.changed
+    )
 }
 
 fn variables(house: &House, kind: &str, definitions: bool) -> Option<String> {
@@ -210,20 +305,12 @@ fn variables(house: &House, kind: &str, definitions: bool) -> Option<String> {
     let of_kind = house.variables().filter(|variable| variable.kind == kind);
     let mut document = String::new();
     for variable in of_kind {
-        let _ = if definitions {
-            write!(
-                document,
-                "<e id=\"{}\" name=\"{}\"/>",
-                variable.id,
-                text(&variable.name)
-            )
+        if definitions {
+            let (id, name) = (variable.id, text(&variable.name));
+            let _ = write!(document, "<e id=\"{id}\" name=\"{name}\"/>");
         } else {
-            write!(
-                document,
-                "<var type=\"{kind}\" id=\"{}\"><init>{}</init><prec>0</prec><val>{}</val><ts>{}</ts></var>",
-                variable.id, variable.init, variable.value, variable.changed
-            )
-        };
+            document.push_str(&value(variable));
+        }
     }
     Some(match (definitions, kind) {
         (true, 1) => format!("<CList type=\"VAR_INT\">{document}</CList>"),

@@ -39,6 +39,7 @@ fn each_fault_is_carried_out_or_not_and_answered_as_it_says() {
             true,
             close,
         ),
+        (OnCall::BrokenFraming, "HTTP/1.1 404", false, close),
         (OnCall::Refuse { status: 503 }, "HTTP/1.1 503", false, close),
         (OnCall::NotSucceeded, "HTTP/1.1 200", false, close),
         (OnCall::Html, "HTTP/1.1 200", false, close),

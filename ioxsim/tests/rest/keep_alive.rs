@@ -7,14 +7,14 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-const LIMIT: Duration = Duration::from_secs(10);
+pub(super) const LIMIT: Duration = Duration::from_secs(10);
 
-fn request(path: &str, more: &str) -> String {
+pub(super) fn request(path: &str, more: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Basic YWRtaW46YWRtaW4=\r\n{more}\r\n")
 }
 
 /// Reads an answer with a length.
-async fn answer(socket: &mut TcpStream) -> String {
+pub(super) async fn answer(socket: &mut TcpStream) -> String {
     let mut read = Vec::new();
     loop {
         let text = String::from_utf8_lossy(&read).into_owned();
@@ -34,7 +34,7 @@ async fn answer(socket: &mut TcpStream) -> String {
     }
 }
 
-async fn has_ended(socket: &mut TcpStream) {
+pub(super) async fn has_ended(socket: &mut TcpStream) {
     let read = timeout(LIMIT, socket.read(&mut [0; 64])).await.unwrap();
     assert_eq!(read.unwrap(), 0);
 }
@@ -101,4 +101,32 @@ async fn a_spoilt_answer_ends_its_connection() {
             .unwrap();
         assert!(all.starts_with(b"HTTP/1.1 200"), "{fault:?}");
     }
+}
+
+#[tokio::test]
+async fn broken_framing_leaves_a_part_of_the_answer_on_the_kept_connection() {
+    let server = Server::start(ServerOptions::default()).await.unwrap();
+    server
+        .control()
+        .on_call(OnCall::BrokenFraming, Times::Next(1));
+    let mut socket = TcpStream::connect(server.address()).await.unwrap();
+    let two = request("/rest/time", "") + &request("/rest/time", "Connection: close\r\n");
+    socket.write_all(two.as_bytes()).await.unwrap();
+    let mut all = Vec::new();
+    timeout(LIMIT, socket.read_to_end(&mut all))
+        .await
+        .unwrap()
+        .unwrap();
+    let all = String::from_utf8(all).unwrap();
+    let (head, rest) = all.split_once("\r\n\r\n").unwrap();
+    assert!(
+        head.starts_with("HTTP/1.1 404") && head.contains("Keep-Alive:"),
+        "{head}"
+    );
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("Content-Length: "));
+    let behind = &rest[length.unwrap().parse().unwrap()..];
+    // Who reads on here takes the rest of the refusal for the beginning of the answer.
+    assert!(behind.starts_with("tResponse>HTTP/1.1 200"), "{behind}");
 }

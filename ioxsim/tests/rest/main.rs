@@ -4,7 +4,9 @@
 
 mod api;
 mod faults;
+mod generations;
 mod keep_alive;
+mod reads;
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -22,17 +24,22 @@ struct House {
 
 impl House {
     fn new() -> Self {
+        Self::with(ControllerOptions::default(), 12, None)
+    }
+
+    fn with(options: ControllerOptions, nodes: usize, programs: Option<usize>) -> Self {
         let now = Now {
             monotonic: Instant::now(),
             utc: SystemTime::UNIX_EPOCH + Duration::from_secs(1_778_032_361),
         };
         let house = HouseOptions {
-            nodes: 12,
+            nodes,
+            programs,
             ..HouseOptions::default()
         };
         let options = ControllerOptions {
             house: house.into(),
-            ..ControllerOptions::default()
+            ..options
         };
         Self {
             controller: Controller::new(options, now),
