@@ -137,6 +137,7 @@ macro_rules! conformance_table {
                 an_answer_of_megabytes_is_read: both,
                 a_refused_call_leaves_the_stream_alone: both,
                 a_busy_controller_is_asked_again: both,
+                each_fault_of_a_call_is_named_and_leaves_the_stream_alone: both,
                 commands_to_one_node_keep_their_order: plain,
                 calls_come_from_many_threads: both apart,
                 a_call_can_be_awaited: both apart,
@@ -162,6 +163,7 @@ macro_rules! conformance_table {
             keep_alive {
                 calls_in_a_row_share_a_connection: both,
                 the_simulated_controller_keeps_connections_too: both,
+                a_404_that_breaks_the_framing_spoils_no_later_answer: both,
                 an_idle_connection_is_closed_in_time: both,
                 an_idle_connection_is_closed_while_the_consumer_takes_nothing: both apart,
                 an_idle_connection_may_be_closed_by_the_controller: both,

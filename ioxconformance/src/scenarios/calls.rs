@@ -10,7 +10,7 @@ use ioxproto::Notification;
 use ioxproto::mirror::{ControllerState, Property};
 use ioxproto::rest::{self, CallError, CallProblem, Command, Confirmation, NodeEntry, Nodes};
 use ioxproto::view::VariableType;
-use ioxsim::{Ending, Event};
+use ioxsim::{Ending, Event, OnCall, Times};
 
 use crate::{Bench, Front, Handle, LIMIT, Reply, Sim, Watched, block_on, quick, wait_for};
 
@@ -165,6 +165,71 @@ pub fn a_busy_controller_is_asked_again(bench: &Bench) {
     let error = handle.call(Command::brighten(LAMP).unwrap()).unwrap_err();
     assert!(!error.may_have_been_carried_out);
     assert_eq!(paths(&front).len(), 4, "a step is not repeated");
+}
+
+/// What becomes of a read, of an absolute command and of a step on the simulated controller, each
+/// with a fault of its own at its first attempt: `ok`, or the code of the error, with `?` where the
+/// command may have been carried out.
+fn after_a_fault(sim: &Sim, handle: &ioxdriver::Handle<Blocking>, fault: OnCall) -> [String; 3] {
+    fn code<A>(outcome: Result<A, CallError>) -> String {
+        match outcome {
+            Ok(_) => "ok".to_owned(),
+            Err(error) if error.may_have_been_carried_out => format!("{}?", error.code()),
+            Err(error) => error.code().to_owned(),
+        }
+    }
+    let lamp = sim.control().nodes()[0].clone();
+    let planned = || sim.control().on_call(fault, Times::Next(1));
+    planned();
+    let read = code(handle.call(rest::nodes()));
+    planned();
+    let command = code(handle.call(Command::on(&lamp).unwrap()));
+    planned();
+    let step = code(handle.call(Command::dim(&lamp).unwrap()));
+    [read, command, step]
+}
+
+pub fn each_fault_of_a_call_is_named_and_leaves_the_stream_alone(bench: &Bench) {
+    let server = bench.server();
+    let mut watched = bench.watch(&server);
+    watched.connected();
+    let handle = watched.handle();
+    for (fault, expected) in [
+        // What may be sent again is. A 404 leaves open whether a step was carried out.
+        (
+            OnCall::Busy { carried_out: false },
+            ["ok", "ok", "refused?"],
+        ),
+        (OnCall::Busy { carried_out: true }, ["ok", "ok", "refused?"]),
+        (OnCall::BrokenFraming, ["ok", "ok", "refused?"]),
+        (OnCall::NotSucceeded, ["ok", "ok", "refused?"]),
+        (OnCall::Refuse { status: 503 }, ["ok", "ok", "refused"]),
+        (
+            OnCall::Refuse { status: 500 },
+            ["refused", "refused?", "refused?"],
+        ),
+        (
+            OnCall::Html,
+            [
+                "unreadable_answer",
+                "unreadable_answer?",
+                "unreadable_answer?",
+            ],
+        ),
+        // The status alone accepts a command.
+        (OnCall::Empty, ["unreadable_answer", "ok", "ok"]),
+        (OnCall::TooLong, ["unreadable_answer", "ok", "ok"]),
+        (OnCall::TooShort, ["not_http", "not_http?", "not_http?"]),
+        (OnCall::CutOff, ["not_http", "not_http?", "not_http?"]),
+        (OnCall::Slow(Duration::from_millis(300)), ["ok", "ok", "ok"]),
+    ] {
+        let came_to = after_a_fault(&server, &handle, fault);
+        assert_eq!(came_to, expected, "{fault:?}");
+        // Nothing of it is left for the next call.
+        handle.call(rest::nodes()).unwrap();
+    }
+    assert!(handle.is_connected());
+    assert_eq!(server.control().seen().upgrades, 1);
 }
 
 pub fn commands_to_one_node_keep_their_order(bench: &Bench) {

@@ -107,6 +107,26 @@ pub fn the_simulated_controller_keeps_connections_too(bench: &Bench) {
     assert!(handle.is_connected());
 }
 
+pub fn a_404_that_breaks_the_framing_spoils_no_later_answer(bench: &Bench) {
+    let server = bench.server_with(|controller| controller.firmware = ioxsim::Firmware::Isy994);
+    let options = bench.options(&server).timing(keep_alive(LONG));
+    let mut watched = bench.start(options);
+    watched.connected();
+    let handle = watched.handle();
+    let connections = || server.control().seen().connections;
+    read(&handle).unwrap();
+    let before = connections();
+    for faults in 1..=3 {
+        server
+            .control()
+            .on_call(ioxsim::OnCall::BrokenFraming, ioxsim::Times::Next(1));
+        // Refused, and repeated on another connection.
+        read(&handle).unwrap();
+        assert_eq!(connections(), before + faults);
+    }
+    assert!(handle.is_connected());
+}
+
 pub fn an_idle_connection_is_closed_in_time(bench: &Bench) {
     let (front, _sim, mut watched) = connected(bench, SHORT, |options| options);
     let handle = watched.handle();
