@@ -10,8 +10,8 @@
 //! * A text that would look like an Insteon slug, or like one of the bridge's own words, has its
 //!   first byte escaped.
 //!
-//! So a slug can be read back (a test does so), up to the padding of Insteon bytes, and two addresses
-//! never share one.
+//! So a slug can be read back (a test does so), up to the padding of Insteon bytes, and two
+//! addresses never share one.
 
 use std::fmt::Write as _;
 

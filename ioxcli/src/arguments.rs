@@ -276,13 +276,13 @@ pub(crate) enum Listed {
 /// The account, the trust settings and the connection settings.
 #[derive(Debug, Args)]
 pub(crate) struct Access {
-    /// The configuration, for a controller that is named [default: config.toml in the folder iox of the
-    /// platform's place, such as ~/.config]
+    /// The configuration, for a controller that is named [default: config.toml in the folder iox of
+    /// the platform's place, such as ~/.config]
     #[arg(long, value_name = "FILE", env = "IOX_CONFIG")]
     pub(crate) config: Option<PathBuf>,
-    /// User name: the controller's own, or the e-mail of a portal account. The password comes from the
-    /// environment (IOX_PASSWORD), from --password-file, or is asked for [default: that of the configuration;
-    /// for a URL IOX_USERNAME]
+    /// User name: the controller's own, or the e-mail of a portal account. The password comes from
+    /// the environment (IOX_PASSWORD), from --password-file, or is asked for [default: that of the
+    /// configuration; for a URL IOX_USERNAME]
     #[arg(short, long, value_name = "NAME", value_parser = username)]
     pub(crate) username: Option<String>,
     /// Read the password from the first line of a file
@@ -291,8 +291,8 @@ pub(crate) struct Access {
     /// Whose account it is [default: portal if the user name has an @, else local]
     #[arg(long, value_enum)]
     pub(crate) auth: Option<Auth>,
-    /// Where to subscribe: rest (/rest/subscribe) or api (/api/events/subscribe, portal accounts only)
-    /// [default: rest]
+    /// Where to subscribe: rest (/rest/subscribe) or api (/api/events/subscribe, portal accounts
+    /// only) [default: rest]
     #[arg(long, value_parser = path)]
     pub(crate) path: Option<SubscribePath>,
     /// What kind of controller it is: iox or isy994 [default: iox]
@@ -307,11 +307,12 @@ pub(crate) struct Access {
     /// Trust any certificate: whoever sits between here and the controller can read the password
     #[arg(long)]
     pub(crate) insecure: bool,
-    /// Silence that ends the replay where the controller does not mark its end [default: 1; for state on
-    /// /rest/subscribe 5]
+    /// Silence that ends the replay where the controller does not mark its end [default: 1; for
+    /// state on /rest/subscribe 5]
     #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) drain_quiet: Option<Duration>,
-    /// The longest that the replay may take; more than the default of 60 for a slow link or a very large house
+    /// The longest that the replay may take; more than the default of 60 for a slow link or a very
+    /// large house
     #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) drain_cap: Option<Duration>,
     /// Silence after which a ping asks whether the connection is still there [default: 35]
@@ -325,11 +326,12 @@ pub(crate) struct Access {
 /// What becomes of what comes, and when it is enough.
 #[derive(Debug, Args)]
 pub(crate) struct Output {
-    /// How to show it: text for people, json for programs (one object a line), value for values alone,
-    /// none to count alone
+    /// How to show it: text for people, json for programs (one object a line), value for values
+    /// alone, none to count alone
     #[arg(short, long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
-    /// In text: also show internal events (heartbeats, busy, progress, commands that a status follows)
+    /// In text: also show internal events (heartbeats, busy, progress, commands that a status
+    /// follows)
     #[arg(long)]
     pub(crate) all: bool,
     /// Show events alone: no status, no gaps
@@ -338,8 +340,8 @@ pub(crate) struct Output {
     /// Leave out events that repeat the value that a property or variable has already
     #[arg(long)]
     pub(crate) changes_only: bool,
-    /// Keep every message that comes in this file; decode and simulate --replay read it. Fields of the time
-    /// are filled in (%F for the date, %H%M%S for the time of day; %% is a %)
+    /// Keep every message that comes in this file; decode and simulate --replay read it. Fields of
+    /// the time are filled in (%F for the date, %H%M%S for the time of day; %% is a %)
     #[arg(long, value_name = "FILE")]
     pub(crate) record: Option<PathBuf>,
     /// Add to the recording, if it is there already
@@ -396,8 +398,8 @@ pub(crate) struct State {
     pub(crate) format: StateFormat,
     #[command(flatten)]
     pub(crate) selection: Selection,
-    /// Show only the nodes that were not heard for longer than this, such as 25h, 90m or 3d; it needs
-    /// --path api, which tells when each property changed
+    /// Show only the nodes that were not heard for longer than this, such as 25h, 90m or 3d; it
+    /// needs --path api, which tells when each property changed
     #[arg(long, value_name = "TIME", value_parser = time_span)]
     pub(crate) silent: Option<Duration>,
     /// Do not ask the controller for names: addresses and numbers alone
@@ -425,11 +427,12 @@ pub(crate) struct Logging {
 
 #[derive(Debug, Args)]
 pub(crate) struct Decode {
-    /// Files to read; none, or -, is standard input. They hold frames, one a line or over several lines, as
-    /// XML, in JSON, in a recording or somewhere in the lines of a log, or JSON lines of watch
+    /// Files to read; none, or -, is standard input. They hold frames, one a line or over several
+    /// lines, as XML, in JSON, in a recording or somewhere in the lines of a log, or JSON lines of
+    /// watch
     pub(crate) files: Vec<PathBuf>,
-    /// How to show it: text for people, json for programs (one object a line), value for values alone, none
-    /// to count alone
+    /// How to show it: text for people, json for programs (one object a line), value for values
+    /// alone, none to count alone
     #[arg(short, long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
 }
@@ -445,7 +448,8 @@ pub(crate) struct Simulate {
     /// Serve TLS, with a certificate made at the start
     #[arg(long)]
     pub(crate) tls: bool,
-    /// Serve TLS with the certificate and key in this file, so that a restart shows the same; made if there is none
+    /// Serve TLS with the certificate and key in this file, so that a restart shows the same; made
+    /// if there is none
     #[arg(long, value_name = "FILE")]
     pub(crate) identity: Option<PathBuf>,
     /// Nodes in the made-up house
@@ -490,21 +494,24 @@ pub(crate) struct Simulate {
     /// Subscribers at once; the next is answered 503
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_subscribers: u32,
-    /// Drop a subscriber for whom more than so many bytes wait, as a controller does with one that does not read
+    /// Drop a subscriber for whom more than so many bytes wait, as a controller does with one that
+    /// does not read
     #[arg(long, value_name = "BYTES", default_value_t = 4 * 1024 * 1024, value_parser = clap::value_parser!(u32).range(1024..))]
     pub(crate) max_queued: u32,
-    /// End a connection that carries no other request within this many seconds (HTTP keep-alive); 0 ends each with its
-    /// answer
+    /// End a connection that carries no other request within this many seconds (HTTP keep-alive); 0
+    /// ends each with its answer
     #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u32).range(..=3600))]
     pub(crate) keep_alive: u32,
-    /// Connections at once; one more is closed [default: any number; of an isy994 2 with TLS, 5 without]
+    /// Connections at once; one more is closed [default: any number; of an isy994 2 with TLS, 5
+    /// without]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_connections: Option<u32>,
     /// Answer searches for controllers (SSDP) on this port of its address
     #[arg(long, value_name = "PORT", num_args = 0..=1, default_missing_value = "1900")]
     pub(crate) ssdp: Option<u16>,
-    /// Let something go wrong, always or this many times: connect=mute|close|reset, upgrade=STATUS|mute|close|drop|…,
-    /// login, refresh and logout=STATUS|no|broken|…, call=STATUS|busy|done|framing|no|html|… (repeatable)
+    /// Let something go wrong, always or this many times: connect=mute|close|reset,
+    /// upgrade=STATUS|mute|close|drop|…, login, refresh and logout=STATUS|no|broken|…,
+    /// call=STATUS|busy|done|framing|no|html|… (repeatable)
     #[arg(long, value_name = "WHERE=WHAT[*TIMES]")]
     pub(crate) fault: Vec<Fault>,
     #[command(flatten)]

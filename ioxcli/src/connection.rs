@@ -24,8 +24,8 @@ use crate::trouble::Trouble;
 /// The user name for a controller that is given by its URL.
 const USERNAME: &str = "IOX_USERNAME";
 
-/// The address of a controller. It is not for clap to parse, whose errors repeat what was typed: that may hold a
-/// password.
+/// The address of a controller. It is not for clap to parse, whose errors repeat what was typed:
+/// that may hold a password.
 pub(crate) fn address(url: &str) -> Result<Address, Trouble> {
     url.parse()
         .map_err(|error: AddressError| Trouble::usage(error.to_string()))
@@ -187,7 +187,8 @@ impl Endpoint {
         }
     }
 
-    /// The options of a stream, with the password; `None` when a signal came while that was asked for.
+    /// The options of a stream, with the password; `None` when a signal came while that was asked
+    /// for.
     pub(crate) async fn options(&self, stop: &mut Stop) -> Result<Option<Options>, Trouble> {
         let password = match &self.password {
             PasswordFrom::File(path) => password::obtain(&self.username, Some(path), stop).await?,
@@ -346,8 +347,8 @@ pub(crate) fn sentence(change: &StatusChange) -> Option<String> {
     })
 }
 
-/// What to add to a reason that gives advice: how to follow it here. Somebody who has pinned a certificate already
-/// knows how.
+/// What to add to a reason that gives advice: how to follow it here. Somebody who has pinned a
+/// certificate already knows how.
 pub(crate) fn advice(reason: &Reason) -> String {
     match reason {
         Reason::Failed(Failure::Identity {

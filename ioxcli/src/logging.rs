@@ -13,8 +13,8 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::stderr::LogLines;
 
-/// Shows the logs of this project's own crates, and no other library's: WebSocket and TLS libraries log headers and
-/// frames.
+/// Shows the logs of this project's own crates, and no other library's: WebSocket and TLS libraries
+/// log headers and frames.
 pub(crate) fn start(verbose: u8) {
     let level = match verbose {
         0 => LevelFilter::WARN,
@@ -60,7 +60,8 @@ fn is_journal() -> bool {
     false
 }
 
-/// Lines for the journal: it keeps the time and the program itself, and takes the level from a prefix.
+/// Lines for the journal: it keeps the time and the program itself, and takes the level from a
+/// prefix.
 struct Journal;
 
 impl<S, N> FormatEvent<S, N> for Journal

@@ -1,7 +1,7 @@
 //! The program `iox`.
 //!
-//! Standard output is for what was asked for, standard error for everything else. Nothing here decides about the
-//! stream: that is `ioxproto`'s.
+//! Standard output is for what was asked for, standard error for everything else. Nothing here
+//! decides about the stream: that is `ioxproto`'s.
 
 #![allow(
     rustdoc::bare_urls,

@@ -18,7 +18,8 @@ pub(crate) struct Selection {
     controls: Vec<String>,
     not_controls: Vec<String>,
     live_only: bool,
-    /// The nodes that there are, by address and name, as long as one that is wanted was not among them.
+    /// The nodes that there are, by address and name, as long as one that is wanted was not among
+    /// them.
     known: BTreeSet<String>,
 }
 

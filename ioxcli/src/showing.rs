@@ -182,7 +182,8 @@ impl Showing {
     }
 }
 
-/// A loss or an incomplete replay and its reason, for people, where standard output is for programs.
+/// A loss or an incomplete replay and its reason, for people, where standard output is for
+/// programs.
 pub(crate) fn say_why(controller: &str, change: &StatusChange) {
     let Some(reason) = &change.reason else {
         return;

@@ -55,8 +55,8 @@ pub fn quick() -> Timing {
     timing
 }
 
-/// Options for the simulated controller at this URL: its local account, and [`quick`] timings. Names
-/// are read in scenarios of their own.
+/// Options for the simulated controller at this URL: its local account, and [`quick`] timings.
+/// Names are read in scenarios of their own.
 pub fn options(url: impl Into<String>) -> Options {
     Options::new(url)
         .local_account("admin", "admin")

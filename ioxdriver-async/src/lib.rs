@@ -1,7 +1,7 @@
 //! The body of the async drivers, over a small seam for each runtime.
 //!
-//! Applications use the crate of their runtime. A crate for another runtime is an implementation of [`Runtime`], an
-//! alias of [`EventStream`], and its documentation.
+//! Applications use the crate of their runtime. A crate for another runtime is an implementation of
+//! [`Runtime`], an alias of [`EventStream`], and its documentation.
 
 mod inspect;
 mod seam;
@@ -34,15 +34,16 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     /// [`BuildError::NoRuntime`] where there is none.
     fn current() -> Result<Self, BuildError>;
 
-    /// Connects to one address, by TCP and without Nagle's delay. May hang; it is dropped when it takes too long.
+    /// Connects to one address, by TCP and without Nagle's delay. May hang; it is dropped when it
+    /// takes too long.
     fn connect(&self, to: SocketAddr) -> impl Future<Output = io::Result<Io>> + Send;
 
     /// Takes over a connected socket of the standard library's.
     ///
     /// # Errors
     ///
-    /// What the system says, or [`Unsupported`](io::ErrorKind::Unsupported) for a kind of socket that the runtime
-    /// cannot take.
+    /// What the system says, or [`Unsupported`](io::ErrorKind::Unsupported) for a kind of socket
+    /// that the runtime cannot take.
     fn adopt(&self, socket: ioxdriver::Socket) -> io::Result<Io>;
 
     /// Completes at this instant, or soon after.

@@ -17,9 +17,9 @@ use crate::{Handle, Runtime};
 
 /// A running stream: what happens on it, in order.
 ///
-/// It ends (`None`) after the stream was stopped or has failed for good; [`Handle::closed`] then says why. After a
-/// [`Handle::start`] it goes on. Dropping it leaves the stream running as long as there are [`Handle`]s; what it would
-/// have delivered is discarded.
+/// It ends (`None`) after the stream was stopped or has failed for good; [`Handle::closed`] then
+/// says why. After a [`Handle::start`] it goes on. Dropping it leaves the stream running as long as
+/// there are [`Handle`]s; what it would have delivered is discarded.
 pub struct EventStream<R> {
     delivery: Arc<Delivery>,
     handle: Handle,
@@ -60,7 +60,8 @@ impl<R: Runtime> EventStream<R> {
         Ok(handle)
     }
 
-    /// The next notification; `None` at the end. Cancellation-safe: a dropped future has taken nothing.
+    /// The next notification; `None` at the end. Cancellation-safe: a dropped future has taken
+    /// nothing.
     pub async fn next(&mut self) -> Option<Notification> {
         std::future::poll_fn(|context| self.delivery.poll_next(context)).await
     }

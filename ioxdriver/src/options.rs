@@ -235,8 +235,8 @@ impl<S> Options<S> {
     }
 
     /// Whether the stream compares from time to time what its events have told with what the
-    /// controller reports, corrects what differs ([`Notification::Drift`]), and connects again if the
-    /// subscription is dead although it sends heartbeats. Default no.
+    /// controller reports, corrects what differs ([`Notification::Drift`]), and connects again if
+    /// the subscription is dead although it sends heartbeats. Default no.
     pub fn self_audit(self, audits: bool) -> Self {
         self.configure(|config| config.self_audit(audits))
     }
@@ -260,9 +260,10 @@ impl<S> Options<S> {
         self
     }
 
-    /// Trusts the certificate with this SHA-256 fingerprint, written as `sha256:` and 64 hexadecimal
-    /// digits, and no other; with several pins, any of them. It takes the place of another kind of
-    /// [`trust`](Self::trust). A text that is no fingerprint is an error of [`start`](Self::start).
+    /// Trusts the certificate with this SHA-256 fingerprint, written as `sha256:` and 64
+    /// hexadecimal digits, and no other; with several pins, any of them. It takes the place of
+    /// another kind of [`trust`](Self::trust). A text that is no fingerprint is an error of
+    /// [`start`](Self::start).
     pub fn pin<F>(mut self, fingerprint: F) -> Self
     where
         F: TryInto<Fingerprint>,

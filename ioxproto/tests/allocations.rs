@@ -1,5 +1,5 @@
-//! In steady state a frame costs one allocation: its event's buffer. Telling listeners costs none, nor does keeping the
-//! picture of the house.
+//! In steady state a frame costs one allocation: its event's buffer. Telling listeners costs none,
+//! nor does keeping the picture of the house.
 //!
 //! A binary of its own, since counting replaces the allocator.
 
@@ -119,7 +119,8 @@ fn a_message_costs_the_machine_one_allocation() {
             assert!(harness.stream.poll_timeout(harness.now).is_some());
         };
         frames.iter().for_each(&mut take);
-        // The first number is a step back from the last, and the gap that tells it is no steady state.
+        // The first number is a step back from the last, and the gap that tells it is no steady
+        // state.
         take(&frames[0]);
         let again = &frames[1..];
         let counted = measure(|| again.iter().for_each(&mut take));

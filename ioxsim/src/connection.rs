@@ -283,7 +283,8 @@ async fn finish(mut socket: Socket, ending: Ending) {
         },
     };
     if finished.is_ok() {
-        // Dropped with something unread, the socket would send a RST, and what was sent could be lost.
+        // Dropped with something unread, the socket would send a RST, and what was sent could be
+        // lost.
         let _ = timeout(ENDING, drain(&mut socket)).await;
     }
 }

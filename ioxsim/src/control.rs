@@ -41,7 +41,8 @@ impl fmt::Debug for Control {
 
 /// What happens in the house.
 impl Control {
-    /// An event happens: the house takes note of it, and every subscriber is told, after its replay.
+    /// An event happens: the house takes note of it, and every subscriber is told, after its
+    /// replay.
     pub fn emit(&self, event: &Event) {
         self.shared
             .with(|controller, now| controller.emit(now, event));
@@ -157,7 +158,8 @@ impl Control {
             .with(|controller, _| controller.forget_sessions());
     }
 
-    /// The portal accounts' side is like this from now on; none makes a controller that has no such accounts.
+    /// The portal accounts' side is like this from now on; none makes a controller that has no such
+    /// accounts.
     pub fn set_portal(&self, portal: Option<PortalOptions>) {
         self.shared
             .with(|controller, _| controller.set_portal(portal));
@@ -175,8 +177,8 @@ impl Control {
             .with(|controller, now| controller.release_replay(now));
     }
 
-    /// Each replay from now on has one more text frame, before its end marks: these bytes, which need
-    /// not be UTF-8. Not in a recorded house.
+    /// Each replay from now on has one more text frame, before its end marks: these bytes, which
+    /// need not be UTF-8. Not in a recorded house.
     pub fn add_to_replay(&self, bytes: impl Into<Vec<u8>>) {
         self.shared
             .with(|controller, _| controller.add_to_replay(bytes.into()));
@@ -224,8 +226,8 @@ impl Control {
             .with(|controller, _| controller.shift_seqnum(by));
     }
 
-    /// Tells subscribers on `/api/events/subscribe` the status of the plug-in service, `active` say, by a frame that takes a
-    /// number without carrying one.
+    /// Tells subscribers on `/api/events/subscribe` the status of the plug-in service, `active`
+    /// say, by a frame that takes a number without carrying one.
     pub fn service_status(&self, status: &str) {
         self.shared
             .with(|controller, _| controller.service_status(status));
@@ -255,8 +257,8 @@ impl Control {
             .with(|controller, _| controller.send_fragmented(text));
     }
 
-    /// Sends a text message of so many bytes, in fragments of so many. It is made while it is sent, so that it may be
-    /// longer than what memory holds.
+    /// Sends a text message of so many bytes, in fragments of so many. It is made while it is sent,
+    /// so that it may be longer than what memory holds.
     pub fn send_long(&self, bytes: u64, fragment: u64) {
         self.shared
             .with(|controller, _| controller.send_long(bytes, fragment));

@@ -224,7 +224,8 @@ impl Device {
         }
     }
 
-    /// What follows from a command with its parameters, as events; `None` if it takes no such command.
+    /// What follows from a command with its parameters, as events; `None` if it takes no such
+    /// command.
     pub(crate) fn commanded(&self, command: &str, parameters: &[&str]) -> Option<Vec<Event>> {
         match (&self.kind, command, parameters) {
             (_, "QUERY", []) => Some(self.last("ST").cloned().into_iter().collect()),

@@ -22,7 +22,8 @@ pub struct HouseOptions {
     pub nodes: usize,
     /// How many programs. Default: 3, and one more for each 10 nodes.
     pub programs: Option<usize>,
-    /// How many live events a second on average, at most 100 000. Default 0: nothing happens by itself.
+    /// How many live events a second on average, at most 100 000. Default 0: nothing happens by
+    /// itself.
     pub rate_per_second: f64,
     /// Settles everything that chance decides. Default 1.
     pub seed: u64,
@@ -75,7 +76,8 @@ pub(crate) struct House {
     pub(crate) places: Places,
     programs: Vec<Program>,
     variables: Vec<Variable>,
-    /// The last system events that changes or a test brought about, one for each control and action.
+    /// The last system events that changes or a test brought about, one for each control and
+    /// action.
     log: Event,
     rng: Rng,
 }
@@ -282,7 +284,8 @@ impl House {
         self.variables.iter()
     }
 
-    /// An order to a program, as the events that follow; `None` if there is no such program or order.
+    /// An order to a program, as the events that follow; `None` if there is no such program or
+    /// order.
     pub(crate) fn order_program(
         &mut self,
         id: &str,

@@ -1,15 +1,16 @@
 //! A simulated IoX controller on real sockets, scriptable, with faults.
 //!
-//! It serves `/rest/subscribe` and `/api/events/subscribe` over `ws` and `wss` as an eisy or an ISY-994 does: local
-//! accounts by HTTP Basic, portal accounts with logins, refreshes, logouts and tokens that expire
-//! ([`PortalOptions`]), then for each subscriber the replay of the controller's state, then what happens in the
-//! house, with a heartbeat now and then. The house is made up from a seed ([`HouseOptions`]) or recorded
-//! ([`Recording`]). It is meant for tests: of the drivers beside it, and of your own program.
+//! It serves `/rest/subscribe` and `/api/events/subscribe` over `ws` and `wss` as an eisy or an
+//! ISY-994 does: local accounts by HTTP Basic, portal accounts with logins, refreshes, logouts and
+//! tokens that expire ([`PortalOptions`]), then for each subscriber the replay of the controller's
+//! state, then what happens in the house, with a heartbeat now and then. The house is made up from
+//! a seed ([`HouseOptions`]) or recorded ([`Recording`]). It is meant for tests: of the drivers
+//! beside it, and of your own program.
 //!
 //! # A test of your own
 //!
-//! Nothing happens in the default house until the test says so, and the test waits for conditions, not
-//! for time:
+//! Nothing happens in the default house until the test says so, and the test waits for conditions,
+//! not for time:
 //!
 //! ```
 //! use std::time::Duration;
@@ -57,10 +58,10 @@
 //!
 //! # Parts
 //!
-//! * [`Server`] is the controller on a socket, [`Control`] scripts it while it runs and says what it saw
-//!   ([`Observation`]).
-//! * [`Controller`] is the same without sockets and clocks: calls go in with the time, outputs are polled.
-//!   Step it against a client machine under a fake clock.
+//! * [`Server`] is the controller on a socket, [`Control`] scripts it while it runs and says what
+//!   it saw ([`Observation`]).
+//! * [`Controller`] is the same without sockets and clocks: calls go in with the time, outputs are
+//!   polled. Step it against a client machine under a fake clock.
 //! * What can go wrong: [`OnConnect`], [`OnUpgrade`], [`OnPost`], [`OnCall`], [`Ending`], and the
 //!   methods of [`Control`].
 

@@ -33,7 +33,8 @@ pub struct Observation {
     pub last_request_path: String,
     /// Bytes that came as HTTP, in requests whole or in part.
     pub http_bytes: u64,
-    /// Close codes from clients, in order; none for a close frame without a code. At most the last 1000.
+    /// Close codes from clients, in order, the last 1000 at most; none for a close frame without a
+    /// code.
     pub closes: VecDeque<Option<u16>>,
     /// Text messages from clients.
     pub texts: u64,
@@ -49,8 +50,8 @@ pub struct Observation {
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct PortalSeen {
-    /// Logins, refreshes and logouts with the HTTP status of their answers, in order; none where the answer was no
-    /// HTTP. At most the last 1000.
+    /// Logins, refreshes and logouts with the HTTP status of their answers, in order; none where
+    /// the answer was no HTTP. At most the last 1000.
     pub posts: VecDeque<(Endpoint, Option<u16>)>,
     /// Logins that were granted.
     pub logins: u64,

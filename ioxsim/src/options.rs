@@ -73,11 +73,12 @@ pub struct PortalOptions {
     pub access_lifetime: Duration,
     /// How long refresh tokens are good, in whole seconds. Default 30 days.
     pub refresh_lifetime: Duration,
-    /// What a logout with a token that has expired is answered with: 404 or 500 on real controllers. Default 404.
+    /// What a logout with a token that has expired is answered with: 404 or 500 on real
+    /// controllers. Default 404.
     pub stale_logout_status: u16,
     /// Which shapes of the first frame are taken on `/api/events/subscribe`. Default: either.
     pub first_frames: FirstFrames,
-    /// What becomes of a connection whose first frame is not taken. Default: it is closed with 1008.
+    /// What happens to a connection whose first frame is not accepted. Default: close with 1008.
     pub refused_first_frame: AfterAnswer,
     /// Whether the upgrade to `/api/events/subscribe` wants the token too. Default: no.
     pub token_on_upgrade: bool,
@@ -127,10 +128,11 @@ pub enum FirstFrames {
 /// ```
 #[derive(Clone, Debug)]
 pub struct ControllerOptions {
-    /// Who may subscribe to `/rest/subscribe` by HTTP Basic; if empty, everybody. Default: `admin` with the password `admin`.
+    /// Who may subscribe to `/rest/subscribe` by HTTP Basic; if empty, everybody. Default: `admin`
+    /// with the password `admin`.
     pub accounts: Vec<Account>,
-    /// Portal accounts, and `/api/events/subscribe`; none on a controller that has neither, as an ISY-994. Default: those of
-    /// [`PortalOptions::default`].
+    /// Portal accounts, and `/api/events/subscribe`; none on a controller that has neither, as an
+    /// ISY-994. Default: those of [`PortalOptions::default`].
     pub portal: Option<PortalOptions>,
     /// Where events come from. Default: 20 nodes to which nothing happens by itself.
     pub house: HouseSource,
@@ -148,8 +150,8 @@ pub struct ControllerOptions {
     pub replay_burst: usize,
     /// The pause between two such bursts. Default 10 ms.
     pub replay_pause: Duration,
-    /// Quiet kept after the replay: what happens in the house by itself is told after it at the earliest.
-    /// Default 1.2 s.
+    /// Quiet kept after the replay: what happens in the house by itself is told after it at the
+    /// earliest. Default 1.2 s.
     pub quiet_after_replay: Duration,
     /// Whether the replay of `/rest/subscribe` ends with `_4`/5, `_4`/6 and `_22`/1. Default: yes.
     pub end_mark: bool,
@@ -168,8 +170,8 @@ pub struct ControllerOptions {
 }
 
 impl ControllerOptions {
-    /// An ISY-994 on firmware 5: it wants its headers on the upgrade, has local accounts alone, and sends a heartbeat
-    /// every 120 s.
+    /// An ISY-994 on firmware 5: it wants its headers on the upgrade, has local accounts alone, and
+    /// sends a heartbeat every 120 s.
     #[must_use]
     pub fn isy994() -> Self {
         Self {

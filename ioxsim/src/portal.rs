@@ -1,4 +1,5 @@
-//! Portal accounts: login, refresh and logout, the sessions behind them, and the tokens that prove them.
+//! Portal accounts: login, refresh and logout, the sessions behind them, and the tokens that prove
+//! them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -233,7 +234,8 @@ impl Portal {
         Some(good)
     }
 
-    /// Whether the first frame on `/api/events/subscribe` shows a good access token in a shape that is taken.
+    /// Whether the first frame on `/api/events/subscribe` shows a good access token in a shape that
+    /// is taken.
     pub(crate) fn first_frame(
         &mut self,
         options: &PortalOptions,

@@ -149,7 +149,8 @@ impl Recording {
         self
     }
 
-    /// Whether the controller closes the connection (code 1000) after the last frame. Default: it stays open.
+    /// Whether the controller closes the connection (code 1000) after the last frame. Default: it
+    /// stays open.
     #[must_use]
     pub fn then_close(mut self, close: bool) -> Self {
         self.then_close = close;

@@ -52,8 +52,8 @@ pub struct ServerOptions {
     /// At most so many connections at once; one more is closed as soon as it is accepted (inferred:
     /// an ISY-994 serves 2 over TLS and 5 without). Default: any number.
     pub most_connections: Option<usize>,
-    /// Where to answer searches by SSDP; those sent to everybody are heard on an address that stands
-    /// for all. Default: nowhere.
+    /// Where to answer searches by SSDP; those sent to everybody are heard on an address that
+    /// stands for all. Default: nowhere.
     pub ssdp: Option<SocketAddr>,
     /// The controller.
     pub controller: ControllerOptions,

@@ -1,5 +1,5 @@
-//! What the tasks of a server share with each other and with whoever scripts it: the controller, and the ways to its
-//! subscribers.
+//! What the tasks of a server share with each other and with whoever scripts it: the controller,
+//! and the ways to its subscribers.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};

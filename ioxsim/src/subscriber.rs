@@ -90,7 +90,8 @@ pub(crate) struct Subscriber {
     replayed: u32,
     /// On `/api/events/subscribe`, events come in JSON envelopes.
     enveloped: bool,
-    /// On `/api/events/subscribe`, the status of the plug-in service is told once, before the first heartbeat.
+    /// On `/api/events/subscribe`, the status of the plug-in service is told once, before the first
+    /// heartbeat.
     service_told: bool,
     next_heartbeat: Instant,
     script: Script,
@@ -166,8 +167,8 @@ impl Subscriber {
         true
     }
 
-    /// The status of the plug-in service: a frame without a number, which takes one all the same. Nothing on
-    /// `/rest/subscribe`.
+    /// The status of the plug-in service: a frame without a number, which takes one all the same.
+    /// Nothing on `/rest/subscribe`.
     pub(crate) fn service_status(&mut self, status: &str, delivery: &mut Delivery<'_>) {
         if !self.enveloped {
             return;
@@ -210,7 +211,8 @@ impl Subscriber {
         }
     }
 
-    /// An event for this subscriber; what happens in the house by itself waits for the quiet to end.
+    /// An event for this subscriber; what happens in the house by itself waits for the quiet to
+    /// end.
     pub(crate) fn tell(
         &mut self,
         now: Now,

@@ -41,13 +41,15 @@ impl Tls {
         ))
     }
 
-    /// A certificate and its PKCS #8 key, both DER. They need not go together, nor be any good: clients are to find out.
+    /// A certificate and its PKCS #8 key, both DER. They need not go together, nor be any good:
+    /// clients are to find out.
     #[must_use]
     pub fn new(certificate: Vec<u8>, key: Vec<u8>) -> Self {
         Self { certificate, key }
     }
 
-    /// Reads the first certificate and the first PKCS #8 key of a PEM text, as [`to_pem`](Self::to_pem) writes it.
+    /// Reads the first certificate and the first PKCS #8 key of a PEM text, as
+    /// [`to_pem`](Self::to_pem) writes it.
     ///
     /// # Errors
     ///
@@ -95,7 +97,8 @@ impl Tls {
             .key_provider
             .load_private_key(key)
             .map_err(io::Error::other)?;
-        // Not by `with_single_cert`, which looks into the certificate and refuses X.509 v1, and a key of another one.
+        // Not by `with_single_cert`, which looks into the certificate and refuses X.509 v1, and a
+        // key of another one.
         let shown = CertifiedKey::new(vec![CertificateDer::from(self.certificate.clone())], key);
         let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()

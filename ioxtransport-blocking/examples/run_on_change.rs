@@ -1,4 +1,5 @@
-//! Runs a command whenever a light, or any other node, changes: `curl` for a webhook, or whatever you have.
+//! Runs a command whenever a light, or any other node, changes: `curl` for a webhook, or whatever
+//! you have.
 //!
 //! ```sh
 //! IOX_PASSWORD=… cargo run -p ioxtransport-blocking --example run_on_change -- \
@@ -6,8 +7,8 @@
 //!     sh -c 'curl --data "$IOX_FORMATTED" https://example.org/hooks/porch'
 //! ```
 //!
-//! The command finds the node in `IOX_NODE`, the raw value in `IOX_ACTION`, and its text in `IOX_FORMATTED`. Values come from the controller: quote
-//! them, as above.
+//! The command finds the node in `IOX_NODE`, the raw value in `IOX_ACTION`, and its text in
+//! `IOX_FORMATTED`. Values come from the controller: quote them, as above.
 
 use std::error::Error;
 use std::process::Command;
@@ -40,7 +41,8 @@ pub(crate) fn run_on_change(
     let handle = stream.handle();
     for notification in stream {
         match notification {
-            // Only what is live: after each connect the controller repeats its state, and nothing has changed then.
+            // Only what is live: after each connect the controller repeats its state, and nothing
+            // has changed then.
             Notification::Event(event)
                 if event.is_live() && event.node() == node && event.control() == "ST" =>
             {

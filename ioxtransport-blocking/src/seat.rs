@@ -1,5 +1,6 @@
-//! Who drives. There is one driver and no thread of its own: whoever waits for something drives meanwhile, and who comes
-//! second waits for what the first one brings about. A background thread is one that waits for the end.
+//! Who drives. There is one driver and no thread of its own: whoever waits for something drives
+//! meanwhile, and who comes second waits for what the first one brings about. A background thread
+//! is one that waits for the end.
 //!
 //! ```text
 //!   nobody waits      the driver rests, nothing is read
@@ -74,8 +75,8 @@ impl Seat {
         &self.shared
     }
 
-    /// Waits until something is there, driving if nobody else does. `None` when the time is over, or when the stream
-    /// has ended and it is not there.
+    /// Waits until something is there, driving if nobody else does. `None` when the time is over,
+    /// or when the stream has ended and it is not there.
     pub(crate) fn wait_until<T>(
         &self,
         until: Option<Instant>,
@@ -121,7 +122,8 @@ impl Seat {
 
     /// Lets a thread drive, to the end and after each start.
     pub(crate) fn drive_in_background(self: &Arc<Self>) -> io::Result<()> {
-        // Before the thread is there: it may be at the end at once, and a start after that needs to know.
+        // Before the thread is there: it may be at the end at once, and a start after that needs to
+        // know.
         self.background.store(true, Ordering::Release);
         let seat = Arc::clone(self);
         let thread = thread::Builder::new()

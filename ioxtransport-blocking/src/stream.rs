@@ -14,15 +14,16 @@ use super::seat::Seat;
 
 /// A stream: an iterator over what happens on it, in order.
 ///
-/// It ends (`None`) after the stream was stopped or has failed for good; [`Handle::closed`] then says why.
-/// After a [`Handle::start`] it goes on.
+/// It ends (`None`) after the stream was stopped or has failed for good; [`Handle::closed`] then
+/// says why. After a [`Handle::start`] it goes on.
 ///
-/// It begins with the first [`next`](Iterator::next), and goes on within it and the other methods that wait, on the thread
-/// that calls them. Dropping it ends the stream at once, and with it the waiting of [`Handle`]s on other threads, save for a
-/// stop under way: a connection is closed with a close frame, without waiting for
-/// the answer, and a portal account is not logged out; the outcome is then [`DriverGone`](ioxdriver::EndError::DriverGone).
-/// [`stop`](Self::stop) does both in order.
-/// [`in_background`](Self::in_background) changes that: a thread drives, and the stream then goes on while there are [`Handle`]s.
+/// It begins with the first [`next`](Iterator::next), and goes on within it and the other methods
+/// that wait, on the thread that calls them. Dropping it ends the stream at once, and with it the
+/// waiting of [`Handle`]s on other threads, save for a stop under way: a connection is closed with
+/// a close frame, without waiting for the answer, and a portal account is not logged out; the
+/// outcome is then [`DriverGone`](ioxdriver::EndError::DriverGone). [`stop`](Self::stop) does both
+/// in order. [`in_background`](Self::in_background) changes that: a thread drives, and the stream
+/// then goes on while there are [`Handle`]s.
 #[derive(Debug)]
 pub struct EventStream {
     handle: Handle,
@@ -56,7 +57,8 @@ impl EventStream {
         Ok(Self { handle, seat })
     }
 
-    /// Starts a stream that calls this function on a thread of its own; see [`Options::start_with`].
+    /// Starts a stream that calls this function on a thread of its own; see
+    /// [`Options::start_with`].
     ///
     /// # Errors
     ///
@@ -91,8 +93,9 @@ impl EventStream {
         })
     }
 
-    /// The next notification, if it is there; `Ok(None)` at the end. For programs with a loop of their own: call it until
-    /// it says [`TimedOut`], several times a second, for only then does the stream read, answer, and keep its times.
+    /// The next notification, if it is there; `Ok(None)` at the end. For programs with a loop of
+    /// their own: call it until it says [`TimedOut`], several times a second, for only then does
+    /// the stream read, answer, and keep its times.
     ///
     /// # Errors
     ///
@@ -101,8 +104,8 @@ impl EventStream {
         self.next_timeout(Duration::ZERO)
     }
 
-    /// Stops and waits until it is done, 1.5 s at most. What was not taken yet, and the last changes of status, are still
-    /// delivered afterwards.
+    /// Stops and waits until it is done, 1.5 s at most. What was not taken yet, and the last
+    /// changes of status, are still delivered afterwards.
     pub fn stop(&mut self) {
         self.handle.stop();
     }
@@ -113,9 +116,10 @@ impl EventStream {
         self.handle.clone()
     }
 
-    /// Lets a thread of its own drive the stream, named `iox-stream`, so that it reads whether anybody takes or not, up to what the
-    /// [`queue`](Builder::queue) holds. The thread ends with the stream; [`stop`](Self::stop) waits for it. From here on
-    /// dropping the stream discards what it would have delivered, and the stream goes on as long as there are handles.
+    /// Lets a thread of its own drive the stream, named `iox-stream`, so that it reads whether
+    /// anybody takes or not, up to what the [`queue`](Builder::queue) holds. The thread ends with
+    /// the stream; [`stop`](Self::stop) waits for it. From here on dropping the stream discards
+    /// what it would have delivered, and the stream goes on as long as there are handles.
     ///
     /// # Errors
     ///
@@ -209,7 +213,8 @@ mod tests {
         let woken = wake_ups(&stream, || {
             server.control().seen().pings >= before + u64::from(PINGS)
         });
-        // The end of each silence, and the pong; once the connection is proven, and a system may end a wait a moment early.
+        // The end of each silence, and the pong; once the connection is proven, and a system may
+        // end a wait a moment early.
         assert!((PINGS..=2 * PINGS + 6).contains(&woken), "{woken}");
     }
 

@@ -98,7 +98,8 @@ fn a_plain_port_is_named() {
 
 #[test]
 fn a_controller_that_speaks_only_old_tls_is_named_as_that_with_the_advice() {
-    // An alert, as servers without a version or cipher in common send it, and the ServerHello of TLS 1.0.
+    // An alert, as servers without a version or cipher in common send it, and the ServerHello of
+    // TLS 1.0.
     let alert = |description| vec![0x15, 3, 1, 0, 2, 2, description];
     let mut hello = vec![0x16, 3, 1, 0, 42, 2, 0, 0, 38, 3, 1];
     hello.extend([7; 32]);

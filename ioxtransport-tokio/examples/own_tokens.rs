@@ -1,4 +1,5 @@
-//! Supplies access tokens of one's own: the program logs in elsewhere, the stream asks when it needs a token.
+//! Supplies access tokens of one's own: the program logs in elsewhere, the stream asks when it
+//! needs a token.
 //!
 //! ```sh
 //! cargo run -p ioxtransport-tokio --example own_tokens -- https://eisy.local token-file

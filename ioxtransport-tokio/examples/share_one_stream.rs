@@ -1,6 +1,8 @@
-//! One stream for several tasks: a dispatcher calls a listener of each, and each takes from a channel of its own.
+//! One stream for several tasks: a dispatcher calls a listener of each, and each takes from a
+//! channel of its own.
 //!
-//! A controller accepts few subscribers, so a program has one stream and shares it. Events are cheap to clone.
+//! A controller accepts few subscribers, so a program has one stream and shares it. Events are
+//! cheap to clone.
 //!
 //! ```sh
 //! IOX_PASSWORD=… cargo run -p ioxtransport-tokio --example share_one_stream -- http://eisy.local:8080
@@ -42,8 +44,8 @@ pub(crate) fn share(builder: Builder) -> Result<(Handle, Dispatcher), Box<dyn st
     Ok((handle, dispatcher))
 }
 
-/// What fits, to take at leisure. Listeners run where the driver does, so they only pass on; a channel that is full is
-/// one whose task is too slow, and loses the event.
+/// What fits, to take at leisure. Listeners run where the driver does, so they only pass on; a
+/// channel that is full is one whose task is too slow, and loses the event.
 pub(crate) fn subscribe(dispatcher: &Dispatcher, filter: Filter) -> mpsc::Receiver<Event> {
     let (sender, receiver) = mpsc::channel(256);
     let registration = dispatcher.on_event(filter, move |event| {

@@ -1,4 +1,5 @@
-//! Keeps a table of what every node's properties are, and prints what changes, also what has changed during an outage.
+//! Keeps a table of what every node's properties are, and prints what changes, also what has
+//! changed during an outage.
 //!
 //! ```sh
 //! IOX_PASSWORD=… cargo run -p ioxtransport-tokio --example table_of_states -- http://eisy.local:8080

@@ -1,4 +1,5 @@
-//! Reaches the controller through a Unix socket, such as `ssh -L /run/iox.sock:eisy.local:8080 gateway` opens.
+//! Reaches the controller through a Unix socket, such as `ssh -L /run/iox.sock:eisy.local:8080
+//! gateway` opens.
 //!
 //! ```sh
 //! IOX_PASSWORD=… cargo run -p ioxtransport-tokio --example unix_socket -- /run/iox.sock
@@ -12,7 +13,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     use ioxtransport_tokio::{EventStream, Notification};
 
     let path = env::args().nth(1).ok_or("usage: unix_socket PATH")?;
-    // The name in the URL goes into the request, and with `https` into the check of the certificate.
+    // The name in the URL goes into the request, and with `https` into the check of the
+    // certificate.
     let builder = EventStream::builder("http://eisy.local:8080")
         .local_account("admin", env::var("IOX_PASSWORD")?);
     let mut stream = through(builder, path).start()?;

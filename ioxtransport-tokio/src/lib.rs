@@ -67,8 +67,8 @@
 //!   task.
 //! * **A slow consumer loses nothing.** A full queue stops the reading ([`Overflow`]): memory is
 //!   bounded, and the time does not count as silence of the controller.
-//!   [`Handle::is_waiting_for_consumer`] says so. The controller may drop a subscriber that does not
-//!   read, so hand long work to another task, or choose [`Overflow::DropOldest`].
+//!   [`Handle::is_waiting_for_consumer`] says so. The controller may drop a subscriber that does
+//!   not read, so hand long work to another task, or choose [`Overflow::DropOldest`].
 //! * **Callbacks** run where the driver runs, without a queue. With a
 //!   [`Dispatcher`](ioxproto::dispatch::Dispatcher) in the callback there can be any number of
 //!   listeners, and the state of the house is updated before they run.
@@ -84,9 +84,9 @@
 //! * **A runtime that shuts down** ends the stream without a close frame to the controller: stop
 //!   the stream first. A name lookup that the operating system does not interrupt may outlive it,
 //!   on a thread of its own.
-//! * **Logs** go through `tracing`, in the span in which the stream was started. Credentials appear in none of ours and in none of the
-//!   libraries'. Mute the target `tungstenite` (`tungstenite=off`): at TRACE it logs what the
-//!   controller sends.
+//! * **Logs** go through `tracing`, in the span in which the stream was started. Credentials appear
+//!   in none of ours and in none of the libraries'. Mute the target `tungstenite`
+//!   (`tungstenite=off`): at TRACE it logs what the controller sends.
 
 use std::io;
 use std::net::SocketAddr;

@@ -64,7 +64,8 @@ fn nothing_hinders_a_runtime_from_shutting_down() {
         let waited = control.wait_for(|seen| seen.connections == 1);
         timeout(LIMIT, waited).await.unwrap();
     });
-    // Returns at once, though the connect hangs for ten seconds: were it waited for, it would be the connect's time-out.
+    // Returns at once, though the connect hangs for ten seconds: were it waited for, it would be
+    // the connect's time-out.
     let began = std::time::Instant::now();
     drop(own);
     assert!(began.elapsed() < Duration::from_secs(5));

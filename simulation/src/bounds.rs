@@ -1,5 +1,5 @@
-//! What a stream costs when there is nothing to do, and what it spares a controller that is dead: measured in fair
-//! weather, in virtual time.
+//! What a stream costs when there is nothing to do, and what it spares a controller that is dead:
+//! measured in fair weather, in virtual time.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

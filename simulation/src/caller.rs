@@ -1,5 +1,5 @@
-//! The caller of a stream that is given its tokens: asked for one, it answers at once or late, with a good one, an old
-//! one, nonsense, none, or never.
+//! The caller of a stream that is given its tokens: asked for one, it answers at once or late, with
+//! a good one, an old one, nonsense, none, or never.
 
 use std::time::Duration;
 

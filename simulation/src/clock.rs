@@ -1,4 +1,5 @@
-//! The clocks of the simulated world, which are one duration and what sets the others apart from it.
+//! The clocks of the simulated world, which are one duration and what sets the others apart from
+//! it.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -61,7 +62,8 @@ impl Clock {
         self.controller_set_by += by_milliseconds;
     }
 
-    /// The client's monotonic clock, since the world began. While the machine is suspended nobody looks at it.
+    /// The client's monotonic clock, since the world began. While the machine is suspended nobody
+    /// looks at it.
     pub(crate) fn client_ran(&self) -> Duration {
         self.world.saturating_sub(self.suspended)
     }

@@ -1,5 +1,5 @@
-//! The pretend driver. It does what `ioxproto::driver` asks of a driver, with queues for sockets, and it is
-//! made to stutter: it runs late, its consumer is slow, its process is stopped.
+//! The pretend driver. It does what `ioxproto::driver` asks of a driver, with queues for sockets,
+//! and it is made to stutter: it runs late, its consumer is slow, its process is stopped.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};

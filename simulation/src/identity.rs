@@ -1,5 +1,6 @@
-//! Who the controller shows to be in the TLS handshake. The core does not see certificates: a driver judges them, and
-//! reports what it refuses. So a certificate is a number here, and a pin is one, too.
+//! Who the controller shows to be in the TLS handshake. The core does not see certificates: a
+//! driver judges them, and reports what it refuses. So a certificate is a number here, and a pin is
+//! one, too.
 
 use std::time::Duration;
 

@@ -1,12 +1,15 @@
 //! A client machine and a controller machine stepped against each other, under a fake clock.
 //!
-//! The client is the core, `ioxproto::EventStream`; the controller is the machine of `ioxsim`. Between them lie
-//! a pretend driver and a network, and all four are made to go wrong as one seed says: latency, pieces, held
-//! packets, half-open connections, reboots, refusals, garbage, late answers, strangers in the TLS handshake, callers without tokens, slow consumers, a process that is
-//! stopped, a machine that sleeps, a wall clock that is set. After every step the rules of `witness` hold.
+//! The client is the core, `ioxproto::EventStream`; the controller is the machine of `ioxsim`.
+//! Between them lie a pretend driver and a network, and all four are made to go wrong as one seed
+//! says: latency, pieces, held packets, half-open connections, reboots, refusals, garbage, late
+//! answers, strangers in the TLS handshake, callers without tokens, slow consumers, a process that
+//! is stopped, a machine that sleeps, a wall clock that is set. After every step the rules of
+//! `witness` hold.
 //!
-//! A seed is a world. It begins with a storm, then the weather clears up and stays fair: the stream must be well
-//! again within a bounded time, stay so while nothing happens, and stop when it is told to.
+//! A seed is a world. It begins with a storm, then the weather clears up and stays fair: the stream
+//! must be well again within a bounded time, stay so while nothing happens, and stop when it is
+//! told to.
 //!
 //! ```sh
 //! cargo run --profile simulation -p iox-simulation -- --seeds 10000

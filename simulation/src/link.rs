@@ -1,5 +1,5 @@
-//! One TCP connection between the machines, from its first packet to its last: what is under way in each
-//! direction, in order, and the two ends.
+//! One TCP connection between the machines, from its first packet to its last: what is under way in
+//! each direction, in order, and the two ends.
 
 use std::collections::VecDeque;
 use std::time::{Duration, SystemTime};
@@ -85,7 +85,8 @@ impl Link {
         }
     }
 
-    /// Something is under way to the client, and is there at this time, or when what was sent before it is.
+    /// Something is under way to the client, and is there at this time, or when what was sent
+    /// before it is.
     pub(crate) fn send_to_client(&mut self, at: Duration, arrival: Arrival) {
         if !self.dead {
             let before = self.inbound.back().map_or(at, |(before, _)| *before);

@@ -1,4 +1,5 @@
-//! The controller's site: the machine of `ioxsim`, switched on or not, and its ends of the connections.
+//! The controller's site: the machine of `ioxsim`, switched on or not, and its ends of the
+//! connections.
 
 use std::time::Duration;
 

@@ -45,8 +45,8 @@ pub struct Totals {
     pub strangers: u64,
     /// Probes that came through live.
     pub probes: u64,
-    /// Replayed frames that passed as live after the network had been silent, in the middle of the replay, for
-    /// longer than the drain waits: no client can tell.
+    /// Replayed frames that passed as live after the network had been silent, in the middle of the
+    /// replay, for longer than the drain waits: no client can tell.
     pub excused: u64,
     /// How often the status changed for which reason.
     pub reasons: BTreeMap<&'static str, u64>,

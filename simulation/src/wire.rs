@@ -1,5 +1,5 @@
-//! What travels between the two machines. WebSocket frames are taken apart here, so that everything above
-//! deals in messages; that bytes come in pieces is kept, as [`Arrival::Piece`].
+//! What travels between the two machines. WebSocket frames are taken apart here, so that everything
+//! above deals in messages; that bytes come in pieces is kept, as [`Arrival::Piece`].
 
 use ioxproto::{FailureKind, Phase};
 
@@ -61,8 +61,8 @@ pub(crate) struct Truth {
     pub(crate) spoiled: bool,
     /// It has a stamp.
     pub(crate) stamped: bool,
-    /// Its stamp shows that it belongs to the replay, for whoever knows when the controller accepted
-    /// the subscriber.
+    /// Its stamp shows that it belongs to the replay, for whoever knows when the controller
+    /// accepted the subscriber.
     pub(crate) dated: bool,
     /// It is stamped when it left the controller, or nearly so.
     pub(crate) fresh: bool,

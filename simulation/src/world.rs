@@ -1,4 +1,5 @@
-//! The world of one seed: two machines, a network, a clock that jumps from one happening to the next.
+//! The world of one seed: two machines, a network, a clock that jumps from one happening to the
+//! next.
 
 use std::time::Duration;
 
@@ -255,12 +256,13 @@ impl World {
         }
     }
 
-    /// The world turns healthy: within a bounded time the stream is connected, and what happens gets through.
+    /// The world turns healthy: within a bounded time the stream is connected, and what happens
+    /// gets through.
     fn heals(&mut self) {
         self.log(|| "weather: clears up".to_owned());
         self.clears_up();
-        // The longest honoured `Retry-After`, or the longest wait; before it, the silence that shows a connection
-        // dead; beside it, an attempt.
+        // The longest honoured `Retry-After`, or the longest wait; before it, the silence that
+        // shows a connection dead; beside it, an attempt.
         let timing = self.driver.timing.clone();
         let longest = timing.backoff.iter().max().copied().unwrap_or_default();
         let wait = longest

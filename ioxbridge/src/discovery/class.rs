@@ -1,7 +1,7 @@
 //! Device classes and units of sensors, as Home Assistant accepts them.
 //!
-//! Home Assistant refuses an entity whose unit does not fit its device class. So each pair here is in
-//! its table of units, and what is in doubt has no class.
+//! Home Assistant refuses an entity whose unit does not fit its device class. So each pair here is
+//! in its table of units, and what is in doubt has no class.
 
 use ioxproto::unit::Unit;
 

@@ -1,9 +1,9 @@
 //! What a node is to people: a light, a lock, a sensor.
 //!
-//! The first rule that fits decides: the correction for a part of a device, the node definition, the
-//! Insteon device type, the Z-Wave category, a setpoint, then the unit of the status. A node that fits none is a
-//! sensor: it takes no commands. The tables are those of Home Assistant's own integration for these
-//! controllers.
+//! The first rule that fits decides: the correction for a part of a device, the node definition,
+//! the Insteon device type, the Z-Wave category, a setpoint, then the unit of the status. A node
+//! that fits none is a sensor: it takes no commands. The tables are those of Home Assistant's own
+//! integration for these controllers.
 
 use crate::{Allowance, Component};
 

@@ -3,8 +3,8 @@
 //!
 //! Rules:
 //!
-//! * Ids are made of the controller's UUID and addresses, never of names. A name that changes changes
-//!   names only.
+//! * Ids are made of the controller's UUID and addresses, never of names. A name that changes
+//!   changes names only.
 //! * The folder is the suggested area. `default_entity_id` keeps it out of the entity's id.
 //! * Every entity is available if bridge and controller are ([`Place::availability`]).
 //! * What may not be commanded is shown and cannot be set.
@@ -260,7 +260,8 @@ impl Place<'_> {
         let mut entity = json!({
             "state_topic": topic,
             "value_template": templates::NUMBER,
-            // As Home Assistant's own integration: a house may have hundreds that only programs use.
+            // As Home Assistant's own integration: a house may have hundreds that only programs
+            // use.
             "enabled_by_default": variable.name.contains("HA."),
         });
         let platform = if self.commands {

@@ -1,7 +1,7 @@
 //! Templates of Home Assistant that read the bridge's payloads.
 //!
-//! A value that is not known is `null`; a template then gives `None`, which Home Assistant takes for
-//! unknown.
+//! A value that is not known is `null`; a template then gives `None`, which Home Assistant takes
+//! for unknown.
 
 /// The number.
 pub(super) const NUMBER: &str = "{{ value_json.value }}";

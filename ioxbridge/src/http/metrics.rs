@@ -1,5 +1,5 @@
-//! What is counted, as OpenMetrics. Names follow the conventions of Prometheus: a prefix, base units,
-//! `_total` behind a counter.
+//! What is counted, as OpenMetrics. Names follow the conventions of Prometheus: a prefix, base
+//! units, `_total` behind a counter.
 
 use std::fmt;
 use std::time::Duration;

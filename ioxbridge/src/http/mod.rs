@@ -8,8 +8,8 @@
 //!
 //! There is no other method than GET and HEAD, and no word for browsers that ask across origins. A
 //! request must name the server by an address that it listens on, by `localhost`, or by a
-//! [name of its own](HttpOptions::host): a web page that a rebound DNS name leads here gets 421. There
-//! are at most 64 connections, and one on which nothing comes for 30 s is closed.
+//! [name of its own](HttpOptions::host): a web page that a rebound DNS name leads here gets 421.
+//! There are at most 64 connections, and one on which nothing comes for 30 s is closed.
 
 mod health;
 mod host;

@@ -9,8 +9,8 @@
 //!
 //! Rules:
 //!
-//! * All is read right after the stream is live, and again 2 s after a change of structure, 30 s after
-//!   the last reading at the earliest. A reading that failed is repeated after 10 s.
+//! * All is read right after the stream is live, and again 2 s after a change of structure, 30 s
+//!   after the last reading at the earliest. A reading that failed is repeated after 10 s.
 //! * A reading that lacks something known is followed by another 30 s later: only what two complete
 //!   readings in a row lack is gone.
 //! * While the stream is away nothing is read.
@@ -100,8 +100,8 @@ impl Loading {
             return false;
         };
         if !is_good {
-            // Without the controller's UUID nothing else is of use. Some controllers have no programs
-            // or variables to read, which must not keep the names from being used.
+            // Without the controller's UUID nothing else is of use. Some controllers have no
+            // programs or variables to read, which must not keep the names from being used.
             self.has_failed = true;
             if read == Read::Config {
                 self.rest.clear();

@@ -13,11 +13,12 @@
 //!
 //! * Nothing of a controller is published before its UUID is known, save that it is away if the
 //!   broker still holds that it is there.
-//! * On each connection to the broker the bridge first marks where it begins: it publishes to a topic
-//!   of its own, to which it has subscribed, and whatever comes before this mark was sent while it
-//!   was away. Commands among that are late and ignored. Retained commands always are.
-//! * On the first connection it lists what the broker holds of each controller (`+` and `#` filters,
-//!   ended by a mark), so that what did not change is not sent, and what is gone can be removed.
+//! * On each connection to the broker the bridge first marks where it begins: it publishes to a
+//!   topic of its own, to which it has subscribed, and whatever comes before this mark was sent
+//!   while it was away. Commands among that are late and ignored. Retained commands always are.
+//! * On the first connection it lists what the broker holds of each controller (`+` and `#`
+//!   filters, ended by a mark), so that what did not change is not sent, and what is gone can be
+//!   removed.
 //! * On later connections everything is sent again: the broker may have forgotten it.
 //! * The bridge's own `online` comes last, so that nobody sees old states as available.
 //! * When Home Assistant starts, discovery and states are sent again, after a random delay.

@@ -12,10 +12,10 @@
 //! * The bridge tries for ever. The waits start over once a connection has held for 30 s.
 //! * Each connection has a client of its own, so that nothing of the one before it is sent again by
 //!   the library: the machine says what is to be sent.
-//! * The session outlives the connection by [`SESSION_EXPIRY`], since a broker publishes the last will
-//!   when the session ends: with an expiry of 0 the delay of the will would be void, and with a clean
-//!   start every reconnection would publish it. What the session kept meanwhile is late, and the
-//!   machine ignores it.
+//! * The session outlives the connection by [`SESSION_EXPIRY`], since a broker publishes the last
+//!   will when the session ends: with an expiry of 0 the delay of the will would be void, and with
+//!   a clean start every reconnection would publish it. What the session kept meanwhile is late,
+//!   and the machine ignores it.
 //! * [`Link`] is all that the bridge asks of an MQTT library.
 
 mod rumqtt;

@@ -133,7 +133,8 @@ fn options(broker: &Broker, client_id: &str, will: &LastWill) -> MqttOptions {
 
 /// The session of a client that has nothing in flight: each connection begins so, whatever the one
 /// before it had sent. Without it the library refuses to publish in a session that the broker has
-/// kept. At least once is all that the bridge asks for, so nothing else has to be known of a session.
+/// kept. At least once is all that the bridge asks for, so nothing else has to be known of a
+/// session.
 #[derive(Debug)]
 struct NothingInFlight;
 
@@ -220,7 +221,8 @@ impl RumqttLink {
     }
 }
 
-/// What cannot be queued is lost with the connection, which has ended then: the machine hears of that.
+/// What cannot be queued is lost with the connection, which has ended then: the machine hears of
+/// that.
 impl Link for RumqttLink {
     fn publish(&self, publication: Publication) {
         let options = PublishOptions::at_least_once().retain(publication.retain);

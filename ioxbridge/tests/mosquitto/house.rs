@@ -95,8 +95,8 @@ impl Bridge {
     }
 }
 
-/// Passes connections on, and replaces one text by another of the same length on the way back. It can
-/// cut all connections, and refuse new ones.
+/// Passes connections on, and replaces one text by another of the same length on the way back. It
+/// can cut all connections, and refuse new ones.
 pub(crate) struct Proxy {
     pub(crate) port: u16,
     is_open: Arc<AtomicBool>,

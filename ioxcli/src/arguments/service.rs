@@ -13,13 +13,15 @@ use crate::service::shard::Shard;
 
 #[derive(Debug, Args)]
 pub(crate) struct Bridge {
-    /// The configuration [default: config.toml in the folder iox of the platform's place, such as ~/.config]
+    /// The configuration [default: config.toml in the folder iox of the platform's place, such as
+    /// ~/.config]
     #[arg(long, value_name = "FILE", env = "IOX_CONFIG")]
     pub(crate) config: Option<PathBuf>,
     /// Check the configuration, passwords and certificates included, and connect to nothing
     #[arg(long)]
     pub(crate) check: bool,
-    /// Watch only the share I of N processes that have the same configuration: 2/3 is the second of three
+    /// Watch only the share I of N processes that have the same configuration: 2/3 is the second of
+    /// three
     #[arg(long, value_name = "I/N")]
     pub(crate) shard: Option<Shard>,
     /// Where to serve metrics and health checks, instead of what the configuration says
@@ -53,12 +55,12 @@ pub(crate) struct Setup {
     /// Under which name to keep it: letters, digits, - and _
     #[arg(long)]
     pub(crate) name: Option<String>,
-    /// The configuration to add it to [default: config.toml in the folder iox of the platform's place, such as
-    /// ~/.config]
+    /// The configuration to add it to [default: config.toml in the folder iox of the platform's
+    /// place, such as ~/.config]
     #[arg(long, value_name = "FILE", env = "IOX_CONFIG")]
     pub(crate) config: Option<PathBuf>,
-    /// User name: the controller's own, or the e-mail of a portal account. The password comes from the
-    /// environment (IOX_PASSWORD), from --password-file, or is asked for
+    /// User name: the controller's own, or the e-mail of a portal account. The password comes from
+    /// the environment (IOX_PASSWORD), from --password-file, or is asked for
     #[arg(short, long, value_name = "NAME", value_parser = username)]
     pub(crate) username: Option<String>,
     /// Read the password from the first line of a file

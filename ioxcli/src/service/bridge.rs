@@ -184,8 +184,9 @@ impl Service {
         }
     }
 
-    /// Takes a new configuration in place of the old one, if it can be used. Controllers that are the
-    /// same in both are not touched, unless they were given up: somebody may have mended the account.
+    /// Takes a new configuration in place of the old one, if it can be used. Controllers that are
+    /// the same in both are not touched, unless they were given up: somebody may have mended the
+    /// account.
     fn reload(&mut self, plan: Result<Plan, Trouble>) {
         let plan = match plan {
             Ok(plan) => plan,

@@ -25,8 +25,8 @@ pub(crate) struct Plan {
     pub(crate) fixed: Fixed,
 }
 
-/// A controller, with what its options were made of: they are compared when the configuration is read
-/// again.
+/// A controller, with what its options were made of: they are compared when the configuration is
+/// read again.
 #[derive(Clone, Debug)]
 pub(crate) struct Watched {
     entry: config::Controller,

@@ -4,8 +4,8 @@
 //!  URL, or search ─► name ─► certificate: yes? ─► account ─► trial ─► [broker] ─► files
 //! ```
 //!
-//! Nothing is written before everything is known and tried, so that a Ctrl-C or a failure on the way
-//! leaves no trace. No password is sent before a person, or an option, has confirmed to whom.
+//! Nothing is written before everything is known and tried, so that a Ctrl-C or a failure on the
+//! way leaves no trace. No password is sent before a person, or an option, has confirmed to whom.
 
 use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
@@ -300,8 +300,8 @@ impl Wizard {
         MqttEntry::parse(&broker, account).map(Some)
     }
 
-    /// The answer of a person, without blanks around it. `otherwise` is what to do where nobody can be
-    /// asked.
+    /// The answer of a person, without blanks around it. `otherwise` is what to do where nobody can
+    /// be asked.
     async fn ask(&mut self, question: &str, otherwise: &str) -> Result<String, Trouble> {
         if !io::stdin().is_terminal() {
             return Err(Trouble::usage(format!(

@@ -1,8 +1,8 @@
 //! Which of several processes watches which controller.
 //!
 //! Each process weighs every controller for every share, and a controller belongs to the share that
-//! weighs most (rendezvous hashing). So processes agree without talking, and one share more takes an
-//! even part from each of the others, and moves nothing between them.
+//! weighs most (rendezvous hashing). So processes agree without talking, and one share more takes
+//! an even part from each of the others, and moves nothing between them.
 
 use std::fmt;
 use std::str::FromStr;

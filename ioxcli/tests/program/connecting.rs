@@ -120,8 +120,8 @@ fn smol_carries_a_stream_too() {
 
 #[test]
 fn a_link_local_address_with_its_interface_is_connected_to() {
-    // No link-local address is sure to be there; the loopback interface has none. What counts is that
-    // the interface reaches the system, which then says that it cannot.
+    // No link-local address is sure to be there; the loopback interface has none. What counts is
+    // that the interface reaches the system, which then says that it cannot.
     let finished = run(watch(
         "http://[fe80::1%25no-such-interface]:9",
         &["--duration", "1", "--format", "json"],

@@ -66,7 +66,8 @@ fn after(prelude: &str, command: &Command) -> Command {
     shell
 }
 
-/// A limit on the size of files takes room from a disk without being root: writes fail in the middle of the file.
+/// A limit on the size of files takes room from a disk without being root: writes fail in the
+/// middle of the file.
 #[cfg(unix)]
 #[test]
 fn a_full_disk_leaves_the_last_state_as_it_was() {

@@ -15,14 +15,15 @@ use crate::iox::{LIMIT, Running, iox, wait, watch, without_time};
 
 const JSON: [&str; 2] = ["--format", "json"];
 
-/// Far below the limits of what hangs, ten seconds, with room for a busy machine beside the second and a half of a
-/// polite stop.
+/// Far below the limits of what hangs, ten seconds, with room for a busy machine beside the second
+/// and a half of a polite stop.
 const SOON: Duration = Duration::from_secs(6);
 
 /// A watch in some state, and what keeps it there.
 type Kept<T> = (Running, T);
 
-/// Brings a watch into a state, signals it, and expects that it ends well, says that it is disconnected, and does so soon.
+/// Brings a watch into a state, signals it, and expects that it ends well, says that it is
+/// disconnected, and does so soon.
 fn ends_well<T>(state: impl Fn(&dyn Fn(Command) -> Running) -> Kept<T>, after: impl Fn(T)) {
     for transport in ["tokio", "async-std", "blocking"] {
         for signal in [Signal::INT, Signal::TERM] {
@@ -44,7 +45,8 @@ fn ends_well<T>(state: impl Fn(&dyn Fn(Command) -> Running) -> Kept<T>, after: i
     }
 }
 
-/// A look-up hangs where the system's own reads aliases of host names from a pipe to which nobody writes.
+/// A look-up hangs where the system's own reads aliases of host names from a pipe to which nobody
+/// writes.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 #[test]
 fn a_signal_while_the_name_is_looked_up_ends_it() {

@@ -1,5 +1,5 @@
-//! Outputs that take nothing: a full pipe, a pipe without a reader. Signals and time limits are heeded
-//! all the same, and the controller is left politely.
+//! Outputs that take nothing: a full pipe, a pipe without a reader. Signals and time limits are
+//! heeded all the same, and the controller is left politely.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _};

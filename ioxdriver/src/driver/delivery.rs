@@ -12,19 +12,23 @@ use crate::sync::{Mutex, MutexGuard, PoisonError};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Overflow {
-    /// A full queue stops the reading until it is half empty: nothing is lost here, memory is bounded. The controller
-    /// feels it, and may drop a subscriber that does not read; that is then reported like any loss.
+    /// A full queue stops the reading until it is half empty: nothing is lost here, memory is
+    /// bounded. The controller feels it, and may drop a subscriber that does not read; that is then
+    /// reported like any loss.
     #[default]
     Wait,
-    /// The oldest are dropped, and their count is delivered. Status changes and questions for a token are kept, up to four
-    /// times what the queue holds; beyond that the oldest of them go too, and the latest of each kind stays.
+    /// The oldest are dropped, and their count is delivered. Status changes and questions for a
+    /// token are kept, up to four times what the queue holds; beyond that the oldest of them go
+    /// too, and the latest of each kind stays.
     DropOldest,
 }
 
-/// An empty queue that had room for more than this gives it back, so that an idle stream does not keep what a replay took.
+/// An empty queue that had room for more than this gives it back, so that an idle stream does not
+/// keep what a replay took.
 const IDLE: usize = 16;
 
-/// The queue. Wakers make it fit every runtime, and none: a blocking driver brings one that unparks a thread.
+/// The queue. Wakers make it fit every runtime, and none: a blocking driver brings one that unparks
+/// a thread.
 #[derive(Debug)]
 pub struct Delivery {
     queue: Mutex<Queue>,
@@ -109,7 +113,8 @@ impl Delivery {
         Poll::Pending
     }
 
-    /// The consumer takes the next notification; `None` once the driver has finished and all are taken.
+    /// The consumer takes the next notification; `None` once the driver has finished and all are
+    /// taken.
     pub fn poll_next(&self, context: &mut Context<'_>) -> Poll<Option<Notification>> {
         let mut queue = self.lock();
         if queue.dropped > 0 {

@@ -73,8 +73,8 @@ pub enum EndError {
     /// It gave up: a person must act.
     #[error("the stream has given up: {0}")]
     Failed(Reason),
-    /// The driver is gone: the stream was dropped where only its consumer drove it, its runtime was shut down, or what it called
-    /// back has panicked.
+    /// The driver is gone: the stream was dropped where only its consumer drove it, its runtime was
+    /// shut down, or what it called back has panicked.
     #[error(
         "the stream's driver is gone: the stream was dropped while only its consumer drove it, its runtime was shut down, or it panicked"
     )]
@@ -122,8 +122,8 @@ impl<M> Handle<M> {
         Arc::clone(&self.shared.snapshot().sid)
     }
 
-    /// What the stream has seen so far; a copy. Told by the driver whenever it waits, so that it may lag a little
-    /// while the stream is busy.
+    /// What the stream has seen so far; a copy. Told by the driver whenever it waits, so that it
+    /// may lag a little while the stream is busy.
     #[must_use]
     pub fn stats(&self) -> Stats {
         let snapshot = self.shared.snapshot();
@@ -132,19 +132,22 @@ impl<M> Handle<M> {
         snapshot.stats.and_in(snapshot.status, passed)
     }
 
-    /// Whether a full queue keeps the driver from reading: the consumer is too slow, or does not take anything.
+    /// Whether a full queue keeps the driver from reading: the consumer is too slow, or does not
+    /// take anything.
     #[must_use]
     pub fn is_waiting_for_consumer(&self) -> bool {
         self.shared.snapshot().waits_for_consumer
     }
 
-    /// Why the status is what it is, where the last change had a reason: after the end, why it ended.
+    /// Why the status is what it is, where the last change had a reason: after the end, why it
+    /// ended.
     #[must_use]
     pub fn last_reason(&self) -> Option<Reason> {
         self.shared.snapshot().last_reason.clone()
     }
 
-    /// Whether the stream has come to its end: stopped, or failed for good. A [`start`](Self::start) begins anew.
+    /// Whether the stream has come to its end: stopped, or failed for good. A
+    /// [`start`](Self::start) begins anew.
     #[must_use]
     pub fn has_ended(&self) -> bool {
         self.shared.snapshot().ended()
@@ -160,8 +163,8 @@ impl<M> Handle<M> {
         self.shared.snapshot().outcome()
     }
 
-    /// Begins anew after a stop or a failure, with the same queue and the same listeners. Does nothing while the
-    /// stream runs; while it is stopping, it begins anew once it has stopped.
+    /// Begins anew after a stop or a failure, with the same queue and the same listeners. Does
+    /// nothing while the stream runs; while it is stopping, it begins anew once it has stopped.
     pub fn start(&self) {
         self.shared.start();
     }
@@ -175,12 +178,14 @@ impl<M> Handle<M> {
         self.shared.exchange_account(account)
     }
 
-    /// Other rules for the controller's certificate, another pin say, from the next [`start`](Self::start) on.
+    /// Other rules for the controller's certificate, another pin say, from the next
+    /// [`start`](Self::start) on.
     pub fn exchange_trust(&self, trust: Trust) {
         self.shared.exchange_trust(trust);
     }
 
-    /// Asks the stream to stop: a close frame and a logout, 1.5 s for both at most. Returns at once; harmless twice.
+    /// Asks the stream to stop: a close frame and a logout, 1.5 s for both at most. Returns at
+    /// once; harmless twice.
     pub fn request_stop(&self) {
         self.shared.request_stop();
     }
@@ -193,8 +198,8 @@ impl<M> Handle<M> {
         Ticket::new(call, slot, Arc::clone(&self.shared))
     }
 
-    /// Answers [`Notification::TokenWanted`](ioxproto::Notification::TokenWanted): an access token, or none at
-    /// present (then the stream asks again later).
+    /// Answers [`Notification::TokenWanted`](ioxproto::Notification::TokenWanted): an access token,
+    /// or none at present (then the stream asks again later).
     pub fn provide_token(&self, token: Option<Secret>) {
         self.shared.provide_token(token);
     }

@@ -7,8 +7,8 @@
 //!   └─────────┘                └─────────┘ ◄── a start that came meanwhile └─────────┘    `Relaunch` here, and is gone
 //! ```
 //!
-//! A driver at rest is no task and no thread. It leaves what starts it anew, and when the last handle is dropped, that
-//! goes too.
+//! A driver at rest is no task and no thread. It leaves what starts it anew, and when the last
+//! handle is dropped, that goes too.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -53,7 +53,8 @@ pub struct Shared {
     snapshot: Mutex<Snapshot>,
     changed: Event,
     commands: Mutex<Commands>,
-    /// Whether there may be a command, so that a busy driver need not lock to see that there is none.
+    /// Whether there may be a command, so that a busy driver need not lock to see that there is
+    /// none.
     commanded: AtomicBool,
     pub(crate) handles: AtomicUsize,
 }
@@ -148,8 +149,8 @@ pub(crate) struct Exchanged {
 }
 
 impl Shared {
-    /// Nothing has happened yet. Without a timer, the futures of [`Handle`](crate::Handle) that wait are never over in
-    /// time: a driver without one shows the methods that block only.
+    /// Nothing has happened yet. Without a timer, the futures of [`Handle`](crate::Handle) that
+    /// wait are never over in time: a driver without one shows the methods that block only.
     pub(crate) fn new(config: Config, sleep: Option<Sleep>) -> Self {
         Self {
             config,
@@ -229,8 +230,8 @@ impl Shared {
         std::mem::take(&mut commands.exchanged)
     }
 
-    /// The driver has come to rest. `true` if it is to begin anew at once: a start came meanwhile. Else `leave` is called:
-    /// it lets the consumer know of the end, and returns what begins anew.
+    /// The driver has come to rest. `true` if it is to begin anew at once: a start came meanwhile.
+    /// Else `leave` is called: it lets the consumer know of the end, and returns what begins anew.
     pub fn rest(&self, leave: impl FnOnce() -> Relaunch) -> bool {
         let mut commands = self.commands();
         commands.stopping = false;
@@ -238,7 +239,8 @@ impl Shared {
         if std::mem::take(&mut commands.start) {
             return true;
         }
-        // All of it under the lock, which a start takes too: who has seen the end finds what begins anew.
+        // All of it under the lock, which a start takes too: who has seen the end finds what begins
+        // anew.
         self.ended(End::AtRest);
         let relaunch = leave();
         // Calls that came too late; later ones see the end.

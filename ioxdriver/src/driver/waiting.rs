@@ -35,8 +35,8 @@ impl Handle<Async> {
         }
     }
 
-    /// Waits for a status, for so long at most. A status that comes and goes meanwhile may be missed; all of them are
-    /// among the notifications.
+    /// Waits for a status, for so long at most. A status that comes and goes meanwhile may be
+    /// missed; all of them are among the notifications.
     ///
     /// # Errors
     ///
@@ -46,8 +46,8 @@ impl Handle<Async> {
             .await
     }
 
-    /// Waits until something holds, for so long at most. It is looked at whenever the driver has news, so it should
-    /// ask this handle.
+    /// Waits until something holds, for so long at most. It is looked at whenever the driver has
+    /// news, so it should ask this handle.
     ///
     /// # Errors
     ///

@@ -1,4 +1,5 @@
-//! The policies of TLS identity, each over TLS 1.2 and 1.3: handshakes in memory with the certificates beside this file.
+//! The policies of TLS identity, each over TLS 1.2 and 1.3: handshakes in memory with the
+//! certificates beside this file.
 
 use std::io;
 use std::path::Path;

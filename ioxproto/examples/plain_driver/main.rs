@@ -1,4 +1,5 @@
-//! A driver by hand over `std::net`: plain `http`, a local account, one thread. To be read beside the driver chapter.
+//! A driver by hand over `std::net`: plain `http`, a local account, one thread. To be read beside
+//! the driver chapter.
 //! `IOX_PASSWORD=… cargo run -p ioxproto --example plain_driver -- http://eisy.local:8080 admin`
 
 #![allow(clippy::disallowed_methods, reason = "only the core has no clock")]

@@ -1,5 +1,5 @@
-//! What a driver takes from libraries: a connection with an exchange on it, and WebSocket. No more of RFC 6455
-//! than a controller needs, and bytes stay bytes.
+//! What a driver takes from libraries: a connection with an exchange on it, and WebSocket. No more
+//! of RFC 6455 than a controller needs, and bytes stay bytes.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{TcpStream, ToSocketAddrs as _};
@@ -129,7 +129,8 @@ impl WebSocket {
         Ok(length)
     }
 
-    /// Sends a control frame; an error shows when the socket is read. The mask is zero, where a real library draws one.
+    /// Sends a control frame; an error shows when the socket is read. The mask is zero, where a
+    /// real library draws one.
     pub(crate) fn send(&mut self, opcode: Opcode, payload: &[u8]) {
         let payload = &payload[..payload.len().min(125)];
         let header = [0x80 | opcode as u8, 0x80 | payload.len() as u8, 0, 0, 0, 0];

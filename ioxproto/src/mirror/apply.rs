@@ -38,8 +38,8 @@ impl ControllerState {
         }
     }
 
-    /// Takes up a change of the stream's status: a replay begins, breaks off, or has ended. Says what changed
-    /// while away when it has ended.
+    /// Takes up a change of the stream's status: a replay begins, breaks off, or has ended. Says
+    /// what changed while away when it has ended.
     pub fn apply_status(&mut self, change: &StatusChange) -> Vec<Change> {
         match change.status {
             Status::StreamSyncing => self.away.begin(),
@@ -56,8 +56,8 @@ impl ControllerState {
         Vec::new()
     }
 
-    /// Corrects a property that a self-audit has found to have another value. A property that is not
-    /// known stays so.
+    /// Corrects a property that a self-audit has found to have another value. A property that is
+    /// not known stays so.
     pub fn apply_drift(&mut self, drift: &Drift) -> Vec<Change> {
         let Some((node, kept)) = self.nodes.get_key_value(&drift.node) else {
             return Vec::new();
@@ -79,14 +79,16 @@ impl ControllerState {
         changes
     }
 
-    /// Takes up an event, and says what changed by it: nothing, mostly one thing, then the scenes of its node.
+    /// Takes up an event, and says what changed by it: nothing, mostly one thing, then the scenes
+    /// of its node.
     pub fn apply_event(&mut self, event: &Event) -> Vec<Change> {
         let mut changes = Vec::new();
         self.take(event, Some(&mut changes));
         changes
     }
 
-    /// Takes up an event without saying what changed by it: an update of a known property allocates nothing.
+    /// Takes up an event without saying what changed by it: an update of a known property allocates
+    /// nothing.
     pub fn update(&mut self, event: &Event) {
         self.take(event, None);
     }
@@ -412,7 +414,8 @@ impl ControllerState {
         occasion == Occasion::Replay && news
     }
 
-    /// A replayed lifecycle event is history, which may be undone since: only a live one changes the structure.
+    /// A replayed lifecycle event is history, which may be undone since: only a live one changes
+    /// the structure.
     fn take_lifecycle(&mut self, event: &Event, occasion: Occasion, mut out: Out<'_>) {
         let Ok(change) = event.lifecycle() else {
             return;

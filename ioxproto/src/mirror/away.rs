@@ -105,7 +105,8 @@ impl Away {
         self.replay
     }
 
-    /// Whether what this replay brings for the first time is news: only if an earlier one was whole.
+    /// Whether what this replay brings for the first time is news: only if an earlier one was
+    /// whole.
     pub(super) fn new_is_news(&self) -> bool {
         self.knew
     }

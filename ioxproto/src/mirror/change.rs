@@ -54,7 +54,8 @@ pub struct Change {
 pub enum ChangeKind {
     /// A node's property took another value, or was heard of for the first time.
     Property(PropertyChange),
-    /// A member's property changed, so the scene's aggregate state may have; follows the member's own change.
+    /// A member's property changed, so the scene's aggregate state may have; follows the member's
+    /// own change.
     Scene {
         /// The scene.
         scene: Arc<str>,

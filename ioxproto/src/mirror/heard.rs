@@ -1,9 +1,9 @@
 //! When nodes and properties were last heard of, and which nodes are silent.
 //!
 //! A live event is heard when it is received. A replay repeats what the controller knows and says
-//! nothing of when the node spoke, except on `/api/events/subscribe`, where its stamps are the times
-//! of the changes ([`ControllerState::with_change_times`]). Otherwise all that is known is that the
-//! node was not heard since the replay.
+//! nothing of when the node spoke, except on `/api/events/subscribe`, where its stamps are the
+//! times of the changes ([`ControllerState::with_change_times`]). Otherwise all that is known is
+//! that the node was not heard since the replay.
 
 use std::time::{Duration, SystemTime};
 

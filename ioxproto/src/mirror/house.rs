@@ -16,9 +16,9 @@ impl ControllerState {
         &self.names
     }
 
-    /// Takes names that were read, each part of them in the place of what was known of it, and scenes
-    /// with their members. What is not among the nodes any more is forgotten. Says what changed
-    /// since they were last read.
+    /// Takes names that were read, each part of them in the place of what was known of it, and
+    /// scenes with their members. What is not among the nodes any more is forgotten. Says what
+    /// changed since they were last read.
     ///
     /// ```
     /// use std::sync::Arc;

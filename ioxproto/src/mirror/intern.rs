@@ -14,7 +14,8 @@ pub(super) struct SharedTexts {
 }
 
 impl SharedTexts {
-    /// The one copy of a name; a copy of its own where there are too many, or it is too long to be one.
+    /// The one copy of a name; a copy of its own where there are too many, or it is too long to be
+    /// one.
     pub(super) fn shared(&mut self, name: &str) -> Arc<str> {
         if let Some(known) = self.known.get(name) {
             return Arc::clone(known);

@@ -1,7 +1,9 @@
-//! A picture of the house: what the controller said last of its nodes, programs, variables and scenes.
+//! A picture of the house: what the controller said last of its nodes, programs, variables and
+//! scenes.
 //!
-//! [`ControllerState`] is fed events, from a stream or not, or seeded by the caller. It keeps what an update does not
-//! carry, and says what changed. It is a value: a clone is a consistent snapshot, and it can be written as JSON.
+//! [`ControllerState`] is fed events, from a stream or not, or seeded by the caller. It keeps what
+//! an update does not carry, and says what changed. It is a value: a clone is a consistent
+//! snapshot, and it can be written as JSON.
 //!
 //! ```
 //! use ioxproto::mirror::ControllerState;
@@ -19,15 +21,17 @@
 //!
 //! # Replay, live, while away
 //!
-//! Each change says its [`Occasion`]. A replay sets the state, and nobody should act on it as on news: its changes are
-//! [`Occasion::Replay`]. When it ends (the status `connected`, or [`ControllerState::end_replay`]), what
-//! is different from what was known before it is told once more, as [`Occasion::WhileAway`]: the door that was opened
-//! during an outage. A state that knew nothing before, neither from an earlier replay nor seeded, has nothing to tell.
-//! A replayed event that the network held up until after the status `connected` belongs to the replay that has ended:
-//! what it changes is [`Occasion::WhileAway`] at once.
+//! Each change says its [`Occasion`]. A replay sets the state, and nobody should act on it as on
+//! news: its changes are [`Occasion::Replay`]. When it ends (the status `connected`, or
+//! [`ControllerState::end_replay`]), what is different from what was known before it is told once
+//! more, as [`Occasion::WhileAway`]: the door that was opened during an outage. A state that knew
+//! nothing before, neither from an earlier replay nor seeded, has nothing to tell. A replayed event
+//! that the network held up until after the status `connected` belongs to the replay that has
+//! ended: what it changes is [`Occasion::WhileAway`] at once.
 //!
-//! The controller's replay is the last of each property, so what changed and changed back during an outage is not in the
-//! values. On `/api/events/subscribe` it is in the times: see [`ControllerState::with_change_times`].
+//! The controller's replay is the last of each property, so what changed and changed back during an
+//! outage is not in the values. On `/api/events/subscribe` it is in the times: see
+//! [`ControllerState::with_change_times`].
 //!
 //! # JSON
 //!
@@ -51,13 +55,16 @@
 //! ```
 //!
 //! `names` holds nodes, scenes (`"scene"`) and folders (`"folder"`); it is empty, and every other
-//! `name` null, until the names are read. `heard_at` is UTC of the last event; null where none came since the replay.
-//! Members are only ever added. `complete` says whether the latest replay has ended whole. Texts are never null; numbers, words and times are where they are not known. Keys are in order.
+//! `name` null, until the names are read. `heard_at` is UTC of the last event; null where none came
+//! since the replay. Members are only ever added. `complete` says whether the latest replay has
+//! ended whole. Texts are never null; numbers, words and times are where they are not known. Keys
+//! are in order.
 //!
 //! # Memory
 //!
-//! What a controller can make it keep is bounded by [`Limits`]. Texts are copied and never pin a message's buffer; the
-//! names of units, controls and properties are kept once. An update of a known property reuses its storage.
+//! What a controller can make it keep is bounded by [`Limits`]. Texts are copied and never pin a
+//! message's buffer; the names of units, controls and properties are kept once. An update of a
+//! known property reuses its storage.
 
 mod apply;
 mod away;
@@ -100,9 +107,11 @@ use crate::view::{ProgramId, VariableId};
     reason = "callers build it from its default, and a new limit is a change for them"
 )]
 pub struct Limits {
-    /// The most entries: properties, programs, variables, scenes and members of scenes together. Default 200,000.
+    /// The most entries: properties, programs, variables, scenes and members of scenes together.
+    /// Default 200,000.
     pub entries: usize,
-    /// The longest texts of one property together, in bytes: address, ids, value, display text. Default 4096.
+    /// The longest texts of one property together, in bytes: address, ids, value, display text.
+    /// Default 4096.
     pub texts: usize,
 }
 
@@ -117,8 +126,8 @@ impl Default for Limits {
 
 /// The picture of a house; see the [module](self).
 ///
-/// By default it grows: what it hears of, it keeps. [`ControllerState::known_only`] makes one that keeps up only
-/// what it was seeded with.
+/// By default it grows: what it hears of, it keeps. [`ControllerState::known_only`] makes one that
+/// keeps up only what it was seeded with.
 #[derive(Clone, Debug)]
 pub struct ControllerState {
     nodes: BTreeMap<Arc<str>, Node>,
@@ -164,8 +173,8 @@ impl ControllerState {
         }
     }
 
-    /// An empty state that updates only what it knows: nodes, programs, variables and scenes that the caller seeds. A
-    /// known node may come to have more properties.
+    /// An empty state that updates only what it knows: nodes, programs, variables and scenes that
+    /// the caller seeds. A known node may come to have more properties.
     #[must_use]
     pub fn known_only() -> Self {
         Self {
@@ -181,10 +190,11 @@ impl ControllerState {
         self
     }
 
-    /// The same state, for a stream on `/api/events/subscribe`, whose replayed frames keep the time of the change: a
-    /// property that has its old value again but a later time changed and came back while away (the door that was opened
-    /// and closed, the button that was pressed), and is told as well. On `/rest/subscribe`, where replayed frames are
-    /// stamped at the connect, it would tell of every property.
+    /// The same state, for a stream on `/api/events/subscribe`, whose replayed frames keep the time
+    /// of the change: a property that has its old value again but a later time changed and came
+    /// back while away (the door that was opened and closed, the button that was pressed), and is
+    /// told as well. On `/rest/subscribe`, where replayed frames are stamped at the connect, it
+    /// would tell of every property.
     #[must_use]
     pub fn with_change_times(mut self) -> Self {
         self.change_times = true;
@@ -238,9 +248,10 @@ impl ControllerState {
         self.away.is_complete()
     }
 
-    /// The properties that the last complete replay did not mention although it was known before: what the controller no
-    /// longer has, such as those of a node that was removed during an outage. They are kept until the caller
-    /// [forgets](Self::forget_node) their node. None before a replay was complete.
+    /// The properties that the last complete replay did not mention although it was known before:
+    /// what the controller no longer has, such as those of a node that was removed during an
+    /// outage. They are kept until the caller [forgets](Self::forget_node) their node. None before
+    /// a replay was complete.
     pub fn not_replayed(&self) -> impl Iterator<Item = (&str, &str)> {
         self.nodes.iter().flat_map(|(node, kept)| {
             kept.slots

@@ -141,8 +141,8 @@ impl Property {
         &self.name
     }
 
-    /// The timestamp of the frame that brought it, by the controller's clock. On `/rest/subscribe` a replayed frame has
-    /// that of the connect; on `/api/events/subscribe` that of the change.
+    /// The timestamp of the frame that brought it, by the controller's clock. On `/rest/subscribe`
+    /// a replayed frame has that of the connect; on `/api/events/subscribe` that of the change.
     #[must_use]
     pub fn time(&self) -> Option<Timestamp> {
         self.time
@@ -171,8 +171,8 @@ impl Property {
         }
     }
 
-    /// What the frame does not carry stays: unit, places and name. The display text belongs to the value and goes
-    /// with it.
+    /// What the frame does not carry stays: unit, places and name. The display text belongs to the
+    /// value and goes with it.
     pub(super) fn update(&mut self, update: &Update<'_>, event: &Event, texts: &mut SharedTexts) {
         texts.set(&mut self.uom, update.uom);
         self.prec = update.prec;

@@ -4,10 +4,12 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use super::ControllerState;
 
-/// A [`ControllerState`] that a dispatcher keeps up to date while others look at it. Cheap to clone.
+/// A [`ControllerState`] that a dispatcher keeps up to date while others look at it. Cheap to
+/// clone.
 ///
-/// The closures run under a lock: they should be quick, and must not dispatch or come back to the same state, which
-/// would wait for itself. Listeners of a [`Dispatcher`](crate::dispatch::Dispatcher) run outside it and may look.
+/// The closures run under a lock: they should be quick, and must not dispatch or come back to the
+/// same state, which would wait for itself. Listeners of a
+/// [`Dispatcher`](crate::dispatch::Dispatcher) run outside it and may look.
 ///
 /// ```
 /// use ioxproto::mirror::{ControllerState, SharedState};

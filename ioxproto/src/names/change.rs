@@ -160,8 +160,8 @@ fn renamed(before: &str, after: &str) -> HouseChangeKind {
 }
 
 impl Names {
-    /// What is different in what was read here, as far as it was known before: a first reading is no
-    /// news.
+    /// What is different in what was read here, as far as it was known before: a first reading is
+    /// no news.
     pub(crate) fn changes_since(&self, before: &Self) -> Vec<HouseChange> {
         let mut out = Vec::new();
         let both = |part| self.has(part) && before.has(part);

@@ -4,8 +4,8 @@
 //! ([`rest::nodes`](crate::rest::nodes) and its like), kept here, and kept fresh by the lifecycle
 //! events that rename, move and remove. What is not known has no name, and nothing fails.
 //!
-//! A stream reads them by itself ([`Config::read_names`](crate::Config::read_names)) and delivers them as
-//! [`Notification::Names`](crate::Notification::Names); a
+//! A stream reads them by itself ([`Config::read_names`](crate::Config::read_names)) and delivers
+//! them as [`Notification::Names`](crate::Notification::Names); a
 //! [`ControllerState`](crate::mirror::ControllerState) takes them from there, follows events, and
 //! says what changed.
 //!
@@ -303,9 +303,9 @@ impl Names {
         self.variables.iter().map(|(id, name)| (*id, name.as_str()))
     }
 
-    /// The address of the node or scene that somebody means by an address in any spelling, by a name,
-    /// or by folder and name (`Hall/Ceiling lamp`). Letter case does not matter. An address counts
-    /// before a name.
+    /// The address of the node or scene that somebody means by an address in any spelling, by a
+    /// name, or by folder and name (`Hall/Ceiling lamp`). Letter case does not matter. An address
+    /// counts before a name.
     #[must_use]
     pub fn find(&self, written: &str) -> Found<&str> {
         let targets = || {

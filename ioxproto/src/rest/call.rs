@@ -84,8 +84,8 @@ impl Request {
         self.expectation.as_deref()
     }
 
-    /// Whether it may be sent twice without harm: a read of this module's, or an absolute command. A
-    /// path of the caller's own may do anything.
+    /// Whether it may be sent twice without harm: a read of this module's, or an absolute command.
+    /// A path of the caller's own may do anything.
     #[must_use]
     pub fn is_repeatable(&self) -> bool {
         match &self.purpose {

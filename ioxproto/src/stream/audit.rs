@@ -10,23 +10,23 @@
 //!
 //! The rules:
 //!
-//! * **While the stream is live**, one `/rest/status` every 15 min (`audit_every`), by a call of the
-//!   machine's own. A call that fails is left at that.
+//! * **While the stream is live**, one `/rest/status` every 15 min (`audit_every`), by a call of
+//!   the machine's own. A call that fails is left at that.
 //! * **Numbers only**: display texts and times do not count, nor does a value in another unit, one
 //!   that is unknown on either side, or a property that no event has told yet.
 //! * **An event counts more than an answer**: a property of which an event came since the first
 //!   reading began is not compared.
-//! * **Read twice**: it is drift if the second reading, 5 s later (`audit_again`), shows the number of
-//!   the first. Then it is corrected, counted ([`Stats::drifts`](crate::Stats::drifts)) and told as
-//!   [`Notification::Drift`].
-//! * **Three at once** mean that the subscription is dead although it sends heartbeats: connect again
-//!   ([`Reason::StaleSubscription`]), once in 6 h at most (`audit_reconnect`).
+//! * **Read twice**: it is drift if the second reading, 5 s later (`audit_again`), shows the number
+//!   of the first. Then it is corrected, counted ([`Stats::drifts`](crate::Stats::drifts)) and told
+//!   as [`Notification::Drift`].
+//! * **Three at once** mean that the subscription is dead although it sends heartbeats: connect
+//!   again ([`Reason::StaleSubscription`]), once in 6 h at most (`audit_reconnect`).
 //! * **What differs again in the next audit** is told once more and then left out, also of the
 //!   count of three, until a live event of it comes: this controller does not agree with itself.
 //!
-//! The numbers are kept here, in a second [`ControllerState`], and not taken from the caller's: that
-//! one lags behind by what waits in the queue of a slow consumer, and events on their way would look
-//! like drift. It costs its memory only where the audit is on.
+//! The numbers are kept here, in a second [`ControllerState`], and not taken from the caller's:
+//! that one lags behind by what waits in the queue of a slow consumer, and events on their way
+//! would look like drift. It costs its memory only where the audit is on.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};

@@ -9,8 +9,8 @@
 //! * **One renewal at a time.** A call that needs tokens starts one; an attempt of the stream that
 //!   begins meanwhile adopts it, and a stop waits for it, as for a login of the stream's own.
 //! * **A 401 has the tokens renewed once for a call**, and never those that were renewed for a call
-//!   and that no call was accepted with since, for 5 minutes: a path that no token opens does not log
-//!   in again and again, and a controller that forgets its sessions twice is not given up.
+//!   and that no call was accepted with since, for 5 minutes: a path that no token opens does not
+//!   log in again and again, and a controller that forgets its sessions twice is not given up.
 //! * **New tokens are used whatever their lifetime**, for as long as an exchange may take: the
 //!   clocks may disagree, and a controller may issue short-lived ones. Without this, each renewal
 //!   would lead to the next.

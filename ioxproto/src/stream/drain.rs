@@ -72,8 +72,8 @@ impl Machine {
                 || self.config.profile == Profile::Isy994)
     }
 
-    /// A busy house is live once its stamps have shown nothing of the replay for a while; this event
-    /// is of the replay, or may be the stamp that was missing.
+    /// A busy house is live once its stamps have shown nothing of the replay for a while; this
+    /// event is of the replay, or may be the stamp that was missing.
     fn postpone_drain_past(&mut self, by_own_time: bool) {
         if !self.replay.is_stamped() || self.expects_end_mark() {
             return;

@@ -59,8 +59,8 @@ impl EndMark {
         self.seen.is_some()
     }
 
-    /// Takes in the next event. `stamp` is the event's own, `replay_began` that of the replay's first
-    /// event, both in microseconds.
+    /// Takes in the next event. `stamp` is the event's own, `replay_began` that of the replay's
+    /// first event, both in microseconds.
     pub(super) fn event(&mut self, event: &Event, stamp: Option<i64>, replay_began: Option<i64>) {
         let preamble = std::mem::take(&mut self.preamble);
         if self.seen.is_none() && !event.control().starts_with('_') {

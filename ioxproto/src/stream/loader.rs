@@ -13,8 +13,8 @@
 //! The rules:
 //!
 //! * **Calls of the machine's own**: they share the queue, limits and tokens of the caller's calls,
-//!   and no id of theirs reaches the caller. Nodes first, and the rest once they have been answered,
-//!   so that a refused account is tried once.
+//!   and no id of theirs reaches the caller. Nodes first, and the rest once they have been
+//!   answered, so that a refused account is tried once.
 //! * **Before the subscription**, if the caller wants that and no names are known yet: for 10 s at
 //!   most (`names_before`), then the attempt goes on without. Any failure ends the wait.
 //! * **After `connected`**, if they were not read since the last connection was lost: what happened

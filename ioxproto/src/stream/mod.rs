@@ -30,8 +30,8 @@
 //!   up until after the drain is still replay if its stamp says so (`own_time`).
 //! * **The drain ends** after a second of silence, or a quarter of a second behind the end mark
 //!   (`end_mark`). Where a mark is expected, silence counts after 5 s only. A busy house without a
-//!   mark is live once 10 s have passed and its stamps show nothing of a replay any more; after 60 s
-//!   the drain ends in any case, and the status says that the replay may be incomplete.
+//!   mark is live once 10 s have passed and its stamps show nothing of a replay any more; after 60
+//!   s the drain ends in any case, and the status says that the replay may be incomplete.
 //! * **One attempt at a time** (`attempt`), named by its id. Every input passes
 //!   [`EventStream::enter`], which drops what belongs to an abandoned attempt.
 //! * **The wait between attempts grows** until a connection has proved itself, by a live heartbeat
@@ -42,8 +42,8 @@
 //! * **A connection is dead** if no text frame came for longer than the last heartbeat promised, or
 //!   if a controller that answers pings leaves one unanswered.
 //! * **The names of the house are read by calls of the stream's own** (`loader`).
-//! * **A self-audit** (`audit`), if the caller wants one, finds a subscription that is dead although
-//!   it sends heartbeats.
+//! * **A self-audit** (`audit`), if the caller wants one, finds a subscription that is dead
+//!   although it sends heartbeats.
 //! * **Calls go beside the stream** (`calls`), with its account and tokens. What becomes of them
 //!   changes nothing here.
 //! * **Every input is harmless in every state**: ignored where it makes no sense.
@@ -156,7 +156,8 @@ enum State {
     },
     Draining(Connection),
     Live(Connection),
-    /// An unencrypted connection ended without an answer: whether the port speaks TLS is being asked.
+    /// An unencrypted connection ended without an answer: whether the port speaks TLS is being
+    /// asked.
     Probing {
         request: RequestId,
     },

@@ -60,7 +60,8 @@ impl OwnTime {
         }
     }
 
-    /// Takes in the next event and its stamp in microseconds; `true` if its stamp shows that it is of the replay.
+    /// Takes in the next event and its stamp in microseconds; `true` if its stamp shows that it is
+    /// of the replay.
     pub(super) fn is_replay(&mut self, event: &Event, stamp: i64, draining: bool) -> bool {
         match self {
             Self::Connect(span) => match span {

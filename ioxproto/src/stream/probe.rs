@@ -1,8 +1,8 @@
 //! Whether a port that is spoken to without TLS speaks TLS.
 //!
-//! Some servers answer with a TLS alert, some with a page, and some just close, as a controller does
-//! that has no free subscription. In that last case one `ClientHello` on a connection of its own tells
-//! which it is; it is sent once after each start, so that nobody is hammered.
+//! Some servers answer with a TLS alert, some with a page, and some just close, as a controller
+//! does that has no free subscription. In that last case one `ClientHello` on a connection of its
+//! own tells which it is; it is sent once after each start, so that nobody is hammered.
 //!
 //! ```text
 //!               closed without a byte                answered by TLS
@@ -78,8 +78,9 @@ impl Machine {
     }
 }
 
-/// The smallest `ClientHello` that every TLS server answers, with a `ServerHello` or an alert: TLS 1.2
-/// (RFC 5246 section 7.4.1.2), four common cipher suites, two groups and four signature schemes.
+/// The smallest `ClientHello` that every TLS server answers, with a `ServerHello` or an alert: TLS
+/// 1.2 (RFC 5246 section 7.4.1.2), four common cipher suites, two groups and four signature
+/// schemes.
 fn client_hello(random: [u8; 32]) -> Vec<u8> {
     const SUITES: [u8; 8] = [0xc0, 0x2b, 0xc0, 0x2f, 0xc0, 0x2c, 0xc0, 0x30];
     const EXTENSIONS: [u8; 26] = [

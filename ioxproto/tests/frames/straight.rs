@@ -1,4 +1,5 @@
-//! The straight scan and the general path give the same, for frames in and near the layout that controllers send.
+//! The straight scan and the general path give the same, for frames in and near the layout that
+//! controllers send.
 
 use ioxproto::{Frame, FrameReader};
 use proptest::prelude::*;

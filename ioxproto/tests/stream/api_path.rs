@@ -129,8 +129,8 @@ fn after_both_shapes_were_refused_the_tokens_are_renewed() {
     assert_eq!(token_frame(&harness), bare(&token));
 }
 
-/// Where tokens die before the next attempt and the clocks do not show it, a controller would otherwise see good ones
-/// only in the shape that it does not take.
+/// Where tokens die before the next attempt and the clocks do not show it, a controller would
+/// otherwise see good ones only in the shape that it does not take.
 #[test]
 fn each_shape_is_tried_with_new_tokens() {
     let mut harness = started();

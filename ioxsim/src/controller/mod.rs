@@ -34,7 +34,8 @@ const HIGHEST_RATE: f64 = 100_000.0;
 pub struct SubscriberId(pub(crate) u64);
 
 impl SubscriberId {
-    /// The subscription's id on the wire, such as `uuid:1`. A recorded house sends that of its recording.
+    /// The subscription's id on the wire, such as `uuid:1`. A recorded house sends that of its
+    /// recording.
     #[must_use]
     pub fn sid(self) -> String {
         format!("uuid:{}", self.0)
@@ -64,8 +65,8 @@ pub enum Output {
         /// The pause after each.
         pause: Duration,
     },
-    /// Send one text message of so many bytes, in fragments. It is made while it is sent, so that it may be longer than
-    /// what memory holds.
+    /// Send one text message of so many bytes, in fragments. It is made while it is sent, so that
+    /// it may be longer than what memory holds.
     Long {
         /// The bytes of the message.
         bytes: u64,
@@ -78,9 +79,9 @@ pub enum Output {
 
 /// A controller as a state machine: calls go in with the time, outputs are polled.
 ///
-/// It never asks a clock and has no chance of its own: with the same options, calls and times it does
-/// the same. After each call, poll [`poll_output`](Self::poll_output) until it is empty, and call
-/// [`tick`](Self::tick) when the time of [`poll_timeout`](Self::poll_timeout) has come.
+/// It never asks a clock and has no chance of its own: with the same options, calls and times it
+/// does the same. After each call, poll [`poll_output`](Self::poll_output) until it is empty, and
+/// call [`tick`](Self::tick) when the time of [`poll_timeout`](Self::poll_timeout) has come.
 ///
 /// ```
 /// use std::time::{Instant, SystemTime};
@@ -113,7 +114,8 @@ pub struct Controller {
     house: Option<House>,
     changes: Changes,
     portal: Portal,
-    /// On `/api/events/subscribe`: accepted, but no good token has come yet. False where it was refused and is ignored.
+    /// On `/api/events/subscribe`: accepted, but no good token has come yet. False where it was
+    /// refused and is ignored.
     waiting: BTreeMap<SubscriberId, bool>,
     /// When the house changes by itself next.
     next_change: Option<Instant>,
@@ -216,8 +218,8 @@ impl Controller {
         Answer::accepted(id, &accept_key, protocol)
     }
 
-    /// A request with a body came: a login, a refresh, a logout, a change of the house. Anything else
-    /// is answered 404.
+    /// A request with a body came: a login, a refresh, a logout, a change of the house. Anything
+    /// else is answered 404.
     pub fn post(&mut self, now: Now, request: &Request<Vec<u8>>) -> Answer {
         if let Some(answer) = self.rest_with_body(now, request) {
             return answer;
@@ -230,8 +232,8 @@ impl Controller {
             .unwrap_or_else(|| Answer::refusal(404, []))
     }
 
-    /// A text message came. On `/api/events/subscribe` the first one shows a token; beyond that a client has nothing to
-    /// say, and it is passed over.
+    /// A text message came. On `/api/events/subscribe` the first one shows a token; beyond that a
+    /// client has nothing to say, and it is passed over.
     pub fn text(&mut self, now: Now, id: SubscriberId, text: &str) {
         let (Some(true), Some(portal)) = (self.waiting.get(&id), &self.options.portal) else {
             return debug!(subscriber = %id, bytes = text.len(), "text from the client passed over");

@@ -14,7 +14,8 @@ use crate::subscriber::Delivery;
 use crate::websocket;
 
 impl Controller {
-    /// An event happens: the house takes note of it, and every subscriber is told, after its replay.
+    /// An event happens: the house takes note of it, and every subscriber is told, after its
+    /// replay.
     pub fn emit(&mut self, now: Now, event: &Event) {
         if let Some(house) = &mut self.house {
             house.apply(event);
@@ -124,7 +125,8 @@ impl Controller {
         self.portal.forget_sessions();
     }
 
-    /// The portal accounts' side is like this from now on; none makes a controller that has no such accounts.
+    /// The portal accounts' side is like this from now on; none makes a controller that has no such
+    /// accounts.
     pub fn set_portal(&mut self, portal: Option<PortalOptions>) {
         self.options.portal = portal;
     }
@@ -162,8 +164,8 @@ impl Controller {
         self.tick(now);
     }
 
-    /// Each replay from now on has one more text frame, before its end marks: these bytes, which need
-    /// not be UTF-8. Not in a recorded house.
+    /// Each replay from now on has one more text frame, before its end marks: these bytes, which
+    /// need not be UTF-8. Not in a recorded house.
     pub fn add_to_replay(&mut self, bytes: Vec<u8>) {
         self.replay_extras.push(bytes);
     }

@@ -69,8 +69,8 @@ enum Outcome {
 }
 
 impl Controller {
-    /// Answers a request without a body for anything but the event stream and accounts; `None` if it
-    /// is for one of these.
+    /// Answers a request without a body for anything but the event stream and accounts; `None` if
+    /// it is for one of these.
     pub(crate) fn rest(&mut self, now: Now, request: &Request<()>) -> Option<Answer> {
         let path = request.uri().path().strip_prefix(&*self.options().prefix)?;
         if path.starts_with(API) {

@@ -68,7 +68,8 @@ fn an_hour_with_five_minute_tokens_refreshes_at_the_right_moments_and_loses_none
     world.pass(2.0);
     assert_eq!(world.status(), Status::Connected);
     let times = world.times(REFRESH);
-    // Issued at 0, good until 300: the connect at 99 and 196 still use it, that at 293 comes after a refresh.
+    // Issued at 0, good until 300: the connect at 99 and 196 still use it, that at 293 comes after
+    // a refresh.
     let each: Vec<_> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
     assert!((times[0] - 293.0).abs() < 1.5, "{times:?}");
     assert!(

@@ -1,4 +1,5 @@
-//! Accounts, paths, profiles and TLS identities over real sockets, against the simulated controller.
+//! Accounts, paths, profiles and TLS identities over real sockets, against the simulated
+//! controller.
 
 #![expect(
     clippy::unwrap_used,

@@ -1,4 +1,5 @@
-//! The rules about TLS identity: a stranger is told of and left, for good where only a person can tell who it is.
+//! The rules about TLS identity: a stranger is told of and left, for good where only a person can
+//! tell who it is.
 
 use ioxproto::{Failure, IdentityProblem, Reason, Status};
 

@@ -1,5 +1,5 @@
-//! What must hold after every step, whatever the weather: judged from outside of the core, by what the world
-//! knows.
+//! What must hold after every step, whatever the weather: judged from outside of the core, by what
+//! the world knows.
 
 mod calls;
 mod identity;
@@ -31,8 +31,8 @@ const JWT: &str = "eyJ";
 /// A time may be off by this where two clocks are compared.
 const HAIR: Duration = Duration::from_millis(1);
 
-/// All times are readings of the client's monotonic clock, but for those named `heard`, which are of the clock that
-/// moves only while the driver listens.
+/// All times are readings of the client's monotonic clock, but for those named `heard`, which are
+/// of the clock that moves only while the driver listens.
 #[derive(Debug)]
 pub(crate) struct Witness {
     violation: Option<String>,
@@ -80,7 +80,8 @@ pub(crate) struct Witness {
     owes_mark: bool,
     /// It has shown a mark, or what goes before one.
     may_expect_mark: bool,
-    /// How many replayed frames passed as live because the network had been silent for so long that nobody can tell.
+    /// How many replayed frames passed as live because the network had been silent for so long that
+    /// nobody can tell.
     pub(crate) excused: u64,
 }
 
@@ -96,7 +97,8 @@ enum Asked {
 #[derive(Debug, Default)]
 struct Connection {
     open: bool,
-    /// On `/api/events/subscribe` the first frame shows the token accepted, and the drain begins with it.
+    /// On `/api/events/subscribe` the first frame shows the token accepted, and the drain begins
+    /// with it.
     accepted: bool,
     opened: Duration,
     opened_heard: Duration,

@@ -272,7 +272,8 @@ impl Witness {
             stopping || self.status == Status::StreamInitializing,
             "a request in the wrong status",
         );
-        // A refresh and a login before the first upgrade, the same again after a 401; a refresh and a logout at the end.
+        // A refresh and a login before the first upgrade, the same again after a 401; a refresh and
+        // a logout at the end.
         self.check(
             self.requests_in_a_row <= if self.calls.sent_in_attempt { 10 } else { 6 },
             "more requests than an attempt needs",

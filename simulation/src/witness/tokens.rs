@@ -1,5 +1,5 @@
-//! The rules about tokens of the caller's own: asked for in time, used as given, never used again once refused, and the
-//! session left alone.
+//! The rules about tokens of the caller's own: asked for in time, used as given, never used again
+//! once refused, and the session left alone.
 
 use std::time::Duration;
 

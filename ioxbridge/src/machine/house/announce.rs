@@ -133,8 +133,8 @@ impl House {
         }
     }
 
-    /// Publishes a discovery message. Components that the message before it had and this one has not
-    /// are named without options: so Home Assistant removes them.
+    /// Publishes a discovery message. Components that the message before it had and this one has
+    /// not are named without options: so Home Assistant removes them.
     pub(super) fn announce(&self, shared: &mut Shared, mut announcement: Announcement) {
         let known = shared.outbox.held(&announcement.topic);
         let known: Option<Value> = known.and_then(|known| serde_json::from_slice(known).ok());

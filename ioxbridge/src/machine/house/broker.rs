@@ -37,7 +37,8 @@ impl House {
                     .outputs
                     .push_back(Output::Unsubscribe(self.topics.all()));
                 shared.outbox.release(self.owner());
-                // Nobody sees the controller as available at the moment: let it stay so until it is.
+                // Nobody sees the controller as available at the moment: let it stay so until it
+                // is.
                 if shared.was_offline && self.status.status != Status::Connected {
                     self.go_offline(shared);
                 }

@@ -85,7 +85,8 @@ impl House {
         Ok(command.confirmed(CONFIRM_WITHIN, &self.state))
     }
 
-    /// What a node is commanded as: an override may make a light of a switch, never anything of a lock.
+    /// What a node is commanded as: an override may make a light of a switch, never anything of a
+    /// lock.
     pub(super) fn commanded_kind(&self, shared: &Shared, record: &Record) -> Kind {
         let natural = Kind::of(&self.facts(record));
         let change = shared.settings.overrides.get(&slug(&record.address));

@@ -12,8 +12,8 @@ use crate::slug::uuid_slug;
 use crate::topics::Subject;
 
 impl House {
-    /// Notes what this reading lacks of what is published, and removes what the one before it lacked
-    /// too.
+    /// Notes what this reading lacks of what is published, and removes what the one before it
+    /// lacked too.
     pub(super) fn look_for_ghosts(
         &mut self,
         shared: &mut Shared,
@@ -55,8 +55,8 @@ impl House {
         }
     }
 
-    /// Compares what was found on the broker with what is known: what is known to be gone is removed,
-    /// what is not known is doubted.
+    /// Compares what was found on the broker with what is known: what is known to be gone is
+    /// removed, what is not known is doubted.
     pub(super) fn compare_found(&mut self, shared: &mut Shared, now: Now) {
         let topics = shared.outbox.topics_under(&self.topics.base());
         let subjects = topics.iter().filter_map(|topic| self.topics.subject(topic));

@@ -1,5 +1,5 @@
-//! Answers to a search. Anybody on the network can send them, so nothing in them is believed: an answer
-//! leads to the address that it came from, or nowhere.
+//! Answers to a search. Anybody on the network can send them, so nothing in them is believed: an
+//! answer leads to the address that it came from, or nowhere.
 
 use std::net::IpAddr;
 use std::time::SystemTime;

@@ -1,5 +1,6 @@
-//! `/desc`: what a controller says of itself to anybody. It is read without credentials, from whoever
-//! answered the search, and nothing in it leads anywhere: `URLBase` and redirects are not followed.
+//! `/desc`: what a controller says of itself to anybody. It is read without credentials, from
+//! whoever answered the search, and nothing in it leads anywhere: `URLBase` and redirects are not
+//! followed.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};

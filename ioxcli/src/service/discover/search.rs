@@ -24,7 +24,8 @@ const MAX_DATAGRAMS: usize = 1024;
 /// The longest datagram that is read whole; an answer has some 300 bytes.
 const MAX_DATAGRAM: usize = 2048;
 
-/// Asks everybody, or one address, and collects answers for this long. Each controller is there once.
+/// Asks everybody, or one address, and collects answers for this long. Each controller is there
+/// once.
 pub(super) async fn search(to: Option<SocketAddr>, wait: Duration) -> io::Result<Vec<Answer>> {
     let until = tokio::time::Instant::now() + wait;
     let (sender, mut answers) = mpsc::channel(MAX_ANSWERS);
