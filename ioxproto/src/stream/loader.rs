@@ -413,6 +413,9 @@ impl Machine {
         if !self.loader.comes_first() {
             return false;
         }
+        // A reading that the last connection began ends here, or its calls would reach the caller.
+        let calls = self.loader.abandon();
+        self.drop_calls(calls);
         self.loader.begin(now.monotonic);
         self.state = State::ReadingNames;
         self.timers.cancel_all();

@@ -153,6 +153,33 @@ fn the_subscription_waits_ten_seconds_for_names_and_goes_on_without() {
 }
 
 #[test]
+fn a_reading_that_a_lost_connection_leaves_ends_before_the_next_begins() {
+    let mut harness = reading(ReadNames::BeforeSubscribing);
+    harness.start();
+    harness.pass(10.1);
+    harness.drain();
+    harness.accept();
+    harness.become_connected();
+    // Thirty seconds after the first reading another begins, and its answer does not come.
+    for _ in 0..40 {
+        if !harness.gets.is_empty() {
+            break;
+        }
+        pass_alive(&mut harness, 1);
+    }
+    assert!(!harness.gets.is_empty());
+    harness.closed();
+    harness.pass(1.0);
+    harness.drain();
+    for _ in 0..8 {
+        if !harness.gets.is_empty() {
+            harness.answer_call(200, NODES);
+        }
+    }
+    assert!(harness.calls_done.is_empty(), "no call of the caller's");
+}
+
+#[test]
 fn a_controller_that_cannot_be_reached_keeps_no_attempt_from_trying() {
     let mut harness = reading(ReadNames::BeforeSubscribing);
     harness.start();
