@@ -139,7 +139,8 @@ struct Terminal {
 impl Terminal {
     /// `None` where there is no `script`.
     fn start(arguments: &str, folder: &TempDir) -> Option<Self> {
-        let command = format!("{} setup {arguments}", env!("CARGO_BIN_EXE_iox"));
+        // Without `exec`, a shell such as dash stays, dies of the Ctrl-C, and hides the exit code.
+        let command = format!("exec {} setup {arguments}", env!("CARGO_BIN_EXE_iox"));
         let mut script = Command::new("script");
         script
             .args(["-qec", &command, "/dev/null"])
