@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use ioxdriver::Fingerprint;
 use ioxproto::{Profile, SubscribePath};
+use ioxsim::Uuid;
 
 pub(crate) use self::service::{Bridge, Discover, Setup};
 use crate::fault::Fault;
@@ -491,6 +492,9 @@ pub(crate) struct Simulate {
     /// What kind of controller it is: iox or isy994
     #[arg(long, default_value = "iox", value_parser = profile)]
     pub(crate) profile: Profile,
+    /// Its UUID: one of its own for each controller that one program watches
+    #[arg(long, value_name = "UUID", default_value_t = Uuid::default())]
+    pub(crate) uuid: Uuid,
     /// Subscribers at once; the next is answered 503
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_subscribers: u32,

@@ -68,6 +68,7 @@ fn options(simulate: &Simulate) -> Result<ServerOptions, Trouble> {
         house: house(simulate)?,
         max_subscribers: simulate.max_subscribers as usize,
         seed: simulate.seed,
+        uuid: simulate.uuid,
         ..manners
     };
     let tls = identity(simulate)?;

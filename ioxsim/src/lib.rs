@@ -89,6 +89,7 @@ mod ssdp;
 mod subscriber;
 mod tls;
 mod upgrade;
+mod uuid;
 mod websocket;
 
 pub use crate::call_fault::OnCall;
@@ -105,3 +106,4 @@ pub use crate::recorded::{Recording, RecordingError};
 pub use crate::server::{Server, ServerOptions};
 pub use crate::tls::Tls;
 pub use crate::upgrade::{AfterAnswer, Answer, BadRequest, LONGEST_HEAD, parse_request};
+pub use crate::uuid::{Uuid, UuidError};

@@ -6,7 +6,7 @@ use ioxproto::Secret;
 
 use crate::fault::Ending;
 use crate::upgrade::AfterAnswer;
-use crate::{HouseOptions, Recording};
+use crate::{HouseOptions, Recording, Uuid};
 
 /// A local or a portal account.
 ///
@@ -138,6 +138,9 @@ pub struct ControllerOptions {
     pub house: HouseSource,
     /// Its manners. Default: IoX 6.
     pub firmware: Firmware,
+    /// Its UUID. Several controllers that one program watches need one each. Default:
+    /// `00:21:b9:00:00:01`.
+    pub uuid: Uuid,
     /// Path before all others, without a slash at its end. Default: none.
     pub prefix: String,
     /// Answer 400 unless the headers that an ISY-994 wants are there. Default: no.
@@ -191,6 +194,7 @@ impl Default for ControllerOptions {
             portal: Some(PortalOptions::default()),
             house: HouseOptions::default().into(),
             firmware: Firmware::default(),
+            uuid: Uuid::default(),
             prefix: String::new(),
             require_isy994_headers: false,
             echo_subprotocol: true,

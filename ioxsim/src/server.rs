@@ -126,8 +126,9 @@ impl Server {
             .as_ref()
             .map(|socket| socket.local_addr())
             .transpose()?;
-        let kind = ssdp::kind(options.controller.firmware);
         let place = ssdp::Place {
+            kind: ssdp::kind(options.controller.firmware),
+            uuid: options.controller.uuid,
             scheme,
             address,
             prefix: prefix.clone(),
@@ -154,7 +155,7 @@ impl Server {
             task: tokio::spawn(async move {
                 let searched = async {
                     match searched {
-                        Some(socket) => ssdp::answer(socket, kind, &place).await,
+                        Some(socket) => ssdp::answer(socket, &place).await,
                         None => std::future::pending().await,
                     }
                 };

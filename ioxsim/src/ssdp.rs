@@ -10,6 +10,7 @@ use tokio::net::UdpSocket;
 use tracing::{debug, trace};
 
 use crate::options::Firmware;
+use crate::uuid::Uuid;
 
 /// The multicast group of SSDP.
 const GROUP: Ipv4Addr = Ipv4Addr::new(239, 255, 255, 250);
@@ -40,8 +41,10 @@ pub(crate) async fn listen(bind: SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket)
 }
 
-/// Where a controller is.
+/// Which controller is found, and where it is.
 pub(crate) struct Place {
+    pub(crate) kind: &'static str,
+    pub(crate) uuid: Uuid,
     pub(crate) scheme: &'static str,
     /// Where it listens, which may stand for all addresses.
     pub(crate) address: SocketAddr,
@@ -64,20 +67,20 @@ impl Place {
 }
 
 /// Answers searches for this kind of device until it is dropped.
-pub(crate) async fn answer(socket: UdpSocket, kind: &str, place: &Place) {
+pub(crate) async fn answer(socket: UdpSocket, place: &Place) {
     let mut datagram = [0; LONGEST];
     loop {
         // A socket whose last answer reached nobody reports that here.
         let Ok((length, from)) = socket.recv_from(&mut datagram).await else {
             continue;
         };
-        if !is_search_for(kind, &datagram[..length]) {
+        if !is_search_for(place.kind, &datagram[..length]) {
             trace!(%from, "a datagram that is no search for this controller");
             continue;
         }
         debug!(%from, "found by a search");
         let sent = async {
-            let answer = found(kind, &place.description(from).await?);
+            let answer = found(place.kind, place.uuid, &place.description(from).await?);
             socket.send_to(answer.as_bytes(), from).await
         };
         if let Err(error) = sent.await {
@@ -106,11 +109,10 @@ fn is_search_for(kind: &str, datagram: &[u8]) -> bool {
     is_search && discovers && is_meant
 }
 
-fn found(kind: &str, location: &str) -> String {
+fn found(kind: &str, uuid: Uuid, location: &str) -> String {
     format!(
         "HTTP/1.1 200 OK\r\nCACHE-CONTROL: max-age=1800\r\nEXT:\r\nLOCATION: {location}\r\n\
-         SERVER: UCoS, UPnP/1.0, UDI/1.0\r\nST: {kind}\r\nUSN: uuid:{}::{kind}\r\n\r\n",
-        crate::rest::ROOT
+         SERVER: UCoS, UPnP/1.0, UDI/1.0\r\nST: {kind}\r\nUSN: uuid:{uuid}::{kind}\r\n\r\n"
     )
 }
 
@@ -136,7 +138,7 @@ mod tests {
 
     #[test]
     fn what_is_no_search_for_it_is_passed_over() {
-        let found = found(IOX, "http://127.0.0.1/desc");
+        let found = found(IOX, Uuid::default(), "http://127.0.0.1/desc");
         let other = search("\"ssdp:discover\"", INSTEON);
         let no_man = search("x", IOX);
         for text in [

@@ -193,3 +193,21 @@ fn an_identity_that_is_kept_is_the_same_after_a_restart() {
     assert_eq!(finished.code, Some(2), "{finished:?}");
     assert!(finished.stderr.contains("identity.pem"), "{finished:?}");
 }
+
+#[test]
+fn it_has_the_uuid_that_was_chosen() {
+    for (arguments, uuid) in [
+        (&[][..], "00:21:b9:00:00:01"),
+        (&["--uuid", "00:21:B9:00:00:2a"], "00:21:b9:00:00:2a"),
+    ] {
+        let (_simulator, url) = simulator(arguments);
+        let mut answer = String::new();
+        let request = "GET /desc HTTP/1.1\r\nHost: x\r\n\r\n";
+        send(&url, request).read_to_string(&mut answer).unwrap();
+        let named = format!("<UDN>uuid:{uuid}</UDN>");
+        assert!(answer.contains(&named), "{answer}");
+    }
+    let finished = run(iox(&["simulate", "--uuid", "00:21:b9"]));
+    assert_eq!(finished.code, Some(2), "{finished:?}");
+    assert!(finished.stderr.contains("six bytes in hex"), "{finished:?}");
+}

@@ -5,12 +5,13 @@
 
 use serde_json::{Value, json};
 
-use super::{PROGRAM_FOLDER_NAME, PROGRAM_ROOT_NAME, ROOT, ROOT_NAME, VERSION, link_type};
+use super::{PROGRAM_FOLDER_NAME, PROGRAM_ROOT_NAME, ROOT_NAME, VERSION, link_type};
 use crate::device::Device;
 use crate::event::Event;
 use crate::house::{House, PROGRAM_FOLDER, Program, Variable};
 use crate::local_time::LocalTime;
 use crate::places::SCENE;
+use crate::uuid::Uuid;
 
 /// The id of the root folder of programs.
 const PROGRAM_ROOT: u32 = 1;
@@ -19,14 +20,14 @@ const PROGRAM_ROOT: u32 = 1;
 const MOST_PRECISE: u8 = 6;
 
 /// What is told without sign-in: which controller this is.
-pub(super) fn config() -> Value {
-    json!({"uuid": ROOT, "version": VERSION, "portalHost": "my.isy.io"})
+pub(super) fn config(uuid: Uuid) -> Value {
+    json!({"uuid": uuid.to_string(), "version": VERSION, "portalHost": "my.isy.io"})
 }
 
 /// What is read at this path, its parts behind `/api/`; `None` where nothing is.
-pub(super) fn answer(house: &House, path: &[&str], local: &LocalTime) -> Option<Value> {
+pub(super) fn answer(house: &House, uuid: Uuid, path: &[&str], local: &LocalTime) -> Option<Value> {
     Some(match path {
-        ["nodes"] => nodes(house),
+        ["nodes"] => nodes(house, uuid),
         ["groups"] => groups(house),
         ["programs"] => programs(house, local),
         // The conditions and actions of programs, which this house has none of.
@@ -113,7 +114,7 @@ fn raw(number: &Value, prec: u8) -> Option<i64> {
         .or_else(|| shown().map(|shown| (shown * 10f64.powi(prec.into())).round() as i64))
 }
 
-fn nodes(house: &House) -> Value {
+fn nodes(house: &House, uuid: Uuid) -> Value {
     let places = &house.places;
     let folders = places.folders().map(|(address, folder)| {
         let mut entry = json!({"nodeType": "folder", "flag": "0", "address": address,
@@ -129,7 +130,7 @@ fn nodes(house: &House) -> Value {
     set_parent(&mut scene, &places.scene().folder);
     // The controller itself, which is no scene.
     let root = json!({"nodeType": "group", "flag": "12", "nodeDefId": "InsteonDimmer",
-        "address": ROOT, "name": ROOT_NAME, "family": "6"});
+        "address": uuid.to_string(), "name": ROOT_NAME, "family": "6"});
     json!({"nodes": {
         "node": house.devices().map(|device| node(house, device)).collect::<Vec<_>>(),
         "group": [root, scene],

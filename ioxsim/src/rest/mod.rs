@@ -19,6 +19,7 @@ use crate::controller::Controller;
 use crate::event::{Event, escaped};
 use crate::options::Firmware;
 use crate::upgrade::{self, Answer};
+use crate::uuid::Uuid;
 
 /// The folder of everything below; the event stream has a path of its own in it.
 const REST: &str = "/rest/";
@@ -28,8 +29,7 @@ const DESCRIPTION: &str = "/desc";
 /// The same in JSON.
 const API: &str = "/api/";
 
-/// The controller's address, which stands for the controller itself, and its name.
-pub(crate) const ROOT: &str = "00:21:b9:00:00:01";
+/// The name of the controller itself, whose address is its UUID.
 const ROOT_NAME: &str = "My home";
 const VERSION: &str = "6.0.1";
 const ISY994_VERSION: &str = "5.3.4";
@@ -68,7 +68,22 @@ enum Outcome {
     NotFound,
 }
 
+/// Which controller it is.
+#[derive(Clone, Copy, Debug)]
+struct Identity {
+    firmware: Firmware,
+    uuid: Uuid,
+}
+
 impl Controller {
+    fn identity(&self) -> Identity {
+        let options = self.options();
+        Identity {
+            firmware: options.firmware,
+            uuid: options.uuid,
+        }
+    }
+
     /// Answers a request without a body for anything but the event stream and accounts; `None` if
     /// it is for one of these.
     pub(crate) fn rest(&mut self, now: Now, request: &Request<()>) -> Option<Answer> {
@@ -79,7 +94,7 @@ impl Controller {
             return self.answer_api(now, request, &parts, &Value::Null);
         }
         if path == DESCRIPTION {
-            return Some(xml(200, &read::description(self.options().firmware)));
+            return Some(xml(200, &read::description(self.identity())));
         }
         if path == SUBSCRIBE || !path.starts_with(REST) {
             return None;
@@ -113,7 +128,7 @@ impl Controller {
         }
         let is_read = request.method() == Method::GET;
         if is_read && path == ["config"] {
-            return Some(successful(api::config()));
+            return Some(successful(api::config(self.identity().uuid)));
         }
         // Accounts and the event stream are served elsewhere.
         if !path.first().is_some_and(|first| API_SERVED.contains(first)) {
@@ -141,8 +156,11 @@ impl Controller {
         body: &Value,
     ) -> Option<Answer> {
         let local = self.local(now);
+        let uuid = self.identity().uuid;
         let house = self.house_mut()?;
-        let read = is_read.then(|| api::answer(house, path, &local)).flatten();
+        let read = is_read
+            .then(|| api::answer(house, uuid, path, &local))
+            .flatten();
         if let Some(read) = read {
             return Some(successful(read));
         }
@@ -184,14 +202,14 @@ impl Controller {
 
     fn carry_out(&mut self, now: Now, request: &Request<()>, parts: &[&str]) -> Answer {
         let local = self.local(now);
-        let firmware = self.options().firmware;
+        let identity = self.identity();
         let query = request.uri().query().unwrap_or_default();
         let outcome = match self.house_mut() {
-            Some(house) => match read::answer(house, firmware, parts, query) {
+            Some(house) => match read::answer(house, identity, parts, query) {
                 Outcome::NotFound => command::carry_out(house, parts, &local),
                 outcome => outcome,
             },
-            None => read::nothing(firmware, parts),
+            None => read::nothing(identity, parts),
         };
         match outcome {
             Outcome::Document(document) => xml(200, &document),

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use super::{
-    ISY994_VERSION, Outcome, PROGRAM_FOLDER_NAME, PROGRAM_ROOT_NAME, RESOURCES, ROOT, ROOT_NAME,
-    VERSION, link_type, profile, text,
+    ISY994_VERSION, Identity, Outcome, PROGRAM_FOLDER_NAME, PROGRAM_ROOT_NAME, RESOURCES,
+    ROOT_NAME, VERSION, link_type, profile, text,
 };
 use crate::device::Device;
 use crate::event::Event;
@@ -14,9 +14,10 @@ use crate::places::SCENE;
 use crate::ssdp;
 
 /// The document at this path, its parts behind `/rest/`.
-pub(super) fn answer(house: &House, firmware: Firmware, path: &[&str], query: &str) -> Outcome {
+pub(super) fn answer(house: &House, identity: Identity, path: &[&str], query: &str) -> Outcome {
+    let firmware = identity.firmware;
     let document = match path {
-        ["config"] => Some(config(firmware)),
+        ["config"] => Some(config(identity)),
         ["time"] => Some(time(firmware)),
         ["sys"] => Some("<SystemOptions><ZMatterZWave>true</ZMatterZWave></SystemOptions>".into()),
         ["ping"] => {
@@ -52,9 +53,9 @@ pub(super) fn answer(house: &House, firmware: Firmware, path: &[&str], query: &s
 }
 
 /// The documents of a house in which there is nothing.
-pub(super) fn nothing(firmware: Firmware, path: &[&str]) -> Outcome {
+pub(super) fn nothing(identity: Identity, path: &[&str]) -> Outcome {
     let document = match path {
-        ["config"] => config(firmware),
+        ["config"] => config(identity),
         ["nodes" | "status"] => "<nodes></nodes>".to_owned(),
         ["programs"] => "<programs></programs>".to_owned(),
         ["vars", "definitions", _] => "<CList></CList>".to_owned(),
@@ -65,7 +66,8 @@ pub(super) fn nothing(firmware: Firmware, path: &[&str]) -> Outcome {
 }
 
 /// Clients tell an ISY-994 by the description of its product.
-fn config(firmware: Firmware) -> String {
+fn config(identity: Identity) -> String {
+    let Identity { firmware, uuid } = identity;
     let (version, id, product) = match firmware {
         Firmware::Iox6 => (VERSION, "5226", "eisy"),
         Firmware::Isy994 => (ISY994_VERSION, "1110", "ISY 994i 1024"),
@@ -73,7 +75,7 @@ fn config(firmware: Firmware) -> String {
     format!(
         "<configuration><deviceSpecs><make>Universal Devices Inc.</make></deviceSpecs>\
          <app_version>{version}</app_version><app_full_version>{version}</app_full_version>\
-         <root><id>{ROOT}</id><name>{ROOT_NAME}</name></root>\
+         <root><id>{uuid}</id><name>{ROOT_NAME}</name></root>\
          <product><id>{id}</id><desc>{product}</desc></product>\
          <features><feature><id>21040</id><desc>Networking Module</desc><isInstalled>true</isInstalled></feature></features>\
          <variables>true</variables><nodedefs>true</nodedefs></configuration>"
@@ -81,7 +83,8 @@ fn config(firmware: Firmware) -> String {
 }
 
 /// The UPnP description, which is shown without sign-in.
-pub(super) fn description(firmware: Firmware) -> String {
+pub(super) fn description(identity: Identity) -> String {
+    let Identity { firmware, uuid } = identity;
     let (model, version) = match firmware {
         Firmware::Iox6 => ("eisy", format!("<modelVersion>{VERSION}</modelVersion>")),
         Firmware::Isy994 => ("ISY994i", String::new()),
@@ -90,7 +93,7 @@ pub(super) fn description(firmware: Firmware) -> String {
         "<root xmlns=\"urn:schemas-upnp-org:device-1-0\"><device><deviceType>{}</deviceType>\
          <friendlyName>{ROOT_NAME}</friendlyName><manufacturer>Universal Devices</manufacturer>\
          <modelName>{model}</modelName><modelNumber>5226</modelNumber>{version}\
-         <UDN>uuid:{ROOT}</UDN></device></root>",
+         <UDN>uuid:{uuid}</UDN></device></root>",
         ssdp::kind(firmware)
     )
 }

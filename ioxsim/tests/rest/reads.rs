@@ -143,3 +143,21 @@ fn a_big_house_is_read_within_the_limit_of_a_call() {
     read("/api/groups");
     read("/rest/profiles");
 }
+
+#[test]
+fn each_answer_names_the_uuid_that_was_chosen() {
+    let chosen = "00:21:b9:0a:0b:0c";
+    let mut house = House::with(
+        ControllerOptions {
+            uuid: chosen.parse().unwrap(),
+            ..ControllerOptions::default()
+        },
+        3,
+        None,
+    );
+    for path in ["/desc", "/rest/config", "/api/config", "/api/nodes"] {
+        let body = house.read(path);
+        assert!(body.contains(chosen), "{path}: {body}");
+        assert!(!body.contains("00:21:b9:00:00:01"), "{path}: {body}");
+    }
+}
