@@ -12,7 +12,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use iox_benches::machine::connected;
 use iox_benches::{STATUS, enveloped, replay};
 use ioxproto::dispatch::{Dispatcher, Filter};
-use ioxproto::mirror::{ControllerState, SharedState};
+use ioxproto::state::{ControllerState, SharedState};
 use ioxproto::{Frame, FrameReader, Message};
 
 fn machine(criterion: &mut Criterion) {

@@ -8,7 +8,7 @@ use iox_benches::clients::Result;
 use iox_benches::machine::{accept, now, quiet, stream};
 use iox_benches::ratio::is_test;
 use ioxproto::{
-    Action, ConnectionId, EventStream, Exchange, Failure, FailureKind, Now, Status, Timing,
+    Action, ConnectionId, Exchange, Failure, FailureKind, Now, Status, StreamMachine, Timing,
 };
 
 const AWAY: Duration = Duration::from_secs(40);
@@ -16,7 +16,7 @@ const LIMIT: Duration = Duration::from_secs(300);
 
 /// One stream of the fleet.
 struct Member {
-    stream: EventStream,
+    stream: StreamMachine,
     /// When the attempts after the loss began.
     attempts: Vec<Duration>,
 }

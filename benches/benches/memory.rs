@@ -10,7 +10,7 @@ use iox_benches::clients::{Result, Seen, background, callback};
 use iox_benches::controller::{Controller, Kind, serve};
 use iox_benches::ratio::is_test;
 use iox_benches::replay;
-use ioxproto::mirror::ControllerState;
+use ioxproto::state::ControllerState;
 use ioxproto::{Notification, Status};
 use ioxtransport_tokio::{EventStream, Options, Tokio};
 use tokio::sync::Semaphore;
@@ -29,7 +29,7 @@ fn main() -> Result<()> {
         ["serve", kind, port] => runtime.block_on(serve(kind.parse()?, port.parse()?)),
         ["streams", kind, count] => runtime.block_on(streams(kind.parse()?, count.parse()?)),
         ["flood", driver, count] => flood(&runtime, driver, count.parse()?),
-        ["mirrors", count] => mirrors(count.parse()?),
+        ["states", count] => states(count.parse()?),
         _ => {
             let (count, frames) = match is_test() {
                 true => ("50", "1000"),
@@ -38,7 +38,7 @@ fn main() -> Result<()> {
             for measurement in [
                 ["streams", "plain", count].as_slice(),
                 &["streams", "tls", count],
-                &["mirrors", count],
+                &["states", count],
                 &["flood", "tokio", frames],
                 &["flood", "blocking", frames],
             ] {
@@ -127,15 +127,15 @@ async fn settle(connected: &AtomicUsize, count: usize) {
     tokio::time::sleep(Duration::from_millis(500)).await;
 }
 
-fn mirrors(count: usize) -> Result<()> {
+fn states(count: usize) -> Result<()> {
     let events = replay(100);
     let before = resident()?;
-    let mut mirrors = Vec::with_capacity(count);
+    let mut states = Vec::with_capacity(count);
     for _ in 0..count {
-        let mut mirror = ControllerState::new();
-        events.iter().for_each(|event| mirror.update(event));
-        mirror.end_replay();
-        mirrors.push(mirror);
+        let mut state = ControllerState::new();
+        events.iter().for_each(|event| state.update(event));
+        state.end_replay();
+        states.push(state);
     }
     let each = resident()?.saturating_sub(before) as f64 / count as f64;
     println!(

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use base64::Engine as _;
-use ioxproto::{Action, Config, ConnectionId, EventStream, Exchange, Now, Timing};
+use ioxproto::{Action, Config, ConnectionId, Exchange, Now, StreamMachine, Timing};
 use sha1::{Digest as _, Sha1};
 
 use crate::clients::Result;
@@ -22,12 +22,12 @@ pub fn now() -> Now {
 /// # Errors
 ///
 /// When the settings are none.
-pub fn stream(seed: u64, timing: Timing) -> Result<EventStream> {
+pub fn stream(seed: u64, timing: Timing) -> Result<StreamMachine> {
     let config = Config::new("http://eisy.test")
         .local_account("admin", "admin")
         .timing(timing)
         .seed(seed);
-    Ok(EventStream::new(config)?)
+    Ok(StreamMachine::new(config)?)
 }
 
 /// A machine that is connected, and its connection.
@@ -35,7 +35,7 @@ pub fn stream(seed: u64, timing: Timing) -> Result<EventStream> {
 /// # Errors
 ///
 /// When it does not get there.
-pub fn connected() -> Result<(EventStream, ConnectionId, Now)> {
+pub fn connected() -> Result<(StreamMachine, ConnectionId, Now)> {
     let (mut stream, mut now) = (stream(1, Timing::default())?, now());
     stream.start(now);
     let mut connection = None;
@@ -56,7 +56,7 @@ pub fn connected() -> Result<(EventStream, ConnectionId, Now)> {
 
 /// So much time passes in which nothing comes, with a tick whenever one is due. What the machine
 /// asks for is dropped.
-pub fn quiet(stream: &mut EventStream, mut now: Now, time: Duration) -> Now {
+pub fn quiet(stream: &mut StreamMachine, mut now: Now, time: Duration) -> Now {
     let until = now.monotonic + time;
     while let Some(deadline) = stream.poll_timeout(now)
         && deadline.at < until

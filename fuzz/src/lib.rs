@@ -14,7 +14,7 @@ pub mod exchange;
 pub mod frame;
 #[path = "targets/login.rs"]
 pub mod login;
-#[path = "targets/mirror.rs"]
-pub mod mirror;
+#[path = "targets/state.rs"]
+pub mod state;
 #[path = "targets/stream/mod.rs"]
 pub mod stream;

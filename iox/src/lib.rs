@@ -10,7 +10,7 @@
 //!   `iox::tokio::Handle` waits in futures, `iox::blocking::Handle` on the thread that calls.
 //! * [`Notification`] is what a stream delivers: an [`Event`], a [`StatusChange`] with its
 //!   [`Reason`], a [`Gap`], and so on.
-//! * [`view`] and [`vocabulary`] say what an event means; [`mirror`] keeps a picture of the house;
+//! * [`view`] and [`vocabulary`] say what an event means; [`state`] keeps a picture of the house;
 //!   [`dispatch`] calls listeners; [`freshness`] says how old an event is.
 //! * [`ioxproto`] is the core as a whole, for a driver of your own.
 //!
@@ -26,7 +26,7 @@
 //! use std::time::Duration;
 //!
 //! use iox::dispatch::{Dispatcher, Filter};
-//! use iox::mirror::{ControllerState, SharedState};
+//! use iox::state::{ControllerState, SharedState};
 //! use iox::tokio::EventStream;
 //! use iox::Status;
 //!
@@ -67,7 +67,7 @@ pub use ioxproto::{
     Profile, ReadNames, Reason, Secret, Silence, Stats, Status, StatusChange, SubscribePath,
     Timing, UnknownStatus,
 };
-pub use ioxproto::{dispatch, freshness, mirror, names, recording, rest, unit, view, vocabulary};
+pub use ioxproto::{dispatch, freshness, names, recording, rest, state, unit, view, vocabulary};
 
 /// Streams on tokio: everything that `ioxtransport-tokio` shows.
 ///

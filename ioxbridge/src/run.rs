@@ -12,9 +12,9 @@ use tracing::{info, warn};
 
 use crate::handle::Change;
 use crate::machine::{Answer, CallNumber, Machine, Output, Read, Request};
-use crate::mqtt::{LastWill, Link, News as BrokerNews, Session};
+use crate::mqtt::{BrokerEvent, LastWill, Link, Session};
 use crate::topics::BridgeTopics;
-use crate::watch::{News, Watch, WatchId};
+use crate::watch::{ControllerEvents, Watch, WatchId};
 use crate::{CallDurations, Controller, ControllerStats, Handle, Options, OptionsError};
 
 /// How many batches of notifications wait for the loop, all controllers together.
@@ -117,7 +117,7 @@ async fn until(due: Option<Instant>) {
     }
 }
 
-async fn next_news(session: Option<&mut Session>) -> Option<BrokerNews> {
+async fn next_news(session: Option<&mut Session>) -> Option<BrokerEvent> {
     match session {
         Some(session) => session.next().await,
         None => std::future::pending().await,
@@ -130,7 +130,7 @@ struct Bridge {
     handle: Handle,
     watched: BTreeMap<WatchId, Watched>,
     next_watch: u64,
-    news: mpsc::Sender<News>,
+    news: mpsc::Sender<ControllerEvents>,
     answers: mpsc::Sender<Answered>,
     link: Option<Box<dyn Link>>,
 }
@@ -201,8 +201,8 @@ impl Bridge {
         }
     }
 
-    fn told(&mut self, news: &News) {
-        // News of a watch that was replaced says nothing of the one in its place.
+    fn told(&mut self, news: &ControllerEvents) {
+        // ControllerEvents of a watch that was replaced says nothing of the one in its place.
         let Some(watched) = self.watched.get_mut(&news.watch) else {
             return;
         };
@@ -222,18 +222,18 @@ impl Bridge {
         }
     }
 
-    fn of_broker(&mut self, news: BrokerNews) {
+    fn of_broker(&mut self, news: BrokerEvent) {
         match news {
-            BrokerNews::Connected(link, limits) => {
+            BrokerEvent::Connected(link, limits) => {
                 self.link = Some(link);
                 self.machine.connected(now(), limits);
             }
-            BrokerNews::Lost => {
+            BrokerEvent::Lost => {
                 self.link = None;
                 self.machine.lost();
             }
-            BrokerNews::Message(message) => self.machine.message(now(), &message),
-            BrokerNews::Acknowledged(id, is_taken) => {
+            BrokerEvent::Message(message) => self.machine.message(now(), &message),
+            BrokerEvent::Acknowledged(id, is_taken) => {
                 self.machine.acknowledged(now(), id, is_taken);
             }
         }
@@ -310,7 +310,7 @@ impl Bridge {
         }
         if let Some(link) = &self.link {
             link.leave();
-            while !matches!(session.next().await, None | Some(BrokerNews::Lost)) {}
+            while !matches!(session.next().await, None | Some(BrokerEvent::Lost)) {}
         }
     }
 

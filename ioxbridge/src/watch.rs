@@ -17,7 +17,7 @@ pub(crate) struct WatchId(pub(crate) u64);
 
 /// What a controller's stream tells, a few notifications at a time.
 #[derive(Debug)]
-pub(crate) struct News {
+pub(crate) struct ControllerEvents {
     pub(crate) watch: WatchId,
     pub(crate) notifications: Vec<Notification>,
 }
@@ -37,7 +37,7 @@ impl Watch {
     pub(crate) fn start(
         controller: &Controller,
         watch: WatchId,
-        news: mpsc::Sender<News>,
+        news: mpsc::Sender<ControllerEvents>,
     ) -> Result<Self, BuildError> {
         // The machine reads more than the names, and decides when.
         let options = controller.options.clone();
@@ -54,7 +54,7 @@ impl Watch {
                 {
                     notifications.push(next);
                 }
-                let told = News {
+                let told = ControllerEvents {
                     watch,
                     notifications,
                 };

@@ -72,7 +72,7 @@ pub(crate) enum Command {
     /// Disable a node: the controller no longer talks to it
     Disable(NodeOrder),
     /// Run or stop a program, or enable it
-    Run(ProgramCommand),
+    Run(RunCommand),
     /// Set a variable or a setpoint
     Set(SetOrder),
     /// Send any command to a node, as it stands on the wire
@@ -146,7 +146,7 @@ pub(crate) struct Controller {
 
 /// To which controller a command goes, and what is waited for.
 #[derive(Debug, Args)]
-pub(crate) struct Order {
+pub(crate) struct CommandOptions {
     /// The controller's base URL, such as https://eisy.local:8443, or its name in the configuration
     #[arg(short, long, value_name = "URL|NAME", env = "IOX_URL")]
     pub(crate) controller: String,
@@ -167,7 +167,7 @@ pub(crate) struct NodeOrder {
     /// The node or scene: its name, folder and name (Hall/Lamp), or its address in any spelling
     pub(crate) node: String,
     #[command(flatten)]
-    pub(crate) order: Order,
+    pub(crate) options: CommandOptions,
 }
 
 #[derive(Debug, Args)]
@@ -178,18 +178,18 @@ pub(crate) struct LevelOrder {
     #[arg(value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(..=100))]
     pub(crate) percent: u8,
     #[command(flatten)]
-    pub(crate) order: Order,
+    pub(crate) options: CommandOptions,
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct ProgramCommand {
+pub(crate) struct RunCommand {
     /// The program: its name or id
     pub(crate) program: String,
     /// What to do with it
     #[arg(value_enum, default_value_t = ProgramVerb::If)]
     pub(crate) verb: ProgramVerb,
     #[command(flatten)]
-    pub(crate) order: Order,
+    pub(crate) options: CommandOptions,
 }
 
 /// What to do with a program.
@@ -220,7 +220,7 @@ pub(crate) struct SetOrder {
     #[arg(allow_negative_numbers = true)]
     pub(crate) value: String,
     #[command(flatten)]
-    pub(crate) order: Order,
+    pub(crate) options: CommandOptions,
 }
 
 /// What can be set.
@@ -248,7 +248,7 @@ pub(crate) struct SendOrder {
     /// The id of the value's unit of measure, such as 51 for percent
     pub(crate) uom: Option<u16>,
     #[command(flatten)]
-    pub(crate) order: Order,
+    pub(crate) options: CommandOptions,
 }
 
 #[derive(Debug, Args)]

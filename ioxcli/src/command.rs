@@ -2,32 +2,32 @@
 
 use std::time::Duration;
 
-use ioxproto::mirror::ControllerState;
 use ioxproto::names::{NamedKind, NamesPart, NamesRead};
 use ioxproto::rest::{
-    CallError, CallPhase, CallProblem, Command as Sent, Confirmation, Level, ProgramOrder,
+    CallError, CallPhase, CallProblem, Command as Sent, Confirmation, Level, ProgramCommand,
     Setpoint, TemperatureUnit,
 };
+use ioxproto::state::ControllerState;
 use ioxproto::view::{Decimal, VariableField};
 use ioxproto::{Address, Notification, Status};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::arguments::{
-    Access, Command, List, Listed, Order, ProgramVerb, SendOrder, SetOrder, Settable,
+    Access, Command, CommandOptions, List, Listed, ProgramVerb, SendOrder, SetOrder, Settable,
 };
 use crate::connection::{self, Endpoint};
+use crate::exit_error::ExitError;
 use crate::names::Names;
 use crate::output::{Screen, listed};
-use crate::showing::say_why;
+use crate::renderer::say_why;
 use crate::signals::Stop;
 use crate::source::{Handle, Source};
-use crate::trouble::Trouble;
 
 /// How long to wait for the event that confirms a command.
 const CONFIRMED_WITHIN: Duration = Duration::from_secs(10);
 
 /// A stream that lives for a few calls.
-struct Visit {
+struct CommandSession {
     address: Address,
     stream: Source,
     handle: Handle,
@@ -39,13 +39,13 @@ struct Visit {
     is_commanded: bool,
 }
 
-impl Visit {
+impl CommandSession {
     /// Connects; `None` if a signal came first.
     async fn begin(
         controller: &str,
         access: &Access,
         stop: &mut Stop,
-    ) -> Result<Option<Self>, Trouble> {
+    ) -> Result<Option<Self>, ExitError> {
         let endpoint = Endpoint::find(controller, access, &[])?;
         let Some(options) = endpoint.options(stop).await? else {
             return Ok(None);
@@ -63,7 +63,7 @@ impl Visit {
     }
 
     /// Waits for this while the stream goes on. Fails if the stream ends before.
-    async fn meanwhile<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Trouble> {
+    async fn meanwhile<T>(&mut self, work: impl Future<Output = T>) -> Result<T, ExitError> {
         let mut work = std::pin::pin!(work);
         loop {
             tokio::select! {
@@ -93,7 +93,7 @@ impl Visit {
     }
 
     /// The names, as soon as the controller has sent them. Nothing can be sent by name without.
-    async fn names(&mut self) -> Result<Names, Trouble> {
+    async fn names(&mut self) -> Result<Names, ExitError> {
         let mut unreachable = None;
         loop {
             if let Some(read) = self.read.take() {
@@ -116,7 +116,7 @@ impl Visit {
         }
     }
 
-    fn ended(&self) -> Trouble {
+    fn ended(&self) -> ExitError {
         let ended = connection::outcome(&self.handle, &self.address.to_string());
         ended.err().unwrap_or_else(interrupted)
     }
@@ -143,18 +143,18 @@ fn is_unreachable(error: &CallError) -> bool {
     )
 }
 
-fn no_names(error: &CallError) -> Trouble {
+fn no_names(error: &CallError) -> ExitError {
     match refused("the names of the house", error) {
         // Its exit code is for a command.
         _ if matches!(error.problem, CallProblem::Refused { .. }) => {
-            Trouble::other(format!("the names of the house: {error}"))
+            ExitError::other(format!("the names of the house: {error}"))
         }
         trouble => trouble,
     }
 }
 
-fn interrupted() -> Trouble {
-    Trouble::other("stopped before it was done")
+fn interrupted() -> ExitError {
+    ExitError::other("stopped before it was done")
 }
 
 /// Why work was given up.
@@ -164,12 +164,12 @@ enum GivenUp {
 }
 
 impl GivenUp {
-    fn trouble(self, is_commanded: bool) -> Trouble {
+    fn trouble(self, is_commanded: bool) -> ExitError {
         let effect = match is_commanded {
             true => ", and the command may have been carried out",
             false => "",
         };
-        Trouble::other(match self {
+        ExitError::other(match self {
             Self::Signal => format!("stopped before it was done{effect}"),
             Self::TimeLimit(limit) => format!(
                 "it was not done within {} s{effect}: see above for why, or try a longer --timeout",
@@ -193,35 +193,46 @@ async fn bounded<T>(
 }
 
 /// Sends the command that the command line means.
-pub(crate) async fn run(command: Command, mut stop: Stop) -> Result<(), Trouble> {
-    let Some(order) = order(&command) else {
+pub(crate) async fn run(command: Command, mut stop: Stop) -> Result<(), ExitError> {
+    let Some(options) = options(&command) else {
         return Ok(());
     };
-    let Some(mut visit) = Visit::begin(&order.controller, &order.access, &mut stop).await? else {
+    let Some(mut session) =
+        CommandSession::begin(&options.controller, &options.access, &mut stop).await?
+    else {
         return Err(interrupted());
     };
-    let done = bounded(order.timeout, &mut stop, send(&mut visit, &command, order)).await;
-    let done = done.unwrap_or_else(|ended| Err(ended.trouble(visit.is_commanded)));
-    visit.end().await;
+    let done = bounded(
+        options.timeout,
+        &mut stop,
+        send(&mut session, &command, options),
+    )
+    .await;
+    let done = done.unwrap_or_else(|ended| Err(ended.trouble(session.is_commanded)));
+    session.end().await;
     done
 }
 
-async fn send(visit: &mut Visit, command: &Command, order: &Order) -> Result<(), Trouble> {
-    let deadline = Instant::now() + order.timeout;
-    let names = visit.names().await?;
+async fn send(
+    session: &mut CommandSession,
+    command: &Command,
+    options: &CommandOptions,
+) -> Result<(), ExitError> {
+    let deadline = Instant::now() + options.timeout;
+    let names = session.names().await?;
     // What it is compared with, and what a thermostat's unit is, comes with the replay.
-    let needs_state = order.confirm || matches!(command, Command::Set(_));
+    let needs_state = options.confirm || matches!(command, Command::Set(_));
     if needs_state {
-        let handle = visit.handle.clone();
-        let connected = handle.wait_for(Status::Connected, order.timeout);
-        let connected = visit.meanwhile(connected).await?;
-        connected.map_err(|error| Trouble::other(error.to_string()))?;
+        let handle = session.handle.clone();
+        let connected = handle.wait_for(Status::Connected, options.timeout);
+        let connected = session.meanwhile(connected).await?;
+        connected.map_err(|error| ExitError::other(error.to_string()))?;
     }
-    let (sent, what) = sent(command, &names, &visit.state)?;
-    let handle = visit.handle.clone();
-    visit.is_commanded = true;
-    if !order.confirm {
-        let answer = visit.meanwhile(handle.call(sent)).await?;
+    let (sent, what) = sent(command, &names, &session.state)?;
+    let handle = session.handle.clone();
+    session.is_commanded = true;
+    if !options.confirm {
+        let answer = session.meanwhile(handle.call(sent)).await?;
         return match answer {
             Ok(_) => told(&format!("{what}: accepted")).await,
             Err(error) => Err(refused(&what, &error)),
@@ -230,11 +241,11 @@ async fn send(visit: &mut Visit, command: &Command, order: &Order) -> Result<(),
     // What is left of the whole, so that it is known as unconfirmed and not as given up.
     let left = deadline.saturating_duration_since(Instant::now());
     let within = CONFIRMED_WITHIN.min(left.mul_f64(0.9));
-    let call = sent.confirmed(within, &visit.state);
-    match visit.meanwhile(handle.call(call)).await? {
+    let call = sent.confirmed(within, &session.state);
+    match session.meanwhile(handle.call(call)).await? {
         Ok(Confirmation::Confirmed) => told(&format!("{what}: confirmed")).await,
         Ok(Confirmation::Unchanged) => told(&format!("{what}: accepted; it was so already")).await,
-        Ok(_) => Err(Trouble::unconfirmed(format!(
+        Ok(_) => Err(ExitError::unconfirmed(format!(
             "{what}: accepted, but no event within {:.1} s shows that it was carried out",
             within.as_secs_f32()
         ))),
@@ -242,24 +253,24 @@ async fn send(visit: &mut Visit, command: &Command, order: &Order) -> Result<(),
     }
 }
 
-fn refused(what: &str, error: &CallError) -> Trouble {
+fn refused(what: &str, error: &CallError) -> ExitError {
     let sentence = format!("{what}: {error}");
     match error.problem {
-        CallProblem::Refused { .. } => Trouble::command_refused(sentence),
+        CallProblem::Refused { .. } => ExitError::command_refused(sentence),
         CallProblem::CredentialsRefused { .. } | CallProblem::NotSignedIn(_) => {
-            Trouble::refused(sentence)
+            ExitError::refused(sentence)
         }
-        _ => Trouble::other(sentence),
+        _ => ExitError::other(sentence),
     }
 }
 
 /// How much a command is to log.
 pub(crate) fn verbosity(command: &Command) -> u8 {
-    order(command).map_or(0, |order| order.logging.verbose)
+    options(command).map_or(0, |options| options.logging.verbose)
 }
 
 /// What all commands have in common; `None` for what is no command.
-fn order(command: &Command) -> Option<&Order> {
+fn options(command: &Command) -> Option<&CommandOptions> {
     Some(match command {
         Command::On(node)
         | Command::Off(node)
@@ -272,11 +283,11 @@ fn order(command: &Command) -> Option<&Order> {
         | Command::Query(node)
         | Command::Beep(node)
         | Command::Enable(node)
-        | Command::Disable(node) => &node.order,
-        Command::Level(level) => &level.order,
-        Command::Run(program) => &program.order,
-        Command::Set(set) => &set.order,
-        Command::Send(send) => &send.order,
+        | Command::Disable(node) => &node.options,
+        Command::Level(level) => &level.options,
+        Command::Run(program) => &program.options,
+        Command::Set(set) => &set.options,
+        Command::Send(send) => &send.options,
         _ => return None,
     })
 }
@@ -286,7 +297,7 @@ fn sent(
     command: &Command,
     names: &Names,
     state: &ControllerState,
-) -> Result<(Sent, String), Trouble> {
+) -> Result<(Sent, String), ExitError> {
     type Constructor = fn(&str) -> Result<Sent, ioxproto::rest::RequestError>;
     let (node, verb, constructor): (_, _, Constructor) = match command {
         Command::On(node) => (node, "on", Sent::on),
@@ -314,7 +325,7 @@ fn sent(
         }
         Command::Set(set) => return of_set(set, names, state),
         Command::Send(send) => return of_send(send, names),
-        _ => return Err(Trouble::usage("this is not a command for a controller")),
+        _ => return Err(ExitError::usage("this is not a command for a controller")),
     };
     let address = match command {
         Command::Enable(_) => names.node(&node.node)?,
@@ -324,15 +335,15 @@ fn sent(
     Ok((constructor(address).map_err(wrong)?, what))
 }
 
-fn wrong(error: ioxproto::rest::RequestError) -> Trouble {
-    Trouble::usage(error.to_string())
+fn wrong(error: ioxproto::rest::RequestError) -> ExitError {
+    ExitError::usage(error.to_string())
 }
 
 /// The address of a node or scene that takes commands.
-fn enabled<'a>(names: &'a Names, written: &str) -> Result<&'a str, Trouble> {
+fn enabled<'a>(names: &'a Names, written: &str) -> Result<&'a str, ExitError> {
     let address = names.node(written)?;
     match names.known().node(address) {
-        Some(node) if !node.is_enabled => Err(Trouble::other(format!(
+        Some(node) if !node.is_enabled => Err(ExitError::other(format!(
             "{} is disabled, and nothing was sent; enable it with: iox enable {written:?}",
             names.of_node(address)
         ))),
@@ -340,14 +351,14 @@ fn enabled<'a>(names: &'a Names, written: &str) -> Result<&'a str, Trouble> {
     }
 }
 
-fn of_program(verb: ProgramVerb) -> ProgramOrder {
+fn of_program(verb: ProgramVerb) -> ProgramCommand {
     match verb {
-        ProgramVerb::If => ProgramOrder::Run,
-        ProgramVerb::Then => ProgramOrder::RunThen,
-        ProgramVerb::Else => ProgramOrder::RunElse,
-        ProgramVerb::Stop => ProgramOrder::Stop,
-        ProgramVerb::Enable => ProgramOrder::Enable,
-        ProgramVerb::Disable => ProgramOrder::Disable,
+        ProgramVerb::If => ProgramCommand::Run,
+        ProgramVerb::Then => ProgramCommand::RunThen,
+        ProgramVerb::Else => ProgramCommand::RunElse,
+        ProgramVerb::Stop => ProgramCommand::Stop,
+        ProgramVerb::Enable => ProgramCommand::Enable,
+        ProgramVerb::Disable => ProgramCommand::Disable,
     }
 }
 
@@ -355,11 +366,11 @@ fn of_set(
     set: &SetOrder,
     names: &Names,
     state: &ControllerState,
-) -> Result<(Sent, String), Trouble> {
+) -> Result<(Sent, String), ExitError> {
     let value = &set.value;
     if let Settable::Variable | Settable::Init = set.what {
         let raw = value.parse().map_err(|_| {
-            Trouble::usage(format!(
+            ExitError::usage(format!(
                 "{value:?} is not a whole number from -2147483648 to 2147483647"
             ))
         })?;
@@ -378,7 +389,7 @@ fn of_set(
     };
     let degrees: Decimal = value
         .parse()
-        .map_err(|_| Trouble::usage(format!("{value:?} is not a number of degrees")))?;
+        .map_err(|_| ExitError::usage(format!("{value:?} is not a number of degrees")))?;
     let unit = match state
         .property(address, control)
         .map(|known| known.uom().to_owned())
@@ -387,7 +398,7 @@ fn of_set(
         Some(uom) if uom == "17" => TemperatureUnit::Fahrenheit,
         Some(uom) if uom == "101" => TemperatureUnit::HalfDegrees,
         _ => {
-            return Err(Trouble::other(format!(
+            return Err(ExitError::other(format!(
                 "the unit of {} is unknown, because it has reported no setpoint; nothing was sent",
                 names.of_node(address)
             )));
@@ -398,11 +409,11 @@ fn of_set(
     Ok((constructor(address, setpoint).map_err(wrong)?, what))
 }
 
-fn of_send(send: &SendOrder, names: &Names) -> Result<(Sent, String), Trouble> {
+fn of_send(send: &SendOrder, names: &Names) -> Result<(Sent, String), ExitError> {
     let address = enabled(names, &send.node)?;
     let value = send.value.as_deref().map(|value| {
         let number = value.parse::<Decimal>();
-        number.map_err(|_| Trouble::usage(format!("{value:?} is not a number")))
+        number.map_err(|_| ExitError::usage(format!("{value:?} is not a number")))
     });
     let value = value.transpose()?;
     let sent = Sent::custom(address, &send.command, value, send.uom).map_err(wrong)?;
@@ -411,14 +422,15 @@ fn of_send(send: &SendOrder, names: &Names) -> Result<(Sent, String), Trouble> {
 }
 
 /// Prints what has a name.
-pub(crate) async fn list(list: List, mut stop: Stop) -> Result<(), Trouble> {
+pub(crate) async fn list(list: List, mut stop: Stop) -> Result<(), ExitError> {
     let controller = &list.controller;
-    let Some(mut visit) = Visit::begin(&controller.url, &controller.access, &mut stop).await?
+    let Some(mut session) =
+        CommandSession::begin(&controller.url, &controller.access, &mut stop).await?
     else {
         return Err(interrupted());
     };
     let done = bounded(list.timeout, &mut stop, async {
-        let names = visit.names().await?;
+        let names = session.names().await?;
         if let Listed::Programs | Listed::Variables = list.what {
             names.complete()?;
         }
@@ -426,28 +438,28 @@ pub(crate) async fn list(list: List, mut stop: Stop) -> Result<(), Trouble> {
     })
     .await;
     let done = done.unwrap_or_else(|ended| Err(ended.trouble(false)));
-    visit.end().await;
+    session.end().await;
     done
 }
 
 /// Name, place and address of each, by place and name.
 fn rows(what: Listed, names: &Names) -> Vec<[String; 3]> {
     let known = names.known();
-    let things = |kind| {
-        let things = known.things().filter(move |thing| thing.kind == kind);
-        let row = |thing: &ioxproto::names::Named| {
-            let disabled = if thing.is_enabled { "" } else { " (disabled)" };
+    let entries = |kind| {
+        let entries = known.entries().filter(move |entry| entry.kind == kind);
+        let row = |entry: &ioxproto::names::Named| {
+            let disabled = if entry.is_enabled { "" } else { " (disabled)" };
             [
-                format!("{}{disabled}", thing.name),
-                known.folder(&thing.address),
-                thing.address.clone(),
+                format!("{}{disabled}", entry.name),
+                known.folder(&entry.address),
+                entry.address.clone(),
             ]
         };
-        things.map(row).collect::<Vec<_>>()
+        entries.map(row).collect::<Vec<_>>()
     };
     let mut rows = match what {
-        Listed::Nodes => things(NamedKind::Node),
-        Listed::Scenes => things(NamedKind::Scene),
+        Listed::Nodes => entries(NamedKind::Node),
+        Listed::Scenes => entries(NamedKind::Scene),
         Listed::Programs => known
             .programs()
             .map(|(id, name)| [name.to_owned(), String::new(), id.to_string()])
@@ -465,8 +477,8 @@ fn rows(what: Listed, names: &Names) -> Vec<[String; 3]> {
 }
 
 /// Writes to standard output, for as long as a reader may take.
-async fn told(text: &str) -> Result<(), Trouble> {
-    let cannot = |error| Trouble::other(format!("cannot write to standard output: {error}"));
+async fn told(text: &str) -> Result<(), ExitError> {
+    let cannot = |error| ExitError::other(format!("cannot write to standard output: {error}"));
     let screen = Screen::stdout().map_err(cannot)?;
     let text = format!("{text}\n").into_bytes();
     // A reader that has gone, or takes too long, wants no more.

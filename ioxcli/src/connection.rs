@@ -12,6 +12,7 @@ use ioxproto::{
 };
 
 use crate::arguments::{self, Access, Auth, Transport};
+use crate::exit_error::ExitError;
 use crate::known_hosts::KnownHosts;
 use crate::password;
 use crate::service::config::{self, Config, Name, TrustSetting};
@@ -19,20 +20,19 @@ use crate::service::secret::Source;
 use crate::signals::Stop;
 use crate::source::Handle;
 use crate::stderr::say;
-use crate::trouble::Trouble;
 
 /// The user name for a controller that is given by its URL.
 const USERNAME: &str = "IOX_USERNAME";
 
 /// The address of a controller. It is not for clap to parse, whose errors repeat what was typed:
 /// that may hold a password.
-pub(crate) fn address(url: &str) -> Result<Address, Trouble> {
+pub(crate) fn address(url: &str) -> Result<Address, ExitError> {
     url.parse()
-        .map_err(|error: AddressError| Trouble::usage(error.to_string()))
+        .map_err(|error: AddressError| ExitError::usage(error.to_string()))
 }
 
 /// The address of a controller that is named, or whose URL is given.
-pub(crate) fn locate(controller: &str, config: Option<&Path>) -> Result<Address, Trouble> {
+pub(crate) fn locate(controller: &str, config: Option<&Path>) -> Result<Address, ExitError> {
     match named(controller, config)? {
         Some((config, name)) => Ok(config.controller(name.as_str())?.1.url.clone()),
         None => address(controller),
@@ -40,13 +40,13 @@ pub(crate) fn locate(controller: &str, config: Option<&Path>) -> Result<Address,
 }
 
 /// The configuration and the name in it, unless it is a URL that is given.
-fn named(controller: &str, config: Option<&Path>) -> Result<Option<(Config, Name)>, Trouble> {
+fn named(controller: &str, config: Option<&Path>) -> Result<Option<(Config, Name)>, ExitError> {
     let Ok(name) = controller.parse::<Name>() else {
         return Ok(None);
     };
     let path = config::place(config)?;
     if config.is_none() && !path.exists() {
-        return Err(Trouble::usage(format!(
+        return Err(ExitError::usage(format!(
             "no controller is named {name}, since there is no configuration {}: make one with iox setup, or give the URL, such as https://{name}",
             path.display()
         )));
@@ -86,7 +86,7 @@ impl Endpoint {
         controller: &str,
         access: &Access,
         changes: &[(String, Duration)],
-    ) -> Result<Self, Trouble> {
+    ) -> Result<Self, ExitError> {
         let mut endpoint = match named(controller, access.config.as_deref())? {
             Some((config, name)) => Self::configured(&config, name)?,
             None => Self::unconfigured(address(controller)?, access)?,
@@ -110,15 +110,15 @@ impl Endpoint {
         Ok(endpoint)
     }
 
-    fn unconfigured(address: Address, access: &Access) -> Result<Self, Trouble> {
+    fn unconfigured(address: Address, access: &Access) -> Result<Self, ExitError> {
         let username = match (&access.username, env::var(USERNAME)) {
             (Some(username), _) => username.clone(),
             (None, Ok(username)) => {
-                let wrong = |why| Trouble::usage(format!("{USERNAME} cannot be used: {why}"));
+                let wrong = |why| ExitError::usage(format!("{USERNAME} cannot be used: {why}"));
                 arguments::username(&username).map_err(wrong)?
             }
             (None, Err(_)) => {
-                return Err(Trouble::usage(format!(
+                return Err(ExitError::usage(format!(
                     "no user name: give it with --username or in the environment variable {USERNAME}, or keep the account under a name with iox setup"
                 )));
             }
@@ -143,7 +143,7 @@ impl Endpoint {
     }
 
     /// A controller of the configuration, as it stands there.
-    pub(crate) fn configured(config: &Config, name: Name) -> Result<Self, Trouble> {
+    pub(crate) fn configured(config: &Config, name: Name) -> Result<Self, ExitError> {
         let (_, controller) = config.controller(name.as_str())?;
         let trust = match &controller.trust {
             Some(setting) => trust_setting(setting, config, name.as_str())?,
@@ -189,7 +189,7 @@ impl Endpoint {
 
     /// The options of a stream, with the password; `None` when a signal came while that was asked
     /// for.
-    pub(crate) async fn options(&self, stop: &mut Stop) -> Result<Option<Options>, Trouble> {
+    pub(crate) async fn options(&self, stop: &mut Stop) -> Result<Option<Options>, ExitError> {
         let password = match &self.password {
             PasswordFrom::File(path) => password::obtain(&self.username, Some(path), stop).await?,
             PasswordFrom::Configuration(source, config, name) => tokio::select! {
@@ -224,14 +224,14 @@ fn has_own_trust(access: &Access) -> bool {
 }
 
 /// What the command line says of the certificate, if anything.
-fn trust(access: &Access, address: &Address) -> Result<Option<Trust>, Trouble> {
+fn trust(access: &Access, address: &Address) -> Result<Option<Trust>, ExitError> {
     if !address.has_tls() {
         let option = match (&*access.pin, &access.ca) {
             ([], None) => return Ok(None),
             ([], Some(_)) => "--ca",
             _ => "--pin",
         };
-        return Err(Trouble::usage(format!(
+        return Err(ExitError::usage(format!(
             "{option} is about the certificate of a https:// controller, and http:// has none: leave it out, or use https://"
         )));
     }
@@ -253,7 +253,7 @@ pub(crate) fn trust_setting(
     setting: &TrustSetting,
     config: &Config,
     whose: &str,
-) -> Result<Trust, Trouble> {
+) -> Result<Trust, ExitError> {
     Ok(match setting {
         TrustSetting::Pins(pins) => Trust::Pins(pins.clone()),
         TrustSetting::Authority(path) => {
@@ -273,7 +273,7 @@ fn warn_insecure(what: &str) {
 }
 
 /// What `iox trust` has kept, then the platform's roots.
-fn known(address: &Address) -> Result<Trust, Trouble> {
+fn known(address: &Address) -> Result<Trust, ExitError> {
     if !address.has_tls() {
         return Ok(Trust::System);
     }
@@ -285,12 +285,12 @@ fn known(address: &Address) -> Result<Trust, Trouble> {
     })
 }
 
-fn authority(path: &Path, option: &str) -> Result<Authority, Trouble> {
+fn authority(path: &Path, option: &str) -> Result<Authority, ExitError> {
     let shown = path.display();
-    let pem =
-        fs::read(path).map_err(|error| Trouble::usage(format!("cannot read {shown}: {error}")))?;
+    let pem = fs::read(path)
+        .map_err(|error| ExitError::usage(format!("cannot read {shown}: {error}")))?;
     Authority::from_pem(&pem)
-        .map_err(|error| Trouble::usage(format!("cannot use {shown} for {option}: {error}")))
+        .map_err(|error| ExitError::usage(format!("cannot use {shown} for {option}: {error}")))
 }
 
 /// The timings of the command line; `changes` go by their names.
@@ -298,7 +298,7 @@ fn change_timing(
     timing: &mut Timing,
     access: &Access,
     changes: &[(String, Duration)],
-) -> Result<(), Trouble> {
+) -> Result<(), ExitError> {
     for (field, value) in [
         (&mut timing.drain_quiet, access.drain_quiet),
         (&mut timing.drain_cap, access.drain_cap),
@@ -317,7 +317,7 @@ fn change_timing(
             "ping_after" => &mut timing.ping_after,
             "pong_within" => &mut timing.pong_within,
             "proven_after" => &mut timing.proven_after,
-            _ => return Err(Trouble::usage(format!("there is no timing {name}"))),
+            _ => return Err(ExitError::usage(format!("there is no timing {name}"))),
         };
         *field = *value;
     }
@@ -325,7 +325,7 @@ fn change_timing(
 }
 
 /// What the end of a stream means for the program.
-pub(crate) fn outcome(handle: &Handle, controller: &str) -> Result<(), Trouble> {
+pub(crate) fn outcome(handle: &Handle, controller: &str) -> Result<(), ExitError> {
     match handle.status() {
         Status::Disconnected => Ok(()),
         _ => Err(failed(controller, handle.last_reason().as_ref())),
@@ -364,22 +364,22 @@ pub(crate) fn advice(reason: &Reason) -> String {
 }
 
 /// What a stream that has failed for good means for the program.
-fn failed(controller: &str, reason: Option<&Reason>) -> Trouble {
+fn failed(controller: &str, reason: Option<&Reason>) -> ExitError {
     let Some(reason) = reason else {
-        return Trouble::other(format!("the stream of {controller} has failed"));
+        return ExitError::other(format!("the stream of {controller} has failed"));
     };
     match reason {
         Reason::Failed(Failure::Identity { fingerprint, .. }) if fingerprint.is_empty() => {
-            Trouble::refused(reason.to_string())
+            ExitError::refused(reason.to_string())
         }
-        Reason::Failed(Failure::Identity { .. }) => Trouble::refused(format!(
+        Reason::Failed(Failure::Identity { .. }) => ExitError::refused(format!(
             "{reason}{}\niox: or look at it, and keep it as trusted, with: iox trust {controller}",
             advice(reason)
         )),
         Reason::CredentialsRefused { .. }
         | Reason::LoginRefused { .. }
         | Reason::NoToken
-        | Reason::TokenNotAccepted { .. } => Trouble::refused(format!("{controller}: {reason}")),
-        _ => Trouble::other(format!("{controller}: {reason}")),
+        | Reason::TokenNotAccepted { .. } => ExitError::refused(format!("{controller}: {reason}")),
+        _ => ExitError::other(format!("{controller}: {reason}")),
     }
 }

@@ -6,17 +6,17 @@ use ioxdriver::{Options, Trust};
 use ioxsim::{ControllerOptions, HouseOptions, Server, ServerOptions, Tls};
 
 use crate::arguments::{Demo, Format, Transport};
+use crate::exit_error::ExitError;
 use crate::signals::Stop;
 use crate::stderr::say;
 use crate::top::{self, Shown};
-use crate::trouble::Trouble;
 use crate::watch::{self, Watched};
 
 /// The default account of the simulated controller.
 const ACCOUNT: &str = "admin";
 
 /// Starts a controller on loopback, with TLS, and watches it until asked to stop.
-pub(crate) async fn run(demo: Demo, began: Instant, stop: Stop) -> Result<(), Trouble> {
+pub(crate) async fn run(demo: Demo, began: Instant, stop: Stop) -> Result<(), ExitError> {
     let simulated = Simulated::start(8).await?;
     let url = simulated.server.url();
     if demo.output.format == Format::Text {
@@ -35,7 +35,7 @@ pub(crate) async fn run(demo: Demo, began: Instant, stop: Stop) -> Result<(), Tr
 }
 
 /// Shows a simulated controller on the whole terminal.
-pub(crate) async fn top(stop: Stop) -> Result<(), Trouble> {
+pub(crate) async fn top(stop: Stop) -> Result<(), ExitError> {
     let simulated = Simulated::start(24).await?;
     let shown = Shown {
         label: "demo".to_owned(),
@@ -55,9 +55,9 @@ struct Simulated {
 }
 
 impl Simulated {
-    async fn start(nodes: usize) -> Result<Self, Trouble> {
+    async fn start(nodes: usize) -> Result<Self, ExitError> {
         let cannot =
-            |error| Trouble::other(format!("cannot start the simulated controller: {error}"));
+            |error| ExitError::other(format!("cannot start the simulated controller: {error}"));
         let house = HouseOptions {
             nodes,
             rate_per_second: 3.0,
@@ -77,7 +77,7 @@ impl Simulated {
         let server = Server::start(options).await.map_err(cannot)?;
         let pin = server.fingerprint().unwrap_or_default();
         let pin = pin.parse().map_err(|error| {
-            Trouble::other(format!("the simulated controller's {pin}: {error}"))
+            ExitError::other(format!("the simulated controller's {pin}: {error}"))
         })?;
         let options = Options::new(server.url())
             .local_account(ACCOUNT, ACCOUNT)

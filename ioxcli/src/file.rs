@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use crate::trouble::Trouble;
+use crate::exit_error::ExitError;
 
 /// The limit for symbolic links in a chain; a longer chain counts as a loop.
 const LINKS: usize = 40;
@@ -20,9 +20,10 @@ pub(crate) struct Target {
 impl Target {
     /// Resolves the path of a file, so that a misspelt folder is reported at the start and not at
     /// the end. `what` names the content for error messages.
-    pub(crate) fn new(path: &Path, what: &str) -> Result<Self, Trouble> {
+    pub(crate) fn new(path: &Path, what: &str) -> Result<Self, ExitError> {
         let shown = path.display();
-        let cannot = |why: String| Trouble::usage(format!("cannot write {what} to {shown}: {why}"));
+        let cannot =
+            |why: String| ExitError::usage(format!("cannot write {what} to {shown}: {why}"));
         let real = follow(path).map_err(cannot)?;
         if real.is_dir() {
             return Err(cannot("it is a folder".to_owned()));

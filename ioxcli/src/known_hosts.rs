@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use ioxdriver::Fingerprint;
 use ioxproto::Address;
 
-use crate::trouble::Trouble;
+use crate::exit_error::ExitError;
 
 const HEAD: &str = "# Certificates of controllers that iox trusts: host:port sha256:HEX\n";
 
@@ -24,7 +24,7 @@ pub(crate) struct KnownHosts {
 
 impl KnownHosts {
     /// Reads the user's file; empty if it does not exist.
-    pub(crate) fn load() -> Result<Self, Trouble> {
+    pub(crate) fn load() -> Result<Self, ExitError> {
         let Some(folder) = folder() else {
             return Ok(Self {
                 path: None,
@@ -34,12 +34,12 @@ impl KnownHosts {
         Self::read(&folder.join("iox").join("known_hosts"))
     }
 
-    fn read(path: &Path) -> Result<Self, Trouble> {
+    fn read(path: &Path) -> Result<Self, ExitError> {
         let shown = path.display();
         let text = match fs::read_to_string(path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-            Err(error) => return Err(Trouble::usage(format!("cannot read {shown}: {error}"))),
+            Err(error) => return Err(ExitError::usage(format!("cannot read {shown}: {error}"))),
         };
         let mut entries = Vec::new();
         for (index, line) in text.lines().enumerate() {
@@ -52,7 +52,7 @@ impl KnownHosts {
                 .and_then(|(host, pin)| Some((host.to_ascii_lowercase(), pin.parse().ok()?)));
             entries.push(parsed.ok_or_else(|| {
                 let number = index + 1;
-                Trouble::usage(format!(
+                ExitError::usage(format!(
                     "line {number} of {shown} is not host:port and sha256:HEX: mend or delete it"
                 ))
             })?);
@@ -84,12 +84,12 @@ impl KnownHosts {
     }
 
     /// Trusts this certificate of a controller, and none of its others.
-    pub(crate) fn trust(&mut self, address: &Address, pin: Fingerprint) -> Result<(), Trouble> {
+    pub(crate) fn trust(&mut self, address: &Address, pin: Fingerprint) -> Result<(), ExitError> {
         self.replace(address, Some(pin)).map(|_| ())
     }
 
     /// Removes all certificates of a controller; `false` if there were none.
-    pub(crate) fn forget(&mut self, address: &Address) -> Result<bool, Trouble> {
+    pub(crate) fn forget(&mut self, address: &Address) -> Result<bool, ExitError> {
         if self.pins(address).is_empty() {
             return Ok(false);
         }
@@ -98,14 +98,15 @@ impl KnownHosts {
 
     /// Replaces the certificates of a controller; returns whether there were any. Keeps what other
     /// processes have added since the file was read.
-    fn replace(&mut self, address: &Address, pin: Option<Fingerprint>) -> Result<bool, Trouble> {
+    fn replace(&mut self, address: &Address, pin: Option<Fingerprint>) -> Result<bool, ExitError> {
         let Some(path) = self.path.clone() else {
-            return Err(Trouble::other(
+            return Err(ExitError::other(
                 "there is no folder to keep it in: set HOME or XDG_CONFIG_HOME, or use --pin instead",
             ));
         };
-        let cannot =
-            |error: io::Error| Trouble::other(format!("cannot write {}: {error}", path.display()));
+        let cannot = |error: io::Error| {
+            ExitError::other(format!("cannot write {}: {error}", path.display()))
+        };
         let path = fs::canonicalize(&path).unwrap_or_else(|_| path.clone());
         let _lock = lock(&path).map_err(cannot)?;
         self.entries = Self::read(&path)?.entries;

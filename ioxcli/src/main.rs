@@ -14,6 +14,7 @@ mod command;
 mod connection;
 mod decode;
 mod demo;
+mod exit_error;
 mod fault;
 mod file;
 mod known_hosts;
@@ -23,9 +24,9 @@ mod output;
 mod password;
 mod quiet;
 mod record;
+mod renderer;
 mod selection;
 mod service;
-mod showing;
 mod signals;
 mod simulate;
 mod source;
@@ -33,7 +34,6 @@ mod state;
 mod state_file;
 mod stderr;
 mod top;
-mod trouble;
 mod trust;
 mod watch;
 
@@ -44,25 +44,25 @@ use std::time::Instant;
 use clap::{CommandFactory as _, Parser as _};
 
 use crate::arguments::{Arguments, Command};
+use crate::exit_error::ExitError;
 use crate::signals::Stop;
 use crate::stderr::say;
-use crate::trouble::Trouble;
 
 fn main() -> ExitCode {
     let began = Instant::now();
     let arguments = Arguments::parse();
     let code = match run(arguments.command, began) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(trouble) => {
-            say(&trouble);
-            ExitCode::from(trouble.code)
+        Err(error) => {
+            say(&error);
+            ExitCode::from(error.code)
         }
     };
     stderr::finish();
     code
 }
 
-fn run(command: Command, began: Instant) -> Result<(), Trouble> {
+fn run(command: Command, began: Instant) -> Result<(), ExitError> {
     match command {
         Command::Demo(demo) if demo.top => on_the_terminal(demo::top),
         Command::Top(top) => on_the_terminal(|stop| top::run(top, stop)),
@@ -120,11 +120,11 @@ fn run(command: Command, began: Instant) -> Result<(), Trouble> {
 }
 
 /// Writes text to standard output. A closed pipe is not an error.
-fn print(make: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> Result<(), Trouble> {
+fn print(make: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> Result<(), ExitError> {
     let mut text = Vec::new();
     let written = make(&mut text).and_then(|()| io::stdout().write_all(&text));
     match written {
-        Err(error) if !output::is_closed_pipe(&error) => Err(Trouble::other(format!(
+        Err(error) if !output::is_closed_pipe(&error) => Err(ExitError::other(format!(
             "cannot write to standard output: {error}"
         ))),
         _ => Ok(()),
@@ -132,29 +132,29 @@ fn print(make: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> Result<(), Troubl
 }
 
 /// Runs what goes on until it is asked to stop, with logs and signals taken care of.
-fn attended<W: Future<Output = Result<(), Trouble>>>(
+fn attended<W: Future<Output = Result<(), ExitError>>>(
     verbose: u8,
     work: impl FnOnce(Stop) -> W,
-) -> Result<(), Trouble> {
+) -> Result<(), ExitError> {
     logging::start(verbose);
     until_stopped(work)
 }
 
 /// The same for what has the whole terminal: there logs would write over it, so that they need a
 /// standard error elsewhere.
-fn on_the_terminal<W: Future<Output = Result<(), Trouble>>>(
+fn on_the_terminal<W: Future<Output = Result<(), ExitError>>>(
     work: impl FnOnce(Stop) -> W,
-) -> Result<(), Trouble> {
+) -> Result<(), ExitError> {
     if !io::stderr().is_terminal() {
         logging::start(0);
     }
     until_stopped(work)
 }
 
-fn until_stopped<W: Future<Output = Result<(), Trouble>>>(
+fn until_stopped<W: Future<Output = Result<(), ExitError>>>(
     work: impl FnOnce(Stop) -> W,
-) -> Result<(), Trouble> {
-    let cannot = |error| Trouble::other(format!("cannot start: {error}"));
+) -> Result<(), ExitError> {
+    let cannot = |error| ExitError::other(format!("cannot start: {error}"));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

@@ -8,7 +8,7 @@ use ioxproto::view::{ProgramId, VariableId};
 use ioxproto::vocabulary::SystemControl;
 use ioxproto::{Event, ReadNames};
 
-use crate::trouble::Trouble;
+use crate::exit_error::ExitError;
 
 /// What a stream is to be told.
 pub(crate) fn read(wanted: bool) -> ReadNames {
@@ -60,9 +60,9 @@ impl Names {
     }
 
     /// Fails if the programs or variables could not be read.
-    pub(crate) fn complete(&self) -> Result<(), Trouble> {
+    pub(crate) fn complete(&self) -> Result<(), ExitError> {
         match &self.missing {
-            Some(error) => Err(Trouble::other(format!(
+            Some(error) => Err(ExitError::other(format!(
                 "the programs and variables: {error}"
             ))),
             None => Ok(()),
@@ -72,7 +72,7 @@ impl Names {
     /// The name of a node or scene, else its address.
     pub(crate) fn of_node<'a>(&'a self, address: &'a str) -> &'a str {
         match self.known.node(address) {
-            Some(thing) if !thing.name.is_empty() => &thing.name,
+            Some(entry) if !entry.name.is_empty() => &entry.name,
             _ => address,
         }
     }
@@ -90,27 +90,27 @@ impl Names {
     }
 
     /// The one node or scene that somebody means.
-    pub(crate) fn node(&self, written: &str) -> Result<&str, Trouble> {
+    pub(crate) fn node(&self, written: &str) -> Result<&str, ExitError> {
         let path = |address: &&str| {
-            let thing = self.known.node(address);
-            let path = thing.map_or_else(String::new, |thing| self.known.path(thing));
+            let entry = self.known.node(address);
+            let path = entry.map_or_else(String::new, |entry| self.known.path(entry));
             format!("{path} ({address})")
         };
         match self.known.find(written) {
             Found::One(address) => Ok(address),
             Found::Several(all) => Err(several("node", BY_PATH, written, all.iter().map(path))),
             Found::None => {
-                let things = self.known.things();
-                let names = things
-                    .filter(|thing| thing.kind != NamedKind::Folder)
-                    .map(|thing| &*thing.name);
+                let entries = self.known.entries();
+                let names = entries
+                    .filter(|entry| entry.kind != NamedKind::Folder)
+                    .map(|entry| &*entry.name);
                 Err(none("node or scene", written, names))
             }
         }
     }
 
     /// The one program that somebody means.
-    pub(crate) fn program(&self, written: &str) -> Result<ProgramId, Trouble> {
+    pub(crate) fn program(&self, written: &str) -> Result<ProgramId, ExitError> {
         let shown = |id: &ProgramId| format!("{} ({id})", self.of_program(*id));
         match self.known.find_program(written) {
             Found::One(id) => Ok(id),
@@ -124,7 +124,7 @@ impl Names {
     }
 
     /// The one variable that somebody means.
-    pub(crate) fn variable(&self, written: &str) -> Result<VariableId, Trouble> {
+    pub(crate) fn variable(&self, written: &str) -> Result<VariableId, ExitError> {
         let shown = |id: &VariableId| format!("{} ({id})", self.of_variable(*id));
         match self.known.find_variable(written) {
             Found::One(id) => Ok(id),
@@ -157,20 +157,20 @@ fn is_failure(error: &CallError) -> bool {
 /// What tells nodes of one name from each other.
 const BY_PATH: &str = "folder/name or an address";
 
-fn several(what: &str, hint: &str, written: &str, all: impl Iterator<Item = String>) -> Trouble {
+fn several(what: &str, hint: &str, written: &str, all: impl Iterator<Item = String>) -> ExitError {
     let all: Vec<_> = all.collect();
-    Trouble::other(format!(
+    ExitError::other(format!(
         "{written:?} is the name of more than one {what}, and nothing was sent; use {hint} instead: {}",
         all.join(", ")
     ))
 }
 
-fn none<'a>(what: &str, written: &str, known: impl Iterator<Item = &'a str>) -> Trouble {
+fn none<'a>(what: &str, written: &str, known: impl Iterator<Item = &'a str>) -> ExitError {
     let near = match &*near(written, known) {
         [] => String::new(),
         near => format!("; similar: {}", near.join(", ")),
     };
-    Trouble::other(format!(
+    ExitError::other(format!(
         "there is no {what} {written:?}, and nothing was sent{near}"
     ))
 }

@@ -9,9 +9,9 @@ use std::path::Path;
 use ioxproto::Secret;
 use zeroize::Zeroizing;
 
+use crate::exit_error::ExitError;
 use crate::service::secret;
 use crate::signals::Stop;
-use crate::trouble::Trouble;
 
 const VARIABLE: &str = "IOX_PASSWORD";
 
@@ -23,7 +23,7 @@ pub(crate) async fn obtain(
     username: &str,
     file: Option<&Path>,
     stop: &mut Stop,
-) -> Result<Option<Secret>, Trouble> {
+) -> Result<Option<Secret>, ExitError> {
     obtain_from(VARIABLE, "--password-file", username, file, stop).await
 }
 
@@ -34,7 +34,7 @@ pub(crate) async fn obtain_from(
     username: &str,
     file: Option<&Path>,
     stop: &mut Stop,
-) -> Result<Option<Secret>, Trouble> {
+) -> Result<Option<Secret>, ExitError> {
     if let Some(path) = file {
         let path = path.to_owned();
         // A pipe may block.
@@ -42,36 +42,38 @@ pub(crate) async fn obtain_from(
         return tokio::select! {
             read = &mut read => match read {
                 Ok(password) => password.map(Some),
-                Err(error) => Err(Trouble::other(error.to_string())),
+                Err(error) => Err(ExitError::other(error.to_string())),
             },
             () = stop.requested() => Ok(None),
         };
     }
     match env::var(variable) {
-        Ok(password) if password.is_empty() => Err(Trouble::usage(format!(
+        Ok(password) if password.is_empty() => Err(ExitError::usage(format!(
             "{variable} is set, but empty: put the password into it"
         ))),
         Ok(password) => Ok(Some(Secret::from(password))),
-        Err(VarError::NotUnicode(_)) => Err(Trouble::usage(format!(
+        Err(VarError::NotUnicode(_)) => Err(ExitError::usage(format!(
             "{variable} is not valid UTF-8: use {option} with a file that is"
         ))),
         Err(VarError::NotPresent) if io::stdin().is_terminal() => {
             ask(username, variable, option, stop).await
         }
-        Err(VarError::NotPresent) => Err(Trouble::usage(format!(
+        Err(VarError::NotPresent) => Err(ExitError::usage(format!(
             "no password: put it into the environment variable {variable}, name a file with {option}, or run this on a terminal to be asked"
         ))),
     }
 }
 
-pub(crate) fn from_file(path: &Path) -> Result<Secret, Trouble> {
+pub(crate) fn from_file(path: &Path) -> Result<Secret, ExitError> {
     let shown = path.display();
     let text = fs::read(path)
-        .map_err(|error| Trouble::usage(format!("cannot read the password file {shown}: {error}")))
+        .map_err(|error| {
+            ExitError::usage(format!("cannot read the password file {shown}: {error}"))
+        })
         .map(Zeroizing::new)?;
     secret::warn_if_shared("password file", path);
     first_line(&text).map_err(|what| {
-        Trouble::usage(format!(
+        ExitError::usage(format!(
             "the first line of the password file {shown} {what}"
         ))
     })
@@ -94,7 +96,7 @@ async fn ask(
     variable: &str,
     option: &str,
     stop: &mut Stop,
-) -> Result<Option<Secret>, Trouble> {
+) -> Result<Option<Secret>, ExitError> {
     let terminal = Terminal::save();
     let prompt = format!("Password of {username}: ");
     let mut asked = tokio::task::spawn_blocking(move || rpassword::prompt_password(prompt));
@@ -108,13 +110,13 @@ async fn ask(
         }
     };
     match answer {
-        Ok(Ok(password)) if password.is_empty() => Err(Trouble::usage("no password was entered")),
+        Ok(Ok(password)) if password.is_empty() => Err(ExitError::usage("no password was entered")),
         Ok(Ok(password)) => Ok(Some(Secret::from(password))),
         Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => Ok(None),
-        Ok(Err(error)) => Err(Trouble::usage(format!(
+        Ok(Err(error)) => Err(ExitError::usage(format!(
             "cannot ask for the password ({error}): put it into the environment variable {variable}, or name a file with {option}"
         ))),
-        Err(_) => Err(Trouble::other("asking for the password failed")),
+        Err(_) => Err(ExitError::other("asking for the password failed")),
     }
 }
 

@@ -14,8 +14,8 @@ use ioxproto::recording::{Direction, Entry};
 use jiff::ZonedDateTime;
 use tokio::sync::{Notify, oneshot};
 
+use crate::exit_error::ExitError;
 use crate::file::Target;
-use crate::trouble::Trouble;
 
 /// The limit in bytes for messages waiting for the disk. When it is reached, the stream is not
 /// read.
@@ -61,10 +61,10 @@ impl Recorder {
     pub(crate) fn create(
         target: &Target,
         append: bool,
-    ) -> Result<(Self, impl FnMut(Tapped<'_>) + Send + 'static), Trouble> {
+    ) -> Result<(Self, impl FnMut(Tapped<'_>) + Send + 'static), ExitError> {
         let path = target.path().to_owned();
         let cannot = |error: io::Error| {
-            Trouble::usage(format!(
+            ExitError::usage(format!(
                 "cannot write the recording {}: {error}",
                 path.display()
             ))
@@ -101,7 +101,7 @@ impl Recorder {
 
     /// Splits the recorder into the handle that ends it, the one that reports room, and a future
     /// that completes when it has ended. The future completes early only if writing failed.
-    pub(crate) fn split(self) -> (End, Room, impl Future<Output = Result<(), Trouble>>) {
+    pub(crate) fn split(self) -> (End, Room, impl Future<Output = Result<(), ExitError>>) {
         let Self {
             path,
             entries,
@@ -112,9 +112,9 @@ impl Recorder {
         let ended = async move {
             match ended.await {
                 Ok(written) => written.map_err(|error| {
-                    Trouble::other(format!("cannot write the recording {shown}: {error}"))
+                    ExitError::other(format!("cannot write the recording {shown}: {error}"))
                 }),
-                Err(_) => Err(Trouble::other(format!(
+                Err(_) => Err(ExitError::other(format!(
                     "the recording {shown} ended before its time"
                 ))),
             }
@@ -124,13 +124,13 @@ impl Recorder {
 }
 
 /// Replaces the time fields in a file name, such as `%F` for the date.
-pub(crate) fn with_time(path: &Path) -> Result<PathBuf, Trouble> {
+pub(crate) fn with_time(path: &Path) -> Result<PathBuf, ExitError> {
     let Some(name) = path.to_str().filter(|name| name.contains('%')) else {
         return Ok(path.to_owned());
     };
     let filled = jiff::fmt::strtime::format(name, &ZonedDateTime::now());
     filled.map(PathBuf::from).map_err(|error| {
-        Trouble::usage(format!(
+        ExitError::usage(format!(
             "cannot fill in the time in {name}: {error}; %F is the date, %H%M%S the time of day, %% a %"
         ))
     })
@@ -151,8 +151,8 @@ impl End {
     }
 
     /// The error of a recording that is abandoned with messages still waiting.
-    pub(crate) fn cut_short(&self) -> Trouble {
-        Trouble::other(format!(
+    pub(crate) fn cut_short(&self) -> ExitError {
+        ExitError::other(format!(
             "the end of the recording {} is missing: it could not be written in time",
             self.path.display()
         ))

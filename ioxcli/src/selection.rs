@@ -54,9 +54,9 @@ impl Selection {
                 Found::One(address) => vec![address],
                 Found::Several(addresses) => addresses,
                 Found::None => {
-                    let things = names.known().things();
-                    let others = things.filter(|thing| thing.kind != NamedKind::Folder);
-                    self.known.extend(others.map(|thing| thing.name.clone()));
+                    let entries = names.known().entries();
+                    let others = entries.filter(|entry| entry.kind != NamedKind::Folder);
+                    self.known.extend(others.map(|entry| entry.name.clone()));
                     continue;
                 }
             };

@@ -13,13 +13,13 @@ use ioxsim::{
 };
 
 use crate::arguments::Simulate;
+use crate::exit_error::ExitError;
 use crate::output::Screen;
 use crate::signals::Stop;
 use crate::stderr::say;
-use crate::trouble::Trouble;
 
 /// Serves until it is asked to stop.
-pub(crate) async fn run(simulate: Simulate, mut stop: Stop) -> Result<(), Trouble> {
+pub(crate) async fn run(simulate: Simulate, mut stop: Stop) -> Result<(), ExitError> {
     let server = Server::start(options(&simulate)?).await.map_err(|error| {
         let (bind, port) = (simulate.bind, simulate.port);
         let advice = match error.kind() {
@@ -27,7 +27,7 @@ pub(crate) async fn run(simulate: Simulate, mut stop: Stop) -> Result<(), Troubl
             io::ErrorKind::PermissionDenied => ": choose a --port above 1023",
             _ => "",
         };
-        Trouble::other(format!(
+        ExitError::other(format!(
             "cannot listen on {}: {error}{advice}",
             SocketAddr::new(bind, port)
         ))
@@ -55,7 +55,7 @@ pub(crate) async fn run(simulate: Simulate, mut stop: Stop) -> Result<(), Troubl
     Ok(())
 }
 
-fn options(simulate: &Simulate) -> Result<ServerOptions, Trouble> {
+fn options(simulate: &Simulate) -> Result<ServerOptions, ExitError> {
     let manners = match simulate.profile {
         Profile::Isy994 => ControllerOptions::isy994(),
         _ => ControllerOptions {
@@ -92,10 +92,10 @@ fn options(simulate: &Simulate) -> Result<ServerOptions, Trouble> {
     })
 }
 
-fn identity(simulate: &Simulate) -> Result<Option<Tls>, Trouble> {
+fn identity(simulate: &Simulate) -> Result<Option<Tls>, ExitError> {
     let made = || {
         Tls::self_signed()
-            .map_err(|error| Trouble::other(format!("cannot make a certificate: {error}")))
+            .map_err(|error| ExitError::other(format!("cannot make a certificate: {error}")))
     };
     let Some(path) = &simulate.identity else {
         return simulate.tls.then(made).transpose();
@@ -104,15 +104,15 @@ fn identity(simulate: &Simulate) -> Result<Option<Tls>, Trouble> {
     match fs::read(path) {
         Ok(pem) => Tls::from_pem(&pem)
             .map(Some)
-            .map_err(|error| Trouble::usage(format!("cannot use {shown}: {error}"))),
+            .map_err(|error| ExitError::usage(format!("cannot use {shown}: {error}"))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let tls = made()?;
             keep(path, &tls).map_err(|error| {
-                Trouble::usage(format!("cannot write the identity {shown}: {error}"))
+                ExitError::usage(format!("cannot write the identity {shown}: {error}"))
             })?;
             Ok(Some(tls))
         }
-        Err(error) => Err(Trouble::usage(format!(
+        Err(error) => Err(ExitError::usage(format!(
             "cannot read the identity {shown}: {error}"
         ))),
     }
@@ -137,7 +137,7 @@ fn portal(simulate: &Simulate) -> PortalOptions {
     }
 }
 
-fn house(simulate: &Simulate) -> Result<HouseSource, Trouble> {
+fn house(simulate: &Simulate) -> Result<HouseSource, ExitError> {
     match &simulate.replay {
         Some(path) => Ok(recording(path)?.speed(simulate.speed).into()),
         None => Ok(HouseSource::from(HouseOptions {
@@ -149,12 +149,12 @@ fn house(simulate: &Simulate) -> Result<HouseSource, Trouble> {
     }
 }
 
-fn recording(path: &Path) -> Result<Recording, Trouble> {
+fn recording(path: &Path) -> Result<Recording, ExitError> {
     let shown = path.display();
     let lines = fs::read_to_string(path)
-        .map_err(|error| Trouble::usage(format!("cannot read the recording {shown}: {error}")))?;
+        .map_err(|error| ExitError::usage(format!("cannot read the recording {shown}: {error}")))?;
     Recording::parse(&lines)
-        .map_err(|error| Trouble::usage(format!("{shown} cannot be replayed: {error}")))
+        .map_err(|error| ExitError::usage(format!("{shown} cannot be replayed: {error}")))
 }
 
 /// Where it is and how to watch it.

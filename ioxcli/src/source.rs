@@ -8,7 +8,7 @@ use ioxproto::Notification;
 use tokio::sync::mpsc;
 
 use crate::arguments::Transport;
-use crate::trouble::Trouble;
+use crate::exit_error::ExitError;
 
 /// The limit for notifications waiting between a blocking stream's thread and its reader.
 const WAITING: usize = 256;
@@ -31,8 +31,8 @@ enum Stream {
 
 impl Source {
     /// Starts the stream on the requested driver.
-    pub(crate) fn start(options: Options, transport: Transport) -> Result<Self, Trouble> {
-        let wrong = |error: BuildError| Trouble::usage(error.to_string());
+    pub(crate) fn start(options: Options, transport: Transport) -> Result<Self, ExitError> {
+        let wrong = |error: BuildError| ExitError::usage(error.to_string());
         Ok(match transport {
             Transport::Tokio => {
                 let stream = ioxtransport_tokio::EventStream::start(options).map_err(wrong)?;
@@ -83,7 +83,7 @@ impl Source {
 /// Runs a blocking stream on a separate thread.
 fn on_a_thread(
     stream: ioxtransport_blocking::EventStream,
-) -> Result<mpsc::Receiver<Notification>, Trouble> {
+) -> Result<mpsc::Receiver<Notification>, ExitError> {
     let (sender, notifications) = mpsc::channel(WAITING);
     let thread = thread::Builder::new().name("stream".to_owned());
     thread
@@ -94,6 +94,6 @@ fn on_a_thread(
                 }
             }
         })
-        .map_err(|error| Trouble::other(format!("cannot start a thread: {error}")))?;
+        .map_err(|error| ExitError::other(format!("cannot start a thread: {error}")))?;
     Ok(notifications)
 }

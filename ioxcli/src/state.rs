@@ -2,26 +2,26 @@
 
 use std::time::{Duration, SystemTime};
 
-use ioxproto::mirror::ControllerState;
+use ioxproto::state::ControllerState;
 use ioxproto::{Notification, Status, StatusChange, SubscribePath};
 use tokio::time::sleep;
 
 use crate::arguments::{State, StateFormat};
 use crate::connection::{self, Endpoint};
+use crate::exit_error::ExitError;
 use crate::names::{self, Names};
 use crate::output::{Ended, Screen, Stamps, house, silent, silent_json};
+use crate::renderer::{Unnamed, say_why};
 use crate::selection::Selection;
-use crate::showing::{Unnamed, say_why};
 use crate::signals::Stop;
 use crate::source::{Handle, Source};
-use crate::trouble::Trouble;
 
 /// Connects, waits for the end of the replay, prints and leaves.
-pub(crate) async fn run(arguments: State, mut stop: Stop) -> Result<(), Trouble> {
+pub(crate) async fn run(arguments: State, mut stop: Stop) -> Result<(), ExitError> {
     let controller = &arguments.controller;
     let mut endpoint = Endpoint::find(&controller.url, &controller.access, &[])?;
     if arguments.silent.is_some() && endpoint.path != SubscribePath::Api {
-        return Err(Trouble::usage(
+        return Err(ExitError::usage(
             "--silent needs --path api: the replay of /rest/subscribe does not tell when a node was heard last",
         ));
     }
@@ -31,7 +31,7 @@ pub(crate) async fn run(arguments: State, mut stop: Stop) -> Result<(), Trouble>
     };
     let options = options.read_names(names::read(!arguments.no_names));
     let screen = Screen::stdout()
-        .map_err(|error| Trouble::other(format!("cannot write to standard output: {error}")))?;
+        .map_err(|error| ExitError::other(format!("cannot write to standard output: {error}")))?;
     let stream = Source::start(options, endpoint.transport)?;
     let (state, stamps) = match endpoint.path {
         SubscribePath::Api => (ControllerState::new().with_change_times(), Stamps::Changed),
@@ -52,8 +52,8 @@ pub(crate) async fn run(arguments: State, mut stop: Stop) -> Result<(), Trouble>
     question.answer(&arguments, &mut stop).await
 }
 
-fn not_complete() -> Trouble {
-    Trouble::other("stopped before the controller had told its state")
+fn not_complete() -> ExitError {
+    ExitError::other("stopped before the controller had told its state")
 }
 
 /// A stream that lives until the replay is over.
@@ -73,7 +73,7 @@ struct Question {
 }
 
 impl Question {
-    async fn answer(mut self, arguments: &State, stop: &mut Stop) -> Result<(), Trouble> {
+    async fn answer(mut self, arguments: &State, stop: &mut Stop) -> Result<(), ExitError> {
         let late = sleep(arguments.timeout);
         tokio::pin!(late);
         let mut ended_by = None;
@@ -86,7 +86,7 @@ impl Question {
                 }
                 () = &mut late, if ended_by.is_none() => {
                     let seconds = arguments.timeout.as_secs_f32();
-                    ended_by = Some(Trouble::other(format!(
+                    ended_by = Some(ExitError::other(format!(
                         "{} has not told its state within {seconds} s: see above for why, or try a longer --timeout",
                         self.controller
                     )));
@@ -104,22 +104,22 @@ impl Question {
             () = stop.requested() => Ended::ReaderClosed,
         };
         if let Ended::Failed(error) = written {
-            return Err(Trouble::other(format!(
+            return Err(ExitError::other(format!(
                 "cannot write to standard output: {error}"
             )));
         }
         match ended_by {
             _ if self.printed && self.state.is_complete() => match &*self.selection.not_found() {
                 [] => Ok(()),
-                sentences => Err(Trouble::other(sentences.join("; "))),
+                sentences => Err(ExitError::other(sentences.join("; "))),
             },
-            _ if self.printed => Err(Trouble::other("the state is not complete: see above")),
+            _ if self.printed => Err(ExitError::other("the state is not complete: see above")),
             Some(trouble) => Err(trouble),
             None => connection::outcome(&self.handle, &self.controller),
         }
     }
 
-    async fn take(&mut self, told: &Notification, arguments: &State) -> Result<(), Trouble> {
+    async fn take(&mut self, told: &Notification, arguments: &State) -> Result<(), ExitError> {
         match told {
             Notification::Status(change) => self.status(change, arguments).await?,
             _ if self.printed => {}
@@ -138,7 +138,7 @@ impl Question {
         Ok(())
     }
 
-    async fn status(&mut self, change: &StatusChange, arguments: &State) -> Result<(), Trouble> {
+    async fn status(&mut self, change: &StatusChange, arguments: &State) -> Result<(), ExitError> {
         say_why(&self.controller, change);
         self.unnamed.say(&self.controller, change.status);
         if self.printed {
@@ -157,14 +157,18 @@ impl Question {
         Ok(())
     }
 
-    fn text(&self, format: StateFormat, longer_than: Option<Duration>) -> Result<String, Trouble> {
+    fn text(
+        &self,
+        format: StateFormat,
+        longer_than: Option<Duration>,
+    ) -> Result<String, ExitError> {
         let now = SystemTime::now();
         Ok(match (format, longer_than) {
             (StateFormat::Text, None) => house(&self.state, self.stamps, &self.names, now),
             (StateFormat::Text, Some(longer)) => silent(&self.state, &self.names, now, longer),
             (StateFormat::Json, None) => {
                 let json = serde_json::to_string(&self.state);
-                json.map_err(|error| Trouble::other(error.to_string()))? + "\n"
+                json.map_err(|error| ExitError::other(error.to_string()))? + "\n"
             }
             (StateFormat::Json, Some(longer)) => silent_json(&self.state, now, longer) + "\n",
         })

@@ -1,16 +1,16 @@
 //! A file with the state as JSON, written at the end and on request.
 
-use ioxproto::mirror::ControllerState;
+use ioxproto::state::ControllerState;
 use tokio::task::{JoinHandle, spawn_blocking};
 
+use crate::exit_error::ExitError;
 use crate::file::Target;
-use crate::trouble::Trouble;
 
 /// The file for the state. It is written on a separate thread.
 #[derive(Debug)]
 pub(crate) struct StateFile {
     target: Target,
-    writing: Option<JoinHandle<Result<(), Trouble>>>,
+    writing: Option<JoinHandle<Result<(), ExitError>>>,
 }
 
 impl StateFile {
@@ -31,7 +31,7 @@ impl StateFile {
         self.writing = Some(spawn_blocking(move || {
             let written = json.and_then(|json| target.replace(&json).map_err(|e| e.to_string()));
             written.map_err(|why| {
-                Trouble::other(format!(
+                ExitError::other(format!(
                     "cannot write the state to {}: {why}",
                     target.path().display()
                 ))
@@ -40,17 +40,17 @@ impl StateFile {
     }
 
     /// Completes when the current write ends; never if there is none.
-    pub(crate) async fn written(&mut self) -> Result<(), Trouble> {
+    pub(crate) async fn written(&mut self) -> Result<(), ExitError> {
         let Some(writing) = &mut self.writing else {
             return std::future::pending().await;
         };
         let written = writing.await;
         self.writing = None;
-        written.unwrap_or_else(|error| Err(Trouble::other(error.to_string())))
+        written.unwrap_or_else(|error| Err(ExitError::other(error.to_string())))
     }
 
     /// Writes the last state.
-    pub(crate) async fn finish(&mut self, state: &ControllerState) -> Result<(), Trouble> {
+    pub(crate) async fn finish(&mut self, state: &ControllerState) -> Result<(), ExitError> {
         if self.writing.is_some() {
             // Ignore errors with an older state: writing the last one reports whether the file is
             // writable.
@@ -61,8 +61,8 @@ impl StateFile {
     }
 
     /// The error of abandoning the last state.
-    pub(crate) fn cut_short(&self) -> Trouble {
-        Trouble::other(format!(
+    pub(crate) fn cut_short(&self) -> ExitError {
+        ExitError::other(format!(
             "the state could not be written to {} in time",
             self.target.path().display()
         ))

@@ -10,24 +10,24 @@ use jiff::Timestamp;
 
 use crate::arguments::Trust;
 use crate::connection;
+use crate::exit_error::ExitError;
 use crate::known_hosts::KnownHosts;
 use crate::output::{Ended, Screen};
 use crate::signals::Stop;
 use crate::stderr::say;
-use crate::trouble::Trouble;
 
 /// The limit for name lookup, connection and TLS handshake together.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Shows the certificate, asks, and stores the answer. A signal ends it at any point.
-pub(crate) async fn run(trust: Trust, mut stop: Stop) -> Result<(), Trouble> {
+pub(crate) async fn run(trust: Trust, mut stop: Stop) -> Result<(), ExitError> {
     tokio::select! {
         result = look_and_ask(trust) => result,
         () = stop.requested() => Err(not_trusted()),
     }
 }
 
-async fn look_and_ask(trust: Trust) -> Result<(), Trouble> {
+async fn look_and_ask(trust: Trust) -> Result<(), ExitError> {
     let mut known = KnownHosts::load()?;
     if trust.list {
         print(list(&known)).await;
@@ -50,7 +50,7 @@ async fn look_and_ask(trust: Trust) -> Result<(), Trouble> {
     }
     if !trust.yes {
         if !io::stdin().is_terminal() {
-            return Err(Trouble::usage(
+            return Err(ExitError::usage(
                 "there is no terminal to ask on: compare the fingerprint, then say --yes to trust this certificate",
             ));
         }
@@ -85,9 +85,9 @@ fn list(known: &KnownHosts) -> String {
     }
 }
 
-async fn forget(known: &mut KnownHosts, address: &Address) -> Result<(), Trouble> {
+async fn forget(known: &mut KnownHosts, address: &Address) -> Result<(), ExitError> {
     if !known.forget(address)? {
-        return Err(Trouble::other(format!(
+        return Err(ExitError::other(format!(
             "no certificate of {address} is trusted; iox trust --list shows what is"
         )));
     }
@@ -98,19 +98,19 @@ async fn forget(known: &mut KnownHosts, address: &Address) -> Result<(), Trouble
     Ok(())
 }
 
-fn not_trusted() -> Trouble {
-    Trouble::other("not trusted; nothing was changed")
+fn not_trusted() -> ExitError {
+    ExitError::other("not trusted; nothing was changed")
 }
 
-pub(crate) async fn look(address: &Address) -> Result<ServerCertificate, Trouble> {
+pub(crate) async fn look(address: &Address) -> Result<ServerCertificate, ExitError> {
     let inspected = ioxtransport_tokio::inspect(address, PATIENCE).await;
     inspected.map_err(|error| match error {
-        InspectError::Plain { .. } => Trouble::usage(error.to_string()),
-        error => Trouble::other(error.to_string()),
+        InspectError::Plain { .. } => ExitError::usage(error.to_string()),
+        error => ExitError::other(error.to_string()),
     })
 }
 
-async fn ask() -> Result<bool, Trouble> {
+async fn ask() -> Result<bool, ExitError> {
     print("Trust this certificate from now on? [y/N] ").await;
     let mut answer = String::new();
     let read =
@@ -120,8 +120,8 @@ async fn ask() -> Result<bool, Trouble> {
             answer.trim().to_ascii_lowercase().as_str(),
             "y" | "yes"
         )),
-        Ok(Err(error)) => Err(Trouble::other(format!("cannot read the answer: {error}"))),
-        Err(error) => Err(Trouble::other(format!("cannot read the answer: {error}"))),
+        Ok(Err(error)) => Err(ExitError::other(format!("cannot read the answer: {error}"))),
+        Err(error) => Err(ExitError::other(format!("cannot read the answer: {error}"))),
     }
 }
 

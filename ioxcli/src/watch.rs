@@ -8,16 +8,16 @@ use tokio::time::{sleep, timeout_at};
 
 use crate::arguments::{Format, Output, Transport, Watch};
 use crate::connection::{self, Endpoint};
+use crate::exit_error::ExitError;
 use crate::file::Target;
 use crate::names;
 use crate::output::{Ended, Screen};
 use crate::record::{self, End, Recorder, Room};
-use crate::showing::Showing;
+use crate::renderer::Renderer;
 use crate::signals::{Save, Stop};
 use crate::source::{Handle, Source};
 use crate::state_file::StateFile;
 use crate::stderr::say;
-use crate::trouble::Trouble;
 
 /// Output above this, in bytes, that nobody takes holds up the stream.
 const BUFFER: usize = 64 * 1024;
@@ -29,7 +29,7 @@ const STOP: Duration = Duration::from_millis(1500);
 const LAST_WORDS: Duration = Duration::from_millis(300);
 
 /// Watches until it is asked to stop.
-pub(crate) async fn run(watch: Watch, began: Instant, mut stop: Stop) -> Result<(), Trouble> {
+pub(crate) async fn run(watch: Watch, began: Instant, mut stop: Stop) -> Result<(), ExitError> {
     let controller = &watch.controller;
     let endpoint = Endpoint::find(&controller.url, &controller.access, &watch.timing)?;
     let Some(options) = endpoint.options(&mut stop).await? else {
@@ -52,7 +52,7 @@ pub(crate) struct Watched {
 }
 
 /// Where the recording and the state go.
-fn targets(output: &Output) -> Result<(Option<Target>, Option<Target>), Trouble> {
+fn targets(output: &Output) -> Result<(Option<Target>, Option<Target>), ExitError> {
     let target = |path: &std::path::Path, what| Target::new(path, what);
     let record = match &output.record {
         Some(path) => Some(target(&record::with_time(path)?, "the recording")?),
@@ -68,14 +68,14 @@ fn targets(output: &Output) -> Result<(Option<Target>, Option<Target>), Trouble>
         && !output.overwrite
         && record.holds_something()
     {
-        return Err(Trouble::usage(format!(
+        return Err(ExitError::usage(format!(
             "{} is there already: add to it with --append, replace it with --overwrite, or record to a file \
              named after the time, such as --record events-%F.jsonl",
             record.path().display()
         )));
     }
     match (&record, &state) {
-        (Some(record), Some(state)) if record.is_same(state) => Err(Trouble::usage(format!(
+        (Some(record), Some(state)) if record.is_same(state) => Err(ExitError::usage(format!(
             "--record and --state name the same file, {}: each needs one of its own",
             state.path().display()
         ))),
@@ -89,7 +89,7 @@ pub(crate) async fn follow(
     output: &Output,
     began: Instant,
     mut stop: Stop,
-) -> Result<(), Trouble> {
+) -> Result<(), ExitError> {
     let wants_names = !output.no_names && matches!(output.format, Format::Text | Format::Json);
     let mut options = watched.options.read_names(names::read(wants_names));
     let (record, state) = targets(output)?;
@@ -106,10 +106,10 @@ pub(crate) async fn follow(
         });
     }
     let save = Save::on(state.is_some(), output.state_every)
-        .map_err(|error| Trouble::other(format!("cannot start: {error}")))?;
+        .map_err(|error| ExitError::other(format!("cannot start: {error}")))?;
     let screen = Screen::stdout()
-        .map_err(|error| Trouble::other(format!("cannot write to standard output: {error}")))?;
-    let showing = Showing::new(watched.controller, output);
+        .map_err(|error| ExitError::other(format!("cannot write to standard output: {error}")))?;
+    let showing = Renderer::new(watched.controller, output);
     let stream = Source::start(options, watched.transport)?;
     let following = Following {
         handle: stream.handle(),
@@ -134,7 +134,7 @@ pub(crate) async fn follow(
 struct Following {
     stream: Source,
     handle: Handle,
-    showing: Showing,
+    showing: Renderer,
     screen: Screen,
     recording: Option<Recording>,
     save: Save,
@@ -147,21 +147,21 @@ struct Following {
 struct Recording {
     end: End,
     room: Room,
-    ended: Pin<Box<dyn Future<Output = Result<(), Trouble>>>>,
+    ended: Pin<Box<dyn Future<Output = Result<(), ExitError>>>>,
     /// What it came to, once it has ended.
-    outcome: Option<Result<(), Trouble>>,
+    outcome: Option<Result<(), ExitError>>,
 }
 
 impl Recording {
     /// Completes once it has ended.
-    async fn ended(recording: Option<&mut Self>) -> Result<(), Trouble> {
+    async fn ended(recording: Option<&mut Self>) -> Result<(), ExitError> {
         match recording {
             Some(recording) if recording.outcome.is_none() => recording.ended.as_mut().await,
             _ => std::future::pending().await,
         }
     }
 
-    async fn finish(self, until: tokio::time::Instant) -> Result<(), Trouble> {
+    async fn finish(self, until: tokio::time::Instant) -> Result<(), ExitError> {
         if let Some(outcome) = self.outcome {
             return outcome;
         }
@@ -176,7 +176,7 @@ impl Following {
         mut self,
         stop: &mut Stop,
         enough: impl Future<Output = ()>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), ExitError> {
         let mut enough = pin!(enough);
         let mut read = true;
         loop {
@@ -231,7 +231,7 @@ impl Following {
     }
 
     /// The stream has ended: gives the writers what is left, and a moment to write it.
-    async fn finish(self) -> Result<(), Trouble> {
+    async fn finish(self) -> Result<(), ExitError> {
         let Self {
             handle,
             mut showing,
@@ -265,7 +265,7 @@ impl Following {
         let words = timeout_at(until, screen.finish(last_words));
         let (words, recorded, state) = tokio::join!(words, recorded, state);
         if let Ok(Ended::Failed(error)) = words {
-            return Err(Trouble::other(format!(
+            return Err(ExitError::other(format!(
                 "cannot write to standard output: {error}"
             )));
         }
@@ -275,7 +275,7 @@ impl Following {
     }
 }
 
-async fn written(file: Option<&mut StateFile>) -> Result<(), Trouble> {
+async fn written(file: Option<&mut StateFile>) -> Result<(), ExitError> {
     match file {
         Some(file) => file.written().await,
         None => std::future::pending().await,

@@ -173,7 +173,7 @@ mod tests {
 
     use ioxdriver::BuildError;
     use ioxdriver::driver::{Connection, Open, WRITE_BUFFER};
-    use ioxproto::{Action, Config, ConnectionId, EventStream, Now};
+    use ioxproto::{Action, Config, ConnectionId, Now, StreamMachine};
 
     use super::*;
 
@@ -246,7 +246,7 @@ mod tests {
     /// Ids come from the core alone.
     fn id() -> ConnectionId {
         let config = Config::new("http://127.0.0.1").local_account("admin", "x");
-        let mut core = EventStream::new(config).unwrap();
+        let mut core = StreamMachine::new(config).unwrap();
         core.start(Now {
             monotonic: Instant::now(),
             utc: std::time::SystemTime::now(),

@@ -353,7 +353,7 @@ impl<S> Options<S> {
     ///
     /// [`BuildError`] names the first option that cannot be used, or what is missing.
     pub fn check(&self) -> Result<(), BuildError> {
-        ioxproto::EventStream::new(self.config()?)?;
+        ioxproto::StreamMachine::new(self.config()?)?;
         Ok(())
     }
 

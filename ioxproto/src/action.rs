@@ -14,16 +14,16 @@ pub struct ConnectionId(pub(crate) u64);
 pub struct RequestId(pub(crate) u64);
 
 /// Something for the driver to do, from
-/// [`EventStream::poll_action`](crate::EventStream::poll_action).
+/// [`StreamMachine::poll_action`](crate::StreamMachine::poll_action).
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Action {
     /// Open a connection (name, TCP, and TLS if [`Address::has_tls`]), then run the upgrade
     /// exchange on it.
     ///
-    /// Report each phase with [`phase`](crate::EventStream::phase), then the answer with
-    /// [`upgrade_answered`](crate::EventStream::upgrade_answered) or the error with
-    /// [`failed`](crate::EventStream::failed). Keep the socket and the bytes received after the
+    /// Report each phase with [`phase`](crate::StreamMachine::phase), then the answer with
+    /// [`upgrade_answered`](crate::StreamMachine::upgrade_answered) or the error with
+    /// [`failed`](crate::StreamMachine::failed). Keep the socket and the bytes received after the
     /// answer until `OpenWebSocket` or `Abort`.
     Connect {
         /// Pass it back with each report.
@@ -44,9 +44,10 @@ pub enum Action {
     /// Open a second connection (name, TCP, and TLS if [`Address::has_tls`]) and run this exchange
     /// on it. Then close the connection, or keep it if [`Exchange::keep_alive`] allows it.
     ///
-    /// Report its progress with [`call_phase`](crate::EventStream::call_phase), and the result with
-    /// [`http_answered`](crate::EventStream::http_answered) or
-    /// [`http_failed`](crate::EventStream::http_failed). Several requests may run at the same time.
+    /// Report its progress with [`call_phase`](crate::StreamMachine::call_phase), and the result
+    /// with [`http_answered`](crate::StreamMachine::http_answered) or
+    /// [`http_failed`](crate::StreamMachine::http_failed). Several requests may run at the same
+    /// time.
     Request {
         /// Goes into the answer.
         id: RequestId,
@@ -60,8 +61,8 @@ pub enum Action {
         /// The request.
         id: RequestId,
     },
-    /// Ask the caller for an access token, and report [`token`](crate::EventStream::token). Only a
-    /// stream of [`own_tokens`](crate::Config::own_tokens) asks.
+    /// Ask the caller for an access token, and report [`token`](crate::StreamMachine::token). Only
+    /// a stream of [`own_tokens`](crate::Config::own_tokens) asks.
     ProvideToken {
         /// Goes into the answer.
         id: RequestId,
@@ -81,7 +82,7 @@ pub enum Action {
         id: ConnectionId,
     },
     /// Send a close frame with this code, read until the peer's close frame or the end of the
-    /// connection, then report [`closed`](crate::EventStream::closed).
+    /// connection, then report [`closed`](crate::StreamMachine::closed).
     Close {
         /// The connection.
         id: ConnectionId,

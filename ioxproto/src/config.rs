@@ -6,14 +6,14 @@ use thiserror::Error;
 
 use crate::{Address, AddressError, Secret};
 
-/// The settings of a stream. [`EventStream::new`](crate::EventStream::new) checks them, once.
+/// The settings of a stream. [`StreamMachine::new`](crate::StreamMachine::new) checks them, once.
 ///
 /// An account is required; everything else has a default.
 ///
 /// ```
-/// use ioxproto::{Config, EventStream};
+/// use ioxproto::{Config, StreamMachine};
 /// let config = Config::new("https://eisy.local:8443").local_account("admin", "hunter2").seed(7);
-/// let stream = EventStream::new(config)?;
+/// let stream = StreamMachine::new(config)?;
 /// assert_eq!(stream.address().port(), 8443);
 /// # Ok::<(), ioxproto::ConfigError>(())
 /// ```
@@ -307,7 +307,7 @@ crate::debug_is_display! { ConfigError }
 
 impl Config {
     /// Settings for the controller at this address: an [`Address`] or a text.
-    /// [`EventStream::new`](crate::EventStream::new) refuses an invalid text.
+    /// [`StreamMachine::new`](crate::StreamMachine::new) refuses an invalid text.
     pub fn new<A>(address: A) -> Self
     where
         A: TryInto<Address>,

@@ -1,14 +1,14 @@
 //! The event stream of IoX and ISY-994 home controllers as a pure state machine.
 //!
-//! [`EventStream`] makes every decision of the protocol: when to connect, what to send, which event
-//! is live and which is replayed, when silence means a dead connection, how long to wait before the
-//! next attempt. It does not use sockets, clocks, threads or random sources: a driver passes in
-//! what has happened and carries out the actions that it returns.
+//! [`StreamMachine`] makes every decision of the protocol: when to connect, what to send, which
+//! event is live and which is replayed, when silence means a dead connection, how long to wait
+//! before the next attempt. It does not use sockets, clocks, threads or random sources: a driver
+//! passes in what has happened and carries out the actions that it returns.
 //!
 //! ```text
-//!              messages, ticks, answers, news of the socket ──►  ┌─────────────┐
-//!   driver                                                       │ EventStream │  ──► events, marked replay or live
-//!              connect, ping, close, abort, next deadline    ◄── └─────────────┘  ──► status changes with their reason
+//!              messages, ticks, answers, news of the socket ──►  ┌───────────────┐
+//!   driver                                                       │ StreamMachine │  ──► events, marked replay or live
+//!              connect, ping, close, abort, next deadline    ◄──  └───────────────┘  ──► status changes with their reason
 //! ```
 //!
 //! To watch a controller, use a driver crate, such as `ioxtransport-tokio`. To write a driver, read
@@ -29,14 +29,14 @@
 //!   `system_status = busy`.
 //! * [`view`]: an event by its kind, decoded on demand: [`Event::view`], [`Event::node_property`],
 //!   [`Event::program_status`] and others.
-//! * [`mirror`]: the state of the controller, kept up to date. It reports what changed, and after
+//! * [`state`]: the state of the controller, kept up to date. It reports what changed, and after
 //!   an outage what changed while away.
 //! * [`dispatch`]: listeners, called in order, each isolated from the others' panics.
 //! * [`freshness`]: the age of an event, by the controller's clock.
 //!
 //! ```
 //! use ioxproto::dispatch::{Dispatcher, Filter};
-//! use ioxproto::mirror::{ControllerState, SharedState};
+//! use ioxproto::state::{ControllerState, SharedState};
 //! # use ioxproto::{Frame, FrameReader};
 //! # let text = r#"<Event><control>ST</control><action uom="17" prec="1">725</action><node>n001_porch</node></Event>"#;
 //! # let Frame::Event(event) = FrameReader::new().read(text) else { panic!("not an event") };
@@ -80,7 +80,6 @@ pub mod freshness;
 mod http;
 #[cfg(feature = "serde")]
 pub mod line;
-pub mod mirror;
 pub mod names;
 mod notification;
 mod now;
@@ -90,6 +89,7 @@ pub mod recording;
 pub mod rest;
 mod secret;
 mod spelling;
+pub mod state;
 mod status;
 mod stream;
 pub mod unit;
@@ -108,4 +108,4 @@ pub use crate::reason::{Failure, FailureKind, IdentityProblem, Phase, Reason, Si
 pub use crate::secret::Secret;
 pub use crate::spelling::NodePattern;
 pub use crate::status::{Status, StatusChange, UnknownStatus};
-pub use crate::stream::{Deadline, EventStream, Message, Stats};
+pub use crate::stream::{Deadline, Message, Stats, StreamMachine};

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::mirror::Property;
 use crate::names::NamesRead;
+use crate::state::Property;
 use crate::{Event, Ignored, Malformed, StatusChange};
 
 /// Something that happened on the stream. Notifications are delivered in order.

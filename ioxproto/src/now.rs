@@ -5,8 +5,8 @@ use std::time::{Duration, Instant, SystemTime};
 /// The current time on two clocks, supplied by the driver. The core reads no clock.
 ///
 /// Deadlines use the monotonic clock. UTC is used for
-/// [`last_event_at`](crate::EventStream::last_event_at), for dates in `Retry-After`, and to notice
-/// that the computer was asleep. A driver reads both clocks once each time it wakes.
+/// [`last_event_at`](crate::StreamMachine::last_event_at), for dates in `Retry-After`, and to
+/// notice that the computer was asleep. A driver reads both clocks once each time it wakes.
 ///
 /// ```
 /// use std::time::{Duration, Instant, SystemTime};

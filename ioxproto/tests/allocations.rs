@@ -15,7 +15,7 @@ mod harness;
 
 use allocation_counter::{AllocationInfo, measure};
 use ioxproto::dispatch::{Dispatcher, Filter};
-use ioxproto::mirror::{ControllerState, SharedState};
+use ioxproto::state::{ControllerState, SharedState};
 use ioxproto::{Event, Frame, FrameReader, Message, Notification};
 
 use self::harness::Harness;

@@ -17,8 +17,8 @@ mod exchange;
 mod frame;
 #[path = "../../fuzz/src/targets/login.rs"]
 mod login;
-#[path = "../../fuzz/src/targets/mirror.rs"]
-mod mirror;
+#[path = "../../fuzz/src/targets/state.rs"]
+mod state;
 #[path = "../../fuzz/src/targets/stream/mod.rs"]
 mod stream;
 
@@ -58,8 +58,8 @@ fn rest_answers() {
 }
 
 #[test]
-fn mirrors() {
-    replay("mirror", mirror::run);
+fn states() {
+    replay("state", state::run);
 }
 
 #[test]

@@ -2,9 +2,9 @@
 
 use allocation_counter::measure;
 use ioxproto::dispatch::{Dispatcher, Filter};
-use ioxproto::mirror::{ControllerState, SharedState};
 use ioxproto::names::{Names, NamesRead};
 use ioxproto::rest::{Nodes, Programs};
+use ioxproto::state::{ControllerState, SharedState};
 use ioxproto::{Event, Frame, FrameReader, Notification};
 
 fn property(node: usize, control: usize, raw: u32) -> Event {
@@ -94,7 +94,7 @@ fn a_house_of_5000_nodes_and_1000_programs_with_names_fits_in_20_mebibytes() {
     );
     assert_eq!(
         (
-            state.names().things().count(),
+            state.names().entries().count(),
             state.names().programs().count()
         ),
         (5501, 1000)

@@ -9,14 +9,14 @@ use ioxdriver::{BuildError, Options};
 
 use super::poller::Poller;
 use super::seam::Mio;
-use super::seat::Seat;
+use super::shared_driver::SharedDriver;
 use super::sync::{AtomicBool, Ordering};
 
 pub(crate) struct Driver {
     body: Body<Mio>,
     poller: Poller,
     waker: Waker,
-    seat: Weak<Seat>,
+    shared_driver: Weak<SharedDriver>,
     /// A start was asked for.
     wanted: Arc<AtomicBool>,
     held_up: bool,
@@ -54,7 +54,7 @@ impl Driver {
             body: Body::new(seam, options, listener, None)?,
             waker: poller.waker(),
             poller,
-            seat: Weak::new(),
+            shared_driver: Weak::new(),
             wanted,
             held_up: false,
             stage: Stage::AtRest,
@@ -62,8 +62,8 @@ impl Driver {
     }
 
     /// Where it is driven from.
-    pub(crate) fn seated(mut self, seat: Weak<Seat>) -> Self {
-        self.seat = seat;
+    pub(crate) fn shared_by(mut self, shared_driver: Weak<SharedDriver>) -> Self {
+        self.shared_driver = shared_driver;
         self
     }
 
@@ -146,7 +146,10 @@ impl Driver {
     /// The stream has come to rest.
     fn rest(&mut self) -> Turn {
         self.stage = Stage::AtRest;
-        let (seat, delivery) = (self.seat.upgrade(), Arc::clone(self.body.delivery()));
+        let (shared_driver, delivery) = (
+            self.shared_driver.upgrade(),
+            Arc::clone(self.body.delivery()),
+        );
         let shared = Arc::clone(self.body.shared());
         let mut finished = false;
         let again = shared.rest(|| {
@@ -154,8 +157,8 @@ impl Driver {
             delivery.finish();
             finished = true;
             Box::new(move || {
-                if let Some(seat) = seat {
-                    seat.begin_anew();
+                if let Some(shared_driver) = shared_driver {
+                    shared_driver.restart();
                 }
             })
         });

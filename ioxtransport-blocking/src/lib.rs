@@ -55,7 +55,7 @@
 //!   numbering, a malformed or ignored frame, a request for a token.
 //! * [`Event`]: [`is_live`](Event::is_live), [`node`](Event::node), [`control`](Event::control),
 //!   [`action`](Event::action), [`fmt_act`](Event::fmt_act); [`view`](Event::view) decodes it.
-//! * [`ioxproto`]: [listeners](ioxproto::dispatch), [the state of the house](ioxproto::mirror),
+//! * [`ioxproto`]: [listeners](ioxproto::dispatch), [the state of the house](ioxproto::state),
 //!   [what events mean](ioxproto::view), [calls and commands](ioxproto::rest).
 //!
 //! # What to know
@@ -94,7 +94,7 @@ mod driver;
 mod inspect;
 mod poller;
 mod seam;
-mod seat;
+mod shared_driver;
 mod stream;
 mod sync;
 

@@ -10,7 +10,7 @@ use ioxproto::{Event, Notification};
 use thiserror::Error;
 
 use super::Handle;
-use super::seat::Seat;
+use super::shared_driver::SharedDriver;
 
 /// A stream: an iterator over what happens on it, in order.
 ///
@@ -27,7 +27,7 @@ use super::seat::Seat;
 #[derive(Debug)]
 pub struct EventStream {
     handle: Handle,
-    seat: Arc<Seat>,
+    shared_driver: Arc<SharedDriver>,
 }
 
 /// Collects what a stream needs.
@@ -52,9 +52,12 @@ impl EventStream {
     ///
     /// [`BuildError`] names the first option that cannot be used, or what is missing.
     pub fn start(options: Options) -> Result<Self, BuildError> {
-        let seat = Seat::new(options, None)?;
-        let handle = Handle::new(Arc::clone(seat.shared()));
-        Ok(Self { handle, seat })
+        let shared_driver = SharedDriver::new(options, None)?;
+        let handle = Handle::new(Arc::clone(shared_driver.shared()));
+        Ok(Self {
+            handle,
+            shared_driver,
+        })
     }
 
     /// Starts a stream that calls this function on a thread of its own; see
@@ -67,9 +70,11 @@ impl EventStream {
         options: Options,
         listener: impl FnMut(&Notification) + Send + 'static,
     ) -> Result<Handle, BuildError> {
-        let seat = Seat::new(options, Some(Listener::new(listener)))?;
-        let handle = Handle::new(Arc::clone(seat.shared()));
-        seat.drive_in_background().map_err(BuildError::System)?;
+        let shared_driver = SharedDriver::new(options, Some(Listener::new(listener)))?;
+        let handle = Handle::new(Arc::clone(shared_driver.shared()));
+        shared_driver
+            .drive_in_background()
+            .map_err(BuildError::System)?;
         Ok(handle)
     }
 
@@ -80,8 +85,10 @@ impl EventStream {
     /// [`TimedOut`] when nothing came.
     pub fn next_timeout(&mut self, patience: Duration) -> Result<Option<Notification>, TimedOut> {
         let until = Instant::now().checked_add(patience);
-        self.seat
-            .wait_until(until, |context| self.seat.delivery().poll_next(context))
+        self.shared_driver
+            .wait_until(until, |context| {
+                self.shared_driver.delivery().poll_next(context)
+            })
             .ok_or(TimedOut)
     }
 
@@ -125,7 +132,7 @@ impl EventStream {
     ///
     /// What the operating system says when it gives no thread.
     pub fn in_background(self) -> io::Result<Self> {
-        self.seat.drive_in_background()?;
+        self.shared_driver.drive_in_background()?;
         Ok(self)
     }
 }
@@ -135,9 +142,9 @@ impl Iterator for EventStream {
 
     /// Waits for the next notification; `None` at the end.
     fn next(&mut self) -> Option<Notification> {
-        let next = self
-            .seat
-            .wait_until(None, |context| self.seat.delivery().poll_next(context));
+        let next = self.shared_driver.wait_until(None, |context| {
+            self.shared_driver.delivery().poll_next(context)
+        });
         next.flatten()
     }
 }
@@ -159,9 +166,9 @@ impl Start for EventStream {
 
 impl Drop for EventStream {
     fn drop(&mut self) {
-        self.seat.delivery().abandon();
-        if !self.seat.in_background() {
-            self.seat.desert();
+        self.shared_driver.delivery().abandon();
+        if !self.shared_driver.in_background() {
+            self.shared_driver.abandon();
         }
     }
 }
@@ -189,14 +196,14 @@ mod tests {
 
     /// How often it wakes until this holds; looked at after each wake-up.
     fn wake_ups(stream: &EventStream, mut holds: impl FnMut() -> bool) -> u32 {
-        let before = stream.seat.wake_ups();
+        let before = stream.shared_driver.wake_ups();
         let until = Instant::now().checked_add(LIMIT);
-        let waited = stream.seat.wait_until(until, |_| match holds() {
+        let waited = stream.shared_driver.wait_until(until, |_| match holds() {
             true => Poll::Ready(()),
             false => Poll::Pending,
         });
         assert_eq!(waited, Some(()));
-        stream.seat.wake_ups() - before
+        stream.shared_driver.wake_ups() - before
     }
 
     #[test]
@@ -237,11 +244,13 @@ mod tests {
         // The ping right after `connected`, and what it wakes for.
         assert!(stream.handle.call(rest::nodes()).is_ok());
         assert_eq!(front.open(), 2);
-        let before = stream.seat.wake_ups();
+        let before = stream.shared_driver.wake_ups();
         let until = Instant::now().checked_add(LISTENED);
-        let waited = stream.seat.wait_until(until, |_| Poll::<()>::Pending);
+        let waited = stream
+            .shared_driver
+            .wait_until(until, |_| Poll::<()>::Pending);
         assert_eq!(waited, None);
-        let woken = stream.seat.wake_ups() - before;
+        let woken = stream.shared_driver.wake_ups() - before;
         // Its end, the pong, the end of this wait, and a system may end a wait a moment early.
         assert!((2..=5).contains(&woken), "{woken}");
         wait_for("the end of the idle connection", || front.open() == 1);

@@ -6,7 +6,7 @@ mod plain_driver;
 
 use std::time::Duration;
 
-use ioxproto::{Config, EventStream, Notification, Status, Timing};
+use ioxproto::{Config, Notification, Status, StreamMachine, Timing};
 use ioxsim::{Ending, Event, Server, ServerOptions};
 
 #[test]
@@ -32,7 +32,7 @@ fn a_driver_by_hand_marks_replay_and_live_heals_and_stops() {
 
     let (mut statuses, mut replayed, mut live) = (Vec::new(), 0, Vec::new());
     let mut connected = 0;
-    plain_driver::watch(EventStream::new(config).unwrap(), |told| {
+    plain_driver::watch(StreamMachine::new(config).unwrap(), |told| {
         match told {
             Notification::Status(change) => {
                 statuses.push(change.status.to_string());

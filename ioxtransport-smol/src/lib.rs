@@ -56,7 +56,7 @@
 //!   numbering, a malformed or ignored frame, a request for a token.
 //! * [`Event`]: [`is_live`](Event::is_live), [`node`](Event::node), [`control`](Event::control),
 //!   [`action`](Event::action), [`fmt_act`](Event::fmt_act); [`view`](Event::view) decodes it.
-//! * [`ioxproto`]: [listeners](ioxproto::dispatch), [the state of the house](ioxproto::mirror),
+//! * [`ioxproto`]: [listeners](ioxproto::dispatch), [the state of the house](ioxproto::state),
 //!   [what events mean](ioxproto::view), [calls and commands](ioxproto::rest).
 //!
 //! # What to know

@@ -8,7 +8,7 @@
 use std::env;
 
 use ioxtransport_tokio::ioxproto::dispatch::Dispatcher;
-use ioxtransport_tokio::ioxproto::mirror::{ControllerState, Occasion, SharedState};
+use ioxtransport_tokio::ioxproto::state::{ControllerState, Occasion, SharedState};
 use ioxtransport_tokio::{Builder, EventStream, Handle, Status};
 
 #[tokio::main]

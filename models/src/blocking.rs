@@ -7,8 +7,8 @@ mod driver;
 mod poller;
 #[path = "../../ioxtransport-blocking/src/seam.rs"]
 mod seam;
-#[path = "../../ioxtransport-blocking/src/seat.rs"]
-mod seat;
+#[path = "../../ioxtransport-blocking/src/shared_driver.rs"]
+mod shared_driver;
 #[path = "../../ioxtransport-blocking/src/stream.rs"]
 mod stream;
 

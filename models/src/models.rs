@@ -14,8 +14,8 @@ use shuttle::scheduler::{PctScheduler, RandomScheduler};
 use shuttle::{Config, Runner};
 
 pub mod delivery;
-pub mod seat;
 pub mod shared;
+pub mod shared_driver;
 
 const DEFAULT_SCHEDULES: usize = 500;
 const SWITCHES: usize = 3;

@@ -32,7 +32,7 @@ models! {
         every_call_is_over_once_the_driver_rests
         every_call_is_over_once_the_driver_is_gone
     }
-    seat {
+    shared_driver {
         a_stop_from_another_thread_ends_the_consumers_wait
         another_takes_over_when_the_one_who_drives_leaves
         all_who_wait_see_the_end

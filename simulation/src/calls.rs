@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use ioxproto::Notification;
-use ioxproto::mirror::ControllerState;
 use ioxproto::names::Names;
-use ioxproto::rest::{self, CallError, CallId, Command, Nodes, ProgramOrder, RawAnswer, Request};
+use ioxproto::rest::{self, CallError, CallId, Command, Nodes, ProgramCommand, RawAnswer, Request};
+use ioxproto::state::ControllerState;
 use ioxproto::view::{Decimal, ProgramId, VariableField, VariableId, VariableType};
 use ioxsim::{OnCall, Times};
 
@@ -152,7 +152,7 @@ impl World {
             }
             _ if nodes.is_empty() => {
                 let id = ProgramId::new(3);
-                let run = Command::program(id, ProgramOrder::Run);
+                let run = Command::program(id, ProgramCommand::Run);
                 (run.into(), Nature::Read)
             }
             _ => {
@@ -246,8 +246,8 @@ impl World {
         let names = self.calls.state.names();
         let described = |names: &Names| {
             // The probe is no node of the house, and has no name.
-            let things = names.things().filter(|thing| !thing.name.is_empty());
-            let each = things.map(|it| (it.address.clone(), it.name.clone(), it.parent.clone()));
+            let entries = names.entries().filter(|entry| !entry.name.is_empty());
+            let each = entries.map(|it| (it.address.clone(), it.name.clone(), it.parent.clone()));
             each.collect::<std::collections::BTreeSet<_>>()
         };
         let (known, true_names) = (described(names), described(&expected));

@@ -5,7 +5,9 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use ioxproto::rest::{CallId, Request};
-use ioxproto::{Action, EventStream, Exchange, FailureKind, Notification, Phase, Profile, Timing};
+use ioxproto::{
+    Action, Exchange, FailureKind, Notification, Phase, Profile, StreamMachine, Timing,
+};
 
 use crate::link::{ClientEnd, Link, Owner};
 use crate::network::Names;
@@ -22,7 +24,7 @@ const MOST_ACTIONS: usize = 8;
 
 #[derive(Debug)]
 pub(crate) struct Driver {
-    pub(crate) core: EventStream,
+    pub(crate) core: StreamMachine,
     pub(crate) timing: Timing,
     pub(crate) max_message_bytes: usize,
     pub(crate) commands: VecDeque<Command>,
@@ -59,7 +61,7 @@ pub(crate) struct Consumer {
 }
 
 impl Driver {
-    pub(crate) fn new(core: EventStream, timing: Timing, max_message_bytes: usize) -> Self {
+    pub(crate) fn new(core: StreamMachine, timing: Timing, max_message_bytes: usize) -> Self {
         Self {
             core,
             timing,

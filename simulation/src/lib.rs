@@ -1,6 +1,6 @@
 //! A client machine and a controller machine stepped against each other, under a fake clock.
 //!
-//! The client is the core, `ioxproto::EventStream`; the controller is the machine of `ioxsim`.
+//! The client is the core, `ioxproto::StreamMachine`; the controller is the machine of `ioxsim`.
 //! Between them lie a pretend driver and a network, and all four are made to go wrong as one seed
 //! says: latency, pieces, held packets, half-open connections, reboots, refusals, garbage, late
 //! answers, strangers in the TLS handshake, callers without tokens, slow consumers, a process that

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use fastrand::Rng;
-use ioxproto::{Config, EventStream, Profile, ReadNames, Status, SubscribePath, Timing};
+use ioxproto::{Config, Profile, ReadNames, Status, StreamMachine, SubscribePath, Timing};
 use ioxsim::{Controller, ControllerOptions, Endpoint};
 
 use crate::caller::Caller;
@@ -189,7 +189,7 @@ impl World {
             Entrance::OwnTokens => config.own_tokens(),
             Entrance::OwnTokensApi => config.own_tokens().path(SubscribePath::Api),
         };
-        let Ok(core) = EventStream::new(config) else {
+        let Ok(core) = StreamMachine::new(config) else {
             unreachable!("the configuration is a good one")
         };
         Self {

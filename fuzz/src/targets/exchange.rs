@@ -2,7 +2,7 @@
 
 use std::time::{Instant, SystemTime};
 
-use ioxproto::{Action, Config, EventStream, Exchange, Now, Progress};
+use ioxproto::{Action, Config, Exchange, Now, Progress, StreamMachine};
 
 /// Reads the bytes as an answer; the first byte says where they are cut.
 pub fn run(data: &[u8]) {
@@ -34,7 +34,7 @@ fn read(pieces: &[&[u8]]) -> String {
 
 fn upgrade() -> Exchange {
     let config = Config::new("http://eisy.test").local_account("admin", "x");
-    let mut stream = EventStream::new(config).expect("a configuration");
+    let mut stream = StreamMachine::new(config).expect("a configuration");
     #[allow(clippy::disallowed_methods, reason = "the time does not matter here")]
     stream.start(Now {
         monotonic: Instant::now(),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ioxproto::{
-    Action, Config, EventStream, Failure, FailureKind, Now, Progress, Secret, SubscribePath,
+    Action, Config, Failure, FailureKind, Now, Progress, Secret, StreamMachine, SubscribePath,
 };
 
 /// The first byte says what the others are.
@@ -26,14 +26,14 @@ pub fn run(data: &[u8]) {
     }
 }
 
-fn config(path: SubscribePath, own_tokens: bool) -> EventStream {
+fn config(path: SubscribePath, own_tokens: bool) -> StreamMachine {
     let config = Config::new("http://eisy.test").path(path);
     let config = if own_tokens {
         config.own_tokens()
     } else {
         config.portal_account("user@example.test", "x")
     };
-    EventStream::new(config).expect("a configuration")
+    StreamMachine::new(config).expect("a configuration")
 }
 
 fn clock() -> Now {

@@ -9,7 +9,8 @@
 use std::collections::BTreeSet;
 
 use ioxproto::rest::{
-    Command, FanMode, Level, ProgramOrder, RequestError, Setpoint, TemperatureUnit, ThermostatMode,
+    Command, FanMode, Level, ProgramCommand, RequestError, Setpoint, TemperatureUnit,
+    ThermostatMode,
 };
 use ioxproto::view::{Decimal, ProgramId, VariableField, VariableId};
 use thiserror::Error;
@@ -251,12 +252,12 @@ pub(crate) fn to_control(
 /// The command to a program.
 pub(crate) fn to_program(id: ProgramId, payload: &str) -> Result<Command, Refusal> {
     let order = match payload.to_ascii_uppercase().as_str() {
-        "RUN" => ProgramOrder::Run,
-        "RUN_THEN" => ProgramOrder::RunThen,
-        "RUN_ELSE" => ProgramOrder::RunElse,
-        "STOP" => ProgramOrder::Stop,
-        "ENABLE" => ProgramOrder::Enable,
-        "DISABLE" => ProgramOrder::Disable,
+        "RUN" => ProgramCommand::Run,
+        "RUN_THEN" => ProgramCommand::RunThen,
+        "RUN_ELSE" => ProgramCommand::RunElse,
+        "STOP" => ProgramCommand::Stop,
+        "ENABLE" => ProgramCommand::Enable,
+        "DISABLE" => ProgramCommand::Disable,
         _ => {
             return Err(not_understood(
                 payload,

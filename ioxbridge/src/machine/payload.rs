@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use ioxproto::mirror::{Program, Property, Variable};
+use ioxproto::state::{Program, Property, Variable};
 use ioxproto::unit::ShownValue;
 use ioxproto::view::{ControllerTime, Decimal, NodeCommand, Timestamp};
 use ioxproto::{Now, StatusChange};

@@ -41,7 +41,7 @@ const BACKOFF: [u64; 6] = [1, 2, 5, 10, 30, 60];
 const PROVED: Duration = Duration::from_secs(30);
 
 /// What the broker tells.
-pub(crate) enum News {
+pub(crate) enum BrokerEvent {
     Connected(Box<dyn Link>, BrokerLimits),
     Lost,
     Message(Message),
@@ -71,7 +71,7 @@ pub(crate) struct LastWill {
 /// Keeps a connection to the broker.
 #[derive(Debug)]
 pub(crate) struct Session {
-    news: mpsc::Receiver<News>,
+    news: mpsc::Receiver<BrokerEvent>,
     task: JoinHandle<()>,
 }
 
@@ -83,7 +83,7 @@ impl Session {
     }
 
     /// What the broker tells next. A dropped future has taken nothing.
-    pub(crate) async fn next(&mut self) -> Option<News> {
+    pub(crate) async fn next(&mut self) -> Option<BrokerEvent> {
         self.news.recv().await
     }
 }
@@ -94,13 +94,13 @@ impl Drop for Session {
     }
 }
 
-async fn keep(broker: Broker, client_id: String, will: LastWill, news: mpsc::Sender<News>) {
+async fn keep(broker: Broker, client_id: String, will: LastWill, news: mpsc::Sender<BrokerEvent>) {
     let mut failures = 0;
     let mut last_error = String::new();
     loop {
         let began = Instant::now();
         let error = rumqtt::run(&broker, &client_id, &will, &news).await;
-        if news.send(News::Lost).await.is_err() {
+        if news.send(BrokerEvent::Lost).await.is_err() {
             return;
         }
         if began.elapsed() >= PROVED {

@@ -15,7 +15,7 @@ use thiserror::Error;
 use tokio::sync::mpsc;
 use tracing::debug;
 
-use super::{LONGEST_MESSAGE, LastWill, Link, News, SESSION_EXPIRY};
+use super::{BrokerEvent, LONGEST_MESSAGE, LastWill, Link, SESSION_EXPIRY};
 use crate::Broker;
 use crate::machine::{BrokerLimits, Message, Publication, Subscription};
 
@@ -52,7 +52,7 @@ pub(super) async fn run(
     broker: &Broker,
     client_id: &str,
     will: &LastWill,
-    news: &mpsc::Sender<News>,
+    news: &mpsc::Sender<BrokerEvent>,
 ) -> LinkError {
     let options = options(broker, client_id, will);
     // What is queued is bounded by what the machine has in flight.
@@ -73,13 +73,13 @@ pub(super) async fn run(
                     news: news.clone(),
                     subscribing: Mutex::default(),
                 };
-                News::Connected(Box::new(link), limits)
+                BrokerEvent::Connected(Box::new(link), limits)
             }
             Ok(Event::Incoming(Packet::Publish(publish))) => {
                 let Ok(topic) = String::from_utf8(publish.topic.to_vec()) else {
                     continue;
                 };
-                News::Message(Message {
+                BrokerEvent::Message(Message {
                     topic,
                     payload: publish.payload.to_vec(),
                     retain: publish.retain,
@@ -209,7 +209,7 @@ fn explain(error: ConnectionError) -> LinkError {
 
 struct RumqttLink {
     client: AsyncClient,
-    news: mpsc::Sender<News>,
+    news: mpsc::Sender<BrokerEvent>,
     /// Subscriptions since the last mark that may not have been acknowledged.
     subscribing: Mutex<Vec<SubscribeNotice>>,
 }
@@ -238,7 +238,7 @@ impl Link for RumqttLink {
                 Err(PublishNoticeError::Recv | PublishNoticeError::SessionReset) => return,
                 Err(_) => false,
             };
-            let told = News::Acknowledged(publication.id, is_taken);
+            let told = BrokerEvent::Acknowledged(publication.id, is_taken);
             // The bridge has left.
             let _ = news.send(told).await;
         });

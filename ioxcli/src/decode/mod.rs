@@ -17,12 +17,12 @@ use self::lines::{Line, Lines};
 use self::progress::Progress;
 use self::watch_line::{WatchContent, WatchLine};
 use crate::arguments::Decode;
+use crate::exit_error::ExitError;
 use crate::names::Names;
 use crate::output::{View, is_closed_pipe};
-use crate::trouble::Trouble;
 
 /// Decodes all files. Returns early, without an error, if the reader of the output has closed it.
-pub(crate) fn run(decode: &Decode) -> Result<(), Trouble> {
+pub(crate) fn run(decode: &Decode) -> Result<(), ExitError> {
     let standard_input = [PathBuf::from("-")];
     let files = match &*decode.files {
         [] => &standard_input[..],
@@ -54,7 +54,7 @@ pub(crate) fn run(decode: &Decode) -> Result<(), Trouble> {
     progress.finish();
     match result {
         Err(Failure::Writing(error)) if is_closed_pipe(&error) => Ok(()),
-        Err(Failure::Writing(error)) => Err(Trouble::other(format!(
+        Err(Failure::Writing(error)) => Err(ExitError::other(format!(
             "cannot write to standard output: {error}"
         ))),
         Err(Failure::Reading(trouble)) => Err(trouble),
@@ -71,7 +71,7 @@ struct Source {
 }
 
 impl Source {
-    fn open(path: &Path) -> Result<Self, Trouble> {
+    fn open(path: &Path) -> Result<Self, ExitError> {
         if path.as_os_str() == "-" {
             return Ok(Self {
                 name: "standard input".to_owned(),
@@ -80,11 +80,11 @@ impl Source {
             });
         }
         let name = path.display().to_string();
-        let cannot = |error| Trouble::usage(format!("cannot read {name}: {error}"));
+        let cannot = |error| ExitError::usage(format!("cannot read {name}: {error}"));
         let file = File::open(path).map_err(cannot)?;
         let about = file.metadata().map_err(cannot)?;
         if about.is_dir() {
-            return Err(Trouble::usage(format!(
+            return Err(ExitError::usage(format!(
                 "{name} is a folder: name the files in it"
             )));
         }
@@ -97,7 +97,7 @@ impl Source {
 }
 
 enum Failure {
-    Reading(Trouble),
+    Reading(ExitError),
     Writing(io::Error),
 }
 
@@ -133,7 +133,7 @@ impl<W: Write> Decoder<W> {
             // Write before the next read, which may block.
             self.write()?;
             let read = lines.fill().map_err(|error| {
-                Failure::Reading(Trouble::usage(format!(
+                Failure::Reading(ExitError::usage(format!(
                     "cannot read {}: {error}",
                     source.name
                 )))

@@ -3,7 +3,7 @@
 use std::fmt::{Display, Write as _};
 use std::time::{Duration, SystemTime};
 
-use ioxproto::mirror::ControllerState;
+use ioxproto::state::ControllerState;
 use ioxproto::view::{ControllerTime, Timestamp};
 
 use super::clean::Clean;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use ioxproto::mirror::ControllerState;
+use ioxproto::state::ControllerState;
 use ioxproto::view::Timestamp;
 
 use super::table::Stamps;
@@ -75,7 +75,7 @@ fn properties(
     name: &str,
     now: SystemTime,
 ) -> Vec<[String; 6]> {
-    let row = |(control, property): (&str, &ioxproto::mirror::Property)| {
+    let row = |(control, property): (&str, &ioxproto::state::Property)| {
         let time = property.time();
         let age = match stamps {
             Stamps::Changed => time.and_then(Timestamp::to_system_time),

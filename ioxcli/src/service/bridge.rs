@@ -18,12 +18,12 @@ use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 use tracing::{error, info, warn};
 
 use crate::arguments::Bridge;
+use crate::exit_error::ExitError;
 use crate::output::Screen;
 use crate::service::config::{self, Config, Name};
 use crate::service::notify::ServiceManager;
 use crate::service::plan::{Fixed, Plan, Watched};
 use crate::signals::{Reload, Stop};
-use crate::trouble::Trouble;
 
 /// The time between the starts of two controllers, so that thousands do not connect at once.
 const SPREAD: Duration = Duration::from_millis(10);
@@ -35,7 +35,7 @@ const STATUS: Duration = Duration::from_secs(5);
 const STOP: Duration = Duration::from_secs(5);
 
 /// Runs until it is asked to stop.
-pub(crate) async fn run(arguments: Bridge, mut stop: Stop) -> Result<(), Trouble> {
+pub(crate) async fn run(arguments: Bridge, mut stop: Stop) -> Result<(), ExitError> {
     let path = config::place(arguments.config.as_deref())?;
     let plan = tokio::select! {
         plan = read_plan(&path, &arguments) => plan?,
@@ -45,7 +45,7 @@ pub(crate) async fn run(arguments: Bridge, mut stop: Stop) -> Result<(), Trouble
         return told(&summary(&path, &plan)).await;
     }
     let mut reload =
-        Reload::on_signal().map_err(|error| Trouble::other(format!("cannot start: {error}")))?;
+        Reload::on_signal().map_err(|error| ExitError::other(format!("cannot start: {error}")))?;
     let handle = Handle::new();
     let (stop_http, http_stopped) = oneshot::channel::<()>();
     let http = match listen(&plan, &handle).await? {
@@ -95,7 +95,7 @@ pub(crate) async fn run(arguments: Bridge, mut stop: Stop) -> Result<(), Trouble
     match timeout(STOP, both).await {
         Ok(Ok(Ok(()))) => Ok(()),
         Ok(ended) => Err(ended_early(ended)),
-        Err(_) => Err(Trouble::other(format!(
+        Err(_) => Err(ExitError::other(format!(
             "the bridge did not stop within {} s",
             STOP.as_secs()
         ))),
@@ -103,7 +103,7 @@ pub(crate) async fn run(arguments: Bridge, mut stop: Stop) -> Result<(), Trouble
 }
 
 /// Opens the port for metrics, so that one in use shows before anything is started.
-async fn listen(plan: &Plan, handle: &Handle) -> Result<Option<HttpServer>, Trouble> {
+async fn listen(plan: &Plan, handle: &Handle) -> Result<Option<HttpServer>, ExitError> {
     let Some(address) = plan.http else {
         return Ok(None);
     };
@@ -113,7 +113,7 @@ async fn listen(plan: &Plan, handle: &Handle) -> Result<Option<HttpServer>, Trou
     }
     let server = HttpServer::bind(&options, handle.clone()).await;
     let server = server.map_err(|error| {
-        Trouble::other(format!(
+        ExitError::other(format!(
             "{error}. It is listen of [http] in the configuration, or --http; enabled = false does without"
         ))
     })?;
@@ -124,7 +124,7 @@ async fn listen(plan: &Plan, handle: &Handle) -> Result<Option<HttpServer>, Trou
     Ok(Some(server))
 }
 
-async fn read_plan(path: &Path, arguments: &Bridge) -> Result<Plan, Trouble> {
+async fn read_plan(path: &Path, arguments: &Bridge) -> Result<Plan, ExitError> {
     let config = Config::load(path)?;
     Plan::make(&config, arguments.shard, arguments.http).await
 }
@@ -142,8 +142,8 @@ async fn due(interval: &mut Option<Interval>) {
     }
 }
 
-fn ended_early(ended: Result<Result<(), OptionsError>, JoinError>) -> Trouble {
-    Trouble::other(match ended {
+fn ended_early(ended: Result<Result<(), OptionsError>, JoinError>) -> ExitError {
+    ExitError::other(match ended {
         Ok(Ok(())) => "the bridge ended by itself".to_owned(),
         Ok(Err(error)) => error.to_string(),
         Err(error) => format!("the bridge failed: {error}"),
@@ -187,7 +187,7 @@ impl Service {
     /// Takes a new configuration in place of the old one, if it can be used. Controllers that are
     /// the same in both are not touched, unless they were given up: somebody may have mended the
     /// account.
-    fn reload(&mut self, plan: Result<Plan, Trouble>) {
+    fn reload(&mut self, plan: Result<Plan, ExitError>) {
         let plan = match plan {
             Ok(plan) => plan,
             Err(trouble) => {
@@ -271,8 +271,8 @@ fn summary(path: &Path, plan: &Plan) -> String {
     text
 }
 
-async fn told(text: &str) -> Result<(), Trouble> {
-    let cannot = |error| Trouble::other(format!("cannot write to standard output: {error}"));
+async fn told(text: &str) -> Result<(), ExitError> {
+    let cannot = |error| ExitError::other(format!("cannot write to standard output: {error}"));
     let screen = Screen::stdout().map_err(cannot)?;
     screen.finish(text.as_bytes().to_vec()).await;
     Ok(())

@@ -8,9 +8,9 @@ use ioxdriver::Trust;
 use ioxproto::Secret;
 
 use crate::connection::{self, Endpoint};
+use crate::exit_error::ExitError;
 use crate::service::config::{self, Config, Name, Settings};
 use crate::service::shard::Shard;
-use crate::trouble::Trouble;
 
 /// What the bridge is to do, with all passwords and certificates at hand.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ impl Plan {
         config: &Config,
         shard: Option<Shard>,
         http: Option<SocketAddr>,
-    ) -> Result<Self, Trouble> {
+    ) -> Result<Self, ExitError> {
         let Settings {
             controllers: entries,
             bridge,
@@ -67,7 +67,7 @@ impl Plan {
             http: metrics,
         } = &config.settings;
         if entries.is_empty() {
-            return Err(Trouble::usage(format!(
+            return Err(ExitError::usage(format!(
                 "{} names no controller: add one with iox setup",
                 config.path().display()
             )));
@@ -102,7 +102,7 @@ impl Plan {
         let all: Vec<_> = watched.map(|watched| watched.controller.clone()).collect();
         options
             .check(&all)
-            .map_err(|error| Trouble::usage(error.to_string()))?;
+            .map_err(|error| ExitError::usage(error.to_string()))?;
         Ok(Self {
             options,
             controllers,
@@ -125,10 +125,10 @@ async fn watched(
     config: &Config,
     name: &Name,
     entry: &config::Controller,
-) -> Result<Watched, Trouble> {
+) -> Result<Watched, ExitError> {
     let endpoint = Endpoint::configured(config, name.clone())?;
     let Some(source) = &entry.password else {
-        return Err(Trouble::usage(format!(
+        return Err(ExitError::usage(format!(
             "the controller {name} has no password in {}, and a bridge cannot ask for one: add password_file, say",
             config.path().display()
         )));
@@ -137,7 +137,7 @@ async fn watched(
     let password = source.fetch(config, &whose).await?;
     let options = endpoint.options_with(password.clone());
     let checked = options.check();
-    checked.map_err(|error| Trouble::usage(format!("{whose}: {error}")))?;
+    checked.map_err(|error| ExitError::usage(format!("{whose}: {error}")))?;
     Ok(Watched {
         entry: entry.clone(),
         password,
@@ -147,7 +147,7 @@ async fn watched(
 }
 
 /// The broker, and its password beside it.
-async fn broker(config: &Config) -> Result<(Option<Broker>, Option<Secret>), Trouble> {
+async fn broker(config: &Config) -> Result<(Option<Broker>, Option<Secret>), ExitError> {
     let Some(mqtt) = &config.settings.mqtt else {
         return Ok((None, None));
     };

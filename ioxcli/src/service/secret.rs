@@ -12,10 +12,10 @@ use tokio::process::Command;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
+use crate::exit_error::ExitError;
 use crate::password;
 use crate::service::config::Config;
 use crate::stderr::say;
-use crate::trouble::Trouble;
 
 /// How long a command may take to print the password.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -43,8 +43,8 @@ pub(crate) enum Source {
 
 impl Source {
     /// Fetches the password. `whose` it is stands in errors, the password never does.
-    pub(crate) async fn fetch(&self, config: &Config, whose: &str) -> Result<Secret, Trouble> {
-        let wrong = |what: String| Trouble::usage(format!("the password of {whose}: {what}"));
+    pub(crate) async fn fetch(&self, config: &Config, whose: &str) -> Result<Secret, ExitError> {
+        let wrong = |what: String| ExitError::usage(format!("the password of {whose}: {what}"));
         match self {
             Self::Inline(password) => Ok(password.clone()),
             Self::File(path) => from_file(config.resolve(path)).await,
@@ -71,12 +71,12 @@ impl Source {
     }
 }
 
-async fn from_file(path: PathBuf) -> Result<Secret, Trouble> {
+async fn from_file(path: PathBuf) -> Result<Secret, ExitError> {
     // A pipe may be slow.
     let read = tokio::task::spawn_blocking(move || password::from_file(&path));
     match read.await {
         Ok(password) => password,
-        Err(error) => Err(Trouble::other(error.to_string())),
+        Err(error) => Err(ExitError::other(error.to_string())),
     }
 }
 

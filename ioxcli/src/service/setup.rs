@@ -12,12 +12,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ioxdriver::{Fingerprint, Options, Trust};
-use ioxproto::mirror::ControllerState;
+use ioxproto::state::ControllerState;
 use ioxproto::{Account, Address, Notification, Profile, Secret, Status};
 use tokio::time::timeout;
 
 use crate::arguments::{Auth, Setup, Transport};
 use crate::connection;
+use crate::exit_error::ExitError;
 use crate::password;
 use crate::service::config::{self, Config, Name};
 use crate::service::discover::{self, Found};
@@ -25,14 +26,13 @@ use crate::service::written::{Entry, MqttEntry, write};
 use crate::signals::Stop;
 use crate::source::Source;
 use crate::stderr::say;
-use crate::trouble::Trouble;
 use crate::trust::{describe, look, print};
 
 /// How long the trial may take; the replay of a large house is in it.
 const TRIAL: Duration = Duration::from_secs(60);
 
 /// Asks what the options leave open, tries it, writes it.
-pub(crate) async fn run(setup: Setup, stop: Stop) -> Result<(), Trouble> {
+pub(crate) async fn run(setup: Setup, stop: Stop) -> Result<(), ExitError> {
     let path = config::place(setup.config.as_deref())?;
     let mut wizard = Wizard {
         existing: match path.exists() {
@@ -71,8 +71,8 @@ pub(crate) async fn run(setup: Setup, stop: Stop) -> Result<(), Trouble> {
     Ok(())
 }
 
-fn interrupted() -> Trouble {
-    Trouble::other("stopped; nothing was written")
+fn interrupted() -> ExitError {
+    ExitError::other("stopped; nothing was written")
 }
 
 struct Wizard {
@@ -84,7 +84,7 @@ struct Wizard {
 
 impl Wizard {
     /// The controller's URL, and a name for it.
-    async fn choose_controller(&mut self) -> Result<(Address, String), Trouble> {
+    async fn choose_controller(&mut self) -> Result<(Address, String), ExitError> {
         if let Some(url) = &self.setup.url {
             return Ok((connection::address(url)?, "home".to_owned()));
         }
@@ -95,7 +95,7 @@ impl Wizard {
             () = self.stop.requested() => return Err(interrupted()),
         };
         if found.is_empty() {
-            return Err(Trouble::other(discover::nobody(self.setup.to)));
+            return Err(ExitError::other(discover::nobody(self.setup.to)));
         }
         let mut list = String::new();
         for (place, found) in found.iter().enumerate() {
@@ -116,7 +116,7 @@ impl Wizard {
                 number
                     .ok()
                     .filter(|number| (1..=found.len()).contains(number))
-                    .ok_or_else(|| Trouble::usage("there is no controller of that number"))?
+                    .ok_or_else(|| ExitError::usage("there is no controller of that number"))?
                     - 1
             }
         };
@@ -125,7 +125,7 @@ impl Wizard {
         Ok((found.url, suggested))
     }
 
-    async fn choose_name(&mut self, suggested: &str) -> Result<Name, Trouble> {
+    async fn choose_name(&mut self, suggested: &str) -> Result<Name, ExitError> {
         let text = match &self.setup.name {
             Some(name) => name.clone(),
             None if !io::stdin().is_terminal() => suggested.to_owned(),
@@ -137,10 +137,10 @@ impl Wizard {
                 }
             }
         };
-        let name: Name = text.parse().map_err(Trouble::usage)?;
+        let name: Name = text.parse().map_err(ExitError::usage)?;
         let existing = self.existing.as_ref();
         if existing.is_some_and(|config| config.settings.controllers.contains_key(&name)) {
-            return Err(Trouble::usage(format!(
+            return Err(ExitError::usage(format!(
                 "{} has a controller {name} already: choose another --name, or remove that one",
                 self.path.display()
             )));
@@ -149,13 +149,13 @@ impl Wizard {
     }
 
     /// Shows who answers and asks if that is the controller; its certificate from then on.
-    async fn confirm_identity(&mut self, url: &Address) -> Result<Option<Fingerprint>, Trouble> {
+    async fn confirm_identity(&mut self, url: &Address) -> Result<Option<Fingerprint>, ExitError> {
         if !url.has_tls() {
             say(format_args!(
                 "{url} is plain http: whoever is on the network between here and the controller can read the password and pretend to be the controller"
             ));
             if self.setup.pin.is_some() {
-                return Err(Trouble::usage(
+                return Err(ExitError::usage(
                     "--pin is about the certificate of a https:// controller, and http:// has none",
                 ));
             }
@@ -172,7 +172,7 @@ impl Wizard {
         match self.setup.pin {
             Some(pin) if pin == shown => {}
             Some(pin) => {
-                return Err(Trouble::refused(format!(
+                return Err(ExitError::refused(format!(
                     "{url} shows the certificate {shown}, and not {pin}: nothing was sent"
                 )));
             }
@@ -181,7 +181,7 @@ impl Wizard {
         Ok(Some(shown))
     }
 
-    async fn confirm(&mut self, question: &str) -> Result<(), Trouble> {
+    async fn confirm(&mut self, question: &str) -> Result<(), ExitError> {
         if self.setup.yes {
             return Ok(());
         }
@@ -190,17 +190,19 @@ impl Wizard {
             .await?;
         match answer.to_ascii_lowercase().as_str() {
             "y" | "yes" => Ok(()),
-            _ => Err(Trouble::other("not confirmed; nothing was sent or written")),
+            _ => Err(ExitError::other(
+                "not confirmed; nothing was sent or written",
+            )),
         }
     }
 
-    async fn ask_account(&mut self) -> Result<(String, Secret), Trouble> {
+    async fn ask_account(&mut self) -> Result<(String, Secret), ExitError> {
         let username = match &self.setup.username {
             Some(username) => username.clone(),
             None => self.ask("User name: ", "give it with --username").await?,
         };
         let username = crate::arguments::username(&username)
-            .map_err(|why| Trouble::usage(format!("the user name cannot be used: {why}")))?;
+            .map_err(|why| ExitError::usage(format!("the user name cannot be used: {why}")))?;
         let file = self.setup.password_file.as_deref();
         let password = password::obtain(&username, file, &mut self.stop).await?;
         Ok((username, password.ok_or_else(interrupted)?))
@@ -220,7 +222,7 @@ impl Wizard {
         url: &Address,
         account: Account,
         pin: Option<Fingerprint>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), ExitError> {
         print("Connecting …\n").await;
         let mut options = Options::new(url.to_string())
             .account(account)
@@ -237,14 +239,14 @@ impl Wizard {
         handle.request_stop();
         let nodes = match tried {
             Ok(Ok(nodes)) => nodes,
-            Ok(Err(Some(why))) => return Err(Trouble::other(format!("{url}: {why}"))),
+            Ok(Err(Some(why))) => return Err(ExitError::other(format!("{url}: {why}"))),
             Ok(Err(None)) => {
                 let ended = connection::outcome(&handle, &url.to_string());
                 return Err(ended.err().unwrap_or_else(interrupted));
             }
             Err(_) => {
                 let seconds = TRIAL.as_secs();
-                return Err(Trouble::other(format!(
+                return Err(ExitError::other(format!(
                     "{url} was not connected within {seconds} s; nothing was written"
                 )));
             }
@@ -254,11 +256,11 @@ impl Wizard {
         Ok(())
     }
 
-    async fn ask_broker(&mut self) -> Result<Option<MqttEntry>, Trouble> {
+    async fn ask_broker(&mut self) -> Result<Option<MqttEntry>, ExitError> {
         let existing = self.existing.as_ref();
         if existing.is_some_and(|config| config.settings.mqtt.is_some()) {
             return match self.setup.mqtt {
-                Some(_) => Err(Trouble::usage(format!(
+                Some(_) => Err(ExitError::usage(format!(
                     "{} has a broker already: change it there, and leave --mqtt out",
                     self.path.display()
                 ))),
@@ -302,9 +304,9 @@ impl Wizard {
 
     /// The answer of a person, without blanks around it. `otherwise` is what to do where nobody can
     /// be asked.
-    async fn ask(&mut self, question: &str, otherwise: &str) -> Result<String, Trouble> {
+    async fn ask(&mut self, question: &str, otherwise: &str) -> Result<String, ExitError> {
         if !io::stdin().is_terminal() {
-            return Err(Trouble::usage(format!(
+            return Err(ExitError::usage(format!(
                 "there is no terminal to ask on: {otherwise}"
             )));
         }
@@ -322,8 +324,8 @@ impl Wizard {
         match read {
             Ok(Ok((0, _))) => Err(interrupted()),
             Ok(Ok((_, answer))) => Ok(answer.trim().to_owned()),
-            Ok(Err(error)) => Err(Trouble::other(format!("cannot read the answer: {error}"))),
-            Err(error) => Err(Trouble::other(format!("cannot read the answer: {error}"))),
+            Ok(Err(error)) => Err(ExitError::other(format!("cannot read the answer: {error}"))),
+            Err(error) => Err(ExitError::other(format!("cannot read the answer: {error}"))),
         }
     }
 }

@@ -8,9 +8,9 @@ use ioxdriver::Fingerprint;
 use ioxproto::{Address, Profile, Secret};
 
 use crate::arguments::Auth;
+use crate::exit_error::ExitError;
 use crate::file::Target;
 use crate::service::config::{Config, Name};
-use crate::trouble::Trouble;
 
 /// A controller to be added.
 pub(crate) struct Entry {
@@ -32,7 +32,10 @@ pub(crate) struct MqttEntry {
 
 impl MqttEntry {
     /// Reads `host` or `host:port`.
-    pub(crate) fn parse(broker: &str, account: Option<(String, Secret)>) -> Result<Self, Trouble> {
+    pub(crate) fn parse(
+        broker: &str,
+        account: Option<(String, Secret)>,
+    ) -> Result<Self, ExitError> {
         let (host, port) = match broker.rsplit_once(':') {
             // An IPv6 address has colons of its own.
             Some((host, port)) if !host.contains(':') || host.ends_with(']') => (host, Some(port)),
@@ -46,7 +49,7 @@ impl MqttEntry {
                 port,
                 account,
             }),
-            _ => Err(Trouble::usage(
+            _ => Err(ExitError::usage(
                 "the broker is written as host or host:port, such as 127.0.0.1:1883",
             )),
         }
@@ -54,14 +57,14 @@ impl MqttEntry {
 }
 
 /// Adds them to a configuration, which is made if there is none. What is in it stays as it is.
-pub(crate) fn write(path: &Path, entry: &Entry, mqtt: Option<&MqttEntry>) -> Result<(), Trouble> {
+pub(crate) fn write(path: &Path, entry: &Entry, mqtt: Option<&MqttEntry>) -> Result<(), ExitError> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
     let cannot = |path: &Path| {
         let shown = path.display().to_string();
-        move |error: io::Error| Trouble::other(format!("cannot write {shown}: {error}"))
+        move |error: io::Error| ExitError::other(format!("cannot write {shown}: {error}"))
     };
     make_folder(folder).map_err(cannot(folder))?;
     let mut text = match fs::read_to_string(path) {
@@ -82,7 +85,7 @@ pub(crate) fn write(path: &Path, entry: &Entry, mqtt: Option<&MqttEntry>) -> Res
         }
     }
     // What others have written since the start may not go with it.
-    Config::parse(path, &text).map_err(Trouble::usage)?;
+    Config::parse(path, &text).map_err(ExitError::usage)?;
     let mut written = Written::default();
     for (path, password) in &secrets {
         written.secret(path, password).map_err(cannot(path))?;

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, SystemTime};
 
-use ioxproto::mirror::{ChangeKind, ControllerState, Heard};
 use ioxproto::names::NamesPart;
+use ioxproto::state::{ChangeKind, ControllerState, Heard};
 use ioxproto::{Event, Notification, Status, StatusChange};
 
 use super::words;
@@ -77,7 +77,7 @@ impl Controller {
         let mut is_restructured = changes.iter().any(|change| {
             matches!(
                 change.kind,
-                ChangeKind::House(_) | ChangeKind::Structure { .. }
+                ChangeKind::Name(_) | ChangeKind::Structure { .. }
             )
         });
         match notification {

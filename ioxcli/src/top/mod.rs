@@ -4,12 +4,12 @@
 //! connects them with streams, signals and the clock. The screen is drawn when the model asks for
 //! it, and at most ten times a second.
 
+mod command;
 mod controller;
 mod details;
 mod keys;
 mod log;
 mod model;
-mod order;
 #[cfg(test)]
 mod picture;
 mod render;
@@ -29,15 +29,15 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
 use self::controller::Controller;
-use self::model::{Effect, Input, Model, Order};
+use self::model::{Effect, Input, Model, PendingCommand};
 use self::terminal::Screen;
 use crate::arguments::{Top, Transport};
 use crate::connection::{self, Endpoint};
+use crate::exit_error::ExitError;
 use crate::names;
 use crate::output::stdout_has_colour;
 use crate::signals::{Continue, Reload, Stop};
 use crate::source::{Handle, Source};
-use crate::trouble::Trouble;
 
 /// The shortest time between two drawings.
 const FRAME: Duration = Duration::from_millis(100);
@@ -65,7 +65,7 @@ pub(crate) struct Shown {
 }
 
 /// Shows the controllers that the command line names, until it is asked to stop.
-pub(crate) async fn run(top: Top, mut stop: Stop) -> Result<(), Trouble> {
+pub(crate) async fn run(top: Top, mut stop: Stop) -> Result<(), ExitError> {
     terminal::check()?;
     let mut all = Vec::new();
     for controller in &top.controllers {
@@ -94,7 +94,7 @@ pub(crate) async fn show(
     silent_after: Duration,
     panics: bool,
     mut stop: Stop,
-) -> Result<(), Trouble> {
+) -> Result<(), ExitError> {
     terminal::check()?;
     let (sender, inputs) = mpsc::channel(WAITING);
     let mut streams = JoinSet::new();
@@ -107,7 +107,7 @@ pub(crate) async fn show(
         handles.push((source.handle(), shown.label));
         streams.spawn(forward(source, index, sender.clone()));
     }
-    let cannot = |error| Trouble::other(format!("cannot use the terminal: {error}"));
+    let cannot = |error| ExitError::other(format!("cannot use the terminal: {error}"));
     let model = Model::new(
         SystemTime::now(),
         TimeZone::system(),
@@ -173,8 +173,8 @@ enum Turn {
 }
 
 impl Session {
-    async fn run(&mut self, stop: &mut Stop) -> Result<(), Trouble> {
-        let cannot = |error| Trouble::other(format!("cannot use the terminal: {error}"));
+    async fn run(&mut self, stop: &mut Stop) -> Result<(), ExitError> {
+        let cannot = |error| ExitError::other(format!("cannot use the terminal: {error}"));
         let mut keys = terminal::read_keys().map_err(cannot)?;
         let mut hang_up = Reload::on_signal().map_err(cannot)?;
         let mut job = Continue::on_signals().map_err(cannot)?;
@@ -216,7 +216,7 @@ impl Session {
                 return Ok(());
             }
             if self.screen.is_lost() {
-                return Err(Trouble::other("an internal error: see the message above"));
+                return Err(ExitError::other("an internal error: see the message above"));
             }
             is_due |= self.model.take_redraw();
         }
@@ -234,8 +234,8 @@ impl Session {
         Ok(Turn::GoOn)
     }
 
-    fn send(&self, order: Order) {
-        let Order {
+    fn send(&self, order: PendingCommand) {
+        let PendingCommand {
             controller,
             what,
             command,

@@ -20,9 +20,9 @@ use ioxproto::rest::{CallError, Command, Confirmation};
 use ioxproto::{Notification, Status};
 use jiff::tz::TimeZone;
 
+use super::command::Target;
 use super::controller::Controller;
 use super::log::{Log, Tone};
-use super::order::Target;
 use super::rows::{Path, Row, rows};
 
 /// What is on the screen.
@@ -47,12 +47,12 @@ pub(super) enum Prompt {
         typed: String,
     },
     /// Whether to send a command.
-    Confirm(Order),
+    Confirm(PendingCommand),
 }
 
 /// A command that somebody wants to send.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Order {
+pub(super) struct PendingCommand {
     pub(super) controller: usize,
     /// What it does, in words: `Hall lamp: on`.
     pub(super) what: String,
@@ -95,7 +95,7 @@ pub(super) enum Key {
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Effect {
-    Send(Order),
+    Send(PendingCommand),
     /// Give the terminal back, and stop until continued.
     Suspend,
     /// Draw everything, whatever is believed to be on the screen.

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ioxproto::mirror::ControllerState;
 use ioxproto::names::{NamedKind, Names};
+use ioxproto::state::ControllerState;
 use ioxproto::view::{ProgramId, VariableId};
 
 /// The deepest nesting of folders that is followed.
@@ -49,7 +49,7 @@ pub(super) fn rows(house: &ControllerState, folded: &BTreeSet<Path>, filter: &st
             sorted.insert((path, name.to_lowercase(), address.to_owned()), is_scene);
         }
     };
-    for named in names.things() {
+    for named in names.entries() {
         match named.kind {
             NamedKind::Node => add(&named.address, false),
             NamedKind::Scene => add(&named.address, true),

@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 
 use super::model::{Input, Key, Model};
 use super::render::{Theme, render};
-use crate::trouble::Trouble;
+use crate::exit_error::ExitError;
 
 /// Keys that may wait.
 const WAITING: usize = 64;
@@ -35,15 +35,15 @@ pub(super) struct Screen {
 }
 
 /// Fails unless there is a terminal that can show it.
-pub(super) fn check() -> Result<(), Trouble> {
+pub(super) fn check() -> Result<(), ExitError> {
     let advice = "iox watch writes lines, to any terminal, file or pipe";
     if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
-        return Err(Trouble::usage(format!(
+        return Err(ExitError::usage(format!(
             "iox top needs a terminal for its keys and its screen, and standard input or output is none: {advice}"
         )));
     }
     match std::env::var("TERM").as_deref() {
-        Ok("dumb") => Err(Trouble::usage(format!(
+        Ok("dumb") => Err(ExitError::usage(format!(
             "this terminal cannot move its cursor (TERM=dumb): {advice}"
         ))),
         _ => Ok(()),

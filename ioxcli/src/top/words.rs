@@ -3,8 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use ioxproto::Event;
-use ioxproto::mirror::{ControllerState, Program};
 use ioxproto::names::Names;
+use ioxproto::state::{ControllerState, Program};
 use ioxproto::view::View;
 use jiff::tz::TimeZone;
 

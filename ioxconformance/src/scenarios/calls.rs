@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use ioxdriver::driver::waiting_otherwise;
 use ioxdriver::{Async, Blocking, Ticket};
 use ioxproto::Notification;
-use ioxproto::mirror::{ControllerState, Property};
 use ioxproto::rest::{self, CallError, CallProblem, Command, Confirmation, NodeEntry, Nodes};
+use ioxproto::state::{ControllerState, Property};
 use ioxproto::view::VariableType;
 use ioxsim::{Ending, Event, OnCall, Times};
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ioxdriver::Options;
-use ioxproto::mirror::ControllerState;
+use ioxproto::state::ControllerState;
 use ioxproto::{Notification, ReadNames, Status};
 use ioxsim::Event;
 

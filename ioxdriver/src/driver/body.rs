@@ -19,7 +19,9 @@ use std::task::{Context, Poll};
 use std::time::{Instant, SystemTime};
 
 use ioxproto::rest::{CallError, CallId, CallPhase, RawAnswer};
-use ioxproto::{Action, ConnectionId, EventStream, Failure, Message, Notification, Now, RequestId};
+use ioxproto::{
+    Action, ConnectionId, Failure, Message, Notification, Now, RequestId, StreamMachine,
+};
 use tracing::debug;
 
 use super::link::{Link, LinkEvent};
@@ -42,7 +44,7 @@ const IDLE: usize = 4;
 
 /// The loop of a driver.
 pub struct Body<S: Seam> {
-    core: EventStream,
+    core: StreamMachine,
     route: Route<S>,
     link: Link<S>,
     /// Logins, refreshes and logouts under way, one at a time as a rule, and the exchanges of
@@ -85,7 +87,7 @@ pub enum Turn {
 }
 
 /// What there is to tell the core.
-enum Happening<S> {
+enum Input<S> {
     Link(LinkEvent<S>),
     Answered(RequestId, Box<Result<Answer, Failure>>),
 }
@@ -103,7 +105,7 @@ impl<S: Seam> Body<S> {
         sleep: Option<super::Sleep>,
     ) -> Result<Self, BuildError> {
         let config = options.config()?;
-        let core = EventStream::new(config.clone())?;
+        let core = StreamMachine::new(config.clone())?;
         let tls = core.address().has_tls();
         Ok(Self {
             route: Route {
@@ -206,7 +208,7 @@ impl<S: Seam> Body<S> {
             self.shared.update(&self.core, now);
         }
         for taken in 0..S::TURN {
-            let Poll::Ready(happening) = self.poll_world(context) else {
+            let Poll::Ready(input) = self.poll_world(context) else {
                 return match self.shared.poll_command(context) {
                     Poll::Ready(command) => {
                         self.command(command);
@@ -216,7 +218,7 @@ impl<S: Seam> Body<S> {
                     Poll::Pending => Turn::Idle,
                 };
             };
-            self.handle(happening);
+            self.handle(input);
             self.busy = self.busy.wrapping_add(1);
             let stopping = self.core.is_stopping();
             if stopping && self.busy.is_multiple_of(STOP_LOOKS_UP) {
@@ -238,8 +240,8 @@ impl<S: Seam> Body<S> {
             self.command(command);
             return Turn::Moved;
         }
-        if let Poll::Ready(happening) = self.poll_requests(context) {
-            self.handle(happening);
+        if let Poll::Ready(input) = self.poll_requests(context) {
+            self.handle(input);
             return Turn::Moved;
         }
         self.idle.poll(|| self.route.seam.timer(), context);
@@ -452,7 +454,7 @@ impl<S: Seam> Body<S> {
         }
     }
 
-    fn poll_requests(&mut self, context: &mut Context<'_>) -> Poll<Happening<S::Io>> {
+    fn poll_requests(&mut self, context: &mut Context<'_>) -> Poll<Input<S::Io>> {
         for (id, attempt) in &mut self.requests {
             if let Poll::Ready(exchanged) = attempt.poll(&self.route, context) {
                 let now = Instant::now();
@@ -464,21 +466,21 @@ impl<S: Seam> Body<S> {
                     }
                     answered.answer
                 });
-                return Poll::Ready(Happening::Answered(*id, Box::new(answer)));
+                return Poll::Ready(Input::Answered(*id, Box::new(answer)));
             }
         }
         Poll::Pending
     }
 
-    fn poll_world(&mut self, context: &mut Context<'_>) -> Poll<Happening<S::Io>> {
-        if let Poll::Ready(happening) = self.poll_requests(context) {
-            return Poll::Ready(happening);
+    fn poll_world(&mut self, context: &mut Context<'_>) -> Poll<Input<S::Io>> {
+        if let Poll::Ready(input) = self.poll_requests(context) {
+            return Poll::Ready(input);
         }
         let event = self.link.poll(&self.route, context);
         if event.is_pending() {
             self.idle.poll(|| self.route.seam.timer(), context);
         }
-        event.map(Happening::Link)
+        event.map(Input::Link)
     }
 
     fn command(&mut self, command: Command) {
@@ -506,13 +508,13 @@ impl<S: Seam> Body<S> {
         }
     }
 
-    fn handle(&mut self, happening: Happening<S::Io>) {
+    fn handle(&mut self, input: Input<S::Io>) {
         let now = self.now();
-        match happening {
-            Happening::Link(LinkEvent::Received(id, message)) => {
+        match input {
+            Input::Link(LinkEvent::Received(id, message)) => {
                 return self.received(now, id, message);
             }
-            Happening::Link(LinkEvent::Exchanged(id, exchanged)) => match *exchanged {
+            Input::Link(LinkEvent::Exchanged(id, exchanged)) => match *exchanged {
                 Ok(Answered {
                     answer,
                     connection,
@@ -533,14 +535,14 @@ impl<S: Seam> Body<S> {
                     self.core.failed(now, id, failure);
                 }
             },
-            Happening::Link(LinkEvent::Ended(id, failure)) => {
+            Input::Link(LinkEvent::Ended(id, failure)) => {
                 self.link = Link::None;
                 match failure {
                     Some(failure) => self.core.failed(now, id, failure),
                     None => self.core.closed(now, id, None, ""),
                 }
             }
-            Happening::Answered(id, answer) => {
+            Input::Answered(id, answer) => {
                 self.tell_call_phases(now);
                 self.requests.retain(|(request, _)| *request != id);
                 match *answer {

@@ -232,7 +232,7 @@ impl<M> Clone for Handle<M> {
 impl<M> Drop for Handle<M> {
     fn drop(&mut self) {
         if self.shared.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.shared.deserted();
+            self.shared.abandon();
         }
     }
 }

@@ -20,7 +20,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Instant, SystemTime};
 
 use ioxproto::rest::{CallError, CallProblem, Request};
-use ioxproto::{Account, Config, ConfigError, EventStream, Now, Reason, Secret, Stats, Status};
+use ioxproto::{Account, Config, ConfigError, Now, Reason, Secret, Stats, Status, StreamMachine};
 
 use super::EndError;
 use super::ticket::Slot;
@@ -142,7 +142,7 @@ impl Drop for CallingBack {
 /// What a driver is to exchange before it starts.
 #[derive(Debug, Default)]
 pub(crate) struct Exchanged {
-    /// For [`EventStream::exchange_account`]; already checked against the other options.
+    /// For [`StreamMachine::exchange_account`]; already checked against the other options.
     pub(crate) account: Option<Account>,
     /// Other rules for certificates.
     pub(crate) trust: Option<Trust>,
@@ -182,19 +182,19 @@ impl Shared {
     }
 
     /// The driver tells what it knows, before it delivers and before it waits.
-    pub(crate) fn update(&self, stream: &EventStream, now: Now) {
+    pub(crate) fn update(&self, stream: &StreamMachine, now: Now) {
         self.tell(stream, now, |snapshot| snapshot.waits_for_consumer = false);
     }
 
     /// The driver waits until the consumer leaves room.
-    pub(crate) fn held_up(&self, stream: &EventStream, now: Now) {
+    pub(crate) fn held_up(&self, stream: &StreamMachine, now: Now) {
         self.tell(stream, now, |snapshot| snapshot.waits_for_consumer = true);
     }
 
     /// The driver tells of a change of status, before it delivers it.
     pub(crate) fn status_changed(
         &self,
-        stream: &EventStream,
+        stream: &StreamMachine,
         now: Now,
         status: Status,
         reason: Option<Reason>,
@@ -205,7 +205,7 @@ impl Shared {
         });
     }
 
-    fn tell(&self, stream: &EventStream, now: Now, more: impl FnOnce(&mut Snapshot)) {
+    fn tell(&self, stream: &StreamMachine, now: Now, more: impl FnOnce(&mut Snapshot)) {
         let mut snapshot = self.snapshot();
         snapshot.last_event_at = stream.last_event_at();
         snapshot.stats = stream.stats(now);
@@ -458,7 +458,7 @@ impl Shared {
     }
 
     /// The last handle is gone.
-    pub(crate) fn deserted(&self) {
+    pub(crate) fn abandon(&self) {
         self.request_stop();
         let relaunch = self.commands().relaunch.take();
         drop(relaunch);

@@ -256,7 +256,7 @@ mod tests {
     use std::task::{Wake, Waker};
     use std::time::{Instant, SystemTime};
 
-    use ioxproto::{Action, Config, EventStream, Now};
+    use ioxproto::{Action, Config, Now, StreamMachine};
 
     use super::*;
 
@@ -294,7 +294,7 @@ mod tests {
     #[test]
     fn a_controller_that_talks_on_leaves_commands_and_deadlines_their_turn() {
         let config = Config::new("http://127.0.0.1").local_account("admin", "x");
-        let mut core = EventStream::new(config).unwrap();
+        let mut core = StreamMachine::new(config).unwrap();
         core.start(Now {
             monotonic: Instant::now(),
             utc: SystemTime::now(),

@@ -7,7 +7,7 @@
 mod transport;
 
 use ioxproto::FailureKind::{Other, Protocol};
-use ioxproto::{Action, Address, Config, ConnectionId, EventStream, Exchange};
+use ioxproto::{Action, Address, Config, ConnectionId, Exchange, StreamMachine};
 use ioxproto::{Failure, Message, Notification};
 
 use transport::{Opcode, Refused, WebSocket, is_timeout, now, until, upgraded};
@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let config = Config::new(url.as_str()).local_account(user, std::env::var("IOX_PASSWORD")?);
     watch(
-        EventStream::new(config.seed(std::process::id().into()))?,
+        StreamMachine::new(config.seed(std::process::id().into()))?,
         |told| {
             println!("{told:?}");
             true
@@ -28,8 +28,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 /// Drives to the end of the stream; stops it when `tell` says `false`.
-pub(crate) fn watch(mut core: EventStream, mut tell: impl FnMut(Notification) -> bool) {
-    let mut tell = |core: &mut EventStream, told| {
+pub(crate) fn watch(mut core: StreamMachine, mut tell: impl FnMut(Notification) -> bool) {
+    let mut tell = |core: &mut StreamMachine, told| {
         if !tell(told) {
             core.stop(now());
         }
@@ -81,7 +81,7 @@ pub(crate) fn watch(mut core: EventStream, mut tell: impl FnMut(Notification) ->
 
 /// Connects and runs the upgrade. Blocks, but no longer than the machine allows.
 fn connect(
-    core: &mut EventStream,
+    core: &mut StreamMachine,
     id: ConnectionId,
     to: &Address,
     upgrade: Exchange,
@@ -101,7 +101,7 @@ fn connect(
 
 /// Takes a message that is there, or waits for bytes until the deadline, and then ticks.
 fn take_or_wait(
-    core: &mut EventStream,
+    core: &mut StreamMachine,
     link: &mut Option<(ConnectionId, WebSocket)>,
 ) -> Option<Notification> {
     let Some((id, open)) = link else {

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{Filter, ListenerPanic};
-use crate::mirror::Change;
+use crate::state::Change;
 use crate::view::{LifecycleChange, ProgramStatus, VariableTable};
 use crate::vocabulary::{SystemControl, TriggerAction};
 use crate::{Event, StatusChange};

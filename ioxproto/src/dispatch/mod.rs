@@ -28,7 +28,7 @@ use tracing::{debug, warn};
 pub use self::filter::Filter;
 use self::listener::{Call, Entry};
 pub use self::registration::Registration;
-use crate::mirror::{Change, SharedState};
+use crate::state::{Change, SharedState};
 use crate::view::{LifecycleChange, ProgramStatus, VariableTable, View};
 use crate::{Event, Notification, StatusChange};
 
@@ -282,7 +282,7 @@ impl Dispatcher {
     fn update(
         &self,
         listeners: &[Arc<Entry>],
-        apply: impl FnOnce(&mut crate::mirror::ControllerState, Option<&mut Vec<Change>>),
+        apply: impl FnOnce(&mut crate::state::ControllerState, Option<&mut Vec<Change>>),
     ) -> Vec<Change> {
         let mut changes = Vec::new();
         if let Some(state) = self.state() {

@@ -36,11 +36,11 @@ const MAX_INTERIM: u8 = 16;
 /// connection ends. Then call [`into_answer`](Self::into_answer).
 ///
 /// ```
-/// use ioxproto::{Action, Config, EventStream, Now, Progress};
+/// use ioxproto::{Action, Config, StreamMachine, Now, Progress};
 /// # use std::time::{Instant, SystemTime};
 /// # let now = Now { monotonic: Instant::now(), utc: SystemTime::now() };
 /// # let config = Config::new("http://eisy.local:8080").local_account("admin", "x");
-/// let mut stream = EventStream::new(config)?;
+/// let mut stream = StreamMachine::new(config)?;
 /// stream.start(now);
 /// # let mut seen = false;
 /// while let Some(action) = stream.poll_action() {

@@ -9,7 +9,7 @@ use crate::view::{ProgramId, VariableId};
 /// What has a name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
-pub enum HouseItem {
+pub enum NamedItem {
     /// The node of this address.
     Node(Arc<str>),
     /// The scene of this address.
@@ -25,17 +25,17 @@ pub enum HouseItem {
 /// A change of what there is in a house, or of what it is called.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct HouseChange {
+pub struct NameChange {
     /// What changed.
-    pub item: HouseItem,
+    pub item: NamedItem,
     /// How.
-    pub kind: HouseChangeKind,
+    pub kind: NameChangeKind,
 }
 
 /// How something changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum HouseChangeKind {
+pub enum NameChangeKind {
     /// It is new.
     Added,
     /// It is gone.
@@ -60,10 +60,10 @@ pub enum HouseChangeKind {
     Disabled,
 }
 
-impl HouseItem {
-    pub(super) fn of(thing: &Named) -> Self {
-        let address = thing.address.as_str().into();
-        match thing.kind {
+impl NamedItem {
+    pub(super) fn of(entry: &Named) -> Self {
+        let address = entry.address.as_str().into();
+        match entry.kind {
             NamedKind::Node => Self::Node(address),
             NamedKind::Scene => Self::Scene(address),
             NamedKind::Folder => Self::Folder(address),
@@ -79,13 +79,13 @@ impl HouseItem {
         }
     }
 
-    pub(super) fn changed(self, kind: HouseChangeKind) -> HouseChange {
-        HouseChange { item: self, kind }
+    pub(super) fn changed(self, kind: NameChangeKind) -> NameChange {
+        NameChange { item: self, kind }
     }
 }
 
 /// `node 1A 2B 3C 1`, `program 008D`.
-impl fmt::Display for HouseItem {
+impl fmt::Display for NamedItem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Node(address) => write!(f, "node {address}"),
@@ -98,62 +98,62 @@ impl fmt::Display for HouseItem {
 }
 
 /// `node 1A 2B 3C 1: renamed from Lamp to Hall lamp`.
-impl fmt::Display for HouseChange {
+impl fmt::Display for NameChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.item)?;
         match &self.kind {
-            HouseChangeKind::Added => f.write_str("added"),
-            HouseChangeKind::Removed => f.write_str("removed"),
-            HouseChangeKind::Renamed { before, after } => {
+            NameChangeKind::Added => f.write_str("added"),
+            NameChangeKind::Removed => f.write_str("removed"),
+            NameChangeKind::Renamed { before, after } => {
                 write!(f, "renamed from {before} to {after}")
             }
-            HouseChangeKind::Moved { before, after } => {
+            NameChangeKind::Moved { before, after } => {
                 let shown = |parent: &str| match parent {
                     "" => "the top".to_owned(),
                     parent => parent.to_owned(),
                 };
                 write!(f, "moved from {} to {}", shown(before), shown(after))
             }
-            HouseChangeKind::Enabled => f.write_str("enabled"),
-            HouseChangeKind::Disabled => f.write_str("disabled"),
+            NameChangeKind::Enabled => f.write_str("enabled"),
+            NameChangeKind::Disabled => f.write_str("disabled"),
         }
     }
 }
 
 /// What is different in `after`.
-pub(super) fn of_thing(before: Option<&Named>, after: Option<&Named>, out: &mut Vec<HouseChange>) {
+pub(super) fn of_entry(before: Option<&Named>, after: Option<&Named>, out: &mut Vec<NameChange>) {
     let (before, after) = match (before, after) {
         (None, None) => return,
         (Some(gone), None) => {
-            return out.push(HouseItem::of(gone).changed(HouseChangeKind::Removed));
+            return out.push(NamedItem::of(gone).changed(NameChangeKind::Removed));
         }
-        (None, Some(new)) => return out.push(HouseItem::of(new).changed(HouseChangeKind::Added)),
+        (None, Some(new)) => return out.push(NamedItem::of(new).changed(NameChangeKind::Added)),
         (Some(before), Some(after)) => (before, after),
     };
     if before.kind != after.kind {
-        // The address names another thing.
-        out.push(HouseItem::of(before).changed(HouseChangeKind::Removed));
-        return out.push(HouseItem::of(after).changed(HouseChangeKind::Added));
+        // The address names another entry.
+        out.push(NamedItem::of(before).changed(NameChangeKind::Removed));
+        return out.push(NamedItem::of(after).changed(NameChangeKind::Added));
     }
     if before.name != after.name {
-        out.push(HouseItem::of(after).changed(renamed(&before.name, &after.name)));
+        out.push(NamedItem::of(after).changed(renamed(&before.name, &after.name)));
     }
     if before.parent != after.parent {
-        let moved = HouseChangeKind::Moved {
+        let moved = NameChangeKind::Moved {
             before: before.parent.clone(),
             after: after.parent.clone(),
         };
-        out.push(HouseItem::of(after).changed(moved));
+        out.push(NamedItem::of(after).changed(moved));
     }
     match (before.is_enabled, after.is_enabled) {
-        (false, true) => out.push(HouseItem::of(after).changed(HouseChangeKind::Enabled)),
-        (true, false) => out.push(HouseItem::of(after).changed(HouseChangeKind::Disabled)),
+        (false, true) => out.push(NamedItem::of(after).changed(NameChangeKind::Enabled)),
+        (true, false) => out.push(NamedItem::of(after).changed(NameChangeKind::Disabled)),
         _ => {}
     }
 }
 
-fn renamed(before: &str, after: &str) -> HouseChangeKind {
-    HouseChangeKind::Renamed {
+fn renamed(before: &str, after: &str) -> NameChangeKind {
+    NameChangeKind::Renamed {
         before: before.to_owned(),
         after: after.to_owned(),
     }
@@ -162,22 +162,22 @@ fn renamed(before: &str, after: &str) -> HouseChangeKind {
 impl Names {
     /// What is different in what was read here, as far as it was known before: a first reading is
     /// no news.
-    pub(crate) fn changes_since(&self, before: &Self) -> Vec<HouseChange> {
+    pub(crate) fn changes_since(&self, before: &Self) -> Vec<NameChange> {
         let mut out = Vec::new();
         let both = |part| self.has(part) && before.has(part);
         if both(NamesPart::Nodes) {
-            for (address, gone) in &before.things {
-                if !self.things.contains_key(address) {
-                    of_thing(Some(gone), None, &mut out);
+            for (address, gone) in &before.entries {
+                if !self.entries.contains_key(address) {
+                    of_entry(Some(gone), None, &mut out);
                 }
             }
-            for (address, thing) in &self.things {
-                of_thing(before.things.get(address), Some(thing), &mut out);
+            for (address, entry) in &self.entries {
+                of_entry(before.entries.get(address), Some(entry), &mut out);
             }
         }
         if both(NamesPart::Programs) {
             let (before, after) = (before.programs.iter(), &self.programs);
-            named(before, after.iter(), HouseItem::Program, &mut out);
+            named(before, after.iter(), NamedItem::Program, &mut out);
         }
         for part in &self.read {
             if let NamesPart::Variables(kind) = part
@@ -186,7 +186,7 @@ impl Names {
                 let of_kind = |(id, _): &(&VariableId, &String)| id.kind == *kind;
                 let before = before.variables.iter().filter(of_kind);
                 let after = self.variables.iter().filter(of_kind);
-                named(before, after, HouseItem::Variable, &mut out);
+                named(before, after, NamedItem::Variable, &mut out);
             }
         }
         out
@@ -197,17 +197,17 @@ impl Names {
 fn named<'a, K: Copy + Ord + 'a>(
     before: impl Iterator<Item = (&'a K, &'a String)>,
     after: impl Iterator<Item = (&'a K, &'a String)>,
-    item: impl Fn(K) -> HouseItem,
-    out: &mut Vec<HouseChange>,
+    item: impl Fn(K) -> NamedItem,
+    out: &mut Vec<NameChange>,
 ) {
     let before: std::collections::BTreeMap<_, _> = before.collect();
     let after: std::collections::BTreeMap<_, _> = after.collect();
     for id in before.keys().filter(|id| !after.contains_key(*id)) {
-        out.push(item(**id).changed(HouseChangeKind::Removed));
+        out.push(item(**id).changed(NameChangeKind::Removed));
     }
     for (id, name) in &after {
         match before.get(id) {
-            None => out.push(item(**id).changed(HouseChangeKind::Added)),
+            None => out.push(item(**id).changed(NameChangeKind::Added)),
             Some(old) if old != name => out.push(item(**id).changed(renamed(old, name))),
             Some(_) => {}
         }

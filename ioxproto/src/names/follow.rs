@@ -13,7 +13,7 @@
 //! The caller decides which events to follow: a replayed one is history, which may be undone since.
 
 use super::change;
-use super::{HouseChange, HouseChangeKind, HouseItem, Named, NamedKind, Names};
+use super::{NameChange, NameChangeKind, Named, NamedItem, NamedKind, Names};
 use crate::Event;
 use crate::rest::{Family, LinkType, NodeEntry, SceneMember};
 use crate::spelling::Spelling;
@@ -28,7 +28,7 @@ const LONGEST: usize = 4096;
 /// What an event did to the names.
 #[derive(Debug, Default)]
 pub(crate) struct Followed {
-    pub(crate) changes: Vec<HouseChange>,
+    pub(crate) changes: Vec<NameChange>,
     /// The event does not say all that changed.
     pub(crate) needs_reading: bool,
 }
@@ -60,12 +60,12 @@ impl Names {
                 self.remove(address, &mut followed);
             }
             (_, LifecycleDetails::Renamed { name }) if name.len() <= LONGEST => {
-                self.change(address, &mut followed, |thing| {
-                    thing.name = name.into_owned();
+                self.change(address, &mut followed, |entry| {
+                    entry.name = name.into_owned();
                 });
             }
             (_, LifecycleDetails::Enabled(enabled)) => {
-                self.change(address, &mut followed, |thing| thing.is_enabled = enabled);
+                self.change(address, &mut followed, |entry| entry.is_enabled = enabled);
             }
             (Lifecycle::CommError, _) => self.set_error(address, true),
             (Lifecycle::CommErrorCleared, _) => self.set_error(address, false),
@@ -75,8 +75,8 @@ impl Names {
                     _ => address,
                 };
                 let parent = parent.filter(|parent| parent.len() <= LONGEST);
-                self.change(address, &mut followed, |thing| {
-                    thing.parent = parent.map_or_else(String::new, |parent| parent.into_owned());
+                self.change(address, &mut followed, |entry| {
+                    entry.parent = parent.map_or_else(String::new, |parent| parent.into_owned());
                 });
             }
             (
@@ -118,24 +118,24 @@ impl Names {
     }
 
     fn change(&mut self, address: &str, followed: &mut Followed, to: impl FnOnce(&mut Named)) {
-        let Some(thing) = self.things.get_mut(&Spelling::of(address)) else {
+        let Some(entry) = self.entries.get_mut(&Spelling::of(address)) else {
             followed.needs_reading = true;
             return;
         };
-        let before = thing.clone();
-        to(thing);
-        change::of_thing(Some(&before), Some(thing), &mut followed.changes);
+        let before = entry.clone();
+        to(entry);
+        change::of_entry(Some(&before), Some(entry), &mut followed.changes);
     }
 
     fn set_error(&mut self, address: &str, is_in_error: bool) {
-        if let Some(thing) = self.things.get_mut(&Spelling::of(address)) {
-            thing.is_in_error = is_in_error;
+        if let Some(entry) = self.entries.get_mut(&Spelling::of(address)) {
+            entry.is_in_error = is_in_error;
         }
     }
 
     fn remove(&mut self, address: &str, followed: &mut Followed) {
-        let gone = self.things.remove(&Spelling::of(address));
-        change::of_thing(gone.as_ref(), None, &mut followed.changes);
+        let gone = self.entries.remove(&Spelling::of(address));
+        change::of_entry(gone.as_ref(), None, &mut followed.changes);
         if let Some(gone) = gone {
             self.members.remove(&gone.address);
             for members in self.members.values_mut() {
@@ -151,13 +151,13 @@ impl Names {
             return;
         };
         let spelling = Spelling::of(&node.address);
-        let before = self.things.get(&spelling).cloned();
-        if before.is_none() && self.things.len() >= MOST || node.name.len() > LONGEST {
+        let before = self.entries.get(&spelling).cloned();
+        if before.is_none() && self.entries.len() >= MOST || node.name.len() > LONGEST {
             return;
         }
         let after = Named::of_node(&node);
-        change::of_thing(before.as_ref(), Some(&after), &mut followed.changes);
-        self.things.insert(spelling, after);
+        change::of_entry(before.as_ref(), Some(&after), &mut followed.changes);
+        self.entries.insert(spelling, after);
     }
 
     /// What an event tells by its name alone.
@@ -171,19 +171,19 @@ impl Names {
     ) {
         followed.needs_reading = true;
         let spelling = Spelling::of(address);
-        let fits = self.things.len() < MOST && name.len() <= LONGEST && !address.is_empty();
-        if !fits || self.things.contains_key(&spelling) {
+        let fits = self.entries.len() < MOST && name.len() <= LONGEST && !address.is_empty();
+        if !fits || self.entries.contains_key(&spelling) {
             return;
         }
         let family = Family {
             id: family,
             instance: None,
         };
-        let thing = Named::new(kind, address, name, None, &family);
+        let entry = Named::new(kind, address, name, None, &family);
         followed
             .changes
-            .push(HouseItem::of(&thing).changed(HouseChangeKind::Added));
-        self.things.insert(spelling, thing);
+            .push(NamedItem::of(&entry).changed(NameChangeKind::Added));
+        self.entries.insert(spelling, entry);
     }
 
     /// Whether the scene is known.

@@ -6,7 +6,7 @@
 //!
 //! A stream reads them by itself ([`Config::read_names`](crate::Config::read_names)) and delivers
 //! them as [`Notification::Names`](crate::Notification::Names); a
-//! [`ControllerState`](crate::mirror::ControllerState) takes them from there, follows events, and
+//! [`ControllerState`](crate::state::ControllerState) takes them from there, follows events, and
 //! says what changed.
 //!
 //! ```
@@ -30,7 +30,7 @@ mod read;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use self::change::{HouseChange, HouseChangeKind, HouseItem};
+pub use self::change::{NameChange, NameChangeKind, NamedItem};
 pub use self::read::{Missing, NamesPart, NamesRead};
 use crate::NodePattern;
 use crate::rest::{
@@ -46,7 +46,7 @@ const DEEPEST: usize = 16;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Names {
     /// Nodes, scenes and folders, by their address in its normal spelling.
-    things: BTreeMap<Spelling, Named>,
+    entries: BTreeMap<Spelling, Named>,
     /// The members of each scene, by its address.
     members: BTreeMap<String, Vec<SceneMember>>,
     programs: BTreeMap<ProgramId, String>,
@@ -167,7 +167,7 @@ impl<T> Found<T> {
 impl Names {
     /// Takes all nodes, scenes and folders of an answer, in the place of those known before.
     pub fn take_nodes(&mut self, nodes: &Nodes) {
-        self.things.clear();
+        self.entries.clear();
         self.members.clear();
         for folder in &nodes.folders {
             let parent = folder.parent.as_ref();
@@ -222,7 +222,7 @@ impl Names {
         for part in &other.read {
             match part {
                 NamesPart::Nodes => {
-                    self.things.clone_from(&other.things);
+                    self.entries.clone_from(&other.entries);
                     self.members.clone_from(&other.members);
                 }
                 NamesPart::Programs => self.programs.clone_from(&other.programs),
@@ -243,28 +243,28 @@ impl Names {
     }
 
     fn insert(&mut self, named: Named) {
-        self.things.insert(Spelling::of(&named.address), named);
+        self.entries.insert(Spelling::of(&named.address), named);
     }
 
     /// The node, scene or folder of an address, in any spelling.
     #[must_use]
     pub fn node(&self, address: &str) -> Option<&Named> {
-        self.things.get(&Spelling::of(address))
+        self.entries.get(&Spelling::of(address))
     }
 
     /// The folders that something is in, outermost first, joined by `/`; empty at the top.
     #[must_use]
     pub fn folder(&self, address: &str) -> String {
         let mut path: Vec<&str> = Vec::new();
-        let mut at = self.node(address).map(|thing| thing.parent.as_str());
-        while let Some(thing) = at.and_then(|address| self.node(address)) {
+        let mut at = self.node(address).map(|entry| entry.parent.as_str());
+        while let Some(entry) = at.and_then(|address| self.node(address)) {
             if path.len() == DEEPEST {
                 break;
             }
-            if thing.kind == NamedKind::Folder {
-                path.push(&thing.name);
+            if entry.kind == NamedKind::Folder {
+                path.push(&entry.name);
             }
-            at = Some(&thing.parent);
+            at = Some(&entry.parent);
         }
         path.reverse();
         path.join("/")
@@ -283,8 +283,8 @@ impl Names {
     }
 
     /// All nodes, scenes and folders, by address.
-    pub fn things(&self) -> impl Iterator<Item = &Named> {
-        self.things.values()
+    pub fn entries(&self) -> impl Iterator<Item = &Named> {
+        self.entries.values()
     }
 
     /// The address of each scene, and its members with how they are linked, as they were read.
@@ -309,27 +309,27 @@ impl Names {
     #[must_use]
     pub fn find(&self, written: &str) -> Found<&str> {
         let targets = || {
-            let things = self.things.values();
-            things.filter(|thing| thing.kind != NamedKind::Folder)
+            let entries = self.entries.values();
+            entries.filter(|entry| entry.kind != NamedKind::Folder)
         };
         let spelling = Spelling::of(written);
-        let by_address = self.things.get(&spelling);
-        if let Some(thing) = by_address.filter(|thing| thing.kind != NamedKind::Folder) {
-            return Found::One(&thing.address);
+        let by_address = self.entries.get(&spelling);
+        if let Some(entry) = by_address.filter(|entry| entry.kind != NamedKind::Folder) {
+            return Found::One(&entry.address);
         }
         let pattern = NodePattern::new(written);
         let by_device: Vec<&str> = targets()
-            .map(|thing| thing.address.as_str())
+            .map(|entry| entry.address.as_str())
             .filter(|address| pattern.is_match(address))
             .collect();
         if !by_device.is_empty() {
             return Found::of(by_device);
         }
         let wanted = written.trim().to_lowercase();
-        let by_name = targets().filter(|thing| {
-            thing.name.to_lowercase() == wanted || self.path(thing).to_lowercase() == wanted
+        let by_name = targets().filter(|entry| {
+            entry.name.to_lowercase() == wanted || self.path(entry).to_lowercase() == wanted
         });
-        Found::of(by_name.map(|thing| thing.address.as_str()).collect())
+        Found::of(by_name.map(|entry| entry.address.as_str()).collect())
     }
 
     /// The id of the program that somebody means by its id or name.
@@ -360,10 +360,10 @@ impl Names {
 
     /// Folder and name: `Hall/Ceiling lamp`.
     #[must_use]
-    pub fn path(&self, thing: &Named) -> String {
-        match self.folder(&thing.address) {
-            folder if folder.is_empty() => thing.name.clone(),
-            folder => format!("{folder}/{}", thing.name),
+    pub fn path(&self, entry: &Named) -> String {
+        match self.folder(&entry.address) {
+            folder if folder.is_empty() => entry.name.clone(),
+            folder => format!("{folder}/{}", entry.name),
         }
     }
 }

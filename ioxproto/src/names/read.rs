@@ -80,7 +80,7 @@ impl NamesRead {
 impl fmt::Debug for NamesRead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("NamesRead")
-            .field("things", &self.names.things().count())
+            .field("entries", &self.names.entries().count())
             .field("programs", &self.names.programs().count())
             .field("variables", &self.names.variables().count())
             .field("missing", &self.missing)

@@ -12,7 +12,7 @@ use super::{
     NodeStatus, Nodes, Programs, RequestError, Statuses, VariableDefinitions, VariableEntry,
     Variables, body,
 };
-use crate::mirror::ControllerState;
+use crate::state::ControllerState;
 use crate::view::VariableType;
 
 /// A request to a controller.
@@ -273,7 +273,7 @@ impl Command {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use ioxproto::mirror::{ControllerState, Property};
+    /// use ioxproto::state::{ControllerState, Property};
     /// use ioxproto::rest::Command;
     ///
     /// let mut house = ControllerState::new();

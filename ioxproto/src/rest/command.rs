@@ -220,7 +220,7 @@ pub enum FanMode {
 /// What a program is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum ProgramOrder {
+pub enum ProgramCommand {
     /// Evaluate the condition and run *then* or *else*.
     Run,
     /// Run *then*.
@@ -239,7 +239,7 @@ pub enum ProgramOrder {
     DisableRunAtStartup,
 }
 
-impl ProgramOrder {
+impl ProgramCommand {
     fn word(self) -> &'static str {
         match self {
             Self::Run => "run",
@@ -629,7 +629,7 @@ impl Command {
 impl Command {
     /// Tells a program to run, stop, or be enabled.
     #[must_use]
-    pub fn program(id: ProgramId, order: ProgramOrder) -> Self {
+    pub fn program(id: ProgramId, order: ProgramCommand) -> Self {
         Self {
             path: format!("/rest/programs/{id}/{}", order.word()),
             target: Target::Program(id),

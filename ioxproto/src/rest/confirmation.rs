@@ -18,8 +18,8 @@ use std::time::Duration;
 
 use super::command::{Command, Goal, Target};
 use crate::Event;
-use crate::mirror::ControllerState;
 use crate::spelling::is_same_address;
+use crate::state::ControllerState;
 use crate::view::{Decimal, LifecycleDetails, VariableField, VariableId};
 use crate::vocabulary::{Code, Lifecycle};
 

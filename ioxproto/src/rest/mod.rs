@@ -47,7 +47,7 @@ pub use self::call::{
     programs, status, time, variable, variable_definitions, variables,
 };
 pub use self::command::{
-    Command, FanMode, Goal, Level, ProgramOrder, Repetition, Setpoint, Target, TemperatureUnit,
+    Command, FanMode, Goal, Level, ProgramCommand, Repetition, Setpoint, Target, TemperatureUnit,
     ThermostatMode,
 };
 pub use self::confirmation::Confirmation;

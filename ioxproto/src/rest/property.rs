@@ -3,7 +3,7 @@
 use super::AnswerError;
 use super::body::{self, Entry, Shape, keep};
 use super::document::{self, Element};
-use crate::mirror::Property;
+use crate::state::Property;
 use crate::view::Decimal;
 
 const SHAPE: Shape = Shape {

@@ -120,7 +120,7 @@ impl Machine {
             _ => return,
         };
         self.actions.push_back(action);
-        self.lost(now, Reason::TimedOut { phase, after });
+        self.lose_connection(now, Reason::TimedOut { phase, after });
     }
 
     pub(super) fn upgrade_answered(
@@ -156,21 +156,27 @@ impl Machine {
                 // A page that repeats the request is not to be shown, nor any part of it.
                 let secret = repeats_secrets || self.credentials.show_in(&text);
                 let text = if secret { String::new() } else { text };
-                self.refused(now, status, retry_after, text);
+                self.handle_refusal(now, status, retry_after, text);
             }
             Ok(Verdict::NotWebSocket(detail)) => {
                 let detail = detail.into();
-                self.lost(now, Reason::NotAController { detail });
+                self.lose_connection(now, Reason::NotAController { detail });
             }
-            Err(ExchangeError::Unanswered) => self.unanswered(now),
-            Err(error) => self.lost(now, self.no_answer(error)),
+            Err(ExchangeError::Unanswered) => self.probe_unanswered(now),
+            Err(error) => self.lose_connection(now, self.no_answer(error)),
         }
     }
 
     /// The upgrade was refused: retry it at once in another way, if there is one, or later.
-    fn refused(&mut self, now: Now, status: u16, retry_after: Option<Duration>, text: String) {
+    fn handle_refusal(
+        &mut self,
+        now: Now,
+        status: u16,
+        retry_after: Option<Duration>,
+        text: String,
+    ) {
         if status == 400 && probe::names_tls(&text) && !self.address.has_tls() {
-            return self.lost(now, self.speaks_tls());
+            return self.lose_connection(now, self.speaks_tls());
         }
         let retry = match status {
             400 => self.headers.refuse(),
@@ -181,7 +187,7 @@ impl Machine {
             return self.sign_in_or_connect(now);
         }
         if let 401 | 403 = status {
-            return self.lost(now, Reason::CredentialsRefused { status });
+            return self.lose_connection(now, Reason::CredentialsRefused { status });
         }
         let retry_after = retry_after.map(|after| after.min(self.config.timing.retry_after_max));
         let reason = Reason::UpgradeRefused {
@@ -189,7 +195,7 @@ impl Machine {
             retry_after,
             text: text.chars().take(REFUSAL_TEXT).collect(),
         };
-        self.lost_for(now, reason, retry_after);
+        self.lose_connection_for(now, reason, retry_after);
     }
 
     pub(super) fn http_answered(
@@ -211,7 +217,7 @@ impl Machine {
             Ok(answer) => answer,
             Err(error) => {
                 self.credentials.abandon_request();
-                return self.lost(now, self.no_answer(error));
+                return self.lose_connection(now, self.no_answer(error));
             }
         };
         let retry_after = retry_after(answer.headers(), now.utc);
@@ -221,10 +227,10 @@ impl Machine {
                 self.connect(now);
             }
             Outcome::Request(exchange) => self.sign_in(now, exchange),
-            Outcome::Refused(status) => self.lost(now, Reason::LoginRefused { status }),
+            Outcome::Refused(status) => self.lose_connection(now, Reason::LoginRefused { status }),
             Outcome::Undecided { status, detail } => {
                 let detail = detail.into();
-                self.lost_for(now, Reason::LoginFailed { status, detail }, retry_after);
+                self.lose_connection_for(now, Reason::LoginFailed { status, detail }, retry_after);
             }
         }
     }
@@ -235,13 +241,13 @@ impl Machine {
         }
         if let State::Stopping { request, .. } = &mut self.state {
             *request = None;
-            return self.ended(now);
+            return self.finish_stop(now);
         }
         if let State::Probing { .. } = self.state {
             return self.probed(now, false);
         }
         self.credentials.abandon_request();
-        self.lost(now, Reason::Failed(failure));
+        self.lose_connection(now, Reason::Failed(failure));
     }
 
     pub(super) fn token(&mut self, now: Now, id: RequestId, token: Option<Secret>) {
@@ -258,7 +264,7 @@ impl Machine {
                 self.note_new_token(now);
                 self.connect(now);
             }
-            None => self.lost(now, Reason::NoToken),
+            None => self.lose_connection(now, Reason::NoToken),
         }
     }
 

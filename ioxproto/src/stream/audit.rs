@@ -35,10 +35,10 @@ use tracing::{debug, warn};
 
 use super::timers::Deadline;
 use super::{Machine, State};
-use crate::mirror::{ControllerState, Property};
 use crate::notification::Drift;
 use crate::rest::{self, CallError, CallId, RawAnswer, Statuses};
 use crate::spelling::Spelling;
+use crate::state::{ControllerState, Property};
 use crate::view::Decimal;
 use crate::{Action, Config, Event, Notification, Now, Reason};
 
@@ -314,7 +314,7 @@ impl Machine {
         }
         if let (true, State::Live(connection)) = (is_stale, &self.state) {
             self.actions.push_back(Action::Abort { id: connection.id });
-            self.lost(now, Reason::StaleSubscription { properties });
+            self.lose_connection(now, Reason::StaleSubscription { properties });
         }
     }
 }

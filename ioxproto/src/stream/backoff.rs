@@ -22,8 +22,8 @@ impl Backoff {
         }
     }
 
-    /// A failure: the wait before the next attempt.
-    pub(crate) fn failed(&mut self, random: &mut fastrand::Rng) -> Duration {
+    /// Counts a failure and returns the wait before the next attempt.
+    pub(crate) fn next_wait(&mut self, random: &mut fastrand::Rng) -> Duration {
         let wait = self.wait(self.failures);
         self.failures = self.failures.saturating_add(1);
         self.spread(wait, random)
@@ -34,8 +34,8 @@ impl Backoff {
         self.spread(self.wait(usize::MAX), random)
     }
 
-    /// The connection has proved itself: the schedule starts over.
-    pub(crate) fn proved(&mut self) {
+    /// Starts the schedule over, once a connection has proved itself.
+    pub(crate) fn reset(&mut self) {
         self.failures = 0;
     }
 
@@ -65,12 +65,12 @@ mod tests {
     fn waits_follow_the_schedule_and_stay_at_the_last() {
         let mut random = fastrand::Rng::with_seed(1);
         let mut backoff = Backoff::new(seconds(&[1, 2, 5, 10, 30, 60]), 0.0);
-        let waits: Vec<_> = (0..8).map(|_| backoff.failed(&mut random)).collect();
+        let waits: Vec<_> = (0..8).map(|_| backoff.next_wait(&mut random)).collect();
         assert_eq!(waits, seconds(&[1, 2, 5, 10, 30, 60, 60, 60]));
-        backoff.proved();
-        assert_eq!(backoff.failed(&mut random), Duration::from_secs(1));
+        backoff.reset();
+        assert_eq!(backoff.next_wait(&mut random), Duration::from_secs(1));
         assert_eq!(backoff.longest(&mut random), Duration::from_secs(60));
-        assert_eq!(backoff.failed(&mut random), Duration::from_secs(2));
+        assert_eq!(backoff.next_wait(&mut random), Duration::from_secs(2));
     }
 
     #[test]
@@ -79,7 +79,7 @@ mod tests {
             let mut random = fastrand::Rng::with_seed(seed);
             let mut backoff = Backoff::new(seconds(&[10]), 0.5);
             (0..100)
-                .map(|_| backoff.failed(&mut random))
+                .map(|_| backoff.next_wait(&mut random))
                 .collect::<Vec<_>>()
         };
         let waits = draw(7);

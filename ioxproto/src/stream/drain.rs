@@ -86,16 +86,17 @@ impl Machine {
         self.timers.postpone(Timer::DrainPast, quiet);
     }
 
-    /// No stamp has shown an event of the replay for a while: what still comes is a busy house.
+    /// Ends the drain when no stamp has shown a replayed event for a while: later events are live
+    /// ones of a busy house.
     pub(super) fn drain_past(&mut self, now: Now) {
         if self.replay.is_stamped() && !self.expects_end_mark() {
-            self.drained(now, Timer::DrainPast);
+            self.end_drain(now, Timer::DrainPast);
         }
     }
 
-    /// The replay is over by this rule, unless a message of it is still arriving: then the rule
-    /// counts again once it is there.
-    pub(super) fn drained(&mut self, now: Now, rule: Timer) {
+    /// Ends the replay by this rule, unless a message of it is still arriving: then the rule is
+    /// applied again once that message is complete.
+    pub(super) fn end_drain(&mut self, now: Now, rule: Timer) {
         let State::Draining(connection) = self.state else {
             return;
         };
@@ -123,7 +124,7 @@ impl Machine {
         self.timers
             .after_hearing(Timer::Proven, timing.proven_after);
         self.shows_end_mark |= self.replay.is_marked();
-        self.replay.drained();
+        self.replay.end_drain();
         self.stats.incomplete_replays += u64::from(incomplete);
         self.stats.reconnects += u64::from(self.was_connected);
         self.was_connected = true;

@@ -51,7 +51,7 @@ impl Machine {
         self.timers.cancel_all();
         self.timers
             .at(Timer::Stop, now.monotonic + self.config.timing.stop);
-        self.ended(now);
+        self.finish_stop(now);
     }
 
     /// The logout was answered, or the login or refresh before it. A refused logout is ignored.
@@ -73,11 +73,11 @@ impl Machine {
         if let State::Stopping { request, .. } = &mut self.state {
             *request = next;
         }
-        self.ended(now);
+        self.finish_stop(now);
     }
 
-    /// Whether there is still something to wait for on the way to a stop.
-    pub(super) fn ended(&mut self, now: Now) {
+    /// Comes to rest if the stop has nothing left to wait for.
+    pub(super) fn finish_stop(&mut self, now: Now) {
         if matches!(
             self.state,
             State::Stopping {
@@ -85,11 +85,11 @@ impl Machine {
                 request: None
             }
         ) {
-            self.stopped(now);
+            self.rest_after_stop(now);
         }
     }
 
-    /// The stop has taken long enough.
+    /// Ends a stop that has taken its whole time.
     pub(super) fn leave(&mut self, now: Now) {
         let State::Stopping {
             connection,
@@ -102,10 +102,10 @@ impl Machine {
             .extend(connection.map(|id| Action::Abort { id }));
         self.actions
             .extend(request.map(|id| Action::Abandon { id }));
-        self.stopped(now);
+        self.rest_after_stop(now);
     }
 
-    fn stopped(&mut self, now: Now) {
+    fn rest_after_stop(&mut self, now: Now) {
         self.timers.cancel_all();
         self.credentials.forget();
         self.state = State::AtRest;

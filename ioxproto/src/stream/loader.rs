@@ -148,8 +148,8 @@ impl Loader {
         }
     }
 
-    /// The connection is lost: what happens from here on is not heard.
-    pub(super) fn lost(&mut self) {
+    /// Marks the names as stale: events of the time without a connection are missed.
+    pub(super) fn mark_stale(&mut self) {
         self.is_fresh = false;
         self.due = None;
     }

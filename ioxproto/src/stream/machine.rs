@@ -52,7 +52,7 @@ impl Machine {
         if !matches!(self.state, State::AtRest) {
             return;
         }
-        self.backoff.proved();
+        self.backoff.reset();
         self.credentials.begin_session();
         self.was_connected = false;
         self.has_probed = false;
@@ -125,13 +125,13 @@ impl Machine {
             Timer::SignIn | Timer::Connect => self.timed_out(now),
             Timer::Stop => self.leave(now),
             Timer::Names => self.names_overdue(),
-            Timer::TokenAccepted => self.token_ignored(now),
-            Timer::DrainQuiet | Timer::DrainCap => self.drained(now, timer),
+            Timer::TokenAccepted => self.give_up_token(now),
+            Timer::DrainQuiet | Timer::DrainCap => self.end_drain(now, timer),
             Timer::DrainPast => self.drain_past(now),
-            Timer::Stall => self.stalled(now, Silence::Heartbeat),
-            Timer::Pong => self.stalled(now, Silence::Ping),
+            Timer::Stall => self.abort_stalled(now, Silence::Heartbeat),
+            Timer::Pong => self.abort_stalled(now, Silence::Ping),
             Timer::Ping => self.ping(),
-            Timer::Proven => self.proved(),
+            Timer::Proven => self.prove_connection(),
         }
     }
 
@@ -146,30 +146,35 @@ impl Machine {
             Failure::Transport {
                 kind: FailureKind::ConnectionReset | FailureKind::UnexpectedEnd,
                 ..
-            } if self.is_upgrading() => return self.unanswered(now),
+            } if self.is_upgrading() => return self.probe_unanswered(now),
             failure => Reason::Failed(failure),
         };
-        self.gone(now, reason);
+        self.end_connection(now, reason);
     }
 
-    /// The driver's socket is gone.
-    pub(super) fn gone(&mut self, now: Now, reason: Reason) {
+    /// Handles the end of the driver's socket: it ends a stop, or loses the connection.
+    pub(super) fn end_connection(&mut self, now: Now, reason: Reason) {
         if let State::Stopping { connection, .. } = &mut self.state {
             *connection = None;
-            return self.ended(now);
+            return self.finish_stop(now);
         }
-        let reason = self.unaccepted(reason);
-        self.lost(now, reason);
+        let reason = self.refuse_unproven_token(reason);
+        self.lose_connection(now, reason);
     }
 
-    /// The attempt or the connection is lost: wait and try again, or give up where only a person
+    /// Waits and tries again after a lost attempt or connection, or gives up where only a person
     /// can help.
-    pub(super) fn lost(&mut self, now: Now, reason: Reason) {
-        self.lost_for(now, reason, None);
+    pub(super) fn lose_connection(&mut self, now: Now, reason: Reason) {
+        self.lose_connection_for(now, reason, None);
     }
 
-    /// The same, where the controller asked to be left alone for a while.
-    pub(super) fn lost_for(&mut self, now: Now, reason: Reason, retry_after: Option<Duration>) {
+    /// The same, waiting at least as long as the controller's `Retry-After`.
+    pub(super) fn lose_connection_for(
+        &mut self,
+        now: Now,
+        reason: Reason,
+        retry_after: Option<Duration>,
+    ) {
         self.timers.cancel_all();
         let needs_person = match &reason {
             Reason::CredentialsRefused { .. } | Reason::LoginRefused { .. } => true,
@@ -185,7 +190,7 @@ impl Machine {
             let mut wait = if needs_person {
                 self.backoff.longest(&mut self.random)
             } else {
-                self.backoff.failed(&mut self.random)
+                self.backoff.next_wait(&mut self.random)
             };
             if let Some(after) = retry_after {
                 wait = wait.max(after.min(self.config.timing.retry_after_max));
@@ -217,7 +222,7 @@ impl Machine {
                 self.loader.connected(now.monotonic);
                 self.auditor.connected(now.monotonic);
             }
-            Status::LostConnection => self.loader.lost(),
+            Status::LostConnection => self.loader.mark_stale(),
             _ => {}
         }
         self.status = change.status;

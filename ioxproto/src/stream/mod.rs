@@ -33,7 +33,7 @@
 //!   mark is live once 10 s have passed and its stamps show nothing of a replay any more; after 60
 //!   s the drain ends in any case, and the status says that the replay may be incomplete.
 //! * **One attempt at a time** (`attempt`), named by its id. Every input passes
-//!   [`EventStream::enter`], which drops what belongs to an abandoned attempt.
+//!   [`StreamMachine::enter`], which drops what belongs to an abandoned attempt.
 //! * **The wait between attempts grows** until a connection has proved itself, by a live heartbeat
 //!   or by lasting (`backoff`). Two things are retried at once instead, once each: a 400 without
 //!   the ISY-994 headers ([`HeaderSet`]), and a 401 with renewed tokens (`AccessPolicy`).
@@ -48,8 +48,8 @@
 //!   changes nothing here.
 //! * **Every input is harmless in every state**: ignored where it makes no sense.
 //!
-//! The public methods are here, in [`EventStream`]; what they do to the [`Machine`] is in the files
-//! of this folder.
+//! The public methods are here, in [`StreamMachine`]; what they do to the [`Machine`] is in the
+//! files of this folder.
 
 mod attempt;
 mod audit;
@@ -100,11 +100,11 @@ use crate::{
 ///
 /// [The driver chapter](crate::driver) says how to drive it.
 #[derive(Debug)]
-pub struct EventStream {
+pub struct StreamMachine {
     machine: Machine,
 }
 
-/// The state behind an [`EventStream`]; inputs reach it through [`EventStream::enter`].
+/// The state behind a [`StreamMachine`]; inputs reach it through [`StreamMachine::enter`].
 #[derive(Debug)]
 struct Machine {
     config: Config,
@@ -168,7 +168,7 @@ enum State {
     },
 }
 
-impl EventStream {
+impl StreamMachine {
     /// A stream at rest.
     ///
     /// # Errors
@@ -193,9 +193,9 @@ impl EventStream {
     /// changes.
     ///
     /// ```
-    /// # use ioxproto::{Account, Config, ConfigError, EventStream, SubscribePath};
+    /// # use ioxproto::{Account, Config, ConfigError, StreamMachine, SubscribePath};
     /// # let config = Config::new("http://eisy.local:8080").local_account("admin", "old");
-    /// let mut stream = EventStream::new(config)?;
+    /// let mut stream = StreamMachine::new(config)?;
     /// stream.exchange_account(Account::local("admin", "new"))?;
     /// assert_eq!(stream.exchange_account(Account::local("a:b", "")), Err(ConfigError::Username));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -249,7 +249,7 @@ impl EventStream {
     /// the answer to [`Action::Close`].
     pub fn closed(&mut self, now: Now, id: ConnectionId, code: Option<u16>, text: &str) {
         let reason = Reason::closed(code, text);
-        self.enter(now, id, |machine| machine.gone(now, reason));
+        self.enter(now, id, |machine| machine.end_connection(now, reason));
     }
 
     /// The attempt or the connection failed. The driver has dropped its socket.
@@ -284,11 +284,11 @@ impl EventStream {
     /// the call waits, within its time limit; at rest it fails at once.
     ///
     /// ```
-    /// use ioxproto::{Action, Config, EventStream, Now, rest};
+    /// use ioxproto::{Action, Config, StreamMachine, Now, rest};
     /// # use std::time::{Instant, SystemTime};
     /// # let now = Now { monotonic: Instant::now(), utc: SystemTime::now() };
     /// # let config = Config::new("http://eisy.local:8080").local_account("admin", "x");
-    /// let mut stream = EventStream::new(config)?;
+    /// let mut stream = StreamMachine::new(config)?;
     /// let nodes = rest::nodes();
     /// let id = stream.call(now, nodes.request().clone());
     /// let Some(Action::CallDone { id: done, outcome }) = stream.poll_action() else { panic!() };

@@ -33,7 +33,7 @@ impl Numbering {
     }
 
     /// A frame that carries neither number nor subscription id, but may have taken a number of any.
-    pub(crate) fn unnumbered(&mut self) {
+    pub(crate) fn skip_unnumbered(&mut self) {
         for subscription in &mut self.subscriptions {
             subscription.unnumbered = subscription.unnumbered.saturating_add(1);
         }
@@ -115,7 +115,7 @@ mod tests {
     fn a_frame_outside_any_subscription_accounts_for_one_number() {
         let mut numbering = Numbering::default();
         assert_eq!(numbering.event("a", Some(423)), None);
-        numbering.unnumbered();
+        numbering.skip_unnumbered();
         assert_eq!(numbering.event("a", Some(425)), None);
         assert!(numbering.event("a", Some(427)).is_some());
     }

@@ -60,7 +60,7 @@ impl Machine {
                 if bytes.len() > self.config.max_message_bytes {
                     self.actions.push_back(Action::Abort { id });
                     let limit = self.config.max_message_bytes;
-                    self.lost(now, Reason::MessageTooLarge { limit });
+                    self.lose_connection(now, Reason::MessageTooLarge { limit });
                     return None;
                 }
                 self.text(now, live, bytes)
@@ -117,8 +117,9 @@ impl Machine {
             .after_hearing(Timer::TokenAccepted, self.config.timing.token_accepted);
     }
 
-    /// A text frame shows the token accepted: what worked is remembered, and the drain begins.
-    fn accepted(&mut self) {
+    /// Takes the first text frame as proof that the token was accepted: remembers what worked, and
+    /// begins the drain.
+    fn accept_token(&mut self) {
         if let State::Draining(connection) = &mut self.state
             && !connection.accepted
         {
@@ -129,8 +130,8 @@ impl Machine {
         }
     }
 
-    /// A connection that ends before its first frame has not accepted the token.
-    pub(super) fn unaccepted(&mut self, reason: Reason) -> Reason {
+    /// Counts the token as refused if the connection ends before its first frame.
+    pub(super) fn refuse_unproven_token(&mut self, reason: Reason) -> Reason {
         let State::Draining(Connection {
             accepted: false, ..
         }) = self.state
@@ -144,18 +145,18 @@ impl Machine {
         }
     }
 
-    /// Nothing came after the token.
-    pub(super) fn token_ignored(&mut self, now: Now) {
+    /// Gives up a connection on which nothing came after the token.
+    pub(super) fn give_up_token(&mut self, now: Now) {
         let State::Draining(Connection { id, .. }) = self.state else {
             return;
         };
         self.actions.push_back(Action::Abort { id });
-        let reason = self.unaccepted(Reason::TokenNotAccepted { closed: false });
-        self.lost(now, reason);
+        let reason = self.refuse_unproven_token(Reason::TokenNotAccepted { closed: false });
+        self.lose_connection(now, reason);
     }
 
     fn text(&mut self, now: Now, live: bool, bytes: &[u8]) -> Option<Notification> {
-        self.accepted();
+        self.accept_token();
         self.last_event_at = Some(now.utc);
         self.stats.frames += 1;
         self.stats.bytes += bytes.len() as u64;
@@ -187,7 +188,7 @@ impl Machine {
                 trace!(kind = %ignored.kind, "ignored");
                 self.stats.ignored += 1;
                 if ignored.kind.may_take_number() {
-                    self.numbering.unnumbered();
+                    self.numbering.skip_unnumbered();
                 } else if ignored.kind == IgnoredKind::OtherRoot("SubscriptionResponse".into()) {
                     self.replay.subscription_response();
                 }
@@ -197,7 +198,7 @@ impl Machine {
             Frame::Malformed(malformed) => {
                 debug!(cause = malformed.cause, "malformed");
                 self.stats.malformed += 1;
-                self.numbering.unnumbered();
+                self.numbering.skip_unnumbered();
                 self.prolong_drain(false);
                 Notification::Malformed(malformed)
             }
@@ -252,7 +253,7 @@ impl Machine {
             self.timers.after_hearing(Timer::Stall, stall_after);
         }
         if live {
-            self.proved();
+            self.prove_connection();
         }
     }
 
@@ -271,12 +272,12 @@ impl Machine {
         }
     }
 
-    pub(super) fn proved(&mut self) {
+    pub(super) fn prove_connection(&mut self) {
         self.timers.cancel(Timer::Proven);
-        self.backoff.proved();
+        self.backoff.reset();
     }
 
-    pub(super) fn stalled(&mut self, now: Now, silence: Silence) {
+    pub(super) fn abort_stalled(&mut self, now: Now, silence: Silence) {
         let (State::Draining(connection) | State::Live(connection)) = &self.state else {
             return;
         };
@@ -286,6 +287,6 @@ impl Machine {
             silent_for,
             silence,
         };
-        self.lost(now, reason);
+        self.lose_connection(now, reason);
     }
 }

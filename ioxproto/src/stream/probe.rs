@@ -35,9 +35,9 @@ impl Machine {
     }
 
     /// The connection ended before the first byte of an answer to the upgrade.
-    pub(super) fn unanswered(&mut self, now: Now) {
+    pub(super) fn probe_unanswered(&mut self, now: Now) {
         if self.address.has_tls() || self.has_probed {
-            return self.lost(now, Reason::Unanswered);
+            return self.lose_connection(now, Reason::Unanswered);
         }
         self.has_probed = true;
         let mut random = [0; 32];
@@ -56,7 +56,7 @@ impl Machine {
         } else {
             Reason::Unanswered
         };
-        self.lost(now, reason);
+        self.lose_connection(now, reason);
     }
 
     pub(super) fn speaks_tls(&self) -> Reason {

@@ -74,8 +74,8 @@ impl Replay {
         self.responded = true;
     }
 
-    /// The drain has ended, by the mark if it stands.
-    pub(super) fn drained(&mut self) {
+    /// Ends the drain. The replay is over if its mark stands.
+    pub(super) fn end_drain(&mut self) {
         self.over |= self.mark.stands();
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ioxproto::mirror::{
+use ioxproto::state::{
     Change, ChangeKind, ControllerState, Invalidated, Limits, Occasion, Program, Property,
     SharedState, Variable,
 };

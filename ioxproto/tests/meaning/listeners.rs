@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ioxproto::dispatch::{Dispatcher, Filter, Registration};
-use ioxproto::mirror::{ControllerState, Occasion, SharedState};
+use ioxproto::state::{ControllerState, Occasion, SharedState};
 use ioxproto::view::VariableType;
 use ioxproto::{Notification, Status, StatusChange};
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use ioxproto::dispatch::{Dispatcher, Filter};
-use ioxproto::mirror::{Change, ChangeKind, ControllerState, Occasion, SharedState};
+use ioxproto::state::{Change, ChangeKind, ControllerState, Occasion, SharedState};
 use ioxproto::view::{ProgramId, VariableId, VariableType};
 use ioxproto::{Event, Notification, Status, StatusChange};
 use proptest::prelude::*;

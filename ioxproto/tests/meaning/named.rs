@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex};
 
 use ioxproto::dispatch::Dispatcher;
-use ioxproto::mirror::{ChangeKind, ControllerState, SharedState};
 use ioxproto::names::{Names, NamesRead};
 use ioxproto::rest::{Nodes, Programs, VariableDefinitions};
+use ioxproto::state::{ChangeKind, ControllerState, SharedState};
 use ioxproto::view::VariableType;
 use ioxproto::{Event, Notification};
 
@@ -185,7 +185,7 @@ fn listeners_are_told_of_what_a_reading_found() {
     dispatcher.attach(SharedState::new(named()));
     let told = Arc::new(Mutex::new(Vec::new()));
     let heard = Arc::clone(&told);
-    let listener = move |change: &ioxproto::mirror::Change| {
+    let listener = move |change: &ioxproto::state::Change| {
         heard.lock().unwrap().push(change.to_string());
     };
     dispatcher.on_change(listener).detach();

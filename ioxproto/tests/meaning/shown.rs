@@ -1,6 +1,6 @@
 //! What a raw value means: number, unit and text, the same wherever it is shown.
 
-use ioxproto::mirror::ControllerState;
+use ioxproto::state::ControllerState;
 use ioxproto::unit::{ShownValue, Unit};
 use ioxproto::view::View;
 use ioxproto::vocabulary::CommandWord;

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use ioxproto::Event;
-use ioxproto::mirror::{ControllerState, Heard};
+use ioxproto::state::{ControllerState, Heard};
 
 use super::{event, live, property, system};
 

@@ -1,7 +1,7 @@
 //! Requests: paths as controllers want them, and values that are refused before anything is sent.
 
 use ioxproto::rest::{
-    self, Accepted, Call, Command, FanMode, Level, ProgramOrder, RequestError, Setpoint, Target,
+    self, Accepted, Call, Command, FanMode, Level, ProgramCommand, RequestError, Setpoint, Target,
     TemperatureUnit, ThermostatMode,
 };
 use ioxproto::view::{Decimal, ProgramId, VariableField, VariableId, VariableType};
@@ -155,15 +155,19 @@ fn a_command_with_several_parameters_names_them_in_the_query() {
 fn commands_to_programs_variables_and_network_resources() {
     let id = ProgramId::new(0x8d);
     for (order, word, absolute) in [
-        (ProgramOrder::Run, "run", false),
-        (ProgramOrder::RunThen, "runThen", false),
-        (ProgramOrder::RunElse, "runElse", false),
-        (ProgramOrder::Stop, "stop", false),
-        (ProgramOrder::Enable, "enable", true),
-        (ProgramOrder::Disable, "disable", true),
-        (ProgramOrder::EnableRunAtStartup, "enableRunAtStartup", true),
+        (ProgramCommand::Run, "run", false),
+        (ProgramCommand::RunThen, "runThen", false),
+        (ProgramCommand::RunElse, "runElse", false),
+        (ProgramCommand::Stop, "stop", false),
+        (ProgramCommand::Enable, "enable", true),
+        (ProgramCommand::Disable, "disable", true),
         (
-            ProgramOrder::DisableRunAtStartup,
+            ProgramCommand::EnableRunAtStartup,
+            "enableRunAtStartup",
+            true,
+        ),
+        (
+            ProgramCommand::DisableRunAtStartup,
             "disableRunAtStartup",
             true,
         ),

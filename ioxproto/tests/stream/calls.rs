@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use ioxproto::mirror::ControllerState;
 use ioxproto::rest::{self, CallError, CallPhase, CallProblem, Command, Confirmation, Level};
+use ioxproto::state::ControllerState;
 use ioxproto::{Config, Failure, FailureKind, Profile, Reason, Secret, Status, Timing};
 
 use crate::harness::{Done, Harness, seconds};

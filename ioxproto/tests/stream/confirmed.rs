@@ -1,10 +1,10 @@
 //! Confirmed commands: which event proves which command, and what is said without one.
 
-use ioxproto::mirror::{ControllerState, Program, Property, Variable};
 use ioxproto::rest::{
-    CallId, CallPhase, CallProblem, Command, Confirmation, Level, ProgramOrder, RequestError,
+    CallId, CallPhase, CallProblem, Command, Confirmation, Level, ProgramCommand, RequestError,
     Setpoint, TemperatureUnit, ThermostatMode,
 };
+use ioxproto::state::{ControllerState, Program, Property, Variable};
 use ioxproto::view::{ProgramId, VariableField, VariableId, VariableType};
 
 use crate::harness::{Harness, event, seconds};
@@ -119,17 +119,17 @@ fn table() -> Vec<(Command, String, Vec<String>)> {
             vec![node("ST", "0")],
         ),
         (
-            Command::program(program, ProgramOrder::RunThen),
+            Command::program(program, ProgramCommand::RunThen),
             status("8D", "<on/>"),
             vec![status("8E", "<on/>")],
         ),
         (
-            Command::program(program, ProgramOrder::Disable),
+            Command::program(program, ProgramCommand::Disable),
             status("8D", "<off/>"),
             vec![status("8D", "<on/>")],
         ),
         (
-            Command::program(program, ProgramOrder::EnableRunAtStartup),
+            Command::program(program, ProgramCommand::EnableRunAtStartup),
             status("8D", "<rr/>"),
             vec![status("8D", "<nr/>")],
         ),
@@ -224,9 +224,9 @@ fn what_was_so_already_is_unchanged_as_soon_as_it_is_accepted() {
             named(Command::thermostat_mode(LAMP, ThermostatMode::Cool)),
             true,
         ),
-        (Command::program(program, ProgramOrder::Enable), true),
-        (Command::program(program, ProgramOrder::Disable), false),
-        (Command::program(program, ProgramOrder::Run), false),
+        (Command::program(program, ProgramCommand::Enable), true),
+        (Command::program(program, ProgramCommand::Disable), false),
+        (Command::program(program, ProgramCommand::Run), false),
         (set(215), true),
         (set(21), false),
     ] {

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use ioxproto::rest::{CallError, CallId, CallPhase, RawAnswer, Request};
 use ioxproto::{
-    Action, Config, ConnectionId, Event, EventStream, Exchange, Failure, FailureKind, Gap, Message,
+    Action, Config, ConnectionId, Event, Exchange, Failure, FailureKind, Gap, Message,
     Notification, Now, Phase, Progress, Reason, RequestId, Stats, Status, StatusChange,
+    StreamMachine,
 };
 
 /// What the machine had its driver do to the connection, besides connecting.
@@ -22,7 +23,7 @@ pub(crate) enum Done {
 }
 
 pub(crate) struct Harness {
-    pub(crate) stream: EventStream,
+    pub(crate) stream: StreamMachine,
     pub(crate) now: Now,
     pub(crate) began: Instant,
     /// The latest attempt or connection.
@@ -58,14 +59,14 @@ impl Harness {
 
     pub(crate) fn with(change: impl FnOnce(Config) -> Config) -> Self {
         let config = Config::new("http://eisy.test:8080").local_account("admin", "secret");
-        Self::over(EventStream::new(change(config)).unwrap())
+        Self::over(StreamMachine::new(change(config)).unwrap())
     }
 
     #[expect(
         clippy::disallowed_methods,
         reason = "a fake clock needs one instant to begin at"
     )]
-    fn over(stream: EventStream) -> Self {
+    fn over(stream: StreamMachine) -> Self {
         let utc = SystemTime::UNIX_EPOCH + Duration::from_secs(1_778_000_000);
         let now = Now {
             monotonic: Instant::now(),

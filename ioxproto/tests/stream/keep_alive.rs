@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ioxproto::rest::{self, Command, Request};
-use ioxproto::{Config, ConfigError, EventStream, Timing};
+use ioxproto::{Config, ConfigError, StreamMachine, Timing};
 
 use crate::harness::Harness;
 
@@ -55,7 +55,7 @@ fn reads_and_absolute_commands_alone_may_be_sent_twice() {
 
 #[test]
 fn the_time_is_bounded_and_may_be_zero() {
-    assert!(EventStream::new(with_keep_alive(Duration::ZERO)).is_ok());
-    let error = EventStream::new(with_keep_alive(Duration::from_secs(100_000))).unwrap_err();
+    assert!(StreamMachine::new(with_keep_alive(Duration::ZERO)).is_ok());
+    let error = StreamMachine::new(with_keep_alive(Duration::from_secs(100_000))).unwrap_err();
     assert_eq!(error, ConfigError::Timing { name: "keep_alive" });
 }

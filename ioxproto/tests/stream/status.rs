@@ -1,6 +1,8 @@
 //! The order of statuses, and what goes with them.
 
-use ioxproto::{AddressError, Config, ConfigError, EventStream, FailureKind, Status, StatusChange};
+use ioxproto::{
+    AddressError, Config, ConfigError, FailureKind, Status, StatusChange, StreamMachine,
+};
 
 use crate::harness::{Harness, seconds};
 
@@ -134,7 +136,7 @@ fn a_change_is_shown_with_its_reason_and_the_next_attempt() {
 
 #[test]
 fn the_debug_of_an_error_is_its_sentence() {
-    let error = EventStream::new(Config::new("eisy")).unwrap_err();
+    let error = StreamMachine::new(Config::new("eisy")).unwrap_err();
     let ConfigError::Address(AddressError::NoScheme { .. }) = &error else {
         panic!("{error}")
     };

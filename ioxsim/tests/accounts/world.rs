@@ -3,13 +3,13 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use ioxproto::{
-    Action, Config, ConnectionId, Event, EventStream, Exchange, Failure, FailureKind, Message,
-    Notification, Now, RequestId, Status,
+    Action, Config, ConnectionId, Event, Exchange, Failure, FailureKind, Message, Notification,
+    Now, RequestId, Status, StreamMachine,
 };
 use ioxsim::{AfterAnswer, Answer, Controller, ControllerOptions, Ending, Output, SubscriberId};
 
 pub(crate) struct World {
-    pub(crate) client: EventStream,
+    pub(crate) client: StreamMachine,
     pub(crate) controller: Controller,
     pub(crate) now: Now,
     began: Instant,
@@ -35,7 +35,7 @@ impl World {
         };
         let config = configure(Config::new("http://eisy.test:8080"));
         let mut world = Self {
-            client: EventStream::new(config).unwrap(),
+            client: StreamMachine::new(config).unwrap(),
             controller: Controller::new(options, now),
             now,
             began: now.monotonic,

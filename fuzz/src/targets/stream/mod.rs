@@ -11,11 +11,11 @@ use std::time::{Duration, Instant, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use ioxproto::mirror::ControllerState;
 use ioxproto::rest::{self, CallId, CallPhase, Command, Request};
+use ioxproto::state::ControllerState;
 use ioxproto::{
-    Action, Config, ConnectionId, EventStream, Exchange, Failure, FailureKind, Message,
-    Notification, Now, Phase, Profile, Progress, RequestId, Secret, Status, SubscribePath,
+    Action, Config, ConnectionId, Exchange, Failure, FailureKind, Message, Notification, Now,
+    Phase, Profile, Progress, RequestId, Secret, Status, StreamMachine, SubscribePath,
 };
 use sha1::{Digest as _, Sha1};
 
@@ -51,7 +51,7 @@ const fn seconds(seconds: u64) -> Duration {
 }
 
 struct Driver {
-    stream: EventStream,
+    stream: StreamMachine,
     oracle: Oracle,
     controller: Clock,
     now: Now,
@@ -101,7 +101,7 @@ impl Driver {
         #[allow(clippy::disallowed_methods, reason = "a fake clock begins somewhere")]
         let began = Instant::now() + Duration::from_secs(3600);
         Self {
-            stream: EventStream::new(config).expect("a configuration"),
+            stream: StreamMachine::new(config).expect("a configuration"),
             oracle,
             controller: Clock::new(),
             now: Now {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use ioxproto::rest::{Call, Confirmation};
 use ioxproto::{Now, Status};
 
-use super::{House, Record, Waiting};
+use super::{House, PendingCommand, Record};
 use crate::discovery::kind::Kind;
 use crate::machine::command::{self, Recipient, Refusal};
 use crate::machine::{LONGEST_FOUND, Message, Request, Shared};
@@ -126,7 +126,7 @@ impl House {
             return;
         }
         let until = now.monotonic + COMMAND_WAITS;
-        let waiting = Waiting { call, until };
+        let waiting = PendingCommand { call, until };
         if self.waiting.insert(topic.to_owned(), waiting).is_some() {
             shared.ignore(&self.name, topic, &Refusal::Replaced);
         }

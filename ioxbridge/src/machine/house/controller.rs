@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use ioxproto::mirror::{ChangeKind, Program, Variable};
 use ioxproto::rest::{Confirmation, Nodes};
+use ioxproto::state::{ChangeKind, Program, Variable};
 use ioxproto::view::{LifecycleDetails, NodeCommand, View};
 use ioxproto::vocabulary::{CommandWord, Lifecycle};
 use ioxproto::{Event, Notification, Now, Status, StatusChange};

@@ -27,9 +27,9 @@ mod removal;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use ioxproto::mirror::{ControllerState, Limits};
 use ioxproto::names::Names;
 use ioxproto::rest::{Call, Confirmation};
+use ioxproto::state::{ControllerState, Limits};
 use ioxproto::view::{ProgramId, VariableId};
 use ioxproto::{Now, Status, StatusChange};
 
@@ -70,7 +70,7 @@ pub(crate) struct House {
     /// Values that a self-audit has corrected.
     drift: u64,
     sync: Sync,
-    waiting: BTreeMap<String, Waiting>,
+    waiting: BTreeMap<String, PendingCommand>,
     sent: BTreeMap<CallNumber, String>,
 }
 
@@ -102,7 +102,7 @@ struct Sync {
 
 /// A command that waits for its controller.
 #[derive(Debug)]
-struct Waiting {
+struct PendingCommand {
     call: Call<Confirmation>,
     until: Instant,
 }

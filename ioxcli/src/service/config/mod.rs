@@ -13,8 +13,8 @@ pub(crate) use self::schema::{
     Bridge, Controller, HomeAssistant, Http, Mqtt, Name, NodeOverride, Seconds, Settings,
     TrustSetting,
 };
+use crate::exit_error::ExitError;
 use crate::service::secret;
-use crate::trouble::Trouble;
 
 /// Nobody writes more by hand; a device or a wrong file may hold more.
 const MAX_BYTES: u64 = 1024 * 1024;
@@ -30,18 +30,18 @@ impl Config {
     /// Reads a configuration file.
     ///
     /// Fails with file and line of the first mistake, and the nearest word that would be right.
-    pub(crate) fn load(path: &Path) -> Result<Self, Trouble> {
+    pub(crate) fn load(path: &Path) -> Result<Self, ExitError> {
         let shown = path.display();
         let text = read(path).map_err(|error| {
             let advice = match error.kind() {
                 io::ErrorKind::NotFound => ": make one with iox setup, or name it with --config",
                 _ => "",
             };
-            Trouble::usage(format!(
+            ExitError::usage(format!(
                 "cannot read the configuration {shown}: {error}{advice}"
             ))
         })?;
-        let config = Self::parse(path, &text).map_err(Trouble::usage)?;
+        let config = Self::parse(path, &text).map_err(ExitError::usage)?;
         if config.settings.holds_a_password() {
             secret::warn_if_shared("configuration with a password", path);
         }
@@ -72,7 +72,7 @@ impl Config {
     }
 
     /// The controller of this name.
-    pub(crate) fn controller(&self, name: &str) -> Result<(&Name, &Controller), Trouble> {
+    pub(crate) fn controller(&self, name: &str) -> Result<(&Name, &Controller), ExitError> {
         let found = self
             .settings
             .controllers
@@ -84,7 +84,7 @@ impl Config {
                 Some(near) => format!("; the nearest is {near}"),
                 None => String::new(),
             };
-            Trouble::usage(format!(
+            ExitError::usage(format!(
                 "no controller is named {name} in {}{near}. The URL of a controller begins with https:// or http://",
                 self.path.display()
             ))
@@ -94,19 +94,19 @@ impl Config {
     /// What the overrides file says of nodes; nothing if there is none.
     pub(crate) fn overrides(
         &self,
-    ) -> Result<std::collections::BTreeMap<String, NodeOverride>, Trouble> {
+    ) -> Result<std::collections::BTreeMap<String, NodeOverride>, ExitError> {
         let Some(path) = &self.settings.homeassistant.overrides else {
             return Ok(std::collections::BTreeMap::new());
         };
         let path = self.resolve(path);
         let text = read(&path).map_err(|error| {
-            Trouble::usage(format!(
+            ExitError::usage(format!(
                 "cannot read the overrides {}: {error}",
                 path.display()
             ))
         })?;
         toml::from_str(&text)
-            .map_err(|error| Trouble::usage(mistake::sentence(&path, &text, &error)))
+            .map_err(|error| ExitError::usage(mistake::sentence(&path, &text, &error)))
     }
 }
 
@@ -126,12 +126,12 @@ fn read(path: &Path) -> io::Result<String> {
 }
 
 /// The configuration file that was named, or the one at the platform's place.
-pub(crate) fn place(named: Option<&Path>) -> Result<PathBuf, Trouble> {
+pub(crate) fn place(named: Option<&Path>) -> Result<PathBuf, ExitError> {
     if let Some(path) = named {
         return Ok(path.to_owned());
     }
     let folder = folder().ok_or_else(|| {
-        Trouble::usage(
+        ExitError::usage(
             "there is no folder for configurations: set HOME, or name a file with --config",
         )
     })?;

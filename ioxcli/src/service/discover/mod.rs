@@ -15,9 +15,9 @@ use tokio::task::JoinSet;
 use self::answer::Answer;
 pub(crate) use self::description::Description;
 use crate::arguments::{Discover, StateFormat};
+use crate::exit_error::ExitError;
 use crate::output::{Ended, Screen, controllers};
 use crate::signals::Stop;
-use crate::trouble::Trouble;
 
 /// A controller that answered, and what it says of itself.
 #[derive(Debug)]
@@ -28,22 +28,22 @@ pub(crate) struct Found {
 }
 
 /// Searches, reads the descriptions, prints.
-pub(crate) async fn run(discover: Discover, mut stop: Stop) -> Result<(), Trouble> {
+pub(crate) async fn run(discover: Discover, mut stop: Stop) -> Result<(), ExitError> {
     let found = tokio::select! {
         found = find(discover.to, discover.wait) => found?,
         () = stop.requested() => return Ok(()),
     };
     if found.is_empty() {
-        return Err(Trouble::other(nobody(discover.to)));
+        return Err(ExitError::other(nobody(discover.to)));
     }
     let text = match discover.format {
         StateFormat::Text => controllers(found.iter().map(row).collect()),
         StateFormat::Json => found
             .iter()
             .map(line)
-            .collect::<Result<String, Trouble>>()?,
+            .collect::<Result<String, ExitError>>()?,
     };
-    let cannot = |error| Trouble::other(format!("cannot write to standard output: {error}"));
+    let cannot = |error| ExitError::other(format!("cannot write to standard output: {error}"));
     let screen = Screen::stdout().map_err(cannot)?;
     match screen.finish(text.into_bytes()).await {
         Ended::Failed(error) => Err(cannot(error)),
@@ -52,10 +52,10 @@ pub(crate) async fn run(discover: Discover, mut stop: Stop) -> Result<(), Troubl
 }
 
 /// Those that answer within this time, with their descriptions.
-pub(crate) async fn find(to: Option<SocketAddr>, wait: Duration) -> Result<Vec<Found>, Trouble> {
+pub(crate) async fn find(to: Option<SocketAddr>, wait: Duration) -> Result<Vec<Found>, ExitError> {
     let answers = search::search(to, wait)
         .await
-        .map_err(|error| Trouble::other(format!("cannot search the network: {error}")))?;
+        .map_err(|error| ExitError::other(format!("cannot search the network: {error}")))?;
     let mut reading = JoinSet::new();
     for (place, answer) in answers.into_iter().enumerate() {
         reading.spawn_blocking(move || (place, describe(answer)));
@@ -120,7 +120,7 @@ struct Line<'a> {
     error: Option<&'a str>,
 }
 
-fn line(found: &Found) -> Result<String, Trouble> {
+fn line(found: &Found) -> Result<String, ExitError> {
     let time = Timestamp::try_from(found.received).unwrap_or_default();
     let line = Line {
         kind: "controller",
@@ -130,5 +130,5 @@ fn line(found: &Found) -> Result<String, Trouble> {
         error: found.description.as_ref().err().map(String::as_str),
     };
     let text = serde_json::to_string(&line);
-    Ok(text.map_err(|error| Trouble::other(error.to_string()))? + "\n")
+    Ok(text.map_err(|error| ExitError::other(error.to_string()))? + "\n")
 }

@@ -6,7 +6,7 @@
 //! snapshot, and it can be written as JSON.
 //!
 //! ```
-//! use ioxproto::mirror::ControllerState;
+//! use ioxproto::state::ControllerState;
 //! # use ioxproto::{Frame, FrameReader};
 //! # let text = r#"<Event><control>ST</control><action uom="17" prec="1">725</action><node>n001_porch</node></Event>"#;
 //! # let Frame::Event(event) = FrameReader::new().read(text) else { panic!("not an event") };
@@ -70,10 +70,10 @@ mod apply;
 mod away;
 mod change;
 mod heard;
-mod house;
 mod intern;
 #[cfg(feature = "serde")]
 mod json;
+mod names;
 mod program;
 mod property;
 mod scene;

@@ -1,4 +1,4 @@
-//! The picture as JSON, in the shape that the head of [`mirror`](super) shows.
+//! The picture as JSON, in the shape that the head of [`state`](super) shows.
 
 use serde::Serialize;
 use serde::ser::{SerializeMap, SerializeStruct, Serializer};
@@ -128,24 +128,24 @@ struct WithPlace<'a>(&'a Named, &'a ControllerState);
 
 impl Serialize for WithPlace<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self(thing, state) = *self;
-        let kind = match thing.kind {
+        let Self(entry, state) = *self;
+        let kind = match entry.kind {
             NamedKind::Node => "node",
             NamedKind::Scene => "scene",
             NamedKind::Folder => "folder",
         };
-        let heard_at = heard_at(state.node_heard(&thing.address));
+        let heard_at = heard_at(state.node_heard(&entry.address));
         let mut object = serializer.serialize_struct("Named", 10)?;
         object.serialize_field("kind", kind)?;
-        object.serialize_field("name", &thing.name)?;
-        object.serialize_field("folder", &state.names().folder(&thing.address))?;
-        object.serialize_field("enabled", &thing.is_enabled)?;
-        object.serialize_field("comm_error", &state.has_comm_error(&thing.address))?;
+        object.serialize_field("name", &entry.name)?;
+        object.serialize_field("folder", &state.names().folder(&entry.address))?;
+        object.serialize_field("enabled", &entry.is_enabled)?;
+        object.serialize_field("comm_error", &state.has_comm_error(&entry.address))?;
         object.serialize_field("heard_at", &heard_at)?;
-        object.serialize_field("node_def_id", &thing.node_def_id)?;
-        object.serialize_field("device_type", &thing.device_type)?;
-        object.serialize_field("family", &thing.family.id)?;
-        object.serialize_field("primary", &thing.primary)?;
+        object.serialize_field("node_def_id", &entry.node_def_id)?;
+        object.serialize_field("device_type", &entry.device_type)?;
+        object.serialize_field("family", &entry.family.id)?;
+        object.serialize_field("primary", &entry.primary)?;
         object.end()
     }
 }
@@ -199,8 +199,8 @@ impl Serialize for ControllerState {
                 .map(|scene| (scene, self.members(scene).collect::<Vec<_>>()))
         });
         let names = Object(|| {
-            let things = self.names().things();
-            things.map(|thing| (&*thing.address, WithPlace(thing, self)))
+            let entries = self.names().entries();
+            entries.map(|entry| (&*entry.address, WithPlace(entry, self)))
         });
         let mut object = serializer.serialize_map(Some(6))?;
         object.serialize_entry("complete", &self.is_complete())?;

@@ -2,8 +2,8 @@
 
 use std::time::SystemTime;
 
-use ioxproto::mirror::ControllerState;
 use ioxproto::names::{NamesPart, NamesRead};
+use ioxproto::state::ControllerState;
 use ioxproto::view::View as Kind;
 use ioxproto::{Event, Notification, Status, StatusChange};
 
@@ -43,7 +43,7 @@ impl Unnamed {
 
 /// Takes notifications and makes lines of them.
 #[derive(Debug)]
-pub(crate) struct Showing {
+pub(crate) struct Renderer {
     pub(crate) controller: String,
     pub(crate) view: View,
     /// What is known of the house, if somebody wants to know.
@@ -64,7 +64,7 @@ pub(crate) struct Showing {
     left: Option<u64>,
 }
 
-impl Showing {
+impl Renderer {
     pub(crate) fn new(controller: String, output: &Output) -> Self {
         let view = View::new(output.format);
         let for_people = view.is_for_people();

@@ -89,7 +89,7 @@ impl ControllerState {
     ///
     /// ```
     /// use std::time::{Duration, SystemTime};
-    /// use ioxproto::mirror::ControllerState;
+    /// use ioxproto::state::ControllerState;
     /// # use ioxproto::{Frame, FrameReader};
     /// # let text = "<Event><control>ST</control><action>1</action><node>n001_leak</node></Event>";
     /// # let Frame::Event(event) = FrameReader::new().read(text) else { panic!("not an event") };

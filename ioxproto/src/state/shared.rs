@@ -12,7 +12,7 @@ use super::ControllerState;
 /// [`Dispatcher`](crate::dispatch::Dispatcher) run outside it and may look.
 ///
 /// ```
-/// use ioxproto::mirror::{ControllerState, SharedState};
+/// use ioxproto::state::{ControllerState, SharedState};
 /// let shared = SharedState::new(ControllerState::new());
 /// assert_eq!(shared.read(|state| state.nodes().count()), 0);
 /// ```

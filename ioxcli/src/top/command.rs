@@ -1,11 +1,11 @@
 //! From a key to a command: what it goes to, and what it does.
 
-use ioxproto::rest::{Command, Level, ProgramOrder, RequestError};
+use ioxproto::rest::{Command, Level, ProgramCommand, RequestError};
 use ioxproto::view::ProgramId;
 
 use super::controller::Controller;
 use super::log::Tone;
-use super::model::{Effect, Model, Order, Prompt};
+use super::model::{Effect, Model, PendingCommand, Prompt};
 use crate::output::harmless;
 
 /// What a command goes to.
@@ -46,13 +46,15 @@ impl Model {
                 self.say(Tone::Warning, "r runs a program, and this is none");
                 return;
             }
-            (Target::Program(id), 'o') => {
-                ("run then", Ok(Command::program(*id, ProgramOrder::RunThen)))
-            }
-            (Target::Program(id), 'f') => {
-                ("run else", Ok(Command::program(*id, ProgramOrder::RunElse)))
-            }
-            (Target::Program(id), _) => ("run", Ok(Command::program(*id, ProgramOrder::Run))),
+            (Target::Program(id), 'o') => (
+                "run then",
+                Ok(Command::program(*id, ProgramCommand::RunThen)),
+            ),
+            (Target::Program(id), 'f') => (
+                "run else",
+                Ok(Command::program(*id, ProgramCommand::RunElse)),
+            ),
+            (Target::Program(id), _) => ("run", Ok(Command::program(*id, ProgramCommand::Run))),
         };
         let what = format!("{}: {verb}", target.name(self.controller()));
         self.confirm(self.selected, what, command);
@@ -88,7 +90,7 @@ impl Model {
     fn confirm(&mut self, controller: usize, what: String, command: Result<Command, RequestError>) {
         match command {
             Ok(command) => {
-                self.prompt = Some(Prompt::Confirm(Order {
+                self.prompt = Some(Prompt::Confirm(PendingCommand {
                     controller,
                     what,
                     command,
@@ -99,7 +101,7 @@ impl Model {
     }
 
     /// The question was answered with yes.
-    pub(super) fn send(&mut self, order: Order) -> Vec<Effect> {
+    pub(super) fn send(&mut self, order: PendingCommand) -> Vec<Effect> {
         self.say(Tone::Notice, format!("{}: sent …", order.what));
         vec![Effect::Send(order)]
     }

@@ -4,12 +4,12 @@ use std::fmt;
 
 /// An error that ends the program, with its exit code.
 #[derive(Debug)]
-pub(crate) struct Trouble {
+pub(crate) struct ExitError {
     pub(crate) code: u8,
     message: String,
 }
 
-impl Trouble {
+impl ExitError {
     /// Wrong usage or unusable input: exit code 2.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self {
@@ -51,7 +51,7 @@ impl Trouble {
     }
 }
 
-impl fmt::Display for Trouble {
+impl fmt::Display for ExitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
     }

@@ -1,11 +1,11 @@
-//! Who drives. There is one driver and no thread of its own: whoever waits for something drives
-//! meanwhile, and who comes second waits for what the first one brings about. A background thread
-//! is one that waits for the end.
+//! The driver, shared by the threads that wait for it. The stream has no thread of its own. The
+//! first caller that waits runs the driver; later callers sleep until it makes progress. A
+//! background thread is a caller that waits for the end.
 //!
 //! ```text
-//!   nobody waits      the driver rests, nothing is read
-//!   one waits         takes the seat: turn, look whether it has come, turn ...
-//!   others wait       for the consumer's queue, a change of status, or the seat
+//!   no caller waits    the driver rests, nothing is read
+//!   one caller waits   locks the driver and takes turns until its condition holds
+//!   others wait        for the consumer's queue, a change of status, or the lock
 //! ```
 
 use std::fmt;
@@ -24,24 +24,25 @@ use super::driver::{Driver, Turn};
 use super::sync::thread::{self, JoinHandle, Thread, ThreadId};
 use super::sync::{AtomicBool, Mutex, MutexGuard, Ordering, PoisonError, TryLockError};
 
-/// So many more turns are taken once the time is over, to take what is there: none of them waits.
+/// How many turns to take after the deadline, to deliver what has already arrived. None of them
+/// waits.
 const LAST_TURNS: u32 = 256;
 
-pub(crate) struct Seat {
+pub(crate) struct SharedDriver {
     driver: Mutex<Driver>,
     driving: Mutex<Option<ThreadId>>,
     delivery: Arc<Delivery>,
     shared: Arc<Shared>,
-    /// A start was asked for.
+    /// Whether a start was requested.
     wanted: Arc<AtomicBool>,
-    /// The consumer is gone, and no thread is to go on without it.
-    deserted: AtomicBool,
+    /// Whether the consumer was dropped. No thread continues without it.
+    abandoned: AtomicBool,
     driver_waker: Waker,
     background: AtomicBool,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-impl Seat {
+impl SharedDriver {
     pub(crate) fn new(
         options: Options,
         listener: Option<Listener>,
@@ -51,20 +52,20 @@ impl Seat {
         let delivery = Arc::clone(driver.body().delivery());
         let shared = Arc::clone(driver.body().shared());
         let driver_waker = driver.waker();
-        let seat = Arc::new_cyclic(|seat| Self {
-            driver: Mutex::new(driver.seated(seat.clone())),
+        let this = Arc::new_cyclic(|this| Self {
+            driver: Mutex::new(driver.shared_by(this.clone())),
             driving: Mutex::new(None),
             delivery,
             shared: Arc::clone(&shared),
             wanted,
-            deserted: AtomicBool::new(false),
+            abandoned: AtomicBool::new(false),
             driver_waker,
             background: AtomicBool::new(false),
             thread: Mutex::new(None),
         });
-        let drive: Arc<dyn Drive> = Arc::<Self>::clone(&seat);
+        let drive: Arc<dyn Drive> = Arc::<Self>::clone(&this);
         shared.driven_by(Arc::downgrade(&drive));
-        Ok(seat)
+        Ok(this)
     }
 
     pub(crate) fn delivery(&self) -> &Delivery {
@@ -75,14 +76,14 @@ impl Seat {
         &self.shared
     }
 
-    /// Waits until something is there, driving if nobody else does. `None` when the time is over,
-    /// or when the stream has ended and it is not there.
+    /// Waits until `ready` returns a value, and runs the driver if no other thread does. `None` at
+    /// the deadline, or when the stream has ended without a value.
     pub(crate) fn wait_until<T>(
         &self,
         until: Option<Instant>,
         mut ready: impl FnMut(&mut Context<'_>) -> Poll<T>,
     ) -> Option<T> {
-        // Mostly it is there, and nobody need be woken.
+        // The common case: a value is ready, and no waker is needed.
         if let Poll::Ready(there) = ready(&mut Context::from_waker(Waker::noop())) {
             return Some(there);
         }
@@ -93,7 +94,7 @@ impl Seat {
                 return done;
             }
             let mut change = self.shared.listen();
-            // The seat may have become free before the listener was there.
+            // The driver may have become free before the listener was registered.
             if let Some(done) = self.try_wait(until, &mut ready, &mut context) {
                 return done;
             }
@@ -103,7 +104,7 @@ impl Seat {
         }
     }
 
-    /// `None` when another thread drives, and it is not there yet.
+    /// `None` while another thread runs the driver and no value is ready.
     fn try_wait<T>(
         &self,
         until: Option<Instant>,
@@ -116,21 +117,20 @@ impl Seat {
         if let Some(mut driving) = self.take() {
             return Some(driving.until(until, || ready(context)));
         }
-        // From within a callback of the driver's nothing can happen before it returns.
+        // Inside a callback, the driver makes no progress before the callback returns.
         self.drives().then_some(None)
     }
 
-    /// Lets a thread drive, to the end and after each start.
+    /// Runs the driver on a thread of its own, until the end and again after each start.
     pub(crate) fn drive_in_background(self: &Arc<Self>) -> io::Result<()> {
-        // Before the thread is there: it may be at the end at once, and a start after that needs to
-        // know.
+        // Set before the thread starts: it may end at once, and a later start reads this flag.
         self.background.store(true, Ordering::Release);
-        let seat = Arc::clone(self);
+        let this = Arc::clone(self);
         let thread = thread::Builder::new()
             .name("iox-stream".into())
             .spawn(move || {
-                // To the end, or until others have driven there.
-                seat.wait_until(None, |_| Poll::<()>::Pending);
+                // Until the end, whichever thread runs the driver.
+                this.wait_until(None, |_| Poll::<()>::Pending);
             });
         match thread {
             Ok(thread) => {
@@ -148,51 +148,53 @@ impl Seat {
         self.background.load(Ordering::Acquire)
     }
 
-    /// From rest.
-    pub(crate) fn begin_anew(self: &Arc<Self>) {
+    /// Starts a stream that is at rest.
+    pub(crate) fn restart(self: &Arc<Self>) {
         self.delivery.resume();
         self.wanted.store(true, Ordering::Release);
         self.shared.notify();
         if self.in_background()
             && let Err(error) = self.drive_in_background()
         {
-            warn!(%error, "no thread for the stream: it goes on only while somebody waits on it");
+            warn!(%error, "cannot start a thread for the stream: it runs only while a caller waits on it");
         }
     }
 
-    /// The consumer is gone: whoever leaves the seat last ends the stream.
-    pub(crate) fn desert(&self) {
-        self.deserted.store(true, Ordering::Release);
+    /// Ends the stream once no thread runs the driver, because the consumer was dropped.
+    pub(crate) fn abandon(&self) {
+        self.abandoned.store(true, Ordering::Release);
         self.driver_waker.wake_by_ref();
         drop(self.take());
     }
 
-    /// While nobody drives.
+    /// How often the driver was woken. Only valid while no thread runs it.
     #[cfg(test)]
     pub(crate) fn wake_ups(&self) -> u32 {
         lock(&self.driver).wake_ups()
     }
 
+    /// Whether this thread runs the driver.
     fn drives(&self) -> bool {
         *lock(&self.driving) == Some(thread::current().id())
     }
 
+    /// Locks the driver for this thread; `None` while another thread has it.
     fn take(&self) -> Option<Driving<'_>> {
         let driver = match self.driver.try_lock() {
             Ok(driver) => driver,
-            // A callback of the driver's has panicked, and the stream was ended then.
+            // A callback panicked while the driver was locked. `Driving::drop` ended the stream.
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => return None,
         };
         *lock(&self.driving) = Some(thread::current().id());
         Some(Driving {
-            seat: self,
+            shared: self,
             driver: Some(driver),
         })
     }
 }
 
-impl Drive for Seat {
+impl Drive for SharedDriver {
     fn wait(&self, until: Option<Instant>, holds: &mut dyn FnMut() -> bool) {
         self.wait_until(until, |_| match holds() {
             true => Poll::Ready(()),
@@ -206,22 +208,22 @@ impl Drive for Seat {
         }
         let thread = lock(&self.thread).take();
         if let Some(thread) = thread {
-            // If a callback of the driver's has panicked, the panic hook has shown it.
+            // If a callback panicked, the panic hook has shown it.
             let _ = thread.join();
         }
     }
 }
 
-impl fmt::Debug for Seat {
+impl fmt::Debug for SharedDriver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Seat").finish_non_exhaustive()
+        f.debug_struct("SharedDriver").finish_non_exhaustive()
     }
 }
 
-/// The seat, taken.
+/// The driver, locked by this thread.
 struct Driving<'a> {
-    seat: &'a Seat,
-    /// There until it is dropped.
+    shared: &'a SharedDriver,
+    /// `None` only while it is being dropped.
     driver: Option<MutexGuard<'a, Driver>>,
 }
 
@@ -237,14 +239,14 @@ impl Driving<'_> {
             if let Poll::Ready(there) = ready() {
                 return Some(there);
             }
-            // A stop that is waited for has its time all the same.
-            if self.seat.deserted.load(Ordering::Acquire) && !driver.body().is_stopping() {
+            // A stop in progress still has its time, even without a consumer.
+            if self.shared.abandoned.load(Ordering::Acquire) && !driver.body().is_stopping() {
                 return None;
             }
             let mut turn = driver.turn();
             let over = until.is_some_and(|until| until <= Instant::now());
             if turn == Turn::Idle {
-                // What the driver has told before it waits may be what is waited for.
+                // The turn may have produced the value.
                 if let Poll::Ready(there) = ready() {
                     return Some(there);
                 }
@@ -263,13 +265,13 @@ impl Driving<'_> {
 impl Drop for Driving<'_> {
     fn drop(&mut self) {
         if let Some(driver) = &mut self.driver
-            && (thread::panicking() || self.seat.deserted.load(Ordering::Acquire))
+            && (thread::panicking() || self.shared.abandoned.load(Ordering::Acquire))
         {
             driver.leave();
         }
-        *lock(&self.seat.driving) = None;
+        *lock(&self.shared.driving) = None;
         self.driver = None;
-        self.seat.shared.notify();
+        self.shared.shared.notify();
     }
 }
 

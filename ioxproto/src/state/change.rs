@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{Program, Property, Variable};
-use crate::names::HouseChange;
+use crate::names::NameChange;
 use crate::view::{ProgramId, VariableField, VariableId, VariableType};
 use crate::vocabulary::Lifecycle;
 
@@ -70,7 +70,7 @@ pub enum ChangeKind {
     Variable(VariableChanged),
     /// Something was renamed, moved, added, removed, enabled or disabled: by a live event, or found
     /// by reading the names again. A first reading changes nothing.
-    House(HouseChange),
+    Name(NameChange),
     /// A node does not answer the controller, or answers again.
     CommError {
         /// The node.
@@ -174,7 +174,7 @@ impl fmt::Display for Change {
                     write!(f, " = {value}")?;
                 }
             }
-            ChangeKind::House(change) => change.fmt(f)?,
+            ChangeKind::Name(change) => change.fmt(f)?,
             ChangeKind::CommError { node, has_error } => {
                 let words = if *has_error {
                     "does not answer"

@@ -22,7 +22,7 @@ impl ControllerState {
     ///
     /// ```
     /// use std::sync::Arc;
-    /// use ioxproto::mirror::ControllerState;
+    /// use ioxproto::state::ControllerState;
     /// use ioxproto::names::Names;
     /// use ioxproto::rest::Nodes;
     ///
@@ -45,7 +45,7 @@ impl ControllerState {
         let changes = read.changes_since(&self.names).into_iter();
         let occasion = Occasion::Reading;
         let mut changes: Vec<Change> = changes
-            .map(ChangeKind::House)
+            .map(ChangeKind::Name)
             .map(|kind| Change { occasion, kind })
             .collect();
         let before = Arc::clone(&self.names);
@@ -56,10 +56,10 @@ impl ControllerState {
         }
         if read.has(NamesPart::Nodes) {
             let gone = before
-                .things()
-                .filter(|thing| read.node(&thing.address).is_none());
-            for thing in gone {
-                self.forget_node(&thing.address);
+                .entries()
+                .filter(|entry| read.node(&entry.address).is_none());
+            for entry in gone {
+                self.forget_node(&entry.address);
             }
             self.take_scenes(read);
             self.take_comm_errors(read, &mut Some(&mut changes));
@@ -85,9 +85,9 @@ impl ControllerState {
     }
 
     fn take_comm_errors(&mut self, read: &Names, out: &mut Out<'_>) {
-        let in_error = read.things().filter(|thing| thing.is_in_error);
+        let in_error = read.entries().filter(|entry| entry.is_in_error);
         let errors: BTreeSet<Arc<str>> = in_error
-            .map(|thing| thing.address.as_str().into())
+            .map(|entry| entry.address.as_str().into())
             .collect();
         let before = std::mem::replace(&mut self.comm_errors, errors);
         for node in before.symmetric_difference(&self.comm_errors) {
@@ -107,7 +107,7 @@ impl ControllerState {
         // A copy only where somebody else still holds what was read.
         let followed = Arc::make_mut(&mut self.names).follow(change);
         for change in followed.changes {
-            tell(out, Occasion::Live, ChangeKind::House(change));
+            tell(out, Occasion::Live, ChangeKind::Name(change));
         }
     }
 

@@ -4,7 +4,7 @@
 //! Each line is one step: `live` or `replayed` and a blank before a frame, or the name of a stream
 //! status.
 
-use ioxproto::mirror::{ControllerState, Limits, Occasion};
+use ioxproto::state::{ControllerState, Limits, Occasion};
 use ioxproto::{Event, Frame, FrameReader, Notification, Status, StatusChange};
 
 const LIMITS: Limits = Limits {
@@ -21,7 +21,7 @@ pub fn run(data: &[u8]) {
             .with_change_times(),
         ControllerState::known_only(),
     ];
-    states[2].seed_property("n", "ST", ioxproto::mirror::Property::new("0"));
+    states[2].seed_property("n", "ST", ioxproto::state::Property::new("0"));
     states[2].seed_scene("s", ["n"]);
     let mut reader = FrameReader::new();
     let mut replay_has_ended = false;

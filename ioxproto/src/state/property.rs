@@ -49,7 +49,7 @@ impl Property {
     /// A property with a raw value and nothing else; what a caller seeds a state with.
     ///
     /// ```
-    /// use ioxproto::mirror::Property;
+    /// use ioxproto::state::Property;
     /// let property = Property::new("725").with_unit("17", Some(1)).with_formatted("72.5°F");
     /// assert_eq!(property.number().map(|number| number.to_f64()), Some(72.5));
     /// ```
