@@ -1,5 +1,8 @@
 //! The README of the workspace shows the code of this crate's README, which compiles as doc tests.
 
+use std::fs;
+use std::path::Path;
+
 const CRATE: &str = include_str!("../README.md");
 const WORKSPACE: &str = include_str!("../../README.md");
 
@@ -43,4 +46,42 @@ fn the_dependency_lines_name_this_version() {
     let dependencies = blocks(CRATE, &["toml"]);
     assert!(dependencies[0].contains(&format!("iox = \"{version}\"")));
     assert!(dependencies[1].contains(&format!("iox = {{ version = \"{version}\"")));
+}
+
+#[test]
+fn every_example_stands_in_the_table_with_its_command() {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut examples = Vec::new();
+    for package in fs::read_dir(workspace).unwrap() {
+        let package = package.unwrap();
+        let Ok(files) = fs::read_dir(package.path().join("examples")) else {
+            continue;
+        };
+        let package = package.file_name().into_string().unwrap();
+        for file in files {
+            let path = file.unwrap().path();
+            let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            examples.push((package.clone(), name));
+        }
+    }
+    assert!(!examples.is_empty());
+
+    let rows: Vec<&str> = WORKSPACE
+        .lines()
+        .filter(|line| line.contains(" --example "))
+        .collect();
+    assert_eq!(rows.len(), examples.len(), "{rows:#?}\n{examples:#?}");
+    for (package, name) in examples {
+        let link = format!("[`{name}`]({package}/examples/{name}");
+        let row = rows.iter().find(|row| row.contains(&link));
+        let row = row.unwrap_or_else(|| panic!("{package}: {name} is missing"));
+        assert!(row.contains(&format!("-p {package} ")), "{row}");
+        assert!(row.contains(&format!("--example {name} ")), "{row}");
+    }
+}
+
+#[test]
+fn the_rust_version_is_that_of_the_packages() {
+    let version = env!("CARGO_PKG_RUST_VERSION");
+    assert!(WORKSPACE.contains(&format!("Rust {version} or later")));
 }
