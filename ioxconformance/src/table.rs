@@ -6,6 +6,9 @@
 /// A driver that has no thread or task of its own, so that nothing happens but while the consumer
 /// waits, says so: `conformance!(driver, driven by the consumer)`. It is spared the scenarios
 /// (`apart`) in which the consumer does something else meanwhile.
+///
+/// A driver that has only the core, a [`CoreOnly`](crate::CoreOnly), says `core only`. It runs the
+/// scenarios marked `core`, without TLS and with a local account.
 #[macro_export]
 macro_rules! conformance {
     ($driver:path) => {
@@ -13,6 +16,9 @@ macro_rules! conformance {
     };
     ($driver:path, driven by the consumer) => {
         $crate::conformance_table! { together ($driver) }
+    };
+    ($driver:path, core only) => {
+        $crate::conformance_table! { core ($driver) }
     };
 }
 
@@ -26,7 +32,7 @@ macro_rules! conformance_table {
                 a_replay_that_the_network_holds_up_is_replay_after_the_drain_too: both,
                 a_replay_with_the_stamps_of_its_changes_is_replay_after_the_drain_too: both,
                 a_replay_that_runs_out_of_time_is_called_incomplete: plain,
-                a_burst_of_live_events_loses_none: both,
+                a_burst_of_live_events_loses_none: both core,
                 two_streams_on_one_controller_do_not_mind_each_other: plain,
             }
             stopped_process {
@@ -35,42 +41,42 @@ macro_rules! conformance_table {
             }
             bytes {
                 invalid_utf_8_in_every_replay_is_delivered_and_the_stream_stays_up: both,
-                fragments_with_a_ping_between_are_one_message: both,
-                a_message_that_comes_byte_by_byte_is_one_message: plain,
-                a_replayed_message_that_trickles_in_is_still_replay: both,
+                fragments_with_a_ping_between_are_one_message: both core,
+                a_message_that_comes_byte_by_byte_is_one_message: plain core,
+                a_replayed_message_that_trickles_in_is_still_replay: both core,
                 a_replayed_message_in_half_a_tls_record_is_still_replay: tls,
-                binary_messages_are_no_events_and_do_no_harm: both,
-                an_oversized_message_ends_the_connection_with_the_reason: both,
+                binary_messages_are_no_events_and_do_no_harm: both core,
+                an_oversized_message_ends_the_connection_with_the_reason: both core,
                 a_message_of_256_mib_is_refused_and_hardly_read: both,
-                what_is_no_websocket_frame_ends_the_connection_with_the_reason: plain,
-                endless_empty_fragments_end_the_connection_with_the_reason: both,
-                a_large_message_does_not_disturb_what_follows: both,
+                what_is_no_websocket_frame_ends_the_connection_with_the_reason: plain core,
+                endless_empty_fragments_end_the_connection_with_the_reason: both core,
+                a_large_message_does_not_disturb_what_follows: both core,
                 one_bad_frame_is_one_bad_frame: plain,
             }
             healing {
-                a_port_that_refuses_is_tried_until_somebody_listens: plain,
+                a_port_that_refuses_is_tried_until_somebody_listens: plain core,
                 a_restart_on_the_same_port_is_survived: both,
-                each_way_to_lose_a_connection_is_named_and_healed: both,
-                each_refusal_is_named_and_healed: both,
-                a_connection_closed_at_once_is_healed: both,
-                a_mute_socket_is_given_up_with_the_phase_named: both,
-                an_upgrade_that_is_never_answered_is_given_up: both,
-                a_frozen_controller_is_a_stall_by_its_unanswered_ping: both apart,
-                a_heartbeat_that_fails_to_come_is_a_stall_even_if_pings_are_answered: plain,
-                a_controller_that_accepts_and_drops_is_asked_more_and_more_slowly: plain,
-                a_controller_that_drops_just_after_connected_is_asked_more_and_more_slowly: plain,
-                a_controller_that_closes_whatever_connects_is_asked_more_and_more_slowly: plain,
+                each_way_to_lose_a_connection_is_named_and_healed: both core,
+                each_refusal_is_named_and_healed: both core,
+                a_connection_closed_at_once_is_healed: both core,
+                a_mute_socket_is_given_up_with_the_phase_named: both core,
+                an_upgrade_that_is_never_answered_is_given_up: both core,
+                a_frozen_controller_is_a_stall_by_its_unanswered_ping: both core apart,
+                a_heartbeat_that_fails_to_come_is_a_stall_even_if_pings_are_answered: plain core,
+                a_controller_that_accepts_and_drops_is_asked_more_and_more_slowly: plain core,
+                a_controller_that_drops_just_after_connected_is_asked_more_and_more_slowly: plain core,
+                a_controller_that_closes_whatever_connects_is_asked_more_and_more_slowly: plain core,
                 a_name_that_does_not_resolve_is_named_and_tried_again: plain,
                 a_look_up_that_hangs_is_given_up_and_named: plain,
                 an_address_that_leads_nowhere_does_not_keep_from_the_next: both,
                 a_retry_after_is_honoured: plain,
-                a_redirect_is_not_followed: both,
-                a_controller_that_freezes_in_mid_frame_is_a_stall: both apart,
-                pings_without_data_are_no_sign_of_life: both,
+                a_redirect_is_not_followed: both core,
+                a_controller_that_freezes_in_mid_frame_is_a_stall: both core apart,
+                pings_without_data_are_no_sign_of_life: both core,
                 senseless_promises_of_a_heartbeat_do_no_harm: plain,
                 repeats_and_other_subscriptions_numbers_do_no_harm: plain,
-                a_close_frame_is_told_as_it_was_sent: both,
-                frames_after_a_close_are_not_delivered: both,
+                a_close_frame_is_told_as_it_was_sent: both core,
+                frames_after_a_close_are_not_delivered: both core,
                 a_stop_of_the_controller_in_mid_replay_is_not_its_end: both,
                 a_gap_in_the_numbering_is_told_and_not_fatal: plain,
             }
@@ -117,8 +123,8 @@ macro_rules! conformance_table {
                 insecure_takes_any_certificate: tls,
                 one_of_several_pins_is_enough: tls,
                 a_wrong_password_is_final: plain,
-                a_403_is_final_too: plain,
-                the_isy_994_headers_are_tried_after_a_400: plain,
+                a_403_is_final_too: plain core,
+                the_isy_994_headers_are_tried_after_a_400: plain core,
                 tls_where_there_is_none_is_named: plain,
             }
             portal {
@@ -194,10 +200,10 @@ macro_rules! conformance_table {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! conformance_tests {
-    ($which:tt $driver:tt $($module:ident { $($scenario:ident: $link:ident $($apart:ident)?,)* })*) => {
+    ($which:tt $driver:tt $($module:ident { $($scenario:ident: $link:ident $($mark:ident)*,)* })*) => {
         $(mod $module {
             $(mod $scenario {
-                $crate::conformance_of! { $which $($apart)? $link $driver $crate::scenarios::$module::$scenario }
+                $crate::conformance_of! { $which [$($mark)*] $link $driver $crate::scenarios::$module::$scenario }
             })*
         })*
     };
@@ -206,10 +212,10 @@ macro_rules! conformance_tests {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! conformance_of {
-    (together apart $($spared:tt)*) => {};
-    (all apart $($row:tt)*) => { $crate::conformance_on! { $($row)* } };
-    (all $($row:tt)*) => { $crate::conformance_on! { $($row)* } };
-    (together $($row:tt)*) => { $crate::conformance_on! { $($row)* } };
+    (core [core $($mark:ident)?] $link:ident $($row:tt)*) => { $crate::conformance_on! { plain $($row)* } };
+    (core $($spared:tt)*) => {};
+    (together [$(core)? apart] $($spared:tt)*) => {};
+    ($which:tt [$($mark:ident)*] $($row:tt)*) => { $crate::conformance_on! { $($row)* } };
 }
 
 #[doc(hidden)]

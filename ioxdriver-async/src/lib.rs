@@ -1,7 +1,61 @@
-//! The body of the async drivers, over a small seam for each runtime.
+//! The body of the async drivers, over a small trait for each runtime.
 //!
-//! Applications use the crate of their runtime. A crate for another runtime is an implementation of
-//! [`Runtime`], an alias of [`EventStream`], and its documentation.
+//! Applications use the crate of their runtime. A crate for another runtime needs an implementation
+//! of [`Runtime`] and an alias of [`EventStream`]. This is a whole one, on async-io with a thread
+//! for each task:
+//!
+//! ```
+//! use std::future::Future;
+//! use std::io;
+//! use std::net::{SocketAddr, TcpStream};
+//! use std::thread;
+//! use std::time::Instant;
+//!
+//! use async_io::{Async, Timer};
+//! use ioxdriver::{BuildError, Socket};
+//! use ioxdriver_async::{Io, Runtime};
+//!
+//! #[derive(Clone)]
+//! struct Threads;
+//!
+//! impl Runtime for Threads {
+//!     fn current() -> Result<Self, BuildError> {
+//!         Ok(Self)
+//!     }
+//!
+//!     async fn connect(&self, to: SocketAddr) -> io::Result<Io> {
+//!         let socket = Async::<TcpStream>::connect(to).await?;
+//!         socket.get_ref().set_nodelay(true)?;
+//!         Ok(Box::new(socket))
+//!     }
+//!
+//!     fn adopt(&self, socket: Socket) -> io::Result<Io> {
+//!         match socket {
+//!             Socket::Tcp(socket) => Ok(Box::new(Async::new(socket)?)),
+//!             _ => Err(io::ErrorKind::Unsupported.into()),
+//!         }
+//!     }
+//!
+//!     fn sleep_until(&self, at: Instant) -> impl Future<Output = ()> + Send + 'static {
+//!         let timer = Timer::at(at);
+//!         async move {
+//!             timer.await;
+//!         }
+//!     }
+//!
+//!     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+//!         thread::spawn(|| async_io::block_on(task));
+//!     }
+//! }
+//!
+//! type EventStream = ioxdriver_async::EventStream<Threads>;
+//! ```
+//!
+//! The tests of such a crate run the conformance suite (`ioxconformance`):
+//! `ioxconformance::conformance!(crate::OnThreads)` makes a test of each scenario.
+//! `tests/thread_runtime.rs` of this crate shows the two small traits that it needs. A runtime
+//! whose timers are not `Send`, or whose sockets are not `futures_io` ones, needs the wider seam:
+//! `ioxdriver::driver::Seam`.
 
 mod inspect;
 mod seam;

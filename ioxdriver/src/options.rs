@@ -353,8 +353,13 @@ impl<S> Options<S> {
     ///
     /// [`BuildError`] names the first option that cannot be used, or what is missing.
     pub fn check(&self) -> Result<(), BuildError> {
-        ioxproto::StreamMachine::new(self.config()?)?;
-        Ok(())
+        self.machine().map(drop)
+    }
+
+    /// The core's machine with these options: for the tests of drivers that have only the core.
+    #[doc(hidden)]
+    pub fn machine(&self) -> Result<ioxproto::StreamMachine, BuildError> {
+        Ok(ioxproto::StreamMachine::new(self.config()?)?)
     }
 
     /// The core's part, with a seed.

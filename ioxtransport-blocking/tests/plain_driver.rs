@@ -1,8 +1,18 @@
-//! The driver by hand of `ioxproto/examples`, against the simulated controller.
+//! The plain driver of `ioxproto/examples` against the simulated controller: the scenarios of the
+//! conformance suite for a driver that has only the core, and one session in detail.
 
 #[expect(dead_code, reason = "its main function is for people")]
 #[path = "../../ioxproto/examples/plain_driver/main.rs"]
 mod plain_driver;
+
+mod conformance {
+    use ioxconformance::CoreOnly;
+
+    const DRIVER: CoreOnly =
+        CoreOnly::new(|machine, deliver| super::plain_driver::watch(machine, deliver));
+
+    ioxconformance::conformance!(crate::conformance::DRIVER, core only);
+}
 
 use std::time::Duration;
 

@@ -1,16 +1,20 @@
-//! A driver by hand over `std::net`: plain `http`, a local account, one thread. To be read beside
-//! the driver chapter.
+//! A driver over `std::net`: plain `http`, a local account, one thread. Read it beside the driver
+//! chapter. `websocket.rs` has no sockets, so that other drivers can use it.
+//!
 //! `IOX_PASSWORD=… cargo run -p ioxproto --example plain_driver -- http://eisy.local:8080 admin`
 
 #![allow(clippy::disallowed_methods, reason = "only the core has no clock")]
 
 mod transport;
+mod websocket;
 
-use ioxproto::FailureKind::{Other, Protocol};
-use ioxproto::{Action, Address, Config, ConnectionId, Exchange, StreamMachine};
-use ioxproto::{Failure, Message, Notification};
+use ioxproto::{
+    Action, Address, Config, ConnectionId, Exchange, Message, Notification, RequestId,
+    StreamMachine,
+};
 
-use transport::{Opcode, Refused, WebSocket, is_timeout, now, until, upgraded};
+use transport::{Connection, exchange, io_failure, is_timeout, now, until, websocket_failure};
+use websocket::Opcode;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let [_, url, user] = &std::env::args().collect::<Vec<_>>()[..] else {
@@ -19,24 +23,28 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let config = Config::new(url.as_str()).local_account(user, std::env::var("IOX_PASSWORD")?);
     watch(
         StreamMachine::new(config.seed(std::process::id().into()))?,
-        |told| {
-            println!("{told:?}");
+        |notification| {
+            match notification {
+                Notification::Event(event) => println!("{event}"),
+                Notification::Status(change) => println!("{change}"),
+                other => println!("{other:?}"),
+            }
             true
         },
     );
     Ok(())
 }
 
-/// Drives to the end of the stream; stops it when `tell` says `false`.
-pub(crate) fn watch(mut core: StreamMachine, mut tell: impl FnMut(Notification) -> bool) {
-    let mut tell = |core: &mut StreamMachine, told| {
-        if !tell(told) {
+/// Runs the stream to its end. Stops it once `deliver` returns `false`.
+pub(crate) fn watch(mut core: StreamMachine, mut deliver: impl FnMut(Notification) -> bool) {
+    let mut deliver = |core: &mut StreamMachine, notification| {
+        if !deliver(notification) {
             core.stop(now());
         }
     };
-    let mut link: Option<(ConnectionId, WebSocket)> = None;
-    core.start(now());
+    let mut link: Option<(ConnectionId, Connection)> = None;
     let mut event = None;
+    core.start(now());
     loop {
         while let Some(action) = core.poll_action() {
             match (action, &mut link) {
@@ -47,99 +55,116 @@ pub(crate) fn watch(mut core: StreamMachine, mut tell: impl FnMut(Notification) 
                         upgrade,
                     },
                     link,
-                ) => {
-                    *link = connect(&mut core, id, &address, upgrade);
-                }
+                ) => *link = connect(&mut core, id, &address, upgrade),
                 (
                     Action::OpenWebSocket {
-                        max_message_bytes: limit,
-                        ..
+                        max_message_bytes, ..
                     },
-                    Some((_, open)),
-                ) => {
-                    open.max_message_bytes = limit;
-                }
-                (Action::Ping { .. }, Some((_, open))) => open.send(Opcode::Ping, &[]),
-                (Action::Close { code, .. }, Some((_, open))) => {
-                    open.send(Opcode::Close, &code.to_be_bytes());
+                    Some((_, connection)),
+                ) => connection.websocket.max_message_bytes = max_message_bytes,
+                (Action::Ping { .. }, Some((_, connection))) => connection.send(Opcode::Ping, &[]),
+                (Action::Close { code, .. }, Some((_, connection))) => {
+                    connection.send(Opcode::Close, &code.to_be_bytes());
                 }
                 (Action::Abort { .. }, link) => *link = None,
-                (Action::Notify(told), _) => tell(&mut core, told),
-                // Request, Abandon, ProvideToken and SendText are not for local accounts.
+                (
+                    Action::Request {
+                        id,
+                        address,
+                        exchange,
+                    },
+                    _,
+                ) => request(&mut core, id, &address, exchange),
+                (Action::Notify(notification), _) => deliver(&mut core, notification),
+                // A local account needs no SendText and no ProvideToken. Requests are over before
+                // the machine could abandon them.
                 _ => {}
             }
         }
-        if let Some(told) = event.take() {
-            tell(&mut core, told);
+        if let Some(event) = event.take() {
+            deliver(&mut core, event);
         } else if core.status().is_at_rest() {
             return;
         } else {
-            event = take_or_wait(&mut core, &mut link);
+            event = read_or_wait(&mut core, &mut link);
         }
     }
 }
 
-/// Connects and runs the upgrade. Blocks, but no longer than the machine allows.
+/// Connects and runs the upgrade. Blocks at most until the machine's deadline.
 fn connect(
     core: &mut StreamMachine,
     id: ConnectionId,
     to: &Address,
     upgrade: Exchange,
-) -> Option<(ConnectionId, WebSocket)> {
+) -> Option<(ConnectionId, Connection)> {
     let limit = core.poll_timeout(now());
-    match upgraded(to, upgrade, limit) {
-        Ok((socket, (answer, unread))) => {
+    match exchange(to, upgrade, limit, |phase| core.phase(now(), id, phase)) {
+        Ok((socket, answer, early)) => {
             core.upgrade_answered(now(), id, answer);
-            return Some((id, WebSocket::new(socket, unread)));
+            return Some((id, Connection::new(socket, &early)));
         }
-        // The machine's limit is over: it knows what to say.
+        // The machine knows which limit passed and reports it.
         Err(error) if is_timeout(&error) => core.tick(now()),
-        Err(error) => core.failed(now(), id, Failure::transport(Other, error.to_string())),
+        Err(error) => core.failed(now(), id, io_failure(&error)),
     }
     None
 }
 
-/// Takes a message that is there, or waits for bytes until the deadline, and then ticks.
-fn take_or_wait(
+/// Runs an exchange beside the stream, such as the test whether a silent port speaks TLS. Blocks at
+/// most until the machine's deadline.
+fn request(core: &mut StreamMachine, id: RequestId, to: &Address, request: Exchange) {
+    let limit = core.poll_timeout(now());
+    match exchange(to, request, limit, |_| {}) {
+        Ok((_, answer, _)) => core.http_answered(now(), id, answer),
+        Err(error) if is_timeout(&error) => core.tick(now()),
+        Err(error) => core.http_failed(now(), id, io_failure(&error)),
+    }
+}
+
+/// Passes a received message to the machine. Without one, waits for bytes until the deadline, and
+/// then ticks.
+fn read_or_wait(
     core: &mut StreamMachine,
-    link: &mut Option<(ConnectionId, WebSocket)>,
+    link: &mut Option<(ConnectionId, Connection)>,
 ) -> Option<Notification> {
-    let Some((id, open)) = link else {
+    let Some((id, connection)) = link else {
         std::thread::sleep(until(core.poll_timeout(now())));
         core.tick(now());
         return None;
     };
     let id = *id;
-    match open.next() {
+    match connection.websocket.next() {
         Ok(Some((Opcode::Text, bytes))) => return core.message(now(), id, Message::Text(&bytes)),
         Ok(Some((Opcode::Binary, bytes))) => {
             return core.message(now(), id, Message::Binary(&bytes));
         }
         Ok(Some((Opcode::Pong, _))) => return core.message(now(), id, Message::Pong),
         Ok(Some((Opcode::Ping, payload))) => {
-            open.send(Opcode::Pong, &payload);
+            connection.send(Opcode::Pong, &payload);
             return core.message(now(), id, Message::Ping);
         }
         Ok(Some((Opcode::Close, payload))) => {
-            open.send(Opcode::Close, &payload);
-            let code = payload.first_chunk().map(|code| u16::from_be_bytes(*code));
-            core.closed(now(), id, code, "");
+            connection.send(Opcode::Close, &payload);
+            let (code, text) = payload.split_at(payload.len().min(2));
+            let code = code.first_chunk().map(|code| u16::from_be_bytes(*code));
+            core.closed(now(), id, code, &String::from_utf8_lossy(text));
         }
-        Err(Refused(why)) => core.failed(now(), id, Failure::transport(Protocol, why)),
+        Err(refused) => core.failed(now(), id, websocket_failure(&refused)),
         Ok(None) => {
-            core.bytes_received(now(), id, open.mid_message());
-            match open.read(until(core.poll_timeout(now()))) {
+            core.bytes_received(now(), id, connection.websocket.is_mid_message());
+            match connection.read(until(core.poll_timeout(now()))) {
                 Ok(0) => core.closed(now(), id, None, ""),
                 Ok(_) => return None,
                 Err(error) if is_timeout(&error) => {
                     core.tick(now());
                     return None;
                 }
-                Err(error) => core.failed(now(), id, Failure::transport(Other, error.to_string())),
+                Err(error) => core.failed(now(), id, io_failure(&error)),
             }
         }
     }
-    // What was reported as over is dropped.
+    // The machine was told that the connection is over: drop it.
     *link = None;
     None
 }

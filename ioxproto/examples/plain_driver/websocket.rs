@@ -1,0 +1,103 @@
+//! The client side of RFC 6455, without sockets: bytes in, messages out. It knows only what a
+//! controller needs, and does not interpret text, so that invalid UTF-8 reaches the machine.
+
+/// Turns received bytes into messages, and payloads into frames to send.
+#[derive(Default)]
+pub(crate) struct WebSocket {
+    /// Received bytes that are not a whole frame yet.
+    unread: Vec<u8>,
+    /// The opcode and the fragments so far of an unfinished message.
+    fragments: Option<(Opcode, Vec<u8>)>,
+    pub(crate) max_message_bytes: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Opcode {
+    Text = 0x1,
+    Binary = 0x2,
+    Close = 0x8,
+    Ping = 0x9,
+    Pong = 0xA,
+}
+
+/// Why the received bytes cannot be read on.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// The next message exceeds the limit.
+    TooLarge,
+    /// The bytes are not a WebSocket frame.
+    NotAFrame,
+}
+
+impl WebSocket {
+    /// Takes bytes from the socket.
+    pub(crate) fn receive(&mut self, bytes: &[u8]) {
+        self.unread.extend_from_slice(bytes);
+    }
+
+    /// Whether a message has begun to arrive and is not complete.
+    pub(crate) fn is_mid_message(&self) -> bool {
+        self.fragments.is_some() || !self.unread.is_empty()
+    }
+
+    /// The next complete message or control frame (section 5.2), if there is one.
+    pub(crate) fn next(&mut self) -> Result<Option<(Opcode, Vec<u8>)>, Refused> {
+        while let Some((first, start, length)) = self.header()? {
+            let begun = self.fragments.as_ref().map_or(0, |(_, begun)| begun.len());
+            if length > self.max_message_bytes.saturating_sub(begun) {
+                return Err(Refused::TooLarge);
+            }
+            let Some(payload) = self.unread.get(start..start + length) else {
+                break;
+            };
+            let payload = payload.to_vec();
+            self.unread.drain(..start + length);
+            let opcode = match (first & 0xF, &self.fragments) {
+                (0x8, _) => return Ok(Some((Opcode::Close, payload))),
+                (0x9, _) => return Ok(Some((Opcode::Ping, payload))),
+                (0xA, _) => return Ok(Some((Opcode::Pong, payload))),
+                (0x1, None) => Opcode::Text,
+                (0x2, None) => Opcode::Binary,
+                (0x0, Some((opcode, _))) => *opcode,
+                _ => return Err(Refused::NotAFrame),
+            };
+            let (_, message) = self.fragments.get_or_insert((opcode, Vec::new()));
+            message.extend(payload);
+            if first & 0x80 != 0 {
+                return Ok(self.fragments.take());
+            }
+        }
+        Ok(None)
+    }
+
+    /// The first byte of the next frame, where its payload begins, and its length.
+    fn header(&self) -> Result<Option<(u8, usize, usize)>, Refused> {
+        let [first, second, rest @ ..] = self.unread.as_slice() else {
+            return Ok(None);
+        };
+        // Reserved bits, and the mask, which only a client sets.
+        if first & 0x70 != 0 || second & 0x80 != 0 {
+            return Err(Refused::NotAFrame);
+        }
+        let header = match second {
+            126 => rest
+                .first_chunk()
+                .map(|length| (4, u64::from(u16::from_be_bytes(*length)))),
+            127 => rest
+                .first_chunk()
+                .map(|length| (10, u64::from_be_bytes(*length))),
+            short => Some((2, u64::from(*short))),
+        };
+        Ok(header.map(|(start, length)| {
+            let length = usize::try_from(length).unwrap_or(usize::MAX);
+            (*first, start, length)
+        }))
+    }
+
+    /// A control frame to send. Its mask is zero; a real library draws a random one.
+    pub(crate) fn control_frame(opcode: Opcode, payload: &[u8]) -> Vec<u8> {
+        let payload = &payload[..payload.len().min(125)];
+        let header = [0x80 | opcode as u8, 0x80 | payload.len() as u8, 0, 0, 0, 0];
+        [&header, payload].concat()
+    }
+}
