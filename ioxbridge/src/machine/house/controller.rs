@@ -235,6 +235,7 @@ impl House {
                     }
                     self.publish_program(shared, entry.id);
                 }
+                self.announce_programs(shared);
                 self.look_for_ghosts(shared, now, |subject| {
                     matches!(subject, Subject::Program(_))
                 });

@@ -100,14 +100,7 @@ fn a_restarted_bridge_sends_only_what_changed() {
         "home",
         &[LAMP, ("1A 2B 3D 1", "Other", "RelayLampSwitch_ADV")],
     );
-    world
-        .controllers
-        .get_mut(&1)
-        .unwrap()
-        .nodes
-        .get_mut(LAMP.0)
-        .unwrap()
-        .level = 78;
+    world.node_mut(1, LAMP.0).level = 78;
     world.connect_broker();
     world.connect(1);
     world.pass(Duration::from_secs(90));
@@ -161,7 +154,7 @@ fn a_controller_that_does_not_come_back_with_the_bridge_goes_offline() {
 fn nothing_is_published_before_the_uuid_is_known() {
     let mut world = World::new(&options());
     world.add(1, "home", &[LAMP]);
-    world.controllers.get_mut(&1).unwrap().fails = true;
+    world.controller_mut(1).fails = true;
     world.connect_broker();
     world.connect(1);
     world.level(1, LAMP.0, 9);
@@ -175,7 +168,7 @@ fn nothing_is_published_before_the_uuid_is_known() {
         "{:?}",
         world.taken
     );
-    world.controllers.get_mut(&1).unwrap().fails = false;
+    world.controller_mut(1).fails = false;
     world.pass(Duration::from_secs(15));
     assert_eq!(world.json(STATE)["value"], 9);
 }
@@ -203,7 +196,7 @@ fn two_controllers_with_the_same_addresses_do_not_meet() {
 fn a_controller_that_is_configured_twice_is_published_once() {
     let mut world = World::settled(&options(), &[LAMP]);
     world.add(2, "twin", &[LAMP]);
-    world.controllers.get_mut(&2).unwrap().uuid = world.controllers[&1].uuid.clone();
+    world.controller_mut(2).uuid = world.controllers[&1].uuid.clone();
     world.connect(2);
     world.pass(Duration::from_secs(1));
     assert!(
@@ -224,7 +217,7 @@ fn a_removed_controller_goes_offline_and_its_topics_stay() {
     world.publish("iox/home/1A_2B_3C_01/set", "ON", false);
     assert!(world.commands.is_empty());
     world.add(3, "home", &[LAMP]);
-    world.controllers.get_mut(&3).unwrap().uuid = "00:21:b9:00:00:01".to_owned();
+    world.controller_mut(3).uuid = "00:21:b9:00:00:01".to_owned();
     world.connect(3);
     world.pass(Duration::from_secs(1));
     assert_eq!(world.retained["iox/home/availability"], "online");

@@ -71,7 +71,7 @@ impl Run {
             }
             Step::Rename(node, name) => {
                 let name = format!("Name {name}");
-                let controller = world.controllers.get_mut(&1).unwrap();
+                let controller = world.controller_mut(1);
                 let Some(real) = controller.nodes.get_mut(ADDRESSES[*node]) else {
                     return;
                 };
@@ -82,13 +82,13 @@ impl Run {
                 }
             }
             Step::Remove(node) => {
-                let controller = world.controllers.get_mut(&1).unwrap();
+                let controller = world.controller_mut(1);
                 if controller.nodes.remove(ADDRESSES[*node]).is_some() && controller.is_live {
                     world.event(1, &lifecycle(ADDRESSES[*node], "NR", ""), true);
                 }
             }
             Step::Add(node) => {
-                let controller = world.controllers.get_mut(&1).unwrap();
+                let controller = world.controller_mut(1);
                 if controller.nodes.contains_key(ADDRESSES[*node]) {
                     return;
                 }
@@ -116,7 +116,7 @@ impl Run {
                 world.acknowledges = *acknowledges;
                 world.run();
             }
-            Step::Fail(fails) => world.controllers.get_mut(&1).unwrap().fails = *fails,
+            Step::Fail(fails) => world.controller_mut(1).fails = *fails,
             Step::Birth => world.publish("homeassistant/status", "online", false),
             Step::Command(node) => {
                 let topic = format!("iox/home/{}/set", slug(ADDRESSES[*node]));
@@ -141,7 +141,7 @@ impl Run {
     /// Everything is well again, for long enough.
     fn heal(&mut self) {
         let world = &mut self.world;
-        world.controllers.get_mut(&1).unwrap().fails = false;
+        world.controller_mut(1).fails = false;
         world.acknowledges = true;
         world.run();
         world.connect_broker();
@@ -153,10 +153,12 @@ impl Run {
         let world = &self.world;
         let mut expected: BTreeSet<String> = [
             "homeassistant/device/iox_0021b9000001/controller/config",
+            "homeassistant/device/iox_0021b9000001/program_0012/config",
             "homeassistant/device/iox_0021b9000001/variable_integer_3/config",
             "iox/bridge/bridge/info",
             "iox/bridge/bridge/state",
             "iox/home/availability",
+            "iox/home/program/0012",
             "iox/home/state",
         ]
         .map(str::to_owned)

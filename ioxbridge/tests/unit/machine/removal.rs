@@ -18,7 +18,7 @@ fn topics(world: &World, node: &str) -> usize {
 fn a_live_removal_clears_everything_of_the_node_and_nothing_else() {
     let mut world = World::settled(&options(), &[LAMP, OTHER]);
     assert_eq!(topics(&world, "1A_2B_3C_01"), 2);
-    world.controllers.get_mut(&1).unwrap().nodes.remove(LAMP.0);
+    world.controller_mut(1).nodes.remove(LAMP.0);
     world.event(1, &lifecycle(LAMP.0, "NR", ""), true);
     assert_eq!(topics(&world, "1A_2B_3C_01"), 0);
     assert_eq!(topics(&world, "1A_2B_3D_01"), 2);
@@ -58,13 +58,13 @@ fn what_two_complete_readings_in_a_row_lack_is_cleared() {
 #[test]
 fn a_reading_that_fails_clears_nothing() {
     let mut world = World::settled(&options(), &[LAMP, OTHER]);
-    world.controllers.get_mut(&1).unwrap().nodes.remove(LAMP.0);
+    world.controller_mut(1).nodes.remove(LAMP.0);
     world.disconnect(1);
     world.connect(1);
-    world.controllers.get_mut(&1).unwrap().fails = true;
+    world.controller_mut(1).fails = true;
     world.pass(MINUTE * 5);
     assert_eq!(topics(&world, "1A_2B_3C_01"), 2);
-    world.controllers.get_mut(&1).unwrap().fails = false;
+    world.controller_mut(1).fails = false;
     world.pass(MINUTE * 3);
     assert_eq!(topics(&world, "1A_2B_3C_01"), 0);
 }
@@ -72,20 +72,12 @@ fn a_reading_that_fails_clears_nothing() {
 #[test]
 fn a_node_that_is_missing_once_stays() {
     let mut world = World::settled(&options(), &[LAMP, OTHER]);
-    let lamp = world
-        .controllers
-        .get_mut(&1)
-        .unwrap()
-        .nodes
-        .remove(LAMP.0)
-        .unwrap();
+    let lamp = world.controller_mut(1).nodes.remove(LAMP.0).unwrap();
     world.disconnect(1);
     world.connect(1);
     world.pass(Duration::from_secs(5));
     world
-        .controllers
-        .get_mut(&1)
-        .unwrap()
+        .controller_mut(1)
         .nodes
         .insert(LAMP.0.to_owned(), lamp);
     world.pass(MINUTE * 3);
@@ -98,7 +90,7 @@ fn another_controllers_nodes_are_never_cleared() {
     world.add(2, "barn", &[LAMP]);
     world.connect(2);
     world.pass(Duration::from_secs(3));
-    world.controllers.get_mut(&1).unwrap().nodes.remove(LAMP.0);
+    world.controller_mut(1).nodes.remove(LAMP.0);
     world.event(1, &lifecycle(LAMP.0, "NR", ""), true);
     world.pass(MINUTE * 3);
     assert_eq!(topics(&world, "1A_2B_3C_01"), 2, "the barn's");
@@ -125,14 +117,7 @@ fn a_node_that_was_renamed_and_moved_while_the_bridge_was_down_has_its_new_name(
 fn a_component_that_a_node_has_no_more_is_named_without_options_once() {
     let mut world = World::settled(&options(), &[LAMP]);
     let topic = "homeassistant/device/iox_0021b9000001/1A_2B_3C_01/config";
-    world
-        .controllers
-        .get_mut(&1)
-        .unwrap()
-        .nodes
-        .get_mut(LAMP.0)
-        .unwrap()
-        .definition = "RelayLampSwitch_ADV";
+    world.node_mut(1, LAMP.0).definition = "RelayLampSwitch_ADV";
     world.disconnect(1);
     world.connect(1);
     world.pass(Duration::from_secs(1));

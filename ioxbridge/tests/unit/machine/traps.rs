@@ -137,8 +137,8 @@ fn discovery_is_one_message_a_node_bounded_in_flight_and_only_when_changed() {
         .taken
         .iter()
         .filter(|taken| taken.topic.starts_with("homeassistant/device/"));
-    // The nodes, the controller, one variable.
-    assert_eq!(configs.count(), 302);
+    // The nodes, the controller, a program and a variable.
+    assert_eq!(configs.count(), 303);
     assert!(world.most_in_flight <= 32, "{}", world.most_in_flight);
     world.drain();
     world.disconnect(1);
@@ -161,14 +161,7 @@ fn a_rename_changes_names_and_no_id_and_no_topic() {
     let topics: Vec<String> = world.retained.keys().cloned().collect();
     let renamed = super::world::lifecycle(LAMP.0, "NN", "<newName>Porch lamp</newName>");
     world.event(1, &renamed, true);
-    world
-        .controllers
-        .get_mut(&1)
-        .unwrap()
-        .nodes
-        .get_mut(LAMP.0)
-        .unwrap()
-        .name = "Porch lamp".to_owned();
+    world.node_mut(1, LAMP.0).name = "Porch lamp".to_owned();
     let after = world.json(CONFIG);
     assert_eq!(after["device"]["name"], "Porch lamp");
     assert_eq!(
@@ -219,4 +212,23 @@ fn names_stand_in_payloads_only() {
     let config = "homeassistant/device/iox_0021b9000001/n003-20a-2F-2B-23/config";
     assert_eq!(world.json(config)["device"]["name"], "Küche / + #");
     assert!(world.retained.keys().all(|topic| !topic.contains("K")));
+}
+
+/// Programs and variables are there only after a restart of Home Assistant.
+#[test]
+fn programs_and_variables_are_announced_once_they_are_read() {
+    let world = World::settled(&options(), &[LAMP]);
+    let object = |object: &str| {
+        world.json(&format!(
+            "homeassistant/device/iox_0021b9000001/{object}/config"
+        ))
+    };
+    let program = object("program_0012");
+    assert_eq!(
+        program["components"]["0012_status"]["name"],
+        "Porch at dusk"
+    );
+    assert_eq!(world.json("iox/home/program/0012")["status"], true);
+    let variable = object("variable_integer_3");
+    assert_eq!(variable["device"]["name"], "home variables");
 }

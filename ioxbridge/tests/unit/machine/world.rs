@@ -121,6 +121,17 @@ impl World {
         self.run();
     }
 
+    /// A controller, to change what it really is.
+    pub(crate) fn controller_mut(&mut self, watch: u64) -> &mut Controller {
+        self.controllers.get_mut(&watch).unwrap()
+    }
+
+    /// A node of a controller, to change what it really is.
+    pub(crate) fn node_mut(&mut self, watch: u64, address: &str) -> &mut Real {
+        let node = self.controller_mut(watch).nodes.get_mut(address);
+        node.unwrap()
+    }
+
     /// A broker and a controller that are both there.
     pub(crate) fn settled(options: &Options, nodes: &[(&str, &str, &'static str)]) -> Self {
         let mut world = Self::new(options);
@@ -173,12 +184,12 @@ impl World {
             // A replay tells of the last command, too.
             self.event(watch, &command(address, "DON"), false);
         }
-        self.controllers.get_mut(&watch).unwrap().is_live = true;
+        self.controller_mut(watch).is_live = true;
         self.status(watch, Status::Connected);
     }
 
     pub(crate) fn disconnect(&mut self, watch: u64) {
-        let controller = self.controllers.get_mut(&watch).unwrap();
+        let controller = self.controller_mut(watch);
         if std::mem::take(&mut controller.is_live) {
             self.status(watch, Status::LostConnection);
         }
@@ -191,7 +202,7 @@ impl World {
 
     /// A node takes a level; the controller tells of it if the stream is live.
     pub(crate) fn level(&mut self, watch: u64, address: &str, level: u8) {
-        let controller = self.controllers.get_mut(&watch).unwrap();
+        let controller = self.controller_mut(watch);
         let Some(real) = controller.nodes.get_mut(address) else {
             return;
         };
@@ -342,7 +353,7 @@ impl World {
                 Answer::Config(config)
             }
             Request::Read(Read::Nodes) => Answer::Nodes(controller.nodes()),
-            Request::Read(Read::Programs) => Answer::Programs(Programs::default()),
+            Request::Read(Read::Programs) => Answer::Programs(programs()),
             Request::Read(Read::Definitions(kind)) => Answer::Definitions(*kind, guests(*kind)),
             Request::Read(Read::Variables(_)) => Answer::Variables(Variables::default()),
             Request::Command(call) => {
@@ -362,6 +373,11 @@ impl World {
     pub(crate) fn drain(&mut self) -> Vec<Taken> {
         std::mem::take(&mut self.taken)
     }
+}
+
+fn programs() -> Programs {
+    let list = r#"<programs><program id="0001" folder="true"><name>My programs</name></program><program id="0012" parentId="0001" status="true" folder="false" enabled="true" runAtStartup="false" running="idle"><name>Porch at dusk</name></program></programs>"#;
+    Programs::parse(list.as_bytes()).unwrap()
 }
 
 fn guests(kind: VariableType) -> VariableDefinitions {
