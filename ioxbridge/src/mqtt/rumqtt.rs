@@ -21,6 +21,9 @@ use crate::machine::{BrokerLimits, Message, Publication, Subscription};
 
 /// How long the connection may be silent until the broker is pinged, in seconds.
 const KEEP_ALIVE: u16 = 20;
+/// How many messages of the bridge the library sends before the broker has acknowledged the first.
+/// The library keeps 16 MB for each connection if it may send as many as there are numbers.
+const MOST_UNACKNOWLEDGED: u16 = 256;
 /// The longest that connecting may take.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 
@@ -112,6 +115,7 @@ fn options(broker: &Broker, client_id: &str, will: &LastWill) -> MqttOptions {
         .set_clean_start(false)
         .set_session_expiry_interval(Some(delay))
         .set_session_store(NothingInFlight)
+        .set_outgoing_inflight_upper_limit(MOST_UNACKNOWLEDGED)
         .set_max_packet_size(Some(LONGEST_MESSAGE))
         .set_connect_timeout(CONNECT_WITHIN)
         .set_last_will(rumqttc::LastWill::new(
@@ -147,7 +151,7 @@ impl SessionStore for NothingInFlight {
             client_id: key.client_id().to_owned(),
             clean_start: false,
             session_expiry_interval: Some(session_expiry()),
-            outgoing_inflight_upper_limit: None,
+            outgoing_inflight_upper_limit: Some(MOST_UNACKNOWLEDGED),
             ack_mode: PersistedAckMode::Automatic,
             last_pkid: 0,
             last_puback: 0,
