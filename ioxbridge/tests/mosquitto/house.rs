@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ioxbridge::{Controller, Handle, Options, OptionsError};
-use ioxsim::{HouseOptions, Server, ServerOptions};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use ioxsim::{ControllerOptions, HouseOptions, Server, ServerOptions, Uuid};
+use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-use crate::broker::{Mosquitto, free_port};
+use crate::broker::{Mosquitto, Watcher, eventually, free_port};
 
 /// The address of the dimmer that a simulated house begins with, and its slug.
 pub(crate) struct Lamp {
@@ -25,12 +25,27 @@ pub(crate) async fn house(nodes: usize) -> Server {
 }
 
 pub(crate) async fn house_at(port: u16, nodes: usize) -> Server {
+    start(port, nodes, Uuid::default()).await
+}
+
+/// A controller with another UUID and the same nodes.
+pub(crate) async fn twin(nodes: usize) -> Server {
+    start(free_port(), nodes, Uuid::default().plus(1)).await
+}
+
+async fn start(port: u16, nodes: usize, uuid: Uuid) -> Server {
     let options = ServerOptions {
         bind: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
-        ..ServerOptions::of(HouseOptions {
-            nodes,
-            ..HouseOptions::default()
-        })
+        controller: ControllerOptions {
+            house: HouseOptions {
+                nodes,
+                ..HouseOptions::default()
+            }
+            .into(),
+            uuid,
+            ..ControllerOptions::default()
+        },
+        ..ServerOptions::default()
     };
     Server::start(options).await.unwrap()
 }
@@ -95,8 +110,60 @@ impl Bridge {
     }
 }
 
-/// Passes connections on, and replaces one text by another of the same length on the way back. It
-/// can cut all connections, and refuse new ones.
+/// A broker with a bridge of one controller, and what is seen of it.
+pub(crate) struct Setup {
+    /// It ends with this.
+    _broker: Mosquitto,
+    pub(crate) server: Server,
+    pub(crate) lamp: Lamp,
+    pub(crate) bridge: Bridge,
+    pub(crate) watcher: Watcher,
+    /// The topic of the lamp's state.
+    pub(crate) state: String,
+    /// The topic of commands to the lamp.
+    pub(crate) set: String,
+}
+
+impl Setup {
+    /// A house of so many nodes that is on the broker; `None`, said loudly, without a Mosquitto.
+    pub(crate) async fn of(nodes: usize, filter: &str) -> Option<Self> {
+        let broker = Mosquitto::start().await?;
+        let server = house(nodes).await;
+        let bridge = Bridge::of(&broker, &server);
+        Some(Self::with(broker, server, bridge, filter).await)
+    }
+
+    /// Waits until the house is on the broker.
+    pub(crate) async fn with(
+        broker: Mosquitto,
+        server: Server,
+        bridge: Bridge,
+        filter: &str,
+    ) -> Self {
+        let lamp = lamp(&server);
+        let mut watcher = Watcher::start(&broker, &[filter]).await;
+        let state = format!("iox/home/{}/ST", lamp.slug);
+        eventually("the house is there", || {
+            watcher.take();
+            let holds = |topic: &str| watcher.retained(topic);
+            holds("iox/bridge/bridge/state").as_deref() == Some("online")
+                && holds("iox/home/availability").as_deref() == Some("online")
+                && holds(&state).is_some()
+        })
+        .await;
+        Self {
+            set: format!("iox/home/{}/set", lamp.slug),
+            state,
+            _broker: broker,
+            server,
+            lamp,
+            bridge,
+            watcher,
+        }
+    }
+}
+
+/// Passes connections on. It can cut all of them, and refuse new ones.
 pub(crate) struct Proxy {
     pub(crate) port: u16,
     is_open: Arc<AtomicBool>,
@@ -105,7 +172,7 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    pub(crate) async fn start(to: SocketAddr, replace: (&'static str, &'static str)) -> Self {
+    pub(crate) async fn start(to: SocketAddr) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let is_open = Arc::new(AtomicBool::new(true));
@@ -122,7 +189,7 @@ impl Proxy {
                 let cutting = Arc::clone(&cutting);
                 tokio::spawn(async move {
                     tokio::select! {
-                        () = pass_on(client, to, replace) => {}
+                        () = pass_on(client, to) => {}
                         () = cutting.notified() => {}
                     }
                 });
@@ -153,32 +220,9 @@ impl Drop for Proxy {
     }
 }
 
-async fn pass_on(client: TcpStream, to: SocketAddr, replace: (&str, &str)) {
-    let Ok(server) = TcpStream::connect(to).await else {
-        return;
-    };
-    let (mut client_read, mut client_write) = client.into_split();
-    let (mut server_read, mut server_write) = server.into_split();
-    let there = async {
-        let _ = tokio::io::copy(&mut client_read, &mut server_write).await;
-        let _ = server_write.shutdown().await;
-    };
-    let back = async {
-        let mut buffer = vec![0; 64 * 1024];
-        while let Ok(length @ 1..) = server_read.read(&mut buffer).await {
-            let mut bytes = buffer[..length].to_vec();
-            let (from, with) = (replace.0.as_bytes(), replace.1.as_bytes());
-            while let Some(at) = bytes
-                .windows(from.len().max(1))
-                .position(|window| window == from)
-            {
-                bytes[at..at + with.len()].copy_from_slice(with);
-            }
-            if client_write.write_all(&bytes).await.is_err() {
-                return;
-            }
-        }
-        let _ = client_write.shutdown().await;
-    };
-    tokio::join!(there, back);
+async fn pass_on(mut client: TcpStream, to: SocketAddr) {
+    if let Ok(mut server) = TcpStream::connect(to).await {
+        // Its end is the end of the connection, whatever the reason.
+        let _ = copy_bidirectional(&mut client, &mut server).await;
+    }
 }

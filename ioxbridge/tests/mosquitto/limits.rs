@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use crate::broker::{Mosquitto, Watcher, eventually};
-use crate::house::{Bridge, controller, house, lamp};
+use crate::house::{Bridge, Setup, controller, house, lamp};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_with_a_small_packet_and_one_with_a_receive_maximum_of_1_get_what_they_take() {
@@ -143,22 +143,12 @@ async fn a_broker_by_tls_is_pinned_and_a_wrong_pin_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn senseless_payloads_do_nothing_and_a_retained_command_is_ignored() {
-    let Some(broker) = Mosquitto::start().await else {
+    let Some(setup) = Setup::of(3, "iox/#").await else {
         return;
     };
-    let server = house(3).await;
-    let lamp = lamp(&server);
-    let bridge = Bridge::of(&broker, &server);
-    let mut watcher = Watcher::start(&broker, &["iox/#"]).await;
-    let state = format!("iox/home/{}/ST", lamp.slug);
-    eventually("the house is there", || {
-        watcher.take();
-        watcher.retained("iox/bridge/bridge/state").as_deref() == Some("online")
-            && watcher.retained(&state).is_some()
-    })
-    .await;
+    let (bridge, mut watcher) = (setup.bridge, setup.watcher);
+    let (state, set) = (setup.state, setup.set);
     let before = watcher.retained(&state).unwrap();
-    let set = format!("iox/home/{}/set", lamp.slug);
     watcher.publish(&set, vec![b'9'; 1 << 20], false).await;
     watcher.publish(&set, vec![b'9'; 100_000], false).await;
     watcher.publish(&set, vec![0xff, 0xfe, 0x00], false).await;

@@ -6,7 +6,7 @@ use ioxbridge::{Broker, Options};
 use ioxsim::{Ending, Event};
 
 use crate::broker::{Mosquitto, Watcher, eventually};
-use crate::house::{Bridge, Proxy, controller, house, house_at, lamp};
+use crate::house::{Bridge, Proxy, Setup, controller, house, house_at, lamp};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_that_comes_late_and_one_that_is_killed_have_everything_in_the_end() {
@@ -83,20 +83,12 @@ async fn a_broker_that_comes_late_and_one_that_is_killed_have_everything_in_the_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replay_after_a_reconnect_refreshes_states_and_publishes_no_event() {
-    let Some(broker) = Mosquitto::start().await else {
+    let Some(setup) = Setup::of(5, "iox/#").await else {
         return;
     };
-    let server = house(5).await;
-    let lamp = lamp(&server);
-    let bridge = Bridge::of(&broker, &server);
-    let mut watcher = Watcher::start(&broker, &["iox/#"]).await;
-    eventually("the house is there", || {
-        watcher.take();
-        watcher.retained("iox/bridge/bridge/state").as_deref() == Some("online")
-            && watcher.retained("iox/home/availability").is_some()
-    })
-    .await;
-    let control = server.control();
+    let (bridge, mut watcher) = (setup.bridge, setup.watcher);
+    let (lamp, state) = (setup.lamp, setup.state);
+    let control = setup.server.control();
     control.emit(&Event::new("DON", "0").node(&lamp.address));
     let mut seen = Vec::new();
     eventually("a live event is published", || {
@@ -112,7 +104,6 @@ async fn a_replay_after_a_reconnect_refreshes_states_and_publishes_no_event() {
     .await;
     // A mark behind everything that the replay may have caused.
     control.emit(&Event::new("ST", "201").node(&lamp.address).uom("100", "0"));
-    let state = format!("iox/home/{}/ST", lamp.slug);
     let mut after = Vec::new();
     eventually("what comes after the replay is published", || {
         after.extend(watcher.drain());
@@ -169,23 +160,17 @@ async fn a_connection_to_the_broker_that_is_lost_for_five_seconds_changes_no_ava
     };
     let server = house(3).await;
     let address = ([127, 0, 0, 1], broker.port()).into();
-    let proxy = Proxy::start(address, ("", "")).await;
+    let proxy = Proxy::start(address).await;
     let options = Options::new().broker(Broker::new("127.0.0.1", proxy.port));
     let bridge = Bridge::start(options, vec![controller("home", server.url())]);
-    let mut watcher = Watcher::start(&broker, &["iox/#"]).await;
-    eventually("the house is there", || {
-        watcher.take();
-        watcher.retained("iox/bridge/bridge/state").as_deref() == Some("online")
-    })
-    .await;
+    let setup = Setup::with(broker, server, bridge, "iox/#").await;
+    let (server, bridge, lamp) = (setup.server, setup.bridge, setup.lamp);
+    let mut watcher = setup.watcher;
     watcher.drain();
     proxy.close();
     eventually("the loss is noticed", || !bridge.is_connected()).await;
-    let lamp = lamp(&server);
     // What is sent meanwhile is not carried out late.
-    watcher
-        .publish(&format!("iox/home/{}/set", lamp.slug), "99", false)
-        .await;
+    watcher.publish(&setup.set, "99", false).await;
     tokio::time::sleep(Duration::from_secs(5)).await;
     proxy.open();
     eventually("the broker is back", || bridge.is_connected()).await;

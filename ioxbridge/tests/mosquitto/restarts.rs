@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::broker::{Mosquitto, Watcher, eventually};
-use crate::house::{Bridge, house, house_at, lamp};
+use crate::house::{Bridge, Setup, house, house_at};
 
 const STATE: &str = "iox/bridge/bridge/state";
 
@@ -166,24 +166,16 @@ async fn a_restarted_bridge_sends_what_changed_and_removes_what_is_gone() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn at_home_assistants_birth_everything_comes_again() {
-    let Some(broker) = Mosquitto::start().await else {
+    let Some(setup) = Setup::of(3, "#").await else {
         return;
     };
-    let server = house(3).await;
-    let lamp = lamp(&server);
-    let bridge = Bridge::of(&broker, &server);
-    let mut watcher = Watcher::start(&broker, &["#"]).await;
-    eventually("the house is there", || {
-        watcher.take();
-        watcher.retained(STATE).as_deref() == Some("online")
-    })
-    .await;
+    let (bridge, mut watcher) = (setup.bridge, setup.watcher);
+    let (lamp, state) = (setup.lamp, setup.state);
     watcher.drain();
     watcher
         .publish("homeassistant/status", "online", false)
         .await;
     let config = format!("homeassistant/device/iox_0021b9000001/{}/config", lamp.slug);
-    let state = format!("iox/home/{}/ST", lamp.slug);
     let mut seen = Vec::new();
     eventually("discovery and states come again", || {
         seen.extend(watcher.drain());
