@@ -72,7 +72,14 @@ impl Control {
             .with(|controller, now| controller.remove_node(now, address))
     }
 
-    /// So many events happen in the house, all at once.
+    /// Something happens in the house, as by itself: one event, or a few that belong together. In a
+    /// recorded house nothing does.
+    pub fn happen(&self) {
+        self.shared.with(|controller, now| controller.happen(now));
+    }
+
+    /// So many events happen in the house, all at once. Of the last that belong together some may
+    /// be left out, to be told by the next replay.
     pub fn flood(&self, events: usize) {
         self.shared
             .with(|controller, now| controller.flood(now, events));

@@ -65,7 +65,21 @@ impl Controller {
         self.on_call.clear();
     }
 
-    /// So many events happen in the house, all at once.
+    /// Something happens in the house, as by itself: one event, or a few that belong together. In a
+    /// recorded house nothing does.
+    pub fn happen(&mut self, now: Now) {
+        let local = self.local(now);
+        let Some(house) = &mut self.house else {
+            return;
+        };
+        for event in house.change(&local) {
+            self.changes.happened(&event, now.utc);
+            self.tell(now, &event, true);
+        }
+    }
+
+    /// So many events happen in the house, all at once. Of the last that belong together some may
+    /// be left out, to be told by the next replay.
     pub fn flood(&mut self, now: Now, events: usize) {
         let local = self.local(now);
         let mut left = events;

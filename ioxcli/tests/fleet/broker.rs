@@ -1,0 +1,168 @@
+//! A Mosquitto whose log says who published what.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+
+use crate::{LIMIT, until};
+
+const PLACES: [&str; 3] = [
+    "/usr/sbin/mosquitto",
+    "/usr/bin/mosquitto",
+    "/usr/local/sbin/mosquitto",
+];
+
+/// A Mosquitto on a free port of the loopback address, without persistence. It ends with the test.
+pub(crate) struct Broker {
+    program: &'static str,
+    port: u16,
+    folder: TempDir,
+    process: Option<Child>,
+    witness: Arc<Mutex<Witness>>,
+}
+
+/// What the broker's log says.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Witness {
+    /// Messages that bridges have published.
+    pub(crate) published: u64,
+    /// Events among them.
+    pub(crate) events: u64,
+    /// The client that publishes the topics of a controller, or of a bridge.
+    pub(crate) publishers: BTreeMap<String, String>,
+    /// What must not be.
+    pub(crate) wrong: Vec<String>,
+}
+
+impl Broker {
+    /// One that is not started yet; `None`, said loudly, where Mosquitto is not installed.
+    pub(crate) fn new() -> Option<Self> {
+        let Some(program) = PLACES.into_iter().find(|path| Path::new(path).exists()) else {
+            eprintln!(
+                "\n*** SKIPPED: mosquitto is not installed, so nothing of this test was tried ***\n"
+            );
+            return None;
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let folder = tempfile::tempdir().unwrap();
+        // Without bounds, so that a slow observer is not the reason why a message is missing.
+        let config = format!(
+            "listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nuser root\n\
+             max_queued_messages 0\nlog_dest stderr\nlog_type error\nlog_type debug\n"
+        );
+        fs::write(folder.path().join("mosquitto.conf"), config).unwrap();
+        Some(Self {
+            program,
+            port,
+            folder,
+            process: None,
+            witness: Arc::default(),
+        })
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Starts it, with nothing retained.
+    pub(crate) async fn run(&mut self) {
+        let mut child = Command::new(self.program)
+            .arg("-c")
+            .arg(self.folder.path().join("mosquitto.conf"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = child.stderr.take().unwrap();
+        let witness = Arc::clone(&self.witness);
+        // It ends with the process, whose log it reads.
+        thread::spawn(move || read_log(log, &witness));
+        self.process = Some(child);
+        let port = self.port;
+        until("mosquitto listens", LIMIT, async || {
+            TcpStream::connect(("127.0.0.1", port)).await.is_ok()
+        })
+        .await;
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        self.process.is_some()
+    }
+
+    /// Ends it at once, and with it all that it retains.
+    pub(crate) fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill().unwrap();
+            process.wait().unwrap();
+            // Its last words are read by then.
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    pub(crate) fn witness(&self) -> Witness {
+        self.witness.lock().unwrap().clone()
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn read_log(log: ChildStderr, witness: &Mutex<Witness>) {
+    for line in BufReader::new(log).split(b'\n') {
+        let Ok(line) = line else { return };
+        let line = String::from_utf8_lossy(&line);
+        if let Some((client, is_retained, topic)) = publication(&line) {
+            witness.lock().unwrap().saw(client, is_retained, topic);
+        }
+    }
+}
+
+/// Client, retain flag and topic of a line such as `1795776071: Received PUBLISH from
+/// iox-bridge-1-of-3 (d0, q1, r1, m1, 'iox/house001/n1/ST', ... (5 bytes))`.
+fn publication(line: &str) -> Option<(&str, bool, &str)> {
+    let (_, rest) = line.split_once(": Received PUBLISH from ")?;
+    let (client, rest) = rest.split_once(" (")?;
+    let (flags, rest) = rest.split_once('\'')?;
+    let (topic, _) = rest.rsplit_once('\'')?;
+    Some((client, flags.contains(" r1,"), topic))
+}
+
+impl Witness {
+    fn saw(&mut self, client: &str, is_retained: bool, topic: &str) {
+        let Some(rest) = topic.strip_prefix("iox/") else {
+            return;
+        };
+        self.published += 1;
+        let is_event = topic.ends_with("/event");
+        self.events += u64::from(is_event);
+        if is_event && is_retained {
+            self.wrong
+                .push(format!("{topic} was published as retained"));
+        }
+        // The topics of a controller, or those of one bridge.
+        let levels = if rest.starts_with("bridge/") { 2 } else { 1 };
+        let subject: Vec<&str> = rest.split('/').take(levels).collect();
+        let subject = subject.join("/");
+        let known = self
+            .publishers
+            .entry(subject)
+            .or_insert_with(|| client.to_owned());
+        if known != client {
+            let wrong = format!("{topic} was published by {client}, and before by {known}");
+            self.wrong.push(wrong);
+        }
+    }
+}
