@@ -419,12 +419,6 @@ impl CallQueue {
         self.done(place, Ok(answer))
     }
 
-    /// Whether a call waits for an event.
-    pub(crate) fn awaits_events(&self) -> bool {
-        let mut calls = self.pending.iter();
-        calls.any(|call| call.attempts > 0 && call.request.expectation().is_some())
-    }
-
     /// A live event came. What was sent may be proved by it.
     pub(crate) fn event(&mut self, event: &Event) -> Vec<Done> {
         for call in &mut self.pending {
@@ -505,51 +499,45 @@ impl CallQueue {
 
     /// Time has passed: what is over, and what may be repeated.
     pub(crate) fn tick(&mut self, now: Instant) -> Vec<Done> {
-        let mut over = Vec::new();
-        let mut place = 0;
-        while place < self.pending.len() {
-            let call = &mut self.pending[place];
-            if call.due() > now {
-                place += 1;
-            } else if let Stage::Waiting { .. } = call.stage
-                && call.ends > now
-            {
+        for call in &mut self.pending {
+            if matches!(call.stage, Stage::Waiting { until } if until <= now) {
                 call.stage = Stage::Queued;
-                place += 1;
-            } else {
-                let mut call = self.pending.remove(place);
-                if let Stage::Accepted { answer, .. } = &mut call.stage {
-                    answer.confirmation = Some(Confirmation::Unconfirmed);
-                    over.push(Done {
-                        id: call.id,
-                        outcome: Ok(answer.clone()),
-                        abandoned: None,
-                    });
-                    continue;
-                }
-                let problem = self.overdue(now, &call);
-                over.push(call.ended(problem));
             }
         }
-        over
+        let overdue = self.pending.extract_if(.., |call| call.due() <= now);
+        let overdue: Vec<Pending> = overdue.collect();
+        let done = overdue.into_iter().map(|call| self.overdue(now, call));
+        done.collect()
     }
 
-    fn overdue(&self, now: Instant, call: &Pending) -> CallProblem {
-        if let (Some(Refused { status, text }), None) = (&call.refused, call.exchange()) {
+    /// Ends a call whose time is up.
+    fn overdue(&self, now: Instant, call: Pending) -> Done {
+        if let Stage::Accepted { answer, .. } = call.stage {
+            return Done {
+                id: call.id,
+                outcome: Ok(RawAnswer {
+                    confirmation: Some(Confirmation::Unconfirmed),
+                    ..answer
+                }),
+                abandoned: None,
+            };
+        }
+        let problem = match (&call.refused, call.phase()) {
             // The refusal explains more than the time limit.
-            return CallProblem::Refused {
+            (Some(Refused { status, text }), None) => CallProblem::Refused {
                 status: *status,
                 text: text.clone(),
                 attempts: call.attempts,
-            };
-        }
-        CallProblem::TimedOut {
-            phase: call.phase(),
-            after: match call.ends <= now {
-                true => self.in_all,
-                false => self.first_byte,
             },
-        }
+            (_, phase) => CallProblem::TimedOut {
+                phase,
+                after: match call.ends <= now {
+                    true => self.in_all,
+                    false => self.first_byte,
+                },
+            },
+        };
+        call.ended(problem)
     }
 }
 

@@ -333,10 +333,8 @@ impl Machine {
 
     /// A live event came.
     pub(super) fn event_for_calls(&mut self, event: &Event) {
-        if self.calls.queue.awaits_events() {
-            let done = self.calls.queue.event(event);
-            self.end_calls(done);
-        }
+        let done = self.calls.queue.event(event);
+        self.end_calls(done);
     }
 
     pub(super) fn call_failed(&mut self, request: RequestId, failure: Failure) {

@@ -2,9 +2,14 @@
 
 use std::time::Duration;
 
-use ioxproto::rest::{self, CallError, CallPhase, CallProblem, Command, Confirmation, Level};
+use ioxproto::rest::{
+    self, CallError, CallPhase, CallProblem, Command, Confirmation, Level, ProgramCommand,
+};
 use ioxproto::state::ControllerState;
-use ioxproto::{Config, Failure, FailureKind, Profile, Reason, Secret, Status, Timing};
+use ioxproto::view::{ProgramId, VariableField, VariableId, VariableType};
+use ioxproto::{
+    Config, Failure, FailureKind, IdentityProblem, Profile, Reason, Secret, Status, Timing,
+};
 
 use crate::harness::{Done, Harness, seconds};
 use crate::portal::{self, LOGIN, LOGOUT, REFRESH, reconnect};
@@ -242,6 +247,29 @@ fn what_a_busy_controller_refused_is_repeated_after_a_quarter_one_and_two_second
 }
 
 #[test]
+fn a_call_whose_limit_ends_before_its_repeat_is_not_sent_again() {
+    for repeat in [2.0, 5.0] {
+        let mut timing = Timing::default();
+        (timing.call, timing.call_repeats) = (seconds(2.0), vec![seconds(repeat)]);
+        let mut harness = Harness::with(|config| config.timing(timing)).into_connected();
+        let id = harness.call(on());
+        harness.answer_call(503, "");
+        harness.pass(1.999);
+        harness.drain();
+        assert!(!harness.is_over(id));
+        harness.pass(0.001);
+        harness.drain();
+        let error = harness.outcome(id).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the controller is busy (HTTP 503)",
+            "the refusal explains more than the limit"
+        );
+        assert_eq!(harness.sent.len(), 1);
+    }
+}
+
+#[test]
 fn a_repeat_that_is_answered_is_the_answer() {
     let mut harness = Harness::connected();
     let id = harness.call(on());
@@ -271,7 +299,7 @@ fn only_absolute_commands_are_repeated() {
 #[test]
 fn a_404_is_an_answer_where_there_may_be_none() {
     let mut harness = Harness::connected();
-    let definitions = rest::variable_definitions(ioxproto::view::VariableType::Integer);
+    let definitions = rest::variable_definitions(VariableType::Integer);
     let id = harness.call(definitions.request().clone());
     harness.answer_call(
         404,
@@ -279,6 +307,11 @@ fn a_404_is_an_answer_where_there_may_be_none() {
     );
     let none = definitions.outcome(harness.outcome(id)).unwrap();
     assert!(none.definitions.is_empty());
+    let resources = rest::network_resources();
+    let id = harness.call(resources.request().clone());
+    harness.answer_call(404, "");
+    let none = resources.outcome(harness.outcome(id)).unwrap();
+    assert!(none.resources.is_empty());
     let id = harness.call(rest::get("/api/nothing").unwrap());
     harness.answer_call(404, "");
     let error = harness.outcome(id).unwrap_err();
@@ -443,6 +476,52 @@ fn commands_to_one_target_keep_their_order() {
     assert_eq!(paths(&harness).len(), 3);
     harness.answer_call(200, ACCEPTED);
     assert_eq!(paths(&harness)[3], "/rest/nodes/01.01.01.1/cmd/DOF");
+}
+
+#[test]
+fn commands_to_one_program_or_variable_keep_their_order() {
+    let (kind, number) = (VariableType::Integer, 3);
+    let variable = VariableId { kind, number };
+    let mut harness = Harness::connected();
+    for command in [
+        Command::program(ProgramId::new(1), ProgramCommand::RunThen),
+        Command::program(ProgramId::new(1), ProgramCommand::RunElse),
+        Command::program(ProgramId::new(2), ProgramCommand::Stop),
+        Command::variable(variable, VariableField::Value, 7),
+        Command::variable(variable, VariableField::Value, 8),
+    ] {
+        harness.call(command);
+    }
+    let first = [
+        "/rest/programs/0001/runThen",
+        "/rest/programs/0002/stop",
+        "/rest/vars/set/1/3/7",
+    ];
+    assert_eq!(paths(&harness), first);
+    harness.answer_call(200, ACCEPTED);
+    assert_eq!(paths(&harness)[3..], ["/rest/programs/0001/runElse"]);
+    harness.answer_call(200, ACCEPTED);
+    harness.answer_call(200, ACCEPTED);
+    assert_eq!(paths(&harness)[4..], ["/rest/vars/set/1/3/8"]);
+}
+
+#[test]
+fn only_a_command_may_have_been_carried_out() {
+    let may = |error: CallError| error.may_have_been_carried_out;
+    let command: rest::Call<rest::Accepted> = on().into();
+    let read = rest::status();
+    assert!(may(command
+        .outcome(Err(CallError::driver_gone()))
+        .unwrap_err()));
+    assert!(!may(read
+        .outcome(Err(CallError::driver_gone()))
+        .unwrap_err()));
+    let unsent = CallError::without_effect(CallProblem::Stopped);
+    assert!(!may(command.outcome(Err(unsent)).unwrap_err()));
+    let mut harness = Harness::connected();
+    let id = harness.call(read.request().clone());
+    harness.answer_call(200, "<vars/>");
+    assert!(!may(read.outcome(harness.outcome(id)).unwrap_err()));
 }
 
 #[test]
@@ -633,6 +712,40 @@ fn new_tokens_are_used_whatever_their_lifetime() {
 }
 
 #[test]
+fn a_short_lived_token_is_used_for_as_long_as_an_exchange_may_take() {
+    // Connected for a second, with a token of that age.
+    let mut harness = portal::connected(30.0);
+    harness.pass(8.999);
+    harness.call(rest::status());
+    assert_eq!(harness.posts, [LOGIN]);
+    harness.answer_call(200, STATUS);
+    harness.pass(0.001);
+    harness.call(rest::status());
+    assert_eq!(harness.posts, [LOGIN, REFRESH]);
+}
+
+#[test]
+fn tokens_that_were_renewed_in_vain_are_renewed_again_after_five_minutes() {
+    let mut harness = portal::connected(3600.0);
+    harness.call(rest::get("/api/secret").unwrap());
+    harness.answer_call(401, "");
+    harness.grant("two", 3600.0);
+    harness.answer_call(401, "");
+    for _ in 0..9 {
+        harness.pass(30.0);
+        harness.event(1, "_0", "90", "");
+    }
+    harness.pass(29.999);
+    harness.call(rest::get("/api/secret").unwrap());
+    harness.answer_call(401, "");
+    assert_eq!(harness.posts, [LOGIN, REFRESH]);
+    harness.pass(0.001);
+    harness.call(rest::get("/api/secret").unwrap());
+    harness.answer_call(401, "");
+    assert_eq!(harness.posts, [LOGIN, REFRESH, REFRESH]);
+}
+
+#[test]
 fn what_no_token_opens_is_refused_after_one_renewal() {
     let mut harness = portal::connected(3600.0);
     for posts in [2, 2, 2] {
@@ -773,6 +886,49 @@ fn the_callers_own_tokens_are_asked_for_when_a_call_is_refused() {
     let error = harness.outcome(call).unwrap_err();
     assert_eq!(problem(&error), &CallProblem::NotSignedIn(Reason::NoToken));
     assert_eq!(harness.stream.status(), Status::Connected);
+}
+
+#[test]
+fn a_stop_drops_the_question_for_a_token_that_a_call_has_asked() {
+    let mut harness = Harness::with(Config::own_tokens);
+    harness.start();
+    let (id, _) = harness.asked_for_token.take().unwrap();
+    let stream = &mut harness.stream;
+    stream.token(harness.now, id, Some(Secret::new("mine")));
+    harness.drain();
+    harness.accept();
+    harness.become_connected();
+    harness.call(rest::status());
+    harness.answer_call(401, "");
+    let (dropped, _) = harness.asked_for_token.take().unwrap();
+    harness.stop();
+    assert_eq!(harness.done, [Done::Abandon, Done::Close(1000)]);
+    assert_eq!(harness.stream.call_deadline(), None);
+    harness.closed();
+    assert_eq!(harness.stream.status(), Status::Disconnected);
+    // The next start asks its own question.
+    harness.start();
+    let (asked, rejected) = harness.asked_for_token.take().unwrap();
+    assert!(asked != dropped && !rejected);
+}
+
+#[test]
+fn a_stream_that_gives_up_drops_the_renewal_that_a_call_has_started() {
+    let mut harness = portal::connected(3600.0);
+    let id = harness.call(rest::status());
+    harness.answer_call(401, "");
+    let (dropped, _) = harness.http.take().unwrap();
+    let failure = Failure::identity(IdentityProblem::WrongPin, "sha256:00", "not this one");
+    harness.stream.failed(harness.now, harness.id(), failure);
+    harness.drain();
+    assert_eq!(harness.stream.status(), Status::ReconnectFailed);
+    assert_eq!(harness.done, [Done::Abandon]);
+    assert_eq!(harness.outcome(id).unwrap_err().code(), "not_running");
+    // The next start logs in on its own.
+    harness.start();
+    let (login, _) = harness.http.take().unwrap();
+    assert_ne!(login, dropped);
+    assert_eq!(harness.posts, [LOGIN, REFRESH, LOGIN]);
 }
 
 #[test]

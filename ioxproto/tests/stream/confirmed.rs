@@ -111,7 +111,7 @@ fn table() -> Vec<(Command, String, Vec<String>)> {
         (
             named(Command::enable(LAMP)),
             enabled("true"),
-            vec![enabled("false")],
+            vec![enabled("false"), enabled("true").replace(LAMP, "1 1 1 2")],
         ),
         (
             named(Command::disable(LAMP)),
@@ -174,6 +174,18 @@ fn each_row_of_the_table_confirms_behind_the_answer_and_before_it() {
 }
 
 #[test]
+fn a_confirmed_call_keeps_the_answer_that_the_controller_gave() {
+    let house = ControllerState::new();
+    let mut harness = Harness::connected();
+    let id = call(&mut harness, &named(Command::on(LAMP)), &house);
+    harness.answer_call(202, ACCEPTED);
+    harness.event(0, "ST", "255", LAMP);
+    let answer = harness.outcome(id).unwrap();
+    assert_eq!((answer.status, &*answer.body), (202, ACCEPTED.as_bytes()));
+    assert_eq!(answer.confirmation, Some(Confirmation::Confirmed));
+}
+
+#[test]
 fn a_scene_is_confirmed_by_any_member() {
     let mut house = ControllerState::new();
     house.seed_scene("20481", [LAMP, "1 1 1 2"]);
@@ -206,11 +218,15 @@ fn what_was_so_already_is_unchanged_as_soon_as_it_is_accepted() {
     house.seed_scene("7", ["1 1 1 2", "1 1 1 3"]);
     let mut enabled = Program::default();
     enabled.enabled = Some(true);
+    enabled.run_at_reboot = Some(false);
     house.seed_program(program, enabled);
     let mut value = Variable::default();
     value.value = "21.5".parse().ok();
+    value.init = "3.0".parse().ok();
     house.seed_variable(variable, value);
     let set = |raw| Command::variable(variable, VariableField::Value, raw);
+    let set_init = |raw| Command::variable(variable, VariableField::Init, raw);
+    let at_startup = |order| Command::program(program, order);
     for (command, unchanged) in [
         (named(Command::on(LAMP)), true),
         (named(Command::level(LAMP, Level::raw(255))), true),
@@ -229,6 +245,10 @@ fn what_was_so_already_is_unchanged_as_soon_as_it_is_accepted() {
         (Command::program(program, ProgramCommand::Run), false),
         (set(215), true),
         (set(21), false),
+        (set_init(30), true),
+        (set_init(215), false),
+        (at_startup(ProgramCommand::DisableRunAtStartup), true),
+        (at_startup(ProgramCommand::EnableRunAtStartup), false),
     ] {
         let mut harness = Harness::connected();
         let id = call(&mut harness, &command, &house);
@@ -268,6 +288,25 @@ fn a_level_that_differs_is_not_unchanged() {
     house.seed_property(LAMP, "ST", level("255"));
     assert!(unchanged(&house, &named(Command::on(LAMP))));
     assert!(unchanged(&house, &named(Command::fast_on(LAMP))));
+}
+
+#[test]
+fn a_level_in_percent_is_compared_in_the_units_that_count_percent() {
+    let half = named(Command::level(LAMP, Level::percent(50).unwrap()));
+    for (uom, same, other) in [
+        ("51", "50", "80"),
+        ("78", "51", "100"),
+        ("100", "127", "204"),
+    ] {
+        for (raw, unchanged) in [(same, true), (other, false)] {
+            let mut house = ControllerState::new();
+            house.seed_property(LAMP, "ST", Property::new(raw).with_unit(uom, Some(0)));
+            let mut harness = Harness::connected();
+            let id = call(&mut harness, &half, &house);
+            harness.answer_call(200, ACCEPTED);
+            assert_eq!(harness.is_over(id), unchanged, "{raw} in {uom}");
+        }
+    }
 }
 
 #[test]
