@@ -6,7 +6,6 @@ use std::time::Duration;
 use super::command::{Command, Target};
 use super::confirmation::{Confirmation, Expectation};
 use super::path::{PathBuilder, checked_address, raw};
-use super::refusal::{Refusal, refusal};
 use super::{
     AnswerError, CallError, CallProblem, ClockReading, ControllerInfo, NetworkResources, NodeEntry,
     NodeStatus, Nodes, Programs, RequestError, Statuses, VariableDefinitions, VariableEntry,
@@ -206,13 +205,6 @@ impl<A> Call<A> {
     ///
     /// [`AnswerError`] names what is wrong or missing.
     pub fn read(&self, answer: &RawAnswer) -> Result<A, AnswerError> {
-        // The event is the proof, whatever the answer says.
-        let is_proved = answer.confirmation == Some(Confirmation::Confirmed);
-        if !(is_proved || self.request.is_none_after(answer.status))
-            && let Some(Refusal { status, text }) = refusal(&answer.body)
-        {
-            return Err(AnswerError::Refused { status, text });
-        }
         match &self.read {
             Reader::Plain(read) => read(answer),
             Reader::OfType(kind, read) => read(answer, *kind),
@@ -231,7 +223,7 @@ impl<A> Call<A> {
         let is_command = self.request.command().is_some();
         let outcome = outcome.and_then(|answer| {
             self.read(&answer).map_err(|error| CallError {
-                may_have_been_carried_out: !matches!(error, AnswerError::Refused { .. }),
+                may_have_been_carried_out: true,
                 problem: CallProblem::Answer(error),
             })
         });

@@ -18,14 +18,6 @@ pub enum AnswerError {
     /// The body is empty.
     #[error("the answer is empty")]
     Empty,
-    /// The controller says in the answer that it refused the request, whatever the HTTP status.
-    #[error("the controller refused the request{}{}", status_said(*.status), said(.text))]
-    Refused {
-        /// The status that the answer's body names.
-        status: Option<u16>,
-        /// What it says, in one line; may be empty.
-        text: String,
-    },
     /// The document is not well-formed.
     #[error("the answer is broken {format}: {detail}")]
     Broken {
@@ -76,17 +68,6 @@ fn titled(title: &str) -> String {
     match title {
         "" => String::new(),
         title => format!(" ({title:?})"),
-    }
-}
-
-fn status_said(status: Option<u16>) -> String {
-    status.map_or_else(String::new, |status| format!(" ({status})"))
-}
-
-fn said(text: &str) -> String {
-    match text {
-        "" => String::new(),
-        text => format!(": it says {text:?}"),
     }
 }
 
