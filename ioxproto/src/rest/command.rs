@@ -302,17 +302,13 @@ impl Command {
     ///
     /// [`RequestError::Address`].
     pub fn level(address: &str, level: Level) -> Result<Self, RequestError> {
-        let (value, unit, is_on) = match level.0 {
-            LevelUnit::Percent(percent) => (percent, Some("51"), percent > 0),
-            LevelUnit::Raw(raw) => (raw, None, raw > 0),
+        let (value, unit, goal) = match level.0 {
+            LevelUnit::Raw(raw) => (raw, None, Goal::Property(i64::from(raw).into())),
+            LevelUnit::Percent(0) => (0, Some("51"), Goal::IsOn(false)),
+            // The raw value is not known: devices count in different units.
+            LevelUnit::Percent(percent) => (percent, Some("51"), Goal::Percent(percent)),
         };
         let repetition = Repetition::Absolute;
-        let goal = match level.0 {
-            LevelUnit::Raw(raw) => Goal::Property(i64::from(raw).into()),
-            // The raw value is not known: devices count in different units.
-            LevelUnit::Percent(percent) if is_on => Goal::Percent(percent),
-            LevelUnit::Percent(_) => Goal::IsOn(false),
-        };
         let command = Self::to_node(address, "DON", repetition, goal)?;
         Ok(command.with_value(&value.to_string(), unit))
     }

@@ -1,8 +1,8 @@
 //! Requests: paths as controllers want them, and values that are refused before anything is sent.
 
 use ioxproto::rest::{
-    self, Accepted, Call, Command, FanMode, Level, ProgramCommand, RequestError, Setpoint, Target,
-    TemperatureUnit, ThermostatMode,
+    self, Accepted, Call, Command, FanMode, Goal, Level, ProgramCommand, RequestError, Setpoint,
+    Target, TemperatureUnit, ThermostatMode,
 };
 use ioxproto::view::{Decimal, ProgramId, VariableField, VariableId, VariableType};
 
@@ -211,6 +211,7 @@ fn commands_to_the_same_property_have_the_same_target() {
 
 #[test]
 fn values_out_of_range_are_refused_before_anything_is_sent() {
+    assert!(Level::percent(100).is_ok());
     let message = |error: RequestError| error.to_string();
     assert_eq!(
         message(Level::percent(101).unwrap_err()),
@@ -249,6 +250,25 @@ fn values_out_of_range_are_refused_before_anything_is_sent() {
             "{path:?}"
         );
     }
+}
+
+#[test]
+fn the_longest_name_of_a_command_has_32_characters() {
+    let longest = "X".repeat(32);
+    assert!(Command::custom(LAMP, &longest, None, None).is_ok());
+}
+
+#[test]
+fn a_custom_command_sets_the_property_of_its_name_if_its_value_is_raw() {
+    let goal = |name, value: Option<&str>, uom| {
+        let command = Command::custom(LAMP, name, value.map(decimal), uom);
+        command.unwrap().goal().clone()
+    };
+    assert_eq!(goal("RR", Some("28"), None), Goal::Property(decimal("28")));
+    assert_eq!(goal("RR", Some("28"), Some(25)), Goal::Any);
+    assert_eq!(goal("RR", None, None), Goal::Any);
+    // What the output becomes is up to the device.
+    assert_eq!(goal("DON", Some("28"), None), Goal::Any);
 }
 
 #[test]
