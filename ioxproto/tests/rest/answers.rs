@@ -95,6 +95,57 @@ fn nodes_scenes_and_folders_are_the_same_in_xml_and_json() {
 }
 
 #[test]
+fn each_flag_of_a_node_is_a_bit() {
+    let flags = |flag: u32| {
+        let xml = format!(r#"<nodes><node flag="{flag}"><address>1</address></node></nodes>"#);
+        Nodes::parse(xml.as_bytes()).unwrap().nodes.remove(0).flags
+    };
+    for (place, bit) in [4, 8, 16, 32, 64, 128].into_iter().enumerate() {
+        for (flags, set) in [(flags(bit), true), (flags(255 - bit), false)] {
+            let said = [
+                flags.is_group(),
+                flags.is_root(),
+                flags.is_in_error(),
+                flags.is_new(),
+                flags.is_to_be_deleted(),
+                flags.is_device_root(),
+            ];
+            let mut expected = [!set; 6];
+            expected[place] = set;
+            assert_eq!(said, expected, "{flags:?}");
+        }
+        assert_eq!(flags(bit).bits(), bit);
+    }
+}
+
+#[test]
+fn what_nodes_scenes_and_folders_do_not_say_has_a_default() {
+    let xml = r#"<nodes>
+        <group flag="12"><address>00:21:b9:02:03:04</address><name>My house</name></group>
+        <node instance="3"><address>1</address><parent></parent></node>
+        <group><address>2</address><parent type="1">1</parent><members><link>1</link><link/></members></group>
+        <folder><address>3</address><parent type="2">2</parent></folder>
+        <folder><address>4</address><parent type="9">2</parent></folder></nodes>"#;
+    let nodes = Nodes::parse(xml.as_bytes()).unwrap();
+    assert_eq!(nodes.root, "My house", "the controller's own group");
+    let (node, scene, folder) = (&nodes.nodes[0], &nodes.scenes[0], &nodes.folders[0]);
+    assert!(node.name.is_empty() && node.enabled && node.parent.is_none());
+    assert_eq!((node.flags.bits(), node.zwave_category), (0, None));
+    let families = [&node.family, &scene.family, &folder.family];
+    assert_eq!(families.map(|family| family.id), [1, 6, 13]);
+    assert_eq!(node.family.instance.as_deref(), Some("3"));
+    let [member] = &scene.members[..] else {
+        panic!("a link without an address is none")
+    };
+    assert_eq!(member.link, LinkType::Responder);
+    let parents = [&scene.parent, &folder.parent, &nodes.folders[1].parent];
+    assert_eq!(
+        parents.map(|parent| parent.as_ref().unwrap().kind),
+        [ParentKind::Node, ParentKind::Scene, ParentKind::Other(9)]
+    );
+}
+
+#[test]
 fn a_list_of_one_may_be_the_bare_object() {
     let json = r#"{"successful":true,"data":{"nodes":{
         "node":{"address":"1 1 1 1","name":"Lamp","property":{"id":"ST","value":0}},
@@ -114,6 +165,13 @@ fn a_node_of_old_firmware_has_no_definition_and_a_unit_in_words() {
     let nodes = Nodes::parse(xml.as_bytes()).unwrap();
     assert_eq!(nodes.nodes[0].node_def_id, "");
     assert_eq!(nodes.nodes[0].properties[0].uom, "%/on/off");
+}
+
+#[test]
+fn names_may_come_in_character_data_sections_and_references() {
+    let xml = "<nodes><node><address>1</address><name>Fan <![CDATA[& <light>]]> &#233;&lt;</name></node></nodes>";
+    let nodes = Nodes::parse(xml.as_bytes()).unwrap();
+    assert_eq!(nodes.nodes[0].name, "Fan & <light> \u{e9}<");
 }
 
 #[test]

@@ -85,6 +85,10 @@ fn broken_documents_are_errors() {
         "<nodes><node>",
         "<nodes></vars>",
         "<nodes/><nodes/>",
+        "<nodes/>text",
+        "<nodes/>&amp;",
+        "<nodes/><![CDATA[text]]>",
+        "<!-- no element -->",
         "<!DOCTYPE x [<!ENTITY a \"b\">]><nodes>&a;</nodes>",
         "{",
         "[",
@@ -108,6 +112,51 @@ fn stray_markup_in_a_name_is_repaired() {
     assert_eq!(nodes.nodes[0].name, "Fan & light < hall");
     let body = b"<nodes><node><address>1</address><name>Caf\xe9</name></node></nodes>";
     assert_eq!(Nodes::parse(body).unwrap().nodes[0].name, "Caf\u{fffd}");
+}
+
+#[test]
+fn an_entry_has_at_most_20_000_elements_and_attributes() {
+    let xml = |elements: usize, attribute: &str| {
+        let many = "<a/>".repeat(elements);
+        format!("<nodes><node{attribute}><address>1</address>{many}</node></nodes>")
+    };
+    let json = |values: usize| {
+        let many = vec!["0"; values].join(",");
+        format!(r#"{{"data":{{"nodes":{{"node":[{{"address":"1","a":[{many}]}}]}}}}}}"#)
+    };
+    for (largest, larger) in [
+        (xml(19_998, ""), xml(19_999, "")),
+        (xml(19_997, " flag='0'"), xml(19_998, " flag='0'")),
+        (json(19_997), json(19_998)),
+    ] {
+        assert!(Nodes::parse(largest.as_bytes()).is_ok());
+        assert!(Nodes::parse(larger.as_bytes()).is_err());
+    }
+    // Each entry has its own count.
+    let entry = |address| {
+        format!(
+            "<node><address>{address}</address>{}</node>",
+            "<a/>".repeat(15_000)
+        )
+    };
+    let two = format!("<nodes>{}{}</nodes>", entry(1), entry(2));
+    assert_eq!(Nodes::parse(two.as_bytes()).unwrap().nodes.len(), 2);
+}
+
+#[test]
+fn an_entry_is_nested_at_most_32_deep() {
+    let xml = |depth: usize| {
+        let (open, close) = ("<a>".repeat(depth), "</a>".repeat(depth));
+        format!("<nodes><node><address>1</address>{open}{close}</node></nodes>")
+    };
+    let json = |depth: usize| {
+        let (open, close) = (r#"{"a":"#.repeat(depth), "}".repeat(depth));
+        format!(r#"{{"data":{{"nodes":{{"node":{{"address":"1","a":{open}0{close}}}}}}}}}"#)
+    };
+    assert!(Nodes::parse(xml(31).as_bytes()).is_ok());
+    assert!(Nodes::parse(xml(32).as_bytes()).is_err());
+    assert!(Nodes::parse(json(31).as_bytes()).is_ok());
+    assert!(Nodes::parse(json(32).as_bytes()).is_err());
 }
 
 #[test]
