@@ -297,7 +297,10 @@ impl<'de> Visitor<'de> for Tree<'_> {
         self.scalar(&value.to_string(), Scalar::Number)
     }
 
+    /// A null says as much as a missing member: [`Element::take_member`] drops an element that has
+    /// neither name nor children.
     fn visit_unit<E: Error>(self) -> Result<Element, E> {
-        self.scalar("", Scalar::Text)
+        self.spend()?;
+        Ok(Element::default())
     }
 }

@@ -117,7 +117,10 @@ mod tests {
             raw("/rest/nodes/1A 2B/x%20y?a=b\r\nHost: evil").unwrap(),
             "/rest/nodes/1A%202B/x%20y?a=b%0D%0AHost:%20evil"
         );
-        for refused in ["", "rest", "//host/path", "/a#b", &"/".repeat(3000)] {
+        let longest = format!("/{}", "a".repeat(LONGEST_PATH - 1));
+        assert_eq!(raw(&longest).unwrap(), longest);
+        let longer = format!("{longest}a");
+        for refused in ["", "rest", "//host/path", "/a#b", &longer] {
             assert!(raw(refused).is_err(), "{refused}");
         }
     }
@@ -126,7 +129,9 @@ mod tests {
     fn an_address_is_checked() {
         assert_eq!(checked_address(" 1A 2B 3C 1 ").unwrap(), "1A 2B 3C 1");
         assert_eq!(checked_address("n003_t1").unwrap(), "n003_t1");
-        for refused in ["", "  ", "..", "a\nb", &"x".repeat(65)] {
+        let longest = "\u{e9}".repeat(LONGEST_ADDRESS);
+        assert_eq!(checked_address(&longest).unwrap(), longest);
+        for refused in ["", "  ", "..", "a\nb", &format!("{longest}x")] {
             assert!(checked_address(refused).is_err(), "{refused}");
         }
     }

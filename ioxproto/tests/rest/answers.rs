@@ -158,6 +158,25 @@ fn a_list_of_one_may_be_the_bare_object() {
 }
 
 #[test]
+fn a_json_value_may_be_a_number_a_truth_value_a_text_or_nothing() {
+    for (json, value) in [
+        ("-5", "-5"),
+        ("5", "5"),
+        ("70.5", "70.5"),
+        ("true", "true"),
+        ("false", "false"),
+        (r#"" 5 ""#, "5"),
+        ("null", ""),
+    ] {
+        let json = format!(
+            r#"{{"data":{{"nodes":{{"node":{{"address":"1","property":{{"id":"ST","value":{json}}}}}}}}}}}"#
+        );
+        let nodes = Nodes::parse(json.as_bytes()).unwrap();
+        assert_eq!(nodes.nodes[0].properties[0].value, value, "{json}");
+    }
+}
+
+#[test]
 fn a_node_of_old_firmware_has_no_definition_and_a_unit_in_words() {
     let xml = r#"<nodes><root>Home</root><node flag="128"><address>1 1 1 1</address><name>Lamp</name>
         <type>1.0.0.0</type><enabled>true</enabled><pnode>1 1 1 1</pnode>
@@ -210,6 +229,8 @@ fn the_status_of_all_nodes_has_values_and_unknown_ones() {
     let unknown = statuses.nodes[1].property("OL").unwrap();
     assert!(unknown.is_unknown());
     assert_eq!((unknown.number(), unknown.formatted.as_str()), (None, " "));
+    assert!(!energy.is_unknown() && first.property("OL").is_none());
+    assert_eq!((unknown.prec, unknown.uom.as_str()), (0, "0"));
 }
 
 #[test]
@@ -290,6 +311,13 @@ fn program_ids_are_hexadecimal_text_or_decimal_numbers() {
     assert_eq!(porch.last_finish, None);
     assert_eq!(porch.status, Some(true));
     assert_eq!(porch.running, Some(RunState::Idle));
+    assert!(!porch.is_folder && porch.next_run.is_none());
+    let running = |state: &str| {
+        let body = body("7").replace(r#""running":"idle""#, &format!(r#""running":"{state}""#));
+        program(&body).running
+    };
+    assert_eq!(running("running else"), Some(RunState::RunningElse));
+    assert_eq!(running("asleep"), None);
     // One program may come bare, and a list without the envelope.
     assert_eq!(program(r#"{"data":[{"id":7,"name":"x"}]}"#).name, "x");
     assert_eq!(program(r#"[{"id":7,"name":"x"}]"#).name, "x");
@@ -328,6 +356,9 @@ fn variables_have_names_values_and_places() {
     assert_eq!(variables[0].name.as_deref(), Some("Guests"));
     assert_eq!(variables[1].number().unwrap().to_string(), "-7");
     assert_eq!(variables[1].id.number, 10);
+    let null = br#"{"data":[null,{"id":3,"val":1,"name":null,"init":null}]}"#;
+    let variables = Variables::parse(null, kind).unwrap().variables;
+    assert_eq!((&variables[0].name, variables[0].init), (&None, None));
 }
 
 #[test]
@@ -336,6 +367,16 @@ fn one_variable_is_the_root_of_its_answer() {
     let variable = VariableEntry::parse(xml, VariableType::State).unwrap();
     assert_eq!(variable.id.to_string(), "state 12");
     assert_eq!(variable.number().unwrap().to_string(), "5.1");
+    assert_eq!(variable.init_number().unwrap().to_string(), "0.5");
+    // Without a type it has that of the request; it may come in a list.
+    let listed = br#"<vars><var id="12"><val>51</val></var></vars>"#;
+    let listed = VariableEntry::parse(listed, VariableType::State).unwrap();
+    assert_eq!(listed.id, variable.id);
+    assert_eq!(
+        (listed.init_number(), listed.prec, listed.name),
+        (None, 0, None)
+    );
+    assert!(VariableEntry::parse(b"<vars/>", VariableType::State).is_err());
 }
 
 #[test]
@@ -358,6 +399,10 @@ fn the_configuration_says_firmware_product_and_features() {
     let short = b"<configuration><app_version>6.0.5</app_version><product><desc>eisy</desc></product></configuration>";
     let info = ControllerInfo::parse(short).unwrap();
     assert_eq!((info.firmware.as_str(), info.is_isy994()), ("6.0.5", false));
+    assert!(!info.has_variables && !info.has_node_definitions && info.features.is_empty());
+    let blank =
+        b"<configuration><app_version>6.0.5</app_version><app_full_version/></configuration>";
+    assert_eq!(ControllerInfo::parse(blank).unwrap().firmware, "6.0.5");
 }
 
 #[test]
@@ -373,6 +418,8 @@ fn the_clock_has_its_offset_in_seconds_or_hours() {
         ("-28800", -28_800),
         ("-8", -28_800),
         ("5.5", 19_800),
+        ("24", 86_400),
+        ("25", 25),
         ("0", 0),
     ] {
         let clock = ClockReading::parse(body(offset).as_bytes()).unwrap();
@@ -386,6 +433,15 @@ fn the_clock_has_its_offset_in_seconds_or_hours() {
         (Some(true), Some(false))
     );
     assert_eq!((clock.gmt, clock.zone.as_str()), (None, "11"));
+    assert_eq!(
+        (clock.latitude, clock.sunrise),
+        (Some(34.05), Some(3_941_964_000))
+    );
+    assert_eq!(clock.sunset, Some(3_942_013_000));
+    // Either of the two times does.
+    let gmt = ClockReading::parse(b"<DT><GMT>5</GMT><Lat>NaN</Lat></DT>").unwrap();
+    assert_eq!((gmt.ntp, gmt.gmt, gmt.latitude), (None, Some(5), None));
+    assert!(ClockReading::parse(b"<DT><Lat>1</Lat></DT>").is_err());
 }
 
 #[test]

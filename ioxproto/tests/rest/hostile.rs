@@ -67,6 +67,13 @@ fn a_web_page_is_named_as_one() {
             title: "Sign in".to_owned()
         }
     );
+    let untitled = "<html><title>never closed</html>";
+    assert_eq!(
+        Nodes::parse(untitled.as_bytes()).unwrap_err(),
+        AnswerError::WebPage {
+            title: String::new()
+        }
+    );
     assert_eq!(
         said("<html><body>busy</body></html>"),
         "the answer is a web page, not data: is a proxy or a login page in between?"
@@ -106,6 +113,21 @@ fn broken_documents_are_errors() {
 }
 
 #[test]
+fn a_json_answer_of_another_shape_says_what_was_due() {
+    for (body, due) in [
+        (r#"{"data":7}"#, "expected an object with the member nodes"),
+        (
+            r#"{"data":{"nodes":7}}"#,
+            "expected an object or a list of entries",
+        ),
+    ] {
+        let said = said(body);
+        assert!(said.starts_with("the answer is broken JSON: invalid type: integer `7`, "));
+        assert!(said.contains(due), "{said}");
+    }
+}
+
+#[test]
 fn stray_markup_in_a_name_is_repaired() {
     let body = "<nodes><node><address>1</address><name>Fan & light < hall</name></node></nodes>";
     let nodes = Nodes::parse(body.as_bytes()).unwrap();
@@ -120,14 +142,15 @@ fn an_entry_has_at_most_20_000_elements_and_attributes() {
         let many = "<a/>".repeat(elements);
         format!("<nodes><node{attribute}><address>1</address>{many}</node></nodes>")
     };
-    let json = |values: usize| {
-        let many = vec!["0"; values].join(",");
+    let json = |value: &str, count: usize| {
+        let many = vec![value; count].join(",");
         format!(r#"{{"data":{{"nodes":{{"node":[{{"address":"1","a":[{many}]}}]}}}}}}"#)
     };
     for (largest, larger) in [
         (xml(19_998, ""), xml(19_999, "")),
         (xml(19_997, " flag='0'"), xml(19_998, " flag='0'")),
-        (json(19_997), json(19_998)),
+        (json("0", 19_997), json("0", 19_998)),
+        (json("null", 19_997), json("null", 19_998)),
     ] {
         assert!(Nodes::parse(largest.as_bytes()).is_ok());
         assert!(Nodes::parse(larger.as_bytes()).is_err());
@@ -157,6 +180,12 @@ fn an_entry_is_nested_at_most_32_deep() {
     assert!(Nodes::parse(xml(32).as_bytes()).is_err());
     assert!(Nodes::parse(json(31).as_bytes()).is_ok());
     assert!(Nodes::parse(json(32).as_bytes()).is_err());
+    let lists = |depth: usize| {
+        let (open, close) = ("[".repeat(depth), "]".repeat(depth));
+        format!(r#"{{"data":{{"nodes":{{"node":{{"address":"1","a":{open}0{close}}}}}}}}}"#)
+    };
+    assert!(Nodes::parse(lists(31).as_bytes()).is_ok());
+    assert!(Nodes::parse(lists(32).as_bytes()).is_err());
 }
 
 #[test]

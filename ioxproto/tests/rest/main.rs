@@ -4,4 +4,5 @@
 
 mod answers;
 mod commands;
+mod errors;
 mod hostile;
