@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::{Controller, Stats};
+use crate::{Broker, Controller, Stats};
 
 /// A handle on a bridge; clones are equal. It is made before the bridge runs, and one bridge runs
 /// on it at a time.
@@ -27,11 +27,12 @@ pub(crate) struct Wishes {
     pub(crate) stop: bool,
 }
 
-/// A controller comes or goes.
+/// A controller comes or goes, or the broker is another one.
 #[derive(Debug)]
 pub(crate) enum Change {
     Add(Box<Controller>),
     Remove(String),
+    Broker(Option<Box<Broker>>),
 }
 
 impl Handle {
@@ -62,6 +63,14 @@ impl Handle {
     /// Stops watching a controller. Its topics stay, and its availability becomes `offline`.
     pub fn remove_controller(&self, name: impl Into<String>) {
         self.change(Change::Remove(name.into()));
+    }
+
+    /// Takes another broker in the place of the one so far, or the same with other credentials; none
+    /// does without. The controllers are not touched. The old broker stays in use until the new one
+    /// is connected, which is tried until it succeeds. Whether commands are carried out by default
+    /// is judged anew ([`Options::commands`](crate::Options::commands)).
+    pub fn replace_broker(&self, broker: Option<Broker>) {
+        self.change(Change::Broker(broker.map(Box::new)));
     }
 
     fn change(&self, change: Change) {

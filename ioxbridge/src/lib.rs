@@ -17,6 +17,7 @@
 //! # }
 //! ```
 
+mod brokers;
 mod discovery;
 mod handle;
 mod http;

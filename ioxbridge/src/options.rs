@@ -175,8 +175,7 @@ impl Options {
     /// Whether commands from MQTT are carried out with these options.
     #[must_use]
     pub fn are_commands_allowed(&self) -> bool {
-        let is_safe = self.broker.as_ref().is_some_and(Broker::is_safe);
-        self.commands.unwrap_or(is_safe)
+        are_commands_allowed(self.commands, self.broker.as_ref())
     }
 
     /// Checks the options together with the controllers.
@@ -213,6 +212,11 @@ impl Options {
     }
 }
 
+/// Whether commands from this broker are carried out: as was said, else if it is safe.
+pub(crate) fn are_commands_allowed(said: Option<bool>, broker: Option<&Broker>) -> bool {
+    said.unwrap_or_else(|| broker.is_some_and(Broker::is_safe))
+}
+
 fn check_name(what: &'static str, name: &str) -> Result<(), OptionsError> {
     if (1..=64).contains(&name.chars().count()) {
         return Ok(());
@@ -222,7 +226,7 @@ fn check_name(what: &'static str, name: &str) -> Result<(), OptionsError> {
 }
 
 /// An MQTT broker, and how it is reached.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 #[must_use]
 pub struct Broker {
     pub(crate) host: String,

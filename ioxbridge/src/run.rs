@@ -10,10 +10,10 @@ use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep_until, timeout};
 use tracing::{info, warn};
 
+use crate::brokers::{Brokers, FAREWELL, Heard};
 use crate::handle::Change;
 use crate::machine::{Answer, CallNumber, Machine, Output, Read, Request};
-use crate::mqtt::{BrokerEvent, LastWill, Link, Session};
-use crate::topics::BridgeTopics;
+use crate::options::are_commands_allowed;
 use crate::watch::{ControllerEvents, Watch, WatchId};
 use crate::{CallDurations, Controller, ControllerStats, Handle, Options, OptionsError};
 
@@ -23,8 +23,6 @@ const WAITING_NEWS: usize = 256;
 const WAITING_ANSWERS: usize = 256;
 /// How long a command that was handed to the stream may wait for the stream to come back.
 const COMMAND_WAITS: Duration = Duration::from_secs(10);
-/// How long the broker has for what is still to be sent when the bridge stops.
-const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Runs a bridge until its handle asks it to stop.
 ///
@@ -49,11 +47,10 @@ pub async fn run(
         next_watch: 0,
         news,
         answers,
-        link: None,
+        brokers: Brokers::new(&options.instance, options.broker.clone()),
+        commands: options.commands,
     };
-    if options.broker.is_some() && !options.are_commands_allowed() {
-        info!("commands from MQTT are not carried out: the configuration does not allow them");
-    }
+    bridge.say_if_commands_are_ignored();
     for controller in &controllers {
         bridge
             .add(controller)
@@ -62,16 +59,6 @@ pub async fn run(
                 cause: cause.to_string(),
             })?;
     }
-    let has_broker = options.broker.is_some();
-    let mut session = options.broker.map(|broker| {
-        let client_id = broker.client_id.clone();
-        let client_id = client_id.unwrap_or_else(|| format!("iox-{}", options.instance));
-        let will = LastWill {
-            topic: BridgeTopics::new(&options.instance).state,
-            payload: "offline",
-        };
-        Session::start(broker, client_id, will)
-    });
     let mut seconds = interval(Duration::from_secs(1));
     seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -89,17 +76,15 @@ pub async fn run(
             }
             Some(news) = told.recv() => bridge.told(&news),
             Some(answer) = answered.recv() => bridge.answered(answer),
-            Some(news) = next_news(session.as_mut()) => bridge.of_broker(news),
+            heard = bridge.brokers.next() => bridge.of_broker(heard),
             () = until(due) => bridge.machine.tick(now()),
-            _ = seconds.tick() => bridge.count(has_broker),
+            _ = seconds.tick() => bridge.count(),
         }
     }
-    bridge.count(has_broker);
+    bridge.count();
     bridge.watched.clear();
-    if let (Some(session), Some(_)) = (session.as_mut(), bridge.link.as_ref()) {
-        // What is in flight may be the last state of something.
-        let _ = timeout(FAREWELL, bridge.finish(session)).await;
-    }
+    // What is in flight may be the last state of something.
+    let _ = timeout(FAREWELL, bridge.finish()).await;
     Ok(())
 }
 
@@ -117,13 +102,6 @@ async fn until(due: Option<Instant>) {
     }
 }
 
-async fn next_news(session: Option<&mut Session>) -> Option<BrokerEvent> {
-    match session {
-        Some(session) => session.next().await,
-        None => std::future::pending().await,
-    }
-}
-
 /// What runs.
 struct Bridge {
     machine: Machine,
@@ -132,7 +110,9 @@ struct Bridge {
     next_watch: u64,
     news: mpsc::Sender<ControllerEvents>,
     answers: mpsc::Sender<Answered>,
-    link: Option<Box<dyn Link>>,
+    brokers: Brokers,
+    /// What was said of commands, for whatever broker is in use.
+    commands: Option<bool>,
 }
 
 struct Watched {
@@ -173,10 +153,29 @@ impl Bridge {
     }
 
     fn change(&mut self, change: Change) {
-        let name = match &change {
-            Change::Add(controller) => controller.name.as_str(),
-            Change::Remove(name) => name,
-        };
+        match change {
+            Change::Add(controller) => {
+                self.remove(&controller.name);
+                match self.add(&controller) {
+                    Ok(()) => info!(controller = controller.name, "controller added"),
+                    Err(error) => {
+                        warn!(controller = controller.name, %error, "the controller cannot be watched");
+                    }
+                }
+            }
+            Change::Remove(name) => {
+                self.remove(&name);
+                info!(controller = name, "controller removed");
+            }
+            Change::Broker(broker) => {
+                if self.brokers.replace(broker.map(|broker| *broker)) {
+                    self.broker_replaced();
+                }
+            }
+        }
+    }
+
+    fn remove(&mut self, name: &str) {
         let left: Vec<WatchId> = self
             .watched
             .iter()
@@ -190,14 +189,27 @@ impl Bridge {
         self.handle.update_stats(|stats| {
             stats.controllers.remove(name);
         });
-        match change {
-            Change::Add(controller) => match self.add(&controller) {
-                Ok(()) => info!(controller = controller.name, "controller added"),
-                Err(error) => {
-                    warn!(controller = controller.name, %error, "the controller cannot be watched");
-                }
-            },
-            Change::Remove(name) => info!(controller = name, "controller removed"),
+    }
+
+    /// Another broker, or none, is in use.
+    fn broker_replaced(&mut self) {
+        let broker = self.brokers.broker();
+        self.machine
+            .replace_broker(are_commands_allowed(self.commands, broker));
+        match broker {
+            Some(broker) => {
+                let (host, port) = (&broker.host, broker.port);
+                info!(host, port, "another broker is in use");
+            }
+            None => info!("no broker is in use any more"),
+        }
+        self.say_if_commands_are_ignored();
+    }
+
+    fn say_if_commands_are_ignored(&self) {
+        let broker = self.brokers.broker();
+        if broker.is_some() && !are_commands_allowed(self.commands, broker) {
+            info!("commands from MQTT are not carried out: the configuration does not allow them");
         }
     }
 
@@ -222,27 +234,24 @@ impl Bridge {
         }
     }
 
-    fn of_broker(&mut self, news: BrokerEvent) {
-        match news {
-            BrokerEvent::Connected(link, limits) => {
-                self.link = Some(link);
+    fn of_broker(&mut self, heard: Heard) {
+        match heard {
+            Heard::Connected { limits, is_new } => {
+                if is_new {
+                    self.broker_replaced();
+                }
                 self.machine.connected(now(), limits);
             }
-            BrokerEvent::Lost => {
-                self.link = None;
-                self.machine.lost();
-            }
-            BrokerEvent::Message(message) => self.machine.message(now(), &message),
-            BrokerEvent::Acknowledged(id, is_taken) => {
-                self.machine.acknowledged(now(), id, is_taken);
-            }
+            Heard::Lost => self.machine.lost(),
+            Heard::Message(message) => self.machine.message(now(), &message),
+            Heard::Acknowledged(id, is_taken) => self.machine.acknowledged(now(), id, is_taken),
         }
     }
 
     /// Does what the machine wants.
     fn pump(&mut self) {
         while let Some(output) = self.machine.poll() {
-            match (output, &self.link) {
+            match (output, self.brokers.link()) {
                 (Output::Publish(publication), Some(link)) => link.publish(publication),
                 (Output::Mark { topic, payload }, Some(link)) => link.mark(&topic, payload),
                 (Output::Subscribe(subscription), Some(link)) => link.subscribe(subscription),
@@ -299,22 +308,18 @@ impl Bridge {
     }
 
     /// Sends what is still to be sent, and leaves the broker.
-    async fn finish(&mut self, session: &mut Session) {
+    async fn finish(&mut self) {
         self.pump();
-        while self.link.is_some() && self.machine.broker_stats().in_flight > 0 {
-            match session.next().await {
-                Some(news) => self.of_broker(news),
-                None => return,
-            }
+        while self.brokers.link().is_some() && self.machine.broker_stats().in_flight > 0 {
+            let heard = self.brokers.next().await;
+            self.of_broker(heard);
             self.pump();
         }
-        if let Some(link) = &self.link {
-            link.leave();
-            while !matches!(session.next().await, None | Some(BrokerEvent::Lost)) {}
-        }
+        self.brokers.leave().await;
     }
 
-    fn count(&self, has_broker: bool) {
+    fn count(&self) {
+        let has_broker = self.brokers.broker().is_some();
         self.handle.update_stats(|stats| {
             stats.turns += 1;
             stats.broker = has_broker.then(|| self.machine.broker_stats());

@@ -334,6 +334,24 @@ impl Machine {
         }
     }
 
+    /// Another broker takes the place of the one so far, or none. `commands` says whether commands
+    /// that come from it are carried out.
+    pub(crate) fn replace_broker(&mut self, commands: bool) {
+        self.lost();
+        self.has_listed = false;
+        self.shared.was_offline = false;
+        self.shared.outbox.forget_found();
+        let is_other = std::mem::replace(&mut self.shared.settings.commands, commands) != commands;
+        for house in self.houses.values_mut() {
+            house.forget_broker();
+            if is_other {
+                // What may not be commanded is announced as what can only be seen.
+                house.announce_all(&mut self.shared);
+            }
+        }
+        self.tell_info();
+    }
+
     /// The broker has taken a publication, or refuses it.
     pub(crate) fn acknowledged(&mut self, now: Now, id: PublicationId, is_taken: bool) {
         self.shared.outbox.acknowledged(id, is_taken);

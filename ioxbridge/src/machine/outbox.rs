@@ -261,6 +261,13 @@ impl Outbox {
         }
     }
 
+    /// Another broker takes the place of the one so far: what was found there, and what was removed
+    /// there, says nothing of it.
+    pub(super) fn forget_found(&mut self) {
+        self.topics
+            .retain(|_, entry| matches!(entry.want, Want::Payload(_)));
+    }
+
     /// The broker is there. What it holds is not known.
     pub(super) fn connected(&mut self, limits: BrokerLimits) {
         self.lost();

@@ -20,6 +20,8 @@
 
 mod rumqtt;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
@@ -57,8 +59,17 @@ pub(crate) trait Link: Send {
     fn mark(&self, topic: &str, payload: String);
     fn subscribe(&self, subscription: Subscription);
     fn unsubscribe(&self, filter: String);
-    /// Ends the connection so that the last will is published after its delay.
-    fn leave(&self);
+    /// Ends the connection.
+    fn leave(&self, parting: Parting);
+}
+
+/// How a connection is ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Parting {
+    /// The last will is published after its delay.
+    WithWill,
+    /// The last will is discarded: the bridge has another connection to the same broker.
+    Silent,
 }
 
 /// What is left on the broker when the bridge goes.
@@ -73,13 +84,31 @@ pub(crate) struct LastWill {
 pub(crate) struct Session {
     news: mpsc::Receiver<BrokerEvent>,
     task: JoinHandle<()>,
+    /// Whether another session is to take its place: its end is then no reason for a warning.
+    is_outgoing: Arc<AtomicBool>,
 }
 
 impl Session {
     pub(crate) fn start(broker: Broker, client_id: String, will: LastWill) -> Self {
         let (sender, news) = mpsc::channel(WAITING_NEWS);
-        let task = tokio::spawn(keep(broker, client_id, will, sender));
-        Self { news, task }
+        let is_outgoing = Arc::<AtomicBool>::default();
+        let outgoing = Arc::clone(&is_outgoing);
+        let task = tokio::spawn(keep(broker, client_id, will, sender, outgoing));
+        Self {
+            news,
+            task,
+            is_outgoing,
+        }
+    }
+
+    /// Says whether another session is to take its place.
+    pub(crate) fn set_outgoing(&self, is_outgoing: bool) {
+        self.is_outgoing.store(is_outgoing, Ordering::Relaxed);
+    }
+
+    /// Waits until the connection has ended.
+    pub(crate) async fn ended(&mut self) {
+        while !matches!(self.next().await, None | Some(BrokerEvent::Lost)) {}
     }
 
     /// What the broker tells next. A dropped future has taken nothing.
@@ -94,7 +123,13 @@ impl Drop for Session {
     }
 }
 
-async fn keep(broker: Broker, client_id: String, will: LastWill, news: mpsc::Sender<BrokerEvent>) {
+async fn keep(
+    broker: Broker,
+    client_id: String,
+    will: LastWill,
+    news: mpsc::Sender<BrokerEvent>,
+    is_outgoing: Arc<AtomicBool>,
+) {
     let mut failures = 0;
     let mut last_error = String::new();
     loop {
@@ -109,10 +144,11 @@ async fn keep(broker: Broker, client_id: String, will: LastWill, news: mpsc::Sen
         let wait = Duration::from_secs(BACKOFF[failures.min(BACKOFF.len() - 1)]);
         failures += 1;
         let has_left = matches!(error, rumqtt::LinkError::Left);
+        let is_expected = has_left || is_outgoing.load(Ordering::Relaxed);
         let error = error.to_string();
         let (host, port) = (&broker.host, broker.port);
         // Said once: a broker that is away for a day says the same a thousand times.
-        if error == last_error || has_left {
+        if error == last_error || is_expected {
             debug!(host, port, ?wait, "the broker is away: {error}");
         } else {
             warn!(host, port, ?wait, "the broker is away: {error}");

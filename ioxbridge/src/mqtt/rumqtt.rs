@@ -15,7 +15,7 @@ use thiserror::Error;
 use tokio::sync::mpsc;
 use tracing::debug;
 
-use super::{BrokerEvent, LONGEST_MESSAGE, LastWill, Link, SESSION_EXPIRY};
+use super::{BrokerEvent, LONGEST_MESSAGE, LastWill, Link, Parting, SESSION_EXPIRY};
 use crate::Broker;
 use crate::machine::{BrokerLimits, Message, Publication, Subscription};
 
@@ -285,14 +285,17 @@ impl Link for RumqttLink {
         let _ = self.client.try_unsubscribe(filter);
     }
 
-    fn leave(&self) {
+    fn leave(&self, parting: Parting) {
         let properties = DisconnectProperties {
             session_expiry_interval: None,
             reason_string: None,
             user_properties: Vec::new(),
             server_reference: None,
         };
-        let reason = DisconnectReasonCode::DisconnectWithWillMessage;
+        let reason = match parting {
+            Parting::WithWill => DisconnectReasonCode::DisconnectWithWillMessage,
+            Parting::Silent => DisconnectReasonCode::NormalDisconnection,
+        };
         let _ = self
             .client
             .try_disconnect_now_with_properties(reason, properties);

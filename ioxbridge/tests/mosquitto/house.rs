@@ -112,8 +112,7 @@ impl Bridge {
 
 /// A broker with a bridge of one controller, and what is seen of it.
 pub(crate) struct Setup {
-    /// It ends with this.
-    _broker: Mosquitto,
+    pub(crate) broker: Mosquitto,
     pub(crate) server: Server,
     pub(crate) lamp: Lamp,
     pub(crate) bridge: Bridge,
@@ -154,7 +153,7 @@ impl Setup {
         Self {
             set: format!("iox/home/{}/set", lamp.slug),
             state,
-            _broker: broker,
+            broker,
             server,
             lamp,
             bridge,

@@ -9,6 +9,7 @@ mod broker;
 mod house;
 mod limits;
 mod outages;
+mod replaced;
 mod restarts;
 
 use ioxbridge::Options;

@@ -39,7 +39,7 @@ impl House {
         }
     }
 
-    pub(super) fn announce_all(&self, shared: &mut Shared) {
+    pub(in crate::machine) fn announce_all(&self, shared: &mut Shared) {
         self.announce_house(shared, |place| vec![place.controller()]);
         self.announce_nodes(shared);
         self.announce_programs(shared);

@@ -2,7 +2,7 @@
 
 use ioxproto::{Now, Status};
 
-use super::House;
+use super::{House, Sync};
 use crate::discovery::Place;
 use crate::machine::{Output, Shared, Step};
 use crate::slug::uuid_slug;
@@ -25,6 +25,12 @@ impl House {
         self.sync.is_connected = false;
         self.sync.is_open = false;
         self.sync.is_listing_discovery = false;
+    }
+
+    /// Another broker takes the place of the one so far: what it holds is listed again.
+    pub(in crate::machine) fn forget_broker(&mut self) {
+        self.sync = Sync::default();
+        self.missing.clear();
     }
 
     /// A mark came back.

@@ -1,5 +1,6 @@
 //! Brokers that are away, slow or narrow.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::world::{World, options};
@@ -221,4 +222,47 @@ fn a_removed_controller_goes_offline_and_its_topics_stay() {
     world.connect(3);
     world.pass(Duration::from_secs(1));
     assert_eq!(world.retained["iox/home/availability"], "online");
+}
+
+#[test]
+fn another_broker_gets_everything_and_what_it_holds_of_gone_nodes_is_removed() {
+    let mut world = World::settled(&options(), &[LAMP]);
+    let expected = world.retained.clone();
+    world.retained.clear();
+    let gone = "iox/home/1F_1F_1F_01/ST";
+    world
+        .retained
+        .insert(gone.to_owned(), "{\"value\":1}".to_owned());
+    world.replace_broker(true);
+    world.pass(Duration::from_secs(180));
+    assert!(!world.retained.contains_key(gone), "{:?}", world.retained);
+    let keys = |retained: &BTreeMap<String, String>| retained.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(keys(&world.retained), keys(&expected));
+    world.publish("iox/home/1A_2B_3C_01/set", "ON", false);
+    assert_eq!(world.commands.len(), 1);
+    // What was known of the first broker says nothing of one that comes after.
+    world.retained.clear();
+    world.replace_broker(true);
+    world.pass(Duration::from_secs(5));
+    assert_eq!(world.retained["iox/bridge/bridge/state"], "online");
+    assert_eq!(world.json(STATE)["value"], 0);
+}
+
+#[test]
+fn a_broker_that_may_not_command_gets_entities_that_cannot_be_set() {
+    let mut world = World::settled(&options(), &[LAMP]);
+    let config = "homeassistant/device/iox_0021b9000001/1A_2B_3C_01/config";
+    assert!(world.json(config)["components"]["light"]["command_topic"].is_string());
+    world.retained.clear();
+    world.replace_broker(false);
+    world.pass(Duration::from_secs(5));
+    let components = world.json(config)["components"].clone();
+    assert!(components["binary_sensor"].is_object(), "{components}");
+    assert!(
+        !components.to_string().contains("command_topic"),
+        "{components}"
+    );
+    assert_eq!(world.json("iox/bridge/bridge/info")["commands"], false);
+    world.publish("iox/home/1A_2B_3C_01/set", "ON", false);
+    assert!(world.commands.is_empty());
 }

@@ -161,6 +161,16 @@ impl World {
         }
     }
 
+    /// Another broker takes the place of the one so far; it holds what `retained` does.
+    pub(crate) fn replace_broker(&mut self, commands: bool) {
+        self.is_connected = false;
+        self.subscriptions.clear();
+        self.deliveries.clear();
+        self.unacknowledged.clear();
+        self.machine.replace_broker(commands);
+        self.connect_broker();
+    }
+
     fn notify(&mut self, watch: u64, notification: &Notification) {
         self.machine
             .notified(self.now, WatchId(watch), notification);
