@@ -277,8 +277,8 @@ pub(crate) enum Listed {
 /// The account, the trust settings and the connection settings.
 #[derive(Debug, Args)]
 pub(crate) struct Access {
-    /// The configuration, for a controller that is named [default: config.toml in the folder iox of
-    /// the platform's place, such as ~/.config]
+    /// The configuration, for a controller that is named [default: ~/.config/iox/config.toml, or in
+    /// XDG_CONFIG_HOME or APPDATA]
     #[arg(long, value_name = "FILE", env = "IOX_CONFIG")]
     pub(crate) config: Option<PathBuf>,
     /// User name: the controller's own, or the e-mail of a portal account. The password comes from

@@ -1,7 +1,6 @@
 //! The certificates that the user has trusted: a file with lines of host and port, then the
 //! fingerprint.
 
-use std::env;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -12,6 +11,7 @@ use ioxdriver::Fingerprint;
 use ioxproto::Address;
 
 use crate::exit_error::ExitError;
+use crate::user_folder::user_folder;
 
 const HEAD: &str = "# Certificates of controllers that iox trusts: host:port sha256:HEX\n";
 
@@ -25,13 +25,13 @@ pub(crate) struct KnownHosts {
 impl KnownHosts {
     /// Reads the user's file; empty if it does not exist.
     pub(crate) fn load() -> Result<Self, ExitError> {
-        let Some(folder) = folder() else {
+        let Some(folder) = user_folder() else {
             return Ok(Self {
                 path: None,
                 entries: Vec::new(),
             });
         };
-        Self::read(&folder.join("iox").join("known_hosts"))
+        Self::read(&folder.join("known_hosts"))
     }
 
     fn read(path: &Path) -> Result<Self, ExitError> {
@@ -179,19 +179,6 @@ fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     file.as_file().sync_all()?;
     file.persist(path)?;
     Ok(())
-}
-
-/// The user's configuration folder.
-fn folder() -> Option<PathBuf> {
-    let absolute = |name| {
-        env::var_os(name)
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
-    };
-    if cfg!(windows) {
-        return absolute("APPDATA");
-    }
-    absolute("XDG_CONFIG_HOME").or_else(|| absolute("HOME").map(|home| home.join(".config")))
 }
 
 #[cfg(test)]

@@ -35,6 +35,7 @@ mod state_file;
 mod stderr;
 mod top;
 mod trust;
+mod user_folder;
 mod watch;
 
 use std::io::{self, IsTerminal as _, Write as _};

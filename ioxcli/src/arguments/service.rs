@@ -13,8 +13,8 @@ use crate::service::shard::Shard;
 
 #[derive(Debug, Args)]
 pub(crate) struct Bridge {
-    /// The configuration [default: config.toml in the folder iox of the platform's place, such as
-    /// ~/.config]
+    /// The configuration [default: ~/.config/iox/config.toml, or in XDG_CONFIG_HOME or
+    /// APPDATA]
     #[arg(long, value_name = "FILE", env = "IOX_CONFIG")]
     pub(crate) config: Option<PathBuf>,
     /// Check the configuration, passwords and certificates included, and connect to nothing

@@ -10,9 +10,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::time::Duration;
 
-use ioxbridge::{Handle, HttpOptions, HttpServer, OptionsError, Stats};
+use ioxbridge::{Broker, Handle, OptionsError, Stats};
 use ioxproto::Status;
-use tokio::sync::oneshot;
 use tokio::task::JoinError;
 use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 use tracing::{error, info, warn};
@@ -21,6 +20,7 @@ use crate::arguments::Bridge;
 use crate::exit_error::ExitError;
 use crate::output::Screen;
 use crate::service::config::{self, Config, Name};
+use crate::service::http::Http;
 use crate::service::notify::ServiceManager;
 use crate::service::plan::{Fixed, Plan, Watched};
 use crate::signals::{Reload, Stop};
@@ -47,17 +47,10 @@ pub(crate) async fn run(arguments: Bridge, mut stop: Stop) -> Result<(), ExitErr
     let mut reload =
         Reload::on_signal().map_err(|error| ExitError::other(format!("cannot start: {error}")))?;
     let handle = Handle::new();
-    let (stop_http, http_stopped) = oneshot::channel::<()>();
-    let http = match listen(&plan, &handle).await? {
-        Some(server) => tokio::spawn(server.serve(async {
-            // Dropped or sent: both are the end.
-            let _ = http_stopped.await;
-        })),
-        None => tokio::spawn(async {}),
-    };
+    let http = Http::start(&plan.http, &handle).await?;
     let options = plan.options.clone();
     let mut bridge = tokio::spawn(ioxbridge::run(options, Vec::new(), handle.clone()));
-    let mut service = Service::new(plan, handle);
+    let mut service = Service::new(plan, handle, http);
     let controllers = service.controllers.len();
     info!(configuration = %path.display(), controllers, "the bridge runs");
     let mut spread = every(SPREAD);
@@ -72,7 +65,7 @@ pub(crate) async fn run(arguments: Bridge, mut stop: Stop) -> Result<(), ExitErr
             () = reload.requested() => {
                 service.manager.reloading();
                 tokio::select! {
-                    plan = read_plan(&path, &arguments) => service.reload(plan),
+                    plan = read_plan(&path, &arguments) => service.reload(plan).await,
                     () = stop.requested() => break,
                 }
                 service.manager.ready();
@@ -86,10 +79,8 @@ pub(crate) async fn run(arguments: Bridge, mut stop: Stop) -> Result<(), ExitErr
     info!("the bridge stops");
     service.manager.stopping();
     service.handle.request_stop();
-    drop(stop_http);
     let both = async {
-        // Its last answers are not worth an error.
-        let (ended, _) = tokio::join!(&mut bridge, http);
+        let (ended, ()) = tokio::join!(&mut bridge, service.http.stop());
         ended
     };
     match timeout(STOP, both).await {
@@ -100,28 +91,6 @@ pub(crate) async fn run(arguments: Bridge, mut stop: Stop) -> Result<(), ExitErr
             STOP.as_secs()
         ))),
     }
-}
-
-/// Opens the port for metrics, so that one in use shows before anything is started.
-async fn listen(plan: &Plan, handle: &Handle) -> Result<Option<HttpServer>, ExitError> {
-    let Some(address) = plan.http else {
-        return Ok(None);
-    };
-    let mut options = HttpOptions::new(address);
-    for host in &plan.hosts {
-        options = options.host(host);
-    }
-    let server = HttpServer::bind(&options, handle.clone()).await;
-    let server = server.map_err(|error| {
-        ExitError::other(format!(
-            "{error}. It is listen of [http] in the configuration, or --http; enabled = false does without"
-        ))
-    })?;
-    info!(address = %server.address(), "metrics are served");
-    if !address.ip().is_loopback() {
-        warn!(%address, "metrics are served to the network, without a password");
-    }
-    Ok(Some(server))
 }
 
 async fn read_plan(path: &Path, arguments: &Bridge) -> Result<Plan, ExitError> {
@@ -157,13 +126,15 @@ struct Service {
     controllers: BTreeMap<Name, Watched>,
     /// Those that are yet to be started.
     waiting: VecDeque<Name>,
+    broker: Option<Broker>,
+    http: Http,
     fixed: Fixed,
     /// Whether the configuration that was read last cannot be used.
     is_refused: bool,
 }
 
 impl Service {
-    fn new(plan: Plan, handle: Handle) -> Self {
+    fn new(plan: Plan, handle: Handle, http: Http) -> Self {
         let mut waiting: Vec<Name> = plan.controllers.keys().cloned().collect();
         // A building of many controllers is not visited by all of them in a row.
         fastrand::shuffle(&mut waiting);
@@ -172,6 +143,8 @@ impl Service {
             manager: ServiceManager::default(),
             controllers: plan.controllers,
             waiting: waiting.into(),
+            broker: plan.broker,
+            http,
             fixed: plan.fixed,
             is_refused: false,
         }
@@ -186,8 +159,8 @@ impl Service {
 
     /// Takes a new configuration in place of the old one, if it can be used. Controllers that are
     /// the same in both are not touched, unless they were given up: somebody may have mended the
-    /// account.
-    fn reload(&mut self, plan: Result<Plan, ExitError>) {
+    /// account. The broker and the port for metrics are replaced if they differ.
+    async fn reload(&mut self, plan: Result<Plan, ExitError>) {
         let plan = match plan {
             Ok(plan) => plan,
             Err(trouble) => {
@@ -219,8 +192,13 @@ impl Service {
             }
         }
         info!(changed, removed, "the configuration was read again");
-        if self.fixed != plan.fixed {
-            warn!("what differs outside of [controllers] takes effect at the next start");
+        if self.broker != plan.broker {
+            self.handle.replace_broker(plan.broker.clone());
+            self.broker = plan.broker;
+        }
+        self.http.replace(&plan.http).await;
+        for part in self.fixed.differences(&plan.fixed) {
+            warn!("{part} differs from before: that takes effect at the next start");
         }
     }
 
@@ -265,7 +243,7 @@ fn summary(path: &Path, plan: &Plan) -> String {
         plan.configured,
         names.join(", "),
     );
-    if let Some(address) = plan.http {
+    if let Some(address) = plan.http.address {
         text += &format!("metrics      http://{address}/metrics\n");
     }
     text

@@ -3,6 +3,7 @@
 pub(crate) mod bridge;
 pub(crate) mod config;
 pub(crate) mod discover;
+mod http;
 mod notify;
 mod plan;
 pub(crate) mod secret;

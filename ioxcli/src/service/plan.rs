@@ -10,6 +10,7 @@ use ioxproto::Secret;
 use crate::connection::{self, Endpoint};
 use crate::exit_error::ExitError;
 use crate::service::config::{self, Config, Name, Settings};
+use crate::service::http::HttpPlan;
 use crate::service::shard::Shard;
 
 /// What the bridge is to do, with all passwords and certificates at hand.
@@ -20,8 +21,8 @@ pub(crate) struct Plan {
     pub(crate) controllers: BTreeMap<Name, Watched>,
     /// How many the configuration names for all processes.
     pub(crate) configured: usize,
-    pub(crate) http: Option<SocketAddr>,
-    pub(crate) hosts: Vec<String>,
+    pub(crate) broker: Option<Broker>,
+    pub(crate) http: HttpPlan,
     pub(crate) fixed: Fixed,
 }
 
@@ -45,11 +46,25 @@ impl PartialEq for Watched {
 #[derive(Debug, PartialEq)]
 pub(crate) struct Fixed {
     bridge: config::Bridge,
-    mqtt: Option<config::Mqtt>,
-    mqtt_password: Option<Secret>,
     homeassistant: config::HomeAssistant,
     overrides: BTreeMap<String, config::NodeOverride>,
-    http: config::Http,
+}
+
+impl Fixed {
+    /// The parts of a configuration in which another differs.
+    pub(crate) fn differences(&self, other: &Self) -> Vec<&'static str> {
+        let of_home_assistant = (&self.homeassistant, &self.overrides);
+        [
+            ("[bridge]", self.bridge != other.bridge),
+            (
+                "[homeassistant] or its overrides",
+                of_home_assistant != (&other.homeassistant, &other.overrides),
+            ),
+        ]
+        .into_iter()
+        .filter_map(|(part, differs)| differs.then_some(part))
+        .collect()
+    }
 }
 
 impl Plan {
@@ -62,7 +77,7 @@ impl Plan {
         let Settings {
             controllers: entries,
             bridge,
-            mqtt,
+            mqtt: _,
             homeassistant,
             http: metrics,
         } = &config.settings;
@@ -80,13 +95,13 @@ impl Plan {
             }
         }
         let overrides = config.overrides()?;
-        let (broker, mqtt_password) = broker(config).await?;
+        let broker = broker(config).await?;
         let mut options = Options::new()
             .instance(instance(bridge, shard))
             .home_assistant(homeassistant.enabled.then(|| homeassistant.prefix.clone()))
             .allow(bridge.allow.iter().copied())
             .seed(fastrand::u64(..));
-        if let Some(broker) = broker {
+        if let Some(broker) = broker.clone() {
             options = options.broker(broker);
         }
         if let Some(commands) = bridge.commands {
@@ -107,15 +122,15 @@ impl Plan {
             options,
             controllers,
             configured: entries.len(),
-            http: http.or_else(|| metrics.enabled.then(|| listen(metrics.listen, shard))),
-            hosts: metrics.hosts.clone(),
+            broker,
+            http: HttpPlan {
+                address: http.or_else(|| metrics.enabled.then(|| listen(metrics.listen, shard))),
+                settings: metrics.clone(),
+            },
             fixed: Fixed {
                 bridge: bridge.clone(),
-                mqtt: mqtt.clone(),
-                mqtt_password,
                 homeassistant: homeassistant.clone(),
                 overrides,
-                http: metrics.clone(),
             },
         })
     }
@@ -146,10 +161,10 @@ async fn watched(
     })
 }
 
-/// The broker, and its password beside it.
-async fn broker(config: &Config) -> Result<(Option<Broker>, Option<Secret>), ExitError> {
+/// The broker, with its password.
+async fn broker(config: &Config) -> Result<Option<Broker>, ExitError> {
     let Some(mqtt) = &config.settings.mqtt else {
-        return Ok((None, None));
+        return Ok(None);
     };
     let mut broker = Broker::new(&*mqtt.host, mqtt.port);
     if mqtt.tls {
@@ -162,13 +177,11 @@ async fn broker(config: &Config) -> Result<(Option<Broker>, Option<Secret>), Exi
     if let Some(client_id) = &mqtt.client_id {
         broker = broker.client_id(client_id);
     }
-    let mut password = None;
     if let (Some(username), Some(source)) = (&mqtt.username, &mqtt.password) {
         let fetched = source.fetch(config, "the MQTT broker").await?;
-        broker = broker.credentials(username, fetched.clone());
-        password = Some(fetched);
+        broker = broker.credentials(username, fetched);
     }
-    Ok((Some(broker), password))
+    Ok(Some(broker))
 }
 
 /// The name of this process among the bridges on one broker.

@@ -26,13 +26,17 @@ struct Service {
 
 impl Service {
     fn start(config: &str) -> Self {
+        let port = closed_port();
+        Self::with(config, &["--http", &format!("127.0.0.1:{port}")], port)
+    }
+
+    /// One that serves metrics on this port if its arguments or its configuration say so.
+    fn with(config: &str, arguments: &[&str], port: u16) -> Self {
         let folder = folder(config);
         let socket = folder.path().join("notify");
         let manager = UnixDatagram::bind(&socket).unwrap();
         manager.set_read_timeout(Some(LIMIT)).unwrap();
-        let port = closed_port();
-        let http = format!("127.0.0.1:{port}");
-        let mut command = within(iox(&["bridge", "--http", &http]), &folder);
+        let mut command = within(iox(&[&["bridge"], arguments].concat()), &folder);
         command
             .env("NOTIFY_SOCKET", &socket)
             .env("WATCHDOG_USEC", "3000000");
@@ -176,6 +180,84 @@ fn a_reload_adds_and_removes_controllers_without_touching_the_others() {
     assert_eq!(finished.code, Some(0), "{finished:?}");
     for word in ["config.toml:2: ", "the old configuration stays in force"] {
         assert!(finished.stderr.contains(word), "{finished:?}");
+    }
+}
+
+#[test]
+fn a_reload_serves_metrics_on_another_port_or_as_before_if_that_is_in_use() {
+    let house = House::quiet();
+    let (first, second) = (closed_port(), closed_port());
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().port();
+    let config = |port: u16, more: &str| {
+        let home = entry("home", &house);
+        format!("{home}[http]\nlisten = \"127.0.0.1:{port}\"\n{more}")
+    };
+    let mut service = Service::with(&config(first, ""), &[], first);
+    service.wait_for_metric_of_first_connection();
+    service.reload(&config(taken, ""));
+    service.wait_for_metric("iox_streams{status=\"connected\"} 1");
+    service.reload(&config(second, ""));
+    service.port = second;
+    service.wait_for_metric("iox_streams{status=\"connected\"} 1");
+    assert!(TcpStream::connect(("127.0.0.1", first)).is_err());
+    // Another name on the same port.
+    assert!(request(second, "GET /healthz", "bridge.lan").starts_with("HTTP/1.1 421 "));
+    service.reload(&config(second, "hosts = [\"bridge.lan\"]\n"));
+    assert!(request(second, "GET /healthz", "bridge.lan").starts_with("HTTP/1.1 200 "));
+    service.reload(&config(second, "enabled = false\n"));
+    assert!(TcpStream::connect(("127.0.0.1", second)).is_err());
+    assert_eq!(house.control().seen().upgrades, 1, "home was touched");
+    service.running.signal(Signal::TERM);
+    let finished = service.running.finish();
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+    for word in [
+        &*format!("cannot serve metrics on 127.0.0.1:{taken}"),
+        "Metrics are served as before",
+        "metrics are no longer served",
+    ] {
+        assert!(finished.stderr.contains(word), "{word}: {finished:?}");
+    }
+}
+
+#[test]
+fn a_reload_replaces_the_broker_and_says_what_has_to_wait_for_a_start() {
+    let house = House::quiet();
+    let brokers = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let config = |broker: &TcpListener, more: &str| {
+        let (home, port) = (entry("home", &house), broker.local_addr().unwrap().port());
+        format!("{home}[mqtt]\nhost = \"127.0.0.1\"\nport = {port}\n{more}")
+    };
+    let is_asked = |broker: &TcpListener| {
+        let mut first = [0];
+        let (mut socket, _) = broker.accept().unwrap();
+        socket.set_read_timeout(Some(LIMIT)).unwrap();
+        socket.read_exact(&mut first).unwrap();
+        // The type of a CONNECT.
+        assert_eq!(first, [0x10]);
+    };
+    let mut service = Service::start(&config(&brokers[0], ""));
+    service.wait_for_metric_of_first_connection();
+    is_asked(&brokers[0]);
+    service.reload(&config(&brokers[1], ""));
+    is_asked(&brokers[1]);
+    service.reload(&config(
+        &brokers[1],
+        "[bridge]\nallow = [\"locks\"]\n[homeassistant]\nenabled = false\n",
+    ));
+    service.reload(&entry("home", &house));
+    service.wait_for("STATUS=1 of 1 controllers connected, no broker");
+    assert_eq!(house.control().seen().upgrades, 1, "home was touched");
+    service.running.signal(Signal::TERM);
+    let finished = service.running.finish();
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+    for word in [
+        "another broker is in use",
+        "[bridge] differs from before: that takes effect at the next start",
+        "[homeassistant] or its overrides differs from before",
+        "no broker is in use any more",
+    ] {
+        assert!(finished.stderr.contains(word), "{word}: {finished:?}");
     }
 }
 

@@ -3,18 +3,17 @@
 mod mistake;
 mod schema;
 
-use std::env;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 pub(crate) use self::mistake::nearest;
 pub(crate) use self::schema::{
-    Bridge, Controller, HomeAssistant, Http, Mqtt, Name, NodeOverride, Seconds, Settings,
-    TrustSetting,
+    Bridge, Controller, HomeAssistant, Http, Name, NodeOverride, Seconds, Settings, TrustSetting,
 };
 use crate::exit_error::ExitError;
 use crate::service::secret;
+use crate::user_folder::user_folder;
 
 /// Nobody writes more by hand; a device or a wrong file may hold more.
 const MAX_BYTES: u64 = 1024 * 1024;
@@ -125,34 +124,17 @@ fn read(path: &Path) -> io::Result<String> {
     Ok(text)
 }
 
-/// The configuration file that was named, or the one at the platform's place.
+/// The configuration file that was named, or the one in the user's folder.
 pub(crate) fn place(named: Option<&Path>) -> Result<PathBuf, ExitError> {
     if let Some(path) = named {
         return Ok(path.to_owned());
     }
-    let folder = folder().ok_or_else(|| {
+    let folder = user_folder().ok_or_else(|| {
         ExitError::usage(
             "there is no folder for configurations: set HOME, or name a file with --config",
         )
     })?;
-    Ok(folder.join("iox").join("config.toml"))
-}
-
-/// The folder for configurations of this user.
-fn folder() -> Option<PathBuf> {
-    let absolute = |name| {
-        env::var_os(name)
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
-    };
-    if cfg!(windows) {
-        return absolute("APPDATA");
-    }
-    let home = || absolute("HOME");
-    if cfg!(target_os = "macos") {
-        return home().map(|home| home.join("Library").join("Application Support"));
-    }
-    absolute("XDG_CONFIG_HOME").or_else(|| home().map(|home| home.join(".config")))
+    Ok(folder.join("config.toml"))
 }
 
 #[cfg(test)]

@@ -1,0 +1,20 @@
+//! The folder of this user's configuration.
+
+use std::env;
+use std::path::PathBuf;
+
+/// The folder `iox` among the user's configurations: in `%APPDATA%` on Windows, else in
+/// `$XDG_CONFIG_HOME` or `~/.config`. None if the environment names no such place.
+pub(crate) fn user_folder() -> Option<PathBuf> {
+    let absolute = |name| {
+        env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    let folder = if cfg!(windows) {
+        absolute("APPDATA")
+    } else {
+        absolute("XDG_CONFIG_HOME").or_else(|| absolute("HOME").map(|home| home.join(".config")))
+    };
+    folder.map(|folder| folder.join("iox"))
+}
