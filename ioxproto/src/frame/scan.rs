@@ -409,6 +409,10 @@ mod tests {
             let text = plain.replace("Off", odd);
             assert!(document(&text).is_none(), "{text}");
         }
+        for nameless in ["< />", "<1 />", "<-/>", "<></>"] {
+            let text = LAYOUTS[5].replace("<on />", nameless);
+            assert!(document(&text).is_none(), "{text}");
+        }
         assert!(document(&format!("{plain} ")).is_none());
         let text = format!("{ENVELOPE}{}\"}}", plain.replace('"', "\\\""));
         for (from, to) in [

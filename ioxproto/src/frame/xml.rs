@@ -48,7 +48,7 @@ pub(super) fn read(text: &str, decoded: &mut String) -> Result<Document, String>
                 return Err(format!("an XML declaration in the middle, at byte {from}"));
             }
             Piece::DocType(_) => return Err("a document type, which is never expanded".to_owned()),
-            Piece::Comment(_) | Piece::PI(_) => walk.interrupt(),
+            Piece::Comment(_) | Piece::PI(_) => {}
             Piece::Eof => return walk.finish(),
         }
     }
@@ -203,9 +203,8 @@ impl<'a> Walk<'a> {
                 .as_ref()
                 .is_some_and(|open| open.child == Child::Action);
             let value = match (self.depth, name) {
-                (1, "seqnum" | "sid" | "timestamp") if self.is_event => {
-                    self.attribute_value(attribute.value)?
-                }
+                // Those of another root are dropped with it.
+                (1, "seqnum" | "sid" | "timestamp") => self.attribute_value(attribute.value)?,
                 (2, "uom" | "prec") if on_action => self.attribute_value(attribute.value)?,
                 _ => {
                     check_references(&self.text[attribute.value.0..attribute.value.1])?;
@@ -302,13 +301,6 @@ impl<'a> Walk<'a> {
             self.decoded.push(character);
         }
         Ok(())
-    }
-
-    /// A comment or processing instruction: the text continues after it.
-    fn interrupt(&mut self) {
-        if self.depth == 2 {
-            self.move_to_decoded();
-        }
     }
 
     /// Appends character data that needs no decoding.

@@ -85,4 +85,12 @@ mod tests {
             assert_eq!(said(answer), None, "{answer}");
         }
     }
+
+    #[test]
+    fn a_body_of_more_than_4_kib_is_no_refusal() {
+        let refused = r#"<RestResponse succeeded="false"><status>404</status></RestResponse>"#;
+        let longest = format!("{refused:4096}");
+        assert_eq!(said(&longest), Some((Some(404), String::new())));
+        assert_eq!(said(&format!("{longest} ")), None);
+    }
 }

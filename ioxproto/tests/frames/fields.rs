@@ -118,6 +118,14 @@ fn only_direct_children_count() {
 }
 
 #[test]
+fn the_text_of_an_element_within_a_part_is_not_of_that_part() {
+    let event = event(
+        "<Event><control>S<b>&amp;x<![CDATA[y]]><c/>z</b>T</control><action>&#52;<b>3</b>2</action></Event>",
+    );
+    assert_eq!((event.control(), event.action()), ("ST", "42"));
+}
+
+#[test]
 fn the_first_of_two_children_counts() {
     let event = event(
         "<Event><control>A</control><control>B</control><action uom=\"1\">2</action><action uom=\"3\" prec=\"4\">5</action></Event>",
@@ -181,6 +189,10 @@ fn mixed_content_of_the_payload_survives_verbatim() {
 #[test]
 fn comments_are_no_text() {
     assert_eq!(event(&with_info("a<!-- b -->c")).event_info(), "ac");
+    assert_eq!(
+        event(&with_info("<!-- b --> a<?b c?> &amp;")).event_info(),
+        "a &"
+    );
     assert_eq!(
         event("<!-- x --><Event><!-- y --><control>S<!-- z -->T</control></Event><!-- w -->")
             .control(),
