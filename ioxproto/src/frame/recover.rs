@@ -70,7 +70,11 @@ fn mistakes(text: &str) -> Vec<Mistake> {
                 mistakes.push(literal(at));
                 at += 1;
             }
-            Markup::Opaque { to } | Markup::Empty { to } => at = to,
+            Markup::Opaque { to } => at = to,
+            Markup::Empty { to } => {
+                wrong_references(text, at, to, &mut mistakes);
+                at = to;
+            }
             Markup::Start { name, to } => {
                 open.push(Open { at, name });
                 *names.entry(name).or_default() += 1;

@@ -22,6 +22,21 @@ fn a_stray_ampersand_is_literal_and_escaped_text_beside_it_stays_right() {
 }
 
 #[test]
+fn a_stray_ampersand_in_an_attribute_is_escaped_in_start_tags_and_in_empty_elements() {
+    for tail in ["/>", "></a>"] {
+        let event = event(&with_info(&format!(
+            "<a b=\"x &nbsp; y\" c='&amp;&#2;&'{tail}"
+        )));
+        assert_eq!(
+            event.event_info(),
+            format!("<a b=\"x &amp;nbsp; y\" c='&amp;\u{fffd}&amp;'{tail}")
+        );
+    }
+    let event = event("<Event sid='a&b'><control>ST</control><action uom='&'/></Event>");
+    assert_eq!((event.sid(), event.uom()), ("a&b", "&"));
+}
+
+#[test]
 fn references_to_nothing_are_literal_too() {
     for text in [
         "&;",

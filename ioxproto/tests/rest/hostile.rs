@@ -132,6 +132,10 @@ fn stray_markup_in_a_name_is_repaired() {
     let body = "<nodes><node><address>1</address><name>Fan & light < hall</name></node></nodes>";
     let nodes = Nodes::parse(body.as_bytes()).unwrap();
     assert_eq!(nodes.nodes[0].name, "Fan & light < hall");
+    let kind = VariableType::Integer;
+    let body = br#"<CList><e id="3" name="Kids & dogs"/></CList>"#;
+    let named = VariableDefinitions::parse(body, kind).unwrap();
+    assert_eq!(named.definitions[0].name, "Kids & dogs");
     let body = b"<nodes><node><address>1</address><name>Caf\xe9</name></node></nodes>";
     assert_eq!(Nodes::parse(body).unwrap().nodes[0].name, "Caf\u{fffd}");
 }
