@@ -43,9 +43,16 @@ pub(crate) struct Witness {
     pub(crate) wrong: Vec<String>,
 }
 
+/// Whether the broker writes down what is published. That takes time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Logging {
+    On,
+    Off,
+}
+
 impl Broker {
     /// One that is not started yet; `None`, said loudly, where Mosquitto is not installed.
-    pub(crate) fn new() -> Option<Self> {
+    pub(crate) fn new(logging: Logging) -> Option<Self> {
         let Some(program) = PLACES.into_iter().find(|path| Path::new(path).exists()) else {
             eprintln!(
                 "\n*** SKIPPED: mosquitto is not installed, so nothing of this test was tried ***\n"
@@ -56,9 +63,13 @@ impl Broker {
         let port = listener.local_addr().unwrap().port();
         let folder = tempfile::tempdir().unwrap();
         // Without bounds, so that a slow observer is not the reason why a message is missing.
+        let log = match logging {
+            Logging::On => "log_type debug\n",
+            Logging::Off => "",
+        };
         let config = format!(
             "listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nuser root\n\
-             max_queued_messages 0\nlog_dest stderr\nlog_type error\nlog_type debug\n"
+             max_queued_messages 0\nlog_dest stderr\nlog_type error\n{log}"
         );
         fs::write(folder.path().join("mosquitto.conf"), config).unwrap();
         Some(Self {

@@ -8,6 +8,7 @@
 mod bridges;
 mod broker;
 mod expected;
+mod figures;
 mod houses;
 mod soak;
 mod subscriber;

@@ -12,7 +12,7 @@ use fastrand::Rng;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::bridges::{Bridge, bridges};
-use crate::broker::Broker;
+use crate::broker::{Broker, Logging};
 use crate::expected::{differences, expected};
 use crate::houses::{FIRST_TAG, House, houses};
 use crate::subscriber::{Observer, retained};
@@ -37,7 +37,9 @@ fn soak() {
     println!(
         "soak: IOX_SOAK_SEED={seed} IOX_SOAK_SECONDS={seconds} IOX_SOAK_CONTROLLERS={controllers}"
     );
-    let Some(broker) = Broker::new() else { return };
+    let Some(broker) = Broker::new(Logging::On) else {
+        return;
+    };
     allow_descriptors(1000 + 8 * controllers as u64);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
