@@ -68,7 +68,8 @@ impl Handle {
     /// Takes another broker in the place of the one so far, or the same with other credentials;
     /// none does without. The controllers are not touched. The old broker stays in use until the
     /// new one is connected, which is tried until it succeeds. Whether commands are carried out is
-    /// judged anew, unless the options say so ([`Options::commands`](crate::Options::commands)).
+    /// decided for the new one, unless the options say so
+    /// ([`Options::commands`](crate::Options::commands)).
     pub fn replace_broker(&self, broker: Option<Broker>) {
         self.change(Change::Broker(broker.map(Box::new)));
     }

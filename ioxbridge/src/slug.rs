@@ -16,10 +16,12 @@
 use std::fmt::Write as _;
 
 /// The levels of topics and ids that are the bridge's own.
-const RESERVED: [&str; 11] = [
+const RESERVED: [&str; 13] = [
+    "active",
     "availability",
     "bridge",
     "controller",
+    "enabled",
     "event",
     "info",
     "program",

@@ -8,6 +8,8 @@
 //! iox/<controller>/availability        online, offline                          retained
 //! iox/<controller>/<node>/<control>    a property                               retained
 //! iox/<controller>/<node>/event        a command or a press of a button         never retained
+//! iox/<controller>/<node>/active       what a battery sensor said last          retained
+//! iox/<controller>/<node>/enabled      whether the controller talks to it       retained
 //! iox/<controller>/program/<id>                                                 retained
 //! iox/<controller>/variable/<type>/<number>                                     retained
 //! iox/<controller>/<node>/set, …/<node>/<control>/set, …/program/<id>/set,
@@ -20,6 +22,11 @@ use crate::slug::{plain_slug, slug};
 
 /// The first level of all topics, but for those of discovery.
 pub(crate) const ROOT: &str = "iox";
+
+/// The level of a topic that says whether a node is enabled.
+pub(crate) const ENABLED: &str = "enabled";
+/// The control of the light of a device's buttons.
+pub(crate) const BACKLIGHT: &str = "BL";
 
 /// The topics of this process.
 #[derive(Clone, Debug)]
@@ -91,6 +98,18 @@ impl ControllerTopics {
 
     pub(crate) fn event(&self, node: &str) -> String {
         format!("{}/{node}/event", self.base)
+    }
+
+    pub(crate) fn active(&self, node: &str) -> String {
+        format!("{}/{node}/active", self.base)
+    }
+
+    pub(crate) fn enabled(&self, node: &str) -> String {
+        format!("{}/{node}/{ENABLED}", self.base)
+    }
+
+    pub(crate) fn set_enabled(&self, node: &str) -> String {
+        format!("{}/{node}/{ENABLED}/set", self.base)
     }
 
     pub(crate) fn set(&self, node: &str) -> String {

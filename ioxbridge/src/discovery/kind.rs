@@ -43,6 +43,8 @@ pub(crate) enum Kind {
     },
     Climate,
     BinarySensor(Option<&'static str>),
+    /// A sign of life of a battery sensor, once a day: on is that it is missing.
+    Heartbeat,
     Sensor,
     /// A button that only tells of its presses.
     Button,
@@ -50,6 +52,79 @@ pub(crate) enum Kind {
 }
 
 const INSTEON: u32 = 1;
+
+/// How a node of an Insteon battery sensor tells its state: by the commands that it sends. Its
+/// status is that of the controller's last guess.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sense {
+    /// On and off are its own.
+    Own,
+    /// Its on is the off of the device's first node.
+    Opposite,
+    /// Each command is a sign of life.
+    Heartbeat,
+}
+
+/// How a node tells its state, if it does by commands.
+pub(crate) fn sense(facts: &Facts<'_>) -> Option<Sense> {
+    let class = insteon_class(facts)?;
+    Some(match (class, facts.part) {
+        ("opening" | "moisture", 2) => Sense::Opposite,
+        ("opening" | "moisture", 4) => Sense::Heartbeat,
+        _ => Sense::Own,
+    })
+}
+
+/// Whether on means that nothing is sensed: a leak sensor is on while it is dry.
+pub(crate) fn is_inverted(facts: &Facts<'_>) -> bool {
+    facts.part == 1 && insteon_class(facts) == Some("moisture")
+}
+
+/// The class of an Insteon battery sensor.
+fn insteon_class(facts: &Facts<'_>) -> Option<&'static str> {
+    let is_insteon = facts.family == INSTEON && !facts.is_scene;
+    is_insteon
+        .then(|| insteon_sensor_class(facts.device_type))
+        .flatten()
+}
+
+/// How the light of a device's buttons is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Backlight {
+    Percent,
+    /// A number of the pairs of levels for on and off that keypads have.
+    Index,
+}
+
+impl Backlight {
+    /// The greatest value.
+    pub(crate) fn max(self) -> u8 {
+        match self {
+            Self::Percent => 100,
+            Self::Index => 127,
+        }
+    }
+}
+
+/// How the light of a node's buttons is set, if it is.
+pub(crate) fn backlight(facts: &Facts<'_>) -> Option<Backlight> {
+    if facts.family != INSTEON {
+        return None;
+    }
+    let definition = facts.definition;
+    Some(
+        match definition.strip_suffix("_ADV").unwrap_or(definition) {
+            "DimmerMotorSwitch"
+            | "DimmerLampSwitch"
+            | "DimmerSwitchOnly"
+            | "RelayLampSwitch"
+            | "RelaySwitchOnlyPlusQuery"
+            | "RelaySwitchOnly" => Backlight::Percent,
+            "KeypadDimmer" | "KeypadRelay" | "KeypadButton" => Backlight::Index,
+            _ => return None,
+        },
+    )
+}
 
 impl Kind {
     /// What a node is.
@@ -131,7 +206,15 @@ fn by_part(facts: &Facts<'_>) -> Option<Kind> {
         // Battery sensors: low battery, tamper.
         3 if facts.device_type.starts_with("16.") => Some(Kind::BinarySensor(Some("battery"))),
         10 | 16 if facts.device_type.starts_with("16.") => Some(Kind::BinarySensor(Some("tamper"))),
-        _ => None,
+        part => match (insteon_class(facts)?, part) {
+            // Daylight, or what the first node says the other way round.
+            ("motion", 2) => Some(Kind::BinarySensor(Some("light"))),
+            ("opening" | "moisture", 2) => Some(Kind::BinarySensor(None)),
+            ("opening" | "moisture", 4) => Some(Kind::Heartbeat),
+            // Whether motion is not sensed.
+            ("motion", 13 | 19) => Some(Kind::BinarySensor(None)),
+            _ => None,
+        },
     }
 }
 
@@ -317,10 +400,35 @@ mod tests {
             ("16.20.1.0", 1, Kind::BinarySensor(Some("opening"))),
             ("16.8.1.0", 1, Kind::BinarySensor(Some("moisture"))),
             ("16.8.1.0", 3, Kind::BinarySensor(Some("battery"))),
+            ("16.8.1.0", 4, Kind::Heartbeat),
+            ("16.2.1.0", 2, Kind::BinarySensor(None)),
+            ("16.1.1.0", 2, Kind::BinarySensor(Some("light"))),
+            ("16.1.1.0", 4, Kind::BinarySensor(Some("motion"))),
+            ("16.22.1.0", 10, Kind::BinarySensor(Some("tamper"))),
+            ("16.22.1.0", 19, Kind::BinarySensor(None)),
             ("0.18.1.0", 1, Kind::Button),
         ] {
             assert_eq!(insteon(device_type, part), kind, "{device_type} {part}");
         }
+    }
+
+    #[test]
+    fn battery_sensors_tell_their_state_by_commands() {
+        let sensed = |device_type, part| {
+            let facts = Facts {
+                device_type,
+                part,
+                family: INSTEON,
+                ..Facts::default()
+            };
+            (sense(&facts), is_inverted(&facts))
+        };
+        assert_eq!(sensed("16.1.1.0", 1), (Some(Sense::Own), false));
+        assert_eq!(sensed("16.2.1.0", 2), (Some(Sense::Opposite), false));
+        assert_eq!(sensed("16.8.1.0", 1), (Some(Sense::Own), true));
+        assert_eq!(sensed("16.8.1.0", 3), (Some(Sense::Own), false));
+        assert_eq!(sensed("16.8.1.0", 4), (Some(Sense::Heartbeat), false));
+        assert_eq!(sensed("7.0.1.0", 1), (None, false));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::class::{is_accepted, is_class_of, measure};
-use super::kind::Kind;
+use super::kind::{self, Kind, Sense};
 use super::{Entities, Node, Place, PropertyFacts, parts, templates};
 
 /// The property of a node's own state.
@@ -20,7 +20,17 @@ pub(super) fn add(entities: &mut Entities<'_>, place: &Place<'_>, node: &Node<'_
             parts::add_buttons(entities, place, node, None);
             return;
         }
-        Kind::BinarySensor(class) => ("binary_sensor", binary(&state, uom, class)),
+        Kind::BinarySensor(class) => (
+            "binary_sensor",
+            match kind::sense(&node.facts) {
+                Some(sense) => sensed(place, node, class, sense),
+                None => binary(&state, uom, class),
+            },
+        ),
+        Kind::Heartbeat => (
+            "binary_sensor",
+            sensed(place, node, Some("battery"), Sense::Heartbeat),
+        ),
         Kind::Sensor => ("sensor", sensor(&state, STATUS, uom)),
         Kind::Climate if is_settable => ("climate", climate(place, node)),
         Kind::Climate | Kind::Number if !is_settable => ("sensor", sensor(&state, STATUS, uom)),
@@ -64,6 +74,25 @@ fn binary(state: &str, uom: &str, class: Option<&str>) -> Value {
     let mut entity = json!({ "state_topic": state, "value_template": templates::on_off(uom) });
     if let Some(class) = class {
         entity["device_class"] = json!(class);
+    }
+    entity
+}
+
+/// What a node of a battery sensor says by commands.
+fn sensed(place: &Place<'_>, node: &Node<'_>, class: Option<&str>, sense: Sense) -> Value {
+    let mut entity = json!({
+        "state_topic": place.topics.active(node.slug),
+        "value_template": templates::flag(kind::is_inverted(&node.facts)),
+    });
+    if let Some(class) = class {
+        entity["device_class"] = json!(class);
+    }
+    if sense == Sense::Heartbeat || matches!(class, Some("battery" | "tamper")) {
+        entity["entity_category"] = json!("diagnostic");
+    }
+    if sense == Sense::Opposite {
+        entity["entity_category"] = json!("diagnostic");
+        entity["enabled_by_default"] = json!(false);
     }
     entity
 }

@@ -23,6 +23,10 @@ use self::kind::{Facts, Kind};
 use crate::NodeOverride;
 use crate::topics::ControllerTopics;
 
+/// What a node has in its name that nobody wants to see in Home Assistant, as its own integration
+/// takes it.
+const IGNORED: &str = "{IGNORE ME}";
+
 /// Where a house is: what all its messages need.
 #[derive(Debug)]
 pub(crate) struct Place<'a> {
@@ -137,7 +141,8 @@ impl Place<'_> {
 
     /// The message of a node or scene; `None` if it is hidden.
     pub(crate) fn node(&self, node: &Node<'_>) -> Option<Announcement> {
-        if node.change.is_some_and(|change| change.is_hidden) {
+        let is_hidden = node.change.is_some_and(|change| change.is_hidden);
+        if is_hidden || node.name.contains(IGNORED) {
             return None;
         }
         let natural = Kind::of(&node.facts);

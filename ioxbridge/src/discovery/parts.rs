@@ -7,6 +7,7 @@ use super::kind::{self, Kind};
 use super::main_entity::{STATUS, level, sensor};
 use super::{Entities, Node, Place, templates};
 use crate::slug::slug;
+use crate::topics::BACKLIGHT;
 
 /// What a node's event topic may tell of.
 pub(crate) const EVENTS: [CommandWord; 17] = [
@@ -95,6 +96,19 @@ pub(super) fn add(entities: &mut Entities<'_>, place: &Place<'_>, node: &Node<'_
             }
         }
     }
+    if is_settable && let Some(backlight) = kind::backlight(&node.facts) {
+        // The controller does not tell what it is.
+        let number = json!({
+            "command_topic": place.topics.set_control(node.slug, BACKLIGHT),
+            "command_template": "{{ value | int }}",
+            "min": 0,
+            "max": backlight.max(),
+            "step": 1,
+            "entity_category": "config",
+            "enabled_by_default": false,
+        });
+        entities.add("backlight", "number", Some("Backlight"), number);
+    }
     add_diagnostics(entities, place, node);
 }
 
@@ -116,6 +130,16 @@ fn add_diagnostics(entities: &mut Entities<'_>, place: &Place<'_>, node: &Node<'
     let is_root = node.primary == node.slug;
     if !(place.commands && is_root) {
         return;
+    }
+    if node.commands {
+        let enabled = json!({
+            "state_topic": place.topics.enabled(node.slug),
+            "value_template": templates::flag(false),
+            "command_topic": place.topics.set_enabled(node.slug),
+            "entity_category": "config",
+            "enabled_by_default": false,
+        });
+        entities.add("enabled", "switch", Some("Enabled"), enabled);
     }
     let is_insteon = node.facts.family == 1;
     for (id, payload, name, is_there) in [

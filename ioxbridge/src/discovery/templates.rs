@@ -7,6 +7,13 @@
 pub(super) const NUMBER: &str = "{{ value_json.value }}";
 /// The text.
 pub(super) const TEXT: &str = "{{ value_json.text }}";
+/// `ON` or `OFF` of a flag, or the other way round.
+pub(super) fn flag(is_inverted: bool) -> &'static str {
+    match is_inverted {
+        false => "{{ 'ON' if value_json.value else 'OFF' }}",
+        true => "{{ 'OFF' if value_json.value else 'ON' }}",
+    }
+}
 /// When it was heard last.
 pub(super) const TIME: &str = "{{ value_json.time }}";
 /// A program's status.

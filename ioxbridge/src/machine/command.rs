@@ -16,7 +16,8 @@ use ioxproto::view::{Decimal, ProgramId, VariableField, VariableId};
 use thiserror::Error;
 
 use crate::Allowance;
-use crate::discovery::kind::Kind;
+use crate::discovery::kind::{Backlight, Kind};
+use crate::topics::{BACKLIGHT, ENABLED};
 
 /// The longest payload of a command, in bytes.
 pub(crate) const LONGEST: usize = 64;
@@ -78,6 +79,7 @@ impl From<RequestError> for Refusal {
 pub(crate) struct Recipient<'a> {
     pub(crate) address: &'a str,
     pub(crate) kind: Kind,
+    pub(crate) backlight: Option<Backlight>,
 }
 
 /// The text of a payload.
@@ -109,7 +111,7 @@ pub(crate) fn to_node(node: Recipient<'_>, payload: &str) -> Result<Command, Ref
         return Ok(Command::query(address)?);
     }
     match node.kind {
-        Kind::Sensor | Kind::BinarySensor(_) | Kind::Button => {
+        Kind::Sensor | Kind::BinarySensor(_) | Kind::Heartbeat | Kind::Button => {
             Err(not_understood(payload, "it takes QUERY alone"))
         }
         Kind::Climate => Err(not_understood(
@@ -180,6 +182,30 @@ pub(crate) fn to_control(
     let address = node.address;
     let number = || payload.parse::<Decimal>().ok();
     match (control, node.kind) {
+        (ENABLED, Kind::Scene) => Err(Refusal::UnknownTarget),
+        (ENABLED, _) => match payload.to_ascii_uppercase().as_str() {
+            "ON" => Ok(Command::enable(address)?),
+            "OFF" => Ok(Command::disable(address)?),
+            _ => Err(not_understood(
+                payload,
+                "a node is enabled by ON and disabled by OFF",
+            )),
+        },
+        (BACKLIGHT, _) => {
+            let backlight = node.backlight.ok_or(Refusal::UnknownTarget)?;
+            let value: Option<u8> = digits(payload).and_then(|text| text.parse().ok());
+            let value = value
+                .filter(|value| *value <= backlight.max())
+                .ok_or_else(|| {
+                    not_understood(payload, "a backlight is 0 to 100, of a keypad 0 to 127")
+                })?;
+            let uom = match backlight {
+                Backlight::Percent => 51,
+                Backlight::Index => 25,
+            };
+            let value = Some(i64::from(value).into());
+            Ok(Command::custom(address, BACKLIGHT, value, Some(uom))?.absolute())
+        }
         ("CLISPH" | "CLISPC", Kind::Climate) => {
             let value =
                 number().ok_or_else(|| not_understood(payload, "a setpoint is a number"))?;
@@ -334,9 +360,37 @@ mod tests {
         let node = Recipient {
             address: "n1",
             kind,
+            backlight: Some(Backlight::Percent),
         };
         let command = to_node(node, payload).ok()?;
         Some(command.path().replace("/rest/nodes/n1/cmd/", ""))
+    }
+
+    #[test]
+    fn a_backlight_is_a_number_that_its_device_takes() {
+        let sent = |backlight, payload: &str| {
+            let node = Recipient {
+                address: "n1",
+                kind: Kind::Light,
+                backlight,
+            };
+            let command = to_control(node, "BL", "", payload).ok()?;
+            Some(command.path().replace("/rest/nodes/n1/cmd/", ""))
+        };
+        let percent = Some(Backlight::Percent);
+        assert_eq!(sent(percent, "40").as_deref(), Some("BL/40/51"));
+        assert_eq!(
+            sent(Some(Backlight::Index), "127").as_deref(),
+            Some("BL/127/25")
+        );
+        for (backlight, payload) in [
+            (percent, "101"),
+            (percent, "-1"),
+            (percent, ""),
+            (None, "40"),
+        ] {
+            assert_eq!(sent(backlight, payload), None, "{payload}");
+        }
     }
 
     #[test]
@@ -389,6 +443,7 @@ mod tests {
         let node = Recipient {
             address: "n1",
             kind: Kind::Climate,
+            backlight: Some(Backlight::Percent),
         };
         let set = |control, uom, payload| {
             let command = to_control(node, control, uom, payload).ok()?;

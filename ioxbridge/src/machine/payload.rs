@@ -49,6 +49,17 @@ pub(super) fn scene(is_on: bool, now: Now) -> Vec<u8> {
     format!("{{\"value\":{value},\"unit\":\"\",\"text\":\"{text}\"{TIME}{time}}}").into_bytes()
 }
 
+/// What a battery sensor said last.
+pub(super) fn active(is_active: bool, now: Now) -> Vec<u8> {
+    let value = u8::from(is_active);
+    format!("{{\"value\":{value}{TIME}{}}}", utc(now.utc)).into_bytes()
+}
+
+/// Whether a node is enabled.
+pub(super) fn enabled(is_enabled: bool) -> Vec<u8> {
+    json!({ "value": is_enabled }).to_string().into_bytes()
+}
+
 /// A command or a press of a button, as Home Assistant takes events.
 pub(super) fn event(command: &NodeCommand<'_>, now: Now) -> Vec<u8> {
     let parameter = command.parameter();

@@ -414,3 +414,42 @@ fn overrides_hide_rename_and_change_what_a_node_is() {
     );
     assert_eq!(Kind::of(&relay), Kind::Switch);
 }
+
+#[test]
+fn battery_sensors_enabled_switches_and_backlights_follow_the_rules() {
+    let rules = rules();
+    for commands in [true, false] {
+        for device_type in ["16.1.1.0", "16.2.1.0", "16.8.1.0"] {
+            for part in [1, 2, 3, 4, 10, 13, 16, 19] {
+                let facts = Facts {
+                    device_type,
+                    part,
+                    ..facts("", "100")
+                };
+                let announced = announce(facts, &[("ST", "100")], None, commands).unwrap();
+                judge(&rules, &announced);
+                let sensor = &announced.payload["components"]["binary_sensor"];
+                assert_eq!(
+                    sensor["state_topic"], "iox/home/1A_2B_3C_01/active",
+                    "{device_type} {part}"
+                );
+            }
+        }
+        for (definition, max) in [("DimmerLampSwitch_ADV", 100), ("KeypadRelay_ADV", 127)] {
+            let properties = [("ST", "100")];
+            let announced = announce(facts(definition, "100"), &properties, None, commands);
+            let announced = announced.unwrap();
+            judge(&rules, &announced);
+            let components = &announced.payload["components"];
+            assert_eq!(components["enabled"].is_object(), commands);
+            assert_eq!(components["backlight"].is_object(), commands);
+            if commands {
+                assert_eq!(components["backlight"]["max"], max);
+                assert_eq!(
+                    components["enabled"]["command_topic"],
+                    "iox/home/1A_2B_3C_01/enabled/set"
+                );
+            }
+        }
+    }
+}

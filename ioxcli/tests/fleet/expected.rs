@@ -67,6 +67,12 @@ async fn of_house(house: &House) -> Expected {
         expected.insert(device(&slug(&child(entry, "address"))), name);
     }
 
+    for node in elements(&nodes, &["node"]) {
+        let topic = format!("{base}/{}/enabled", slug(&child(node, "address")));
+        let is_enabled = Value::from(child(node, "enabled") == "true");
+        expected.insert(topic, Content::Members(vec![("value", is_enabled)]));
+    }
+
     let statuses = get(address, "/rest/status").await;
     let statuses = Document::parse(&statuses).unwrap();
     let mut lit = BTreeSet::new();

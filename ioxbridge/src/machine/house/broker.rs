@@ -49,6 +49,7 @@ impl House {
                     self.go_offline(shared);
                 }
                 self.compare_found(shared, now);
+                self.begin_sensing(shared, now);
                 self.proceed(shared, now);
             }
             Step::Discovery => {

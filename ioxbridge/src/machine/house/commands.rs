@@ -6,11 +6,11 @@ use ioxproto::rest::{Call, Confirmation};
 use ioxproto::{Now, Status};
 
 use super::{House, PendingCommand, Record};
-use crate::discovery::kind::Kind;
+use crate::discovery::kind::{self, Kind};
 use crate::machine::command::{self, Recipient, Refusal};
 use crate::machine::{LONGEST_FOUND, Message, Request, Shared};
 use crate::slug::slug;
-use crate::topics::CommandTarget;
+use crate::topics::{BACKLIGHT, CommandTarget, ENABLED};
 
 /// How long a command waits for its controller.
 const COMMAND_WAITS: Duration = Duration::from_secs(10);
@@ -58,6 +58,7 @@ impl House {
                 let recipient = Recipient {
                     address: &record.address,
                     kind,
+                    backlight: kind::backlight(&self.facts(record)),
                 };
                 if !payload.eq_ignore_ascii_case("QUERY") {
                     let moved = self.moved(node, record);
@@ -66,8 +67,12 @@ impl House {
                 match target {
                     CommandTarget::Control(_, control) => {
                         let property = self.state.property(&record.address, control);
-                        let uom = property.map(|property| property.uom());
-                        let uom = uom.ok_or(Refusal::UnknownTarget)?;
+                        let uom = match (property, *control) {
+                            (Some(property), _) => property.uom(),
+                            // No property tells what these are.
+                            (None, ENABLED | BACKLIGHT) => "",
+                            _ => return Err(Refusal::UnknownTarget),
+                        };
                         command::to_control(recipient, control, uom, payload)?
                     }
                     _ => command::to_node(recipient, payload)?,

@@ -50,7 +50,9 @@ impl House {
         match change.status {
             Status::Connected => {
                 self.connects += 1;
-                self.away_since = None;
+                if let Some(since) = self.away_since.take() {
+                    self.excuse_heartbeats(now, since);
+                }
                 self.loading.connected(now.monotonic);
                 for (topic, waiting) in std::mem::take(&mut self.waiting) {
                     self.send(shared, &topic, waiting.call);
@@ -104,12 +106,17 @@ impl House {
                 self.publish_scenes_of(shared, now, event.node());
             }
             if is_new {
-                self.announce_node(shared, &slug(event.node()));
+                let node = slug(event.node());
+                self.announce_node(shared, &node);
+                self.begin_sensing_node(shared, now, &node);
             }
             return;
         }
         match event.view() {
-            Ok(View::Command(command)) if event.is_live() => self.tell_event(shared, now, &command),
+            Ok(View::Command(command)) if event.is_live() => {
+                self.tell_event(shared, now, &command);
+                self.sensed(shared, now, &command);
+            }
             Ok(View::Program(program)) => {
                 self.publish_program(shared, program.id);
                 if !self.programs.contains_key(&program.id) {
@@ -147,6 +154,7 @@ impl House {
         let node = slug(event.node());
         if self.records.contains_key(&node) {
             self.announce_node(shared, &node);
+            self.publish_enabled(shared, &node);
         } else if matches!(
             details,
             Some(LifecycleDetails::Renamed { .. } | LifecycleDetails::ParentChanged { .. })
@@ -322,6 +330,8 @@ impl House {
         );
         self.uuid = Some(uuid.to_owned());
         self.publish_all(shared, now);
+        self.publish_nodes_enabled(shared);
+        self.begin_sensing(shared, now);
         self.tell_status(shared);
         self.go_online(shared);
         self.proceed(shared, now);
@@ -380,6 +390,8 @@ impl House {
             self.publish_scene(shared, now, &scene);
         }
         self.announce_nodes(shared);
+        self.publish_nodes_enabled(shared);
+        self.begin_sensing(shared, now);
         self.look_for_ghosts(shared, now, |subject| matches!(subject, Subject::Node(_)));
     }
 
@@ -393,6 +405,7 @@ impl House {
             // Once is enough, whether or not there was anything to say.
             self.is_available = Some(false);
         }
+        self.miss_heartbeats(shared, now);
         let expired: Vec<String> = self
             .waiting
             .iter()
@@ -411,6 +424,7 @@ impl House {
         let away = self.away_since.map(|since| since + delay);
         let away = away.filter(|_| self.is_available != Some(false));
         let waiting = self.waiting.values().map(|waiting| waiting.until);
-        waiting.chain(away).chain(self.loading.deadline()).min()
+        let others = away.into_iter().chain(self.heartbeat_due());
+        waiting.chain(others).chain(self.loading.deadline()).min()
     }
 }

@@ -23,6 +23,7 @@ mod commands;
 mod controller;
 mod publish;
 mod removal;
+mod sensing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -61,6 +62,8 @@ pub(crate) struct House {
     variables: BTreeMap<VariableId, (String, u32)>,
     /// What the last complete reading lacked.
     missing: BTreeSet<String>,
+    /// When the heartbeat of a sensor is missing, by slug.
+    heartbeats: BTreeMap<String, Instant>,
     /// The slugs of nodes that are gone.
     removed: BTreeSet<String>,
     loading: Loading,
@@ -127,6 +130,7 @@ impl House {
             programs: BTreeMap::new(),
             variables: BTreeMap::new(),
             missing: BTreeSet::new(),
+            heartbeats: BTreeMap::new(),
             removed: BTreeSet::new(),
             loading: Loading::default(),
             away_since: Some(now.monotonic),

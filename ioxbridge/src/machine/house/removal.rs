@@ -111,6 +111,7 @@ impl House {
                     self.state.forget_node(&record.address);
                 }
                 self.removed.insert((*node).to_owned());
+                self.heartbeats.remove(*node);
             }
             Subject::Program(id) => {
                 self.programs.remove(id);

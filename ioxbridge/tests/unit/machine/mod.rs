@@ -4,5 +4,6 @@ mod broker;
 mod commands;
 mod property;
 mod removal;
+mod sensing;
 mod traps;
 pub(crate) mod world;

@@ -175,6 +175,7 @@ impl Run {
             );
             expected.insert(state);
             expected.insert(config);
+            expected.insert(format!("iox/home/{node}/enabled"));
         }
         assert_eq!(
             world.retained.keys().cloned().collect::<BTreeSet<_>>(),

@@ -6,6 +6,8 @@ use super::world::{World, lifecycle, options};
 
 const LAMP: (&str, &str, &str) = ("1A 2B 3C 1", "Hall lamp", "DimmerLampSwitch_ADV");
 const OTHER: (&str, &str, &str) = ("1A 2B 3D 1", "Porch", "RelayLampSwitch_ADV");
+/// What is on the broker of a node: its discovery message, its status, and whether it is enabled.
+const ALL: usize = 3;
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// What is on the broker of a node.
@@ -17,11 +19,11 @@ fn topics(world: &World, node: &str) -> usize {
 #[test]
 fn a_live_removal_clears_everything_of_the_node_and_nothing_else() {
     let mut world = World::settled(&options(), &[LAMP, OTHER]);
-    assert_eq!(topics(&world, "1A_2B_3C_01"), 2);
+    assert_eq!(topics(&world, "1A_2B_3C_01"), ALL);
     world.controller_mut(1).nodes.remove(LAMP.0);
     world.event(1, &lifecycle(LAMP.0, "NR", ""), true);
     assert_eq!(topics(&world, "1A_2B_3C_01"), 0);
-    assert_eq!(topics(&world, "1A_2B_3D_01"), 2);
+    assert_eq!(topics(&world, "1A_2B_3D_01"), ALL);
     // A late event of it does not bring it back.
     world.event(1, &super::world::property(LAMP.0, 5), true);
     world.pass(MINUTE * 3);
@@ -33,7 +35,7 @@ fn a_replayed_removal_is_history() {
     let mut world = World::settled(&options(), &[LAMP]);
     world.event(1, &lifecycle(LAMP.0, "NR", ""), false);
     world.pass(MINUTE * 3);
-    assert_eq!(topics(&world, "1A_2B_3C_01"), 2);
+    assert_eq!(topics(&world, "1A_2B_3C_01"), ALL);
 }
 
 #[test]
@@ -47,12 +49,12 @@ fn what_two_complete_readings_in_a_row_lack_is_cleared() {
     world.pass(Duration::from_secs(20));
     assert_eq!(
         topics(&world, "1A_2B_3C_01"),
-        2,
+        ALL,
         "one reading is not enough"
     );
     world.pass(MINUTE);
     assert_eq!(topics(&world, "1A_2B_3C_01"), 0);
-    assert_eq!(topics(&world, "1A_2B_3D_01"), 2);
+    assert_eq!(topics(&world, "1A_2B_3D_01"), ALL);
 }
 
 #[test]
@@ -63,7 +65,7 @@ fn a_reading_that_fails_clears_nothing() {
     world.connect(1);
     world.controller_mut(1).fails = true;
     world.pass(MINUTE * 5);
-    assert_eq!(topics(&world, "1A_2B_3C_01"), 2);
+    assert_eq!(topics(&world, "1A_2B_3C_01"), ALL);
     world.controller_mut(1).fails = false;
     world.pass(MINUTE * 3);
     assert_eq!(topics(&world, "1A_2B_3C_01"), 0);
@@ -81,7 +83,7 @@ fn a_node_that_is_missing_once_stays() {
         .nodes
         .insert(LAMP.0.to_owned(), lamp);
     world.pass(MINUTE * 3);
-    assert_eq!(topics(&world, "1A_2B_3C_01"), 2);
+    assert_eq!(topics(&world, "1A_2B_3C_01"), ALL);
 }
 
 #[test]
@@ -93,7 +95,7 @@ fn another_controllers_nodes_are_never_cleared() {
     world.controller_mut(1).nodes.remove(LAMP.0);
     world.event(1, &lifecycle(LAMP.0, "NR", ""), true);
     world.pass(MINUTE * 3);
-    assert_eq!(topics(&world, "1A_2B_3C_01"), 2, "the barn's");
+    assert_eq!(topics(&world, "1A_2B_3C_01"), ALL, "the barn's");
     assert!(world.retained.contains_key("iox/barn/1A_2B_3C_01/ST"));
 }
 

@@ -404,9 +404,19 @@ impl Controller {
             .nodes
             .iter()
             .map(|(address, real)| {
+                // A definition, or a device type in its place.
+                let is_type = real.definition.starts_with(|first: char| first.is_ascii_digit());
+                let (definition, device_type) = match is_type {
+                    true => ("", real.definition),
+                    false => (real.definition, ""),
+                };
+                let first = match address.rsplit_once(' ') {
+                    Some((device, _)) if device.contains(' ') => format!("{device} 1"),
+                    _ => address.clone(),
+                };
                 format!(
-                    r#"<node flag="128" nodeDefId="{}"><address>{address}</address><name>{}</name><parent type="3">7</parent></node>"#,
-                    real.definition, real.name
+                    r#"<node flag="128" nodeDefId="{definition}"><address>{address}</address><name>{}</name><parent type="3">7</parent><type>{device_type}</type><enabled>true</enabled><pnode>{first}</pnode></node>"#,
+                    real.name
                 )
             })
             .collect();
