@@ -8,7 +8,8 @@ use ioxproto::rest::{
 use ioxproto::state::ControllerState;
 use ioxproto::view::{ProgramId, VariableField, VariableId, VariableType};
 use ioxproto::{
-    Config, Failure, FailureKind, IdentityProblem, Profile, Reason, Secret, Status, Timing,
+    Config, ExchangeError, Failure, FailureKind, IdentityProblem, Profile, Reason, Secret, Status,
+    Timing,
 };
 
 use crate::harness::{Done, Harness, seconds};
@@ -300,13 +301,16 @@ fn only_absolute_commands_are_repeated() {
 fn a_404_is_an_answer_where_there_may_be_none() {
     let mut harness = Harness::connected();
     let definitions = rest::variable_definitions(VariableType::Integer);
-    let id = harness.call(definitions.request().clone());
-    harness.answer_call(
-        404,
-        "<RestResponse succeeded=\"false\"><status>404</status></RestResponse>",
-    );
-    let none = definitions.outcome(harness.outcome(id)).unwrap();
-    assert!(none.definitions.is_empty());
+    // By the status of HTTP, or by that in the body.
+    for status in [404, 200] {
+        let id = harness.call(definitions.request().clone());
+        harness.answer_call(
+            status,
+            "<RestResponse succeeded=\"false\"><status>404</status></RestResponse>",
+        );
+        let none = definitions.outcome(harness.outcome(id)).unwrap();
+        assert!(none.definitions.is_empty());
+    }
     let resources = rest::network_resources();
     let id = harness.call(resources.request().clone());
     harness.answer_call(404, "");
@@ -543,6 +547,23 @@ fn a_failure_after_the_request_was_sent_says_that_it_may_have_been_carried_out()
     harness.fail_call(reset());
     assert!(!harness.outcome(id).unwrap_err().may_have_been_carried_out);
     assert_eq!(harness.stream.status(), Status::Connected);
+}
+
+#[test]
+fn an_exchange_that_has_ended_is_not_abandoned() {
+    let mut harness = Harness::connected();
+    let id = harness.call(on());
+    harness.fail_call(reset());
+    assert_eq!(harness.outcome(id).unwrap_err().code(), "connection_reset");
+    let id = harness.call(on());
+    let (request, _) = harness.gets.remove(0);
+    let stream = &mut harness.stream;
+    stream.http_answered(harness.now, request, Err(ExchangeError::Tls));
+    harness.drain();
+    let error = harness.outcome(id).unwrap_err();
+    assert_eq!(error.code(), "not_http");
+    assert!(error.may_have_been_carried_out, "something has answered");
+    assert!(harness.done.is_empty());
 }
 
 #[test]
