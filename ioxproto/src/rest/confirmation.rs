@@ -193,7 +193,8 @@ fn is_value(goal: &Goal, raw: &str, uom: &str) -> bool {
 fn percent(value: Decimal, uom: &str) -> Option<i64> {
     let value = value.to_i64()?;
     match uom {
-        "100" => Some((value * 200 + 255) / 510),
+        // An event may hold any number.
+        "100" => Some(value.saturating_mul(200).saturating_add(255) / 510),
         "51" | "78" => Some(value),
         _ => None,
     }

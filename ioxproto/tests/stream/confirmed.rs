@@ -310,6 +310,24 @@ fn a_level_in_percent_is_compared_in_the_units_that_count_percent() {
 }
 
 #[test]
+fn a_level_beyond_any_range_confirms_nothing() {
+    let house = ControllerState::new();
+    for command in [
+        named(Command::level(LAMP, Level::percent(50).unwrap())),
+        named(Command::fast_on(LAMP)),
+    ] {
+        let mut harness = Harness::connected();
+        let id = call(&mut harness, &command, &house);
+        harness.answer_call(200, ACCEPTED);
+        for level in [i64::MIN, i64::MAX] {
+            let action = format!("<action uom=\"100\">{level}</action>");
+            harness.text(&node("ST", "0").replace("<action>0</action>", &action));
+            assert!(!harness.is_over(id));
+        }
+    }
+}
+
+#[test]
 fn without_an_event_in_time_it_is_unconfirmed() {
     let mut harness = Harness::connected();
     let id = call(
