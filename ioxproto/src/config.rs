@@ -259,7 +259,7 @@ impl Default for Timing {
 }
 
 /// The longest duration allowed in a configuration: a day.
-const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+pub(crate) const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Why a configuration cannot be used.
 #[derive(Clone, PartialEq, Eq, Error)]

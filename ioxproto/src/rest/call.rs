@@ -11,6 +11,7 @@ use super::{
     NodeStatus, Nodes, Programs, RequestError, Statuses, VariableDefinitions, VariableEntry,
     Variables, body,
 };
+use crate::config::LONGEST;
 use crate::state::ControllerState;
 use crate::view::VariableType;
 
@@ -257,8 +258,8 @@ fn accepted(answer: &RawAnswer) -> Result<Accepted, AnswerError> {
 
 impl Command {
     /// A call that sends the command and then waits for the event that shows that it was carried
-    /// out: for `within` after the controller's answer at most. Only live events count, from the
-    /// moment that the command is sent.
+    /// out: for `within` after the controller's answer at most, and never longer than a day. Only
+    /// live events count, from the moment that the command is sent.
     ///
     /// `house` says which members a scene has, and whether the value is set already, so that no
     /// event is due. With an empty state the call always waits.
@@ -277,7 +278,7 @@ impl Command {
     /// ```
     #[must_use]
     pub fn confirmed(self, within: Duration, house: &ControllerState) -> Call<Confirmation> {
-        let expectation = Expectation::of(&self, within, house);
+        let expectation = Expectation::of(&self, within.min(LONGEST), house);
         let mut request = Request::from(self);
         request.expectation = Some(Box::new(expectation));
         Call::new(request, |answer| match answer.confirmation {

@@ -1,5 +1,7 @@
 //! Confirmed commands: which event proves which command, and what is said without one.
 
+use std::time::Duration;
+
 use ioxproto::rest::{
     CallId, CallPhase, CallProblem, Command, Confirmation, Level, ProgramCommand, RequestError,
     Setpoint, TemperatureUnit, ThermostatMode,
@@ -341,6 +343,17 @@ fn without_an_event_in_time_it_is_unconfirmed() {
     harness.pass(0.2);
     harness.drain();
     assert_eq!(confirmation(&mut harness, id), Confirmation::Unconfirmed);
+}
+
+#[test]
+fn an_event_is_awaited_for_a_day_at_most() {
+    let mut harness = Harness::connected();
+    let on = named(Command::on(LAMP)).confirmed(Duration::MAX, &ControllerState::new());
+    let id = harness.call(on.request().clone());
+    harness.answer_call(200, ACCEPTED);
+    let deadline = harness.stream.call_deadline().unwrap();
+    assert_eq!(deadline.at, harness.now.monotonic + seconds(86_400.0));
+    assert!(!harness.is_over(id));
 }
 
 #[test]
