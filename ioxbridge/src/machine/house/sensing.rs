@@ -5,8 +5,8 @@
 //! * A live command counts. A replay repeats the last command of each kind, and does not say which
 //!   was later.
 //! * Before the first command, what the broker holds counts, then the status if it is known.
-//! * A heartbeat that is missing for [`HEARTBEAT_WITHIN`] is a problem. While the controller is away
-//!   nothing can be heard, and that time does not count.
+//! * A heartbeat that is missing for [`HEARTBEAT_WITHIN`] is a problem. While the controller is
+//!   away nothing can be heard, and that time does not count.
 
 use std::time::{Duration, Instant};
 
