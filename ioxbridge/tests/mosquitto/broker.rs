@@ -92,6 +92,14 @@ impl Mosquitto {
         }
     }
 
+    /// Stops its process, so that it reads and answers nothing, or lets it go on.
+    pub(crate) fn freeze(&self, is_frozen: bool) {
+        let signal = if is_frozen { "-STOP" } else { "-CONT" };
+        let process = self.process.as_ref().unwrap().id().to_string();
+        let done = Command::new("kill").args([signal, &process]).status();
+        assert!(done.unwrap().success());
+    }
+
     pub(crate) fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
             process.kill().unwrap();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ioxbridge::{Broker, Options};
 use ioxdriver::{Fingerprint, Trust};
-use ioxsim::Tls;
+use ioxsim::{ControllerOptions, HouseOptions, OnConnect, Server, ServerOptions, Times, Tls, Uuid};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
@@ -174,4 +174,58 @@ async fn senseless_payloads_do_nothing_and_a_retained_command_is_ignored() {
     })
     .await;
     bridge.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn controllers_that_flood_or_say_nothing_harm_no_other() {
+    let Some(broker) = Mosquitto::start().await else {
+        return;
+    };
+    let home = house(3).await;
+    let flood = Server::start(ServerOptions {
+        controller: ControllerOptions {
+            house: HouseOptions {
+                rate_per_second: 20_000.0,
+                ..HouseOptions::default()
+            }
+            .into(),
+            uuid: Uuid::default().plus(1),
+            ..ControllerOptions::default()
+        },
+        ..ServerOptions::default()
+    });
+    let (flood, mute) = (flood.await.unwrap(), house(3).await);
+    mute.control().on_connect(OnConnect::Mute, Times::Always);
+    let bridge = Bridge::start(
+        Options::new().broker(broker.options()),
+        vec![
+            controller("flood", flood.url()),
+            controller("mute", mute.url()),
+            controller("home", home.url()),
+        ],
+    );
+    let setup = Setup::with(broker, home, bridge, "iox/#").await;
+    let stats = || setup.bridge.handle.stats();
+    eventually("the flood has begun", || {
+        stats().controllers["flood"].stream.frames > 5000
+    })
+    .await;
+    let mut watcher = setup.watcher;
+    for level in [77, 78, 79] {
+        watcher.publish(&setup.set, level.to_string(), false).await;
+        let value = format!("\"value\":{level},");
+        eventually("the lamp of the other controller is commanded", || {
+            watcher.take();
+            watcher
+                .retained(&setup.state)
+                .is_some_and(|state| state.contains(&value))
+        })
+        .await;
+    }
+    let broker = stats().broker.unwrap();
+    assert!(
+        broker.in_flight <= 32 && broker.waiting < 3000,
+        "{broker:?}"
+    );
+    setup.bridge.stop().await;
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ioxbridge::{Broker, Options};
-use ioxsim::{Ending, Event};
+use ioxsim::{Ending, Event, OnConnect, Times};
 
 use crate::broker::{Mosquitto, Watcher, eventually};
 use crate::house::{Bridge, Proxy, Setup, controller, house, house_at, lamp};
@@ -200,4 +200,70 @@ async fn a_connection_to_the_broker_that_is_lost_for_five_seconds_changes_no_ava
             .any(|seen| seen.payload.contains("\"value\":99,"))
     );
     bridge.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_stops_reading_is_left_and_has_everything_later() {
+    let Some(setup) = Setup::of(5, "iox/#").await else {
+        return;
+    };
+    let stats = || setup.bridge.handle.stats();
+    setup.broker.freeze(true);
+    let control = setup.server.control();
+    // More than sockets and queues hold.
+    for level in 0..20_000_u32 {
+        let level = Event::new("ST", (level % 200).to_string()).node(&setup.lamp.address);
+        control.emit(&level.uom("100", "0"));
+        control.emit(&Event::new("DON", "0").node(&setup.lamp.address));
+    }
+    let last = Event::new("ST", "201").node(&setup.lamp.address);
+    control.emit(&last.uom("100", "0"));
+    eventually("the bridge gives the broker up", || {
+        !setup.bridge.is_connected()
+    })
+    .await;
+    let broker = stats().broker.unwrap();
+    assert!(broker.waiting < 2000, "{broker:?}");
+    assert!(broker.dropped_events > 10_000, "{broker:?}");
+    assert!(stats().controllers["home"].is_available);
+    setup.broker.freeze(false);
+    eventually("the broker is back", || setup.bridge.is_connected()).await;
+    let mut watcher = Watcher::start(&setup.broker, &["iox/#"]).await;
+    eventually("the latest state is there", || {
+        watcher.take();
+        let state = watcher.retained(&setup.state);
+        state.is_some_and(|state| state.contains("\"value\":201,"))
+    })
+    .await;
+    setup.bridge.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_controller_that_is_lost_for_five_seconds_changes_no_availability() {
+    let Some(mut setup) = Setup::of(3, "iox/#").await else {
+        return;
+    };
+    setup.watcher.drain();
+    let control = setup.server.control();
+    control.on_connect(OnConnect::Close, Times::Always);
+    control.end(Ending::Reset);
+    let home = || setup.bridge.handle.stats().controllers.remove("home");
+    let is_connected = || home().is_some_and(|home| home.status == ioxproto::Status::Connected);
+    eventually("the loss is noticed", || !is_connected()).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    control.accept_normally();
+    eventually("the controller is back", is_connected).await;
+    // A mark behind everything.
+    let mark = Event::new("ST", "201").node(&setup.lamp.address);
+    control.emit(&mark.uom("100", "0"));
+    let mut seen = Vec::new();
+    eventually("all is sent", || {
+        seen.extend(setup.watcher.drain());
+        seen.iter()
+            .any(|seen| seen.payload.contains("\"value\":201,"))
+    })
+    .await;
+    let is_about = |topic: &str| topic.ends_with("/availability") || topic.ends_with("/event");
+    assert!(seen.iter().all(|seen| !is_about(&seen.topic)), "{seen:?}");
+    setup.bridge.stop().await;
 }

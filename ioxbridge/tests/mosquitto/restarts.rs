@@ -185,3 +185,37 @@ async fn at_home_assistants_birth_everything_comes_again() {
     .await;
     bridge.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_was_renamed_and_moved_while_the_bridge_was_down_is_announced_again() {
+    let Some(mut setup) = Setup::of(5, "#").await else {
+        return;
+    };
+    let config = format!(
+        "homeassistant/device/iox_0021b9000001/{}/config",
+        setup.lamp.slug
+    );
+    let device = |watcher: &mut Watcher| {
+        watcher.take();
+        let config: serde_json::Value = serde_json::from_str(&watcher.retained(&config)?).ok()?;
+        Some(config["device"].clone())
+    };
+    eventually("the lamp is announced", || {
+        device(&mut setup.watcher).is_some()
+    })
+    .await;
+    let before = device(&mut setup.watcher).unwrap();
+    setup.bridge.stop().await;
+    let control = setup.server.control();
+    assert!(control.rename(&setup.lamp.address, "Porch"));
+    assert!(control.move_into(&setup.lamp.address, "31340"));
+    let bridge = Bridge::of(&setup.broker, &setup.server);
+    eventually("the lamp is announced again", || {
+        let device = device(&mut setup.watcher).unwrap();
+        device["name"] == "Porch" && device["suggested_area"] == "Garage"
+    })
+    .await;
+    let after = device(&mut setup.watcher).unwrap();
+    assert_eq!(after["identifiers"], before["identifiers"]);
+    bridge.stop().await;
+}
