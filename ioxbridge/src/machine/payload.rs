@@ -55,6 +55,13 @@ pub(super) fn active(is_active: bool, now: Now) -> Vec<u8> {
     format!("{{\"value\":{value}{TIME}{}}}", utc(now.utc)).into_bytes()
 }
 
+/// Whether a payload can be what [`active`] made.
+pub(super) fn is_active_payload(payload: &[u8]) -> bool {
+    let is_short = payload.len() <= 100;
+    let value: Option<Value> = serde_json::from_slice(payload).ok().filter(|_| is_short);
+    value.is_some_and(|value| matches!(value["value"].as_u64(), Some(0 | 1)))
+}
+
 /// Whether a node is enabled.
 pub(super) fn enabled(is_enabled: bool) -> Vec<u8> {
     json!({ "value": is_enabled }).to_string().into_bytes()

@@ -86,7 +86,9 @@ impl House {
             self.heartbeats.entry(node.to_owned()).or_insert(due);
         }
         let topic = self.topics.active(node);
-        if let Some(held) = shared.outbox.payload(&topic).map(<[u8]>::to_vec) {
+        let held = shared.outbox.payload(&topic);
+        if let Some(held) = held.filter(|held| payload::is_active_payload(held)) {
+            let held = held.to_vec();
             shared.outbox.set(self.owner(), &topic, held);
             return;
         }

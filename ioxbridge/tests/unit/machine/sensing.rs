@@ -65,6 +65,24 @@ fn a_replay_and_a_restart_leave_what_a_sensor_said_last() {
 }
 
 #[test]
+fn what_the_broker_holds_counts_only_if_a_bridge_can_have_published_it() {
+    let topic = "iox/home/2A_2B_2C_01/active";
+    for (held, expected) in [
+        (r#"{"value":1,"time":"2026-11-27T10:00:00.000Z"}"#, Some(1)),
+        (r#"{"value":2}"#, Some(0)),
+        ("ON", Some(0)),
+    ] {
+        let mut world = World::new(&options());
+        world.retained.insert(topic.to_owned(), held.to_owned());
+        world.add(1, "home", &[(CONTACT, CONTACT, "16.2.1.0")]);
+        world.connect_broker();
+        world.connect(1);
+        world.pass(Duration::from_secs(3));
+        assert_eq!(value(&world, 1), expected, "{held}");
+    }
+}
+
+#[test]
 fn a_battery_is_low_from_its_on_to_its_off() {
     let mut world = door();
     assert_eq!(value(&world, 3), Some(0));
