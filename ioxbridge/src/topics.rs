@@ -13,7 +13,7 @@
 //! iox/<controller>/program/<id>                                                 retained
 //! iox/<controller>/variable/<type>/<number>                                     retained
 //! iox/<controller>/<node>/set, …/<node>/<control>/set, …/program/<id>/set,
-//!     …/variable/<type>/<number>/set   commands
+//!     …/variable/<type>/<number>/set, …/variable/<type>/<number>/init/set   commands
 //! ```
 
 use ioxproto::view::{ProgramId, VariableId, VariableType};
@@ -70,6 +70,8 @@ pub(crate) enum CommandTarget<'a> {
     Control(&'a str, &'a str),
     Program(ProgramId),
     Variable(VariableId),
+    /// The value that a variable takes when the controller starts.
+    VariableInit(VariableId),
 }
 
 impl ControllerTopics {
@@ -134,8 +136,14 @@ impl ControllerTopics {
     }
 
     /// The filters of the commands.
-    pub(crate) fn commands(&self) -> [String; 3] {
-        ["+/set", "+/+/set", "variable/+/+/set"].map(|filter| format!("{}/{filter}", self.base))
+    pub(crate) fn commands(&self) -> [String; 4] {
+        let filters = [
+            "+/set",
+            "+/+/set",
+            "variable/+/+/set",
+            "variable/+/+/init/set",
+        ];
+        filters.map(|filter| format!("{}/{filter}", self.base))
     }
 
     /// What is behind the controller's own level of a topic; `None` for a topic of others.
@@ -161,6 +169,9 @@ impl ControllerTopics {
             ["program", id, "set"] => Some(CommandTarget::Program(id.parse().ok()?)),
             ["variable", kind, number, "set"] => {
                 Some(CommandTarget::Variable(variable(kind, number)?))
+            }
+            ["variable", kind, number, "init", "set"] => {
+                Some(CommandTarget::VariableInit(variable(kind, number)?))
             }
             [node, "set"] => Some(CommandTarget::Node(node)),
             [node, control, "set"] => Some(CommandTarget::Control(node, control)),
@@ -221,6 +232,10 @@ mod tests {
             (
                 topics.variable(variable) + "/set",
                 Some(CommandTarget::Variable(variable)),
+            ),
+            (
+                topics.variable(variable) + "/init/set",
+                Some(CommandTarget::VariableInit(variable)),
             ),
             (topics.property("n1", "ST"), None),
             ("iox/my-20home/program/xyz/set".to_owned(), None),

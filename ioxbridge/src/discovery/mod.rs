@@ -269,6 +269,7 @@ impl Place<'_> {
             // use.
             "enabled_by_default": variable.name.contains("HA."),
         });
+        let mut init = None;
         let platform = if self.commands {
             let unit = 10_f64.powi(-i32::try_from(variable.places).unwrap_or(0));
             entity["command_topic"] = json!(format!("{topic}/set"));
@@ -277,11 +278,21 @@ impl Place<'_> {
             // Home Assistant takes no finer steps.
             entity["step"] = json!(unit.max(0.001));
             entity["mode"] = json!("box");
+            let mut at_start = entity.clone();
+            at_start["value_template"] = json!(templates::INIT);
+            at_start["command_topic"] = json!(format!("{topic}/init/set"));
+            at_start["entity_category"] = json!("config");
+            at_start["enabled_by_default"] = json!(false);
+            init = Some(at_start);
             "number"
         } else {
             "sensor"
         };
         entities.add(&object, platform, Some(variable.name), entity);
+        if let Some(init) = init {
+            let name = format!("{} at start", variable.name);
+            entities.add(&format!("{object}_init"), "number", Some(&name), init);
+        }
         let device = self.shared_device(&device_id, &device_name);
         self.announce(&object, device, true, entities.components)
     }

@@ -5,6 +5,8 @@
 
 /// The number.
 pub(super) const NUMBER: &str = "{{ value_json.value }}";
+/// The value that a variable takes when the controller starts.
+pub(super) const INIT: &str = "{{ value_json.init }}";
 /// The text.
 pub(super) const TEXT: &str = "{{ value_json.text }}";
 /// `ON` or `OFF` of a flag, or the other way round.

@@ -295,7 +295,12 @@ pub(crate) fn to_program(id: ProgramId, payload: &str) -> Result<Command, Refusa
 }
 
 /// The command that sets a variable with these decimal places.
-pub(crate) fn to_variable(id: VariableId, places: u32, payload: &str) -> Result<Command, Refusal> {
+pub(crate) fn to_variable(
+    id: VariableId,
+    field: VariableField,
+    places: u32,
+    payload: &str,
+) -> Result<Command, Refusal> {
     const EXPECTED: &str = "a variable is a number of 32 bits with its own decimal places";
     let raw = payload.parse::<Decimal>().ok().and_then(|value| {
         let power = 10_i128.checked_pow(places)?;
@@ -304,7 +309,7 @@ pub(crate) fn to_variable(id: VariableId, places: u32, payload: &str) -> Result<
         i32::try_from(raw).ok()
     });
     match raw {
-        Some(raw) => Ok(Command::variable(id, VariableField::Value, raw)),
+        Some(raw) => Ok(Command::variable(id, field, raw)),
         None => Err(not_understood(payload, EXPECTED)),
     }
 }
@@ -461,7 +466,7 @@ mod tests {
             number: 3,
         };
         let variable = |places, payload| {
-            let command = to_variable(id, places, payload).ok()?;
+            let command = to_variable(id, VariableField::Value, places, payload).ok()?;
             Some(command.path().to_owned())
         };
         assert_eq!(variable(0, "21").as_deref(), Some("/rest/vars/set/2/3/21"));

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ioxproto::rest::{Call, Confirmation};
+use ioxproto::view::VariableField;
 use ioxproto::{Now, Status};
 
 use super::{House, PendingCommand, Record};
@@ -82,9 +83,13 @@ impl House {
                 self.programs.get(id).ok_or(Refusal::UnknownTarget)?;
                 command::to_program(*id, payload)?
             }
-            CommandTarget::Variable(id) => {
+            CommandTarget::Variable(id) | CommandTarget::VariableInit(id) => {
                 let (_, places) = self.variables.get(id).ok_or(Refusal::UnknownTarget)?;
-                command::to_variable(*id, *places, payload)?
+                let field = match target {
+                    CommandTarget::VariableInit(_) => VariableField::Init,
+                    _ => VariableField::Value,
+                };
+                command::to_variable(*id, field, *places, payload)?
             }
         };
         Ok(command.confirmed(CONFIRM_WITHIN, &self.state))

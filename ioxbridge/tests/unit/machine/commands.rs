@@ -21,6 +21,8 @@ fn a_command_goes_to_its_controller() {
         world.publish(SET, payload, false);
     }
     world.publish("iox/home/variable/integer/3/set", "7", false);
+    world.publish("iox/home/variable/integer/3/init/set", "8", false);
+    world.publish("iox/home/1A_2B_3C_01/BL/set", "40", false);
     assert_eq!(
         world.commands,
         [
@@ -29,6 +31,8 @@ fn a_command_goes_to_its_controller() {
             "/rest/nodes/1A%202B%203C%201/cmd/DON/128",
             "/rest/nodes/1A%202B%203C%201/cmd/DOF",
             "/rest/vars/set/1/3/7",
+            "/rest/vars/init/1/3/8",
+            "/rest/nodes/1A%202B%203C%201/cmd/BL/40/51",
         ]
     );
 }

@@ -28,6 +28,8 @@ enum Step {
     Birth,
     Command(usize),
     Restart,
+    /// Another broker, with what the one before it holds or with nothing.
+    ReplaceBroker(bool),
     Pass(u64),
 }
 
@@ -49,6 +51,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Birth),
         1 => node.prop_map(Step::Command),
         1 => Just(Step::Restart),
+        1 => any::<bool>().prop_map(Step::ReplaceBroker),
         4 => (0..100_u64).prop_map(Step::Pass),
     ]
 }
@@ -133,6 +136,12 @@ impl Run {
                         ..controller
                     },
                 );
+            }
+            Step::ReplaceBroker(holds) => {
+                if !holds {
+                    world.retained.clear();
+                }
+                world.replace_broker(true);
             }
             Step::Pass(seconds) => world.pass(Duration::from_secs(*seconds)),
         }
