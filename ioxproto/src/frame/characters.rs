@@ -43,3 +43,22 @@ pub(super) fn with_plain_line_ends(text: &str) -> Cow<'_, str> {
         Cow::Borrowed(text)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_character_that_xml_forbids_is_found_wherever_it_is() {
+        for (text, found) in [
+            ("\u{1} x", Some((0, '\u{1}'))),
+            ("\u{ffff}x", Some((0, '\u{ffff}'))),
+            ("\u{e9}\t\u{feff}\u{fffe}\u{2}", Some((6, '\u{fffe}'))),
+            ("a\r\n\u{1f}", Some((3, '\u{1f}'))),
+            ("\t\n\r \u{7f}\u{feff}\u{fffd}", None),
+            ("", None),
+        ] {
+            assert_eq!(first_forbidden(text), found, "{text:?}");
+        }
+    }
+}
