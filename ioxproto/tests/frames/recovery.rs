@@ -37,6 +37,15 @@ fn a_stray_ampersand_in_an_attribute_is_escaped_in_start_tags_and_in_empty_eleme
 }
 
 #[test]
+fn a_greater_than_in_an_attribute_does_not_end_the_tag() {
+    for quote in ["\"", "'"] {
+        let info = format!("<a b={quote}x > y{quote}/> ");
+        let event = event(&with_info(&format!("{info}&")));
+        assert_eq!(event.event_info(), format!("{info}&amp;"));
+    }
+}
+
+#[test]
 fn references_to_nothing_are_literal_too() {
     for text in [
         "&;",
