@@ -67,7 +67,9 @@ pub use ioxproto::{
     Profile, ReadNames, Reason, Secret, Silence, Stats, Status, StatusChange, SubscribePath,
     Timing, UnknownStatus,
 };
-pub use ioxproto::{dispatch, freshness, names, recording, rest, state, unit, view, vocabulary};
+pub use ioxproto::{
+    dispatch, freshness, names, recording, rest, state, unit, view, vocabulary, words,
+};
 
 /// Streams on tokio: everything that `ioxtransport-tokio` shows.
 ///

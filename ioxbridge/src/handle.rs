@@ -2,8 +2,11 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::Notify;
+use ioxproto::rest::Confirmation;
+use tokio::sync::{Notify, oneshot};
 
+use crate::machine::Refusal;
+use crate::page::{Feed, Key};
 use crate::{Broker, Controller, Stats};
 
 /// A handle on a bridge; clones are equal. It is made before the bridge runs, and one bridge runs
@@ -17,6 +20,7 @@ pub struct Handle {
 struct Shared {
     wishes: Mutex<Wishes>,
     stats: Mutex<Stats>,
+    feed: Feed,
     wake: Notify,
 }
 
@@ -24,7 +28,26 @@ struct Shared {
 #[derive(Debug, Default)]
 pub(crate) struct Wishes {
     pub(crate) changes: Vec<Change>,
+    pub(crate) commands: Vec<PageCommand>,
     pub(crate) stop: bool,
+}
+
+/// A command of the page.
+#[derive(Debug)]
+pub(crate) struct PageCommand {
+    pub(crate) controller: String,
+    pub(crate) key: Key,
+    pub(crate) payload: String,
+    pub(crate) answer: oneshot::Sender<PageAnswer>,
+}
+
+/// The outcome of a command of the page.
+#[derive(Debug)]
+pub(crate) enum PageAnswer {
+    Refused(Refusal),
+    /// The call failed, with the reason.
+    Failed(String),
+    Done(Confirmation),
 }
 
 /// A controller comes or goes, or the broker is another one.
@@ -76,6 +99,34 @@ impl Handle {
 
     fn change(&self, change: Change) {
         lock(&self.shared.wishes).changes.push(change);
+        self.shared.wake.notify_one();
+    }
+
+    /// Sends a command of the page. Without an answer, no bridge runs.
+    pub(crate) fn command(
+        &self,
+        controller: &str,
+        key: Key,
+        payload: &str,
+    ) -> oneshot::Receiver<PageAnswer> {
+        let (answer, answered) = oneshot::channel();
+        lock(&self.shared.wishes).commands.push(PageCommand {
+            controller: controller.to_owned(),
+            key,
+            payload: payload.to_owned(),
+            answer,
+        });
+        self.shared.wake.notify_one();
+        answered
+    }
+
+    /// What the page shows.
+    pub(crate) fn feed(&self) -> &Feed {
+        &self.shared.feed
+    }
+
+    /// Wakes the loop of the bridge.
+    pub(crate) fn wake(&self) {
         self.shared.wake.notify_one();
     }
 

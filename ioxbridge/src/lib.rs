@@ -24,6 +24,7 @@ mod http;
 mod machine;
 mod mqtt;
 mod options;
+mod page;
 mod run;
 mod slug;
 mod stats;
@@ -31,7 +32,7 @@ mod topics;
 mod watch;
 
 pub use crate::handle::Handle;
-pub use crate::http::{HttpError, HttpOptions, HttpServer};
+pub use crate::http::{HttpError, HttpOptions, HttpServer, PageOptions};
 pub use crate::options::{
     Allowance, Broker, Component, Controller, NodeOverride, Options, OptionsError, UnknownComponent,
 };

@@ -6,14 +6,17 @@ use std::time::{Duration, Instant, SystemTime};
 
 use ioxproto::rest::{self, CallError};
 use ioxproto::{Notification, Now, Status};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval, sleep_until, timeout};
 use tracing::{info, warn};
 
 use crate::brokers::{Brokers, FAREWELL, Heard};
-use crate::handle::Change;
-use crate::machine::{Answer, CallNumber, Machine, Output, Read, Request};
+use crate::handle::{Change, PageAnswer, PageCommand};
+use crate::machine::{Answer, CallNumber, Machine, Output, Read, Request, command_text};
 use crate::options::are_commands_allowed;
+use crate::page::{Key, Page};
+use crate::slug::slug;
+use crate::topics::CommandTarget;
 use crate::watch::{ControllerEvents, Watch, WatchId};
 use crate::{CallDurations, Controller, ControllerStats, Handle, Options, OptionsError};
 
@@ -23,6 +26,8 @@ const WAITING_NEWS: usize = 256;
 const WAITING_ANSWERS: usize = 256;
 /// How long a command that was handed to the stream may wait for the stream to come back.
 const COMMAND_WAITS: Duration = Duration::from_secs(10);
+/// How long changes of the page are collected before they are sent together.
+const PAGE_EVERY: Duration = Duration::from_millis(100);
 
 /// Runs a bridge until its handle asks it to stop.
 ///
@@ -49,7 +54,10 @@ pub async fn run(
         answers,
         brokers: Brokers::new(&options.instance, options.broker.clone()),
         commands: options.commands,
+        page_due: None,
+        page_commands: BTreeMap::new(),
     };
+    bridge.begin_page();
     bridge.say_if_commands_are_ignored();
     for controller in &controllers {
         bridge
@@ -67,8 +75,12 @@ pub async fn run(
         tokio::select! {
             () = handle.woken() => {
                 let wishes = handle.take_wishes();
+                bridge.begin_page();
                 for change in wishes.changes {
                     bridge.change(change);
+                }
+                for command in wishes.commands {
+                    bridge.page_command(command);
                 }
                 if wishes.stop {
                     break;
@@ -78,6 +90,7 @@ pub async fn run(
             Some(answer) = answered.recv() => bridge.answered(answer),
             heard = bridge.brokers.next() => bridge.of_broker(heard),
             () = until(due) => bridge.machine.tick(now()),
+            () = until(bridge.page_due) => bridge.flush_page(),
             _ = seconds.tick() => bridge.count(),
         }
     }
@@ -113,6 +126,10 @@ struct Bridge {
     brokers: Brokers,
     /// What was said of commands, for whatever broker is in use.
     commands: Option<bool>,
+    /// When the marked entries of the page are rendered.
+    page_due: Option<Instant>,
+    /// Commands of the page that have no answer yet.
+    page_commands: BTreeMap<CallNumber, oneshot::Sender<PageAnswer>>,
 }
 
 struct Watched {
@@ -149,6 +166,7 @@ impl Bridge {
         };
         self.watched.insert(id, watched);
         self.machine.add(now(), id, &controller.name);
+        self.show_house(id);
         Ok(())
     }
 
@@ -185,6 +203,7 @@ impl Bridge {
         for id in left {
             self.watched.remove(&id);
             self.machine.remove(now(), id);
+            self.update_page(|page, _| page.remove(id));
         }
         self.handle.update_stats(|stats| {
             stats.controllers.remove(name);
@@ -231,7 +250,15 @@ impl Bridge {
                 warn!(controller = watched.name, status = %change.status, "{reason}");
             }
             self.machine.notified(now, news.watch, notification);
+            let machine = &self.machine;
+            self.handle.feed().update(|page| {
+                page.notified(now, news.watch, notification, |event| {
+                    let house = machine.house(news.watch);
+                    house.map(|house| house.words_of(event)).unwrap_or_default()
+                });
+            });
         }
+        self.update_page(|_, _| ());
     }
 
     fn of_broker(&mut self, heard: Heard) {
@@ -303,8 +330,18 @@ impl Bridge {
         watched.pending = watched.pending.saturating_sub(1);
         *watched.calls.entry(answered.outcome).or_default() += 1;
         watched.durations.add(answered.took);
+        if let Some(waiting) = self.page_commands.remove(&answered.number) {
+            let answer = match &answered.answer {
+                Answer::Command(confirmation) => PageAnswer::Done(*confirmation),
+                Answer::Failed(why) => PageAnswer::Failed(why.clone()),
+                _ => PageAnswer::Failed("the controller gave another answer".to_owned()),
+            };
+            // The browser may have left.
+            let _ = waiting.send(answer);
+        }
         self.machine
             .answered(now(), answered.watch, answered.number, answered.answer);
+        self.update_page(|page, _| page.mark_all(answered.watch));
     }
 
     /// Sends what is still to be sent, and leaves the broker.
@@ -318,11 +355,78 @@ impl Bridge {
         self.brokers.leave().await;
     }
 
-    fn count(&self) {
+    /// Begins with the page, if a server asked for it.
+    fn begin_page(&mut self) {
+        let Some(wanted) = self.handle.feed().take_wanted() else {
+            return;
+        };
+        let page = Page::new(wanted.instance, wanted.are_commands_allowed);
+        self.handle.feed().begin(page);
+        let houses: Vec<WatchId> = self.watched.keys().copied().collect();
+        for house in houses {
+            self.show_house(house);
+        }
+    }
+
+    fn show_house(&mut self, watch: WatchId) {
+        self.update_page(|page, machine| {
+            if let Some(house) = machine.house(watch) {
+                page.add(now(), watch, house.name(), house.status().clone());
+            }
+        });
+    }
+
+    /// Changes the page, if there is one, and has it rendered soon.
+    fn update_page(&mut self, change: impl FnOnce(&mut Page, &Machine)) {
+        let machine = &self.machine;
+        let is_marked = self.handle.feed().update(|page| {
+            change(page, machine);
+            page.is_marked()
+        });
+        if is_marked == Some(true) {
+            self.page_due
+                .get_or_insert_with(|| Instant::now() + PAGE_EVERY);
+        }
+    }
+
+    fn flush_page(&mut self) {
+        self.page_due = None;
+        let machine = &self.machine;
+        let feed = self.handle.feed();
+        let is_changed = feed.update(|page| page.flush(now(), |watch| machine.view(watch)));
+        if is_changed == Some(true) {
+            feed.tell();
+        }
+    }
+
+    fn page_command(&mut self, command: PageCommand) {
+        let slug;
+        let target = match &command.key {
+            Key::Node(address) => {
+                slug = self::slug(address);
+                CommandTarget::Node(&slug)
+            }
+            Key::Program(id) => CommandTarget::Program(*id),
+            Key::Variable(id) => CommandTarget::Variable(*id),
+        };
+        let sent = command_text(command.payload.as_bytes()).and_then(|payload| {
+            self.machine
+                .page_command(&command.controller, &target, payload)
+        });
+        match sent {
+            Ok(number) => _ = self.page_commands.insert(number, command.answer),
+            // The browser may have left.
+            Err(refusal) => _ = command.answer.send(PageAnswer::Refused(refusal)),
+        }
+    }
+
+    fn count(&mut self) {
         let has_broker = self.brokers.broker().is_some();
+        let broker = has_broker.then(|| self.machine.broker_stats());
+        self.update_page(|page, _| page.take_broker(broker.as_ref()));
         self.handle.update_stats(|stats| {
             stats.turns += 1;
-            stats.broker = has_broker.then(|| self.machine.broker_stats());
+            stats.broker = broker;
             for (id, watched) in &self.watched {
                 let handle = watched.watch.handle();
                 let house = self.machine.house(*id);

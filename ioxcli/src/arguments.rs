@@ -102,6 +102,12 @@ pub(crate) struct Demo {
     /// Show it on the whole terminal, as iox top does
     #[arg(long, conflicts_with_all = ["format", "record", "state", "duration", "max_events"])]
     pub(crate) top: bool,
+    /// Show it on a web page, as iox bridge does
+    #[arg(long, conflicts_with_all = ["top", "format", "record", "state", "duration", "max_events"])]
+    pub(crate) web: bool,
+    /// The port of the web page; 0 takes a free one
+    #[arg(long, requires = "web", default_value = "0")]
+    pub(crate) port: u16,
     #[command(flatten)]
     pub(crate) output: Output,
 }

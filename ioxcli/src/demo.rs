@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use ioxbridge::{Allowance, Controller, Handle, HttpOptions, HttpServer, PageOptions};
 use ioxdriver::{Options, Trust};
 use ioxsim::{ControllerOptions, HouseOptions, Server, ServerOptions, Tls};
 
@@ -46,6 +47,29 @@ pub(crate) async fn top(stop: Stop) -> Result<(), ExitError> {
     let result = top::show(vec![shown], top::SILENT, false, stop).await;
     simulated.server.shutdown().await;
     result
+}
+
+/// Shows a simulated controller on a web page, by a bridge without a broker.
+pub(crate) async fn web(port: u16, mut stop: Stop) -> Result<(), ExitError> {
+    let simulated = Simulated::start(24).await?;
+    let handle = Handle::new();
+    let http = HttpOptions::new(([127, 0, 0, 1], port).into()).page(PageOptions::new());
+    let server = HttpServer::bind(&http, handle.clone()).await;
+    let server = server.map_err(|error| ExitError::other(error.to_string()))?;
+    say(format_args!(
+        "a simulated house is on http://{}/; Ctrl-C ends it",
+        server.address()
+    ));
+    let options = ioxbridge::Options::new().allow(Allowance::ALL);
+    let controller = Controller::new("demo", simulated.options);
+    let bridge = ioxbridge::run(options, vec![controller], handle.clone());
+    let ended = tokio::select! {
+        ended = bridge => ended.map_err(|error| ExitError::other(error.to_string())),
+        () = server.serve(std::future::pending()) => Ok(()),
+        () = stop.requested() => Ok(()),
+    };
+    simulated.server.shutdown().await;
+    ended
 }
 
 /// A simulated controller, and how to connect to it.

@@ -66,6 +66,10 @@ fn main() -> ExitCode {
 fn run(command: Command, began: Instant) -> Result<(), ExitError> {
     match command {
         Command::Demo(demo) if demo.top => on_the_terminal(demo::top),
+        Command::Demo(demo) if demo.web => {
+            let verbose = demo.output.logging.verbose;
+            attended(verbose, |stop| demo::web(demo.port, stop))
+        }
         Command::Top(top) => on_the_terminal(|stop| top::run(top, stop)),
         Command::Demo(demo) => {
             let verbose = demo.output.logging.verbose;

@@ -25,6 +25,7 @@
 //!
 //! # What an event means
 //!
+//! * [`words`]: events and values in a few words for people.
 //! * [`vocabulary`]: the codes of system events, with stable labels; [`Event::describe`] returns
 //!   `system_status = busy`.
 //! * [`view`]: an event by its kind, decoded on demand: [`Event::view`], [`Event::node_property`],
@@ -95,6 +96,7 @@ mod stream;
 pub mod unit;
 pub mod view;
 pub mod vocabulary;
+pub mod words;
 
 pub use crate::action::{Action, ConnectionId, RequestId};
 pub use crate::address::{Address, AddressError};

@@ -1,4 +1,4 @@
-//! Metrics and health checks over HTTP, for those who watch over the bridge.
+//! Metrics, health checks and the web page over HTTP.
 //!
 //! | path | answer |
 //! |---|---|
@@ -6,7 +6,8 @@
 //! | `/healthz` | 200 while the bridge's loop runs, else 503: restart the process |
 //! | `/readyz` | 200 while the bridge does its work: its loop runs, the broker, if there is one, is connected, and all controllers are watched; else 503 |
 //!
-//! There is no other method than GET and HEAD, and no word for browsers that ask across origins. A
+//! [`page`] has the paths of the web page, which is served if the options ask for it. Other paths
+//! take no other method than GET and HEAD, and no answer allows other origins. A
 //! request must name the server by an address that it listens on, by `localhost`, or by a
 //! [name of its own](HttpOptions::host): a web page that a rebound DNS name leads here gets 421.
 //! There are at most 64 connections, and one on which nothing comes for 30 s is closed.
@@ -15,6 +16,7 @@ mod health;
 mod host;
 mod listener;
 mod metrics;
+mod page;
 
 use std::io;
 use std::net::SocketAddr;
@@ -29,10 +31,12 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use thiserror::Error;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 use self::health::Health;
 use self::host::Hosts;
 use self::listener::Limited;
+pub use self::page::PageOptions;
 use crate::Handle;
 
 /// How long a stop waits for answers under way.
@@ -44,6 +48,7 @@ const LAST_ANSWERS: Duration = Duration::from_millis(500);
 pub struct HttpOptions {
     address: SocketAddr,
     hosts: Vec<String>,
+    page: Option<PageOptions>,
 }
 
 impl HttpOptions {
@@ -52,6 +57,7 @@ impl HttpOptions {
         Self {
             address,
             hosts: Vec::new(),
+            page: None,
         }
     }
 
@@ -61,19 +67,33 @@ impl HttpOptions {
         self.hosts.push(name.into());
         self
     }
+
+    /// Serves the web page too. Default none.
+    pub fn page(mut self, page: PageOptions) -> Self {
+        self.page = Some(page);
+        self
+    }
 }
 
-/// Why metrics cannot be served.
+/// Why the server cannot begin.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum HttpError {
     /// The address cannot be listened on.
-    #[error("cannot serve metrics on {address}: {source}{}", advice(source))]
+    #[error("cannot serve HTTP on {address}: {source}{}", advice(source))]
     Listen {
         /// The address.
         address: SocketAddr,
         /// Why.
         source: io::Error,
+    },
+    /// The page would be open to the network.
+    #[error(
+        "the web page would be open to everybody who reaches {address}: give it a password, say that a proxy in front of it decides who comes, or listen on a loopback address"
+    )]
+    Unprotected {
+        /// The address.
+        address: SocketAddr,
     },
 }
 
@@ -94,6 +114,8 @@ pub struct HttpServer {
     listener: TcpListener,
     address: SocketAddr,
     router: Router,
+    /// Ends the answers that would go on.
+    stopping: watch::Sender<bool>,
 }
 
 impl HttpServer {
@@ -103,6 +125,13 @@ impl HttpServer {
     ///
     /// [`HttpError`] if the address cannot be had: it names the address, and what to do.
     pub async fn bind(options: &HttpOptions, handle: Handle) -> Result<Self, HttpError> {
+        if let Some(page) = &options.page
+            && !page.is_protected_on(options.address)
+        {
+            return Err(HttpError::Unprotected {
+                address: options.address,
+            });
+        }
         let cannot = |source| HttpError::Listen {
             address: options.address,
             source,
@@ -110,10 +139,12 @@ impl HttpServer {
         let listener = TcpListener::bind(options.address).await.map_err(cannot)?;
         let address = listener.local_addr().map_err(cannot)?;
         let hosts = Arc::new(Hosts::new(address, &options.hosts));
+        let stopping = watch::Sender::new(false);
         Ok(Self {
             listener,
             address,
-            router: router(handle, hosts),
+            router: router(options.page.as_ref(), handle, hosts, stopping.subscribe()),
+            stopping,
         })
     }
 
@@ -125,7 +156,8 @@ impl HttpServer {
 
     /// Answers until `stop` completes.
     pub async fn serve(self, stop: impl Future<Output = ()> + Send + 'static) {
-        let (stopped, mut stopping) = tokio::sync::watch::channel(false);
+        let mut stopping = self.stopping.subscribe();
+        let stopped = self.stopping;
         let stop = async move {
             stop.await;
             stopped.send_replace(true);
@@ -145,17 +177,27 @@ impl HttpServer {
     }
 }
 
-fn router(handle: Handle, hosts: Arc<Hosts>) -> Router {
+fn router(
+    page: Option<&PageOptions>,
+    handle: Handle,
+    hosts: Arc<Hosts>,
+    stopping: watch::Receiver<bool>,
+) -> Router {
+    let page = page.map(|page| page::router(page, &handle, &hosts, stopping));
     let shared = Arc::new(Shared {
         health: Health::new(),
         handle,
     });
-    Router::new()
+    let own = Router::new()
         .route("/metrics", get(metrics))
         .route("/healthz", get(is_alive))
         .route("/readyz", get(is_ready))
-        .with_state(shared)
-        .layer(middleware::from_fn_with_state(hosts, check_host))
+        .with_state(shared);
+    let all = match page {
+        Some(page) => own.merge(page),
+        None => own,
+    };
+    all.layer(middleware::from_fn_with_state(hosts, check_host))
 }
 
 #[derive(Debug)]

@@ -43,6 +43,8 @@ pub(crate) enum Refusal {
     OutOfRange(String),
     #[error("the controller was away for too long")]
     Expired,
+    #[error("the controller is not connected")]
+    Away,
     #[error("a newer command to the same target came before the controller did")]
     Replaced,
     #[error("too many commands wait for the controller")]
@@ -62,6 +64,7 @@ impl Refusal {
             Self::NotAllowed(_) => "not_allowed",
             Self::OutOfRange(_) => "out_of_range",
             Self::Expired => "expired",
+            Self::Away => "away",
             Self::Replaced => "replaced",
             Self::TooMany => "too_many",
         }
@@ -100,6 +103,22 @@ pub(crate) fn check_allowed(
     match needed.find(|needed| !allowed.contains(needed)) {
         Some(missing) => Err(Refusal::NotAllowed(missing)),
         None => Ok(()),
+    }
+}
+
+/// The payloads that the page offers for a program.
+pub(crate) const PROGRAM_OFFERS: &[&str] = &["RUN_THEN", "RUN_ELSE", "STOP", "ENABLE", "DISABLE"];
+
+/// The payloads that the page offers for a node of this kind. `LEVEL` stands for `0%` to `100%`.
+pub(crate) fn node_offers(kind: Kind) -> &'static [&'static str] {
+    match kind {
+        Kind::Light | Kind::Fan | Kind::Number => &["ON", "OFF", "LEVEL"],
+        Kind::Scene | Kind::Switch | Kind::Alarm | Kind::Relay => &["ON", "OFF"],
+        Kind::Cover => &["OPEN", "CLOSE", "STOP", "LEVEL"],
+        Kind::Lock { .. } => &["LOCK", "UNLOCK"],
+        Kind::Climate | Kind::Sensor | Kind::BinarySensor(_) | Kind::Button | Kind::Heartbeat => {
+            &["QUERY"]
+        }
     }
 }
 
@@ -427,6 +446,35 @@ mod tests {
             (Kind::BinarySensor(None), "ON", None),
         ] {
             assert_eq!(sent(kind, payload).as_deref(), path, "{kind:?} {payload}");
+        }
+    }
+
+    #[test]
+    fn whatever_the_page_offers_is_taken() {
+        for kind in [
+            Kind::Scene,
+            Kind::Light,
+            Kind::Switch,
+            Kind::Alarm,
+            Kind::Relay,
+            Kind::Fan,
+            Kind::Cover,
+            Kind::Lock { is_insteon: true },
+            Kind::Lock { is_insteon: false },
+            Kind::Climate,
+            Kind::BinarySensor(None),
+            Kind::Sensor,
+            Kind::Button,
+            Kind::Heartbeat,
+            Kind::Number,
+        ] {
+            for offer in node_offers(kind) {
+                let payload = if *offer == "LEVEL" { "40%" } else { offer };
+                assert!(sent(kind, payload).is_some(), "{kind:?} {offer}");
+            }
+        }
+        for offer in PROGRAM_OFFERS {
+            assert!(to_program(ProgramId::new(7), offer).is_ok(), "{offer}");
         }
     }
 

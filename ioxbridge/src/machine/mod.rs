@@ -40,12 +40,13 @@ use ioxproto::view::VariableType;
 use ioxproto::{Notification, Now};
 use tracing::{debug, info};
 
-use self::house::House;
+pub(crate) use self::command::{Refusal, text as command_text};
+use self::house::{House, View};
 pub(crate) use self::outbox::BrokerLimits;
 use self::outbox::{Outbox, Owner};
 use crate::discovery::Place;
 use crate::slug::{slug, uuid_slug};
-use crate::topics::BridgeTopics;
+use crate::topics::{BridgeTopics, CommandTarget};
 use crate::watch::WatchId;
 use crate::{Allowance, BrokerStats, NodeOverride, Options};
 
@@ -547,6 +548,29 @@ impl Machine {
         }
     }
 
+    /// Sends a command of the page. The answer has the number that this returns.
+    pub(crate) fn page_command(
+        &mut self,
+        controller: &str,
+        target: &CommandTarget<'_>,
+        payload: &str,
+    ) -> Result<CallNumber, Refusal> {
+        let house = self.houses.values_mut();
+        let house = house.into_iter().find(|house| house.name() == controller);
+        let house = house.ok_or(Refusal::UnknownTarget)?;
+        house.page_command(&mut self.shared, target, payload)
+    }
+
+    /// What the page shows of a house.
+    pub(crate) fn view(&self, watch: WatchId) -> Option<View<'_>> {
+        let settings = &self.shared.settings;
+        Some(View {
+            house: self.houses.get(&watch)?,
+            allowed: &settings.allowed,
+            overrides: &settings.overrides,
+        })
+    }
+
     pub(crate) fn house(&self, watch: WatchId) -> Option<&House> {
         self.houses.get(&watch)
     }
@@ -584,7 +608,7 @@ impl Shared {
         number
     }
 
-    fn ignore(&mut self, controller: &str, topic: &str, refusal: &command::Refusal) {
+    fn ignore(&mut self, controller: &str, topic: &str, refusal: &Refusal) {
         *self.ignored_commands.entry(refusal.code()).or_default() += 1;
         tracing::warn!(controller, topic, "a command is not carried out: {refusal}");
     }

@@ -244,6 +244,9 @@ fn summary(path: &Path, plan: &Plan) -> String {
         names.join(", "),
     );
     if let Some(address) = plan.http.address {
+        if plan.http.has_page() {
+            text += &format!("web page     http://{address}/\n");
+        }
         text += &format!("metrics      http://{address}/metrics\n");
     }
     text

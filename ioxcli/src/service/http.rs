@@ -1,8 +1,9 @@
-//! The port for metrics and health checks, and its replacement while the bridge runs.
+//! The port for the web page, metrics and health checks, and its replacement while the bridge runs.
 
 use std::net::SocketAddr;
 
-use ioxbridge::{Handle, HttpOptions, HttpServer};
+use ioxbridge::{Handle, HttpOptions, HttpServer, PageOptions};
+use ioxproto::Secret;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
@@ -16,6 +17,37 @@ pub(crate) struct HttpPlan {
     /// None if nothing is to be served.
     pub(crate) address: Option<SocketAddr>,
     pub(crate) settings: config::Http,
+    /// The password of the page.
+    pub(crate) password: Option<Secret>,
+}
+
+impl HttpPlan {
+    /// Whether the page is served.
+    pub(crate) fn has_page(&self) -> bool {
+        self.page().is_some()
+    }
+
+    /// The page, if it is wanted: by default where only people of this machine, with the password,
+    /// or of a proxy come in.
+    fn page(&self) -> Option<PageOptions> {
+        let settings = &self.settings;
+        let is_local = self.address?.ip().is_loopback();
+        let is_protected = is_local || self.password.is_some() || settings.behind_proxy;
+        if !settings.page.unwrap_or(is_protected) {
+            return None;
+        }
+        let mut page = PageOptions::new();
+        if let Some(password) = &self.password {
+            page = page.password(password.clone());
+        }
+        if settings.behind_proxy {
+            page = page.behind_proxy();
+        }
+        if let Some(commands) = settings.commands {
+            page = page.commands(commands);
+        }
+        Some(page)
+    }
 }
 
 /// The server that runs, if one is to.
@@ -103,13 +135,24 @@ async fn serve(plan: &HttpPlan, handle: &Handle) -> Result<Option<Running>, Exit
     for host in &plan.settings.hosts {
         options = options.host(host);
     }
+    let page = plan.page();
+    let has_page = page.is_some();
+    if let Some(page) = page {
+        options = options.page(page);
+    }
     let server = HttpServer::bind(&options, handle.clone()).await;
     let server = server.map_err(|error| {
         ExitError::other(format!(
             "{error}. It is listen of [http] in the configuration, or --http; enabled = false does without"
         ))
     })?;
-    info!(address = %server.address(), "metrics are served");
+    match has_page {
+        true => info!(
+            "the web page and metrics are on http://{}/",
+            server.address()
+        ),
+        false => info!("metrics are on http://{}/metrics", server.address()),
+    }
     if !address.ip().is_loopback() {
         warn!(%address, "metrics are served to the network, without a password");
     }

@@ -126,6 +126,7 @@ impl Plan {
             http: HttpPlan {
                 address: http.or_else(|| metrics.enabled.then(|| listen(metrics.listen, shard))),
                 settings: metrics.clone(),
+                password: page_password(config).await?,
             },
             fixed: Fixed {
                 bridge: bridge.clone(),
@@ -182,6 +183,13 @@ async fn broker(config: &Config) -> Result<Option<Broker>, ExitError> {
         broker = broker.credentials(username, fetched);
     }
     Ok(Some(broker))
+}
+
+async fn page_password(config: &Config) -> Result<Option<Secret>, ExitError> {
+    match &config.settings.http.password {
+        Some(source) => Ok(Some(source.fetch(config, "the web page").await?)),
+        None => Ok(None),
+    }
 }
 
 /// The name of this process among the bridges on one broker.

@@ -133,7 +133,7 @@ impl Controller {
         if history.len() == HISTORY {
             history.pop_front();
         }
-        let text = words::of_event(event, self.house.names());
+        let text = ioxproto::words::of_event(event, self.house.names());
         history.push_back(Told { at: now, text });
     }
 

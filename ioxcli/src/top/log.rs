@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::time::SystemTime;
 
 use ioxproto::Notification;
+use ioxproto::words;
 
 use super::controller::Controller;
-use super::words;
 use crate::connection::sentence;
 use crate::output::harmless;
 

@@ -1,5 +1,6 @@
 //! What a house is told by MQTT.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ioxproto::rest::{Call, Confirmation};
@@ -7,9 +8,10 @@ use ioxproto::view::VariableField;
 use ioxproto::{Now, Status};
 
 use super::{House, PendingCommand, Record};
+use crate::NodeOverride;
 use crate::discovery::kind::{self, Kind};
 use crate::machine::command::{self, Recipient, Refusal};
-use crate::machine::{LONGEST_FOUND, Message, Request, Shared};
+use crate::machine::{CallNumber, LONGEST_FOUND, Message, Request, Shared};
 use crate::slug::slug;
 use crate::topics::{BACKLIGHT, CommandTarget, ENABLED};
 
@@ -55,7 +57,7 @@ impl House {
         let command = match target {
             CommandTarget::Node(node) | CommandTarget::Control(node, _) => {
                 let record = self.records.get(*node).ok_or(Refusal::UnknownTarget)?;
-                let kind = self.commanded_kind(shared, record);
+                let kind = self.commanded_kind(&shared.settings.overrides, record);
                 let recipient = Recipient {
                     address: &record.address,
                     kind,
@@ -95,11 +97,37 @@ impl House {
         Ok(command.confirmed(CONFIRM_WITHIN, &self.state))
     }
 
+    /// Sends a command of the page at once. It is judged as one from MQTT, and does not wait for a
+    /// controller that is away.
+    pub(in crate::machine) fn page_command(
+        &mut self,
+        shared: &mut Shared,
+        target: &CommandTarget<'_>,
+        payload: &str,
+    ) -> Result<CallNumber, Refusal> {
+        shared.commands += 1;
+        let command = match self.status.status {
+            Status::Connected => self.command(shared, target, payload),
+            _ => Err(Refusal::Away),
+        };
+        match command {
+            Ok(call) => Ok(self.send(shared, "(page)", call)),
+            Err(refusal) => {
+                shared.ignore(&self.name, "(page)", &refusal);
+                Err(refusal)
+            }
+        }
+    }
+
     /// What a node is commanded as: an override may make a light of a switch, never anything of a
     /// lock.
-    pub(super) fn commanded_kind(&self, shared: &Shared, record: &Record) -> Kind {
+    pub(super) fn commanded_kind(
+        &self,
+        overrides: &BTreeMap<String, NodeOverride>,
+        record: &Record,
+    ) -> Kind {
         let natural = Kind::of(&self.facts(record));
-        let change = shared.settings.overrides.get(&slug(&record.address));
+        let change = overrides.get(&slug(&record.address));
         match change.and_then(|change| change.component) {
             Some(component) if natural.allowance().is_none() => natural.overridden(component),
             _ => natural,
@@ -142,8 +170,14 @@ impl House {
         }
     }
 
-    pub(super) fn send(&mut self, shared: &mut Shared, topic: &str, call: Call<Confirmation>) {
+    pub(super) fn send(
+        &mut self,
+        shared: &mut Shared,
+        topic: &str,
+        call: Call<Confirmation>,
+    ) -> CallNumber {
         let number = shared.call(self.watch, Request::Command(call));
         self.sent.insert(number, topic.to_owned());
+        number
     }
 }

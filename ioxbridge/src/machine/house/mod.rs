@@ -24,6 +24,7 @@ mod controller;
 mod publish;
 mod removal;
 mod sensing;
+mod shown;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -32,8 +33,9 @@ use ioxproto::names::Names;
 use ioxproto::rest::{Call, Confirmation};
 use ioxproto::state::{ControllerState, Limits};
 use ioxproto::view::{ProgramId, VariableId};
-use ioxproto::{Now, Status, StatusChange};
+use ioxproto::{Event, Now, Status, StatusChange, words};
 
+pub(crate) use self::shown::View;
 use super::CallNumber;
 use super::loading::Loading;
 use super::outbox::Owner;
@@ -157,6 +159,18 @@ impl House {
 
     pub(crate) fn is_available(&self) -> bool {
         self.is_available == Some(true)
+    }
+
+    /// The name of a node, or its address, and the words of an event.
+    pub(crate) fn words_of(&self, event: &Event) -> (String, String) {
+        let node = event.node();
+        let named = self.names.node(node).filter(|named| !named.name.is_empty());
+        let name = named.map_or(node, |named| &named.name);
+        (name.to_owned(), words::of_event(event, &self.names))
+    }
+
+    pub(crate) fn status(&self) -> &StatusChange {
+        &self.status
     }
 
     pub(crate) fn drift(&self) -> u64 {

@@ -37,6 +37,7 @@ impl Settings {
         controllers
             .filter_map(|controller| controller.password.as_ref())
             .chain(broker)
+            .chain(self.http.password.as_ref())
             .any(|source| matches!(source, Source::Inline(_)))
     }
 }
@@ -368,14 +369,17 @@ pub(crate) struct NodeOverride {
     pub(crate) device_class: Option<String>,
 }
 
-/// Metrics and health checks.
+/// Metrics, health checks and the web page.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
-#[serde(deny_unknown_fields, default)]
+#[serde(try_from = "RawHttp")]
 pub(crate) struct Http {
     pub(crate) enabled: bool,
-    #[serde(deserialize_with = "word")]
     pub(crate) listen: SocketAddr,
     pub(crate) hosts: Vec<String>,
+    pub(crate) page: Option<bool>,
+    pub(crate) password: Option<Source>,
+    pub(crate) behind_proxy: bool,
+    pub(crate) commands: Option<bool>,
 }
 
 impl Default for Http {
@@ -384,8 +388,58 @@ impl Default for Http {
             enabled: true,
             listen: ([127, 0, 0, 1], 9994).into(),
             hosts: Vec::new(),
+            page: None,
+            password: None,
+            behind_proxy: false,
+            commands: None,
         }
     }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawHttp {
+    enabled: Option<bool>,
+    #[serde(default, deserialize_with = "address")]
+    listen: Option<SocketAddr>,
+    #[serde(default)]
+    hosts: Vec<String>,
+    page: Option<bool>,
+    password: Option<PasswordText>,
+    password_file: Option<PathBuf>,
+    password_command: Option<Vec<String>>,
+    password_env: Option<String>,
+    password_credential: Option<String>,
+    #[serde(default)]
+    behind_proxy: bool,
+    commands: Option<bool>,
+}
+
+impl TryFrom<RawHttp> for Http {
+    type Error = String;
+
+    fn try_from(raw: RawHttp) -> Result<Self, String> {
+        let usual = Self::default();
+        Ok(Self {
+            enabled: raw.enabled.unwrap_or(usual.enabled),
+            listen: raw.listen.unwrap_or(usual.listen),
+            hosts: raw.hosts,
+            page: raw.page,
+            password: source(
+                raw.password,
+                raw.password_file,
+                raw.password_command,
+                raw.password_env,
+                raw.password_credential,
+            )?,
+            behind_proxy: raw.behind_proxy,
+            commands: raw.commands,
+        })
+    }
+}
+
+fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+    word(deserializer).map(Some)
 }
 
 /// A number of seconds greater than 0.

@@ -1,5 +1,6 @@
 //! The house as a tree: name, value, age and mark in columns.
 
+use ioxproto::words;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -8,7 +9,6 @@ use super::{BOLD, DIM, REVERSED, Theme, indent, lines, put, window};
 use crate::top::controller::age;
 use crate::top::model::Model;
 use crate::top::rows::Row;
-use crate::top::words;
 
 /// The columns of a row, each with where it ends.
 #[derive(Clone, Copy)]

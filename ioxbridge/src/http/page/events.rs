@@ -1,0 +1,97 @@
+//! The house as server-sent events. A reader pulls: whoever reads slowly finds more changes at
+//! once, or a new snapshot, and costs no memory meanwhile.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse as _, Response};
+use futures_util::stream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+use super::Shared;
+use crate::Handle;
+
+/// How many readers there may be, so that other requests always find a connection.
+const MOST_READERS: usize = 40;
+
+/// How often a comment shows that the connection lives.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+
+/// How many readers may still come.
+#[derive(Debug)]
+pub(super) struct Room(Arc<Semaphore>);
+
+impl Default for Room {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(MOST_READERS)))
+    }
+}
+
+pub(super) async fn stream(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
+    if !shared.access.is_granted(&headers) {
+        return (StatusCode::UNAUTHORIZED, "sign in first\n").into_response();
+    }
+    let Ok(permit) = Arc::clone(&shared.events.0).try_acquire_owned() else {
+        let text = "too many pages are open\n";
+        return (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
+    };
+    let seen = headers.get("last-event-id");
+    let seen = seen.and_then(|id| id.to_str().ok()).map(str::to_owned);
+    let reader = Reader {
+        changed: shared.handle.feed().subscribe(),
+        stopping: shared.stopping.clone(),
+        handle: shared.handle.clone(),
+        seen,
+        next: VecDeque::new(),
+        shared,
+        headers,
+        _permit: permit,
+    };
+    let events = stream::unfold(reader, |mut reader| async move {
+        let event = reader.next().await?;
+        Some((Ok::<_, Infallible>(event), reader))
+    });
+    let keep_alive = KeepAlive::new().interval(KEEP_ALIVE);
+    Sse::new(events).keep_alive(keep_alive).into_response()
+}
+
+struct Reader {
+    shared: Arc<Shared>,
+    handle: Handle,
+    changed: watch::Receiver<u64>,
+    stopping: watch::Receiver<bool>,
+    /// The id of the event that the reader has seen last.
+    seen: Option<String>,
+    next: VecDeque<(String, Arc<str>)>,
+    /// Of the request, to notice that its session has ended.
+    headers: HeaderMap,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Reader {
+    /// The next event; `None` once the server stops, or the session or the bridge has ended.
+    async fn next(&mut self) -> Option<Event> {
+        while self.next.is_empty() {
+            self.changed.mark_unchanged();
+            let missed = self.handle.feed().since(self.seen.as_deref());
+            self.next.extend(missed);
+            if self.next.is_empty() {
+                tokio::select! {
+                    changed = self.changed.changed() => changed.ok()?,
+                    _ = self.stopping.changed() => return None,
+                }
+            }
+        }
+        if !self.shared.access.is_granted(&self.headers) {
+            return None;
+        }
+        let (id, data) = self.next.pop_front()?;
+        self.seen = Some(id.clone());
+        Some(Event::default().id(id).data(&*data))
+    }
+}
