@@ -1,4 +1,4 @@
-//! What a frame costs behind the reader: the machine, the picture of the house, the listeners.
+//! What a frame costs behind the reader: the machine, the state of the controller, the listeners.
 
 #![expect(
     clippy::expect_used,

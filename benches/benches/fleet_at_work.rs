@@ -134,8 +134,8 @@ fn side_by_side(what: &str, tls: Option<Tls>, count: usize, seconds: u64) -> Res
     Ok(())
 }
 
-/// Connects so many times, receives for so long, and prints events, processor time of each, and the
-/// median and 99th percentile of the time from sending, in microseconds.
+/// Connects this many times, receives for so long, and prints events, processor time of each, and
+/// the median and 99th percentile of the time from sending, in microseconds.
 async fn receive(contender: &str, address: SocketAddr, count: usize, time: Duration) -> Result<()> {
     let tls = identity()?.map(Arc::new);
     let seen = SharedSeen::default();

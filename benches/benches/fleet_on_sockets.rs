@@ -97,7 +97,7 @@ async fn homecoming(count: usize, away: Duration) -> Result<()> {
     report(&fleet, back.is_ok())
 }
 
-/// Waits until so many of the fleet have connected so many times.
+/// Waits until this many of the fleet have connected this many times.
 async fn all_connected(fleet: &Fleet, times: usize, count: usize) {
     let is_there = |member: &&Arc<Mutex<Member>>| lock(member).connected.len() >= times;
     while fleet.iter().filter(is_there).take(count).count() < count {

@@ -119,7 +119,7 @@ fn flood(runtime: &tokio::runtime::Runtime, driver: &str, frames: u64) -> Result
     Ok(())
 }
 
-/// Waits until so many streams are connected, and what they did on the way is done.
+/// Waits until this many streams are connected, and what they did on the way is done.
 async fn settle(connected: &AtomicUsize, count: usize) {
     while connected.load(Ordering::Relaxed) < count {
         tokio::time::sleep(Duration::from_millis(20)).await;

@@ -46,7 +46,7 @@ pub fn serve(layout: Layout, pace: Pace) -> io::Result<SocketAddr> {
     let address = listener.local_addr()?;
     thread::spawn(move || {
         for socket in listener.incoming().flatten() {
-            // A client that has seen enough hangs up, which is no error here.
+            // A client that has seen enough hangs up, which is not an error here.
             thread::spawn(move || drop(subscription(socket, layout, pace)));
         }
     });

@@ -51,7 +51,7 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// Nothing yet of so many frames; `timed` if their time of sending is to be read.
+    /// Nothing yet of this many frames; `timed` if their time of sending is to be read.
     #[must_use]
     pub fn none_of(limit: u64, timed: bool) -> Self {
         Self {

@@ -39,7 +39,7 @@ impl FromStr for Kind {
     fn from_str(word: &str) -> Result<Self> {
         let kinds = [Self::Plain, Self::Tls, Self::Flood];
         let kind = kinds.into_iter().find(|kind| kind.word() == word);
-        kind.ok_or_else(|| format!("{word} is no kind of controller").into())
+        kind.ok_or_else(|| format!("{word} is not a kind of controller").into())
     }
 }
 

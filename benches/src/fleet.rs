@@ -42,7 +42,7 @@ pub async fn serve(tls: Option<&Tls>, listening: impl FnOnce(SocketAddr)) -> Res
         socket.set_nodelay(true)?;
         let acceptor = acceptor.clone();
         tokio::spawn(async move {
-            // A client that has seen enough hangs up, which is no error here.
+            // A client that has seen enough hangs up, which is not an error here.
             match acceptor {
                 Some(acceptor) => {
                     let socket = acceptor.accept(socket.compat()).await?;

@@ -42,7 +42,7 @@ pub fn enveloped(document: &str) -> String {
     )
 }
 
-/// The events of a house of so many nodes with three properties each, as a replay tells them.
+/// The events of a house of this many nodes with three properties each, as a replay tells them.
 #[must_use]
 pub fn replay(nodes: usize) -> Vec<ioxproto::Event> {
     let mut reader = ioxproto::FrameReader::new();

@@ -21,7 +21,7 @@ impl<'a> Contender<'a> {
     }
 }
 
-/// The median time of each contender for doing its thing once, over so many rounds of batches in
+/// The median time of each contender for doing its thing once, over this many rounds of batches in
 /// turn.
 pub fn side_by_side(contenders: &mut [Contender<'_>], rounds: usize, batch: u32) -> Vec<Duration> {
     let mut times = vec![Vec::with_capacity(rounds); contenders.len()];

@@ -10,7 +10,7 @@
 //!   `iox::tokio::Handle` waits in futures, `iox::blocking::Handle` on the thread that calls.
 //! * [`Notification`] is what a stream delivers: an [`Event`], a [`StatusChange`] with its
 //!   [`Reason`], a [`Gap`], and so on.
-//! * [`view`] and [`vocabulary`] say what an event means; [`state`] keeps a picture of the house;
+//! * [`view`] and [`vocabulary`] say what an event means; [`state`] keeps the state of the house;
 //!   [`dispatch`] calls listeners; [`freshness`] says how old an event is.
 //! * [`ioxproto`] is the core as a whole, for a driver of your own.
 //!

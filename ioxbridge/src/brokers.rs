@@ -148,7 +148,7 @@ impl Brokers {
                 false => Parting::WithWill,
             });
             tokio::spawn(async move {
-                // A broker that does not let it go is left all the same.
+                // Leave even if the broker does not answer.
                 let _ = timeout(FAREWELL, old.session.ended()).await;
             });
         }

@@ -1,5 +1,5 @@
-//! The loop of a bridge: what comes in from controllers, broker and program goes to the machine,
-//! and what the machine wants is done.
+//! The loop of a bridge: passes inputs of controllers, broker and program to the machine, and
+//! carries out its outputs.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};

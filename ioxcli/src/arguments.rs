@@ -161,7 +161,7 @@ pub(crate) struct CommandOptions {
     /// Wait for the event that shows that it was carried out; without one, exit with 4
     #[arg(long)]
     pub(crate) confirm: bool,
-    /// Give up after so many seconds
+    /// Give up after this many seconds
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) timeout: Duration,
     #[command(flatten)]
@@ -264,7 +264,7 @@ pub(crate) struct List {
     pub(crate) what: Listed,
     #[command(flatten)]
     pub(crate) controller: Controller,
-    /// Give up after so many seconds
+    /// Give up after this many seconds
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) timeout: Duration,
     #[command(flatten)]
@@ -330,7 +330,7 @@ pub(crate) struct Access {
     pub(crate) transport: Transport,
 }
 
-/// What becomes of what comes, and when it is enough.
+/// Output format, filters and limits.
 #[derive(Debug, Args)]
 pub(crate) struct Output {
     /// How to show it: text for people, json for programs (one object a line), value for values
@@ -360,7 +360,7 @@ pub(crate) struct Output {
     /// At the end, and on SIGUSR1, write what is known of the house to this file, as JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) state: Option<PathBuf>,
-    /// Write it every so many seconds too, so that a crash does not lose it
+    /// Also write it at this interval, so that a crash does not lose it
     #[arg(long, value_name = "SECONDS", requires = "state", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) state_every: Option<Duration>,
     #[command(flatten)]
@@ -371,10 +371,10 @@ pub(crate) struct Output {
     /// Leave the replay out: show only what happens from now on
     #[arg(long)]
     pub(crate) live_only: bool,
-    /// Stop after so many seconds from the start of the program
+    /// Stop after this many seconds from the start of the program
     #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) duration: Option<Duration>,
-    /// Stop when exactly so many events have been shown
+    /// Stop when exactly this many events have been shown
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) max_events: Option<u64>,
     #[command(flatten)]
@@ -412,7 +412,7 @@ pub(crate) struct State {
     /// Do not ask the controller for names: addresses and numbers alone
     #[arg(long)]
     pub(crate) no_names: bool,
-    /// Give up after so many seconds
+    /// Give up after this many seconds
     #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) timeout: Duration,
     #[command(flatten)]
@@ -474,7 +474,7 @@ pub(crate) struct Simulate {
     /// Play a recording to each subscriber, instead of a made-up house
     #[arg(long, value_name = "FILE", conflicts_with_all = ["nodes", "programs", "rate", "seed", "profile"])]
     pub(crate) replay: Option<PathBuf>,
-    /// Play the recording so many times faster
+    /// Play the recording this many times faster
     #[arg(long, value_name = "X", default_value_t = 1.0, requires = "replay", value_parser = factor, allow_negative_numbers = true)]
     pub(crate) speed: f64,
     /// User name of its local account
@@ -504,8 +504,8 @@ pub(crate) struct Simulate {
     /// Subscribers at once; the next is answered 503
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_subscribers: u32,
-    /// Drop a subscriber for whom more than so many bytes wait, as a controller does with one that
-    /// does not read
+    /// Drop a subscriber for whom more than this many bytes wait, as a controller does with one
+    /// that does not read
     #[arg(long, value_name = "BYTES", default_value_t = 4 * 1024 * 1024, value_parser = clap::value_parser!(u32).range(1024..))]
     pub(crate) max_queued: u32,
     /// End a connection that carries no other request within this many seconds (HTTP keep-alive); 0

@@ -269,7 +269,7 @@ pub(crate) fn verbosity(command: &Command) -> u8 {
     options(command).map_or(0, |options| options.logging.verbose)
 }
 
-/// What all commands have in common; `None` for what is no command.
+/// What all commands have in common; `None` for what is not a command.
 fn options(command: &Command) -> Option<&CommandOptions> {
     Some(match command {
         Command::On(node)

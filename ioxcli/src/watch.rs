@@ -83,7 +83,7 @@ fn targets(output: &Output) -> Result<(Option<Target>, Option<Target>), ExitErro
     }
 }
 
-/// Starts a stream and shows what comes of it, until it ends.
+/// Starts a stream and shows its notifications until it ends.
 pub(crate) async fn follow(
     watched: Watched,
     output: &Output,

@@ -153,7 +153,7 @@ impl Front {
         self.script.open.load(Ordering::Acquire)
     }
 
-    /// Serves so many connections at a time, as small controllers do.
+    /// Serves this many connections at a time, as small controllers do.
     pub fn limit(&self, connections: usize) {
         self.script.limit.store(connections, Ordering::Release);
     }

@@ -126,7 +126,7 @@ pub enum BuildError {
     /// An option cannot be used.
     #[error(transparent)]
     Config(ConfigError),
-    /// A [`pin`](Options::pin) is no fingerprint.
+    /// A [`pin`](Options::pin) is not a fingerprint.
     #[error(transparent)]
     Pin(FingerprintError),
     /// The driver's runtime is not there.
@@ -262,7 +262,7 @@ impl<S> Options<S> {
 
     /// Trusts the certificate with this SHA-256 fingerprint, written as `sha256:` and 64
     /// hexadecimal digits, and no other; with several pins, any of them. It takes the place of
-    /// another kind of [`trust`](Self::trust). A text that is no fingerprint is an error of
+    /// another kind of [`trust`](Self::trust). A text that is not a fingerprint is an error of
     /// [`start`](Self::start).
     pub fn pin<F>(mut self, fingerprint: F) -> Self
     where

@@ -1,6 +1,6 @@
 //! Events and values in a few words, for a line or a cell that a person reads.
 //!
-//! Texts from the controller are [neutralised](neutralised): they cannot command a terminal, and
+//! Texts from the controller are [`neutralised`]: they cannot command a terminal, and
 //! cannot hide or reorder what stands beside them.
 //!
 //! ```

@@ -119,7 +119,7 @@ fn a_message_costs_the_machine_one_allocation() {
             assert!(harness.stream.poll_timeout(harness.now).is_some());
         };
         frames.iter().for_each(&mut take);
-        // The first number is a step back from the last, and the gap that tells it is no steady
+        // The first number is a step back from the last, and the gap that tells it is not a steady
         // state.
         take(&frames[0]);
         let again = &frames[1..];

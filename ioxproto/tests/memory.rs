@@ -17,7 +17,7 @@ fn property(node: usize, control: usize, raw: u32) -> Event {
     }
 }
 
-/// Bytes that a state of so many nodes with so many properties each holds, and the state.
+/// Bytes that a state of this many nodes with this many properties each holds, and the state.
 fn house(nodes: usize, properties: usize) -> (i64, ControllerState) {
     let mut state = ControllerState::new();
     let info = measure(|| {

@@ -12,7 +12,7 @@ use crate::upgrade::{AfterAnswer, Answer};
 pub enum OnCall {
     /// It is answered 404, as by a controller whose Insteon modem is busy.
     Busy {
-        /// Whether it is carried out all the same.
+        /// Whether it is carried out nevertheless.
         carried_out: bool,
     },
     /// It is answered 404 as when busy, and not carried out; `Content-Length` promises less than

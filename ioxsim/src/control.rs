@@ -1,4 +1,4 @@
-//! The handle by which a test scripts a running server and watches what comes of it.
+//! The handle by which a test scripts a running server and observes it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::observation::Observation;
 use crate::options::PortalOptions;
 use crate::shared::Shared;
 
-/// Scripts a running server and watches what comes of it. Cheap to clone, usable from any thread.
+/// Scripts a running server and observes it. Cheap to clone, usable from any thread.
 ///
 /// Each call takes effect before it returns: what it sends is queued, in the order of the calls.
 ///
@@ -78,7 +78,7 @@ impl Control {
         self.shared.with(|controller, now| controller.happen(now));
     }
 
-    /// So many events happen in the house, all at once. Of the last that belong together some may
+    /// This many events happen in the house, all at once. Of the last that belong together some may
     /// be left out, to be told by the next replay.
     pub fn flood(&self, events: usize) {
         self.shared
@@ -172,7 +172,7 @@ impl Control {
             .with(|controller, _| controller.set_portal(portal));
     }
 
-    /// Replays stop after so many frames until released.
+    /// Replays stop after this many frames until released.
     pub fn hold_replay(&self, after_frames: usize) {
         self.shared
             .with(|controller, _| controller.hold_replay(after_frames));
@@ -264,8 +264,8 @@ impl Control {
             .with(|controller, _| controller.send_fragmented(text));
     }
 
-    /// Sends a text message of so many bytes, in fragments of so many. It is made while it is sent,
-    /// so that it may be longer than what memory holds.
+    /// Sends a text message of this many bytes, in fragments of this many. It is made while it is
+    /// sent, so that it may be longer than what memory holds.
     pub fn send_long(&self, bytes: u64, fragment: u64) {
         self.shared
             .with(|controller, _| controller.send_long(bytes, fragment));

@@ -49,7 +49,7 @@ pub(crate) struct Device {
     last: Vec<Event>,
 }
 
-/// So many nodes: one of each kind first, then mostly dimmers and keypads.
+/// This many nodes: one of each kind first, then mostly dimmers and keypads.
 pub(crate) fn furnish(nodes: usize, rng: &mut Rng) -> Vec<Device> {
     let mut devices: Vec<Device> = Vec::new();
     let mut round = 0;

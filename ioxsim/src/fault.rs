@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "there is no third way to count")]
 pub enum Times {
-    /// The next so many times.
+    /// The next this many times.
     Next(u32),
     /// From now on, until told otherwise.
     Always,

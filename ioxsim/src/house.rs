@@ -376,7 +376,7 @@ impl House {
             .find(|variable| (variable.kind, variable.id) == (kind, id))
     }
 
-    /// Gives a variable so many decimal places; its raw value stays. Returns the event.
+    /// Gives a variable this many decimal places; its raw value stays. Returns the event.
     pub(crate) fn set_precision(&mut self, kind: u8, id: u32, prec: u8) -> Option<Event> {
         let variable = self.variable_mut(kind, id)?;
         variable.prec = prec;

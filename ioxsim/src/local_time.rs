@@ -14,7 +14,7 @@ pub(crate) struct LocalTime {
 }
 
 impl LocalTime {
-    /// `utc` at an offset of so many minutes, which is bounded to a day.
+    /// `utc` at an offset of this many minutes, which is bounded to a day.
     pub(crate) fn new(utc: SystemTime, offset_minutes: i32) -> Self {
         let offset_minutes = offset_minutes.clamp(-24 * 60, 24 * 60);
         let timestamp = Timestamp::try_from(utc).unwrap_or(Timestamp::UNIX_EPOCH);

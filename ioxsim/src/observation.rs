@@ -8,7 +8,7 @@ use ioxproto::Secret;
 use crate::controller::SubscriberId;
 use crate::fault::Endpoint;
 
-/// Of lists that would grow for ever, so many of the latest entries are kept.
+/// Of lists that would grow for ever, this many of the latest entries are kept.
 const KEPT: usize = 1000;
 
 /// What a server saw so far.

@@ -64,7 +64,7 @@ pub enum Firmware {
     Isy994,
 }
 
-/// Portal accounts, and what comes with them.
+/// Portal accounts and their options.
 #[derive(Clone, Debug)]
 pub struct PortalOptions {
     /// Who may log in. Default: `user@example.test` with the password `secret`.
@@ -147,7 +147,7 @@ pub struct ControllerOptions {
     pub require_isy994_headers: bool,
     /// Echo the subprotocol that the client asked for in the 101. Default: yes.
     pub echo_subprotocol: bool,
-    /// At most so many subscribers; the next is answered 503. Default 32.
+    /// At most this many subscribers; the next is answered 503. Default 32.
     pub max_subscribers: usize,
     /// Frames of the replay that are sent in one go. Default 50.
     pub replay_burst: usize,

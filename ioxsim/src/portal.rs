@@ -66,7 +66,7 @@ impl Portal {
         self.seen.sessions = 0;
     }
 
-    /// The answer to a request that is no upgrade; `None` where there is no such endpoint.
+    /// The answer to a request that is not an upgrade; `None` where there is no such endpoint.
     pub(crate) fn post(
         &mut self,
         options: &PortalOptions,

@@ -65,7 +65,7 @@ pub(crate) struct Tail {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum RecordingError {
-    /// A line is no entry.
+    /// A line is not an entry.
     #[error("line {line}: {cause}")]
     Line {
         /// Its number, from 1.
@@ -123,7 +123,7 @@ impl Recording {
     ///
     /// # Errors
     ///
-    /// Names the first line that is no entry; or there is no received frame.
+    /// Names the first line that is not an entry; or there is no received frame.
     pub fn parse(lines: &str) -> Result<Self, RecordingError> {
         let mut entries = Vec::new();
         for (index, line) in lines.lines().enumerate() {
@@ -138,7 +138,7 @@ impl Recording {
         Self::new(entries)
     }
 
-    /// So many times the original pace; 1 if it is no positive number. Default 1.
+    /// This many times the original pace; 1 if it is not a positive number. Default 1.
     #[must_use]
     pub fn speed(mut self, factor: f64) -> Self {
         self.speed = if factor.is_finite() && factor > 0.0 {
@@ -211,7 +211,7 @@ impl Tail {
                 continue;
             };
             let number = attribute(text, "seqnum").and_then(|number| number.parse::<u64>().ok());
-            // A frame without a number takes one all the same.
+            // A frame without a number still takes one.
             tail.next_seqnum = number.unwrap_or(tail.next_seqnum).saturating_add(1);
             if let (Some(_), Some(sid)) = (number, attribute(text, "sid")) {
                 tail.sid = sid.to_owned();

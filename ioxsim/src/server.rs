@@ -49,8 +49,8 @@ pub struct ServerOptions {
     /// How long a connection may be idle between two requests (HTTP keep-alive); none ends each
     /// connection with its answer. Default 5 s, as an eisy.
     pub keep_alive: Option<Duration>,
-    /// At most so many connections at once; one more is closed as soon as it is accepted (inferred:
-    /// an ISY-994 serves 2 over TLS and 5 without). Default: any number.
+    /// At most this many connections at once; one more is closed as soon as it is accepted
+    /// (inferred: an ISY-994 serves 2 over TLS and 5 without). Default: any number.
     pub most_connections: Option<usize>,
     /// Where to answer searches by SSDP; those sent to everybody are heard on an address that
     /// stands for all. Default: nowhere.

@@ -75,7 +75,7 @@ pub(crate) async fn answer(socket: UdpSocket, place: &Place) {
             continue;
         };
         if !is_search_for(place.kind, &datagram[..length]) {
-            trace!(%from, "a datagram that is no search for this controller");
+            trace!(%from, "a datagram that is not a search for this controller");
             continue;
         }
         debug!(%from, "found by a search");

@@ -167,7 +167,7 @@ impl Subscriber {
         true
     }
 
-    /// The status of the plug-in service: a frame without a number, which takes one all the same.
+    /// The status of the plug-in service: a frame without a number, which still takes one.
     /// Nothing on `/rest/subscribe`.
     pub(crate) fn service_status(&mut self, status: &str, delivery: &mut Delivery<'_>) {
         if !self.enveloped {
@@ -329,7 +329,7 @@ impl Subscriber {
                 Content::Text(text) => {
                     let number = recorded::attribute(text, "seqnum");
                     let number = number.and_then(|number| number.parse::<u64>().ok());
-                    // A frame without a number takes one all the same.
+                    // A frame without a number still takes one.
                     self.seqnum = number.unwrap_or(self.seqnum).wrapping_add(1);
                     delivery.push(Output::Text(text.clone()));
                 }

@@ -79,13 +79,13 @@ pub fn parse_request(bytes: &[u8]) -> Result<Option<(Request<()>, usize)>, BadRe
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Answer {
-    /// The HTTP status; none if the answer is no HTTP, or empty.
+    /// The HTTP status; none if the answer is not HTTP, or empty.
     pub status: Option<u16>,
     /// Everything that goes to the client, the head's end included; may be empty.
     pub bytes: Vec<u8>,
     /// The subscriber that the connection now is.
     pub subscriber: Option<SubscriberId>,
-    /// What becomes of a connection that is no subscriber's.
+    /// What becomes of a connection that is not a subscriber's.
     pub then: AfterAnswer,
     /// How long the answer waits. Default zero.
     pub delay: Duration,
@@ -93,7 +93,7 @@ pub struct Answer {
     pub(crate) may_be_kept: bool,
 }
 
-/// What becomes of a connection that is no subscriber's.
+/// What becomes of a connection that is not a subscriber's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AfterAnswer {

@@ -30,7 +30,7 @@ pub(crate) fn write_frame(out: &mut Vec<u8>, last: bool, opcode: u8, payload: &[
     out.extend_from_slice(payload);
 }
 
-/// The head of a frame of so many bytes, with the length in its longest form.
+/// The head of a frame of this many bytes, with the length in its longest form.
 pub(crate) fn long_head(last: bool, opcode: u8, length: u64) -> Vec<u8> {
     let mut out = vec![if last { 0x80 | opcode } else { opcode }, 127];
     out.extend_from_slice(&length.to_be_bytes());

@@ -31,7 +31,7 @@
 //! * [`EventStream`]: [`builder`](EventStream::builder) begins one, [`next`](Iterator::next) waits
 //!   for the next notification, [`next_live_event`](EventStream::next_live_event) for the next live
 //!   event, [`next_timeout`](EventStream::next_timeout) and
-//!   [`try_next`](EventStream::try_next) wait for so long or not at all,
+//!   [`try_next`](EventStream::try_next) wait for a limited time or not at all,
 //!   [`in_background`](EventStream::in_background) drives it on a thread of its own,
 //!   [`stop`](EventStream::stop) ends it, [`handle`](EventStream::handle) gives a handle.
 //! * [`Builder`] collects the options, and starts.

@@ -37,7 +37,7 @@ pub(crate) fn keep(
     let dispatcher = Dispatcher::new();
     dispatcher.attach(state.clone());
     let listener = dispatcher.on_change(move |change| match change.occasion {
-        // It sets the table, and is no news.
+        // It sets the table, and is not news.
         Occasion::Replay => {}
         Occasion::WhileAway => show(format!("while away: {change}")),
         _ => show(change.to_string()),

@@ -245,7 +245,7 @@ impl World {
         expected.take_nodes(&self.told_by_controller());
         let names = self.calls.state.names();
         let described = |names: &Names| {
-            // The probe is no node of the house, and has no name.
+            // The probe is not a node of the house, and has no name.
             let entries = names.entries().filter(|entry| !entry.name.is_empty());
             let each = entries.map(|it| (it.address.clone(), it.name.clone(), it.parent.clone()));
             each.collect::<std::collections::BTreeSet<_>>()

@@ -1,5 +1,5 @@
-//! The reading half of the pretend driver: what comes on a connection, and what the core is told of
-//! it.
+//! The reading half of the pretend driver: what arrives on a connection, and what it reports to the
+//! core of it.
 
 use std::time::Duration;
 

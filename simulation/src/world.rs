@@ -1,4 +1,4 @@
-//! The world of one seed: two machines, a network, a clock that jumps from one happening to the
+//! The world of one seed: two machines, a network, a clock that jumps from one event to the
 //! next.
 
 use std::time::Duration;

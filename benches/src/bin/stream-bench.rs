@@ -1,5 +1,5 @@
-//! Connects a driver, touches every field of so many events, and prints what it saw as one line of
-//! JSON.
+//! Connects a driver, touches every field of this many events, and prints what it saw as one line
+//! of JSON.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use ioxdriver_async::Runtime;
 struct Arguments {
     /// The controller, such as http://127.0.0.1:8080; ws and wss will do too.
     url: String,
-    /// So many events, then the end.
+    /// This many events, then the end.
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     count: u64,
     /// The driver.

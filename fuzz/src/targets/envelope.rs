@@ -29,7 +29,7 @@ pub fn run(data: &[u8]) {
     let frame = reader.read(&json);
     assert!(
         is_json || !matches!(frame, Frame::Event(_)),
-        "an event from what is no JSON"
+        "an event from what is not JSON"
     );
 }
 

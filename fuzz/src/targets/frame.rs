@@ -18,12 +18,12 @@ pub fn run(data: &[u8]) {
     if let Frame::Event(event) = &frame {
         check(event);
         let Frame::Event(again) = reader.read(event.document()) else {
-            panic!("an event's document is no event")
+            panic!("an event's document is not an event")
         };
         assert_eq!(again, *event);
         let envelope = serde_json::json!({"type": "event", "data": event.document()}).to_string();
         let Frame::Event(enveloped) = reader.read(&envelope) else {
-            panic!("an event's document is no event in an envelope")
+            panic!("an event's document is not an event in an envelope")
         };
         assert_eq!(enveloped, *event);
     }

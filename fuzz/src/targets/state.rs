@@ -1,4 +1,4 @@
-//! Frames, replays and reconnects into a picture of the house: no panic, and it stays within its
+//! Frames, replays and reconnects into the state of a controller: no panic, and it stays within its
 //! limits.
 //!
 //! Each line is one step: `live` or `replayed` and a blank before a frame, or the name of a stream

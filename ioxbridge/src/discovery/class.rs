@@ -234,7 +234,7 @@ mod tests {
         assert_eq!(class("ST", "17"), Some("temperature"));
         assert_eq!(class("BATLVL", "51"), Some("battery"));
         assert_eq!(class("CLIHUM", "22"), Some("humidity"));
-        // BTU per hour is no unit of power in Home Assistant.
+        // BTU per hour is not a unit of power in Home Assistant.
         assert_eq!(class("ST", "3"), None);
         assert_eq!(measure("ST", "3").unit, Some("BTU/h"));
         assert_eq!(class("CPW", "73"), Some("power"));

@@ -61,7 +61,7 @@ pub(super) fn turn_on(uom: &str) -> &'static str {
     }
 }
 
-/// A position in percent; nothing for what is no position.
+/// A position in percent; nothing for what is not a position.
 pub(super) fn position(uom: &str) -> &'static str {
     match uom {
         "100" => "{{ (value_json.value * 100 / 255) | round | int if value_json.value is number }}",

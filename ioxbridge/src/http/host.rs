@@ -23,7 +23,8 @@ impl Hosts {
         let host = host.strip_suffix('.').unwrap_or(&host);
         if let Ok(address) = host.parse::<IpAddr>() {
             let address = address.to_canonical();
-            // A rebound name is no address, so that any address will do where all are listened on.
+            // A rebound name is not an address, so that any address will do where all are listened
+            // on.
             return address == self.listens_on
                 || self.listens_on.is_unspecified()
                 || (address.is_loopback() && self.listens_on.is_loopback());

@@ -20,7 +20,7 @@ const MAX_CONNECTIONS: usize = 64;
 /// How long a connection may say nothing.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A listener that holds so many connections and no more.
+/// A listener that holds this many connections and no more.
 #[derive(Debug)]
 pub(super) struct Limited {
     listener: TcpListener,

@@ -585,7 +585,7 @@ impl Shared {
         }));
     }
 
-    /// Publishes a mark that ends a step: what comes before it was on the broker already.
+    /// Publishes a mark that ends a step: messages before it were on the broker already.
     fn mark(&mut self, now: Now, watch: Option<WatchId>, step: Step) {
         let number = self.next_mark;
         self.next_mark += 1;

@@ -39,7 +39,7 @@ const LONGEST_MESSAGE: u32 = 256 * 1024;
 const WAITING_NEWS: usize = 1024;
 /// The waits between attempts, in seconds.
 const BACKOFF: [u64; 6] = [1, 2, 5, 10, 30, 60];
-/// A connection that held for so long has proved itself.
+/// A connection that lasted this long resets the backoff.
 const PROVED: Duration = Duration::from_secs(30);
 
 /// What the broker tells.

@@ -19,7 +19,7 @@ pub(crate) struct Lamp {
     pub(crate) slug: String,
 }
 
-/// A controller with so many nodes, on a port that another can have later.
+/// A controller with this many nodes, on a port that another can have later.
 pub(crate) async fn house(nodes: usize) -> Server {
     house_at(free_port(), nodes).await
 }
@@ -124,7 +124,7 @@ pub(crate) struct Setup {
 }
 
 impl Setup {
-    /// A house of so many nodes that is on the broker; `None`, said loudly, without a Mosquitto.
+    /// A house of this many nodes that is on the broker; `None`, said loudly, without a Mosquitto.
     pub(crate) async fn of(nodes: usize, filter: &str) -> Option<Self> {
         let broker = Mosquitto::start().await?;
         let server = house(nodes).await;

@@ -21,7 +21,7 @@ pub(crate) struct House {
     serving: Option<JoinHandle<()>>,
 }
 
-/// Of so many nodes, to which nothing happens by itself.
+/// Of this many nodes, to which nothing happens by itself.
 pub(crate) fn quiet(nodes: usize) -> HouseOptions {
     HouseOptions {
         nodes,

@@ -159,7 +159,7 @@ impl Wizard {
                     "--pin is about the certificate of a https:// controller, and http:// has none",
                 ));
             }
-            self.confirm("Send the password there all the same? [y/N] ")
+            self.confirm("Send the password there anyway? [y/N] ")
                 .await?;
             return Ok(None);
         }

@@ -63,7 +63,7 @@ pub(super) struct PendingCommand {
 #[derive(Debug)]
 pub(super) enum Input {
     Key(Key),
-    /// The screen has so many lines.
+    /// The screen has this many lines.
     Resized(u16),
     Notification(usize, Notification),
     /// The outcome of a command, with its words.

@@ -1,7 +1,7 @@
 //! The model under a fake clock, and what is drawn of it.
 //!
-//! The expected screens are in `ioxcli/tests/top`. `IOX_UPDATE=1 cargo test -p ioxcli top` writes
-//! them anew, and the picture of the README with them.
+//! The expected screens are in `ioxcli/tests/top`. `IOX_UPDATE=1 cargo test -p ioxcli top` updates
+//! them and the picture of the README.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -28,7 +28,7 @@ pub(crate) struct House {
     renames: u32,
 }
 
-/// Starts so many controllers. Nothing happens in them by itself.
+/// Starts this many controllers. Nothing happens in them by itself.
 pub(crate) async fn houses(count: usize, seed: u64) -> Vec<House> {
     let mut houses = Vec::new();
     for number in 0..count {

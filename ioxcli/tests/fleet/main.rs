@@ -30,7 +30,7 @@ fn setting<T: FromStr>(name: &str, default: T) -> T {
     };
     match text.parse() {
         Ok(value) => value,
-        Err(_) => panic!("{name} is {text:?}, which is no number of its kind"),
+        Err(_) => panic!("{name} is {text:?}, which is not a number of its kind"),
     }
 }
 
@@ -43,7 +43,7 @@ async fn until(what: &str, limit: Duration, mut holds: impl AsyncFnMut() -> bool
     }
 }
 
-/// Allows this process and its children so many descriptors, if the system lets it.
+/// Allows this process and its children this many descriptors, if the system lets it.
 fn allow_descriptors(needed: u64) {
     let now = getrlimit(Resource::Nofile);
     if now.current.is_some_and(|current| current < needed) {

@@ -24,7 +24,7 @@ const EVENTS: f64 = 150.0;
 /// What goes wrong with connections of controllers, a second.
 const FAULTS: f64 = 2.0;
 /// How much more memory a bridge may take in the end than when it had published everything for the
-/// first time: a quarter, and so many KiB.
+/// first time: a quarter, and this many KiB.
 const GROWTH: u64 = 4096;
 
 #[test]

@@ -134,7 +134,7 @@ fn files_with_passwords_that_others_can_read_are_warned_of() {
             .contains("others can read the password file"),
         "{finished:?}"
     );
-    // A configuration without a password in it is no secret.
+    // A configuration without a password in it is not a secret.
     let config = entry("home", &house);
     write(&iox_folder.join("config.toml"), &config, 0o644);
     write(&iox_folder.join("password"), "admin\n", 0o600);

@@ -109,7 +109,7 @@ pub fn a_replayed_message_in_half_a_tls_record_is_still_replay(bench: &Bench) {
 /// Passes on what a controller sends, and can stop in the middle of it.
 struct Relay {
     address: SocketAddr,
-    /// Once: after so many bytes of what comes next.
+    /// Once: after this many bytes of what comes next.
     cut_at: Arc<AtomicUsize>,
     go_on: Sender<()>,
 }
@@ -187,7 +187,7 @@ pub fn a_message_of_256_mib_is_refused_and_hardly_read(bench: &Bench) {
         watched.connected();
     };
     watched.connected();
-    // As long as may be, in fragments: it is read, and is no frame of a controller's.
+    // As long as may be, in fragments: it is read, and is not a frame of a controller's.
     server.send_long(1024 * 1024, 70_000);
     watched.until("the longest message", |told| {
         matches!(told, Notification::Malformed(_) | Notification::Ignored(_))

@@ -112,7 +112,7 @@ pub fn the_simulated_house_is_read_and_its_lamps_switched(bench: &Bench) {
     let nothing_known = ControllerState::new();
     assert_eq!(switch(!is_on, &nothing_known), Confirmation::Confirmed);
     assert_eq!(switch(is_on, &nothing_known), Confirmation::Confirmed);
-    // The simulated controller tells of it all the same, before its answer or after it.
+    // The simulated controller still sends the event, before or after its answer.
     assert_ne!(switch(is_on, &house), Confirmation::Unconfirmed);
 }
 

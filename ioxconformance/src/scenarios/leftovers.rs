@@ -6,7 +6,7 @@ use ioxproto::{Notification, rest};
 use crate::belongings::{belongings, wait_for_no_more_than};
 use crate::{Bench, LIMIT, Reply, State, Witness, quick, wait_for};
 
-/// So many at a time, so that one more or less from elsewhere hides none.
+/// This many at a time, so that one more or less from elsewhere hides none.
 const STREAMS: usize = 2;
 
 pub fn a_dropped_stream_leaves_no_task_thread_or_socket(bench: &Bench) {

@@ -11,7 +11,7 @@
 //!             ├──┼──────────────────────────────────────────────────────────────────┤ woken
 //!             └──┼── tick ◄──────────── the deadline came, and a turn was Idle since┘
 //!                ├───► HeldUp     wait for room in the queue, or for a command, and turn again
-//!                └───► AtRest     the stream has ended; start begins anew
+//!                └───► AtRest     the stream has ended; start runs it again
 //! ```
 
 use std::sync::Arc;
@@ -35,7 +35,7 @@ use crate::{BuildError, tls};
 
 /// The messages after which a stream that is stopping looks at its deadline.
 const STOP_LOOKS_UP: u32 = 256;
-/// While calls are pending, so many notifications are read past a full queue: its consumer may be
+/// While calls are pending, this many notifications are read past a full queue: its consumer may be
 /// waiting for one of them.
 const BEYOND: usize = 4096;
 /// A batch with room for more than this is freed before a wait, so that an idle stream does not

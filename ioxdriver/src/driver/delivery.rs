@@ -58,7 +58,7 @@ impl Delivery {
 
     /// Delivers these. All of them are taken, so that the queue may hold a few more than its
     /// capacity: the driver asks [`poll_room`](Self::poll_room) before it reads on. Says how many
-    /// more there is room for now, with so many `beyond` the capacity; with
+    /// more there is room for now, with this many `beyond` the capacity; with
     /// [`Overflow::DropOldest`], or without a consumer, there is always room.
     pub(crate) fn push_all(&self, notifications: &mut Vec<Notification>, beyond: usize) -> usize {
         let mut queue = self.lock();
@@ -87,7 +87,7 @@ impl Delivery {
         room
     }
 
-    /// How many more there is room for now, with so many `beyond` the capacity.
+    /// How many more there is room for now, with this many `beyond` the capacity.
     pub(crate) fn room(&self, beyond: usize) -> usize {
         self.room_in(&self.lock(), beyond)
     }
@@ -101,7 +101,7 @@ impl Delivery {
         }
     }
 
-    /// Ready when the driver may read on, with so many `beyond` the capacity; one that waits is
+    /// Ready when the driver may read on, with this many `beyond` the capacity; one that waits is
     /// woken once the queue is half empty.
     pub(crate) fn poll_room(&self, context: &mut Context<'_>, beyond: usize) -> Poll<()> {
         let mut queue = self.lock();
@@ -153,7 +153,7 @@ impl Delivery {
         }
     }
 
-    /// The driver begins anew, after [`finish`](Self::finish).
+    /// Opens the queue again after [`finish`](Self::finish), for a driver that starts again.
     pub fn resume(&self) {
         self.lock().finished = false;
     }

@@ -147,7 +147,7 @@ impl<M> Handle<M> {
     }
 
     /// Whether the stream has come to its end: stopped, or failed for good. A
-    /// [`start`](Self::start) begins anew.
+    /// [`start`](Self::start) starts it again.
     #[must_use]
     pub fn has_ended(&self) -> bool {
         self.shared.snapshot().ended()
@@ -163,8 +163,8 @@ impl<M> Handle<M> {
         self.shared.snapshot().outcome()
     }
 
-    /// Begins anew after a stop or a failure, with the same queue and the same listeners. Does
-    /// nothing while the stream runs; while it is stopping, it begins anew once it has stopped.
+    /// Starts again after a stop or a failure, with the same queue and the same listeners. Does
+    /// nothing while the stream runs; while it is stopping, it starts again once it has stopped.
     pub fn start(&self) {
         self.shared.start();
     }

@@ -1,4 +1,4 @@
-//! What handles and the driver share: the driver tells, handles command.
+//! What handles and the driver share: the driver reports, handles command.
 //!
 //! ```text
 //!             start, or a handle's start        stop, or a failure that a person must mend
@@ -7,8 +7,8 @@
 //!   └─────────┘                └─────────┘ ◄── a start that came meanwhile └─────────┘    `Relaunch` here, and is gone
 //! ```
 //!
-//! A driver at rest is no task and no thread. It leaves what starts it anew, and when the last
-//! handle is dropped, that goes too.
+//! A driver at rest has neither a task nor a thread. It leaves a `Relaunch` that starts it again,
+//! which is dropped with the last handle.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -30,7 +30,7 @@ use crate::sync::{
     PoisonError,
 };
 
-/// What starts a driver at rest anew; dropped when nobody can ask for it any more.
+/// Starts a driver that is at rest. Dropped once nobody can ask for that.
 pub type Relaunch = Box<dyn FnOnce() + Send>;
 
 /// A timer of the driver's runtime, for handles that wait.
@@ -218,7 +218,7 @@ impl Shared {
         self.notify();
     }
 
-    /// The driver is about to start the stream, for the first time or anew.
+    /// The driver is about to start the stream, for the first time or again.
     pub(crate) fn begin(&self) -> Exchanged {
         let mut commands = self.commands();
         // A start is carried out by this one, but for a start that came after a stop: that stop is
@@ -230,8 +230,9 @@ impl Shared {
         std::mem::take(&mut commands.exchanged)
     }
 
-    /// The driver has come to rest. `true` if it is to begin anew at once: a start came meanwhile.
-    /// Else `leave` is called: it lets the consumer know of the end, and returns what begins anew.
+    /// The driver has come to rest. `true` if it must start again at once, because a start was
+    /// requested meanwhile. Else `leave` is called: it lets the consumer know of the end, and
+    /// returns what begins anew.
     pub fn rest(&self, leave: impl FnOnce() -> Relaunch) -> bool {
         let mut commands = self.commands();
         commands.stopping = false;
@@ -446,7 +447,7 @@ impl Shared {
     pub(crate) fn start(&self) {
         let mut commands = self.commands();
         let Some(relaunch) = commands.relaunch.take() else {
-            // Not yet at rest, but about to be: it begins anew from there.
+            // Not yet at rest, but about to be: it starts again from there.
             commands.start |=
                 commands.stop || commands.stopping || self.snapshot().status.is_at_rest();
             return;

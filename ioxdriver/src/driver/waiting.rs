@@ -35,7 +35,7 @@ impl Handle<Async> {
         }
     }
 
-    /// Waits for a status, for so long at most. A status that comes and goes meanwhile may be
+    /// Waits for a status, at most this long. A status that comes and goes meanwhile may be
     /// missed; all of them are among the notifications.
     ///
     /// # Errors
@@ -46,7 +46,7 @@ impl Handle<Async> {
             .await
     }
 
-    /// Waits until something holds, for so long at most. It is looked at whenever the driver has
+    /// Waits until something holds, at most this long. It is looked at whenever the driver has
     /// news, so it should ask this handle.
     ///
     /// # Errors
@@ -136,7 +136,7 @@ impl Handle<Blocking> {
         self.outcome().unwrap_or(Ok(()))
     }
 
-    /// Waits for a status, for so long at most. A status that comes and goes meanwhile may be
+    /// Waits for a status, at most this long. A status that comes and goes meanwhile may be
     /// missed; all of them are among the notifications.
     ///
     /// # Errors
@@ -146,7 +146,7 @@ impl Handle<Blocking> {
         self.wait_until(|handle| handle.status() == status, timeout)
     }
 
-    /// Waits until something holds, for so long at most. It is looked at whenever the driver has
+    /// Waits until something holds, at most this long. It is looked at whenever the driver has
     /// news, so it should ask this handle.
     ///
     /// # Errors

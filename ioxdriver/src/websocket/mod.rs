@@ -84,7 +84,7 @@ fn ended_by(error: Error, objection: Option<&str>) -> Option<Failure> {
             FailureKind::Protocol,
             match objection {
                 Some(what) => format!("the controller broke the rules of WebSocket: {what}"),
-                None => format!("the controller sent what is no WebSocket frame: {other}"),
+                None => format!("the controller sent what is not a WebSocket frame: {other}"),
             },
         ),
     };

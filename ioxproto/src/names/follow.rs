@@ -286,7 +286,7 @@ mod tests {
             told("node n003_t1: enabled")
         );
         assert!(names.node("n003_t1").is_some_and(|node| node.is_enabled));
-        // The same once more is no change.
+        // The same once more is not a change.
         let same = follow(&mut names, "EN", "n003_t1", "<enabled>true</enabled>");
         assert_eq!(same, (vec![], false));
     }

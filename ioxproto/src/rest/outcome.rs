@@ -94,7 +94,7 @@ pub enum CallProblem {
         /// The status of the last refusal.
         status: u16,
     },
-    /// What came is no HTTP answer.
+    /// The answer is not HTTP.
     #[error("{0}")]
     NotHttp(ExchangeError),
     /// The transport failed, or the TLS identity was refused.

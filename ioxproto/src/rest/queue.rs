@@ -260,7 +260,7 @@ impl CallQueue {
         Some(call.ended(CallProblem::Superseded { status }))
     }
 
-    /// The call that may be sent now, if one may be with so many in flight at most.
+    /// The call that may be sent now, if one may be with this many in flight at most.
     pub(crate) fn next(&self, in_flight: usize) -> Option<(CallId, &Request)> {
         let under_way = self.pending.iter().filter_map(Pending::exchange).count();
         if under_way >= in_flight {

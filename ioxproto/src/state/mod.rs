@@ -1,5 +1,4 @@
-//! A picture of the house: what the controller said last of its nodes, programs, variables and
-//! scenes.
+//! The state of a controller: the latest values of its nodes, programs, variables and scenes.
 //!
 //! [`ControllerState`] is fed events, from a stream or not, or seeded by the caller. It keeps what
 //! an update does not carry, and says what changed. It is a value: a clone is a consistent
@@ -124,7 +123,7 @@ impl Default for Limits {
     }
 }
 
-/// The picture of a house; see the [module](self).
+/// The state of a controller; see the [module](self).
 ///
 /// By default it grows: what it hears of, it keeps. [`ControllerState::known_only`] makes one that
 /// keeps up only what it was seeded with.

@@ -1,4 +1,4 @@
-//! A picture of the house that several share.
+//! The state of a controller, shared between threads.
 
 use std::sync::{Arc, PoisonError, RwLock};
 

@@ -42,7 +42,7 @@ use crate::state::{ControllerState, Property};
 use crate::view::Decimal;
 use crate::{Action, Config, Event, Notification, Now, Reason};
 
-/// So many properties at once show that the subscription is dead.
+/// This many properties at once show that the subscription is dead.
 const STALE: usize = 3;
 /// Properties of which events come during an audit; more of them end it.
 const MOST_TOUCHED: usize = 10_000;

@@ -34,13 +34,13 @@ use crate::{
     Action, Event, Exchange, ExchangeError, Failure, Now, Phase, Reason, RequestId, Secret,
 };
 
-/// Calls in flight at a time, on a controller that is no ISY-994.
+/// Calls in flight at a time, on a controller that is not an ISY-994.
 const IN_FLIGHT: usize = 4;
 /// The same on an ISY-994 without TLS and with it.
 const IN_FLIGHT_ISY994: usize = 2;
 const IN_FLIGHT_ISY994_TLS: usize = 1;
 
-/// For so long, tokens that were renewed for a call in vain are not renewed for another.
+/// After a renewal that did not help a call, do not renew tokens for another call for this long.
 const UNPROVEN_FOR: Duration = Duration::from_secs(300);
 
 /// The calls of a stream.

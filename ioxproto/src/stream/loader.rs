@@ -163,7 +163,7 @@ impl Loader {
     /// Something changed that the event does not tell.
     fn ask(&mut self, now: Instant) {
         let since = self.due.map_or(now, |due| due.since);
-        // A house in which something changes all the time is read all the same.
+        // Read even if something in the house changes all the time.
         let wanted = (now + self.timing.quiet).min(since + self.timing.spacing);
         self.read_at(since, wanted);
     }

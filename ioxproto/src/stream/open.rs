@@ -237,7 +237,7 @@ impl Machine {
 
     fn heartbeat(&mut self, event: &Event, live: bool) {
         let timing = &self.config.timing;
-        // A promise that is no positive number counts as none.
+        // A promise that is not a positive number counts as none.
         let promised = event
             .action()
             .trim()

@@ -17,7 +17,7 @@ struct Second {
 }
 
 impl Stamps {
-    /// Microseconds since 1970; `None` for what is no timestamp with a UTC offset.
+    /// Microseconds since 1970; `None` for what is not a timestamp with a UTC offset.
     pub(super) fn read(&mut self, text: &str) -> Option<i64> {
         let Some((written, fraction, offset)) = layout(text) else {
             return Timestamp::parse(text).map(Timestamp::unix_micros);

@@ -29,9 +29,9 @@ pub(crate) enum Timer {
     Names,
     /// Nothing came after the token was sent.
     TokenAccepted,
-    /// Nothing came for so long that the replay is over.
+    /// The replay is over: nothing arrived for this long.
     DrainQuiet,
-    /// For so long no stamp has shown an event to be of the replay.
+    /// No stamp has shown an event to be of the replay for this long.
     DrainPast,
     /// The replay has lasted as long as it may.
     DrainCap,

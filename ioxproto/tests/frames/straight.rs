@@ -151,7 +151,7 @@ fn frame() -> impl Strategy<Value = String> {
     })
 }
 
-/// A change to a text: at a place, so many characters replaced by something.
+/// A change to a text: at a place, this many characters replaced by something.
 fn change() -> impl Strategy<Value = (Index, usize, String)> {
     let piece = prop_oneof![
         Just(""),

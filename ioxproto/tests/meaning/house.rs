@@ -410,7 +410,7 @@ fn a_replayed_event_after_the_drain_continues_the_replay_that_ended() {
     };
     let mut state = ControllerState::new();
     state.seed_scene("s", ["door"]);
-    // The first replay is no news, late or not.
+    // The first replay is not news, late or not.
     status(&mut state, Status::StreamSyncing);
     assert!(status(&mut state, Status::Connected).is_empty());
     for event in replayed("0") {

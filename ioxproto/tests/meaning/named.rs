@@ -42,7 +42,7 @@ fn named() -> ControllerState {
     let errors = |kind: &ChangeKind| matches!(kind, ChangeKind::CommError { .. });
     assert!(
         changes.iter().all(|change| errors(&change.kind)),
-        "a first reading is no news"
+        "a first reading is not news"
     );
     state
 }

@@ -354,7 +354,7 @@ impl Harness {
         self.event_stamped(0.0, seqnum, control, action, node);
     }
 
-    /// An event with a stamp so many seconds from now.
+    /// An event with a stamp this many seconds from now.
     pub(crate) fn event_stamped(
         &mut self,
         from_now: f64,

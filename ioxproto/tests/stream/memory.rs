@@ -13,7 +13,7 @@ fn frame(seqnum: i64) -> String {
     )
 }
 
-/// The bytes that a stream holds after a replay of so many frames, the last of which nobody has
+/// The bytes that a stream holds after a replay of this many frames, the last of which nobody has
 /// taken yet.
 fn held(replayed: i64, untaken: usize, live: bool) -> i64 {
     let mut kept = None;

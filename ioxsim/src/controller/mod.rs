@@ -65,7 +65,7 @@ pub enum Output {
         /// The pause after each.
         pause: Duration,
     },
-    /// Send one text message of so many bytes, in fragments. It is made while it is sent, so that
+    /// Send one text message of this many bytes, in fragments. It is made while it is sent, so that
     /// it may be longer than what memory holds.
     Long {
         /// The bytes of the message.
@@ -79,7 +79,7 @@ pub enum Output {
 
 /// A controller as a state machine: calls go in with the time, outputs are polled.
 ///
-/// It never asks a clock and has no chance of its own: with the same options, calls and times it
+/// It reads no clock and uses no randomness of its own: with the same options, calls and times it
 /// does the same. After each call, poll [`poll_output`](Self::poll_output) until it is empty, and
 /// call [`tick`](Self::tick) when the time of [`poll_timeout`](Self::poll_timeout) has come.
 ///
@@ -393,7 +393,7 @@ impl Controller {
         }
     }
 
-    /// How long so many events last at the house's rate.
+    /// How long this many events last at the house's rate.
     fn interval(&mut self, events: usize) -> Option<Duration> {
         let HouseSource::Synthetic(options) = &self.options.house else {
             return None;

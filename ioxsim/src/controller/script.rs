@@ -1,4 +1,4 @@
-//! What a script brings about: happenings in the house, and ways to fail its subscribers.
+//! Script commands: events in the house, and failures for its subscribers.
 
 use std::time::Duration;
 
@@ -78,7 +78,7 @@ impl Controller {
         }
     }
 
-    /// So many events happen in the house, all at once. Of the last that belong together some may
+    /// This many events happen in the house, all at once. Of the last that belong together some may
     /// be left out, to be told by the next replay.
     pub fn flood(&mut self, now: Now, events: usize) {
         let local = self.local(now);
@@ -167,7 +167,7 @@ impl Controller {
         self.options.echo_subprotocol = echo;
     }
 
-    /// Replays stop after so many frames until released.
+    /// Replays stop after this many frames until released.
     pub fn hold_replay(&mut self, after_frames: usize) {
         self.replay_held_after = Some(after_frames);
     }
@@ -228,7 +228,8 @@ impl Controller {
         self.send(&Output::Raw(frames));
     }
 
-    /// Sends a text message of so many bytes, in fragments of so many; it is made while it is sent.
+    /// Sends a text message of this many bytes, in fragments of this many; it is made while it is
+    /// sent.
     pub fn send_long(&mut self, bytes: u64, fragment: u64) {
         self.send(&Output::Long { bytes, fragment });
     }

@@ -128,7 +128,7 @@ fn nodes(house: &House, uuid: Uuid) -> Value {
         "address": SCENE, "name": places.scene().name, "family": "6", "deviceGroup": "17",
         "pnode": SCENE, "members": {"link": links.collect::<Vec<_>>()}});
     set_parent(&mut scene, &places.scene().folder);
-    // The controller itself, which is no scene.
+    // The controller itself, which is not a scene.
     let root = json!({"nodeType": "group", "flag": "12", "nodeDefId": "InsteonDimmer",
         "address": uuid.to_string(), "name": ROOT_NAME, "family": "6"});
     json!({"nodes": {

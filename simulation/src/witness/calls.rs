@@ -185,7 +185,7 @@ pub(crate) fn path_of(request: &[u8]) -> String {
     text.split(' ').nth(1).unwrap_or_default().to_owned()
 }
 
-/// What a command sets; `None` for what is no command.
+/// What a command sets; `None` for what is not a command.
 fn target(path: &str) -> Option<&str> {
     let is_command = path.contains("/vars/set/") || path.contains("/cmd/");
     is_command.then(|| path.rsplit_once('/').map(|(target, _)| target))?

@@ -84,7 +84,7 @@ impl Witness {
         let Payload::Text(bytes) = handled.payload else {
             return self.check(
                 handled.returned.is_none(),
-                "an event from what is no text message",
+                "an event from a message that is not text",
             );
         };
         if handled.stopping {

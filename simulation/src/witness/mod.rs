@@ -232,7 +232,7 @@ impl Witness {
             let in_time = until.is_some_and(|until| until <= asked + self.timing.stop + HAIR);
             self.check(in_time, "a stop takes longer than it may");
         }
-        // A deadline that is due at once is no wait.
+        // A deadline that is due at once is not a wait.
         let waits = until.is_none_or(|until| until > now);
         let open = self.connection.open && self.stop_asked.is_none();
         self.check(

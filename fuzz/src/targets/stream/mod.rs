@@ -576,7 +576,7 @@ fn granting(now: Now, grant: Grant) -> String {
     format!("HTTP/1.1 {status} X\r\nContent-Length: {length}\r\n\r\n{body}")
 }
 
-/// A token that lives for so many seconds.
+/// A token that lives for this many seconds.
 fn token(now: Now, lifetime: u64) -> String {
     let utc = now.utc.duration_since(SystemTime::UNIX_EPOCH);
     let expires = utc.unwrap_or_default().as_secs() + lifetime;

@@ -21,12 +21,12 @@ pub enum Operation {
     PassToDeadline,
     /// A good driver with nothing to read listens for so long, and ticks whenever it is due.
     Listened(Duration),
-    /// A good driver with nothing to read, so many rounds long: listens, waits, ticks, does what is
-    /// asked for.
+    /// A good driver with nothing to read, this many rounds long: listens, waits, ticks, does what
+    /// is asked for.
     Idle(usize),
     /// Both clocks go back.
     Back(Duration),
-    /// The wall clock alone is set, by so many seconds.
+    /// The wall clock alone is set, by this many seconds.
     SetWallClock(i64),
     /// The attempt has come so far.
     Phase(Which, u8),
@@ -67,7 +67,7 @@ pub enum Answer {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Grant {
-    /// Tokens that live for so many seconds.
+    /// Tokens that live for this many seconds.
     Tokens(u64),
     Status(u16),
     Nonsense,

@@ -30,7 +30,7 @@ pub enum Base {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stamp {
     Missing,
-    /// What is no time.
+    /// What is not a time.
     Broken,
     At(Base, Micros),
 }

@@ -9,8 +9,8 @@
 //!
 //! Rules:
 //!
-//! * A replay refreshes states and is no event. A value that it repeats keeps the time that it has
-//!   on the broker.
+//! * A replay refreshes states and is not an event. A value that it repeats keeps the time that it
+//!   has on the broker.
 //! * The controller is online once its stream is live, and offline after it was away for as long as
 //!   the options say.
 //! * Removed is what a live event names, or what two complete readings in a row lack; never after a

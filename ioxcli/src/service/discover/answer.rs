@@ -32,7 +32,7 @@ pub(super) struct Location {
 }
 
 impl Answer {
-    /// Reads a datagram from this address; `None` if it is no answer of a controller, or leads
+    /// Reads a datagram from this address; `None` if it is not an answer of a controller, or leads
     /// elsewhere.
     pub(super) fn parse(datagram: &[u8], from: IpAddr, received: SystemTime) -> Option<Self> {
         let mut headers = [httparse::EMPTY_HEADER; 32];

@@ -55,7 +55,7 @@ fn fetch(location: &Location) -> io::Result<Vec<u8>> {
     if !location.base.has_tls() {
         return exchange(socket, location);
     }
-    // Nothing secret is sent, and what comes is not believed.
+    // Nothing secret is sent, and the answer is not trusted.
     let config = Trust::Insecure.client_config();
     let name = ServerName::IpAddress(location.ip.into());
     let tls = ClientConnection::new(config, name).map_err(io::Error::other)?;
@@ -192,7 +192,7 @@ fn parse(body: &[u8]) -> Result<Description, String> {
         }
     }
     if !is_device {
-        return Err("what it describes is no device".to_owned());
+        return Err("what it describes is not a device".to_owned());
     }
     Ok(description.tidied())
 }
