@@ -116,6 +116,8 @@ pub struct HttpServer {
     router: Router,
     /// Ends the answers that would go on.
     stopping: watch::Sender<bool>,
+    /// The model of the page, for as long as the server lives.
+    model: Option<page::Model>,
 }
 
 impl HttpServer {
@@ -140,11 +142,17 @@ impl HttpServer {
         let address = listener.local_addr().map_err(cannot)?;
         let hosts = Arc::new(Hosts::new(address, &options.hosts));
         let stopping = watch::Sender::new(false);
+        let (page, model) = options
+            .page
+            .as_ref()
+            .map(|page| page::router(page, &handle, &hosts, stopping.subscribe()))
+            .unzip();
         Ok(Self {
             listener,
             address,
-            router: router(options.page.as_ref(), handle, hosts, stopping.subscribe()),
+            router: router(page, handle, hosts),
             stopping,
+            model,
         })
     }
 
@@ -156,6 +164,7 @@ impl HttpServer {
 
     /// Answers until `stop` completes.
     pub async fn serve(self, stop: impl Future<Output = ()> + Send + 'static) {
+        let _model = self.model;
         let mut stopping = self.stopping.subscribe();
         let stopped = self.stopping;
         let stop = async move {
@@ -177,13 +186,7 @@ impl HttpServer {
     }
 }
 
-fn router(
-    page: Option<&PageOptions>,
-    handle: Handle,
-    hosts: Arc<Hosts>,
-    stopping: watch::Receiver<bool>,
-) -> Router {
-    let page = page.map(|page| page::router(page, &handle, &hosts, stopping));
+fn router(page: Option<Router>, handle: Handle, hosts: Arc<Hosts>) -> Router {
     let shared = Arc::new(Shared {
         health: Health::new(),
         handle,

@@ -51,6 +51,12 @@ impl Feed {
         self.tell();
     }
 
+    /// Ends the model of a server that has ended, unless another server has begun one since.
+    pub(crate) fn end(&self, instance: &str) {
+        lock(&self.page).take_if(|page| page.instance() == instance);
+        lock(&self.wanted).take_if(|wanted| wanted.instance == instance);
+    }
+
     /// Changes the model, if there is one.
     pub(crate) fn update<T>(&self, change: impl FnOnce(&mut Page) -> T) -> Option<T> {
         lock(&self.page).as_mut().map(change)
@@ -75,4 +81,35 @@ impl Feed {
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn begun(feed: &Feed, instance: &str) {
+        feed.begin(Page::new(instance.to_owned(), true));
+    }
+
+    #[test]
+    fn a_server_that_ends_takes_its_own_model_along_and_no_other() {
+        let feed = Feed::default();
+        begun(&feed, "old");
+        feed.end("old");
+        assert!(feed.since(None).is_empty());
+        begun(&feed, "new");
+        feed.end("old");
+        assert_eq!(feed.since(None).len(), 1);
+    }
+
+    #[test]
+    fn a_model_that_nobody_wants_any_more_is_not_begun() {
+        let feed = Feed::default();
+        feed.want(Wanted {
+            instance: "old".to_owned(),
+            are_commands_allowed: true,
+        });
+        feed.end("old");
+        assert!(feed.take_wanted().is_none());
+    }
 }

@@ -103,6 +103,10 @@ impl Page {
         }
     }
 
+    pub(crate) fn instance(&self) -> &str {
+        &self.instance
+    }
+
     /// Begins to show a house.
     pub(crate) fn add(&mut self, now: Now, watch: WatchId, name: &str, status: StatusChange) {
         self.houses.insert(

@@ -118,7 +118,7 @@ pub(super) fn poll_disturbance<S: PollIo>(
 ) -> Poll<()> {
     match ready!(connection.poll_read(context, &mut [0; 64])) {
         Ok(1..) => {
-            debug!("an idle connection is closed: the controller sent what is not an answer")
+            debug!("an idle connection is closed: the controller sent what is not an answer");
         }
         Ok(0) => debug!("an idle connection is closed: the controller has ended it"),
         Err(error) => debug!(%error, "an idle connection is closed: it broke"),

@@ -122,10 +122,15 @@ pub(super) fn router(
     handle: &Handle,
     hosts: &Arc<Hosts>,
     stopping: watch::Receiver<bool>,
-) -> Router {
+) -> (Router, Model) {
     let are_commands_allowed = options.are_commands_allowed();
+    let instance = access::new_id().unwrap_or_default();
+    let model = Model {
+        handle: handle.clone(),
+        instance: instance.clone(),
+    };
     handle.feed().want(Wanted {
-        instance: access::new_id().unwrap_or_default(),
+        instance,
         are_commands_allowed,
     });
     handle.wake();
@@ -150,13 +155,27 @@ pub(super) fn router(
     for (path, media_type, text) in ASSETS {
         assets = assets.route(path, get(move || asset(media_type, text)));
     }
-    Router::new()
+    let router = Router::new()
         .route("/session", get(session))
         .route("/events", get(events::stream))
         .merge(changes)
         .with_state(shared)
         .merge(assets)
-        .layer(middleware::from_fn(add_headers))
+        .layer(middleware::from_fn(add_headers));
+    (router, model)
+}
+
+/// The model behind the page of one server. It ends when this is dropped.
+#[derive(Debug)]
+pub(super) struct Model {
+    handle: Handle,
+    instance: String,
+}
+
+impl Drop for Model {
+    fn drop(&mut self) {
+        self.handle.feed().end(&self.instance);
+    }
 }
 
 /// The files of the page: path, media type and text.
