@@ -53,6 +53,7 @@ function apply(change) {
     state.groups.clear();
     $("house").replaceChildren();
     $("controllers").replaceChildren();
+    $("events").replaceChildren();
     state.log = [];
   }
   for (const key of change.removed ?? []) remove(key);

@@ -42,16 +42,16 @@ function renderDetails(key) {
     root.replaceChildren(back, element("p", "", state.entries.size ? "This is not there any more." : "Loading …"));
     return;
   }
-  const inUse = root.querySelector("input");
-  if (root.dataset.key === key && inUse && inUse === document.activeElement) {
-    // Somebody moves the level: leave the controls alone.
-    root.querySelector(".details-body").replaceWith(detailsBody(entry));
+  // Controls that stay the same are left alone, or a click on them could be lost.
+  const offered = `${key} ${state.commands} ${entry.commands.join()}`;
+  const body = root.querySelector(".details-body");
+  if (root.dataset.offered === offered && body) {
+    put(root.querySelector("h2"), entry.name);
+    body.replaceWith(detailsBody(entry));
     return;
   }
-  const focused = root.contains(document.activeElement) ? document.activeElement.textContent : null;
-  root.dataset.key = key;
+  root.dataset.offered = offered;
   root.replaceChildren(back, element("h2", "", entry.name), controls(entry), detailsBody(entry));
-  if (focused) [...root.querySelectorAll("button, a")].find((each) => each.textContent === focused)?.focus();
 }
 
 function controls(entry) {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::stream;
@@ -87,7 +87,9 @@ impl Reader {
                 }
             }
         }
-        if !self.shared.access.is_granted(&self.headers) {
+        // A bearer token was judged when the reader came; only a session can end.
+        let is_by_session = !self.headers.contains_key(header::AUTHORIZATION);
+        if is_by_session && !self.shared.access.is_granted(&self.headers) {
             return None;
         }
         let (id, data) = self.next.pop_front()?;
