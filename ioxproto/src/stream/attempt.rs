@@ -1,4 +1,4 @@
-//! An attempt to connect: signing in, the upgrade, and what their answers lead to.
+//! An attempt to connect: signing in, the upgrade, and the handling of their answers.
 
 use std::time::{Duration, Instant};
 
@@ -15,8 +15,8 @@ use crate::{
     Status, StatusChange,
 };
 
-/// The most that is kept of what a refusal says, in characters.
-const REFUSAL_TEXT: usize = 200;
+/// The most characters kept of a refusal's text.
+const MAX_REFUSAL_TEXT: usize = 200;
 
 impl Machine {
     pub(super) fn begin_attempt(&mut self, now: Now) {
@@ -27,10 +27,10 @@ impl Machine {
         self.sign_in_or_connect(now);
     }
 
-    /// An attempt goes on: connects if it has what it needs to show, signs in if not.
+    /// Continues an attempt: connects if credentials are at hand, signs in otherwise.
     pub(super) fn sign_in_or_connect(&mut self, now: Now) {
-        if let Some((renewal, ends)) = self.calls.adopt_renewal() {
-            return self.wait_for_sign_in(renewal, ends);
+        if let Some((renewal, deadline)) = self.calls.adopt_renewal() {
+            return self.wait_for_sign_in(renewal, deadline);
         }
         match self.credentials.access(now.utc) {
             Access::Granted => self.connect(now),
@@ -55,15 +55,15 @@ impl Machine {
         self.wait_for_sign_in(request, now.monotonic + self.config.timing.http);
     }
 
-    /// The exchange, or the caller's answer, may take until then.
-    fn wait_for_sign_in(&mut self, request: RequestId, ends: Instant) {
+    /// Waits until `deadline` for the login's answer, or for the caller's token.
+    fn wait_for_sign_in(&mut self, request: RequestId, deadline: Instant) {
         self.state = State::SigningIn { request };
         self.timers.cancel_all();
-        self.timers.at(Timer::SignIn, ends);
+        self.timers.at(Timer::SignIn, deadline);
     }
 
     fn connect(&mut self, now: Now) {
-        if self.read_names_first(now) {
+        if self.begin_names_first(now) {
             return;
         }
         self.last_id += 1;
@@ -97,7 +97,7 @@ impl Machine {
 
     pub(super) fn phase(&mut self, reached: Phase) {
         if let State::Connecting { phase, .. } = &mut self.state {
-            trace!(phase = ?reached, "the attempt goes on");
+            trace!(phase = ?reached, "the attempt has reached a phase");
             *phase = reached;
         }
     }
@@ -115,7 +115,7 @@ impl Machine {
             }
             State::Probing { request: id } => {
                 self.actions.push_back(Action::Abandon { id });
-                return self.probed(now, false);
+                return self.finish_probe(now, false);
             }
             _ => return,
         };
@@ -153,7 +153,7 @@ impl Machine {
                 retry_after,
                 text,
             }) => {
-                // A page that repeats the request is not to be shown, nor any part of it.
+                // Show no part of a page that repeats the request's secrets.
                 let secret = repeats_secrets || self.credentials.show_in(&text);
                 let text = if secret { String::new() } else { text };
                 self.handle_refusal(now, status, retry_after, text);
@@ -162,12 +162,13 @@ impl Machine {
                 let detail = detail.into();
                 self.lose_connection(now, Reason::NotAController { detail });
             }
-            Err(ExchangeError::Unanswered) => self.probe_unanswered(now),
-            Err(error) => self.lose_connection(now, self.no_answer(error)),
+            Err(ExchangeError::Unanswered) => self.probe_for_tls(now),
+            Err(error) => self.lose_connection(now, self.exchange_error_reason(error)),
         }
     }
 
-    /// The upgrade was refused: retry it at once in another way, if there is one, or later.
+    /// Handles a refused upgrade: retries immediately with other headers or tokens if that can
+    /// help, else later.
     fn handle_refusal(
         &mut self,
         now: Now,
@@ -175,8 +176,8 @@ impl Machine {
         retry_after: Option<Duration>,
         text: String,
     ) {
-        if status == 400 && probe::names_tls(&text) && !self.address.has_tls() {
-            return self.lose_connection(now, self.speaks_tls());
+        if status == 400 && probe::is_tls_hint(&text) && !self.address.has_tls() {
+            return self.lose_connection(now, self.speaks_tls_reason());
         }
         let retry = match status {
             400 => self.headers.refuse(),
@@ -193,9 +194,9 @@ impl Machine {
         let reason = Reason::UpgradeRefused {
             status,
             retry_after,
-            text: text.chars().take(REFUSAL_TEXT).collect(),
+            text: text.chars().take(MAX_REFUSAL_TEXT).collect(),
         };
-        self.lose_connection_for(now, reason, retry_after);
+        self.lose_connection_with_wait(now, reason, retry_after);
     }
 
     pub(super) fn http_answered(
@@ -204,20 +205,20 @@ impl Machine {
         id: RequestId,
         answer: Result<Response<Zeroizing<Vec<u8>>>, ExchangeError>,
     ) {
-        if self.calls.own(id) {
+        if self.calls.owns(id) {
             return self.call_answered(now, id, answer);
         }
         if let State::Stopping { .. } = self.state {
             return self.logout_answered(now, answer);
         }
         if let State::Probing { .. } = self.state {
-            return self.probed(now, answer.err() == Some(ExchangeError::Tls));
+            return self.finish_probe(now, answer.err() == Some(ExchangeError::Tls));
         }
         let answer = match answer {
             Ok(answer) => answer,
             Err(error) => {
                 self.credentials.abandon_request();
-                return self.lose_connection(now, self.no_answer(error));
+                return self.lose_connection(now, self.exchange_error_reason(error));
             }
         };
         let retry_after = retry_after(answer.headers(), now.utc);
@@ -230,13 +231,17 @@ impl Machine {
             Outcome::Refused(status) => self.lose_connection(now, Reason::LoginRefused { status }),
             Outcome::Undecided { status, detail } => {
                 let detail = detail.into();
-                self.lose_connection_for(now, Reason::LoginFailed { status, detail }, retry_after);
+                self.lose_connection_with_wait(
+                    now,
+                    Reason::LoginFailed { status, detail },
+                    retry_after,
+                );
             }
         }
     }
 
     pub(super) fn http_failed(&mut self, now: Now, id: RequestId, failure: Failure) {
-        if self.calls.own(id) {
+        if self.calls.owns(id) {
             return self.call_failed(id, failure);
         }
         if let State::Stopping { request, .. } = &mut self.state {
@@ -244,7 +249,7 @@ impl Machine {
             return self.finish_stop(now);
         }
         if let State::Probing { .. } = self.state {
-            return self.probed(now, false);
+            return self.finish_probe(now, false);
         }
         self.credentials.abandon_request();
         self.lose_connection(now, Reason::Failed(failure));
@@ -252,7 +257,7 @@ impl Machine {
 
     pub(super) fn token(&mut self, now: Now, id: RequestId, token: Option<Secret>) {
         let token = token.filter(|token| is_token(token.expose()));
-        if self.calls.own(id) {
+        if self.calls.owns(id) {
             return self.token_for_calls(now, token);
         }
         if !matches!(self.state, State::SigningIn { .. }) {
@@ -268,7 +273,7 @@ impl Machine {
         }
     }
 
-    /// Queues a request of its own connection.
+    /// Queues a request, which runs on a connection of its own.
     pub(super) fn request(&mut self, exchange: Exchange) -> RequestId {
         let id = self.next_request();
         let address = self.address.clone();

@@ -1,8 +1,8 @@
-//! The self-audit: whether the values that events have told are those that the controller reports.
+//! The self-audit: compares the values that events reported with those that the controller reports.
 //!
 //! ```text
 //!           15 min            values differ           5 s later            still
-//!   ┌──────┐ ─────► ┌───────┐ ────────────► ┌───────┐ ────────► ┌────────┐ ────► drift is told
+//!   ┌──────┐ ─────► ┌───────┐ ────────────► ┌───────┐ ────────► ┌────────┐ ────► report drift
 //!   │ Idle │        │ First │               │ Pause │           │ Second │
 //!   └──────┘ ◄───── └───────┘ ◄──────────── └───────┘ ◄──────── └────────┘
 //!             no difference, a failed call, the connection lost
@@ -10,23 +10,25 @@
 //!
 //! The rules:
 //!
-//! * **While the stream is live**, one `/rest/status` every 15 min (`audit_every`), by a call of
-//!   the machine's own. A call that fails is left at that.
-//! * **Numbers only**: display texts and times do not count, nor does a value in another unit, one
-//!   that is unknown on either side, or a property that no event has told yet.
-//! * **An event counts more than an answer**: a property of which an event came since the first
-//!   reading began is not compared.
-//! * **Read twice**: it is drift if the second reading, 5 s later (`audit_again`), shows the number
-//!   of the first. Then it is corrected, counted ([`Stats::drifts`](crate::Stats::drifts)) and told
-//!   as [`Notification::Drift`].
-//! * **Three at once** mean that the subscription is dead although it sends heartbeats: connect
-//!   again ([`Reason::StaleSubscription`]), once in 6 h at most (`audit_reconnect`).
-//! * **What differs again in the next audit** is told once more and then left out, also of the
-//!   count of three, until a live event of it comes: this controller does not agree with itself.
+//! * **While the stream is live**, the machine reads `/rest/status` every 15 min (`audit_every`),
+//!   with a call of its own. After a failed call, it waits for the next audit.
+//! * **Only numbers are compared**: no display texts, no times, no value in another unit or unknown
+//!   on either side, and no property without an event so far.
+//! * **Events have priority over answers**: a property with an event since the first reading began
+//!   is not compared.
+//! * **Two readings are needed**: a difference is drift if the second reading, 5 s later
+//!   (`audit_again`), shows the number of the first. The state is then corrected, and the drift is
+//!   counted ([`Stats::drifts`](crate::Stats::drifts)) and reported as [`Notification::Drift`].
+//! * **Three drifts at once** mean that the subscription is dead although it sends heartbeats. The
+//!   stream then reconnects ([`Reason::StaleSubscription`]), at most once in 6 h
+//!   (`audit_reconnect`).
+//! * **A property that drifts in two audits in a row** is reported both times, counts towards the
+//!   three only the first time, and is then excluded until its next live event: the controller's
+//!   answers contradict its events.
 //!
-//! The numbers are kept here, in a second [`ControllerState`], and not taken from the caller's:
-//! that one lags behind by what waits in the queue of a slow consumer, and events on their way
-//! would look like drift. It costs its memory only where the audit is on.
+//! The audit keeps its own [`ControllerState`]. The caller's state lags behind by the notifications
+//! in the queue of a slow consumer, and those would look like drift. The second state uses memory
+//! only if the audit is on.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -42,29 +44,30 @@ use crate::state::{ControllerState, Property};
 use crate::view::Decimal;
 use crate::{Action, Config, Event, Notification, Now, Reason};
 
-/// This many properties at once show that the subscription is dead.
-const STALE: usize = 3;
-/// Properties of which events come during an audit; more of them end it.
-const MOST_TOUCHED: usize = 10_000;
+/// This many drifts at once show that the subscription is dead.
+const STALE_DRIFTS: usize = 3;
+/// An audit ends if this many properties have events while it runs.
+const MAX_TOUCHED: usize = 10_000;
 
 /// A property, by its node's address and its control.
 type Key = (String, String);
 
-/// Compares what events have told with what the controller reports.
+/// Compares the values from events with those that the controller reports.
 #[derive(Debug)]
 pub(super) struct Auditor {
     is_on: bool,
     every: Duration,
-    again: Duration,
-    house: ControllerState,
+    second_after: Duration,
+    state: ControllerState,
     stage: Stage,
-    /// The next audit.
+    /// When the next audit begins.
     due: Option<Instant>,
-    /// Properties of which an event came since the audit began.
+    /// Properties with an event since the audit began.
     touched: BTreeSet<Key>,
-    /// What the last audit found.
-    found: BTreeSet<Key>,
-    left_out: BTreeSet<Key>,
+    /// Properties that drifted in the last audit.
+    last_drifts: BTreeSet<Key>,
+    /// Properties that drifted in two audits in a row.
+    excluded: BTreeSet<Key>,
     reconnected_at: Option<Instant>,
 }
 
@@ -89,13 +92,13 @@ impl Auditor {
         Self {
             is_on: config.self_audit,
             every: config.timing.audit_every,
-            again: config.timing.audit_again,
-            house: ControllerState::new(),
+            second_after: config.timing.audit_again,
+            state: ControllerState::new(),
             stage: Stage::Idle,
             due: None,
             touched: BTreeSet::new(),
-            found: BTreeSet::new(),
-            left_out: BTreeSet::new(),
+            last_drifts: BTreeSet::new(),
+            excluded: BTreeSet::new(),
             reconnected_at: None,
         }
     }
@@ -104,26 +107,26 @@ impl Auditor {
         self.due = self.is_on.then(|| now + self.every);
     }
 
-    /// An event came.
+    /// Processes an event.
     pub(super) fn event(&mut self, event: &Event) {
         if !self.is_on {
             return;
         }
-        self.house.update(event);
+        self.state.update(event);
         let is_idle = matches!(self.stage, Stage::Idle);
-        if !event.is_node_property() || is_idle && self.left_out.is_empty() {
+        if !event.is_node_property() || is_idle && self.excluded.is_empty() {
             return;
         }
         let key = (event.node().to_owned(), event.control().to_owned());
         if event.is_live() {
-            self.left_out.remove(&key);
+            self.excluded.remove(&key);
         }
-        if !is_idle && self.touched.len() < MOST_TOUCHED {
+        if !is_idle && self.touched.len() < MAX_TOUCHED {
             self.touched.insert(key);
         }
     }
 
-    /// Whether a call is the audit's.
+    /// Whether a call belongs to the audit.
     pub(super) fn owns(&self, id: CallId) -> bool {
         self.call() == Some(id)
     }
@@ -143,8 +146,8 @@ impl Auditor {
         }
     }
 
-    /// Whether the status is to be read now.
-    fn is_to_read(&mut self, now: Instant) -> bool {
+    /// Begins the next reading if it is due. The caller then makes the call.
+    fn begin_due_reading(&mut self, now: Instant) -> bool {
         if self.deadline().is_none_or(|at| at > now) {
             return false;
         }
@@ -162,78 +165,78 @@ impl Auditor {
         true
     }
 
-    fn reads(&mut self, id: CallId) {
+    fn set_call(&mut self, id: CallId) {
         if let Stage::First { call } | Stage::Second { call, .. } = &mut self.stage {
             *call = Some(id);
         }
     }
 
-    /// Ends an audit that is under way.
+    /// Ends a running audit, and returns its call to cancel.
     fn abandon(&mut self) -> Option<CallId> {
         let call = self.call();
         self.stage = Stage::Idle;
         call
     }
 
-    /// The status was read. Returns what has drifted.
-    fn answered(&mut self, now: Instant, outcome: Result<RawAnswer, CallError>) -> Vec<Drift> {
+    /// Processes the status that was read. Returns the drifts after the second reading.
+    fn compare(&mut self, now: Instant, outcome: Result<RawAnswer, CallError>) -> Vec<Drift> {
         let stage = std::mem::replace(&mut self.stage, Stage::Idle);
         let statuses = match rest::status().outcome(outcome) {
             Ok(statuses) => statuses,
             Err(error) => {
-                debug!(%error, "no audit this time");
+                debug!(%error, "audit skipped: the status could not be read");
                 return Vec::new();
             }
         };
-        if self.touched.len() >= MOST_TOUCHED {
-            debug!("no audit in a house this busy");
+        if self.touched.len() >= MAX_TOUCHED {
+            debug!("audit skipped: too many events while it ran");
             return Vec::new();
         }
-        let different = self.different(&statuses);
+        let differing = self.differing(&statuses);
         if let Stage::Second { suspects, .. } = stage {
             let same = |drift: &Drift| {
                 let key = (drift.node.to_string(), drift.control.to_string());
                 suspects.get(&key).copied() == drift.property.number()
             };
-            return different.into_iter().filter(same).collect();
+            return differing.into_iter().filter(same).collect();
         }
-        let numbers = different.iter().filter_map(|drift| {
+        let numbers = differing.iter().filter_map(|drift| {
             let key = (drift.node.to_string(), drift.control.to_string());
             Some((key, drift.property.number()?))
         });
         let suspects: BTreeMap<Key, Decimal> = numbers.collect();
         if suspects.is_empty() {
-            self.found.clear();
+            self.last_drifts.clear();
         } else {
             debug!(
                 properties = suspects.len(),
-                "values differ, and are read again"
+                "values differ, reading them again"
             );
-            let until = now + self.again;
+            let until = now + self.second_after;
             self.stage = Stage::Pause { until, suspects };
         }
         Vec::new()
     }
 
-    /// The properties whose numbers differ from what events have told.
-    fn different(&self, statuses: &Statuses) -> Vec<Drift> {
-        let nodes = self.house.nodes();
+    /// Returns the properties whose numbers differ from those that events reported.
+    fn differing(&self, statuses: &Statuses) -> Vec<Drift> {
+        let nodes = self.state.nodes();
         let spelled: BTreeMap<Spelling, &str> =
             nodes.map(|node| (Spelling::of(node), node)).collect();
-        let mut different = Vec::new();
+        let mut differing = Vec::new();
         for status in &statuses.nodes {
             let Some(node) = spelled.get(&Spelling::of(&status.address)) else {
                 continue;
             };
             for reading in &status.properties {
                 let key = (String::from(*node), reading.control.clone());
-                let Some(known) = self.house.property(node, &reading.control) else {
+                let Some(known) = self.state.property(node, &reading.control) else {
                     continue;
                 };
                 let property = reading.to_property();
-                let skipped = self.touched.contains(&key) || self.left_out.contains(&key);
+                let skipped = self.touched.contains(&key) || self.excluded.contains(&key);
                 if !skipped && is_different(known, &property) {
-                    different.push(Drift {
+                    differing.push(Drift {
                         node: (*node).into(),
                         control: reading.control.as_str().into(),
                         property,
@@ -241,26 +244,26 @@ impl Auditor {
                 }
             }
         }
-        different
+        differing
     }
 
-    /// Takes what has drifted into account. Whether it shows that the subscription is dead.
-    fn take(&mut self, now: Instant, drifts: &[Drift], spacing: Duration) -> bool {
-        let before = std::mem::take(&mut self.found);
+    /// Corrects the state. Returns whether the drifts show that the subscription is dead.
+    fn apply_drifts(&mut self, now: Instant, drifts: &[Drift], spacing: Duration) -> bool {
+        let before = std::mem::take(&mut self.last_drifts);
         let mut new = 0;
         for drift in drifts {
-            self.house.apply_drift(drift);
+            self.state.apply_drift(drift);
             let key = (drift.node.to_string(), drift.control.to_string());
             if before.contains(&key) {
-                self.left_out.insert(key);
+                self.excluded.insert(key);
             } else {
                 new += 1;
-                self.found.insert(key);
+                self.last_drifts.insert(key);
             }
         }
         let last = self.reconnected_at;
         let is_spaced = last.is_none_or(|last| now.saturating_duration_since(last) >= spacing);
-        let is_stale = new >= STALE && is_spaced;
+        let is_stale = new >= STALE_DRIFTS && is_spaced;
         if is_stale {
             self.reconnected_at = Some(now);
         }
@@ -268,7 +271,7 @@ impl Auditor {
     }
 }
 
-/// Whether both are numbers in the same unit, and not the same.
+/// Whether both values are numbers in the same unit, and differ.
 fn is_different(known: &Property, reported: &Property) -> bool {
     let (one, other) = (known.uom(), reported.uom());
     let same_unit = one == other || one.is_empty() || other.is_empty();
@@ -279,7 +282,7 @@ fn is_different(known: &Property, reported: &Property) -> bool {
 }
 
 impl Machine {
-    /// When the audit goes on.
+    /// Returns when the audit begins or continues.
     pub(super) fn audit_deadline(&self) -> Option<Deadline> {
         let is_live = matches!(self.state, State::Live(_));
         let at = self.auditor.deadline().filter(|_| is_live)?;
@@ -287,28 +290,30 @@ impl Machine {
         Some(Deadline { at, reason })
     }
 
-    /// After each input: reads the status when that is due, and ends the audit with the connection.
-    pub(super) fn carry_on_audit(&mut self, now: Now) {
+    /// Reads the status when it is due, handles the answer, and ends the audit when the connection
+    /// ends.
+    pub(super) fn advance_audit(&mut self, now: Now) {
         if !matches!(self.state, State::Live(_)) {
             self.auditor.due = None;
             let call = self.auditor.abandon();
-            return self.drop_calls(call.into_iter().collect());
+            return self.cancel_own_calls(call.into_iter().collect());
         }
-        if self.auditor.is_to_read(now.monotonic) {
+        if self.auditor.begin_due_reading(now.monotonic) {
             debug!("auditing the values of all properties");
-            let id = self.own_call(now, rest::status().into());
-            self.auditor.reads(id);
+            let id = self.queue_own_call(now, rest::status().into());
+            self.auditor.set_call(id);
         }
         let Some(outcome) = self.audit_answer.take() else {
             return;
         };
-        let drifts = self.auditor.answered(now.monotonic, outcome);
+        let drifts = self.auditor.compare(now.monotonic, outcome);
         let spacing = self.config.timing.audit_reconnect;
-        let is_stale = !drifts.is_empty() && self.auditor.take(now.monotonic, &drifts, spacing);
+        let is_stale =
+            !drifts.is_empty() && self.auditor.apply_drifts(now.monotonic, &drifts, spacing);
         let properties = drifts.len();
         self.stats.drifts += u64::try_from(properties).unwrap_or(u64::MAX);
         for drift in drifts {
-            warn!(node = %drift.node, control = %drift.control, value = drift.property.raw(), "a value has drifted, and is corrected");
+            warn!(node = %drift.node, control = %drift.control, value = drift.property.raw(), "a value has drifted and was corrected");
             let notification = Notification::Drift(drift);
             self.actions.push_back(Action::Notify(notification));
         }

@@ -1,11 +1,12 @@
-//! The waits between attempts, and when they start over.
+//! The waits between attempts.
 
 use std::time::Duration;
 
-/// How long to wait after each failure in a row.
+/// Computes the wait after each consecutive failure.
 ///
-/// The waits follow the schedule, and its last one repeats. They start over only once a connection
-/// has proved itself, so that a controller that accepts and drops is not hammered.
+/// The waits follow the schedule, and its last entry repeats. The schedule restarts only when a
+/// connection has proved stable, so that a controller that accepts and then drops connections is
+/// not flooded with attempts.
 #[derive(Debug)]
 pub(crate) struct Backoff {
     schedule: Vec<Duration>,
@@ -24,22 +25,22 @@ impl Backoff {
 
     /// Counts a failure and returns the wait before the next attempt.
     pub(crate) fn next_wait(&mut self, random: &mut fastrand::Rng) -> Duration {
-        let wait = self.wait(self.failures);
+        let wait = self.scheduled_wait(self.failures);
         self.failures = self.failures.saturating_add(1);
-        self.spread(wait, random)
+        self.add_jitter(wait, random)
     }
 
-    /// The longest wait, for what needs a person; the schedule is left as it is.
-    pub(crate) fn longest(&self, random: &mut fastrand::Rng) -> Duration {
-        self.spread(self.wait(usize::MAX), random)
+    /// Returns the longest wait, for a failure that a person must fix. Does not count a failure.
+    pub(crate) fn longest_wait(&self, random: &mut fastrand::Rng) -> Duration {
+        self.add_jitter(self.scheduled_wait(usize::MAX), random)
     }
 
-    /// Starts the schedule over, once a connection has proved itself.
+    /// Restarts the schedule, when a connection has proved stable.
     pub(crate) fn reset(&mut self) {
         self.failures = 0;
     }
 
-    fn wait(&self, failures: usize) -> Duration {
+    fn scheduled_wait(&self, failures: usize) -> Duration {
         let last = self.schedule.len().saturating_sub(1);
         self.schedule
             .get(failures.min(last))
@@ -47,8 +48,8 @@ impl Backoff {
             .unwrap_or(Duration::from_secs(60))
     }
 
-    /// Jitter only ever lengthens a wait: nobody is early.
-    fn spread(&self, wait: Duration, random: &mut fastrand::Rng) -> Duration {
+    /// Adds jitter, which only lengthens a wait, so no attempt is early.
+    fn add_jitter(&self, wait: Duration, random: &mut fastrand::Rng) -> Duration {
         wait + wait.mul_f64(self.jitter * random.f64())
     }
 }
@@ -69,7 +70,7 @@ mod tests {
         assert_eq!(waits, seconds(&[1, 2, 5, 10, 30, 60, 60, 60]));
         backoff.reset();
         assert_eq!(backoff.next_wait(&mut random), Duration::from_secs(1));
-        assert_eq!(backoff.longest(&mut random), Duration::from_secs(60));
+        assert_eq!(backoff.longest_wait(&mut random), Duration::from_secs(60));
         assert_eq!(backoff.next_wait(&mut random), Duration::from_secs(2));
     }
 

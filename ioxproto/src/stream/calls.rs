@@ -1,23 +1,23 @@
-//! Calls: sent beside the stream, with its account, tokens and address.
+//! Calls: sent beside the stream with its account, tokens and address.
 //!
-//! The queue (`rest/queue`) knows when a call is due. This file decides when calls may be sent, and
-//! what follows a 401. The rules:
+//! The queue (`rest/queue`) keeps the deadlines of calls. This file decides when calls are sent and
+//! how a 401 is handled. The rules:
 //!
-//! * **Calls are sent while a connection is open that the controller has accepted**, and while the
-//!   names are read before the subscription. While the stream signs in, connects or waits for its
-//!   next attempt, calls wait within their limits.
-//! * **One renewal at a time.** A call that needs tokens starts one; an attempt of the stream that
-//!   begins meanwhile adopts it, and a stop waits for it, as for a login of the stream's own.
-//! * **A 401 has the tokens renewed once for a call**, and never those that were renewed for a call
-//!   and that no call was accepted with since, for 5 minutes: a path that no token opens does not
-//!   log in again and again, and a controller that forgets its sessions twice is not given up.
-//! * **New tokens are used whatever their lifetime**, for as long as an exchange may take: the
-//!   clocks may disagree, and a controller may issue short-lived ones. Without this, each renewal
-//!   would lead to the next.
-//! * **A refused call never changes the stream's status**, and neither does a refused renewal: it
-//!   ends the calls that wait for it. The stream's next attempt signs in by its own rules.
-//! * **In flight**: 1 on an ISY-994 over TLS, which serves two connections, one of them the
-//!   stream's; 2 without TLS; 4 on others.
+//! * **Calls are sent while an accepted connection is open**, and while the names are read before
+//!   the subscription. While the stream signs in, connects or waits for its next attempt, calls
+//!   wait within their time limits.
+//! * **One renewal at a time.** A call that needs tokens starts a renewal. An attempt of the stream
+//!   that begins meanwhile adopts it, and a stop waits for it, as for the stream's own login.
+//! * **A 401 renews the tokens once per call.** If no call is accepted with the renewed tokens, a
+//!   401 to them does not renew again for 5 minutes. So a path that every token is refused for does
+//!   not cause repeated logins, and a controller that loses its sessions twice is served again.
+//! * **New tokens are used for the time limit of one exchange, whatever their lifetime**: the
+//!   clocks may disagree, and a controller may issue short-lived tokens. Without this rule, each
+//!   renewal would start another.
+//! * **A refused call or renewal never changes the stream's status.** A refused renewal ends the
+//!   calls that wait for it. The stream's next attempt signs in by its own rules.
+//! * **Calls in flight**: 1 on an ISY-994 over TLS, which serves only two connections, one of them
+//!   the stream's; 2 on an ISY-994 without TLS; 4 on other controllers.
 
 use std::time::{Duration, Instant};
 
@@ -34,34 +34,35 @@ use crate::{
     Action, Event, Exchange, ExchangeError, Failure, Now, Phase, Reason, RequestId, Secret,
 };
 
-/// Calls in flight at a time, on a controller that is not an ISY-994.
-const IN_FLIGHT: usize = 4;
-/// The same on an ISY-994 without TLS and with it.
-const IN_FLIGHT_ISY994: usize = 2;
-const IN_FLIGHT_ISY994_TLS: usize = 1;
+/// The most calls in flight, on a controller that is not an ISY-994.
+const MAX_IN_FLIGHT: usize = 4;
+/// The most calls in flight on an ISY-994, without and with TLS.
+const MAX_IN_FLIGHT_ISY994: usize = 2;
+const MAX_IN_FLIGHT_ISY994_TLS: usize = 1;
 
-/// After a renewal that did not help a call, do not renew tokens for another call for this long.
-const UNPROVEN_FOR: Duration = Duration::from_secs(300);
+/// After a renewal that did not help its call, do not renew tokens for another call for this long.
+const RENEWAL_PAUSE: Duration = Duration::from_secs(300);
 
 /// The calls of a stream.
 #[derive(Debug)]
 pub(super) struct Calls {
     queue: CallQueue,
     renewal: Option<Renewal>,
-    /// Tokens that were renewed for a refused call, and that no call was accepted with since; and
-    /// until when a 401 to them counts as that of a path that no token opens.
+    /// The generation of tokens that were renewed after a 401 and have not been accepted since, and
+    /// the time until which a 401 to them does not renew again.
     unproven: Option<(u64, Instant)>,
-    /// The token that was granted last, and until when calls use it whatever its lifetime.
+    /// The generation of the newest token, and the time until which calls use it whatever its
+    /// lifetime.
     granted: Option<(u64, Instant)>,
 }
 
-/// A login, refresh or question for a token that a call has started.
+/// A login, a refresh or a request to the token provider that a call has started.
 #[derive(Clone, Copy, Debug)]
 struct Renewal {
     id: RequestId,
-    ends: Instant,
-    /// Whether a 401 has led to it.
-    refused: bool,
+    deadline: Instant,
+    /// Whether a 401 caused it.
+    after_refusal: bool,
 }
 
 impl Calls {
@@ -74,12 +75,12 @@ impl Calls {
         }
     }
 
-    pub(super) fn are_pending(&self) -> bool {
+    pub(super) fn has_pending(&self) -> bool {
         !self.queue.is_empty()
     }
 
-    /// Whether an exchange is one of these.
-    pub(super) fn own(&self, request: RequestId) -> bool {
+    /// Whether an exchange belongs to a call or to a renewal for calls.
+    pub(super) fn owns(&self, request: RequestId) -> bool {
         self.is_renewal(request) || self.queue.owns(request)
     }
 
@@ -87,13 +88,14 @@ impl Calls {
         self.renewal.is_some_and(|renewal| renewal.id == request)
     }
 
-    /// Gives a renewal under way to the stream, which needs tokens too, with the end of its time.
+    /// Hands a running renewal, with its deadline, to the stream, which also needs tokens.
     pub(super) fn adopt_renewal(&mut self) -> Option<(RequestId, Instant)> {
         let renewal = self.renewal.take();
-        renewal.map(|renewal| (renewal.id, renewal.ends))
+        renewal.map(|renewal| (renewal.id, renewal.deadline))
     }
 
-    /// Whether the token in use was granted a moment ago, and not refused since.
+    /// Whether the current token is so new that calls use it whatever its lifetime, and was not
+    /// refused.
     fn has_new_token(&self, now: Now, credentials: &Credentials) -> bool {
         let granted = self.granted.is_some_and(|(generation, until)| {
             generation == credentials.generation() && now.monotonic < until
@@ -101,9 +103,9 @@ impl Calls {
         granted && !credentials.is_refused()
     }
 
-    /// When something is due.
+    /// Returns the next deadline of a call or a renewal.
     pub(super) fn deadline(&self) -> Option<Deadline> {
-        let renewal = self.renewal.map(|renewal| renewal.ends);
+        let renewal = self.renewal.map(|renewal| renewal.deadline);
         let at = self.queue.deadline().into_iter().chain(renewal).min()?;
         let reason = "a call";
         Some(Deadline { at, reason })
@@ -114,27 +116,27 @@ impl Machine {
     pub(super) fn call(&mut self, now: Now, request: Request) -> CallId {
         self.last_id += 1;
         let id = CallId(self.last_id);
-        debug!(call = id.0, path = request.path(), "a call");
+        debug!(call = id.0, path = request.path(), "call queued");
         let done = self.calls.queue.push(now.monotonic, id, request);
         self.end_calls(done);
         id
     }
 
-    /// A call of the machine's own; `end_calls` keeps its outcome from the caller.
-    pub(super) fn own_call(&mut self, now: Now, request: Request) -> CallId {
+    /// Queues a call of the machine itself. `end_calls` does not report its outcome to the caller.
+    pub(super) fn queue_own_call(&mut self, now: Now, request: Request) -> CallId {
         self.last_id += 1;
         let id = CallId(self.last_id);
         debug!(
             call = id.0,
             path = request.path(),
-            "a call of the stream's own"
+            "call of the stream itself queued"
         );
         self.calls.queue.push_own(now.monotonic, id, request);
         id
     }
 
-    /// Drops calls of the machine's own, whose outcome nobody awaits any more.
-    pub(super) fn drop_calls(&mut self, calls: Vec<CallId>) {
+    /// Cancels calls of the machine itself, without an outcome.
+    pub(super) fn cancel_own_calls(&mut self, calls: Vec<CallId>) {
         for id in calls {
             let exchange = self.calls.queue.cancel(id).and_then(|done| done.abandoned);
             self.actions
@@ -142,11 +144,11 @@ impl Machine {
         }
     }
 
-    /// After each input: what is to be done beside the stream.
-    pub(super) fn carry_on(&mut self, now: Now) {
-        self.carry_on_names(now);
-        self.carry_on_audit(now);
-        self.carry_on_calls(now);
+    /// Advances the names, the self-audit and the calls after each input.
+    pub(super) fn advance_background(&mut self, now: Now) {
+        self.advance_names(now);
+        self.advance_audit(now);
+        self.advance_calls(now);
     }
 
     pub(super) fn cancel_call(&mut self, id: CallId) {
@@ -158,8 +160,8 @@ impl Machine {
         self.calls.queue.reached(request, reached);
     }
 
-    /// After each input: sends what may be sent, and ends what can no longer be.
-    fn carry_on_calls(&mut self, now: Now) {
+    /// Sends the calls that may be sent now, or ends all calls if the stream stops or is at rest.
+    fn advance_calls(&mut self, now: Now) {
         if self.calls.queue.is_empty() {
             return;
         }
@@ -206,7 +208,7 @@ impl Machine {
                     let queue = &mut self.calls.queue;
                     queue.sent(now.monotonic, id, request, generation);
                 }
-                Access::Request(exchange) => self.renew_for_calls(now, exchange),
+                Access::Request(exchange) => self.start_renewal(now, exchange),
                 Access::AskCaller { refused } => {
                     let id = self.ask_for_token(refused);
                     self.await_renewal(now, id);
@@ -215,8 +217,8 @@ impl Machine {
         }
     }
 
-    fn renew_for_calls(&mut self, now: Now, exchange: Exchange) {
-        debug!("new tokens for calls");
+    fn start_renewal(&mut self, now: Now, exchange: Exchange) {
+        debug!("renewing tokens for calls");
         let id = self.request(exchange);
         self.await_renewal(now, id);
     }
@@ -224,20 +226,20 @@ impl Machine {
     fn await_renewal(&mut self, now: Now, id: RequestId) {
         self.calls.renewal = Some(Renewal {
             id,
-            ends: now.monotonic + self.config.timing.http,
-            refused: self.credentials.is_refused(),
+            deadline: now.monotonic + self.config.timing.http,
+            after_refusal: self.credentials.is_refused(),
         });
     }
 
     fn calls_in_flight(&self) -> usize {
         match (self.headers.is_isy994(), self.address.has_tls()) {
-            (true, true) => IN_FLIGHT_ISY994_TLS,
-            (true, false) => IN_FLIGHT_ISY994,
-            (false, _) => IN_FLIGHT,
+            (true, true) => MAX_IN_FLIGHT_ISY994_TLS,
+            (true, false) => MAX_IN_FLIGHT_ISY994,
+            (false, _) => MAX_IN_FLIGHT,
         }
     }
 
-    /// An exchange of a call, or a renewal for calls, was answered.
+    /// Handles the answer to a call, or to a renewal for calls.
     pub(super) fn call_answered(
         &mut self,
         now: Now,
@@ -264,8 +266,7 @@ impl Machine {
                     .calls
                     .unproven
                     .is_some_and(|(renewed, until)| renewed == generation && now.monotonic < until);
-                let in_vain = renewed || unproven;
-                if !in_vain && self.credentials.refuse_call(generation) {
+                if !renewed && !unproven && self.credentials.refuse_call(generation) {
                     self.calls.queue.renew(id);
                 } else {
                     let done = self.calls.queue.refuse(id);
@@ -290,12 +291,12 @@ impl Machine {
             }
         };
         match self.credentials.receive_answer(answer) {
-            Outcome::Granted => self.granted_for_calls(now, renewal),
+            Outcome::Granted => self.accept_renewal(now, renewal),
             Outcome::Request(exchange) => {
-                self.renew_for_calls(now, exchange);
-                // The login takes the place of the refused refresh, for the same reason.
+                self.start_renewal(now, exchange);
+                // The login replaces the refused refresh and has the same cause.
                 if let (Some(next), Some(renewal)) = (&mut self.calls.renewal, renewal) {
-                    next.refused = renewal.refused;
+                    next.after_refusal = renewal.after_refusal;
                 }
             }
             Outcome::Refused(status) => self.renewal_failed(&Reason::LoginRefused { status }),
@@ -306,32 +307,32 @@ impl Machine {
         }
     }
 
-    /// There is a new token, for the stream or for calls.
+    /// Remembers that a token is new, so that calls use it whatever its lifetime.
     pub(super) fn note_new_token(&mut self, now: Now) {
         let until = now.monotonic + self.config.timing.http;
         self.calls.granted = Some((self.credentials.generation(), until));
     }
 
-    fn granted_for_calls(&mut self, now: Now, renewal: Option<Renewal>) {
+    fn accept_renewal(&mut self, now: Now, renewal: Option<Renewal>) {
         self.note_new_token(now);
-        let refused = renewal.is_some_and(|renewal| renewal.refused);
-        let until = now.monotonic + UNPROVEN_FOR;
+        let refused = renewal.is_some_and(|renewal| renewal.after_refusal);
+        let until = now.monotonic + RENEWAL_PAUSE;
         self.calls.unproven = refused.then(|| (self.credentials.generation(), until));
     }
 
-    /// The caller's answer to a question for a token that calls have asked.
+    /// Handles the caller's token, or its lack of one, for a renewal.
     pub(super) fn token_for_calls(&mut self, now: Now, token: Option<Secret>) {
         let renewal = self.calls.renewal.take();
         match token {
             Some(token) => {
                 self.credentials.supply(token);
-                self.granted_for_calls(now, renewal);
+                self.accept_renewal(now, renewal);
             }
             None => self.renewal_failed(&Reason::NoToken),
         }
     }
 
-    /// A live event came.
+    /// Handles a live event: it may confirm a command.
     pub(super) fn event_for_calls(&mut self, event: &Event) {
         let done = self.calls.queue.event(event);
         self.end_calls(done);
@@ -345,18 +346,18 @@ impl Machine {
         self.end_calls(done);
     }
 
-    /// Ends the calls that wait for tokens: there are none.
+    /// Ends the calls that wait for a failed renewal.
     fn renewal_failed(&mut self, reason: &Reason) {
-        debug!(%reason, "no tokens for calls");
+        debug!(%reason, "token renewal for calls failed");
         self.calls.renewal = None;
         self.credentials.abandon_request();
         let done = self.calls.queue.fail_unsent(reason);
         self.end_calls(done);
     }
 
-    pub(super) fn calls_due(&mut self, now: Now) {
+    pub(super) fn tick_calls(&mut self, now: Now) {
         if let Some(renewal) = self.calls.renewal
-            && renewal.ends <= now.monotonic
+            && renewal.deadline <= now.monotonic
         {
             self.actions.push_back(Action::Abandon { id: renewal.id });
             self.renewal_failed(&Reason::TimedOut {
@@ -373,8 +374,8 @@ impl Machine {
         self.end_calls(done);
     }
 
-    /// Drops a renewal that nobody waits for any more.
-    pub(super) fn drop_renewal(&mut self) {
+    /// Abandons a renewal that is no longer needed.
+    pub(super) fn abandon_renewal(&mut self) {
         if let Some((id, _)) = self.calls.adopt_renewal() {
             self.credentials.abandon_request();
             self.actions.push_back(Action::Abandon { id });
@@ -389,15 +390,15 @@ impl Machine {
             }) = &mut done.outcome
                 && self.credentials.show_in(text)
             {
-                // An answer that repeats the credentials must not be shown.
+                // Do not show an answer that repeats the credentials.
                 text.clear();
             }
             if let Some(id) = done.abandoned {
                 self.actions.push_back(Action::Abandon { id });
             }
             match &done.outcome {
-                Ok(answer) => debug!(call = done.id.0, status = answer.status, "answered"),
-                Err(error) => debug!(call = done.id.0, %error, "a call came to nothing"),
+                Ok(answer) => debug!(call = done.id.0, status = answer.status, "call answered"),
+                Err(error) => debug!(call = done.id.0, %error, "call failed"),
             }
             if self.loader.owns(done.id) {
                 self.loader.answered(done.id, done.outcome);

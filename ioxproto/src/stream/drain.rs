@@ -1,4 +1,4 @@
-//! The drain of the replay: when it begins, what prolongs it, and when it is over.
+//! The drain of the replay: when it begins, what prolongs it, and when it ends.
 
 use std::time::Duration;
 
@@ -12,73 +12,74 @@ impl Machine {
     pub(super) fn begin_drain(&mut self) {
         let timing = &self.config.timing;
         self.timers
-            .after_hearing(Timer::DrainPast, timing.drain_cap_past);
-        self.timers.after_hearing(Timer::DrainCap, timing.drain_cap);
+            .after_listening(Timer::DrainPast, timing.drain_cap_past);
+        self.timers
+            .after_listening(Timer::DrainCap, timing.drain_cap);
         self.prolong_drain(false);
     }
 
-    /// Decides whether an event is live, in a stream that is or is not past its drain, and what it
-    /// means for the drain.
-    pub(super) fn place(&mut self, event: &Event, live: bool) -> bool {
-        let verdict = self.replay.event(event, !live, self.timers.heard());
+    /// Returns whether an event is live, and prolongs the drain if the event is replayed. `live`
+    /// says whether the drain has ended.
+    pub(super) fn classify(&mut self, event: &Event, live: bool) -> bool {
+        let verdict = self.replay.event(event, !live, self.timers.listened());
         self.shows_end_mark |= verdict.confirms_mark;
         if !live {
-            self.postpone_drain_past(verdict.by_own_time);
-            self.prolong_drain(verdict.behind_mark);
+            self.postpone_drain_past(verdict.stamped_as_replay);
+            self.prolong_drain(verdict.after_mark);
         }
-        live && !verdict.by_own_time
+        live && !verdict.stamped_as_replay
     }
 
-    /// A message came: if the replay is draining, its quiet starts over, unless it is a property
-    /// `behind_mark`.
-    pub(super) fn prolong_drain(&mut self, behind_mark: bool) {
+    /// Restarts the silence that ends the drain, unless the message is a property event after the
+    /// end mark.
+    pub(super) fn prolong_drain(&mut self, after_mark: bool) {
         let State::Draining(connection) = &mut self.state else {
             return;
         };
-        if !connection.accepted || behind_mark {
+        if !connection.accepted || after_mark {
             return;
         }
-        connection.mark_heard = match connection.mark_heard {
-            _ if !self.replay.is_marked() => None,
-            None => Some(self.timers.heard()),
+        connection.marked_at = match connection.marked_at {
+            _ if !self.replay.has_valid_mark() => None,
+            None => Some(self.timers.listened()),
             since => since,
         };
         let quiet = self.drain_quiet();
-        self.timers.after_hearing(Timer::DrainQuiet, quiet);
+        self.timers.after_listening(Timer::DrainQuiet, quiet);
     }
 
-    /// How much silence ends the drain from here on.
+    /// Returns the silence that ends the drain from now on.
     fn drain_quiet(&self) -> Duration {
         let timing = &self.config.timing;
         match self.state {
-            // Events of the system follow the mark for a moment, not for ever.
+            // System events after the mark prolong the drain only up to the usual limit.
             State::Draining(Connection {
-                mark_heard: Some(since),
+                marked_at: Some(since),
                 ..
             }) => timing
                 .drain_quiet_after_mark
-                .min((since + timing.drain_quiet).saturating_sub(self.timers.heard())),
+                .min((since + timing.drain_quiet).saturating_sub(self.timers.listened())),
             _ if self.expects_end_mark() => timing.drain_quiet_unmarked.max(timing.drain_quiet),
             _ => timing.drain_quiet,
         }
     }
 
-    /// Whether a mark is to come that has not.
+    /// Whether an end mark is expected but has not arrived.
     fn expects_end_mark(&self) -> bool {
         self.config.path == SubscribePath::Rest
-            && !self.replay.is_mark_seen()
+            && !self.replay.has_seen_mark()
             && (self.shows_end_mark
-                || self.replay.is_responded()
+                || self.replay.has_response()
                 || self.config.profile == Profile::Isy994)
     }
 
-    /// A busy house is live once its stamps have shown nothing of the replay for a while; this
-    /// event is of the replay, or may be the stamp that was missing.
-    fn postpone_drain_past(&mut self, by_own_time: bool) {
+    /// Postpones the end of a busy house's drain after an event whose stamp shows it to be
+    /// replayed. The first stamped event starts the timer.
+    fn postpone_drain_past(&mut self, stamped_as_replay: bool) {
         if !self.replay.is_stamped() || self.expects_end_mark() {
             return;
         }
-        let quiet = if by_own_time {
+        let quiet = if stamped_as_replay {
             self.config.timing.drain_past_quiet
         } else {
             Duration::ZERO
@@ -86,32 +87,32 @@ impl Machine {
         self.timers.postpone(Timer::DrainPast, quiet);
     }
 
-    /// Ends the drain when no stamp has shown a replayed event for a while: later events are live
-    /// ones of a busy house.
-    pub(super) fn drain_past(&mut self, now: Now) {
+    /// Ends the drain of a busy house: no stamp has shown a replayed event for `drain_past_quiet`,
+    /// so later events are live.
+    pub(super) fn end_busy_drain(&mut self, now: Now) {
         if self.replay.is_stamped() && !self.expects_end_mark() {
             self.end_drain(now, Timer::DrainPast);
         }
     }
 
-    /// Ends the replay by this rule, unless a message of it is still arriving: then the rule is
-    /// applied again once that message is complete.
-    pub(super) fn end_drain(&mut self, now: Now, rule: Timer) {
+    /// Ends the drain when this timer is due. While a message is still arriving, restarts the timer
+    /// instead.
+    pub(super) fn end_drain(&mut self, now: Now, timer: Timer) {
         let State::Draining(connection) = self.state else {
             return;
         };
         let timing = &self.config.timing;
-        let again = if rule == Timer::DrainQuiet {
+        let again = if timer == Timer::DrainQuiet {
             self.drain_quiet()
         } else {
             timing.drain_quiet_after_mark
         };
         if connection.mid_message && !again.is_zero() {
-            debug!("a message of the replay is still arriving");
-            self.timers.after_hearing(rule, again);
+            debug!("the drain goes on: a message is still arriving");
+            self.timers.after_listening(timer, again);
             return;
         }
-        let incomplete = rule == Timer::DrainCap && !self.replay.is_marked();
+        let incomplete = timer == Timer::DrainCap && !self.replay.has_valid_mark();
         let mut change = StatusChange::new(Status::Connected);
         if incomplete {
             let after = timing.drain_cap;
@@ -122,8 +123,8 @@ impl Machine {
             self.timers.cancel(timer);
         }
         self.timers
-            .after_hearing(Timer::Proven, timing.proven_after);
-        self.shows_end_mark |= self.replay.is_marked();
+            .after_listening(Timer::Proven, timing.proven_after);
+        self.shows_end_mark |= self.replay.has_valid_mark();
         self.replay.end_drain();
         self.stats.incomplete_replays += u64::from(incomplete);
         self.stats.reconnects += u64::from(self.was_connected);

@@ -1,4 +1,4 @@
-//! Stop, from any state: a close frame and a logout side by side.
+//! The stop, from any state: a close frame and a logout, in parallel.
 
 use http::Response;
 use tracing::debug;
@@ -11,13 +11,13 @@ use crate::{Action, ExchangeError, Now, Reason, Status, StatusChange};
 
 impl Machine {
     pub(super) fn stop(&mut self, now: Now) {
-        // A renewal for calls is waited for like a login of the stream's own: its answer may open a
-        // session, which is then ended rather than left behind.
+        // Wait for a renewal that calls have started, as for the stream's own login: its answer may
+        // open a session, which must be ended.
         let mut pending = None;
         if self.credentials.is_asking() {
             pending = self.calls.adopt_renewal().map(|(id, _)| id);
         } else {
-            self.drop_renewal();
+            self.abandon_renewal();
         }
         let connection = match self.state {
             State::AtRest | State::Stopping { .. } => return,
@@ -54,17 +54,18 @@ impl Machine {
         self.finish_stop(now);
     }
 
-    /// The logout was answered, or the login or refresh before it. A refused logout is ignored.
+    /// Handles the answer to the logout, or to the login or refresh before it. Ignores a refused
+    /// logout.
     pub(super) fn logout_answered(
         &mut self,
         now: Now,
         answer: Result<Response<Zeroizing<Vec<u8>>>, ExchangeError>,
     ) {
-        let refreshed = self.credentials.is_asking()
+        let is_granted = self.credentials.is_asking()
             && answer.is_ok_and(|answer| {
                 matches!(self.credentials.receive_answer(answer), Outcome::Granted)
             });
-        let logout = if refreshed {
+        let logout = if is_granted {
             self.credentials.logout()
         } else {
             None
@@ -76,7 +77,7 @@ impl Machine {
         self.finish_stop(now);
     }
 
-    /// Comes to rest if the stop has nothing left to wait for.
+    /// Enters `AtRest` if the close and the logout are done.
     pub(super) fn finish_stop(&mut self, now: Now) {
         if matches!(
             self.state,
@@ -89,8 +90,8 @@ impl Machine {
         }
     }
 
-    /// Ends a stop that has taken its whole time.
-    pub(super) fn leave(&mut self, now: Now) {
+    /// Ends a stop that has exceeded its time limit.
+    pub(super) fn abort_stop(&mut self, now: Now) {
         let State::Stopping {
             connection,
             request,

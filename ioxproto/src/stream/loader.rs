@@ -1,8 +1,8 @@
-//! The names of the house: when they are read, and how they stay right.
+//! The loader: reads the names of the house and keeps them up to date.
 //!
 //! ```text
-//!            connected, an event that asks      quiet for 2 s, 30 s since       the answers
-//!   ┌──────┐ ───────────────────────────► ┌─────┐ the last reading  ┌─────────┐ are there
+//!            connected, an unclear event        quiet for 2 s, 30 s since       all calls
+//!   ┌──────┐ ───────────────────────────► ┌─────┐ the last reading  ┌─────────┐ answered
 //!   │ Idle │                              │ Due │ ────────────────► │ Reading │ ──┐
 //!   └──────┘ ◄─────────────┐              └─────┘                   └─────────┘   │
 //!      ▲                   │                 ▲  failed: 30, 60 … 600 s later │    │
@@ -12,23 +12,23 @@
 //!
 //! The rules:
 //!
-//! * **Calls of the machine's own**: they share the queue, limits and tokens of the caller's calls,
-//!   and no id of theirs reaches the caller. Nodes first, and the rest once they have been
-//!   answered, so that a refused account is tried once.
-//! * **Before the subscription**, if the caller wants that and no names are known yet: for 10 s at
-//!   most (`names_before`), then the attempt goes on without. Any failure ends the wait.
-//! * **After `connected`**, if they were not read since the last connection was lost: what happened
-//!   meanwhile was not heard.
-//! * **Read again** when an event does not tell all that changed: 2 s after the last such event
-//!   (`names_quiet`), and 30 s at least after the last reading began (`names_spacing`), while the
-//!   stream is live. Renames, moves and removals come from the event alone.
-//! * **An unknown address, program or variable asks once**: what a reading does not bring is not
-//!   there to be read.
-//! * **Events that come while the names are read** are followed once more in what was read, which
-//!   may be older than they are.
-//! * **A failed or partial reading keeps what was known** and is tried again after 30 s, then 60 s,
-//!   up to 10 min. A refusal of programs or variables is an answer: not every controller has them.
-//! * **Replay is history**: only live lifecycle events change names or ask.
+//! * **The machine makes its own calls.** They share the queue, limits and tokens of the caller's
+//!   calls, but their ids never reach the caller. Nodes are read first and the rest after the
+//!   answer, so that a refused account is tried only once.
+//! * **Before the subscription**, if configured and no names are known yet: for at most 10 s
+//!   (`names_before`), then the attempt continues without names. Any failure ends the wait.
+//! * **After `connected`**, if the names were not read since the last connection was lost:
+//!   lifecycle events were missed meanwhile.
+//! * **Again after an event that does not carry the whole change**: 2 s after the last such event
+//!   (`names_quiet`), at least 30 s after the last reading began (`names_spacing`), and only while
+//!   the stream is live. Renames, moves and removals need no reading.
+//! * **An unknown address, program or variable schedules one reading**: if that reading does not
+//!   contain it, no later one will.
+//! * **Events received during a reading** are applied once more to its result, which may be older
+//!   than they are.
+//! * **A failed or partial reading keeps the known names** and is retried after 30 s, then 60 s, up
+//!   to 10 min. A refusal of programs or variables is not retried: not every controller has them.
+//! * **Replayed lifecycle events are ignored**: only live ones change names or schedule a reading.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -45,25 +45,25 @@ use crate::view::{VariableType, View};
 use crate::vocabulary::{SystemControl, TriggerAction};
 use crate::{Action, Event, Notification, Now, Timing};
 
-/// What is read when the nodes have been.
+/// The parts that are read after the nodes.
 const AFTER_NODES: [NamesPart; 3] = [
     NamesPart::Programs,
     NamesPart::Variables(VariableType::Integer),
     NamesPart::Variables(VariableType::State),
 ];
-/// The longest wait before a failed reading is tried again.
-const LONGEST_WAIT: Duration = Duration::from_secs(600);
-/// Events that are kept while the names are read; more of them lead to another reading.
-const MOST_EVENTS: usize = 64;
-/// The longest such event, in bytes.
-const LONGEST_EVENT: usize = 16 * 1024;
-/// Addresses and ids that are remembered as seen.
-const MOST_SEEN: usize = 50_000;
+/// The longest wait before a failed reading is retried.
+const MAX_WAIT: Duration = Duration::from_secs(600);
+/// The most events kept during a reading; further events schedule another reading.
+const MAX_EVENTS: usize = 64;
+/// The longest event kept, in bytes.
+const MAX_EVENT_LENGTH: usize = 16 * 1024;
+/// The most addresses, and the most ids, remembered as seen.
+const MAX_SEEN: usize = 50_000;
 
-/// Reads the names of the house.
+/// Reads the names of the house and follows lifecycle events.
 #[derive(Debug)]
 pub(super) struct Loader {
-    when: ReadNames,
+    policy: ReadNames,
     timing: LoaderTiming,
     known: Arc<Names>,
     reading: Option<Reading>,
@@ -72,11 +72,11 @@ pub(super) struct Loader {
     failures: u32,
     /// Whether the names were read since the last connection was lost.
     is_fresh: bool,
-    /// Whether this attempt has read them, or tried to.
+    /// Whether this attempt has already tried to read the names.
     has_tried: bool,
-    /// Addresses of nodes that are known, or were asked for.
+    /// Addresses of nodes that were looked up in the known names.
     seen: BTreeSet<Box<str>>,
-    /// The same of programs and variables.
+    /// Programs and variables that were looked up in the known names.
     seen_ids: BTreeSet<NumberedItem>,
 }
 
@@ -86,18 +86,18 @@ struct LoaderTiming {
     spacing: Duration,
 }
 
-/// When to read again.
+/// A scheduled reading.
 #[derive(Clone, Copy, Debug)]
 struct Due {
     at: Instant,
-    /// The first event that asked.
-    since: Instant,
+    /// The first request for this reading.
+    requested_at: Instant,
 }
 
 #[derive(Debug)]
 struct Reading {
     calls: Vec<(CallId, NamesPart)>,
-    /// What is to be asked for next.
+    /// The parts to request next.
     next: Vec<NamesPart>,
     names: Names,
     missing: Vec<Missing>,
@@ -111,9 +111,9 @@ enum NumberedItem {
 }
 
 impl Loader {
-    pub(super) fn new(when: ReadNames, timing: &Timing) -> Self {
+    pub(super) fn new(policy: ReadNames, timing: &Timing) -> Self {
         Self {
-            when,
+            policy,
             timing: LoaderTiming {
                 quiet: timing.names_quiet,
                 spacing: timing.names_spacing,
@@ -136,82 +136,82 @@ impl Loader {
     }
 
     /// Whether this attempt is to read the names before it subscribes.
-    fn comes_first(&self) -> bool {
+    fn must_read_first(&self) -> bool {
         let never_read = !self.known.has(NamesPart::Nodes);
-        self.when == ReadNames::BeforeSubscribing && never_read && !self.has_tried
+        self.policy == ReadNames::BeforeSubscribing && never_read && !self.has_tried
     }
 
     /// The stream is connected.
     pub(super) fn connected(&mut self, now: Instant) {
-        if self.when != ReadNames::Never && !self.is_fresh && self.reading.is_none() {
-            self.read_at(now, now);
+        if self.policy != ReadNames::Never && !self.is_fresh && self.reading.is_none() {
+            self.schedule_at(now, now);
         }
     }
 
-    /// Marks the names as stale: events of the time without a connection are missed.
+    /// Marks the names as stale: events are missed while there is no connection.
     pub(super) fn mark_stale(&mut self) {
         self.is_fresh = false;
         self.due = None;
     }
 
-    fn read_at(&mut self, since: Instant, wanted: Instant) {
+    fn schedule_at(&mut self, requested_at: Instant, wanted: Instant) {
         let spaced = self.last_began.map(|began| began + self.timing.spacing);
         let at = wanted.max(spaced.unwrap_or(wanted));
-        self.due = Some(Due { at, since });
+        self.due = Some(Due { at, requested_at });
     }
 
-    /// Something changed that the event does not tell.
-    fn ask(&mut self, now: Instant) {
-        let since = self.due.map_or(now, |due| due.since);
-        // Read even if something in the house changes all the time.
-        let wanted = (now + self.timing.quiet).min(since + self.timing.spacing);
-        self.read_at(since, wanted);
+    /// Schedules a reading after an event that does not carry the whole change.
+    fn schedule(&mut self, now: Instant) {
+        let requested_at = self.due.map_or(now, |due| due.requested_at);
+        // Read even if such events arrive all the time.
+        let wanted = (now + self.timing.quiet).min(requested_at + self.timing.spacing);
+        self.schedule_at(requested_at, wanted);
     }
 
-    /// An event came.
+    /// Processes an event.
     pub(super) fn event(&mut self, now: Instant, event: &Event) {
-        if self.when == ReadNames::Never {
+        if self.policy == ReadNames::Never {
             return;
         }
         let control = event.control();
-        let asks = if event.is_of_node() {
+        let needs_reading = if event.is_of_node() {
             self.is_unknown_node(event.node())
         } else if control == SystemControl::NodeLifecycle.code() {
-            event.is_live() && self.follow(event)
+            event.is_live() && self.follow_lifecycle(event)
         } else if control == SystemControl::Trigger.code() {
-            self.trigger(event)
+            self.follow_trigger(event)
         } else {
             false
         };
-        if asks {
+        if needs_reading {
             debug!(
                 control,
                 action = event.action(),
-                "the names are to be read again"
+                "an event requires reading the names again"
             );
-            self.ask(now);
+            self.schedule(now);
         }
     }
 
-    fn follow(&mut self, event: &Event) -> bool {
+    fn follow_lifecycle(&mut self, event: &Event) -> bool {
         let Ok(change) = event.lifecycle() else {
             return false;
         };
-        let mut asks = false;
+        let mut needs_reading = false;
         if let Some(reading) = &mut self.reading {
-            let fits = event.document().len() <= LONGEST_EVENT;
-            match fits && reading.events.len() < MOST_EVENTS {
+            let fits = event.document().len() <= MAX_EVENT_LENGTH;
+            match fits && reading.events.len() < MAX_EVENTS {
                 true => reading.events.push(event.clone()),
-                false => asks = true,
+                false => needs_reading = true,
             }
         }
         if self.known.has(NamesPart::Nodes) {
-            asks |= Arc::make_mut(&mut self.known).follow(&change).needs_reading;
+            needs_reading |= Arc::make_mut(&mut self.known).follow(&change).needs_reading;
         }
-        asks
+        needs_reading
     }
 
-    fn trigger(&mut self, event: &Event) -> bool {
+    fn follow_trigger(&mut self, event: &Event) -> bool {
         match TriggerAction::of(event.action()) {
             Some(TriggerAction::GetStatus | TriggerAction::VariableTable) => event.is_live(),
             Some(
@@ -223,12 +223,12 @@ impl Loader {
         }
     }
 
-    /// Whether no node of this address was read, asked once.
+    /// Whether no node has this address. Returns `true` only once for each address.
     fn is_unknown_node(&mut self, address: &str) -> bool {
         if !self.known.has(NamesPart::Nodes) || self.seen.contains(address) {
             return false;
         }
-        if self.seen.len() >= MOST_SEEN {
+        if self.seen.len() >= MAX_SEEN {
             return false;
         }
         self.seen.insert(address.into());
@@ -252,7 +252,7 @@ impl Loader {
             }
             _ => return false,
         };
-        let fits = self.seen_ids.len() < MOST_SEEN;
+        let fits = self.seen_ids.len() < MAX_SEEN;
         !is_known && self.known.has(part) && fits && self.seen_ids.insert(item)
     }
 
@@ -270,30 +270,30 @@ impl Loader {
         });
     }
 
-    /// Whether a call is one of these.
+    /// Whether a call belongs to the current reading.
     pub(super) fn owns(&self, call: CallId) -> bool {
         let reading = self.reading.as_ref();
         reading.is_some_and(|reading| reading.calls.iter().any(|(id, _)| *id == call))
     }
 
-    /// A call of these is over.
+    /// Processes the outcome of a call of the current reading.
     pub(super) fn answered(&mut self, call: CallId, outcome: Result<RawAnswer, CallError>) {
         let Some(reading) = &mut self.reading else {
             return;
         };
-        let Some(place) = reading.calls.iter().position(|(id, _)| *id == call) else {
+        let Some(index) = reading.calls.iter().position(|(id, _)| *id == call) else {
             return;
         };
-        let (_, part) = reading.calls.remove(place);
-        match take(part, outcome, &mut reading.names) {
+        let (_, part) = reading.calls.remove(index);
+        match store(part, outcome, &mut reading.names) {
             Ok(()) if part == NamesPart::Nodes => reading.next.extend(AFTER_NODES),
             Ok(()) => {}
             Err(error) => {
                 debug!(%part, %error, "names could not be read");
-                if part == NamesPart::Nodes && is_answer(&error) {
+                if part == NamesPart::Nodes && is_final_answer(&error) {
                     reading.next.extend(AFTER_NODES);
                 } else if part == NamesPart::Nodes {
-                    // What keeps from the one keeps from the others.
+                    // The same failure would prevent reading the other parts.
                     let missing = |part| Missing {
                         part,
                         error: error.clone(),
@@ -305,7 +305,7 @@ impl Loader {
         }
     }
 
-    /// What was read, once all is answered.
+    /// Completes the reading when all its calls are answered, and returns the names.
     fn finish(&mut self, now: Instant) -> Option<NamesRead> {
         let is_done = |reading: &Reading| reading.calls.is_empty() && reading.next.is_empty();
         let mut reading = self.reading.take_if(|reading| is_done(reading))?;
@@ -324,13 +324,16 @@ impl Loader {
         let failed = reading
             .missing
             .iter()
-            .any(|missing| missing.part == NamesPart::Nodes || !is_answer(&missing.error));
+            .any(|missing| missing.part == NamesPart::Nodes || !is_final_answer(&missing.error));
         self.is_fresh = !failed;
         if failed {
             let wait = self.timing.spacing * 2_u32.saturating_pow(self.failures.min(16));
             self.failures = self.failures.saturating_add(1);
-            let at = now + wait.min(LONGEST_WAIT.max(self.timing.spacing));
-            self.due = Some(Due { at, since: now });
+            let at = now + wait.min(MAX_WAIT.max(self.timing.spacing));
+            self.due = Some(Due {
+                at,
+                requested_at: now,
+            });
         } else {
             self.failures = 0;
         }
@@ -341,8 +344,8 @@ impl Loader {
         })
     }
 
-    /// Ends the reading with what there is.
-    fn give_up(&mut self, after: Duration) -> Vec<CallId> {
+    /// Ends the reading, and marks the unanswered parts as missing. Returns the calls to cancel.
+    fn time_out(&mut self, after: Duration) -> Vec<CallId> {
         let Some(reading) = &mut self.reading else {
             return Vec::new();
         };
@@ -362,7 +365,7 @@ impl Loader {
         pending.into_iter().map(|(id, _)| id).collect()
     }
 
-    /// Forgets the reading: the stream ends.
+    /// Drops the reading, and returns its calls to cancel.
     fn abandon(&mut self) -> Vec<CallId> {
         self.due = None;
         let reading = self.reading.take();
@@ -371,8 +374,9 @@ impl Loader {
     }
 }
 
-/// Whether the controller has answered that there are none, or something that cannot be read.
-fn is_answer(error: &CallError) -> bool {
+/// Whether the controller has answered, so that a retry would not help: it refused, or sent an
+/// unreadable answer.
+fn is_final_answer(error: &CallError) -> bool {
     matches!(
         error.problem,
         CallProblem::Refused {
@@ -390,7 +394,7 @@ fn request(part: NamesPart) -> Request {
     }
 }
 
-fn take(
+fn store(
     part: NamesPart,
     outcome: Result<RawAnswer, CallError>,
     names: &mut Names,
@@ -407,15 +411,15 @@ fn take(
 }
 
 impl Machine {
-    /// Reads the names before the attempt goes on to subscribe. `false` if there is nothing to wait
-    /// for.
-    pub(super) fn read_names_first(&mut self, now: Now) -> bool {
-        if !self.loader.comes_first() {
+    /// Begins to read the names before subscribing. Returns `false` if the attempt need not wait
+    /// for them.
+    pub(super) fn begin_names_first(&mut self, now: Now) -> bool {
+        if !self.loader.must_read_first() {
             return false;
         }
-        // A reading that the last connection began ends here, or its calls would reach the caller.
+        // Cancel a reading of the last connection, or its calls would be reported to the caller.
         let calls = self.loader.abandon();
-        self.drop_calls(calls);
+        self.cancel_own_calls(calls);
         self.loader.begin(now.monotonic);
         self.state = State::ReadingNames;
         self.timers.cancel_all();
@@ -424,29 +428,29 @@ impl Machine {
         true
     }
 
-    /// The names have taken too long.
-    pub(super) fn names_overdue(&mut self) {
-        let calls = self.loader.give_up(self.config.timing.names_before);
-        self.drop_calls(calls);
+    /// Ends the wait for the names at its time limit.
+    pub(super) fn time_out_names(&mut self) {
+        let calls = self.loader.time_out(self.config.timing.names_before);
+        self.cancel_own_calls(calls);
     }
 
-    /// When the names are due to be read.
+    /// Returns when to read the names.
     pub(super) fn loader_deadline(&self) -> Option<Deadline> {
         let is_live = matches!(self.state, State::Live(_));
-        // A reading under way ends first: by its calls, which have deadlines of their own.
+        // A running reading must end first; its calls have their own deadlines.
         let may_begin = is_live && self.loader.reading.is_none();
         let due = self.loader.due.filter(|_| may_begin)?;
         let reason = "the names of the house";
         Some(Deadline { at: due.at, reason })
     }
 
-    /// After each input: begins to read what is due, asks for the next part, and tells what was
+    /// Begins a reading that is due, requests its next parts, and delivers the names that were
     /// read.
-    pub(super) fn carry_on_names(&mut self, now: Now) {
+    pub(super) fn advance_names(&mut self, now: Now) {
         match self.state {
             State::AtRest | State::Stopping { .. } => {
                 let calls = self.loader.abandon();
-                return self.drop_calls(calls);
+                return self.cancel_own_calls(calls);
             }
             State::Live(_) => {
                 let due = self.loader.due.is_some_and(|due| due.at <= now.monotonic);
@@ -462,7 +466,7 @@ impl Machine {
             .as_mut()
             .map(|reading| std::mem::take(&mut reading.next));
         for part in next.unwrap_or_default() {
-            let id = self.own_call(now, request(part));
+            let id = self.queue_own_call(now, request(part));
             if let Some(reading) = &mut self.loader.reading {
                 reading.calls.push((id, part));
             }

@@ -1,4 +1,4 @@
-//! What all states share: the start, time that passes, a loss, and the changes of status.
+//! What all states share: the start, timers, the loss of a connection, and changes of status.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -59,11 +59,11 @@ impl Machine {
         self.begin_attempt(now);
     }
 
-    /// The driver's wait is over. If time has passed that the driver cannot have noticed, a ping
-    /// finds out whether the connection still lives.
+    /// Ends the driver's wait. If the computer slept or the driver was blocked meanwhile, sends a
+    /// ping to find out whether the connection is still alive.
     pub(super) fn wake(&mut self, now: Now) {
         if self.last_now == Some(now) && !self.timers.is_waiting() {
-            // One of many inputs of one wake-up.
+            // Not the first input of this wake-up.
             return;
         }
         let listened = self
@@ -77,7 +77,10 @@ impl Machine {
         });
         let open = matches!(self.state, State::Draining(_) | State::Live(_));
         if open && (slept || !listened) && !self.timers.is_set(Timer::Pong) {
-            debug!(slept, listened, "time has passed unnoticed");
+            debug!(
+                slept,
+                listened, "the computer slept, or the driver did not listen"
+            );
             self.ping();
         }
     }
@@ -85,25 +88,27 @@ impl Machine {
     pub(super) fn tick(&mut self, now: Now) {
         while let Some(timer) = self.timers.take_due(now.monotonic) {
             debug!(?timer, "due");
-            self.due(now, timer);
+            self.run_timer(now, timer);
         }
-        self.calls_due(now);
+        self.tick_calls(now);
     }
 
     pub(super) fn poll_timeout(&mut self, now: Now) -> Option<Deadline> {
         if self.actions.is_empty() {
-            let calls = self.calls.deadline().into_iter();
-            let own = self
-                .loader_deadline()
+            let deadlines = [
+                self.calls.deadline(),
+                self.loader_deadline(),
+                self.audit_deadline(),
+            ];
+            let other = deadlines
                 .into_iter()
-                .chain(self.audit_deadline());
-            let other = calls.chain(own);
-            let other = other.min_by_key(|deadline| deadline.at);
+                .flatten()
+                .min_by_key(|deadline| deadline.at);
             self.timers.begin_wait(now.monotonic, other)
         } else {
             Some(Deadline {
                 at: now.monotonic,
-                reason: "actions that wait to be done",
+                reason: "actions to be performed",
             })
         }
     }
@@ -111,23 +116,23 @@ impl Machine {
     pub(super) fn stats(&self, now: Now) -> Stats {
         let mut stats = self.stats;
         if let Some(since) = self.status_since {
-            stats.spent(self.status, since, now.monotonic);
+            stats.add_time(self.status, since, now.monotonic);
         }
         stats
     }
 
-    fn due(&mut self, now: Now, timer: Timer) {
+    fn run_timer(&mut self, now: Now, timer: Timer) {
         match timer {
             Timer::Retry => {
                 self.set_status(now, StatusChange::new(Status::Reconnecting));
                 self.begin_attempt(now);
             }
             Timer::SignIn | Timer::Connect => self.timed_out(now),
-            Timer::Stop => self.leave(now),
-            Timer::Names => self.names_overdue(),
+            Timer::Stop => self.abort_stop(now),
+            Timer::Names => self.time_out_names(),
             Timer::TokenAccepted => self.give_up_token(now),
             Timer::DrainQuiet | Timer::DrainCap => self.end_drain(now, timer),
-            Timer::DrainPast => self.drain_past(now),
+            Timer::DrainPast => self.end_busy_drain(now),
             Timer::Stall => self.abort_stalled(now, Silence::Heartbeat),
             Timer::Pong => self.abort_stalled(now, Silence::Ping),
             Timer::Ping => self.ping(),
@@ -146,13 +151,13 @@ impl Machine {
             Failure::Transport {
                 kind: FailureKind::ConnectionReset | FailureKind::UnexpectedEnd,
                 ..
-            } if self.is_upgrading() => return self.probe_unanswered(now),
+            } if self.is_upgrading() => return self.probe_for_tls(now),
             failure => Reason::Failed(failure),
         };
         self.end_connection(now, reason);
     }
 
-    /// Handles the end of the driver's socket: it ends a stop, or loses the connection.
+    /// Handles the end of the connection: completes a stop, or schedules the next attempt.
     pub(super) fn end_connection(&mut self, now: Now, reason: Reason) {
         if let State::Stopping { connection, .. } = &mut self.state {
             *connection = None;
@@ -162,14 +167,15 @@ impl Machine {
         self.lose_connection(now, reason);
     }
 
-    /// Waits and tries again after a lost attempt or connection, or gives up where only a person
-    /// can help.
+    /// Schedules the next attempt after a lost connection or a failed attempt, or stops if only a
+    /// person can fix the failure.
     pub(super) fn lose_connection(&mut self, now: Now, reason: Reason) {
-        self.lose_connection_for(now, reason, None);
+        self.lose_connection_with_wait(now, reason, None);
     }
 
-    /// The same, waiting at least as long as the controller's `Retry-After`.
-    pub(super) fn lose_connection_for(
+    /// Like [`lose_connection`](Self::lose_connection), but waits at least as long as the
+    /// controller's `Retry-After`.
+    pub(super) fn lose_connection_with_wait(
         &mut self,
         now: Now,
         reason: Reason,
@@ -183,12 +189,12 @@ impl Machine {
         };
         let (status, retry_in) = if needs_person && !self.config.keep_trying {
             self.state = State::AtRest;
-            self.drop_renewal();
+            self.abandon_renewal();
             self.credentials.forget();
             (Status::ReconnectFailed, None)
         } else {
             let mut wait = if needs_person {
-                self.backoff.longest(&mut self.random)
+                self.backoff.longest_wait(&mut self.random)
             } else {
                 self.backoff.next_wait(&mut self.random)
             };
@@ -209,7 +215,7 @@ impl Machine {
 
     pub(super) fn set_status(&mut self, now: Now, change: StatusChange) {
         if let Some(since) = self.status_since.replace(now.monotonic) {
-            self.stats.spent(self.status, since, now.monotonic);
+            self.stats.add_time(self.status, since, now.monotonic);
         }
         info!(
             status = %change.status,

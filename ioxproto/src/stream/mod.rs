@@ -1,4 +1,4 @@
-//! The stream machine: everything that decides about a controller's event stream.
+//! The stream machine: it makes every decision about a controller's event stream.
 //!
 //! ```text
 //!              start    ┌───────────┐ granted  ┌────────────┐   101    ┌──────────┐
@@ -17,39 +17,39 @@
 //!                                   └──────────┘     logout of a portal account beside it
 //! ```
 //!
-//! A local account has nothing to sign in for and goes straight to `Connecting`. A stop with
-//! nothing to end goes straight to `AtRest`. Where the names of the house are to be read first,
-//! `ReadingNames` comes before `Connecting`.
+//! A local account needs no login and goes straight to `Connecting`. A stop without an open
+//! connection or session goes straight to `AtRest`. If the names of the house are read before the
+//! subscription, `ReadingNames` precedes `Connecting`.
 //!
 //! The rules:
 //!
-//! * **Replay never passes as live** (`open`). An event is live only in state `Live`, and only a
-//!   tick leads there. A message never ends the drain, however late it comes, since a driver reads
-//!   what is there before it ticks. Silence counts only while the driver waits on an empty socket
-//!   (`timers`), and a message that has begun to arrive holds the drain open. What the network held
-//!   up until after the drain is still replay if its stamp says so (`own_time`).
-//! * **The drain ends** after a second of silence, or a quarter of a second behind the end mark
-//!   (`end_mark`). Where a mark is expected, silence counts after 5 s only. A busy house without a
-//!   mark is live once 10 s have passed and its stamps show nothing of a replay any more; after 60
-//!   s the drain ends in any case, and the status says that the replay may be incomplete.
-//! * **One attempt at a time** (`attempt`), named by its id. Every input passes
-//!   [`StreamMachine::enter`], which drops what belongs to an abandoned attempt.
-//! * **The wait between attempts grows** until a connection has proved itself, by a live heartbeat
-//!   or by lasting (`backoff`). Two things are retried at once instead, once each: a 400 without
-//!   the ISY-994 headers ([`HeaderSet`]), and a 401 with renewed tokens (`AccessPolicy`).
-//! * **Final is only what needs a person**: refused credentials and a refused TLS identity, except
-//!   for its dates. Everything else is waited out.
-//! * **A connection is dead** if no text frame came for longer than the last heartbeat promised, or
-//!   if a controller that answers pings leaves one unanswered.
-//! * **The names of the house are read by calls of the stream's own** (`loader`).
-//! * **A self-audit** (`audit`), if the caller wants one, finds a subscription that is dead
-//!   although it sends heartbeats.
-//! * **Calls go beside the stream** (`calls`), with its account and tokens. What becomes of them
-//!   changes nothing here.
-//! * **Every input is harmless in every state**: ignored where it makes no sense.
+//! * **A replayed event is never reported as live** (`open`). An event is live only in state
+//!   `Live`, and only a tick enters that state. A message never ends the drain, because a driver
+//!   reads all available bytes before it ticks. Silence counts only while the driver waits on an
+//!   empty socket (`timers`), and a partly received message extends the drain. A replayed event
+//!   that the network delays until after the drain is recognised by its stamp (`replay_stamps`).
+//! * **The drain ends** after 1 s of silence, or 0.25 s after the end mark (`end_mark`). While an
+//!   end mark is expected, 5 s of silence are required. A busy house without an end mark is live
+//!   when 10 s have passed and its stamps no longer show replayed events. After 60 s the drain ends
+//!   in any case, and the status says that the replay may be incomplete.
+//! * **One attempt at a time** (`attempt`), identified by its id. Every input goes through
+//!   [`StreamMachine::enter`], which ignores inputs for an abandoned attempt.
+//! * **The wait between attempts grows** until a connection proves stable, by a live heartbeat or
+//!   by its age (`backoff`). Two refusals are retried immediately, once each: a 400 without the
+//!   ISY-994 headers ([`HeaderSet`]), and a 401 with renewed tokens (`AccessPolicy`).
+//! * **Only a failure that a person must fix is final**: refused credentials, or a refused TLS
+//!   identity unless only its dates are wrong. Every other failure is retried.
+//! * **A connection is dead** if no text frame arrives within the interval that the last heartbeat
+//!   announced, or if a controller that answers pings does not answer one.
+//! * **The stream reads the names of the house with its own calls** (`loader`).
+//! * **A self-audit** (`audit`), if configured, detects a subscription that sends heartbeats but no
+//!   other events.
+//! * **Calls run beside the stream** (`calls`) and use its account and tokens. Their outcomes do
+//!   not affect the stream.
+//! * **Every input is safe in every state**: it is ignored if it does not apply.
 //!
-//! The public methods are here, in [`StreamMachine`]; what they do to the [`Machine`] is in the
-//! files of this folder.
+//! This file has the public methods, in [`StreamMachine`]. The other files of this folder implement
+//! them on [`Machine`].
 
 mod attempt;
 mod audit;
@@ -62,10 +62,10 @@ mod loader;
 mod machine;
 mod numbering;
 mod open;
-mod own_time;
 mod probe;
 mod replay;
-mod stamps;
+mod replay_stamps;
+mod stamp_parser;
 mod stats;
 mod timers;
 
@@ -96,9 +96,9 @@ use crate::{
     FrameReader, Notification, Now, Phase, Reason, RequestId, Secret, Status,
 };
 
-/// A controller's event stream, as a machine without socket, clock or runtime.
+/// A controller's event stream as a state machine, without socket, clock or runtime.
 ///
-/// [The driver chapter](crate::driver) says how to drive it.
+/// [The driver chapter](crate::driver) describes how to drive it.
 #[derive(Debug)]
 pub struct StreamMachine {
     machine: Machine,
@@ -124,16 +124,16 @@ struct Machine {
     calls: Calls,
     loader: Loader,
     auditor: Auditor,
-    /// The answer to the call of the self-audit, until it is compared.
+    /// The answer to the self-audit's call, until it is compared.
     audit_answer: Option<Result<RawAnswer, CallError>>,
-    /// Whether this controller ever marked the end of a replay; outlives the connection.
+    /// Whether this controller has ever marked the end of a replay; kept across connections.
     shows_end_mark: bool,
     stats: Stats,
     last_id: u64,
-    /// Whether this controller ever answered a ping; outlives the connection.
+    /// Whether this controller has ever answered a ping; kept across connections.
     answers_pings: bool,
     was_connected: bool,
-    /// Whether an unencrypted port that does not answer has been asked for TLS since the start.
+    /// Whether the port was probed for TLS since the start.
     has_probed: bool,
     /// Why the stream is at rest.
     rest_reason: Option<Reason>,
@@ -156,8 +156,8 @@ enum State {
     },
     Draining(Connection),
     Live(Connection),
-    /// An unencrypted connection ended without an answer: whether the port speaks TLS is being
-    /// asked.
+    /// An unencrypted connection ended without an answer. A probe tests whether the port speaks
+    /// TLS.
     Probing {
         request: RequestId,
     },
@@ -169,28 +169,28 @@ enum State {
 }
 
 impl StreamMachine {
-    /// A stream at rest.
+    /// Creates a stream at rest.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] names the first setting that cannot be used.
+    /// [`ConfigError`] names the first invalid setting.
     pub fn new(config: Config) -> Result<Self, ConfigError> {
         let machine = Machine::new(config)?;
         Ok(Self { machine })
     }
 
-    /// Starts, also again after a stop or a failure. Does nothing while running.
+    /// Starts the stream, or restarts it after a stop or a failure. Does nothing while it runs.
     pub fn start(&mut self, now: Now) {
         self.enter(now, (), |machine| machine.start(now));
     }
 
-    /// Ends politely, from any state. Does nothing at rest, or when already stopping.
+    /// Stops gracefully, from any state. Does nothing if the stream is at rest or already stopping.
     pub fn stop(&mut self, now: Now) {
         self.enter(now, (), |machine| machine.stop(now));
     }
 
-    /// Another account from the next [`start`](Self::start) on. While the stream runs, nothing
-    /// changes.
+    /// Replaces the account. The next [`start`](Self::start) uses it; a running stream keeps the
+    /// old one.
     ///
     /// ```
     /// # use ioxproto::{Account, Config, ConfigError, StreamMachine, SubscribePath};
@@ -203,20 +203,21 @@ impl StreamMachine {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] if the account does not go with the other settings; the old one stays.
+    /// [`ConfigError`] if the account is not valid with the other settings. The old account is
+    /// kept.
     pub fn exchange_account(&mut self, account: Account) -> Result<(), ConfigError> {
         self.machine.config.check_account(&account)?;
         self.machine.credentials.exchange_account(account);
         Ok(())
     }
 
-    /// An attempt has come this far; a timeout then says so.
+    /// The attempt has reached this phase, which a timeout then reports.
     pub fn phase(&mut self, now: Now, id: ConnectionId, reached: Phase) {
         self.enter(now, id, |machine| machine.phase(reached));
     }
 
-    /// The upgrade exchange is over, with what
-    /// [`Exchange::into_answer`](crate::Exchange::into_answer) gave.
+    /// The upgrade exchange has ended. `answer` is the result of
+    /// [`Exchange::into_answer`](crate::Exchange::into_answer).
     pub fn upgrade_answered(
         &mut self,
         now: Now,
@@ -226,8 +227,9 @@ impl StreamMachine {
         self.enter(now, id, |machine| machine.upgrade_answered(now, answer));
     }
 
-    /// A message came. Deliver what the queue holds by now, then what this returns.
-    #[must_use = "the notification is to be delivered after the actions that are queued"]
+    /// A message was received. Perform the queued actions first, then deliver the returned
+    /// notification.
+    #[must_use = "deliver the notification after the queued actions"]
     pub fn message(
         &mut self,
         now: Now,
@@ -237,16 +239,16 @@ impl StreamMachine {
         self.enter(now, id, |machine| machine.message(now, message))
     }
 
-    /// Bytes came, and whether the last of them leave a message unfinished.
+    /// Bytes were received. `mid_message` says whether they end in the middle of a message.
     ///
     /// Call it before waiting, once for all bytes since the last wait. Without it, a message that
-    /// arrives very slowly at the end of the replay could pass as live.
+    /// arrives very slowly at the end of the replay could be reported as live.
     pub fn bytes_received(&mut self, now: Now, id: ConnectionId, mid_message: bool) {
         self.enter(now, id, |machine| machine.bytes_received(mid_message));
     }
 
-    /// The peer closed, by a close frame (code and text) or by the end of its bytes (neither); also
-    /// the answer to [`Action::Close`].
+    /// The peer closed the connection, with a close frame (code and text) or by ending its byte
+    /// stream (neither). The peer's answer to [`Action::Close`] is reported here, too.
     pub fn closed(&mut self, now: Now, id: ConnectionId, code: Option<u16>, text: &str) {
         let reason = Reason::closed(code, text);
         self.enter(now, id, |machine| machine.end_connection(now, reason));
@@ -257,15 +259,15 @@ impl StreamMachine {
         self.enter(now, id, |machine| machine.failed(now, failure));
     }
 
-    /// A request was answered, with what
-    /// [`Exchange::into_answer`](crate::Exchange::into_answer) gave.
+    /// A request was answered. `answer` is the result of
+    /// [`Exchange::into_answer`](crate::Exchange::into_answer).
     pub fn http_answered(
         &mut self,
         now: Now,
         id: RequestId,
         answer: Result<Response<Vec<u8>>, ExchangeError>,
     ) {
-        // Wiped when dropped, also if it came late: it may hold tokens and a private key.
+        // Zeroized when dropped, even if it is ignored: it may hold tokens and a private key.
         let answer = answer.map(|answer| answer.map(Zeroizing::new));
         self.enter(now, id, |machine| machine.http_answered(now, id, answer));
     }
@@ -275,13 +277,14 @@ impl StreamMachine {
         self.enter(now, id, |machine| machine.http_failed(now, id, failure));
     }
 
-    /// The caller's answer to [`Action::ProvideToken`]: an access token, or none at present.
+    /// The caller's answer to [`Action::ProvideToken`]: an access token, or `None` if it has none
+    /// now.
     pub fn token(&mut self, now: Now, id: RequestId, token: Option<Secret>) {
         self.enter(now, id, |machine| machine.token(now, id, token));
     }
 
-    /// Makes a call: [`Action::CallDone`] follows, now or later. While the stream is not connected
-    /// the call waits, within its time limit; at rest it fails at once.
+    /// Makes a call. [`Action::CallDone`] reports its outcome, now or later. While the stream is
+    /// not connected, the call waits within its time limit. At rest, it fails immediately.
     ///
     /// ```
     /// use ioxproto::{Action, Config, StreamMachine, Now, rest};
@@ -298,60 +301,61 @@ impl StreamMachine {
     /// # Ok::<(), ioxproto::ConfigError>(())
     /// ```
     pub fn call(&mut self, now: Now, request: Request) -> CallId {
-        // Every call passes `enter`, which runs what it is given about the stream as such.
+        // With the subject `()`, `enter` always runs the closure, so `id` is always set.
         let mut id = CallId(0);
         self.enter(now, (), |machine| id = machine.call(now, request));
         id
     }
 
-    /// Takes a call back: [`Action::CallDone`] follows, if it is not over already. What was sent
-    /// may have been carried out.
+    /// Cancels a call. [`Action::CallDone`] follows unless the call has already ended. A request
+    /// that was sent may have been carried out.
     pub fn cancel_call(&mut self, now: Now, id: CallId) {
         self.enter(now, (), |machine| machine.cancel_call(id));
     }
 
-    /// The exchange of a request has come this far. Without it, a call that fails cannot say that
-    /// it may have been carried out, and one whose answer has begun to come is given up too early.
+    /// The exchange of a request has reached this phase. Without this input, a failed call cannot
+    /// say that it may have been carried out, and a call whose answer is arriving times out too
+    /// early.
     pub fn call_phase(&mut self, now: Now, id: RequestId, reached: CallPhase) {
         self.enter(now, id, |machine| machine.call_phase(id, reached));
     }
 
-    /// Whether calls are pending, waiting or under way.
+    /// Whether any calls are waiting or in flight.
     #[must_use]
     pub fn has_calls(&self) -> bool {
-        self.machine.calls.are_pending()
+        self.machine.calls.has_pending()
     }
 
-    /// When a call is due, for a driver that a consumer keeps from reading: then it must not ask
-    /// [`poll_timeout`](Self::poll_timeout), and still has to end calls in time.
+    /// The next deadline of a call. A driver that a slow consumer keeps from reading must not call
+    /// [`poll_timeout`](Self::poll_timeout), but must still end calls in time.
     #[must_use]
     pub fn call_deadline(&self) -> Option<Deadline> {
         self.machine.calls.deadline()
     }
 
-    /// Time has passed, for calls alone: at [`call_deadline`](Self::call_deadline) while a consumer
-    /// keeps the driver from reading. It says nothing of the stream's own deadlines.
+    /// Time has passed, for calls only. Call it at [`call_deadline`](Self::call_deadline) while a
+    /// slow consumer keeps the driver from reading. It does not check the stream's own deadlines.
     pub fn tick_calls(&mut self, now: Now) {
-        self.enter(now, (), |machine| machine.calls_due(now));
+        self.enter(now, (), |machine| machine.tick_calls(now));
     }
 
-    /// Time has passed. Call it at the deadline, after reading what is there; spurious calls do
-    /// nothing.
+    /// Time has passed. Call it at the deadline, after reading all available bytes. Spurious calls
+    /// do nothing.
     pub fn tick(&mut self, now: Now) {
         self.enter(now, (), |machine| machine.tick(now));
     }
 
-    /// When to tick next, and why; `None` at rest.
+    /// Returns when to tick next, and why; `None` at rest.
     ///
-    /// Call it right before waiting, when all actions are done and the socket has nothing more to
-    /// read: from here to the next input the driver counts as listening. Do not call it while a
-    /// consumer keeps the driver from reading.
-    #[must_use = "the deadline is when to tick"]
+    /// Call it right before waiting, when all actions are performed and the socket is drained. The
+    /// time until the next input counts as listening. Do not call it while a slow consumer keeps
+    /// the driver from reading.
+    #[must_use = "call `tick` at the deadline"]
     pub fn poll_timeout(&mut self, now: Now) -> Option<Deadline> {
         self.enter(now, (), |machine| machine.poll_timeout(now))
     }
 
-    /// The next thing to do. Poll after each input until it says `None`.
+    /// Returns the next action to perform. Poll after each input until it returns `None`.
     pub fn poll_action(&mut self) -> Option<Action> {
         self.machine.actions.pop_front()
     }
@@ -362,26 +366,25 @@ impl StreamMachine {
         self.machine.status
     }
 
-    /// Whether a stop is under way: messages that still come are not delivered.
+    /// Whether the stream is stopping. Messages received from now on are not delivered.
     #[must_use]
     pub fn is_stopping(&self) -> bool {
         matches!(self.machine.state, State::Stopping { .. })
     }
 
-    /// UTC of the last text frame of any kind.
+    /// The UTC time of the last text frame of any kind.
     #[must_use]
     pub fn last_event_at(&self) -> Option<SystemTime> {
         self.machine.last_event_at
     }
 
-    /// The id of the subscription that the last event belonged to; empty before the connection's
-    /// first.
+    /// The subscription id of the last event; empty before the connection's first event.
     #[must_use]
     pub fn sid(&self) -> &str {
         self.machine.numbering.sid()
     }
 
-    /// What the stream has seen, up to now.
+    /// The stream's counters up to now.
     #[must_use]
     pub fn stats(&self, now: Now) -> Stats {
         self.machine.stats(now)
@@ -393,8 +396,8 @@ impl StreamMachine {
         &self.machine.address
     }
 
-    /// Every input passes here: the driver's wait is over, the two clocks are compared, and an
-    /// input about an abandoned connection or request has no effect and returns nothing.
+    /// Runs every input: ends the driver's wait, compares the two clocks, and ignores an input for
+    /// an abandoned connection or request.
     fn enter<R: Default>(
         &mut self,
         now: Now,
@@ -404,16 +407,19 @@ impl StreamMachine {
         self.machine.wake(now);
         if subject.is_current(&self.machine) {
             let output = input(&mut self.machine);
-            self.machine.carry_on(now);
+            self.machine.advance_background(now);
             output
         } else {
-            trace!(?subject, "late news of what was abandoned");
+            trace!(
+                ?subject,
+                "an input for an abandoned connection or request is ignored"
+            );
             R::default()
         }
     }
 }
 
-/// What an input is about: a connection, a request, or (as `()`) the stream.
+/// The subject of an input: a connection, a request, or (as `()`) the stream.
 trait Subject: Copy + Debug {
     fn is_current(self, machine: &Machine) -> bool;
 }
@@ -445,7 +451,7 @@ impl Subject for RequestId {
         match machine.state {
             State::SigningIn { request } | State::Probing { request } if request == self => true,
             State::Stopping { request, .. } if request == Some(self) => true,
-            _ => machine.calls.own(self),
+            _ => machine.calls.owns(self),
         }
     }
 }

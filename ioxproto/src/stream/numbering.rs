@@ -1,16 +1,17 @@
-//! The controller's numbering of its frames: what is missing, repeated, or went back.
+//! The controller's numbering of its frames: finds numbers that are missing, repeated or out of
+//! order.
 
 use std::sync::Arc;
 
 use crate::Gap;
 
-/// A connection shows one subscription, rarely a second; more at once are not tracked.
-const MOST: usize = 8;
+/// The most subscriptions tracked at a time; a connection has one, rarely a second.
+const MAX_SUBSCRIPTIONS: usize = 8;
 
-/// The numbers seen on one connection, for each subscription id.
+/// The last number of each subscription id on one connection.
 ///
-/// After `k` frames that may have taken a number without carrying one, the next number may be one
-/// to `k + 1` ahead. The first number of a subscription may be any.
+/// A frame may use up a number without carrying it. After `k` such frames, the next number may be 1
+/// to `k + 1` higher than the last. A subscription may begin with any number.
 #[derive(Debug, Default)]
 pub(crate) struct Numbering {
     subscriptions: Vec<Subscription>,
@@ -32,25 +33,26 @@ impl Numbering {
             .map_or("", |subscription| &subscription.sid)
     }
 
-    /// A frame that carries neither number nor subscription id, but may have taken a number of any.
+    /// Counts a frame that carries neither number nor subscription id: it may have used up a number
+    /// of any subscription.
     pub(crate) fn skip_unnumbered(&mut self) {
         for subscription in &mut self.subscriptions {
             subscription.unnumbered = subscription.unnumbered.saturating_add(1);
         }
     }
 
-    /// An event of a subscription. Without a number (`None`) it shows no gap.
+    /// Counts an event of a subscription. Without a number (`None`), it shows no gap.
     pub(crate) fn event(&mut self, sid: &str, number: Option<i64>) -> Option<Gap> {
-        let subscription = self.enter(sid);
+        let subscription = self.select(sid);
         let Some(got) = number else {
             subscription.unnumbered = subscription.unnumbered.saturating_add(1);
             return None;
         };
-        let skipped = std::mem::take(&mut subscription.unnumbered);
+        let unnumbered = std::mem::take(&mut subscription.unnumbered);
         let last = subscription.last.replace(got)?;
         let expected = last.saturating_add(1);
-        let furthest = expected.saturating_add(skipped);
-        let gap = !(expected..=furthest).contains(&got);
+        let highest = expected.saturating_add(unnumbered);
+        let gap = !(expected..=highest).contains(&got);
         gap.then(|| Gap {
             sid: Arc::clone(&subscription.sid),
             expected,
@@ -58,13 +60,13 @@ impl Numbering {
         })
     }
 
-    fn enter(&mut self, sid: &str) -> &mut Subscription {
+    fn select(&mut self, sid: &str) -> &mut Subscription {
         let known = self
             .subscriptions
             .iter()
             .position(|subscription| &*subscription.sid == sid);
         self.current = known.unwrap_or_else(|| {
-            if self.subscriptions.len() == MOST {
+            if self.subscriptions.len() == MAX_SUBSCRIPTIONS {
                 self.subscriptions.remove(0);
             }
             self.subscriptions.push(Subscription {
@@ -130,7 +132,7 @@ mod tests {
         for other in 0..100 {
             numbering.event(&format!("x{other}"), Some(1));
         }
-        assert!(numbering.subscriptions.len() <= MOST);
+        assert!(numbering.subscriptions.len() <= MAX_SUBSCRIPTIONS);
         assert_eq!(numbering.sid(), "x99");
     }
 

@@ -1,4 +1,4 @@
-//! An open connection: its messages, and the silences that show it dead.
+//! An open connection: its messages, and the silences that show that it is dead.
 
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use crate::{
     StatusChange,
 };
 
-/// What came in on an open WebSocket, as the library below saw it.
+/// A message received on an open WebSocket, as the WebSocket library reports it.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Message<'a> {
-    /// A text message's bytes, UTF-8 or not.
+    /// The bytes of a text message; they may be invalid UTF-8.
     Text(&'a [u8]),
     /// A binary message; never an event.
     Binary(&'a [u8]),
@@ -25,20 +25,20 @@ pub enum Message<'a> {
     Pong,
 }
 
-/// What is known of an open connection.
+/// The state of an open connection.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Connection {
     pub(super) id: ConnectionId,
-    /// The listening clock at the last text frame.
+    /// The listening clock at the time of the last text frame.
     last_text: Duration,
-    /// What the last heartbeat promised, with the grace.
+    /// The interval that the last heartbeat announced, plus the grace.
     stall_after: Duration,
     pub(super) mid_message: bool,
-    /// Whether the controller has accepted us: by the 101 itself, or by a first text frame after
-    /// the token.
+    /// Whether the controller has accepted the credentials: with the 101, or with the first text
+    /// frame after the token.
     pub(super) accepted: bool,
-    /// The listening clock when the end mark came that stands.
-    pub(super) mark_heard: Option<Duration>,
+    /// The listening clock at the time of the valid end mark.
+    pub(super) marked_at: Option<Duration>,
 }
 
 impl Machine {
@@ -51,22 +51,22 @@ impl Machine {
         connection.mid_message = false;
         self.timers.cancel(Timer::Pong);
         self.timers
-            .after_hearing(Timer::Ping, self.config.timing.ping_after);
+            .after_listening(Timer::Ping, self.config.timing.ping_after);
         match message {
             Message::Text(bytes) => {
-                connection.last_text = self.timers.heard();
+                connection.last_text = self.timers.listened();
                 self.timers
-                    .after_hearing(Timer::Stall, connection.stall_after);
+                    .after_listening(Timer::Stall, connection.stall_after);
                 if bytes.len() > self.config.max_message_bytes {
                     self.actions.push_back(Action::Abort { id });
                     let limit = self.config.max_message_bytes;
                     self.lose_connection(now, Reason::MessageTooLarge { limit });
                     return None;
                 }
-                self.text(now, live, bytes)
+                self.handle_text(now, live, bytes)
             }
             Message::Binary(bytes) => {
-                trace!(bytes = bytes.len(), "a binary message is ignored");
+                trace!(bytes = bytes.len(), "binary message ignored");
                 self.prolong_drain(false);
                 None
             }
@@ -90,18 +90,18 @@ impl Machine {
         let stall_after = timing.stall_default.min(timing.stall_max) + timing.stall_grace;
         let first_frame = self.credentials.first_frame();
         self.numbering = Numbering::default();
-        let window_ends = self.timers.heard() + timing.replay_window;
+        let window_ends = self.timers.listened() + timing.replay_window;
         self.replay = Replay::new(self.config.path, window_ends);
         self.timers.cancel_all();
-        self.timers.after_hearing(Timer::Stall, stall_after);
-        self.timers.after_hearing(Timer::Ping, timing.ping_after);
+        self.timers.after_listening(Timer::Stall, stall_after);
+        self.timers.after_listening(Timer::Ping, timing.ping_after);
         self.state = State::Draining(Connection {
             id,
-            last_text: self.timers.heard(),
+            last_text: self.timers.listened(),
             stall_after,
             mid_message: false,
             accepted: first_frame.is_none(),
-            mark_heard: None,
+            marked_at: None,
         });
         let max_message_bytes = self.config.max_message_bytes;
         self.actions.push_back(Action::OpenWebSocket {
@@ -114,11 +114,10 @@ impl Machine {
         };
         self.actions.push_back(Action::SendText { id, text });
         self.timers
-            .after_hearing(Timer::TokenAccepted, self.config.timing.token_accepted);
+            .after_listening(Timer::TokenAccepted, self.config.timing.token_accepted);
     }
 
-    /// Takes the first text frame as proof that the token was accepted: remembers what worked, and
-    /// begins the drain.
+    /// Takes the first text frame as proof that the token was accepted, and begins the drain.
     fn accept_token(&mut self) {
         if let State::Draining(connection) = &mut self.state
             && !connection.accepted
@@ -130,7 +129,8 @@ impl Machine {
         }
     }
 
-    /// Counts the token as refused if the connection ends before its first frame.
+    /// Counts the token as refused if the connection ends before the first text frame. Returns the
+    /// reason to report.
     pub(super) fn refuse_unproven_token(&mut self, reason: Reason) -> Reason {
         let State::Draining(Connection {
             accepted: false, ..
@@ -145,7 +145,7 @@ impl Machine {
         }
     }
 
-    /// Gives up a connection on which nothing came after the token.
+    /// Aborts a connection on which nothing was received after the token.
     pub(super) fn give_up_token(&mut self, now: Now) {
         let State::Draining(Connection { id, .. }) = self.state else {
             return;
@@ -155,7 +155,7 @@ impl Machine {
         self.lose_connection(now, reason);
     }
 
-    fn text(&mut self, now: Now, live: bool, bytes: &[u8]) -> Option<Notification> {
+    fn handle_text(&mut self, now: Now, live: bool, bytes: &[u8]) -> Option<Notification> {
         self.accept_token();
         self.last_event_at = Some(now.utc);
         self.stats.frames += 1;
@@ -164,7 +164,7 @@ impl Machine {
         self.stats.invalid_utf8 += u64::from(replaced);
         self.stats.forbidden_characters += u64::from(self.reader.forbidden_characters() > 0);
         loop {
-            let notification = self.frame(now, live, frame);
+            let notification = self.handle_frame(now, live, frame);
             match self.reader.next_document() {
                 Some(next) => {
                     self.actions.push_back(Action::Notify(notification));
@@ -175,13 +175,13 @@ impl Machine {
         }
     }
 
-    fn frame(&mut self, now: Now, live: bool, frame: Frame) -> Notification {
+    fn handle_frame(&mut self, now: Now, live: bool, frame: Frame) -> Notification {
         match frame {
             Frame::Event(mut event) => {
-                let live = self.place(&event, live);
+                let live = self.classify(&event, live);
                 event.set_live(live);
                 event.set_received_at(now.utc);
-                self.event(now, &event, live);
+                self.handle_event(now, &event, live);
                 Notification::Event(event)
             }
             Frame::Ignored(ignored) => {
@@ -205,7 +205,7 @@ impl Machine {
         }
     }
 
-    fn event(&mut self, now: Now, event: &Event, live: bool) {
+    fn handle_event(&mut self, now: Now, event: &Event, live: bool) {
         trace!(
             seqnum = event.seqnum(),
             control = event.control(),
@@ -231,26 +231,26 @@ impl Machine {
             self.event_for_calls(event);
         }
         if event.control() == "_0" {
-            self.heartbeat(event, live);
+            self.handle_heartbeat(event, live);
         }
     }
 
-    fn heartbeat(&mut self, event: &Event, live: bool) {
+    fn handle_heartbeat(&mut self, event: &Event, live: bool) {
         let timing = &self.config.timing;
-        // A promise that is not a positive number counts as none.
-        let promised = event
+        // An interval that is not a positive number is ignored.
+        let announced = event
             .action()
             .trim()
             .parse::<f64>()
             .ok()
             .filter(|seconds| *seconds > 0.0);
-        let promised = promised.map_or(timing.stall_default, |seconds| {
+        let announced = announced.map_or(timing.stall_default, |seconds| {
             Duration::try_from_secs_f64(seconds).unwrap_or(timing.stall_max)
         });
-        let stall_after = promised.min(timing.stall_max) + timing.stall_grace;
+        let stall_after = announced.min(timing.stall_max) + timing.stall_grace;
         if let State::Draining(connection) | State::Live(connection) = &mut self.state {
             connection.stall_after = stall_after;
-            self.timers.after_hearing(Timer::Stall, stall_after);
+            self.timers.after_listening(Timer::Stall, stall_after);
         }
         if live {
             self.prove_connection();
@@ -265,10 +265,10 @@ impl Machine {
         if self.answers_pings {
             self.timers.cancel(Timer::Ping);
             self.timers
-                .after_hearing(Timer::Pong, self.config.timing.pong_within);
+                .after_listening(Timer::Pong, self.config.timing.pong_within);
         } else {
             self.timers
-                .after_hearing(Timer::Ping, self.config.timing.ping_after);
+                .after_listening(Timer::Ping, self.config.timing.ping_after);
         }
     }
 
@@ -281,7 +281,7 @@ impl Machine {
         let (State::Draining(connection) | State::Live(connection)) = &self.state else {
             return;
         };
-        let silent_for = self.timers.heard() - connection.last_text;
+        let silent_for = self.timers.listened() - connection.last_text;
         self.actions.push_back(Action::Abort { id: connection.id });
         let reason = Reason::Stalled {
             silent_for,

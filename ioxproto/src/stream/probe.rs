@@ -1,8 +1,8 @@
-//! Whether a port that is spoken to without TLS speaks TLS.
+//! Detects whether a port that was contacted without TLS expects TLS.
 //!
-//! Some servers answer with a TLS alert, some with a page, and some just close, as a controller
-//! does that has no free subscription. In that last case one `ClientHello` on a connection of its
-//! own tells which it is; it is sent once after each start, so that nobody is hammered.
+//! Some servers answer with a TLS alert, some with an HTML page, and some only close the
+//! connection. A controller without a free subscription closes, too. To tell these two apart, the
+//! stream sends one `ClientHello` on a separate connection, once after each start.
 //!
 //! ```text
 //!               closed without a byte                answered by TLS
@@ -15,8 +15,8 @@ use super::timers::Timer;
 use super::{Machine, State};
 use crate::{Exchange, ExchangeError, Now, Phase, Reason};
 
-/// Whether the page of a refusal says that the port is for TLS.
-pub(super) fn names_tls(text: &str) -> bool {
+/// Whether the page of a refusal says that the port expects TLS.
+pub(super) fn is_tls_hint(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     ["https", "ssl-enabled", "tls"]
         .iter()
@@ -25,7 +25,7 @@ pub(super) fn names_tls(text: &str) -> bool {
 }
 
 impl Machine {
-    /// Whether the answer to the upgrade is all that is missing.
+    /// Whether the attempt waits for the answer to the upgrade.
     pub(super) fn is_upgrading(&self) -> bool {
         let phase = match &self.state {
             State::Connecting { phase, .. } => Some(*phase),
@@ -34,8 +34,9 @@ impl Machine {
         phase == Some(Phase::Upgrading)
     }
 
-    /// The connection ended before the first byte of an answer to the upgrade.
-    pub(super) fn probe_unanswered(&mut self, now: Now) {
+    /// Probes the port after the connection ended before the first byte of an answer to the
+    /// upgrade.
+    pub(super) fn probe_for_tls(&mut self, now: Now) {
         if self.address.has_tls() || self.has_probed {
             return self.lose_connection(now, Reason::Unanswered);
         }
@@ -49,26 +50,26 @@ impl Machine {
             .at(Timer::SignIn, now.monotonic + self.config.timing.http);
     }
 
-    /// The probe has ended.
-    pub(super) fn probed(&mut self, now: Now, is_tls: bool) {
+    /// Ends the attempt with the result of the probe.
+    pub(super) fn finish_probe(&mut self, now: Now, is_tls: bool) {
         let reason = if is_tls {
-            self.speaks_tls()
+            self.speaks_tls_reason()
         } else {
             Reason::Unanswered
         };
         self.lose_connection(now, reason);
     }
 
-    pub(super) fn speaks_tls(&self) -> Reason {
+    pub(super) fn speaks_tls_reason(&self) -> Reason {
         Reason::SpeaksTls {
             url: self.address.with_tls().to_string(),
         }
     }
 
-    /// What an exchange without an answer means.
-    pub(super) fn no_answer(&self, error: ExchangeError) -> Reason {
+    /// Returns the reason to report for a failed exchange.
+    pub(super) fn exchange_error_reason(&self, error: ExchangeError) -> Reason {
         match error {
-            ExchangeError::Tls if !self.address.has_tls() => self.speaks_tls(),
+            ExchangeError::Tls if !self.address.has_tls() => self.speaks_tls_reason(),
             ExchangeError::Unanswered => Reason::Unanswered,
             ExchangeError::Truncated => Reason::closed(None, ""),
             error => Reason::NotAController {
@@ -137,8 +138,8 @@ mod tests {
             "400 The plain HTTP request was sent to HTTPS port",
             "Reason: You're speaking plain HTTP to an SSL-enabled server port.",
         ] {
-            assert!(names_tls(page), "{page}");
+            assert!(is_tls_hint(page), "{page}");
         }
-        assert!(!names_tls("Bad Request") && !names_tls("see https://example.test"));
+        assert!(!is_tls_hint("Bad Request") && !is_tls_hint("see https://example.test"));
     }
 }

@@ -1,38 +1,41 @@
-//! The replay of one connection: what each event says about its end, and whether it is part of it.
+//! The replay of one connection: whether an event belongs to it, and whether it has ended.
 //!
-//! Stamps are read in the first two minutes of listening only (`replay_window`), and on
-//! `/rest/subscribe` until the end mark: after that the state of the stream decides alone.
+//! Stamps are read only in the first two minutes of listening (`replay_window`), and on
+//! `/rest/subscribe` until the end mark. After that, only the state of the stream decides whether
+//! an event is live.
 
 use std::time::Duration;
 
 use super::end_mark::EndMark;
-use super::own_time::OwnTime;
-use super::stamps::Stamps;
+use super::replay_stamps::ReplayStamps;
+use super::stamp_parser::StampParser;
 use crate::{Event, SubscribePath};
 
-/// What one connection has shown of its replay.
+/// The replay of one connection.
 #[derive(Debug)]
 pub(super) struct Replay {
     path: SubscribePath,
     mark: EndMark,
-    own_time: OwnTime,
-    stamps: Stamps,
-    /// The reading of the listening clock up to which stamps are read.
+    replay_stamps: ReplayStamps,
+    parser: StampParser,
+    /// Stamps are read until the listening clock shows this time.
     window_ends: Duration,
-    /// Whether the end mark has closed the replay for good.
+    /// Whether the end mark has ended the replay for good.
     over: bool,
-    /// Whether the controller began with a `SubscriptionResponse`, as those do that send a mark.
+    /// Whether the controller sent a `SubscriptionResponse`, as controllers do that send an end
+    /// mark.
     responded: bool,
 }
 
-/// What an event says about the replay.
+/// What an event shows about the replay.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Verdict {
-    /// Its stamp shows that it is of the replay.
-    pub(super) by_own_time: bool,
-    /// It came behind a standing mark and does not prolong the drain.
-    pub(super) behind_mark: bool,
-    /// The mark stands although this came behind it: this controller shows the end of its replay.
+    /// Its stamp shows that it belongs to the replay.
+    pub(super) stamped_as_replay: bool,
+    /// It is a property event after a valid end mark, and does not prolong the drain.
+    pub(super) after_mark: bool,
+    /// The end mark is still valid after this event, so this controller marks the end of its
+    /// replay.
     pub(super) confirms_mark: bool,
 }
 
@@ -41,67 +44,68 @@ impl Replay {
         Self {
             path,
             mark: EndMark::default(),
-            own_time: OwnTime::new(path),
-            stamps: Stamps::default(),
+            replay_stamps: ReplayStamps::new(path),
+            parser: StampParser::default(),
             window_ends,
             over: false,
             responded: false,
         }
     }
 
-    /// Whether the controller has said that the replay is over.
-    pub(super) fn is_marked(&self) -> bool {
-        self.mark.stands()
+    /// Whether a valid end mark was received.
+    pub(super) fn has_valid_mark(&self) -> bool {
+        self.mark.is_valid()
     }
 
-    /// Whether an end mark came, doubted or not.
-    pub(super) fn is_mark_seen(&self) -> bool {
+    /// Whether an end mark was received, valid or doubted.
+    pub(super) fn has_seen_mark(&self) -> bool {
         self.mark.is_seen()
     }
 
-    /// Whether a stamped event came.
+    /// Whether a stamped event was received.
     pub(super) fn is_stamped(&self) -> bool {
-        self.own_time.is_stamped()
+        self.replay_stamps.is_stamped()
     }
 
-    /// Whether a `SubscriptionResponse` came.
-    pub(super) fn is_responded(&self) -> bool {
+    /// Whether a `SubscriptionResponse` was received.
+    pub(super) fn has_response(&self) -> bool {
         self.responded
     }
 
-    /// A `SubscriptionResponse` came.
+    /// A `SubscriptionResponse` was received.
     pub(super) fn subscription_response(&mut self) {
         self.responded = true;
     }
 
-    /// Ends the drain. The replay is over if its mark stands.
+    /// Ends the drain, and the replay if its end mark is valid.
     pub(super) fn end_drain(&mut self) {
-        self.over |= self.mark.stands();
+        self.over |= self.mark.is_valid();
     }
 
-    /// Takes in the next event.
-    pub(super) fn event(&mut self, event: &Event, draining: bool, heard: Duration) -> Verdict {
-        if self.over || (heard > self.window_ends && !draining) {
+    /// Processes the next event.
+    pub(super) fn event(&mut self, event: &Event, draining: bool, listened: Duration) -> Verdict {
+        if self.over || (listened > self.window_ends && !draining) {
             return Verdict::default();
         }
-        // Nobody asks for stamps once the window is over; a drain can last longer.
-        let stamp = (heard <= self.window_ends)
-            .then(|| self.stamps.read(event.timestamp()))
+        // A drain can last longer than the window in which stamps are read.
+        let stamp = (listened <= self.window_ends)
+            .then(|| self.parser.parse(event.timestamp()))
             .flatten();
         let mut verdict = Verdict::default();
         if self.path == SubscribePath::Rest {
-            let stood = self.mark.stands();
-            self.mark.event(event, stamp, self.own_time.began());
-            if self.mark.stands() && event.control() != "_22" {
+            let was_valid = self.mark.is_valid();
+            self.mark
+                .event(event, stamp, self.replay_stamps.replay_began());
+            if self.mark.is_valid() && event.control() != "_22" {
                 verdict.confirms_mark = true;
-                verdict.behind_mark = stood && event.is_of_node();
+                verdict.after_mark = was_valid && event.is_of_node();
                 self.over |= !draining;
             }
         }
-        if (!self.mark.stands() || event.control() == "_22")
+        if (!self.mark.is_valid() || event.control() == "_22")
             && let Some(stamp) = stamp
         {
-            verdict.by_own_time = self.own_time.is_replay(event, stamp, draining);
+            verdict.stamped_as_replay = self.replay_stamps.is_replay(event, stamp, draining);
         }
         verdict
     }

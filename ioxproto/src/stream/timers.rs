@@ -1,39 +1,39 @@
 //! The stream's deadlines, each with its reason, on two clocks.
 //!
-//! What the machine itself waits for (a retry, a connect, a stop) is due at an instant. Silences
-//! of the controller are due after so much *listening*: time counts for them only while the driver
-//! waits on an empty socket. A driver that a consumer blocks, or a process that is stopped, hears
-//! nothing, so its silence proves nothing.
+//! Waits of the machine itself (a retry, a connect, a stop) are due at an instant. Silences of the
+//! controller are due after a duration of *listening*, which counts only while the driver waits on
+//! an empty socket. A driver that a slow consumer blocks, or a suspended process, does not listen,
+//! so silence then says nothing about the controller.
 
 use std::time::{Duration, Instant};
 
-/// What can be due, in the order in which a tick takes what is due at once.
+/// The timers, in the order in which a tick runs those that are due at the same time.
 ///
-/// The order of this list counts, not which timer was due first:
+/// The order of this list decides, not which timer was due first:
 ///
 /// * The first five are each the only timer of their state.
-/// * Silence that decides about the token or the replay is taken before silence that shows the
-///   connection dead: the status says how far the connection had come.
-/// * A dead connection is not pinged and has not proved itself. Losing it cancels what follows.
+/// * Silence that decides about the token or the replay is handled before silence that shows a dead
+///   connection, so that the status says how far the connection had come.
+/// * A dead connection is not pinged and has not proved stable. Losing it cancels the later timers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Timer {
     /// The wait between attempts is over.
     Retry,
-    /// Name, TCP, TLS and upgrade took too long.
+    /// Name resolution, TCP, TLS and upgrade took too long.
     Connect,
     /// A login or refresh, or the caller's token, took too long.
     SignIn,
-    /// A polite stop took too long.
+    /// A graceful stop took too long.
     Stop,
-    /// The names of the house took too long to wait for.
+    /// Reading the names of the house took too long.
     Names,
-    /// Nothing came after the token was sent.
+    /// Nothing was received after the token was sent.
     TokenAccepted,
-    /// The replay is over: nothing arrived for this long.
+    /// The replay has ended: nothing was received for long enough.
     DrainQuiet,
-    /// No stamp has shown an event to be of the replay for this long.
+    /// No stamp has shown a replayed event for long enough.
     DrainPast,
-    /// The replay has lasted as long as it may.
+    /// The replay has reached its time limit.
     DrainCap,
     /// The controller's heartbeat is overdue.
     Stall,
@@ -41,7 +41,7 @@ pub(crate) enum Timer {
     Pong,
     /// It is time to ping a silent controller.
     Ping,
-    /// The connection has lasted long enough to have proved itself.
+    /// The connection has lasted long enough to count as stable.
     Proven,
 }
 
@@ -56,14 +56,14 @@ impl Timer {
             Self::SignIn => "the login's time limit",
             Self::Stop => "the stop's time limit",
             Self::Names => "the time limit of the names",
-            Self::TokenAccepted => "a sign that the token is accepted",
+            Self::TokenAccepted => "the first text frame after the token",
             Self::DrainQuiet => "quiet after the replay",
-            Self::DrainPast => "stamps that show no replay any more",
+            Self::DrainPast => "stamps that no longer show a replay",
             Self::DrainCap => "the replay's time limit",
             Self::Stall => "an overdue heartbeat",
             Self::Pong => "an unanswered ping",
             Self::Ping => "a ping after silence",
-            Self::Proven => "the connection's proof",
+            Self::Proven => "a stable connection",
         }
     }
 }
@@ -72,9 +72,9 @@ impl Timer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Deadline {
-    /// The instant; in the past when something is due at once.
+    /// The instant; in the past if something is already due.
     pub at: Instant,
-    /// What is due then, for logs and tests.
+    /// The reason, for logs and tests.
     pub reason: &'static str,
 }
 
@@ -82,7 +82,7 @@ pub struct Deadline {
 enum Due {
     At(Instant),
     /// A reading of the listening clock.
-    Heard(Duration),
+    Listened(Duration),
 }
 
 /// The timer table and the listening clock.
@@ -90,7 +90,7 @@ enum Due {
 pub(crate) struct Timers {
     /// In the order of [`Timer`].
     table: [Option<(Timer, Due)>; Timer::COUNT],
-    heard: Duration,
+    listened: Duration,
     wait: Option<Wait>,
 }
 
@@ -101,23 +101,23 @@ struct Wait {
 }
 
 impl Timers {
-    /// Due at an instant.
+    /// Sets a timer to an instant.
     pub(crate) fn at(&mut self, timer: Timer, at: Instant) {
         self.table[timer as usize] = Some((timer, Due::At(at)));
     }
 
-    /// Due after so much listening from now on.
-    pub(crate) fn after_hearing(&mut self, timer: Timer, silence: Duration) {
-        self.table[timer as usize] = Some((timer, Due::Heard(self.heard + silence)));
+    /// Sets a timer to a duration of listening from now on.
+    pub(crate) fn after_listening(&mut self, timer: Timer, silence: Duration) {
+        self.table[timer as usize] = Some((timer, Due::Listened(self.listened + silence)));
     }
 
-    /// Due after so much listening from now on, or later if it was.
+    /// Like `after_listening`, but never moves a timer to an earlier time.
     pub(crate) fn postpone(&mut self, timer: Timer, silence: Duration) {
-        let reading = self.heard + silence;
+        let reading = self.listened + silence;
         let before = self.table[timer as usize];
-        let later = matches!(before, Some((_, Due::Heard(before))) if before > reading);
+        let later = matches!(before, Some((_, Due::Listened(before))) if before > reading);
         if !later {
-            self.table[timer as usize] = Some((timer, Due::Heard(reading)));
+            self.table[timer as usize] = Some((timer, Due::Listened(reading)));
         }
     }
 
@@ -134,17 +134,19 @@ impl Timers {
     }
 
     /// The listening clock.
-    pub(crate) fn heard(&self) -> Duration {
-        self.heard
+    pub(crate) fn listened(&self) -> Duration {
+        self.listened
     }
 
-    /// The driver begins to wait on an empty socket, until a timer or something else is due.
+    /// Notes that the driver begins to wait on an empty socket. Returns the earliest deadline of
+    /// the timers and `other`.
     pub(crate) fn begin_wait(&mut self, now: Instant, other: Option<Deadline>) -> Option<Deadline> {
         let timers = self.pending(now).map(|(timer, at)| Deadline {
             at,
             reason: timer.reason(),
         });
-        // Of several at the same instant, the one that a tick takes first.
+        // Of several deadlines at the same instant, `min_by_key` returns the one that a tick
+        // handles first.
         let deadline = timers.chain(other).min_by_key(|deadline| deadline.at);
         self.wait = Some(Wait {
             since: now,
@@ -153,13 +155,13 @@ impl Timers {
         deadline
     }
 
-    /// Whether the driver waits on an empty socket, as far as is known.
+    /// Whether the driver waits on an empty socket.
     pub(crate) fn is_waiting(&self) -> bool {
         self.wait.is_some()
     }
 
-    /// The driver's wait is over. Returns `false` if it ended so late that the driver cannot have
-    /// been listening.
+    /// Ends the driver's wait. Returns `false` if it ended so late that the driver cannot have been
+    /// listening.
     pub(crate) fn end_wait(&mut self, now: Instant, overrun: Duration) -> bool {
         let Some(wait) = self.wait.take() else {
             return true;
@@ -168,25 +170,25 @@ impl Timers {
             .until
             .is_some_and(|until| now.saturating_duration_since(until) > overrun);
         if !late {
-            self.heard += now.saturating_duration_since(wait.since);
+            self.listened += now.saturating_duration_since(wait.since);
         }
         !late
     }
 
-    /// Takes the first timer that is due out of the table.
+    /// Removes and returns the first timer that is due.
     pub(crate) fn take_due(&mut self, now: Instant) -> Option<Timer> {
         let (due, _) = self.pending(now).find(|(_, at)| *at <= now)?;
         self.cancel(due);
         Some(due)
     }
 
-    /// The timers that are set, in their order, each with the instant at which it is due if the
-    /// driver listens from now on.
+    /// Returns the timers that are set, in their order, each with its instant if the driver listens
+    /// from now on.
     fn pending(&self, now: Instant) -> impl Iterator<Item = (Timer, Instant)> {
         self.table.iter().flatten().filter_map(move |(timer, due)| {
             let at = match *due {
                 Due::At(at) => Some(at),
-                Due::Heard(reading) => now.checked_add(reading.saturating_sub(self.heard)),
+                Due::Listened(reading) => now.checked_add(reading.saturating_sub(self.listened)),
             };
             Some((*timer, at?))
         })
@@ -217,7 +219,7 @@ mod tests {
         let mut timers = Timers::default();
         assert_eq!(timers.begin_wait(start, None), None);
         timers.at(Timer::Connect, start + seconds(10.0));
-        timers.after_hearing(Timer::DrainQuiet, seconds(1.0));
+        timers.after_listening(Timer::DrainQuiet, seconds(1.0));
         let deadline = timers.begin_wait(start, None).unwrap();
         assert_eq!(
             (deadline.at, deadline.reason),
@@ -229,10 +231,10 @@ mod tests {
     fn silence_counts_only_while_waiting() {
         let start = epoch();
         let mut timers = Timers::default();
-        timers.after_hearing(Timer::DrainQuiet, seconds(1.0));
+        timers.after_listening(Timer::DrainQuiet, seconds(1.0));
         timers.begin_wait(start, None);
         assert!(timers.end_wait(start + seconds(0.4), OVERRUN));
-        // Ten seconds in a consumer's hands.
+        // The consumer blocks the driver for 10 s.
         let later = start + seconds(10.4);
         assert_eq!(timers.take_due(later), None);
         assert_eq!(
@@ -250,10 +252,10 @@ mod tests {
     fn a_wait_that_ended_far_too_late_counts_for_nothing() {
         let start = epoch();
         let mut timers = Timers::default();
-        timers.after_hearing(Timer::DrainQuiet, seconds(1.0));
+        timers.after_listening(Timer::DrainQuiet, seconds(1.0));
         timers.begin_wait(start, None);
         assert!(!timers.end_wait(start + seconds(7.0), OVERRUN));
-        assert_eq!(timers.heard(), Duration::ZERO);
+        assert_eq!(timers.listened(), Duration::ZERO);
         assert_eq!(timers.take_due(start + seconds(7.0)), None);
     }
 
@@ -261,10 +263,10 @@ mod tests {
     fn a_wait_that_ended_half_a_second_late_still_counts() {
         let start = epoch();
         let mut timers = Timers::default();
-        timers.after_hearing(Timer::DrainQuiet, seconds(1.0));
+        timers.after_listening(Timer::DrainQuiet, seconds(1.0));
         timers.begin_wait(start, None);
         assert!(timers.end_wait(start + seconds(1.0) + OVERRUN, OVERRUN));
-        assert_eq!(timers.heard(), seconds(1.0) + OVERRUN);
+        assert_eq!(timers.listened(), seconds(1.0) + OVERRUN);
     }
 
     #[test]
@@ -296,7 +298,7 @@ mod tests {
         let start = epoch();
         let due = start + seconds(order.len() as f64);
         let mut timers = Timers::default();
-        // Whether all at the same instant, or the last of the list first.
+        // All at the same instant, then the last of the list first.
         for step in [0.0, 1.0] {
             for (index, timer) in order.into_iter().enumerate() {
                 timers.at(timer, due - seconds(step * index as f64));

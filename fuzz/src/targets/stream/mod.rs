@@ -327,8 +327,7 @@ impl Driver {
         let now = self.now;
         let deadline = self.stream.poll_timeout(now);
         self.deadline = deadline.map(|deadline| deadline.at);
-        let undone =
-            deadline.is_some_and(|deadline| deadline.reason == "actions that wait to be done");
+        let undone = deadline.is_some_and(|deadline| deadline.reason == "actions to be performed");
         if undone {
             self.with_model(|_| {});
         } else {

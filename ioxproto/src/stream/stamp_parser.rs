@@ -1,14 +1,15 @@
-//! Reads the stamps of events. Many come within one second: of those only the fraction is parsed.
+//! Parses the stamps of events. Of several stamps within one second, only the first is parsed in
+//! full.
 
 use crate::view::Timestamp;
 
-/// Reads timestamps of the layout `2026-05-05T18:52:41.875777-07:00` quickly, others as well.
+/// Parses timestamps of any layout, and those like `2026-05-05T18:52:41.875777-07:00` quickly.
 #[derive(Debug, Default)]
-pub(super) struct Stamps {
+pub(super) struct StampParser {
     last: Option<Second>,
 }
 
-/// A whole second as it was written, and what it is in microseconds since 1970.
+/// A whole second as the controller wrote it, and its value in microseconds since 1970.
 #[derive(Debug)]
 struct Second {
     written: [u8; 19],
@@ -16,9 +17,9 @@ struct Second {
     micros: i64,
 }
 
-impl Stamps {
-    /// Microseconds since 1970; `None` for what is not a timestamp with a UTC offset.
-    pub(super) fn read(&mut self, text: &str) -> Option<i64> {
+impl StampParser {
+    /// Returns microseconds since 1970; `None` if the text is not a timestamp with a UTC offset.
+    pub(super) fn parse(&mut self, text: &str) -> Option<i64> {
         let Some((written, fraction, offset)) = layout(text) else {
             return Timestamp::parse(text).map(Timestamp::unix_micros);
         };
@@ -38,7 +39,7 @@ impl Stamps {
     }
 }
 
-/// The second, the fraction in microseconds and the UTC offset.
+/// Splits a timestamp into its second, its fraction in microseconds and its UTC offset.
 fn layout(text: &str) -> Option<(&[u8; 19], i64, &[u8; 6])> {
     let (written, rest) = text.as_bytes().split_first_chunk::<19>()?;
     let (point, rest) = rest.split_first()?;
@@ -74,10 +75,10 @@ mod tests {
         ];
         for first in stamps {
             for second in stamps {
-                let mut reader = Stamps::default();
+                let mut parser = StampParser::default();
                 for text in [first, second, first] {
                     let whole = Timestamp::parse(text).map(Timestamp::unix_micros);
-                    assert_eq!(reader.read(text), whole, "{first:?} {second:?}");
+                    assert_eq!(parser.parse(text), whole, "{first:?} {second:?}");
                 }
             }
         }
