@@ -139,7 +139,8 @@ fn a_bridge_tells_its_service_manager_and_serves_metrics_and_health() {
         ("POST /metrics", "localhost", 405),
         ("OPTIONS /metrics", "localhost", 405),
         ("DELETE /healthz", "localhost", 405),
-        ("GET /", "localhost", 404),
+        ("GET /", "localhost", 200),
+        ("GET /nothing", "localhost", 404),
     ] {
         let answer = request(service.port, path, host);
         assert!(
@@ -212,7 +213,7 @@ fn a_reload_serves_metrics_on_another_port_or_as_before_if_that_is_in_use() {
     let finished = service.running.finish();
     assert_eq!(finished.code, Some(0), "{finished:?}");
     for word in [
-        &*format!("cannot serve metrics on 127.0.0.1:{taken}"),
+        &*format!("cannot serve HTTP on 127.0.0.1:{taken}"),
         "Metrics are served as before",
         "metrics are no longer served",
     ] {

@@ -91,7 +91,7 @@ pub(crate) fn kind(error: &io::Error) -> FailureKind {
 }
 
 /// EMFILE, ENFILE, ENOBUFS: the standard library has no kinds for them.
-fn is_out_of_resources(error: &io::Error) -> bool {
+pub(crate) fn is_out_of_resources(error: &io::Error) -> bool {
     // All waiters of a lookup share its error.
     let shared = || error.get_ref()?.downcast_ref::<Arc<io::Error>>();
     let code = error.raw_os_error().or_else(|| shared()?.raw_os_error());

@@ -8,10 +8,12 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs as _, UdpSocket};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+
+use super::failure::is_out_of_resources;
 
 /// Looks up a host: an IP literal immediately, a name on its own thread.
 pub(crate) fn lookup(host: &str, port: u16) -> Lookup {
@@ -87,6 +89,15 @@ impl Future for Lookup {
     }
 }
 
+/// The cause of a failed lookup. Without a free descriptor, some resolvers (glibc with
+/// `mdns4_minimal`) report a known name as unknown; a socket of our own then shows the true cause.
+fn cause(error: io::Error) -> io::Error {
+    match UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)) {
+        Err(own) if is_out_of_resources(&own) => own,
+        _ => error,
+    }
+}
+
 /// The lookups in progress in this process, by name.
 static UNDER_WAY: Mutex<BTreeMap<String, Arc<Pending>>> = Mutex::new(BTreeMap::new());
 
@@ -100,7 +111,7 @@ fn pending(host: &str) -> Arc<Pending> {
     let spawned = std::thread::Builder::new()
         .name("iox-lookup".into())
         .spawn(move || {
-            let answer = (name.as_str(), 0).to_socket_addrs();
+            let answer = (name.as_str(), 0).to_socket_addrs().map_err(cause);
             lock(&UNDER_WAY).remove(&name);
             place.answer(answer.map(Iterator::collect));
         });
