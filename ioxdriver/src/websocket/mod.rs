@@ -190,7 +190,7 @@ mod tests {
         assert!(large.1.contains("2000000"), "{}", large.1);
         let wrong = meaning(Error::Protocol(ProtocolError::NonZeroReservedBits)).unwrap();
         assert_eq!(wrong.0, FailureKind::Protocol);
-        assert!(wrong.1.contains("no WebSocket frame"), "{}", wrong.1);
+        assert!(wrong.1.contains("not a WebSocket frame"), "{}", wrong.1);
     }
 
     #[test]
