@@ -172,7 +172,7 @@ mod tests {
     use std::task::Waker;
 
     use ioxdriver::BuildError;
-    use ioxdriver::driver::{Connection, Open, WRITE_BUFFER};
+    use ioxdriver::driver::{Connection, Open, Received, WRITE_BUFFER};
     use ioxproto::{Action, Config, ConnectionId, Now, StreamMachine};
 
     use super::*;
@@ -275,7 +275,7 @@ mod tests {
         let mut pings = |open: &mut Open<Async<NoRuntime>>, many: usize| {
             for _ in 0..many {
                 let news = open.poll(&mut context);
-                let pinged = matches!(news, Poll::Ready(Ok(Message::Ping(_))));
+                let pinged = matches!(news, Poll::Ready(Ok(Received::Message(Message::Ping(_)))));
                 assert!(pinged);
             }
         };
@@ -291,5 +291,137 @@ mod tests {
             (WRITE_BUFFER / 2..=WRITE_BUFFER + 256).contains(&kept),
             "{kept}"
         );
+    }
+
+    /// Delivers these bytes, at most as many with each read as the pattern says.
+    struct Delivering {
+        bytes: Vec<u8>,
+        at: usize,
+        pattern: Cycle<IntoIter<usize, 5>>,
+    }
+
+    impl AsyncRead for Delivering {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buffer: &mut [u8],
+        ) -> Poll<io::Result<usize>> {
+            let most = self.pattern.next().unwrap();
+            let unread = &self.bytes[self.at..];
+            let length = unread.len().min(buffer.len()).min(most);
+            buffer[..length].copy_from_slice(&unread[..length]);
+            self.at += length;
+            Poll::Ready(Ok(length))
+        }
+    }
+
+    impl AsyncWrite for Delivering {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    /// A frame of a server with a payload of this length, in which each byte tells it.
+    fn frame(first: u8, length: usize) -> Vec<u8> {
+        let mut frame = vec![first];
+        match u8::try_from(length) {
+            Ok(short @ 0..126) => frame.push(short),
+            _ => {
+                frame.push(126);
+                frame.extend(u16::try_from(length).unwrap().to_be_bytes());
+            }
+        }
+        frame.extend(vec![length as u8; length]);
+        frame
+    }
+
+    #[test]
+    fn messages_are_the_same_whether_the_library_reads_them_or_not() {
+        let mut bytes = Vec::new();
+        let mut expected = Vec::new();
+        for round in 0..400 {
+            for length in [300, 0, 125, 126, 1000 + round] {
+                bytes.extend(frame(0x81, length));
+                expected.push(format!("text {length}"));
+            }
+            match round % 8 {
+                0 => {
+                    bytes.extend(frame(0x89, 3));
+                    expected.push("ping 3".to_owned());
+                }
+                1 => {
+                    bytes.extend(frame(0x82, 400));
+                    expected.push("binary 400".to_owned());
+                }
+                2 => {
+                    // A ping in the middle of a message in three fragments.
+                    bytes.extend(frame(0x01, 200));
+                    bytes.extend(frame(0x00, 0));
+                    bytes.extend(frame(0x89, 1));
+                    bytes.extend(frame(0x80, 500));
+                    expected.extend(["ping 1", "text 700"].map(str::to_owned));
+                }
+                3 => {
+                    bytes.extend(frame(0x81, 60_000));
+                    expected.push("text 60000".to_owned());
+                }
+                _ => {}
+            }
+        }
+        // What follows a close frame is not a message.
+        bytes.extend([0x88, 2, 0x03, 0xe8]);
+        expected.push("close 1000".to_owned());
+        bytes.extend(frame(0x81, 5));
+        let all = usize::MAX;
+        for pattern in [
+            [all; 5],
+            [1, 2, 3, 5, 7],
+            [4096, all, 10, all, 300],
+            [all, 4097, 65_536, 1, all],
+            [4096, 4096, 5000, 4096, all],
+        ] {
+            let connection = Connection::Plain(Socketed(Box::new(Delivering {
+                bytes: bytes.clone(),
+                at: 0,
+                pattern: pattern.into_iter().cycle(),
+            })));
+            let mut open: Open<Async<NoRuntime>> =
+                Open::new(id(), connection, Vec::new(), 100_000).unwrap();
+            let mut context = Context::from_waker(Waker::noop());
+            let mut received = Vec::new();
+            while let Poll::Ready(Ok(message)) = open.poll(&mut context) {
+                let data = |is_text: bool, bytes: &[u8]| {
+                    let length = bytes.len();
+                    assert!(length == 700 || bytes.iter().all(|byte| *byte == length as u8));
+                    format!("{} {length}", if is_text { "text" } else { "binary" })
+                };
+                received.push(match message {
+                    Received::Text(range) => data(true, open.text(range)),
+                    Received::Message(Message::Binary(bytes)) => {
+                        let is_text = open.take_was_text(bytes.len());
+                        data(is_text, &bytes)
+                    }
+                    Received::Message(Message::Ping(bytes)) => format!("ping {}", bytes.len()),
+                    Received::Message(Message::Close(frame)) => {
+                        received.push(format!("close {}", frame.unwrap().code));
+                        break;
+                    }
+                    other => panic!("{other:?}"),
+                });
+            }
+            assert_eq!(received, expected, "{pattern:?}");
+        }
     }
 }

@@ -9,8 +9,8 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ioxproto::{
-    Account, Address, AddressError, Config, ConfigError, Notification, Profile, ReadNames, Secret,
-    SubscribePath, Timing,
+    Account, Address, AddressError, Config, ConfigError, Message, Notification, Profile, ReadNames,
+    Secret, SubscribePath, Timing,
 };
 use thiserror::Error;
 
@@ -106,6 +106,15 @@ pub enum Tapped<'a> {
     Text(&'a [u8]),
     /// A binary message.
     Binary(&'a [u8]),
+}
+
+impl<'a> From<Tapped<'a>> for Message<'a> {
+    fn from(tapped: Tapped<'a>) -> Self {
+        match tapped {
+            Tapped::Text(bytes) => Self::Text(bytes),
+            Tapped::Binary(bytes) => Self::Binary(bytes),
+        }
+    }
 }
 
 impl Tap {

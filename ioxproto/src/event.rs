@@ -1,10 +1,14 @@
 //! One event of the stream.
 
+use std::borrow::Cow;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::vocabulary::CommandWord;
+
+/// A quote in a JSON string.
+pub(crate) const ESCAPED_QUOTE: &str = "\\\"";
 
 /// A range of an event's text.
 #[derive(Clone, Copy, Debug, Default)]
@@ -35,6 +39,8 @@ pub struct Event {
     /// The document, followed by the pieces that had to be decoded.
     text: Arc<str>,
     document_length: u32,
+    /// Whether the quotes of the document are escaped, as in the JSON envelope it came in.
+    escaped: bool,
     parts: Parts,
     live: bool,
     received_at: Option<Received>,
@@ -63,9 +69,18 @@ impl Event {
         Self {
             text,
             document_length,
+            escaped: false,
             parts,
             live: false,
             received_at: None,
+        }
+    }
+
+    /// Creates an event from a text whose document has escaped quotes.
+    pub(crate) fn escaped(text: Arc<str>, document_length: usize, parts: Parts) -> Self {
+        Self {
+            escaped: true,
+            ..Self::new(text, document_length, parts)
         }
     }
 
@@ -180,11 +195,20 @@ impl Event {
 
     /// The XML document that the event was read from, repaired if it was not well-formed.
     #[must_use]
-    pub fn document(&self) -> &str {
-        self.part(Span {
+    pub fn document(&self) -> Cow<'_, str> {
+        let document = self.part(Span {
             start: 0,
             end: self.document_length,
-        })
+        });
+        match self.escaped {
+            true => document.replace(ESCAPED_QUOTE, "\"").into(),
+            false => document.into(),
+        }
+    }
+
+    /// The length of the text that the event keeps, in bytes.
+    pub(crate) fn text_length(&self) -> usize {
+        self.text.len()
     }
 
     /// Whether the event updates a property of a node. A command (`DON`) is not a property.

@@ -17,7 +17,7 @@ pub fn run(data: &[u8]) {
     assert!(documents <= 65);
     if let Frame::Event(event) = &frame {
         check(event);
-        let Frame::Event(again) = reader.read(event.document()) else {
+        let Frame::Event(again) = reader.read(&event.document()) else {
             panic!("an event's document is not an event")
         };
         assert_eq!(again, *event);

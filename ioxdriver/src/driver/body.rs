@@ -15,7 +15,7 @@
 //! ```
 
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::{Instant, SystemTime};
 
 use ioxproto::rest::{CallError, CallId, CallPhase, RawAnswer};
@@ -31,6 +31,7 @@ use super::{Delivery, Seam, Shared};
 use crate::net::exchange::Answer;
 use crate::net::{Answered, Attempt, IdleConnections, Route};
 use crate::options::{Listener, Options, Tap, Tapped};
+use crate::websocket::Received;
 use crate::{BuildError, tls};
 
 /// The messages after which a stream that is stopping looks at its deadline.
@@ -66,6 +67,8 @@ pub struct Body<S: Seam> {
     held_up: bool,
     /// Sampled once for each turn.
     now: Option<Now>,
+    /// The waker that the next command wakes, if it is registered.
+    waker: Option<Waker>,
     /// The things that happened since the driver last waited.
     busy: u32,
 }
@@ -127,6 +130,7 @@ impl<S: Seam> Body<S> {
             room: 0,
             held_up: false,
             now: None,
+            waker: None,
             busy: 0,
             core,
         })
@@ -192,7 +196,7 @@ impl<S: Seam> Body<S> {
     }
 
     fn round(&mut self, context: &mut Context<'_>) -> Turn {
-        if let Some(command) = self.shared.command() {
+        if let Some(command) = self.shared.command(&mut self.waker) {
             self.command(command);
             return Turn::Moved;
         }
@@ -209,7 +213,7 @@ impl<S: Seam> Body<S> {
         }
         for taken in 0..S::TURN {
             let Poll::Ready(input) = self.poll_world(context) else {
-                return match self.shared.poll_command(context) {
+                return match self.shared.poll_command(context, &mut self.waker) {
                     Poll::Ready(command) => {
                         self.command(command);
                         Turn::Moved
@@ -236,7 +240,7 @@ impl<S: Seam> Body<S> {
     }
 
     fn hold_up(&mut self, context: &mut Context<'_>) -> Turn {
-        if let Poll::Ready(command) = self.shared.poll_command(context) {
+        if let Poll::Ready(command) = self.shared.poll_command(context, &mut self.waker) {
             self.command(command);
             return Turn::Moved;
         }
@@ -323,7 +327,10 @@ impl<S: Seam> Body<S> {
         let now = self.now();
         self.shared.update(&self.core, now);
         let beyond = self.beyond();
-        self.room = self.delivery.push_all(&mut self.batch, beyond);
+        self.room = match self.listener {
+            Some(_) => usize::MAX,
+            None => self.delivery.push_all(&mut self.batch, beyond),
+        };
     }
 
     /// How many notifications may be read past a full queue.
@@ -554,25 +561,33 @@ impl<S: Seam> Body<S> {
         self.carry_out();
     }
 
-    fn received(&mut self, now: Now, id: ConnectionId, message: tungstenite::Message) {
-        let notification = match &message {
-            tungstenite::Message::Binary(bytes) => {
+    fn received(&mut self, now: Now, id: ConnectionId, received: Received) {
+        let notification = match received {
+            Received::Text(range) => match &self.link {
+                Link::Open(open) => {
+                    let data = Tapped::Text(open.text(range));
+                    self.shared.show(self.tap.as_ref(), data);
+                    self.core.message(now, id, data.into())
+                }
+                _ => None,
+            },
+            Received::Message(tungstenite::Message::Binary(bytes)) => {
                 let open = self.link.open(id);
                 let was_text = open.is_some_and(|open| open.take_was_text(bytes.len()));
-                let (tapped, message) = if was_text {
-                    (Tapped::Text(bytes), Message::Text(bytes))
-                } else {
-                    (Tapped::Binary(bytes), Message::Binary(bytes))
+                let data = match was_text {
+                    true => Tapped::Text(&bytes),
+                    false => Tapped::Binary(&bytes),
                 };
-                if let Some(tap) = &self.tap {
-                    let _calling_back = self.shared.calling_back();
-                    tap.see(tapped);
-                }
-                self.core.message(now, id, message)
+                self.shared.show(self.tap.as_ref(), data);
+                self.core.message(now, id, data.into())
             }
-            tungstenite::Message::Ping(_) => self.core.message(now, id, Message::Ping),
-            tungstenite::Message::Pong(_) => self.core.message(now, id, Message::Pong),
-            tungstenite::Message::Close(frame) => {
+            Received::Message(tungstenite::Message::Ping(_)) => {
+                self.core.message(now, id, Message::Ping)
+            }
+            Received::Message(tungstenite::Message::Pong(_)) => {
+                self.core.message(now, id, Message::Pong)
+            }
+            Received::Message(tungstenite::Message::Close(frame)) => {
                 let (code, text) = frame.as_ref().map_or((None, ""), |frame| {
                     (Some(frame.code.into()), &*frame.reason)
                 });
@@ -580,7 +595,9 @@ impl<S: Seam> Body<S> {
                 self.core.closed(now, id, code, text);
                 None
             }
-            tungstenite::Message::Text(_) | tungstenite::Message::Frame(_) => None,
+            Received::Message(tungstenite::Message::Text(_) | tungstenite::Message::Frame(_)) => {
+                None
+            }
         };
         self.carry_out();
         if let Some(notification) = notification {

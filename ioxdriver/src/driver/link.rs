@@ -3,11 +3,10 @@
 use std::task::{Context, Poll};
 
 use ioxproto::{ConnectionId, Failure};
-use tungstenite::Message;
 
 use super::Seam;
 use crate::net::{Attempt, Connection, Exchanged, Route};
-use crate::websocket::Open;
+use crate::websocket::{Open, Received};
 
 /// The attempt or the connection.
 pub(crate) enum Link<S: Seam> {
@@ -26,7 +25,7 @@ pub(crate) enum Link<S: Seam> {
 pub(crate) enum LinkEvent<S> {
     /// Boxed, since it is large and messages are many.
     Exchanged(ConnectionId, Box<Exchanged<S>>),
-    Received(ConnectionId, Message),
+    Received(ConnectionId, Received),
     /// It is over; `None` for an end without a close frame.
     Ended(ConnectionId, Option<Failure>),
 }
@@ -88,7 +87,7 @@ impl<S: Seam> Link<S> {
                 .poll(route, context)
                 .map(|exchanged| LinkEvent::Exchanged(*id, Box::new(exchanged))),
             Self::Open(open) => open.poll(context).map(|received| match received {
-                Ok(message) => LinkEvent::Received(open.id(), message),
+                Ok(received) => LinkEvent::Received(open.id(), received),
                 Err(failure) => LinkEvent::Ended(open.id(), failure),
             }),
         }

@@ -20,4 +20,4 @@ pub use self::shared::{Drive, Relaunch, Shared, Sleep};
 pub use self::ticket::Ticket;
 pub use crate::net::Connection;
 pub use crate::options::Listener;
-pub use crate::websocket::{Filtered, Open, WRITE_BUFFER};
+pub use crate::websocket::{Filtered, Open, Received, WRITE_BUFFER};

@@ -25,6 +25,7 @@ use ioxproto::{Account, Config, ConfigError, Now, Reason, Secret, Stats, Status,
 use super::EndError;
 use super::ticket::Slot;
 use crate::Trust;
+use crate::options::{Tap, Tapped};
 use crate::sync::{
     AtomicBool, AtomicUsize, Event, EventListener, Listener as _, Mutex, MutexGuard, Ordering,
     PoisonError,
@@ -290,6 +291,14 @@ impl Shared {
         CallingBack(CALLING_BACK.replace(self.place()))
     }
 
+    /// Shows a message to the tap, if there is one.
+    pub(crate) fn show(&self, tap: Option<&Tap>, message: Tapped<'_>) {
+        if let Some(tap) = tap {
+            let _calling_back = self.calling_back();
+            tap.see(message);
+        }
+    }
+
     fn place(&self) -> usize {
         std::ptr::from_ref(self).addr()
     }
@@ -306,11 +315,13 @@ impl Shared {
         self.notify();
     }
 
-    /// The next thing that the application asks for, if there is one.
-    pub(crate) fn command(&self) -> Option<Command> {
+    /// The next thing that the application asks for, if there is one. Who asks has taken the waker
+    /// that was `registered`.
+    pub(crate) fn command(&self, registered: &mut Option<Waker>) -> Option<Command> {
         if !self.has_command() {
             return None;
         }
+        *registered = None;
         self.commanded.store(false, Ordering::Release);
         let command = self.commands().take();
         if command.is_some() {
@@ -325,19 +336,24 @@ impl Shared {
         self.commanded.load(Ordering::Acquire)
     }
 
-    /// The next thing that the application asks for.
-    pub(crate) fn poll_command(&self, context: &mut Context<'_>) -> Poll<Command> {
+    /// The next thing that the application asks for. `registered` is the waker that an earlier call
+    /// left here: it stays until there is a command.
+    pub(crate) fn poll_command(
+        &self,
+        context: &mut Context<'_>,
+        registered: &mut Option<Waker>,
+    ) -> Poll<Command> {
+        let is_registered = |waker: &Waker| waker.will_wake(context.waker());
+        if registered.as_ref().is_some_and(is_registered) && !self.has_command() {
+            return Poll::Pending;
+        }
         let mut commands = self.commands();
         if let Some(command) = commands.take() {
+            *registered = None;
             return Poll::Ready(command);
         }
-        if !commands
-            .driver
-            .as_ref()
-            .is_some_and(|waker| waker.will_wake(context.waker()))
-        {
-            commands.driver = Some(context.waker().clone());
-        }
+        commands.driver = Some(context.waker().clone());
+        *registered = Some(context.waker().clone());
         Poll::Pending
     }
 }
@@ -553,8 +569,11 @@ mod tests {
         let _ = shared.begin();
         shared.provide_token(Some(Secret::from("late")));
         let _ = shared.begin();
-        assert!(shared.command().is_none());
+        assert!(shared.command(&mut None).is_none());
         shared.provide_token(None);
-        assert!(matches!(shared.command(), Some(Command::Token(None))));
+        assert!(matches!(
+            shared.command(&mut None),
+            Some(Command::Token(None))
+        ));
     }
 }

@@ -6,6 +6,7 @@ mod read_ahead;
 mod secret_frame;
 
 use std::io;
+use std::ops::Range;
 use std::task::{Context, Poll, ready};
 
 use ioxproto::{Failure, FailureKind};
@@ -15,7 +16,7 @@ use tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tungstenite::{Error, Message};
 
 use self::opcode::{CloseSent, TextAsBinary};
-pub use self::open::Open;
+pub use self::open::{Open, Received};
 use self::read_ahead::ReadAhead;
 use crate::driver::PollIo;
 use crate::net::{Connection, failure};
@@ -119,12 +120,39 @@ impl<S: PollIo> Filtered<S> {
         context: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        let connection = &mut self.connection;
-        let read = |buffer: &mut [u8]| connection.poll_read(context, buffer);
-        let length = ready!(self.ahead.poll_read(buffer, read))?;
-        self.filter.filter(&mut buffer[..length]);
+        if !self.ahead.is_busy() {
+            let length = ready!(self.connection.poll_read(context, buffer))?;
+            self.filter.filter(&mut buffer[..length]);
+            self.received |= length > 0;
+            if length == buffer.len() {
+                self.ahead.enlarge();
+            }
+            return Poll::Ready(Ok(length));
+        }
+        let read = |buffer: &mut [u8]| self.connection.poll_read(context, buffer);
+        let unread = ready!(self.ahead.poll_unread(read))?;
+        let most = unread.len().min(buffer.len());
+        let length = self.filter.filter_frame(&mut unread[..most]);
+        buffer[..length].copy_from_slice(&unread[..length]);
+        self.ahead.consume(length);
         self.received |= length > 0;
         Poll::Ready(Ok(length))
+    }
+
+    /// Takes the next message if it is a text that the library need not see: it has arrived
+    /// completely in one frame, and the library is not in the middle of a message.
+    fn take_text(&mut self) -> Option<Range<usize>> {
+        if !self.filter.is_between_messages() || self.filter.is_closing() {
+            return None;
+        }
+        let text = self.ahead.take_text();
+        self.received |= text.is_some();
+        text
+    }
+
+    /// Whether a message, or the beginning of one, was read from the socket and has not been taken.
+    fn holds_more(&self) -> bool {
+        self.filter.holds_more() || self.ahead.holds_more()
     }
 
     /// Writes some of these bytes.

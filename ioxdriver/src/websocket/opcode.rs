@@ -71,6 +71,15 @@ impl TextAsBinary {
     pub(crate) fn filter(&mut self, bytes: &mut [u8]) {
         let mut at = 0;
         while at < bytes.len() {
+            at += self.filter_frame(&mut bytes[at..]);
+        }
+    }
+
+    /// Like [`filter`](Self::filter), but stops at the end of the current frame. Returns the number
+    /// of bytes filtered.
+    pub(crate) fn filter_frame(&mut self, bytes: &mut [u8]) -> usize {
+        let mut at = 0;
+        while at < bytes.len() {
             match self.stage {
                 Stage::First => {
                     bytes[at] = self.begin(bytes[at]);
@@ -118,7 +127,11 @@ impl TextAsBinary {
                     self.after_payload();
                 }
             }
+            if self.stage == Stage::First {
+                break;
+            }
         }
+        at
     }
 
     /// The violation found by the filter, if there is one.
@@ -163,6 +176,11 @@ impl TextAsBinary {
     /// Whether a data message is incomplete.
     pub(crate) fn is_mid_message(&self) -> bool {
         self.open || (self.stage != Stage::First && self.first & CONTROL == 0)
+    }
+
+    /// Whether a close frame, or the beginning of one, has arrived.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.close.is_some()
     }
 
     /// Whether no message is pending: no frame is incomplete, no message needs more frames, and

@@ -1,5 +1,6 @@
 //! An open WebSocket connection.
 
+use std::ops::Range;
 use std::task::{Context, Poll, Waker};
 
 use ioxproto::{ConnectionId, Failure, Secret};
@@ -22,6 +23,16 @@ pub struct Open<S: Seam> {
     unflushed: bool,
     /// A large message has arrived, and the library's buffer still has that size.
     oversized: bool,
+}
+
+/// What was received on an open connection.
+#[derive(Debug)]
+#[expect(clippy::exhaustive_enums, reason = "a driver must handle each")]
+pub enum Received {
+    /// A text message that bypassed the WebSocket library, until the next call of [`Open::poll`].
+    Text(Range<usize>),
+    /// A message of the WebSocket library.
+    Message(Message),
 }
 
 impl<S: Seam> Open<S> {
@@ -70,7 +81,7 @@ impl<S: Seam> Open<S> {
     }
 
     /// Whether the last message, of this length, was text. Call once for each binary message.
-    pub(crate) fn take_was_text(&mut self, length: usize) -> bool {
+    pub fn take_was_text(&mut self, length: usize) -> bool {
         self.oversized |= length > LARGE;
         self.socket.io_mut().filter.take_was_text()
     }
@@ -82,13 +93,28 @@ impl<S: Seam> Open<S> {
 
     /// Whether a message, or the beginning of one, was read from the socket and has not been taken.
     pub(crate) fn holds_more(&self) -> bool {
-        self.socket.io().filter.holds_more()
+        self.socket.io().holds_more()
+    }
+
+    /// The text of [`Received::Text`].
+    pub fn text(&self, range: Range<usize>) -> &[u8] {
+        &self.socket.io().ahead.bytes()[range]
     }
 
     /// Writes waiting frames and reads the next message. An error is the end of the connection;
     /// `None` for an end without a close frame.
-    pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<Message, Option<Failure>>> {
+    pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<Received, Option<Failure>>> {
         self.poll_write(context);
+        if let Some(text) = self.socket.io_mut().take_text() {
+            return Poll::Ready(Ok(Received::Text(text)));
+        }
+        self.poll_library(context).map_ok(Received::Message)
+    }
+
+    fn poll_library(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<Message, Option<Failure>>> {
         let next = self.socket.poll_next(context);
         match &next {
             // The library has queued a pong.

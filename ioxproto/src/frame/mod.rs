@@ -17,7 +17,7 @@ pub(crate) use self::recover::repair;
 use self::xml::Document;
 pub(crate) use self::xml::reference;
 use crate::Event;
-use crate::event::Parts;
+use crate::event::{ESCAPED_QUOTE, Parts, Span};
 
 /// The longest frame that is read, in bytes. Offsets into an event's text are 32 bits wide, and
 /// decoding can double the length.
@@ -202,9 +202,9 @@ impl FrameReader {
 
     fn read_envelope(&mut self, json: &str, text: &str) -> Frame {
         if !self.general
-            && let Some(parts) = scan::envelope(json, &mut self.decoded)
+            && let Some((document, parts)) = scan::envelope(json)
         {
-            return Frame::Event(event(&self.decoded, parts));
+            return Frame::Event(self.escaped_event(document, parts));
         }
         let read = envelope::read(json).or_else(|cause| {
             // The controller did not escape control characters: replace them and read again.
@@ -221,6 +221,27 @@ impl FrameReader {
             Ok(Envelope::Other) => ignored(IgnoredKind::OtherJson, text),
             Err(cause) => malformed(&cause, text),
         }
+    }
+
+    /// Creates an event from a document whose quotes are escaped. Copying it as it is costs less
+    /// than decoding it: the only part that can contain quotes is the payload, and few do.
+    fn escaped_event(&mut self, document: &str, mut parts: Parts) -> Event {
+        let payload = &document[parts.event_info.start as usize..parts.event_info.end as usize];
+        if !payload.contains(ESCAPED_QUOTE) {
+            return Event::escaped(Arc::from(document), document.len(), parts);
+        }
+        self.decoded.clear();
+        self.decoded.push_str(document);
+        for (count, piece) in payload.split(ESCAPED_QUOTE).enumerate() {
+            self.decoded.push_str(if count == 0 { "" } else { "\"" });
+            self.decoded.push_str(piece);
+        }
+        // The conversions cannot fail: a frame is at most 1 GiB long.
+        parts.event_info = Span {
+            start: document.len() as u32,
+            end: self.decoded.len() as u32,
+        };
+        Event::escaped(Arc::from(&*self.decoded), document.len(), parts)
     }
 
     /// Reads a document unchanged first. Only if it is not well-formed, it is split into several

@@ -18,12 +18,13 @@
 //! ```
 //!
 //! The document contains no control characters, no `&`, and no characters whose encoding begins
-//! with the byte 0xEF (U+FFFE and U+FFFF, which XML forbids, among them). So nothing has to be
-//! decoded, and every part is a slice of the document.
+//! with the byte 0xEF (U+FFFE and U+FFFF, which XML forbids, among them). So nothing but the quotes
+//! of an envelope has to be decoded, and every part is a slice of the document. Only a payload can
+//! contain quotes.
 
 use std::str::FromStr;
 
-use crate::event::{Parts, Span};
+use crate::event::{ESCAPED_QUOTE, Parts, Span};
 
 const ENVELOPE: &str = "{\"type\":\"event\",\"data\":\"";
 /// The beginning of nearly all documents, plain and in an envelope.
@@ -34,55 +35,32 @@ const MOST: usize = 8;
 
 /// Reads a document.
 pub(super) fn document(text: &str) -> Option<Parts> {
-    let mut scan = Scan::<false> {
-        text,
-        at: 0,
-        copied: 0,
-        removed: 0,
-        document: &mut String::new(),
-    };
+    let mut scan = Scan::<false> { text, at: 0 };
     let parts = scan.document()?;
     (scan.at == text.len()).then_some(parts)
 }
 
-/// Reads a document in an envelope and writes it, unescaped, to `document`.
-pub(super) fn envelope(text: &str, document: &mut String) -> Option<Parts> {
-    document.clear();
-    let mut scan = Scan::<true> {
-        text,
-        at: ENVELOPE.len(),
-        copied: ENVELOPE.len(),
-        removed: ENVELOPE.len(),
-        document,
-    };
-    if !text.starts_with(ENVELOPE) {
-        return None;
-    }
+/// Reads a document in an envelope. Returns it as it is there, with its quotes escaped, and its
+/// parts.
+pub(super) fn envelope(frame: &str) -> Option<(&str, Parts)> {
+    let text = frame.strip_prefix(ENVELOPE)?;
+    let mut scan = Scan::<true> { text, at: 0 };
     let parts = scan.document()?;
-    scan.copy();
-    (&text[scan.at..] == "\"}").then_some(parts)
+    let (document, rest) = text.split_at(scan.at);
+    (rest == "\"}").then_some((document, parts))
 }
 
-/// A position in the frame. `ESCAPED` if the document is in a JSON string.
+/// A position in the text. `ESCAPED` if the document is in a JSON string.
 struct Scan<'a, const ESCAPED: bool> {
     text: &'a str,
     at: usize,
-    /// The end of what has been copied to `document`, and the number of bytes before `at` that are
-    /// not part of the document.
-    copied: usize,
-    removed: usize,
-    document: &'a mut String,
 }
 
 impl<'a, const ESCAPED: bool> Scan<'a, ESCAPED> {
     fn document(&mut self) -> Option<Parts> {
         let mut parts = Parts::default();
-        if ESCAPED && self.maybe(ESCAPED_OPENING) {
-            // Unescaping quotes is slow, and nearly all frames begin with this text.
-            self.document.push_str(OPENING);
-            self.copied = self.at;
-            self.removed += ESCAPED_OPENING.len() - OPENING.len();
-        } else if !self.maybe(OPENING) {
+        let opening = if ESCAPED { ESCAPED_OPENING } else { OPENING };
+        if !self.maybe(opening) {
             self.declaration()?;
             self.expect("<Event seqnum=")?;
             self.quote()?;
@@ -144,7 +122,7 @@ impl<'a, const ESCAPED: bool> Scan<'a, ESCAPED> {
         } else {
             find(self.text, from, [b'<'])?
         };
-        Some(self.span(from, self.at))
+        Some(span(from, self.at))
     }
 
     /// A quoted value.
@@ -162,7 +140,7 @@ impl<'a, const ESCAPED: bool> Scan<'a, ESCAPED> {
         } else {
             find(self.text, from, [b'"', b'<'])?
         };
-        let value = (self.span(from, self.at), &self.text[from..self.at]);
+        let value = (span(from, self.at), &self.text[from..self.at]);
         self.quote()?;
         Some(value)
     }
@@ -177,9 +155,8 @@ impl<'a, const ESCAPED: bool> Scan<'a, ESCAPED> {
     fn payload(&mut self) -> Option<Span> {
         let from = self.at;
         if self.text.as_bytes()[from..].starts_with(b"</") {
-            return Some(self.span(from, from));
+            return Some(span(from, from));
         }
-        let begin = self.span(from, from).start;
         let mut open = [""; MOST];
         let mut depth = 0;
         loop {
@@ -205,10 +182,7 @@ impl<'a, const ESCAPED: bool> Scan<'a, ESCAPED> {
         let body = whole.trim_start();
         let leading = whole.len() - body.len();
         let trailing = body.len() - body.trim_end().len();
-        Some(Span {
-            start: begin + leading as u32,
-            end: self.span(from, self.at - trailing).end,
-        })
+        Some(span(from + leading, self.at - trailing))
     }
 
     /// Reads the rest of a start tag. `false` if the element is empty.
@@ -246,20 +220,7 @@ impl<'a, const ESCAPED: bool> Scan<'a, ESCAPED> {
 
     #[inline(always)]
     fn quote(&mut self) -> Option<()> {
-        if ESCAPED {
-            self.expect("\\\"")?;
-            // Copy up to the backslash, which is not part of the document.
-            self.document.push_str(&self.text[self.copied..self.at - 2]);
-            self.copied = self.at - 1;
-            self.removed += 1;
-            Some(())
-        } else {
-            self.expect("\"")
-        }
-    }
-
-    fn copy(&mut self) {
-        self.document.push_str(&self.text[self.copied..self.at]);
+        self.expect(if ESCAPED { ESCAPED_QUOTE } else { "\"" })
     }
 
     #[inline(always)]
@@ -275,14 +236,13 @@ impl<'a, const ESCAPED: bool> Scan<'a, ESCAPED> {
     fn expect(&mut self, literal: &str) -> Option<()> {
         self.maybe(literal).then_some(())
     }
+}
 
-    /// Converts a range of the frame without quotes to a span of the document.
-    fn span(&self, from: usize, to: usize) -> Span {
-        // The conversions cannot fail: a frame is shorter than 4 GiB.
-        Span {
-            start: (from - self.removed) as u32,
-            end: (to - self.removed) as u32,
-        }
+/// The conversions cannot fail: a frame is shorter than 4 GiB.
+fn span(from: usize, to: usize) -> Span {
+    Span {
+        start: from as u32,
+        end: to as u32,
     }
 }
 
@@ -349,12 +309,11 @@ mod tests {
 
     #[test]
     fn the_layouts_that_controllers_send_are_read_raw_and_in_envelopes() {
-        let mut unescaped = String::new();
         for layout in LAYOUTS {
             assert!(document(layout).is_some(), "{layout}");
             let text = format!("{ENVELOPE}{}\"}}", layout.replace('"', "\\\""));
-            assert!(envelope(&text, &mut unescaped).is_some(), "{layout}");
-            assert_eq!(unescaped, layout);
+            let (escaped, _) = envelope(&text).expect(layout);
+            assert_eq!(escaped.replace(ESCAPED_QUOTE, "\""), layout);
         }
     }
 
@@ -422,7 +381,7 @@ mod tests {
             ("\"}", "\",\"x\":1}"),
         ] {
             let text = text.replace(from, to);
-            assert!(envelope(&text, &mut String::new()).is_none(), "{text}");
+            assert!(envelope(&text).is_none(), "{text}");
         }
     }
 

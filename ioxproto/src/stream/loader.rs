@@ -199,7 +199,7 @@ impl Loader {
         };
         let mut needs_reading = false;
         if let Some(reading) = &mut self.reading {
-            let fits = event.document().len() <= MAX_EVENT_LENGTH;
+            let fits = event.text_length() <= MAX_EVENT_LENGTH;
             match fits && reading.events.len() < MAX_EVENTS {
                 true => reading.events.push(event.clone()),
                 false => needs_reading = true,

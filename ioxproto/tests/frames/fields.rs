@@ -230,7 +230,7 @@ fn an_event_is_small_cheap_to_clone_and_free_to_travel() {
     let one = event(STATUS);
     let other = one.clone();
     assert!(
-        std::ptr::eq(one.document(), other.document()),
+        std::ptr::eq(one.sid(), other.sid()),
         "clones share one text"
     );
     assert_eq!(one, other);

@@ -67,7 +67,7 @@ fn read_bytes(bytes: &[u8]) -> Frame {
 
 /// An event read again from its own document is the same event.
 fn stable(event: &Event) {
-    let Frame::Event(again) = FrameReader::new().read(event.document()) else {
+    let Frame::Event(again) = FrameReader::new().read(&event.document()) else {
         panic!("{event:?}")
     };
     assert_eq!(&again, event);
