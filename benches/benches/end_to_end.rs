@@ -9,7 +9,7 @@ use std::time::Duration;
 use iox_benches::blast::{Layout, Pace, serve};
 use iox_benches::clients::{
     Bare, Error, Result, Seen, background, bare_async_std, bare_blocking, bare_smol, bare_tokio,
-    callback, iterator, stream,
+    callback, iterator, polled, stream,
 };
 use iox_benches::ratio::{is_test, quantile};
 use ioxdriver::Options;
@@ -31,12 +31,12 @@ struct Receiver {
 struct Library {
     name: &'static str,
     bare: [Receiver; 3],
-    drivers: [Receiver; 2],
+    drivers: &'static [Receiver],
 }
 
 impl Library {
     fn receivers(&self) -> impl Iterator<Item = &Receiver> {
-        self.bare.iter().chain(&self.drivers)
+        self.bare.iter().chain(self.drivers)
     }
 }
 
@@ -63,75 +63,83 @@ macro_rules! bare {
     };
 }
 
-/// A driver's two ways to deliver.
-const fn drivers(
-    callback: (&'static str, Client),
-    pulled: (&'static str, Client),
-) -> [Receiver; 2] {
-    [
-        Receiver {
-            name: callback.0,
-            client: callback.1,
-            target: 0.4,
-        },
-        Receiver {
-            name: pulled.0,
-            client: pulled.1,
-            target: 0.33,
-        },
-    ]
+/// A driver that calls back.
+const fn called(name: &'static str, client: Client) -> Receiver {
+    Receiver {
+        name,
+        client,
+        target: 0.4,
+    }
+}
+
+/// A driver from which the consumer takes.
+const fn pulled(name: &'static str, client: Client) -> Receiver {
+    Receiver {
+        name,
+        client,
+        target: 0.33,
+    }
 }
 
 const LIBRARIES: [Library; 4] = [
     Library {
         name: "async-tungstenite over tokio",
         bare: bare!(|bare, address, seen| on_tokio(bare_tokio(bare, address, seen))),
-        drivers: drivers(
-            ("tokio, callback", |address, seen| {
+        drivers: &[
+            called("tokio, callback", |address, seen| {
                 on_tokio(callback::<Tokio>(options(address), seen))
             }),
-            ("tokio, Stream", |address, seen| {
+            pulled("tokio, Stream", |address, seen| {
                 on_tokio(stream::<Tokio>(options(address), seen))
             }),
-        ),
+            pulled("tokio, polled Stream", |address, seen| {
+                on_tokio(polled::<Tokio>(options(address), seen))
+            }),
+        ],
     },
     Library {
         name: "async-tungstenite over async-std",
         bare: bare!(
             |bare, address, seen| async_std::task::block_on(bare_async_std(bare, address, seen))
         ),
-        drivers: drivers(
-            ("async-std, callback", |address, seen| {
+        drivers: &[
+            called("async-std, callback", |address, seen| {
                 async_std::task::block_on(callback::<AsyncStd>(options(address), seen))
             }),
-            ("async-std, Stream", |address, seen| {
+            pulled("async-std, Stream", |address, seen| {
                 async_std::task::block_on(stream::<AsyncStd>(options(address), seen))
             }),
-        ),
+            pulled("async-std, polled Stream", |address, seen| {
+                async_std::task::block_on(polled::<AsyncStd>(options(address), seen))
+            }),
+        ],
     },
     Library {
         name: "async-tungstenite over smol",
         bare: bare!(|bare, address, seen| smol::block_on(bare_smol(bare, address, seen))),
-        drivers: drivers(
-            ("smol, callback", |address, seen| {
+        drivers: &[
+            called("smol, callback", |address, seen| {
                 smol::block_on(callback::<Smol>(options(address), seen))
             }),
-            ("smol, Stream", |address, seen| {
+            pulled("smol, Stream", |address, seen| {
                 smol::block_on(stream::<Smol>(options(address), seen))
             }),
-        ),
+            pulled("smol, polled Stream", |address, seen| {
+                smol::block_on(polled::<Smol>(options(address), seen))
+            }),
+        ],
     },
     Library {
         name: "tungstenite",
         bare: bare!(bare_blocking),
-        drivers: drivers(
-            ("blocking, callback", |address, seen| {
+        drivers: &[
+            called("blocking, callback", |address, seen| {
                 background(options(address), seen)
             }),
-            ("blocking, Iterator", |address, seen| {
+            pulled("blocking, Iterator", |address, seen| {
                 iterator(options(address), seen)
             }),
-        ),
+        ],
     },
 ];
 

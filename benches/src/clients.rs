@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use async_tungstenite::WebSocketStream;
 use futures_util::{AsyncReadExt as _, AsyncWriteExt as _, StreamExt as _};
 use ioxdriver::Options;
-use ioxdriver_async::{EventStream, Runtime};
+use ioxdriver_async::{EventStream, PolledStream, Runtime};
 use ioxproto::{Event, Notification};
 use tokio_util::compat::TokioAsyncReadCompatExt as _;
 use tungstenite::protocol::{Role, WebSocketConfig};
@@ -234,6 +234,21 @@ where
 /// When the stream ends.
 pub async fn stream<R: Runtime>(options: Options, mut seen: Seen) -> Result<Seen> {
     let mut stream = EventStream::<R>::start(options)?;
+    while let Some(notification) = stream.next().await {
+        if !seen.notification(&notification) {
+            return Ok(seen);
+        }
+    }
+    Err(ended(stream.handle().last_reason()))
+}
+
+/// An async driver, as a `Stream` that its consumer drives.
+///
+/// # Errors
+///
+/// When the stream ends.
+pub async fn polled<R: Runtime>(options: Options, mut seen: Seen) -> Result<Seen> {
+    let mut stream = PolledStream::<R>::start(options)?;
     while let Some(notification) = stream.next().await {
         if !seen.notification(&notification) {
             return Ok(seen);

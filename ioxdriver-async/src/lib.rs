@@ -58,6 +58,7 @@
 //! `ioxdriver::driver::Seam`.
 
 mod inspect;
+mod polled;
 mod seam;
 mod stream;
 mod task;
@@ -70,6 +71,7 @@ use std::time::Instant;
 use ioxdriver::BuildError;
 
 pub use crate::inspect::inspect;
+pub use crate::polled::PolledStream;
 pub use crate::seam::{Duplex, Io};
 pub use crate::stream::EventStream;
 

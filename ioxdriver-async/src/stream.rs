@@ -124,12 +124,21 @@ fn spawn<R: Runtime>(
     options: Options,
     listener: Option<Listener>,
 ) -> Result<(Arc<Delivery>, Handle), BuildError> {
+    let task = build::<R>(options, listener)?;
+    let delivery = Arc::clone(task.delivery());
+    let handle = Handle::new(Arc::clone(task.shared()));
+    task.spawn();
+    Ok((delivery, handle))
+}
+
+/// Creates a task that has not been started.
+pub(crate) fn build<R: Runtime>(
+    options: Options,
+    listener: Option<Listener>,
+) -> Result<Task<R>, BuildError> {
     let runtime = R::current()?;
     let timer = runtime.clone();
     let sleep: Sleep = Box::new(move |at| Box::pin(timer.sleep_until(at)));
     let body = Body::new(Async(runtime), options, listener, Some(sleep))?;
-    let delivery = Arc::clone(body.delivery());
-    let handle = Handle::new(Arc::clone(body.shared()));
-    Task::new(body).spawn();
-    Ok((delivery, handle))
+    Ok(Task::new(body))
 }

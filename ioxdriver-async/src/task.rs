@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use ioxdriver::driver::{Body, Seam as _, Timer as _, Turn};
+use ioxdriver::driver::{Body, Delivery, Seam as _, Shared, Timer as _, Turn};
 
 use crate::Runtime;
 use crate::seam::{Alarm, Async};
@@ -39,33 +39,58 @@ impl<R: Runtime> Task<R> {
         }
     }
 
+    pub(crate) fn delivery(&self) -> &Arc<Delivery> {
+        self.body.delivery()
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        self.body.shared()
+    }
+
+    pub(crate) fn start(&mut self) {
+        self.body.start();
+    }
+
+    pub(crate) fn hang_up(&mut self) {
+        self.body.hang_up();
+    }
+
     /// Runs on a task of its own to the end of the stream, and again after each start.
     pub(crate) fn spawn(mut self) {
         let runtime = self.body.seam().0.clone();
         runtime.spawn(async move {
             loop {
-                self.body.start();
+                self.start();
                 Session(&mut self).await;
-                let shared = Arc::clone(self.body.shared());
-                let mut resting = Some(self);
-                let again = shared.rest(|| {
-                    let task = resting.take();
-                    if let Some(task) = &task {
-                        task.body.delivery().finish();
-                    }
-                    Box::new(move || {
-                        if let Some(task) = task {
-                            task.body.delivery().resume();
-                            task.spawn();
-                        }
-                    })
+                let again = self.rest(|task| {
+                    task.delivery().resume();
+                    task.spawn();
                 });
-                match resting {
-                    Some(task) if again => self = task,
-                    _ => return,
+                match again {
+                    Some(task) => self = task,
+                    None => return,
                 }
             }
         });
+    }
+
+    /// Comes to rest. Returns the task if it must start again at once. Otherwise handles keep it,
+    /// and `restart` is called when one of them starts the stream.
+    pub(crate) fn rest(self, restart: impl FnOnce(Self) + Send + 'static) -> Option<Self> {
+        let shared = Arc::clone(self.shared());
+        let mut resting = Some(self);
+        let again = shared.rest(|| {
+            let task = resting.take();
+            if let Some(task) = &task {
+                task.delivery().finish();
+            }
+            Box::new(move || {
+                if let Some(task) = task {
+                    restart(task);
+                }
+            })
+        });
+        resting.filter(|_| again)
     }
 
     fn stop_listening(&mut self) {
@@ -75,7 +100,7 @@ impl<R: Runtime> Task<R> {
 }
 
 /// From a start to the rest after it.
-struct Session<'a, R: Runtime>(&'a mut Task<R>);
+pub(crate) struct Session<'a, R: Runtime>(pub(crate) &'a mut Task<R>);
 
 impl<R: Runtime> Future for Session<'_, R> {
     type Output = ();

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use iox_benches::clients::{Result, Seen, background, callback, iterator, stream};
+use iox_benches::clients::{Result, Seen, background, callback, iterator, polled, stream};
 use iox_benches::ratio::quantile;
 use ioxdriver::{Options, Trust};
 use ioxdriver_async::Runtime;
@@ -32,6 +32,9 @@ struct Arguments {
     /// Takes events from a Stream or Iterator, which has a queue, and not in a callback.
     #[arg(long)]
     stream: bool,
+    /// Takes events from a Stream that its consumer drives, without a task of its own.
+    #[arg(long, conflicts_with = "stream")]
+    polled: bool,
     /// Takes any certificate.
     #[arg(long)]
     insecure: bool,
@@ -59,9 +62,10 @@ impl Arguments {
 
     async fn asynchronous<R: Runtime>(&self, seen: Seen) -> Result<Seen> {
         let options = self.options();
-        match self.stream {
-            true => stream::<R>(options, seen).await,
-            false => callback::<R>(options, seen).await,
+        match (self.stream, self.polled) {
+            (true, _) => stream::<R>(options, seen).await,
+            (_, true) => polled::<R>(options, seen).await,
+            _ => callback::<R>(options, seen).await,
         }
     }
 }
@@ -78,7 +82,9 @@ fn main() -> Result<()> {
             arguments.asynchronous::<ioxtransport_async_std::AsyncStd>(seen),
         )?,
         Transport::Smol => smol::block_on(arguments.asynchronous::<ioxtransport_smol::Smol>(seen))?,
-        Transport::Blocking if arguments.stream => iterator(arguments.options(), seen)?,
+        Transport::Blocking if arguments.stream || arguments.polled => {
+            iterator(arguments.options(), seen)?
+        }
         Transport::Blocking => background(arguments.options(), seen)?,
     };
     let mut line = serde_json::json!({

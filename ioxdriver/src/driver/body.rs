@@ -15,7 +15,7 @@
 //! ```
 
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::{Instant, SystemTime};
 
 use ioxproto::rest::{CallError, CallId, CallPhase, RawAnswer};
@@ -67,8 +67,6 @@ pub struct Body<S: Seam> {
     held_up: bool,
     /// Sampled once for each turn.
     now: Option<Now>,
-    /// The waker that the next command wakes, if it is registered.
-    waker: Option<Waker>,
     /// The things that happened since the driver last waited.
     busy: u32,
 }
@@ -130,7 +128,6 @@ impl<S: Seam> Body<S> {
             room: 0,
             held_up: false,
             now: None,
-            waker: None,
             busy: 0,
             core,
         })
@@ -196,7 +193,7 @@ impl<S: Seam> Body<S> {
     }
 
     fn round(&mut self, context: &mut Context<'_>) -> Turn {
-        if let Some(command) = self.shared.command(&mut self.waker) {
+        if let Some(command) = self.shared.command() {
             self.command(command);
             return Turn::Moved;
         }
@@ -213,7 +210,7 @@ impl<S: Seam> Body<S> {
         }
         for taken in 0..S::TURN {
             let Poll::Ready(input) = self.poll_world(context) else {
-                return match self.shared.poll_command(context, &mut self.waker) {
+                return match self.shared.poll_command(context) {
                     Poll::Ready(command) => {
                         self.command(command);
                         Turn::Moved
@@ -240,7 +237,7 @@ impl<S: Seam> Body<S> {
     }
 
     fn hold_up(&mut self, context: &mut Context<'_>) -> Turn {
-        if let Poll::Ready(command) = self.shared.poll_command(context, &mut self.waker) {
+        if let Poll::Ready(command) = self.shared.poll_command(context) {
             self.command(command);
             return Turn::Moved;
         }
@@ -327,10 +324,7 @@ impl<S: Seam> Body<S> {
         let now = self.now();
         self.shared.update(&self.core, now);
         let beyond = self.beyond();
-        self.room = match self.listener {
-            Some(_) => usize::MAX,
-            None => self.delivery.push_all(&mut self.batch, beyond),
-        };
+        self.room = self.delivery.push_all(&mut self.batch, beyond);
     }
 
     /// How many notifications may be read past a full queue.

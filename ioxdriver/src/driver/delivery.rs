@@ -68,6 +68,11 @@ impl Delivery {
             return usize::MAX;
         }
         let news = !notifications.is_empty();
+        if queue.waiting.is_empty() && notifications.len() <= self.capacity {
+            // All change hands at once, and the storage of the empty queue is the next batch's.
+            let batch = std::mem::take(notifications).into();
+            *notifications = std::mem::replace(&mut queue.waiting, batch).into();
+        }
         for notification in notifications.drain(..) {
             if self.overflow == Overflow::DropOldest
                 && queue.waiting.len() >= self.capacity

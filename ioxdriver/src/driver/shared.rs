@@ -315,13 +315,11 @@ impl Shared {
         self.notify();
     }
 
-    /// The next thing that the application asks for, if there is one. Who asks has taken the waker
-    /// that was `registered`.
-    pub(crate) fn command(&self, registered: &mut Option<Waker>) -> Option<Command> {
+    /// The next thing that the application asks for, if there is one.
+    pub(crate) fn command(&self) -> Option<Command> {
         if !self.has_command() {
             return None;
         }
-        *registered = None;
         self.commanded.store(false, Ordering::Release);
         let command = self.commands().take();
         if command.is_some() {
@@ -336,24 +334,19 @@ impl Shared {
         self.commanded.load(Ordering::Acquire)
     }
 
-    /// The next thing that the application asks for. `registered` is the waker that an earlier call
-    /// left here: it stays until there is a command.
-    pub(crate) fn poll_command(
-        &self,
-        context: &mut Context<'_>,
-        registered: &mut Option<Waker>,
-    ) -> Poll<Command> {
-        let is_registered = |waker: &Waker| waker.will_wake(context.waker());
-        if registered.as_ref().is_some_and(is_registered) && !self.has_command() {
-            return Poll::Pending;
-        }
+    /// The next thing that the application asks for.
+    pub(crate) fn poll_command(&self, context: &mut Context<'_>) -> Poll<Command> {
         let mut commands = self.commands();
         if let Some(command) = commands.take() {
-            *registered = None;
             return Poll::Ready(command);
         }
-        commands.driver = Some(context.waker().clone());
-        *registered = Some(context.waker().clone());
+        if !commands
+            .driver
+            .as_ref()
+            .is_some_and(|waker| waker.will_wake(context.waker()))
+        {
+            commands.driver = Some(context.waker().clone());
+        }
         Poll::Pending
     }
 }
@@ -569,11 +562,8 @@ mod tests {
         let _ = shared.begin();
         shared.provide_token(Some(Secret::from("late")));
         let _ = shared.begin();
-        assert!(shared.command(&mut None).is_none());
+        assert!(shared.command().is_none());
         shared.provide_token(None);
-        assert!(matches!(
-            shared.command(&mut None),
-            Some(Command::Token(None))
-        ));
+        assert!(matches!(shared.command(), Some(Command::Token(None))));
     }
 }

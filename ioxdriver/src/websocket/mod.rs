@@ -21,8 +21,9 @@ use self::read_ahead::ReadAhead;
 use crate::driver::PollIo;
 use crate::net::{Connection, failure};
 
-/// Small, because an idle stream keeps it; holds about a dozen frames.
-const READ_BUFFER: usize = 4 * 1024;
+/// Small, because an idle stream keeps it, and because the library clears it before each read;
+/// holds about 3 frames.
+const READ_BUFFER: usize = 1024;
 /// The limit for bytes waiting to be written, if a peer sends pings and does not read the pongs.
 /// Beyond it, only the latest pong is kept.
 pub const WRITE_BUFFER: usize = 64 * 1024;

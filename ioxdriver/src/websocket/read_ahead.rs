@@ -15,8 +15,10 @@ use std::task::{Poll, ready};
 
 use super::READ_BUFFER;
 
-/// The size of the large buffer, in bytes; holds about 200 frames.
-const LARGE: usize = 64 * 1024;
+/// The size of the large buffer at first, in bytes, enough for most bursts.
+const LARGE: usize = 8 * 1024;
+/// Its size once a read has filled it, in bytes; holds about 200 frames.
+const LARGEST: usize = 64 * 1024;
 /// The first byte of an unfragmented text message (RFC 6455 section 5.2).
 const WHOLE_TEXT: u8 = 0x81;
 
@@ -78,6 +80,9 @@ impl ReadAhead {
         read: impl FnOnce(&mut [u8]) -> Poll<io::Result<usize>>,
     ) -> Poll<io::Result<&mut [u8]>> {
         if !self.holds_more() {
+            if self.end == self.buffer.len() {
+                self.buffer = vec![0; LARGEST];
+            }
             let result = read(&mut self.buffer);
             (self.start, self.end) = match result {
                 Poll::Ready(Ok(length)) => (0, length),
@@ -159,7 +164,7 @@ mod tests {
         let mut ahead = ReadAhead::default();
         assert!(!ahead.is_busy());
         ahead.enlarge();
-        for length in [READ_BUFFER + 1, LARGE, READ_BUFFER] {
+        for length in [READ_BUFFER + 1, LARGE, LARGEST, READ_BUFFER] {
             assert!(ahead.is_busy());
             assert_eq!(fill(&mut ahead, &vec![b'x'; length]).len(), length);
             assert!(ahead.is_busy());

@@ -293,6 +293,9 @@ impl Machine {
     /// Reads the status when it is due, handles the answer, and ends the audit when the connection
     /// ends.
     pub(super) fn advance_audit(&mut self, now: Now) {
+        if !self.auditor.is_on {
+            return;
+        }
         if !matches!(self.state, State::Live(_)) {
             self.auditor.due = None;
             let call = self.auditor.abandon();

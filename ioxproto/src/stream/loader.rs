@@ -460,12 +460,10 @@ impl Machine {
             }
             _ => {}
         }
-        let next = self
-            .loader
-            .reading
-            .as_mut()
-            .map(|reading| std::mem::take(&mut reading.next));
-        for part in next.unwrap_or_default() {
+        let Some(reading) = &mut self.loader.reading else {
+            return;
+        };
+        for part in std::mem::take(&mut reading.next) {
             let id = self.queue_own_call(now, request(part));
             if let Some(reading) = &mut self.loader.reading {
                 reading.calls.push((id, part));
