@@ -17,11 +17,12 @@ use crate::{Handle, Runtime};
 
 /// A stream without a task of its own: taking the next notification drives it.
 ///
-/// An event wakes one task and, on a runtime with several threads, one thread: half the latency of
-/// an [`EventStream`](crate::EventStream) on async-std and smol. In return, nothing happens while
-/// nobody polls it: a consumer that is busy for minutes answers no pings and misses the time limits
-/// of calls, and a [`Handle`]'s methods that wait need somebody who polls the stream meanwhile. A
-/// consumer that does slow work beside it is better served by an [`EventStream`](crate::EventStream).
+/// An event wakes one task and, on a runtime with several threads, one thread, where an
+/// [`EventStream`](crate::EventStream) on async-std and smol wakes two. In return, nothing happens
+/// while nobody polls it: a consumer that is busy for minutes answers no pings and misses the time
+/// limits of calls, and a [`Handle`]'s methods that wait need somebody who polls the stream
+/// meanwhile. For a consumer with slow work of its own, an [`EventStream`](crate::EventStream) is
+/// better.
 ///
 /// It ends (`None`) after the stream was stopped or has failed for good; [`Handle::closed`] then
 /// says why. After a [`Handle::start`] it can be polled again. Dropping it ends the stream.

@@ -33,7 +33,7 @@
 //!   takes the next notification, [`next_live_event`](EventStream::next_live_event) the next live
 //!   event, [`handle`](EventStream::handle) gives a handle. It is a `Stream` of futures-core too.
 //! * [`PolledStream`]: the same without a task of its own. Taking the next notification drives it,
-//!   which halves the latency where a task would run on another thread.
+//!   which spares a wake-up where a task would run on another thread.
 //! * [`Builder`] collects the options, and starts.
 //!   * Account: [`local_account`](Builder::local_account),
 //!     [`portal_account`](Builder::portal_account), [`own_tokens`](Builder::own_tokens).
