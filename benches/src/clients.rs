@@ -7,9 +7,9 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use async_tungstenite::WebSocketStream;
-use futures_util::{AsyncReadExt as _, AsyncWriteExt as _, StreamExt as _};
+use futures_util::{AsyncReadExt as _, AsyncWriteExt as _, Stream, StreamExt as _};
 use ioxdriver::Options;
-use ioxdriver_async::{EventStream, PolledStream, Runtime};
+use ioxdriver_async::{EventStream, Handle, PolledStream, Runtime};
 use ioxproto::{Event, Notification};
 use tokio_util::compat::TokioAsyncReadCompatExt as _;
 use tungstenite::protocol::{Role, WebSocketConfig};
@@ -232,14 +232,10 @@ where
 /// # Errors
 ///
 /// When the stream ends.
-pub async fn stream<R: Runtime>(options: Options, mut seen: Seen) -> Result<Seen> {
-    let mut stream = EventStream::<R>::start(options)?;
-    while let Some(notification) = stream.next().await {
-        if !seen.notification(&notification) {
-            return Ok(seen);
-        }
-    }
-    Err(ended(stream.handle().last_reason()))
+pub async fn stream<R: Runtime>(options: Options, seen: Seen) -> Result<Seen> {
+    let stream = EventStream::<R>::start(options)?;
+    let handle = stream.handle();
+    take(stream, handle, seen).await
 }
 
 /// An async driver, as a `Stream` that its consumer drives.
@@ -247,14 +243,23 @@ pub async fn stream<R: Runtime>(options: Options, mut seen: Seen) -> Result<Seen
 /// # Errors
 ///
 /// When the stream ends.
-pub async fn polled<R: Runtime>(options: Options, mut seen: Seen) -> Result<Seen> {
-    let mut stream = PolledStream::<R>::start(options)?;
+pub async fn polled<R: Runtime>(options: Options, seen: Seen) -> Result<Seen> {
+    let stream = PolledStream::<R>::start(options)?;
+    let handle = stream.handle();
+    take(stream, handle, seen).await
+}
+
+async fn take(
+    mut stream: impl Stream<Item = Notification> + Unpin,
+    handle: Handle,
+    mut seen: Seen,
+) -> Result<Seen> {
     while let Some(notification) = stream.next().await {
         if !seen.notification(&notification) {
             return Ok(seen);
         }
     }
-    Err(ended(stream.handle().last_reason()))
+    Err(ended(handle.last_reason()))
 }
 
 /// An async driver that calls back.

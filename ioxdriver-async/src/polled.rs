@@ -11,7 +11,7 @@ use ioxdriver::driver::Delivery;
 use ioxdriver::{BuildError, Options};
 use ioxproto::{Event, Notification};
 
-use crate::stream::build;
+use crate::stream::{build, next_live_event};
 use crate::task::{Session, Task};
 use crate::{Handle, Runtime};
 
@@ -75,12 +75,7 @@ impl<R: Runtime> PolledStream<R> {
     /// Returns the next live event and drops everything before it; `None` at the end.
     /// Cancellation-safe.
     pub async fn next_live_event(&mut self) -> Option<Event> {
-        loop {
-            match self.next().await? {
-                Notification::Event(event) if event.is_live() => return Some(event),
-                _ => {}
-            }
-        }
+        next_live_event(self).await
     }
 
     /// Returns a handle on the stream.

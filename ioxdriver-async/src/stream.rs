@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt as _};
 use ioxdriver::driver::{Body, Delivery, Listener, Sleep};
 use ioxdriver::{BuildError, Options, Start};
 use ioxproto::{Event, Notification};
@@ -68,12 +68,7 @@ impl<R: Runtime> EventStream<R> {
 
     /// The next live event, past everything else; `None` at the end. Cancellation-safe.
     pub async fn next_live_event(&mut self) -> Option<Event> {
-        loop {
-            match self.next().await? {
-                Notification::Event(event) if event.is_live() => return Some(event),
-                _ => {}
-            }
-        }
+        next_live_event(self).await
     }
 
     /// A handle on the stream.
@@ -118,6 +113,19 @@ impl<R: Runtime> Start for EventStream<R> {
     ) -> Result<Handle, BuildError> {
         Self::start_with(options, listener)
     }
+}
+
+/// Takes notifications up to the next live event; `None` at the end.
+pub(crate) async fn next_live_event(
+    stream: &mut (impl Stream<Item = Notification> + Unpin),
+) -> Option<Event> {
+    while let Some(notification) = stream.next().await {
+        match notification {
+            Notification::Event(event) if event.is_live() => return Some(event),
+            _ => {}
+        }
+    }
+    None
 }
 
 fn spawn<R: Runtime>(

@@ -185,8 +185,13 @@ impl<S: PollIo> Filtered<S> {
 }
 #[cfg(test)]
 mod tests {
+    use std::collections::VecDeque;
     use std::io;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Waker;
 
+    use proptest::prelude::*;
     use tungstenite::error::CapacityError;
 
     use super::*;
@@ -243,5 +248,117 @@ mod tests {
             panic!("no close frame")
         };
         assert_eq!((u16::from(frame.code), &*frame.reason), (1000, ""));
+    }
+
+    /// A socket that delivers these pieces, one for each read if the buffer has room.
+    struct Pieces {
+        pieces: VecDeque<Vec<u8>>,
+        reads: Arc<AtomicUsize>,
+        at_end: Option<io::ErrorKind>,
+    }
+
+    impl PollIo for Pieces {
+        fn poll_read(&mut self, _: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+            self.reads.fetch_add(1, Ordering::Relaxed);
+            let Some(piece) = self.pieces.front_mut() else {
+                return match self.at_end {
+                    Some(kind) => Poll::Ready(Err(kind.into())),
+                    None => Poll::Pending,
+                };
+            };
+            let length = piece.len().min(buffer.len());
+            buffer[..length].copy_from_slice(&piece[..length]);
+            piece.drain(..length);
+            if piece.is_empty() {
+                self.pieces.pop_front();
+            }
+            Poll::Ready(Ok(length))
+        }
+
+        fn poll_write(&mut self, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(bytes.len()))
+        }
+    }
+
+    /// What the library reads with a buffer of this size, from a socket that delivers one binary
+    /// message in pieces of these lengths.
+    struct Reading {
+        delivered: Vec<u8>,
+        read: Vec<u8>,
+        error: Option<io::ErrorKind>,
+        reads: usize,
+        is_busy: bool,
+    }
+
+    fn read_pieces(lengths: &[usize], small: usize, at_end: Option<io::ErrorKind>) -> Reading {
+        let total: usize = lengths.iter().sum();
+        // The length says more than there is, so that all of it is one frame.
+        let header = [0x82, 127].into_iter().chain(u64::MAX.to_be_bytes());
+        let delivered: Vec<u8> = header.chain((0..=u8::MAX).cycle()).take(total).collect();
+        let mut rest = &*delivered;
+        let mut pieces = VecDeque::new();
+        for length in lengths {
+            let (piece, left) = rest.split_at(*length);
+            pieces.push_back(piece.to_vec());
+            rest = left;
+        }
+        let reads = Arc::new(AtomicUsize::new(0));
+        let socket = Pieces {
+            pieces,
+            reads: Arc::clone(&reads),
+            at_end,
+        };
+        let mut filtered = Filtered::new(Connection::Plain(socket), &mut []);
+        let mut context = Context::from_waker(Waker::noop());
+        let mut buffer = vec![0; small];
+        let mut read = Vec::new();
+        let error = loop {
+            match filtered.poll_read(&mut context, &mut buffer) {
+                Poll::Ready(Ok(length)) => read.extend(&buffer[..length]),
+                Poll::Ready(Err(error)) => break Some(error.kind()),
+                Poll::Pending => break None,
+            }
+        };
+        Reading {
+            delivered,
+            read,
+            error,
+            reads: reads.load(Ordering::Relaxed),
+            is_busy: filtered.ahead.is_busy(),
+        }
+    }
+
+    #[test]
+    fn a_busy_socket_is_read_in_large_pieces_and_an_idle_one_keeps_nothing() {
+        let reading = read_pieces(&[600_000], 4096, None);
+        assert_eq!(reading.read.len(), 600_000);
+        assert!(reading.reads < 15, "{}", reading.reads);
+        assert!(!reading.is_busy);
+    }
+
+    #[test]
+    fn small_pieces_are_read_in_place() {
+        let reading = read_pieces(&[300; 100], 4096, None);
+        assert_eq!(reading.read.len(), 30_000);
+        assert_eq!((reading.reads, reading.is_busy), (101, false));
+    }
+
+    #[test]
+    fn an_error_is_handed_on_behind_what_was_read_before() {
+        let reset = Some(io::ErrorKind::ConnectionReset);
+        let reading = read_pieces(&[4096, 5000], 4096, reset);
+        assert_eq!((reading.read, reading.error), (reading.delivered, reset));
+        assert!(!reading.is_busy);
+    }
+
+    proptest! {
+        #[test]
+        fn no_byte_is_lost_or_changed(
+            lengths in prop::collection::vec(1_usize..200_000, 0..8),
+            small in 1_usize..9000,
+        ) {
+            let reading = read_pieces(&lengths, small, None);
+            prop_assert_eq!(reading.read, reading.delivered);
+        }
     }
 }

@@ -80,7 +80,7 @@ impl ReadAhead {
         read: impl FnOnce(&mut [u8]) -> Poll<io::Result<usize>>,
     ) -> Poll<io::Result<&mut [u8]>> {
         if !self.holds_more() {
-            if self.end == self.buffer.len() {
+            if self.end == self.buffer.len() && self.end < LARGEST {
                 self.buffer = vec![0; LARGEST];
             }
             let result = read(&mut self.buffer);
