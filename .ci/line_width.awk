@@ -1,5 +1,5 @@
-# Prints each comment line and each Markdown line that is longer than 100 columns; exit code 1 if
-# there is one. Excepted: tables, headings, code blocks, and lines with an address or a link
+# Prints each comment line and each Markdown line that is longer than 100 columns, and exits with 1
+# if there is one. Exceptions: tables, headings, code blocks, and lines with a URL or a link
 # definition, which cannot be wrapped.
 #
 #     LC_ALL=C awk -f .ci/line_width.awk FILE...
@@ -15,7 +15,7 @@ FNR == 1 { fenced = 0 }
     if (text ~ /^(```|~~~)/) { fenced = !fenced; next }
     if (fenced || text ~ /^(\||#+ |\[[^]]*\]: )/ || text ~ /:\/\//) next
 
-    # awk counts bytes: leave out the bytes that continue a UTF-8 character.
+    # awk counts bytes: remove the continuation bytes of UTF-8 characters.
     columns = $0
     gsub(/[\200-\277]/, "", columns)
     if (length(columns) > 100) {

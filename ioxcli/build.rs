@@ -1,4 +1,4 @@
-//! Gives the program its version: with the commit, where it is built from the repository.
+//! Sets the program's version. A build from the repository includes the commit.
 
 use std::env;
 use std::path::Path;
@@ -13,7 +13,7 @@ fn main() {
     );
 }
 
-/// The commit; `None` outside the repository, such as in a package, and without git.
+/// Returns the commit; `None` outside the repository, as in a package, or without git.
 fn commit() -> Option<String> {
     println!("cargo:rerun-if-changed=build.rs");
     let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent()?;
@@ -26,7 +26,7 @@ fn commit() -> Option<String> {
         let output = output.ok().filter(|output| output.status.success())?;
         Some(String::from_utf8(output.stdout).ok()?.trim().to_owned())
     };
-    // What changes with each commit; a branch's name stands in HEAD.
+    // HEAD changes when another branch is checked out, its log with each commit.
     for place in ["HEAD", "logs/HEAD"] {
         if let Some(path) = git(&["rev-parse", "--git-path", place]) {
             println!("cargo:rerun-if-changed={}", repository.join(path).display());

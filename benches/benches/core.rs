@@ -1,4 +1,5 @@
-//! What a frame costs behind the reader: the machine, the state of the controller, the listeners.
+//! The cost of a frame after the reader: in the machine, the state of the controller, and the
+//! listeners.
 
 #![expect(
     clippy::expect_used,
@@ -17,7 +18,7 @@ use ioxproto::{Frame, FrameReader, Message};
 
 fn machine(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("machine");
-    // The same number each time would be a gap each time.
+    // The same sequence number each time would be a gap each time.
     let unnumbered = STATUS.replace("seqnum=\"1016\"", "seqnum=\"\"");
     for (name, text) in [
         ("raw", unnumbered.clone()),
@@ -89,7 +90,7 @@ fn dispatch(criterion: &mut Criterion) {
     }
     let dispatcher = Dispatcher::new();
     dispatcher.attach(SharedState::new(ControllerState::new()));
-    group.bench_function("to a picture of the house", |bencher| {
+    group.bench_function("to the state of a house", |bencher| {
         bencher.iter(|| dispatcher.dispatch_event(black_box(&event)));
     });
     group.finish();

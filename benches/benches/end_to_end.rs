@@ -1,6 +1,6 @@
-//! From the socket to the consumer, every field touched: each driver beside the bare loop of the
-//! same WebSocket library, in turn. Each run is a process of its own, since what one runtime leaves
-//! behind (threads, reactors, a grown heap) would change the next.
+//! Measures the path from the socket to the consumer, which reads every field: each driver compared
+//! with the bare loops of the same WebSocket library, in turn. Each run has its own process, since
+//! the threads, reactors and grown heap of one runtime would affect the next.
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -19,15 +19,16 @@ use ioxtransport_tokio::Tokio;
 
 type Client = fn(SocketAddr, Seen) -> Result<Seen>;
 
-/// A way to receive.
+/// One way to receive.
 struct Receiver {
     name: &'static str,
     client: Client,
-    /// The share of the bare loop's rate that it is to reach.
+    /// The share of the bare loop's rate that it must reach.
     target: f64,
 }
 
-/// The bare loops of a WebSocket library, the first of which is the floor, and the drivers on it.
+/// The bare loops of a WebSocket library, the first of which is the baseline, and the drivers that
+/// use it.
 struct Library {
     name: &'static str,
     bare: [Receiver; 3],
@@ -40,7 +41,7 @@ impl Library {
     }
 }
 
-/// A bare loop with its three ways to read.
+/// Defines the bare loop with its three ways to read.
 macro_rules! bare {
     ($receive:expr) => {
         [
@@ -50,7 +51,7 @@ macro_rules! bare {
                 target: 1.0,
             },
             Receiver {
-                name: "bare loop with a scan of all fields",
+                name: "bare loop with a minimal scan",
                 client: |address, seen| ($receive)(Bare::Scan, address, seen),
                 target: 1.0,
             },
@@ -63,7 +64,7 @@ macro_rules! bare {
     };
 }
 
-/// A driver that calls back.
+/// Makes a receiver for a driver with a callback.
 const fn called(name: &'static str, client: Client) -> Receiver {
     Receiver {
         name,
@@ -72,7 +73,7 @@ const fn called(name: &'static str, client: Client) -> Receiver {
     }
 }
 
-/// A driver from which the consumer takes.
+/// Makes a receiver for a driver from which the consumer takes events.
 const fn pulled(name: &'static str, client: Client) -> Receiver {
     Receiver {
         name,
@@ -156,10 +157,10 @@ fn on_tokio<F: Future<Output = Result<Seen>>>(client: F) -> Result<Seen> {
         .block_on(client)
 }
 
-/// The first argument of a process that receives.
+/// The first argument of a receiving process.
 const RECEIVE: &str = "receive";
 
-/// Receives in a process of its own. Returns what it printed: the rate, or a latency a line.
+/// Receives in a separate process. Returns what it prints: the rate, or one latency per line.
 fn receive(
     library: usize,
     receiver: usize,
@@ -181,7 +182,7 @@ fn receive(
         .collect()
 }
 
-/// What a process of its own does.
+/// Runs in the receiving process.
 fn receiving(arguments: &[String]) -> Result<()> {
     let [library, receiver, address, frames, kind] = arguments else {
         return Err("a receiver takes five arguments".into());
@@ -206,7 +207,7 @@ fn throughput(rounds: usize, frames: u64) -> Result<()> {
         let address = serve(layout, Pace::Flood)?;
         println!("throughput, {name} over ws, {rounds} rounds of {frames} frames");
         for (at, library) in LIBRARIES.iter().enumerate() {
-            // In turn, so that whatever else the machine does meets all alike.
+            // In turn, so that other load on the machine affects all alike.
             let mut rates = vec![Vec::new(); library.receivers().count()];
             for _ in 0..rounds {
                 for (receiver, rates) in rates.iter_mut().enumerate() {
@@ -215,14 +216,15 @@ fn throughput(rounds: usize, frames: u64) -> Result<()> {
             }
             println!("  {}", library.name);
             let medians: Vec<f64> = rates.iter_mut().map(|rates| median(rates)).collect();
-            let floor = medians[0];
+            let (floor, scan) = (medians[0], medians[1]);
             for (receiver, rate) in library.receivers().zip(medians) {
                 println!(
-                    "    {:<36} {:>6.0} ns a frame, {:.2} of the bare loop's rate (target {:.2})",
+                    "    {:<36} {:>6.0} ns a frame, {:.2} of the bare loop's rate (target {:.2}), {:.2} of it with a scan",
                     receiver.name,
                     1e9 / rate,
                     rate / floor,
-                    receiver.target
+                    receiver.target,
+                    rate / scan,
                 );
             }
         }

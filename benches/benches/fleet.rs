@@ -1,5 +1,5 @@
-//! A fleet coming back: 5,000 machines lose their controller at once, and it returns after 40 s.
-//! Time is virtual, so that each wait can be held against the schedule.
+//! Measures the reconnection of a fleet: 5,000 machines lose their controller at once, and it
+//! returns after 40 s. Time is virtual, so that each wait can be compared with the backoff.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -11,19 +11,18 @@ use ioxproto::{
     Action, ConnectionId, Exchange, Failure, FailureKind, Now, Status, StreamMachine, Timing,
 };
 
-const AWAY: Duration = Duration::from_secs(40);
+const OUTAGE: Duration = Duration::from_secs(40);
 const LIMIT: Duration = Duration::from_secs(300);
 
 /// One stream of the fleet.
 struct Member {
     stream: StreamMachine,
-    /// When the attempts after the loss began.
+    /// The times of the attempts after the loss.
     attempts: Vec<Duration>,
 }
 
 impl Member {
-    /// Carries out what the machine asks for; the connection is refused while the controller is
-    /// away.
+    /// Performs the machine's actions. Connections are refused while the controller is away.
     fn carry_out(&mut self, now: Now, lost: Option<Instant>) -> Result<Option<ConnectionId>> {
         let mut connected = None;
         while let Some(action) = self.stream.poll_action() {
@@ -32,7 +31,7 @@ impl Member {
             };
             let since = lost.map(|lost| now.monotonic - lost);
             self.attempts.extend(since);
-            if since.is_some_and(|since| since < AWAY) {
+            if since.is_some_and(|since| since < OUTAGE) {
                 let refused = Failure::transport(FailureKind::ConnectionRefused, "refused");
                 self.stream.failed(now, id, refused);
             } else {
@@ -70,7 +69,7 @@ fn main() -> Result<()> {
         };
         member.stream.start(began);
         let id = member.carry_out(began, None)?.ok_or("not connected")?;
-        // Connected after a second, and proved half a minute later.
+        // Connected after a second, and proven stable half a minute later.
         let now = quiet(&mut member.stream, began, lost - began.monotonic);
         if member.stream.status() != Status::Connected {
             return Err(format!("a member is {}", member.stream.status()).into());
@@ -103,7 +102,7 @@ fn main() -> Result<()> {
 }
 
 fn report(fleet: &[Member], timing: &Timing, back: usize) -> Result<()> {
-    let mut returns: BTreeMap<u64, usize> = BTreeMap::new();
+    let mut histogram: BTreeMap<u64, usize> = BTreeMap::new();
     let (mut early, mut late, mut attempts) = (0, 0, 0);
     for member in fleet {
         let mut last = Duration::ZERO;
@@ -116,19 +115,19 @@ fn report(fleet: &[Member], timing: &Timing, back: usize) -> Result<()> {
             last = *at;
             attempts += 1;
         }
-        *returns.entry(last.as_secs() / 2 * 2).or_default() += 1;
+        *histogram.entry(last.as_secs() / 2 * 2).or_default() += 1;
     }
     println!(
-        "{} streams lose a controller that is away for {AWAY:?}; jitter {}",
+        "{} streams lose a controller that is away for {OUTAGE:?}; jitter {}",
         fleet.len(),
         timing.jitter
     );
-    println!("the attempt that succeeds, by seconds since the loss:");
-    let most = returns.values().max().copied().unwrap_or(1);
-    for (second, count) in &returns {
+    println!("the attempts that succeed, in intervals of 2 s since the loss:");
+    let largest = histogram.values().max().copied().unwrap_or(1);
+    for (second, count) in &histogram {
         println!(
             "  {second:>4} s {count:>6} {}",
-            "#".repeat((count * 60).div_ceil(most))
+            "#".repeat((count * 60).div_ceil(largest))
         );
     }
     println!(
@@ -136,7 +135,7 @@ fn report(fleet: &[Member], timing: &Timing, back: usize) -> Result<()> {
         fleet.len()
     );
     if early > 0 || late > 0 || back < fleet.len() {
-        return Err("the fleet did not come back as it should".into());
+        return Err("some streams did not reconnect, or attempted too early or too late".into());
     }
     Ok(())
 }

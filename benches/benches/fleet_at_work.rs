@@ -1,7 +1,7 @@
-//! Many streams with an event now and then: 10,000 plain ones, and 5,000 with TLS, on one thread,
-//! each with an event a second and a heartbeat every 30 s. The processor time for an event and the
-//! time from sending to the consumer, beside bare loops of the same WebSocket library on as many
-//! sockets. Each contender is a process of its own, and so is the controller.
+//! Measures many streams on one thread: 10,000 without TLS and 5,000 with TLS, each with an event
+//! per second and a heartbeat every 30 s. Reports the processor time per event and the latency from
+//! sending to the consumer, compared with bare loops of the same WebSocket library on as many
+//! sockets. Each contender and the controller have their own processes.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
@@ -20,7 +20,7 @@ use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::Semaphore;
 
 const CONNECTING_AT_ONCE: usize = 500;
-/// From the last connection to the measurement: the drain of each stream has ended.
+/// The time from the last connection to the measurement, in which the drain of each stream ends.
 const SETTLING: Duration = Duration::from_secs(3);
 /// The identity of the controller, as PEM, in the environment of its process and of the clients'.
 const IDENTITY: &str = "IOX_BENCH_IDENTITY";
@@ -41,7 +41,7 @@ fn lock(seen: &Mutex<Seen>) -> std::sync::MutexGuard<'_, Seen> {
     seen.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn take(seen: &Mutex<Seen>, sent: &str) {
+fn record_latency(seen: &Mutex<Seen>, sent: &str) {
     let now = clock::nanoseconds();
     let mut seen = lock(seen);
     if seen.is_measuring
@@ -84,12 +84,12 @@ fn identity() -> Result<Option<Tls>> {
     })
 }
 
-/// Ends with this.
+/// The process of the controller. Dropping it kills the process.
 struct Controller(Child);
 
 impl Drop for Controller {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have ended already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -134,8 +134,8 @@ fn side_by_side(what: &str, tls: Option<Tls>, count: usize, seconds: u64) -> Res
     Ok(())
 }
 
-/// Connects this many times, receives for so long, and prints events, processor time of each, and
-/// the median and 99th percentile of the time from sending, in microseconds.
+/// Connects this many times, receives for this long, and prints the number of events, the processor
+/// time of each, and the median and 99th percentile of the latency, in microseconds.
 async fn receive(contender: &str, address: SocketAddr, count: usize, time: Duration) -> Result<()> {
     let tls = identity()?.map(Arc::new);
     let seen = SharedSeen::default();
@@ -155,7 +155,7 @@ async fn receive(contender: &str, address: SocketAddr, count: usize, time: Durat
                     let at = text
                         .find("<fmtName>")
                         .map_or(0, |at| at + "<fmtName>".len());
-                    take(&seen, text.get(at..at + 20).unwrap_or_default());
+                    record_latency(&seen, text.get(at..at + 20).unwrap_or_default());
                 })
                 .await
             });
@@ -170,7 +170,7 @@ async fn receive(contender: &str, address: SocketAddr, count: usize, time: Durat
         };
         let mut permit = Some(permit);
         let mut see = move |notification: &Notification| match notification {
-            Notification::Event(event) => take(&seen, event.fmt_name()),
+            Notification::Event(event) => record_latency(&seen, event.fmt_name()),
             Notification::Status(change) if change.status == Status::StreamSyncing => {
                 lock(&seen).connected += 1;
                 drop(permit.take());
@@ -209,7 +209,7 @@ async fn receive(contender: &str, address: SocketAddr, count: usize, time: Durat
     std::process::exit(0)
 }
 
-/// What this process has had of the processors.
+/// Returns the processor time of this process.
 fn processor_time() -> Result<Duration> {
     Ok(Duration::try_from(clock_gettime(ClockId::ProcessCPUTime))?)
 }

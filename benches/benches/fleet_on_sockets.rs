@@ -1,5 +1,6 @@
-//! A fleet coming back over real sockets: the process of a controller that holds 5,000 streams is
-//! killed, and another begins on its port. Each stream is held against the wait that it announced.
+//! Measures the reconnection of a fleet over real sockets: the process of a controller with 5,000
+//! streams is killed, and another starts on its port. Checks that no stream reconnects before its
+//! announced wait is over.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,30 +15,34 @@ use ioxtransport_tokio::EventStream;
 const CONNECTING_AT_ONCE: usize = 500;
 const LIMIT: Duration = Duration::from_secs(300);
 const JITTER: f64 = 0.5;
-/// The clock is read once for each wake-up of a stream, a little before it is told here.
+/// How much earlier than announced an attempt may seem to begin: a stream reads its clock shortly
+/// before the notification arrives here.
 const TOLERANCE: Duration = Duration::from_millis(5);
 
-/// What one stream of the fleet has told.
+/// What one stream of the fleet has reported.
 #[derive(Debug, Default)]
 struct Member {
-    /// When it connected, the first time and again.
+    /// The times at which it connected.
     connected: Vec<Instant>,
-    lost: Option<Instant>,
+    /// When the connection was first lost.
+    first_lost: Option<Instant>,
     /// When the next attempt may begin.
     due: Option<Instant>,
     attempts: usize,
-    early: usize,
+    /// The number of attempts that began before they were due.
+    early_attempts: usize,
 }
 
 impl Member {
-    fn told(&mut self, change: &StatusChange) {
+    fn record(&mut self, change: &StatusChange) {
         let now = Instant::now();
         match change.status {
             Status::Connected => self.connected.push(now),
-            Status::LostConnection => self.lost = self.lost.or(Some(now)),
-            Status::StreamInitializing if self.lost.is_some() => {
+            Status::LostConnection => self.first_lost = self.first_lost.or(Some(now)),
+            Status::StreamInitializing if self.first_lost.is_some() => {
                 self.attempts += 1;
-                self.early += usize::from(self.due.is_some_and(|due| now + TOLERANCE < due));
+                self.early_attempts +=
+                    usize::from(self.due.is_some_and(|due| now + TOLERANCE < due));
             }
             _ => {}
         }
@@ -58,12 +63,12 @@ fn main() -> Result<()> {
         [serving, kind, port] if serving == "serve" => {
             runtime.block_on(serve(kind.parse()?, port.parse()?))
         }
-        _ if is_test() => runtime.block_on(homecoming(50, Duration::from_millis(500))),
-        _ => runtime.block_on(homecoming(5_000, Duration::from_secs(20))),
+        _ if is_test() => runtime.block_on(measure_reconnect(50, Duration::from_millis(500))),
+        _ => runtime.block_on(measure_reconnect(5_000, Duration::from_secs(20))),
     }
 }
 
-async fn homecoming(count: usize, away: Duration) -> Result<()> {
+async fn measure_reconnect(count: usize, outage: Duration) -> Result<()> {
     let controller = Controller::start(Kind::Plain, 0)?;
     let port = controller.port()?;
     let mut timing = Timing::default();
@@ -79,58 +84,60 @@ async fn homecoming(count: usize, away: Duration) -> Result<()> {
             .timing(timing.clone())
             .start_with(move |notification| {
                 if let Notification::Status(change) = notification {
-                    lock(&member).told(change);
+                    lock(&member).record(change);
                 }
             })?;
         handles.push(handle);
-        all_connected(&fleet, 1, number.saturating_sub(CONNECTING_AT_ONCE)).await;
+        wait_for_connects(&fleet, 1, number.saturating_sub(CONNECTING_AT_ONCE)).await;
     }
-    all_connected(&fleet, 1, count).await;
+    wait_for_connects(&fleet, 1, count).await;
     println!(
-        "{count} streams connected in {:.1?}; their controller is killed, and begins anew on its port after {away:?}; jitter {JITTER}",
+        "{count} streams connected in {:.1?}; their controller is killed, and restarted on its port after {outage:?}; jitter {JITTER}",
         began.elapsed()
     );
     drop(controller);
-    tokio::time::sleep(away).await;
+    tokio::time::sleep(outage).await;
     let _controller = Controller::start(Kind::Plain, port)?;
-    let back = tokio::time::timeout(LIMIT, all_connected(&fleet, 2, count)).await;
-    report(&fleet, back.is_ok())
+    let reconnected = tokio::time::timeout(LIMIT, wait_for_connects(&fleet, 2, count)).await;
+    report(&fleet, reconnected.is_ok())
 }
 
-/// Waits until this many of the fleet have connected this many times.
-async fn all_connected(fleet: &Fleet, times: usize, count: usize) {
-    let is_there = |member: &&Arc<Mutex<Member>>| lock(member).connected.len() >= times;
-    while fleet.iter().filter(is_there).take(count).count() < count {
+/// Waits until `count` streams have connected at least `times` times.
+async fn wait_for_connects(fleet: &Fleet, times: usize, count: usize) {
+    let has_connected = |member: &&Arc<Mutex<Member>>| lock(member).connected.len() >= times;
+    while fleet.iter().filter(has_connected).take(count).count() < count {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
-fn report(fleet: &Fleet, back: bool) -> Result<()> {
-    let mut returns: BTreeMap<u64, usize> = BTreeMap::new();
+/// Prints a histogram of the reconnects. Fails if not `all_reconnected`, or if an attempt was
+/// early.
+fn report(fleet: &Fleet, all_reconnected: bool) -> Result<()> {
+    let mut histogram: BTreeMap<u64, usize> = BTreeMap::new();
     let (mut attempts, mut early, mut returned) = (0, 0, 0);
     for member in fleet {
         let member = lock(member);
         attempts += member.attempts;
-        early += member.early;
-        if let ([_, connected, ..], Some(lost)) = (&*member.connected, member.lost) {
+        early += member.early_attempts;
+        if let ([_, connected, ..], Some(lost)) = (&*member.connected, member.first_lost) {
             let second = connected.duration_since(lost).as_secs();
-            *returns.entry(second / 2 * 2).or_default() += 1;
+            *histogram.entry(second / 2 * 2).or_default() += 1;
             returned += 1;
         }
     }
-    println!("connected again, by seconds since the loss:");
-    let most = returns.values().max().copied().unwrap_or(1);
-    for (second, count) in &returns {
-        let bar = "#".repeat((count * 60).div_ceil(most));
+    println!("connected again, in intervals of 2 s since the loss:");
+    let largest = histogram.values().max().copied().unwrap_or(1);
+    for (second, count) in &histogram {
+        let bar = "#".repeat((count * 60).div_ceil(largest));
         println!("  {second:>4} s {count:>6} {bar}");
     }
     println!(
         "{attempts} attempts, {early} earlier than announced; {returned} of {} are back",
         fleet.len()
     );
-    match back && early == 0 {
+    match all_reconnected && early == 0 {
         true => Ok(()),
-        false => Err("the fleet did not come back as it should".into()),
+        false => Err("some streams did not reconnect within 300 s, or attempted too early".into()),
     }
 }
 

@@ -1,5 +1,5 @@
-//! What idle streams and pictures of houses cost in memory: measured as the growth of the process,
-//! each kind in a process of its own, the simulated controller in another.
+//! Measures the memory of idle streams and of the states of houses, as the growth of a process.
+//! Each kind has its own process, and so has the simulated controller.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use ioxproto::{Notification, Status};
 use ioxtransport_tokio::{EventStream, Options, Tokio};
 use tokio::sync::Semaphore;
 
-/// Connected before the measurement, so that what is needed once is there.
+/// The streams that are connected before the measurement, so that one-time costs are not counted.
 const BEFORE: usize = 20;
 const CONNECTING_AT_ONCE: usize = 500;
 
@@ -100,7 +100,7 @@ async fn streams(kind: Kind, count: usize) -> Result<()> {
     Ok(())
 }
 
-/// What a program has resident that does nothing but to receive a flood in a callback.
+/// Measures the resident memory of a program that only receives a flood in a callback.
 fn flood(runtime: &tokio::runtime::Runtime, driver: &str, frames: u64) -> Result<()> {
     let controller = Controller::start(Kind::Flood, 0)?;
     let options = Options::new(controller.url())
@@ -119,7 +119,7 @@ fn flood(runtime: &tokio::runtime::Runtime, driver: &str, frames: u64) -> Result
     Ok(())
 }
 
-/// Waits until this many streams are connected, and what they did on the way is done.
+/// Waits until this many streams are connected and have become idle.
 async fn settle(connected: &AtomicUsize, count: usize) {
     while connected.load(Ordering::Relaxed) < count {
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -139,18 +139,18 @@ fn states(count: usize) -> Result<()> {
     }
     let each = resident()?.saturating_sub(before) as f64 / count as f64;
     println!(
-        "{count} pictures of a house of {} properties: {each:.1} KiB each (target 100)",
+        "{count} states of a house of {} properties: {each:.1} KiB each (target 100)",
         events.len()
     );
     Ok(())
 }
 
-/// The memory of this process that is resident, in KiB.
+/// Returns the resident memory of this process, in KiB.
 fn resident() -> Result<u64> {
     memory("VmRSS:")
 }
 
-/// A line of what the kernel knows of this process's memory, in KiB.
+/// Returns a value of the kernel's memory statistics of this process, in KiB.
 fn memory(line: &str) -> Result<u64> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     let found = status.lines().find_map(|found| found.strip_prefix(line));
@@ -158,7 +158,7 @@ fn memory(line: &str) -> Result<u64> {
     Ok(kibibytes.ok_or("no such line")?.parse()?)
 }
 
-/// What this process has had of the processors.
+/// Returns the processor time of this process.
 fn processor_time() -> Result<Duration> {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     Ok(Duration::try_from(time)?)

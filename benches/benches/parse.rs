@@ -1,5 +1,5 @@
-//! Frame text to event, beside the floors: visiting every `<`, quick-xml alone, serde_json and
-//! quick-xml.
+//! Measures parsing a frame's text to an event, compared with the lower bounds: visiting every `<`,
+//! quick-xml alone, and serde_json with quick-xml.
 
 #![expect(
     clippy::expect_used,
@@ -16,7 +16,7 @@ use ioxproto::{Frame, FrameReader};
 use quick_xml::Reader;
 use quick_xml::events::Event;
 
-/// Reads a frame and touches every field.
+/// Parses a frame and reads every field.
 fn fields(reader: &mut FrameReader, text: &str) -> usize {
     match reader.read(text) {
         Frame::Event(event) => {
@@ -35,7 +35,7 @@ fn fields(reader: &mut FrameReader, text: &str) -> usize {
     }
 }
 
-/// Visits every `<`; each is looked at, since counting alone is far cheaper.
+/// Visits and uses every `<`, since counting alone is far cheaper.
 fn visit(text: &str) {
     for at in memchr::memchr_iter(b'<', text.as_bytes()) {
         black_box(at);

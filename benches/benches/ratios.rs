@@ -1,4 +1,4 @@
-//! What a frame costs, as ratios to the floors in the same run.
+//! Measures the cost of a frame, as ratios to the lower bounds in the same run.
 
 #![expect(
     clippy::expect_used,
@@ -13,7 +13,7 @@ use ioxproto::{Frame, FrameReader};
 use quick_xml::Reader;
 use quick_xml::events::Event as Piece;
 
-/// Visits every `<`; each is looked at, since counting alone is far cheaper.
+/// Visits and uses every `<`, since counting alone is far cheaper.
 fn visit(text: &str) {
     for at in memchr::memchr_iter(b'<', text.as_bytes()) {
         black_box(at);
@@ -29,7 +29,7 @@ fn quick_xml_alone(text: &str) {
     }
 }
 
-/// Reads a frame's bytes as a driver hands them over, and touches every field.
+/// Parses a frame's bytes as a driver passes them, and reads every field.
 fn event(reader: &mut FrameReader, text: &str) {
     let (Frame::Event(event), false) = reader.read_bytes(text.as_bytes()) else {
         return;

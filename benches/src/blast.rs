@@ -1,5 +1,5 @@
-//! A server that sends event frames as fast as they are taken, or one at a time: whatever it is
-//! sent is not looked at, and everybody is let in. A thread for each connection.
+//! A server that sends event frames as fast as they are read, or at a fixed interval. It ignores
+//! its input and needs no credentials. It has one thread per connection.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -9,44 +9,44 @@ use std::time::Duration;
 use crate::clock;
 use crate::machine::accept_key;
 
-/// How fast it sends.
+/// How fast the server sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Pace {
-    /// As fast as the frames are taken.
+    /// As fast as the frames are read.
     Flood,
-    /// One frame each time this has passed, with the time of sending in `fmtName`: 20 digits of
-    /// nanoseconds on `CLOCK_MONOTONIC`.
+    /// One frame per interval, with the time of sending in `fmtName`: 20 digits of nanoseconds on
+    /// `CLOCK_MONOTONIC`.
     Every(Duration),
 }
 
-/// How the frames are written.
+/// The form of the frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Layout {
-    /// A document.
+    /// A bare document.
     Raw,
     /// A document in a JSON envelope.
     Json,
 }
 
-/// Frames sent at once in a flood.
+/// The number of frames that a flood sends at once.
 const AT_ONCE: usize = 256;
 const DIGITS: usize = 20;
-/// A sequence number: as many as a busy controller needs in years.
+/// The digits of a sequence number: enough for years of a busy controller.
 const SEQNUM_DIGITS: usize = 7;
 
-/// Starts a server on loopback; it lasts as long as the process.
+/// Starts a server on loopback, which runs until the process ends.
 ///
 /// # Errors
 ///
-/// When there is no port.
+/// If no port is available.
 pub fn serve(layout: Layout, pace: Pace) -> io::Result<SocketAddr> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let address = listener.local_addr()?;
     thread::spawn(move || {
         for socket in listener.incoming().flatten() {
-            // A client that has seen enough hangs up, which is not an error here.
+            // A client disconnects when it has seen enough, which is not an error.
             thread::spawn(move || drop(subscription(socket, layout, pace)));
         }
     });
@@ -116,7 +116,7 @@ fn upgrade(socket: &mut TcpStream) -> io::Result<()> {
     )
 }
 
-/// A WebSocket frame, and where its numbers stand.
+/// A WebSocket frame, and the positions of its numbers.
 struct Frame {
     bytes: Vec<u8>,
     seqnum_at: usize,
@@ -124,8 +124,8 @@ struct Frame {
 }
 
 impl Frame {
-    /// Five of eight are a node's status, the others commands without display texts: 303 bytes in
-    /// the mean as JSON.
+    /// Five of eight frames are a node's status, the others commands without display texts: 303
+    /// bytes on average as JSON.
     fn new(layout: Layout, kind: usize) -> Self {
         const SEQNUM: &str = "0123456";
         const NAME: &str = "98765432109876543210";

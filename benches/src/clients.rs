@@ -1,9 +1,9 @@
-//! Those who receive: the bare loops of the WebSocket libraries, and the drivers.
+//! The receivers: bare loops of the WebSocket libraries, and the drivers.
 
 use std::hint::black_box;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::mpsc;
+use std::sync::{LazyLock, mpsc};
 use std::time::{Duration, Instant};
 
 use async_tungstenite::WebSocketStream;
@@ -11,23 +11,26 @@ use futures_util::{AsyncReadExt as _, AsyncWriteExt as _, Stream, StreamExt as _
 use ioxdriver::Options;
 use ioxdriver_async::{EventStream, Handle, PolledStream, Runtime};
 use ioxproto::{Event, Notification};
+use memchr::memchr;
+use memchr::memmem::Finder;
 use tokio_util::compat::TokioAsyncReadCompatExt as _;
 use tungstenite::protocol::{Role, WebSocketConfig};
 
 use crate::clock;
 
-/// Whatever goes wrong in a benchmark ends it.
+/// Any error, which ends a benchmark.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
-/// What came of it.
+/// The result of a step of a benchmark.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// How a bare loop reads, and what it does with a message.
+/// How a bare loop reads, and how it processes a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Bare {
     /// With the library's default buffer of 128 KiB; the message is dropped.
     Default,
-    /// The same, and each field of the frame is looked for by its name.
+    /// With the default buffer, and each field of the frame is searched for by its name,
+    /// without a parser.
     Scan,
     /// With a buffer of 4 KiB, that of an idle stream of the drivers; the message is dropped.
     SmallBuffer,
@@ -36,22 +39,23 @@ pub enum Bare {
 /// The buffer of [`Bare::SmallBuffer`], in bytes.
 const SMALL_BUFFER: usize = 4 * 1024;
 
-/// What a client saw.
+/// What a client has seen.
 #[derive(Debug, Default)]
 pub struct Seen {
     /// Event frames.
     pub frames: u64,
-    /// From the first frame to the last.
+    /// The time from the first frame to the last.
     pub elapsed: Duration,
-    /// From sending to here, where frames tell.
+    /// The times from sending to receiving, if the frames have the time of sending.
     pub latencies: Vec<Duration>,
     limit: u64,
+    /// Whether the frames have the time of sending.
     timed: bool,
     began: Option<Instant>,
 }
 
 impl Seen {
-    /// Nothing yet of this many frames; `timed` if their time of sending is to be read.
+    /// Expects this many frames. With `timed`, reads their time of sending.
     #[must_use]
     pub fn none_of(limit: u64, timed: bool) -> Self {
         Self {
@@ -61,7 +65,7 @@ impl Seen {
         }
     }
 
-    /// A frame with this text in its `fmtName`; `false` when it was the last.
+    /// Counts a frame with this text in its `fmtName`. Returns `false` if it was the last.
     pub fn frame(&mut self, sent: &str) -> bool {
         if self.frames == 0 {
             self.began = Some(Instant::now());
@@ -80,7 +84,7 @@ impl Seen {
         false
     }
 
-    /// An event, of which every field is touched.
+    /// Counts an event, and reads each of its fields.
     pub fn event(&mut self, event: &Event) -> bool {
         black_box((event.seqnum(), event.prec(), event.is_live()));
         black_box([event.sid(), event.timestamp(), event.control()]);
@@ -89,7 +93,7 @@ impl Seen {
         self.frame(event.fmt_name())
     }
 
-    /// A notification; only events count.
+    /// Counts a notification if it is an event.
     pub fn notification(&mut self, notification: &Notification) -> bool {
         match notification {
             Notification::Event(event) => self.event(event),
@@ -97,13 +101,13 @@ impl Seen {
         }
     }
 
-    /// A message of a bare loop. Its time of sending is looked for only where it is wanted.
+    /// Counts a message of a bare loop. Searches for its time of sending only if needed.
     fn message(&mut self, bare: Bare, message: &tungstenite::Message) -> bool {
         let tungstenite::Message::Text(text) = message else {
             return true;
         };
         if bare == Bare::Scan {
-            black_box(FIELDS.map(|(before, after)| field(text, before, after)));
+            black_box(scan(text));
         }
         let sent = self.timed.then(|| {
             let at = text
@@ -114,31 +118,41 @@ impl Seen {
         self.frame(sent.unwrap_or_default())
     }
 
-    /// Frames a second.
+    /// Returns the frames per second.
     #[must_use]
     pub fn rate(&self) -> f64 {
         self.frames as f64 / self.elapsed.as_secs_f64()
     }
 }
 
-/// Where each field of a frame begins and ends, in a document or in a JSON envelope.
-const FIELDS: [(&str, &str); 10] = [
-    ("seqnum=", " "),
-    ("sid=", " "),
-    ("timestamp=", ">"),
-    ("<control>", "<"),
-    ("<action", "<"),
-    ("uom=", " "),
-    ("<node>", "<"),
-    ("<eventInfo>", "<"),
-    ("<fmtAct>", "<"),
-    ("<fmtName>", "<"),
+/// The text before each field of a frame, in the order of a frame, and the byte after it.
+const FIELDS: [(&str, u8); 10] = [
+    ("seqnum=", b' '),
+    ("sid=", b' '),
+    ("timestamp=", b'>'),
+    ("<control>", b'<'),
+    ("<action", b'<'),
+    ("uom=", b' '),
+    ("<node>", b'<'),
+    ("<eventInfo>", b'<'),
+    ("<fmtAct>", b'<'),
+    ("<fmtName>", b'<'),
 ];
 
-/// The text between these two, as a program without a parser would look for it.
-fn field<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
-    let (_, rest) = text.split_once(before)?;
-    rest.split_once(after).map(|(value, _)| value)
+static FINDERS: LazyLock<[(Finder<'static>, u8); 10]> =
+    LazyLock::new(|| FIELDS.map(|(before, after)| (Finder::new(before), after)));
+
+/// Searches for each field after the previous one, as a program without a parser does. Returns the
+/// texts of the fields.
+fn scan(text: &str) -> [&[u8]; 10] {
+    let mut rest = text.as_bytes();
+    FINDERS.each_ref().map(|(finder, after)| {
+        let Some(at) = finder.find(rest) else {
+            return &[][..];
+        };
+        rest = &rest[at + finder.needle().len()..];
+        &rest[..memchr(*after, rest).unwrap_or(rest.len())]
+    })
 }
 
 fn configuration(bare: Bare) -> WebSocketConfig {
@@ -152,11 +166,11 @@ fn configuration(bare: Bare) -> WebSocketConfig {
 /// A request to upgrade to a WebSocket.
 pub(crate) const REQUEST: &str = "GET /rest/subscribe HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
-/// tungstenite alone, over a blocking socket.
+/// Receives with tungstenite alone, over a blocking socket.
 ///
 /// # Errors
 ///
-/// When the connection breaks.
+/// If the connection breaks.
 pub fn bare_blocking(bare: Bare, address: SocketAddr, mut seen: Seen) -> Result<Seen> {
     let mut socket = TcpStream::connect(address)?;
     socket.set_nodelay(true)?;
@@ -173,33 +187,33 @@ pub fn bare_blocking(bare: Bare, address: SocketAddr, mut seen: Seen) -> Result<
     Ok(seen)
 }
 
-/// async-tungstenite alone, over tokio.
+/// Receives with async-tungstenite alone, over tokio.
 ///
 /// # Errors
 ///
-/// When the connection breaks.
+/// If the connection breaks.
 pub async fn bare_tokio(bare: Bare, address: SocketAddr, seen: Seen) -> Result<Seen> {
     let socket = tokio::net::TcpStream::connect(address).await?;
     socket.set_nodelay(true)?;
     bare_async(bare, socket.compat(), seen).await
 }
 
-/// async-tungstenite alone, over async-std.
+/// Receives with async-tungstenite alone, over async-std.
 ///
 /// # Errors
 ///
-/// When the connection breaks.
+/// If the connection breaks.
 pub async fn bare_async_std(bare: Bare, address: SocketAddr, seen: Seen) -> Result<Seen> {
     let socket = async_std::net::TcpStream::connect(address).await?;
     socket.set_nodelay(true)?;
     bare_async(bare, socket, seen).await
 }
 
-/// async-tungstenite alone, over smol.
+/// Receives with async-tungstenite alone, over smol.
 ///
 /// # Errors
 ///
-/// When the connection breaks.
+/// If the connection breaks.
 pub async fn bare_smol(bare: Bare, address: SocketAddr, seen: Seen) -> Result<Seen> {
     let socket = smol::Async::<TcpStream>::connect(address).await?;
     socket.get_ref().set_nodelay(true)?;
@@ -227,22 +241,22 @@ where
     Err("the server hung up".into())
 }
 
-/// An async driver, as a `Stream`.
+/// Receives from an async driver, as a `Stream`.
 ///
 /// # Errors
 ///
-/// When the stream ends.
+/// If the stream ends.
 pub async fn stream<R: Runtime>(options: Options, seen: Seen) -> Result<Seen> {
     let stream = EventStream::<R>::start(options)?;
     let handle = stream.handle();
     take(stream, handle, seen).await
 }
 
-/// An async driver, as a `Stream` that its consumer drives.
+/// Receives from an async driver, as a `Stream` that its consumer drives.
 ///
 /// # Errors
 ///
-/// When the stream ends.
+/// If the stream ends.
 pub async fn polled<R: Runtime>(options: Options, seen: Seen) -> Result<Seen> {
     let stream = PolledStream::<R>::start(options)?;
     let handle = stream.handle();
@@ -259,24 +273,23 @@ async fn take(
             return Ok(seen);
         }
     }
-    Err(ended(handle.last_reason()))
+    Err(end_error(handle.last_reason()))
 }
 
-/// An async driver that calls back.
+/// Receives from an async driver with a callback.
 ///
 /// # Errors
 ///
-/// When the stream ends.
+/// If the stream ends.
 pub async fn callback<R: Runtime>(options: Options, seen: Seen) -> Result<Seen> {
     let (sender, done) = tokio::sync::oneshot::channel();
-    // Nobody waits any more if the benchmark was given up.
+    // Sending fails if the benchmark has ended early.
     let counting = counting(seen, |seen| drop(sender.send(seen)));
     let handle = EventStream::<R>::start_with(options, counting)?;
-    done.await.map_err(|_| ended(handle.last_reason()))
+    done.await.map_err(|_| end_error(handle.last_reason()))
 }
 
-/// Counts until all is seen, hands it on, and is deaf from then on; so it is when the stream ends
-/// before.
+/// Counts until all frames are seen or the stream ends, passes on the result, and ignores the rest.
 fn counting(mut seen: Seen, done: impl FnOnce(Seen)) -> impl FnMut(&Notification) {
     let mut done = Some(done);
     move |notification| {
@@ -292,33 +305,33 @@ fn counting(mut seen: Seen, done: impl FnOnce(Seen)) -> impl FnMut(&Notification
     }
 }
 
-/// The blocking driver, which calls back on a thread of its own.
+/// Receives from the blocking driver, with a callback on its own thread.
 ///
 /// # Errors
 ///
-/// When the stream ends.
+/// If the stream ends.
 pub fn background(options: Options, seen: Seen) -> Result<Seen> {
     let (sender, done) = mpsc::channel();
     let counting = counting(seen, move |seen| drop(sender.send(seen)));
     let handle = ioxtransport_blocking::EventStream::start_with(options, counting)?;
-    done.recv().map_err(|_| ended(handle.last_reason()))
+    done.recv().map_err(|_| end_error(handle.last_reason()))
 }
 
-/// The blocking driver, as an `Iterator` on this thread.
+/// Receives from the blocking driver, as an `Iterator` on this thread.
 ///
 /// # Errors
 ///
-/// When the stream ends.
+/// If the stream ends.
 pub fn iterator(options: Options, mut seen: Seen) -> Result<Seen> {
     let mut stream = ioxtransport_blocking::EventStream::start(options)?;
     let handle = stream.handle();
     if stream.any(|notification| !seen.notification(&notification)) {
         return Ok(seen);
     }
-    Err(ended(handle.last_reason()))
+    Err(end_error(handle.last_reason()))
 }
 
-fn ended(reason: Option<ioxproto::Reason>) -> Error {
+fn end_error(reason: Option<ioxproto::Reason>) -> Error {
     match reason {
         Some(reason) => format!("the stream ended: {reason}").into(),
         None => "the stream ended".into(),

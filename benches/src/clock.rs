@@ -1,8 +1,8 @@
-//! The clock that both ends of a connection can read, in other processes too.
+//! A clock that both ends of a connection can read, even in different processes.
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// Nanoseconds on `CLOCK_MONOTONIC`.
+/// Returns the nanoseconds on `CLOCK_MONOTONIC`.
 #[must_use]
 pub fn nanoseconds() -> u64 {
     let now = clock_gettime(ClockId::Monotonic);

@@ -1,4 +1,4 @@
-//! The simulated controller, in a process of its own.
+//! The simulated controller in its own process.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -17,9 +17,9 @@ use crate::clients::{Error, Result};
 pub enum Kind {
     /// The simulated controller over plain HTTP.
     Plain,
-    /// The same over TLS.
+    /// The simulated controller over TLS.
     Tls,
-    /// A flood of frames without end, in JSON envelopes.
+    /// An endless flood of frames in JSON envelopes.
     Flood,
 }
 
@@ -43,7 +43,7 @@ impl FromStr for Kind {
     }
 }
 
-/// Ends with this, without a word to its subscribers.
+/// The process of a controller. Dropping it kills the process.
 #[derive(Debug)]
 pub struct Controller {
     process: Child,
@@ -52,12 +52,12 @@ pub struct Controller {
 }
 
 impl Controller {
-    /// Starts this program again as `serve KIND PORT`, which must lead to [`serve`]; port 0 takes a
-    /// free one, and a flood always does.
+    /// Starts this program again with the arguments `serve KIND PORT`, which must call [`serve`].
+    /// Port 0 takes a free one; a flood always takes a free one.
     ///
     /// # Errors
     ///
-    /// When it does not start.
+    /// If it does not start.
     pub fn start(kind: Kind, port: u16) -> Result<Self> {
         let mut process = Command::new(std::env::current_exe()?)
             .args(["serve", kind.word(), &port.to_string()])
@@ -76,27 +76,27 @@ impl Controller {
         Ok(controller)
     }
 
-    /// Where it listens.
+    /// Returns the address it listens on.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// The port that it listens on.
+    /// Returns the port it listens on.
     ///
     /// # Errors
     ///
-    /// When what it has told is none.
+    /// If it has not printed a valid port.
     pub fn port(&self) -> Result<u16> {
         let (_, port) = self.url.rsplit_once(':').ok_or("no port")?;
         Ok(port.trim_end_matches('/').parse()?)
     }
 
-    /// Trust in its certificate, where it has one.
+    /// Returns the trust in its certificate, if it has one.
     ///
     /// # Errors
     ///
-    /// When what it has told is none.
+    /// If it has not printed a valid fingerprint.
     pub fn trust(&self) -> Result<Trust> {
         Ok(match &*self.fingerprint {
             "" => Trust::default(),
@@ -107,17 +107,17 @@ impl Controller {
 
 impl Drop for Controller {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have ended already.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
-/// The controller itself, until its parent ends it.
+/// Runs the controller until the parent process ends it.
 ///
 /// # Errors
 ///
-/// When it does not start.
+/// If it does not start.
 pub async fn serve(kind: Kind, port: u16) -> Result<()> {
     if kind == Kind::Flood {
         let address = crate::blast::serve(Layout::Json, Pace::Flood)?;

@@ -1,5 +1,5 @@
-//! A controller for a fleet that is at work: each subscriber gets an event a second, at a moment of
-//! its own, and a heartbeat every 30 s. And the bare loops that receive from it.
+//! A controller for a working fleet, and the bare loops that receive from it. Each subscriber gets
+//! an event per second, at a different moment, and a heartbeat every 30 s.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -25,14 +25,14 @@ use crate::machine::accept_key;
 
 /// The time between two events of a subscriber.
 pub const PERIOD: Duration = Duration::from_secs(1);
-/// A heartbeat takes the place of every so manieth event.
+/// One event in this many is replaced by a heartbeat.
 const HEARTBEAT: u64 = 30;
 
-/// Listens on loopback until the process ends, and says where through `listening`.
+/// Listens on loopback until the process ends, and passes its address to `listening`.
 ///
 /// # Errors
 ///
-/// When there is no port, or the identity is of no use.
+/// If no port is available, or the identity is invalid.
 pub async fn serve(tls: Option<&Tls>, listening: impl FnOnce(SocketAddr)) -> Result<()> {
     let acceptor = tls.map(acceptor).transpose()?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
@@ -42,7 +42,7 @@ pub async fn serve(tls: Option<&Tls>, listening: impl FnOnce(SocketAddr)) -> Res
         socket.set_nodelay(true)?;
         let acceptor = acceptor.clone();
         tokio::spawn(async move {
-            // A client that has seen enough hangs up, which is not an error here.
+            // A client disconnects when it has seen enough, which is not an error.
             match acceptor {
                 Some(acceptor) => {
                     let socket = acceptor.accept(socket.compat()).await?;
@@ -103,7 +103,7 @@ async fn subscription<S: AsyncRead + AsyncWrite + Unpin>(
     Ok(())
 }
 
-/// A WebSocket frame with an event, and the time of sending in its `fmtName`.
+/// Returns a WebSocket frame with an event that has the time of sending in its `fmtName`.
 fn frame(seqnum: u64) -> Vec<u8> {
     let event = match seqnum % HEARTBEAT {
         0 => "<control>_0</control><action>90</action><node></node>",
@@ -122,11 +122,11 @@ fn frame(seqnum: u64) -> Vec<u8> {
     [&[0x81, 126], &length[..], document.as_bytes()].concat()
 }
 
-/// Subscribes with async-tungstenite alone, over tokio, and hands on each text.
+/// Subscribes with async-tungstenite alone, over tokio, and passes on each text.
 ///
 /// # Errors
 ///
-/// When the connection breaks.
+/// If the connection breaks.
 pub async fn bare(
     address: SocketAddr,
     tls: Option<&Tls>,
@@ -165,7 +165,7 @@ async fn bare_on<S: AsyncRead + AsyncWrite + Unpin>(
         head.extend(byte);
     }
     connected();
-    // The default buffer of 128 KiB a socket would be more than a gigabyte.
+    // The default buffer of 128 KiB per socket would be more than a gigabyte in all.
     let configuration = WebSocketConfig::default().read_buffer_size(4 * 1024);
     let mut websocket =
         WebSocketStream::from_raw_socket(socket, Role::Client, Some(configuration)).await;

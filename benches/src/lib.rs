@@ -1,4 +1,4 @@
-//! Frames for the benchmarks, in the shapes that controllers send.
+//! Frames for the benchmarks, in the forms that controllers send.
 
 pub mod blast;
 pub mod clients;
@@ -8,7 +8,7 @@ pub mod fleet;
 pub mod machine;
 pub mod ratio;
 
-/// A node's status, as most frames are.
+/// A node's status, the most frequent kind of frame.
 pub const STATUS: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Event seqnum=\"1016\" sid=\"uuid:17\" timestamp=\"2026-05-05T18:52:41.875777-07:00\"><control>ST</control><action uom=\"100\" prec=\"0\">128</action><node>1A 2B 3C 1</node><eventInfo></eventInfo><fmtAct>50%</fmtAct><fmtName>Status</fmtName></Event>";
 
 /// A log line with entities in it.
@@ -17,13 +17,13 @@ pub const ENTITIES: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Event seq
 /// A log line in a CDATA section.
 pub const CDATA: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Event seqnum=\"1018\" sid=\"uuid:17\" timestamp=\"2026-05-05T18:52:41.875777-07:00\"><control>_7</control><action>1</action><node></node><eventInfo><![CDATA[U7 Rest:  submitCmd([6536],[DOF],[<NULL>])]]></eventInfo></Event>";
 
-/// A log line with a stray ampersand, which has to be repaired.
+/// A log line with a stray ampersand, which must be repaired.
 pub const STRAY: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Event seqnum=\"1019\" sid=\"uuid:17\" timestamp=\"2026-05-05T18:52:41.875777-07:00\"><control>_7</control><action>1</action><node></node><eventInfo>REST /n010/cmd/GV1?NUM.107=24&VAL.111=1</eventInfo></Event>";
 
 /// A frame cut off in the middle.
 pub const CUT: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Event seqnum=\"1020\" sid=\"uuid:17\" timestamp=\"2026-05-05T18:52:41.875777-07:00\"><control>ST</control><action uom=\"100\" prec=\"0\">128</action><node>1A 2B";
 
-/// A node that was added, with its whole description of some KB.
+/// Returns the event of an added node, with its full description of a few KB.
 #[must_use]
 pub fn node_added() -> String {
     let property = "<property id=\"GV1\" value=\"215\" formatted=\"21.5&#176;C\" uom=\"4\" prec=\"1\" name=\"Supply\"/>";
@@ -33,7 +33,7 @@ pub fn node_added() -> String {
     )
 }
 
-/// A document in the envelope of `/api/events/subscribe`.
+/// Returns a document in the envelope of `/api/events/subscribe`.
 #[must_use]
 pub fn enveloped(document: &str) -> String {
     format!(
@@ -42,7 +42,7 @@ pub fn enveloped(document: &str) -> String {
     )
 }
 
-/// The events of a house of this many nodes with three properties each, as a replay tells them.
+/// Returns the replayed events of a house with this many nodes and three properties each.
 #[must_use]
 pub fn replay(nodes: usize) -> Vec<ioxproto::Event> {
     let mut reader = ioxproto::FrameReader::new();

@@ -1,4 +1,4 @@
-//! A stream machine without a socket, brought as far as a benchmark needs it.
+//! A stream machine without a socket, in the state that a benchmark needs.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -8,7 +8,7 @@ use sha1::{Digest as _, Sha1};
 
 use crate::clients::Result;
 
-/// This instant, on both clocks.
+/// Returns the current time on both clocks.
 #[must_use]
 pub fn now() -> Now {
     Now {
@@ -17,11 +17,11 @@ pub fn now() -> Now {
     }
 }
 
-/// A machine for a controller on plain HTTP.
+/// Makes a machine for a controller on plain HTTP.
 ///
 /// # Errors
 ///
-/// When the settings are none.
+/// If the configuration is invalid.
 pub fn stream(seed: u64, timing: Timing) -> Result<StreamMachine> {
     let config = Config::new("http://eisy.test")
         .local_account("admin", "admin")
@@ -30,11 +30,11 @@ pub fn stream(seed: u64, timing: Timing) -> Result<StreamMachine> {
     Ok(StreamMachine::new(config)?)
 }
 
-/// A machine that is connected, and its connection.
+/// Makes a connected machine, and returns it with its connection.
 ///
 /// # Errors
 ///
-/// When it does not get there.
+/// If it does not connect.
 pub fn connected() -> Result<(StreamMachine, ConnectionId, Now)> {
     let (mut stream, mut now) = (stream(1, Timing::default())?, now());
     stream.start(now);
@@ -54,8 +54,8 @@ pub fn connected() -> Result<(StreamMachine, ConnectionId, Now)> {
     }
 }
 
-/// So much time passes in which nothing comes, with a tick whenever one is due. What the machine
-/// asks for is dropped.
+/// Lets this much time pass without input, with a tick whenever one is due. The machine's actions
+/// are dropped.
 pub fn quiet(stream: &mut StreamMachine, mut now: Now, time: Duration) -> Now {
     let until = now.monotonic + time;
     while let Some(deadline) = stream.poll_timeout(now)
@@ -75,7 +75,7 @@ pub fn quiet(stream: &mut StreamMachine, mut now: Now, time: Duration) -> Now {
 ///
 /// # Errors
 ///
-/// When the request is none.
+/// If the request is invalid.
 pub fn accept(upgrade: &mut Exchange) -> Result<()> {
     let request = std::str::from_utf8(upgrade.request())?;
     let key = request
@@ -90,7 +90,7 @@ pub fn accept(upgrade: &mut Exchange) -> Result<()> {
     Ok(())
 }
 
-/// RFC 6455 section 4.2.2.
+/// Computes `Sec-WebSocket-Accept` (RFC 6455 section 4.2.2).
 #[must_use]
 pub fn accept_key(key: &str) -> String {
     let digest = Sha1::digest(format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11"));

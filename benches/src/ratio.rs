@@ -1,18 +1,18 @@
-//! Contenders measured side by side: short batches taken in turn, so that whatever else the machine
-//! does meets all of them alike.
+//! Measures contenders side by side: in short batches taken in turn, so that other load on the
+//! machine affects all of them alike.
 
 use std::time::{Duration, Instant};
 
-/// One thing to be measured.
+/// One thing to measure.
 pub struct Contender<'a> {
-    /// What the table calls it.
+    /// Its name in the table.
     pub name: &'static str,
-    /// Does the thing once.
+    /// Runs it once.
     pub once: Box<dyn FnMut() + 'a>,
 }
 
 impl<'a> Contender<'a> {
-    /// A contender of this name.
+    /// Makes a contender with this name.
     pub fn new(name: &'static str, once: impl FnMut() + 'a) -> Self {
         Self {
             name,
@@ -21,8 +21,7 @@ impl<'a> Contender<'a> {
     }
 }
 
-/// The median time of each contender for doing its thing once, over this many rounds of batches in
-/// turn.
+/// Returns the median time of one run of each contender, over this many rounds of batches.
 pub fn side_by_side(contenders: &mut [Contender<'_>], rounds: usize, batch: u32) -> Vec<Duration> {
     let mut times = vec![Vec::with_capacity(rounds); contenders.len()];
     for _ in 0..rounds {
@@ -37,12 +36,12 @@ pub fn side_by_side(contenders: &mut [Contender<'_>], rounds: usize, batch: u32)
     times.iter_mut().map(|times| median(times)).collect()
 }
 
-/// The middle value; zero of none.
+/// Returns the median; zero if there are no values.
 pub fn median(times: &mut [Duration]) -> Duration {
     quantile(times, 0.5)
 }
 
-/// The value below which this share of all lies; zero of none.
+/// Returns the quantile for this share; zero if there are no values.
 pub fn quantile(times: &mut [Duration], share: f64) -> Duration {
     times.sort_unstable();
     let last = times.len().saturating_sub(1);
@@ -52,7 +51,7 @@ pub fn quantile(times: &mut [Duration], share: f64) -> Duration {
         .unwrap_or_default()
 }
 
-/// Whether the command line asks for a short run that only shows that all works.
+/// Whether the command line asks for a short run that only checks that everything works.
 #[must_use]
 pub fn is_test() -> bool {
     std::env::args().any(|argument| argument == "--test")

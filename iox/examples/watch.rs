@@ -1,4 +1,4 @@
-//! Prints what happens in the house, and how the stream stands.
+//! Prints the live events and the status of the stream.
 //!
 //! `IOX_PASSWORD=… cargo run -p iox --all-features --example watch -- https://eisy.local:8443 sha256:…`
 

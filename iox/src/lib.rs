@@ -1,26 +1,25 @@
 #![doc = include_str!("../README.md")]
 //!
-//! # What is where
+//! # Overview
 //!
 //! * `iox::tokio`, `iox::smol`, `iox::async_std` and `iox::blocking` each have an `EventStream`,
 //!   its `Builder`, and `inspect`, which shows a controller's certificate. The feature of the same
 //!   name turns each one on.
-//! * [`Options`] collects what a stream needs: the account, the [`Trust`] in the controller's
-//!   certificate, the queue, callbacks. [`Handle`] watches and steers a running stream;
-//!   `iox::tokio::Handle` waits in futures, `iox::blocking::Handle` on the thread that calls.
-//! * [`Notification`] is what a stream delivers: an [`Event`], a [`StatusChange`] with its
-//!   [`Reason`], a [`Gap`], and so on.
-//! * [`view`] and [`vocabulary`] say what an event means; [`state`] keeps the state of the house;
-//!   [`dispatch`] calls listeners; [`freshness`] says how old an event is.
-//! * [`ioxproto`] is the core as a whole, for a driver of your own.
+//! * [`Options`] has the options of a stream: the account, the [`Trust`] in the controller's
+//!   certificate, the queue, callbacks. [`Handle`] observes and controls a running stream;
+//!   `iox::tokio::Handle` is asynchronous, `iox::blocking::Handle` blocks the calling thread.
+//! * A stream delivers [`Notification`]s: an [`Event`], a [`StatusChange`] with its [`Reason`], a
+//!   [`Gap`], and so on.
+//! * [`view`] and [`vocabulary`] decode events; [`state`] keeps the state of the house;
+//!   [`dispatch`] calls listeners; [`freshness`] computes the age of an event.
+//! * [`ioxproto`] is the complete core, for your own driver.
 //!
-//! Everything here is re-exported: the crates below can be used on their own, and the types are the
-//! same.
+//! All items are re-exports. You can also use the crates below directly; the types are the same.
 //!
 //! # Callbacks and the state of the house
 //!
 //! A stream can call a function instead of filling a queue. With a dispatcher in the function there
-//! can be any number of listeners, and the state of the house is updated before they run:
+//! can be any number of listeners. The state of the house is updated before they run:
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -71,41 +70,41 @@ pub use ioxproto::{
     dispatch, freshness, names, recording, rest, state, unit, view, vocabulary, words,
 };
 
-/// Streams on tokio: everything that `ioxtransport-tokio` shows.
+/// Streams on tokio: re-exports `ioxtransport-tokio`.
 ///
-/// A stream is started within a tokio runtime that has I/O and timers enabled, and a task on that
-/// runtime drives it. The documentation of [`ioxtransport_tokio`] says what to know about it.
+/// Start a stream in a tokio runtime that has I/O and timers enabled. A task on that runtime runs
+/// it. The documentation of [`ioxtransport_tokio`] has more details.
 #[cfg(feature = "tokio")]
 pub mod tokio {
     #[doc(inline)]
     pub use ioxtransport_tokio::*;
 }
 
-/// Streams on smol: everything that `ioxtransport-smol` shows.
+/// Streams on smol: re-exports `ioxtransport-smol`.
 ///
-/// A stream runs on smol's global executor, which needs no starting. The documentation of
-/// [`ioxtransport_smol`] says what to know about it.
+/// A stream runs on smol's global executor, which starts by itself. The documentation of
+/// [`ioxtransport_smol`] has more details.
 #[cfg(feature = "smol")]
 pub mod smol {
     #[doc(inline)]
     pub use ioxtransport_smol::*;
 }
 
-/// Streams on async-std: everything that `ioxtransport-async-std` shows.
+/// Streams on async-std: re-exports `ioxtransport-async-std`.
 ///
-/// A stream runs on async-std's own executor, which needs no starting. async-std is no longer
-/// developed: new programs use smol or tokio. The documentation of [`ioxtransport_async_std`] says
-/// what to know about it.
+/// A stream runs on async-std's own executor, which starts by itself. async-std is no longer
+/// developed: use smol or tokio in new programs. The documentation of [`ioxtransport_async_std`]
+/// has more details.
 #[cfg(feature = "async-std")]
 pub mod async_std {
     #[doc(inline)]
     pub use ioxtransport_async_std::*;
 }
 
-/// Streams without an async runtime: everything that `ioxtransport-blocking` shows.
+/// Streams without an async runtime: re-exports `ioxtransport-blocking`.
 ///
-/// A stream is an iterator, and runs on the thread that waits for its next notification. The
-/// documentation of [`ioxtransport_blocking`] says what to know about it.
+/// A stream is an iterator. It runs on the thread that waits for its next notification. The
+/// documentation of [`ioxtransport_blocking`] has more details.
 #[cfg(feature = "blocking")]
 pub mod blocking {
     #[doc(inline)]

@@ -1,6 +1,6 @@
-//! The programs of the README, as examples, against a simulated controller.
+//! Runs the programs of the README, which are examples, against a simulated controller.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
@@ -11,10 +11,10 @@ use tokio::time::timeout;
 
 const PROGRAMS: [&str; 2] = ["watch", "watch_blocking"];
 
-/// How long a test waits for what must come; far longer than it takes on a busy machine.
+/// How long a test waits for something that must happen; much longer than a busy machine needs.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// A program, which `cargo test` has built beside this test.
+/// The command for a program that `cargo test` has built with this test.
 fn program(name: &str) -> Command {
     let mut path = std::env::current_exe().unwrap();
     path.pop();
@@ -33,7 +33,7 @@ async fn server(tls: bool) -> Server {
     Server::start(options).await.unwrap()
 }
 
-/// Runs a program to its end, and says how it ended: it must not have ended well.
+/// Runs a program that must fail, and returns its error output.
 async fn failed(mut program: Command) -> String {
     let run = tokio::task::spawn_blocking(move || program.output());
     let Output { status, stderr, .. } = timeout(LIMIT, run).await.unwrap().unwrap().unwrap();
@@ -68,7 +68,7 @@ async fn events_and_statuses_are_printed() {
 }
 
 #[tokio::test]
-async fn a_failure_for_good_ends_a_program_with_its_reason() {
+async fn a_final_failure_ends_a_program_with_its_reason() {
     let (plain, tls) = (server(false).await, server(true).await);
     for name in PROGRAMS {
         let mut wrong_password = program(name);
@@ -98,7 +98,7 @@ async fn a_failure_for_good_ends_a_program_with_its_reason() {
 }
 
 #[tokio::test]
-async fn what_is_missing_or_wrong_is_named() {
+async fn missing_and_invalid_arguments_are_reported() {
     for name in PROGRAMS {
         let mut nothing = program(name);
         nothing.env_remove("IOX_PASSWORD");
@@ -118,8 +118,11 @@ async fn what_is_missing_or_wrong_is_named() {
         ] {
             let mut wrong = program(name);
             wrong.args(arguments).env("IOX_PASSWORD", "admin");
-            let told = failed(wrong).await;
-            assert!(told.contains("Error: ") && told.contains(said), "{told}");
+            let message = failed(wrong).await;
+            assert!(
+                message.contains("Error: ") && message.contains(said),
+                "{message}"
+            );
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The README of the workspace shows the code of this crate's README, which compiles as doc tests.
+//! Checks that the README of the workspace shows the same code as this crate's README, whose code
+//! is compiled as doc tests.
 
 use std::fs;
 use std::path::Path;
@@ -6,7 +7,7 @@ use std::path::Path;
 const CRATE: &str = include_str!("../README.md");
 const WORKSPACE: &str = include_str!("../../README.md");
 
-/// The code blocks in one of these languages, in order.
+/// The code blocks in any of these languages, in order.
 fn blocks<'a>(text: &'a str, languages: &[&str]) -> Vec<&'a str> {
     // Text and code alternate.
     let code = text.split("```").skip(1).step_by(2);
@@ -35,7 +36,7 @@ fn the_programs_are_the_examples() {
         include_str!("../examples/watch.rs"),
         include_str!("../examples/watch_blocking.rs"),
     ];
-    // Behind the documentation of the example.
+    // The program follows the documentation of the example.
     let programs = examples.map(|example| example.split_once("\n\n").unwrap().1);
     assert_eq!(blocks(CRATE, &["rust,no_run"]), programs);
 }
@@ -49,7 +50,7 @@ fn the_dependency_lines_name_this_version() {
 }
 
 #[test]
-fn every_example_stands_in_the_table_with_its_command() {
+fn every_example_is_in_the_table_with_its_command() {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let mut examples = Vec::new();
     for package in fs::read_dir(workspace).unwrap() {

@@ -1,4 +1,4 @@
-// The page of the bridge: applies server-sent changes to what it knows, and updates only what changed.
+// The page of the bridge: applies server-sent changes to its state, and updates only what changed.
 
 import { showBroker, showController, takeController } from "./controllers.js";
 import { show, showDetails } from "./details.js";
@@ -19,7 +19,7 @@ function connect() {
   source.onmessage = (message) => apply(JSON.parse(message.data));
   source.onerror = async () => {
     put($("link"), "No connection to the bridge; trying again …");
-    // The browser itself reconnects after a lost connection, but not after a refusal.
+    // The browser reconnects by itself after a lost connection, but not after a refusal.
     if (source.readyState === EventSource.CLOSED) {
       if (await isSignedIn()) setTimeout(connect, 3000);
     }
@@ -39,7 +39,7 @@ async function isSignedIn() {
     }
     $("sign-out").hidden = (await answer.text()) !== "signed in";
   } catch {
-    // The bridge is away: the next attempt tells.
+    // The bridge cannot be reached: the next attempt decides.
   }
   return true;
 }
@@ -84,7 +84,7 @@ function remove(key) {
 document.addEventListener("signed-out", isSignedIn);
 
 $("skip").onclick = (event) => {
-  // The hash names the entry whose details are shown.
+  // The hash is the key of the entry whose details are shown.
   event.preventDefault();
   $("events-section").scrollIntoView();
   $("events-section").focus();

@@ -1,4 +1,4 @@
-// Commands: buttons, and what became of them.
+// Commands: buttons, and the outcomes of commands.
 
 import { state } from "./state.js";
 import { $, element, put } from "./text.js";
@@ -8,7 +8,7 @@ const TITLES = {
   UNLOCK: "Unlock", QUERY: "Query", RUN_THEN: "Run then", RUN_ELSE: "Run else",
   ENABLE: "Enable", DISABLE: "Disable",
 };
-// What is asked about before it is done.
+// The commands that need confirmation.
 const CAREFUL = new Set(["UNLOCK", "OPEN"]);
 
 export function button(key, payload) {

@@ -1,4 +1,4 @@
-// The controllers, each with its status and its events of the last half hour.
+// The controllers, each with its status and its event counts of the last 30 minutes.
 
 import { state } from "./state.js";
 import { $, element, put, span } from "./text.js";
@@ -41,7 +41,7 @@ export function showController(controller) {
   }
   if (controller.reconnects > 0) facts.push(`${controller.reconnects} reconnects`);
   if (controller.drift > 0) facts.push(`${controller.drift} values corrected`);
-  // The counts are those of the minute that they were sent in.
+  // The last count is of the minute in which the counts were sent.
   const passed = Math.max(0, Math.floor(now / 60000) - controller.minute);
   const counts = [...controller.per_minute.slice(passed),
     ...Array(Math.min(passed, controller.per_minute.length)).fill(0)];
@@ -57,6 +57,6 @@ export function showController(controller) {
 export function showBroker(broker) {
   const text = broker === null ? ""
     : broker.connected ? "The MQTT broker is connected."
-      : `The MQTT broker is away; ${broker.waiting} messages wait.`;
+      : `The MQTT broker is not connected; ${broker.waiting} messages wait.`;
   put($("broker"), text);
 }

@@ -42,7 +42,7 @@ function renderDetails(key) {
     root.replaceChildren(back, element("p", "", state.entries.size ? "This is not there any more." : "Loading …"));
     return;
   }
-  // Controls that stay the same are left alone, or a click on them could be lost.
+  // Unchanged controls are not rebuilt, because a click on them could be lost.
   const offered = `${key} ${state.commands} ${entry.commands.join()}`;
   const body = root.querySelector(".details-body");
   if (root.dataset.offered === offered && body) {

@@ -127,7 +127,7 @@ export function filter() {
   $("nothing").hidden = found > 0 || state.entries.size === 0;
 }
 
-// Ages grow without an event.
+// Ages change without an event, so a timer updates them.
 export function showAges() {
   for (const [key, row] of state.rows) {
     const entry = state.entries.get(key);

@@ -26,7 +26,7 @@ function logLine(entry) {
   return line;
 }
 
-// Adds the latest entries at the top, or shows the whole log again.
+// Adds the latest entries at the top, or renders the whole log again.
 export function showLog(added) {
   const matching = (entries) => entries.filter((entry) => entry.searched.includes(state.filter));
   const list = $("events");

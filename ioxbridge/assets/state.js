@@ -1,4 +1,4 @@
-// What the page knows: the entries and controllers of the latest changes, and what is shown of them.
+// The state of the page: the entries and controllers after the latest change, and their elements.
 
 export const state = {
   commands: false,
@@ -7,6 +7,6 @@ export const state = {
   rows: new Map(), // key → the elements of its row
   groups: new Map(), // title → the elements of a folder
   log: [],
-  paused: null, // the log entries as they were at the pause
+  paused: null, // the log entries at the time of the pause
   filter: "",
 };

@@ -1,4 +1,4 @@
-// Elements, texts and times. Texts of controllers are put in as text, never as markup.
+// Elements, texts and times. Texts from controllers are inserted as text, never as markup.
 
 export const $ = (id) => document.getElementById(id);
 
@@ -9,7 +9,7 @@ export function element(name, className, text) {
   return made;
 }
 
-// Sets a text only if it differs, so that nothing is laid out again for nothing.
+// Sets the text of an element only if it differs, to avoid needless layout.
 export function put(target, text) {
   if (target.textContent !== text) target.textContent = text;
 }

@@ -1,12 +1,12 @@
-//! The broker in use, and the one that is to take its place.
+//! The broker in use, and the one that replaces it.
 //!
 //! ```text
-//!   replace ──► trying the new one ──connected──► the new one is in use, the old one is left
+//!   replace ──► trying the new one ──connected──► the new one is in use, the old one is closed
 //!                  │       ▲
 //!                  └failed─┘  the old one stays in use
 //! ```
 //!
-//! If the old one is not connected, the new one takes its place at once.
+//! If the old one is not connected, the new one replaces it at once.
 
 use std::time::Duration;
 
@@ -18,34 +18,36 @@ use crate::machine::{BrokerLimits, Message, PublicationId};
 use crate::mqtt::{BrokerEvent, LastWill, Link, Parting, Session};
 use crate::topics::BridgeTopics;
 
-/// How long the broker has for what is still to be sent when the bridge leaves it.
-pub(crate) const FAREWELL: Duration = Duration::from_secs(1);
+/// How long to wait for outstanding messages when the bridge disconnects from a broker.
+pub(crate) const LEAVE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The sessions of a bridge with brokers.
+/// The broker sessions of a bridge.
 pub(crate) struct Brokers {
     instance: String,
-    current: Option<Kept>,
-    next: Option<Kept>,
+    /// The broker that is used.
+    current: Option<ManagedBroker>,
+    /// The broker that replaces the current one once it is connected.
+    next: Option<ManagedBroker>,
     link: Option<Box<dyn Link>>,
 }
 
-/// A broker to which a connection is kept.
-struct Kept {
+/// A broker and the session that keeps a connection to it.
+struct ManagedBroker {
     broker: Broker,
     session: Session,
     has_failed: bool,
 }
 
-/// What is heard of brokers.
-pub(crate) enum Heard {
+/// An event from the broker in use, or from the one that replaces it.
+pub(crate) enum BrokerInput {
     Connected {
         limits: BrokerLimits,
-        /// Whether it takes the place of another.
+        /// Whether this broker replaces the previous one.
         is_new: bool,
     },
     Lost,
     Message(Message),
-    /// The broker has taken a publication, or refuses it.
+    /// The broker has accepted a publication (`true`) or refused it.
     Acknowledged(PublicationId, bool),
 }
 
@@ -53,7 +55,7 @@ impl Brokers {
     pub(crate) fn new(instance: &str, broker: Option<Broker>) -> Self {
         Self {
             instance: instance.to_owned(),
-            current: broker.map(|broker| Kept::start(broker, instance)),
+            current: broker.map(|broker| ManagedBroker::start(broker, instance)),
             next: None,
             link: None,
         }
@@ -66,11 +68,11 @@ impl Brokers {
 
     /// The broker in use, connected or not.
     pub(crate) fn broker(&self) -> Option<&Broker> {
-        self.current.as_ref().map(|kept| &kept.broker)
+        self.current.as_ref().map(|managed| &managed.broker)
     }
 
-    /// What is heard next. A dropped future has taken nothing.
-    pub(crate) async fn next(&mut self) -> Heard {
+    /// Waits for the next event. Cancel-safe.
+    pub(crate) async fn next(&mut self) -> BrokerInput {
         loop {
             let (event, is_new) = tokio::select! {
                 Some(event) = event_of(self.current.as_mut()) => (event, false),
@@ -83,7 +85,7 @@ impl Brokers {
                         self.take_over();
                     }
                     self.link = Some(link);
-                    return Heard::Connected { limits, is_new };
+                    return BrokerInput::Connected { limits, is_new };
                 }
                 BrokerEvent::Lost if is_new => {
                     if let Some(next) = &mut self.next {
@@ -92,20 +94,20 @@ impl Brokers {
                 }
                 BrokerEvent::Lost => {
                     self.link = None;
-                    return Heard::Lost;
+                    return BrokerInput::Lost;
                 }
-                // It says nothing before it is connected, and then it is in use.
+                // Once connected, the new broker is the current one and no longer `next`.
                 _ if is_new => {}
-                BrokerEvent::Message(message) => return Heard::Message(message),
+                BrokerEvent::Message(message) => return BrokerInput::Message(message),
                 BrokerEvent::Acknowledged(id, is_taken) => {
-                    return Heard::Acknowledged(id, is_taken);
+                    return BrokerInput::Acknowledged(id, is_taken);
                 }
             }
         }
     }
 
-    /// Takes another broker, or none, in the place of the one so far. Says whether that is in use
-    /// now; otherwise [`next`](Self::next) tells when it is.
+    /// Switches to another broker, or to none. Returns whether the switch is complete; if not,
+    /// [`next`](Self::next) returns [`BrokerInput::Connected`] when it is.
     pub(crate) fn replace(&mut self, broker: Option<Broker>) -> bool {
         self.next = None;
         if let Some(current) = &self.current {
@@ -114,7 +116,7 @@ impl Brokers {
         if self.broker() == broker.as_ref() {
             return false;
         }
-        let next = broker.map(|broker| Kept::start(broker, &self.instance));
+        let next = broker.map(|broker| ManagedBroker::start(broker, &self.instance));
         match (&self.current, next) {
             (Some(current), Some(next)) if self.link.is_some() => {
                 let (host, port) = (&next.broker.host, next.broker.port);
@@ -134,11 +136,12 @@ impl Brokers {
         }
     }
 
-    /// Lets the next broker, or none, be the one in use, and leaves the one so far.
+    /// Makes the next broker, or none, the current one, and disconnects from the previous one.
     fn take_over(&mut self) {
         let next = self.next.take();
-        // Where both are one broker, its last will would be published although the bridge is there.
-        let place = |kept: &Kept| (kept.broker.host.clone(), kept.broker.port);
+        // If both are the same broker, it must not publish the last will, because the bridge is
+        // still connected.
+        let place = |managed: &ManagedBroker| (managed.broker.host.clone(), managed.broker.port);
         let old = std::mem::replace(&mut self.current, next);
         let is_same = old.as_ref().map(place) == self.current.as_ref().map(place);
         let link = self.link.take();
@@ -148,22 +151,22 @@ impl Brokers {
                 false => Parting::WithWill,
             });
             tokio::spawn(async move {
-                // Leave even if the broker does not answer.
-                let _ = timeout(FAREWELL, old.session.ended()).await;
+                // Disconnect even if the broker does not answer.
+                let _ = timeout(LEAVE_TIMEOUT, old.session.wait_for_end()).await;
             });
         }
     }
 
-    /// Leaves the broker in use.
+    /// Disconnects from the broker in use.
     pub(crate) async fn leave(&mut self) {
         if let (Some(link), Some(current)) = (&self.link, &mut self.current) {
             link.leave(Parting::WithWill);
-            current.session.ended().await;
+            current.session.wait_for_end().await;
         }
     }
 }
 
-impl Kept {
+impl ManagedBroker {
     fn start(broker: Broker, instance: &str) -> Self {
         let client_id = broker.client_id.clone();
         let client_id = client_id.unwrap_or_else(|| format!("iox-{instance}"));
@@ -178,21 +181,22 @@ impl Kept {
         }
     }
 
-    /// An attempt to take the place of another failed.
+    /// Logs the first failed attempt to connect to a replacement.
     fn failed(&mut self) {
         if !std::mem::replace(&mut self.has_failed, true) {
             let (host, port) = (&self.broker.host, self.broker.port);
             warn!(
                 host,
-                port, "the new broker cannot be had: the old one stays in use until it can"
+                port,
+                "cannot connect to the new broker: the old one stays in use until that succeeds"
             );
         }
     }
 }
 
-async fn event_of(kept: Option<&mut Kept>) -> Option<BrokerEvent> {
-    match kept {
-        Some(kept) => kept.session.next().await,
+async fn event_of(managed: Option<&mut ManagedBroker>) -> Option<BrokerEvent> {
+    match managed {
+        Some(managed) => managed.session.next().await,
         None => std::future::pending().await,
     }
 }

@@ -1,4 +1,4 @@
-//! What a program knows of a running bridge and can ask of it.
+//! The handle with which a program observes and controls a running bridge.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -9,30 +9,31 @@ use crate::machine::Refusal;
 use crate::page::{Feed, Key};
 use crate::{Broker, Controller, Stats};
 
-/// A handle on a bridge; clones are equal. It is made before the bridge runs, and one bridge runs
-/// on it at a time.
+/// A handle to a bridge. Clones refer to the same bridge. It is created before the bridge runs, and
+/// is used with one bridge at a time.
 #[derive(Clone, Debug, Default)]
 pub struct Handle {
     shared: Arc<Shared>,
 }
 
+/// The state that handles share with the bridge.
 #[derive(Debug, Default)]
 struct Shared {
-    wishes: Mutex<Wishes>,
+    requests: Mutex<Requests>,
     stats: Mutex<Stats>,
     feed: Feed,
     wake: Notify,
 }
 
-/// What the program wants of the bridge.
+/// The requests to the bridge that it has not taken yet.
 #[derive(Debug, Default)]
-pub(crate) struct Wishes {
+pub(crate) struct Requests {
     pub(crate) changes: Vec<Change>,
     pub(crate) commands: Vec<PageCommand>,
     pub(crate) stop: bool,
 }
 
-/// A command of the page.
+/// A command from the page.
 #[derive(Debug)]
 pub(crate) struct PageCommand {
     pub(crate) controller: String,
@@ -41,7 +42,7 @@ pub(crate) struct PageCommand {
     pub(crate) answer: oneshot::Sender<PageAnswer>,
 }
 
-/// The outcome of a command of the page.
+/// The outcome of a command from the page.
 #[derive(Debug)]
 pub(crate) enum PageAnswer {
     Refused(Refusal),
@@ -50,7 +51,7 @@ pub(crate) enum PageAnswer {
     Done(Confirmation),
 }
 
-/// A controller comes or goes, or the broker is another one.
+/// A change to the controllers or the broker.
 #[derive(Debug)]
 pub(crate) enum Change {
     Add(Box<Controller>),
@@ -59,26 +60,26 @@ pub(crate) enum Change {
 }
 
 impl Handle {
-    /// A handle for a bridge that does not run yet.
+    /// Creates a handle for a bridge that does not run yet.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// What the bridge has seen and done so far. It is at most a second old.
+    /// Returns the statistics of the bridge, at most 1 s old.
     #[must_use]
     pub fn stats(&self) -> Stats {
         lock(&self.shared.stats).clone()
     }
 
-    /// Asks the bridge to stop: [`run`](crate::run()) then returns, 2 s later at most.
+    /// Asks the bridge to stop. [`run`](crate::run()) then returns within 2 s.
     pub fn request_stop(&self) {
-        lock(&self.shared.wishes).stop = true;
+        lock(&self.shared.requests).stop = true;
         self.shared.wake.notify_one();
     }
 
-    /// Watches one more controller, or one with other options in the place of that of the same
-    /// name. The others are not touched.
+    /// Adds a controller, or replaces the controller of the same name. The other controllers are
+    /// not affected.
     pub fn add_controller(&self, controller: Controller) {
         self.change(Change::Add(Box::new(controller)));
     }
@@ -88,21 +89,22 @@ impl Handle {
         self.change(Change::Remove(name.into()));
     }
 
-    /// Takes another broker in the place of the one so far, or the same with other credentials;
-    /// none does without. The controllers are not touched. The old broker stays in use until the
-    /// new one is connected, which is tried until it succeeds. Whether commands are carried out is
-    /// decided for the new one, unless the options say so
-    /// ([`Options::commands`](crate::Options::commands)).
+    /// Switches to another broker, to the same broker with other credentials, or, with `None`, to
+    /// no broker. The controllers are not affected.
+    ///
+    /// The bridge tries to connect to the new broker until it succeeds, and uses the old one until
+    /// then. Unless [`Options::commands`](crate::Options::commands) was set, the default for the
+    /// new broker decides whether commands are carried out.
     pub fn replace_broker(&self, broker: Option<Broker>) {
         self.change(Change::Broker(broker.map(Box::new)));
     }
 
     fn change(&self, change: Change) {
-        lock(&self.shared.wishes).changes.push(change);
+        lock(&self.shared.requests).changes.push(change);
         self.shared.wake.notify_one();
     }
 
-    /// Sends a command of the page. Without an answer, no bridge runs.
+    /// Sends a command from the page. If no bridge runs, there is no answer.
     pub(crate) fn command(
         &self,
         controller: &str,
@@ -110,7 +112,7 @@ impl Handle {
         payload: &str,
     ) -> oneshot::Receiver<PageAnswer> {
         let (answer, answered) = oneshot::channel();
-        lock(&self.shared.wishes).commands.push(PageCommand {
+        lock(&self.shared.requests).commands.push(PageCommand {
             controller: controller.to_owned(),
             key,
             payload: payload.to_owned(),
@@ -120,7 +122,7 @@ impl Handle {
         answered
     }
 
-    /// What the page shows.
+    /// The feed of the page.
     pub(crate) fn feed(&self) -> &Feed {
         &self.shared.feed
     }
@@ -130,13 +132,13 @@ impl Handle {
         self.shared.wake.notify_one();
     }
 
-    /// Waits until the program wants something.
-    pub(crate) async fn woken(&self) {
+    /// Waits until there are new requests.
+    pub(crate) async fn wait_for_requests(&self) {
         self.shared.wake.notified().await;
     }
 
-    pub(crate) fn take_wishes(&self) -> Wishes {
-        std::mem::take(&mut *lock(&self.shared.wishes))
+    pub(crate) fn take_requests(&self) -> Requests {
+        std::mem::take(&mut *lock(&self.shared.requests))
     }
 
     pub(crate) fn update_stats(&self, update: impl FnOnce(&mut Stats)) {

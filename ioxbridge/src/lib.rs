@@ -1,6 +1,7 @@
-//! The houses of IoX and ISY-994 controllers on MQTT and in Home Assistant.
+//! A bridge from IoX and ISY-994 controllers to MQTT, Home Assistant and a web page.
 //!
-//! [`run()`] watches any number of controllers and keeps one MQTT broker, or none, up to date.
+//! [`run()`] watches any number of controllers and publishes their state to one MQTT broker, or to
+//! none.
 //!
 //! ```no_run
 //! use ioxbridge::{Broker, Controller, Handle, Options};

@@ -12,7 +12,7 @@ use thiserror::Error;
 
 use crate::discovery::class::is_class_of;
 
-/// What a bridge does, apart from the controllers that it watches.
+/// The options of a bridge, apart from the controllers that it watches.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Options {
@@ -26,11 +26,11 @@ pub struct Options {
     pub(crate) seed: u64,
 }
 
-/// What needs a permission of its own before a command from MQTT is carried out.
+/// A kind of device to which commands are carried out only with explicit permission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Allowance {
-    /// Locks: locking and unlocking.
+    /// Locks.
     Locks,
     /// Garage doors, gates and other covers.
     Covers,
@@ -39,10 +39,10 @@ pub enum Allowance {
 }
 
 impl Allowance {
-    /// All of them.
+    /// All allowances.
     pub const ALL: [Self; 3] = [Self::Locks, Self::Covers, Self::Alarms];
 
-    /// The word for it in a configuration: `locks`, `covers`, `alarms`.
+    /// Returns the word used in a configuration: `locks`, `covers` or `alarms`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -59,27 +59,29 @@ impl fmt::Display for Allowance {
     }
 }
 
-/// Why options cannot be used.
+/// The reason why options are invalid.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum OptionsError {
     /// Two controllers have the same name.
-    #[error("two controllers are named {0:?}: topics are made of names, so give each its own")]
+    #[error(
+        "two controllers are named {0:?}: topics contain the names, so give each a different one"
+    )]
     DuplicateName(String),
-    /// A name cannot be used.
+    /// A name is invalid.
     #[error("{what} is {name:?}: it must have 1 to 64 characters")]
     Name {
-        /// What the name is of.
+        /// What has this name.
         what: &'static str,
         /// The name.
         name: String,
     },
-    /// The discovery prefix cannot be used.
-    #[error("the discovery prefix {0:?} must not be empty or hold the characters # and +")]
+    /// The discovery prefix is invalid.
+    #[error("the discovery prefix {0:?} must not be empty or contain the characters # and +")]
     Prefix(String),
-    /// A device class of an override is none of its component's.
+    /// An override has a device class that does not exist for its component.
     #[error(
-        "the device class {class:?} of {node}: Home Assistant has no such class of a {component}"
+        "the device class {class:?} of {node}: Home Assistant has no such class for a {component}"
     )]
     DeviceClass {
         /// The node's address.
@@ -89,12 +91,12 @@ pub enum OptionsError {
         /// The class.
         class: String,
     },
-    /// The options of a controller cannot be used.
+    /// The options of a controller are invalid.
     #[error("the controller {name}: {cause}")]
     Controller {
-        /// Its name.
+        /// The name of the controller.
         name: String,
-        /// What is wrong.
+        /// The cause.
         cause: String,
     },
 }
@@ -106,8 +108,8 @@ impl Default for Options {
 }
 
 impl Options {
-    /// The defaults: no broker, Home Assistant at `homeassistant`, 60 s until a controller counts
-    /// as unavailable.
+    /// Creates the default options: no broker, the discovery prefix `homeassistant`, and 60 s until
+    /// a disconnected controller counts as unavailable.
     pub fn new() -> Self {
         Self {
             instance: "bridge".to_owned(),
@@ -121,68 +123,70 @@ impl Options {
         }
     }
 
-    /// The name of this process among the bridges on one broker. It is in the client id and in the
-    /// topics `iox/bridge/<instance>/…`. Default `bridge`.
+    /// Sets the name that distinguishes this bridge from others on the same broker. It is part of
+    /// the client id and of the topics `iox/bridge/<instance>/…`. Default: `bridge`.
     pub fn instance(mut self, instance: impl Into<String>) -> Self {
         self.instance = instance.into();
         self
     }
 
-    /// The broker. Default none: the bridge then only watches and counts.
+    /// Sets the broker. Default: none; the bridge then only collects [`Stats`](crate::Stats) and
+    /// updates the page.
     pub fn broker(mut self, broker: Broker) -> Self {
         self.broker = Some(broker);
         self
     }
 
-    /// The discovery prefix of Home Assistant, or none to leave discovery out. Default
+    /// Sets the discovery prefix of Home Assistant; `None` disables discovery. Default:
     /// `homeassistant`.
     pub fn home_assistant(mut self, prefix: Option<String>) -> Self {
         self.home_assistant = prefix;
         self
     }
 
-    /// Whether commands from MQTT are carried out. Default: only if the broker is on a loopback
-    /// address, or reached by TLS with a user name and password.
+    /// Sets whether commands from MQTT are carried out. Default: only if the broker is on a
+    /// loopback address, or is connected over TLS with a user name and password.
     pub fn commands(mut self, commands: bool) -> Self {
         self.commands = Some(commands);
         self
     }
 
-    /// Allows commands to these. Default none of them.
+    /// Allows commands to these kinds of devices. Default: none.
     pub fn allow(mut self, allowed: impl IntoIterator<Item = Allowance>) -> Self {
         self.allowed.extend(allowed);
         self
     }
 
-    /// Changes what Home Assistant is told of a node or scene, by its address.
+    /// Overrides how a node or scene, given by its address, appears in Home Assistant.
     pub fn override_node(mut self, address: impl Into<String>, node: NodeOverride) -> Self {
         self.overrides.insert(address.into(), node);
         self
     }
 
-    /// How long a controller may be away until its availability is `offline`. Default 60 s.
+    /// Sets how long a controller may be disconnected before its availability becomes `offline`.
+    /// Default: 60 s.
     pub fn availability_delay(mut self, delay: Duration) -> Self {
         self.availability_delay = delay;
         self
     }
 
-    /// Where random delays come from. Default 0.
+    /// Sets the seed of random delays. Default: 0.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
     }
 
-    /// Whether commands from MQTT are carried out with these options.
+    /// Returns whether these options allow commands from MQTT.
     #[must_use]
     pub fn are_commands_allowed(&self) -> bool {
         are_commands_allowed(self.commands, self.broker.as_ref())
     }
 
-    /// Checks the options together with the controllers.
+    /// Checks that the options are valid together with the controllers.
     ///
     /// # Errors
     ///
-    /// [`OptionsError`] names the first thing that cannot be used.
+    /// [`OptionsError`] for the first invalid option.
     pub fn check(&self, controllers: &[Controller]) -> Result<(), OptionsError> {
         check_name("the instance", &self.instance)?;
         if let Some(prefix) = &self.home_assistant
@@ -212,7 +216,7 @@ impl Options {
     }
 }
 
-/// Whether commands from this broker are carried out: as was said, else if it is safe.
+/// Whether commands from this broker are carried out: as configured, or else only if it is safe.
 pub(crate) fn are_commands_allowed(said: Option<bool>, broker: Option<&Broker>) -> bool {
     said.unwrap_or_else(|| broker.is_some_and(Broker::is_safe))
 }
@@ -225,7 +229,7 @@ fn check_name(what: &'static str, name: &str) -> Result<(), OptionsError> {
     Err(OptionsError::Name { what, name })
 }
 
-/// An MQTT broker, and how it is reached.
+/// An MQTT broker, and how to connect to it.
 #[derive(Clone, Debug, PartialEq)]
 #[must_use]
 pub struct Broker {
@@ -237,7 +241,7 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// A broker at this host and port, without TLS and without credentials.
+    /// Creates a broker at this host and port, without TLS and credentials.
     pub fn new(host: impl Into<String>, port: u16) -> Self {
         Self {
             host: host.into(),
@@ -248,38 +252,39 @@ impl Broker {
         }
     }
 
-    /// By TLS, its certificate judged like this.
+    /// Enables TLS. `trust` decides which certificates are accepted.
     pub fn tls(mut self, trust: Trust) -> Self {
         self.trust = Some(trust);
         self
     }
 
-    /// With this user name and password.
+    /// Sets the user name and password.
     pub fn credentials(mut self, user: impl Into<String>, password: impl Into<Secret>) -> Self {
         self.credentials = Some((user.into(), password.into()));
         self
     }
 
-    /// With this client id. Default `iox-<instance>`.
+    /// Sets the client id. Default: `iox-<instance>`.
     pub fn client_id(mut self, client_id: impl Into<String>) -> Self {
         self.client_id = Some(client_id.into());
         self
     }
 
-    /// Its host.
+    /// Returns the host.
     #[must_use]
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// Its port.
+    /// Returns the port.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Whether only those who may command can be expected to publish there: it is on a loopback
-    /// address, or reached by TLS with credentials.
+    /// Returns whether commands from this broker are accepted by default: it is on a loopback
+    /// address, or is connected over TLS with credentials. With any other broker, strangers may be
+    /// able to publish.
     #[must_use]
     pub fn is_safe(&self) -> bool {
         let host = self.host.trim_start_matches('[').trim_end_matches(']');
@@ -299,7 +304,7 @@ pub struct Controller {
 }
 
 impl Controller {
-    /// A controller under a name, which stands in all its topics.
+    /// Creates a controller with a name, which is part of all its topics.
     pub fn new(name: impl Into<String>, options: ioxdriver::Options) -> Self {
         Self {
             name: name.into(),
@@ -307,14 +312,14 @@ impl Controller {
         }
     }
 
-    /// Its name.
+    /// Returns the name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 }
 
-/// What Home Assistant is told of one node instead of what the bridge would say.
+/// An override of how one node or scene appears in Home Assistant.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use]
 pub struct NodeOverride {
@@ -325,43 +330,43 @@ pub struct NodeOverride {
 }
 
 impl NodeOverride {
-    /// An override that changes nothing.
+    /// Creates an override that changes nothing.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Leaves the node out of Home Assistant. Its topics stay.
+    /// Hides the node from Home Assistant and the page. Its topics are still published.
     pub fn hide(mut self) -> Self {
         self.is_hidden = true;
         self
     }
 
-    /// Another name.
+    /// Sets another name.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
     }
 
-    /// Another component than the one that fits its type.
+    /// Sets another component than the one that the node's type implies.
     pub fn component(mut self, component: Component) -> Self {
         self.component = Some(component);
         self
     }
 
-    /// Another device class of its main entity, such as `garage_door`.
+    /// Sets another device class for the main entity, such as `garage`.
     pub fn device_class(mut self, class: impl Into<String>) -> Self {
         self.device_class = Some(class.into());
         self
     }
 }
 
-/// What a node can be in Home Assistant.
+/// A component (platform) of Home Assistant that a node can be shown as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Component {
-    /// A lamp, dimmable or not.
+    /// A light, dimmable or not.
     Light,
-    /// On and off.
+    /// A device that is on or off.
     Switch,
     /// A fan with speeds.
     Fan,
@@ -371,20 +376,20 @@ pub enum Component {
     Lock,
     /// A thermostat.
     Climate,
-    /// On or off, read only.
+    /// A read-only state that is on or off.
     BinarySensor,
-    /// A value, read only.
+    /// A read-only value.
     Sensor,
-    /// A button that somebody presses on a device.
+    /// A physical button on a device.
     Event,
     /// A number that can be set.
     Number,
-    /// Something that can be triggered.
+    /// An action that can be triggered.
     Button,
 }
 
 impl Component {
-    /// All of them.
+    /// All components.
     pub const ALL: [Self; 11] = [
         Self::Light,
         Self::Switch,
@@ -399,7 +404,7 @@ impl Component {
         Self::Button,
     ];
 
-    /// Its name in Home Assistant: `binary_sensor`.
+    /// Returns the name in Home Assistant, such as `binary_sensor`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -424,10 +429,10 @@ impl fmt::Display for Component {
     }
 }
 
-/// A word that names no component.
+/// The error for a word that is not the name of a component.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error(
-    "{0:?} is no component: use one of light, switch, fan, cover, lock, climate, binary_sensor, sensor, event, number, button"
+    "{0:?} is not a component: use one of light, switch, fan, cover, lock, climate, binary_sensor, sensor, event, number, button"
 )]
 #[non_exhaustive]
 pub struct UnknownComponent(pub String);

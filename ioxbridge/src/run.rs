@@ -1,5 +1,5 @@
-//! The loop of a bridge: passes inputs of controllers, broker and program to the machine, and
-//! carries out its outputs.
+//! The loop of a bridge: it passes inputs from controllers, broker and program to the machine, and
+//! carries out the machine's outputs.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval, sleep_until, timeout};
 use tracing::{info, warn};
 
-use crate::brokers::{Brokers, FAREWELL, Heard};
+use crate::brokers::{BrokerInput, Brokers, LEAVE_TIMEOUT};
 use crate::handle::{Change, PageAnswer, PageCommand};
 use crate::machine::{Answer, CallNumber, Machine, Output, Read, Request, command_text};
 use crate::options::are_commands_allowed;
@@ -20,37 +20,37 @@ use crate::topics::CommandTarget;
 use crate::watch::{ControllerEvents, Watch, WatchId};
 use crate::{CallDurations, Controller, ControllerStats, Handle, Options, OptionsError};
 
-/// How many batches of notifications wait for the loop, all controllers together.
-const WAITING_NEWS: usize = 256;
-/// How many answers to calls wait for the loop.
-const WAITING_ANSWERS: usize = 256;
-/// How long a command that was handed to the stream may wait for the stream to come back.
-const COMMAND_WAITS: Duration = Duration::from_secs(10);
-/// How long changes of the page are collected before they are sent together.
+/// The maximum number of batches of notifications that wait for the loop, for all controllers.
+const MAX_WAITING_BATCHES: usize = 256;
+/// The maximum number of answers to calls that wait for the loop.
+const MAX_WAITING_ANSWERS: usize = 256;
+/// How long a command that was submitted to the stream may wait for the stream to reconnect.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long changes to the page are collected before they are sent together.
 const PAGE_EVERY: Duration = Duration::from_millis(100);
 
 /// Runs a bridge until its handle asks it to stop.
 ///
-/// It needs a tokio runtime with I/O and timers. Trouble with controllers or the broker never ends
-/// it: it is logged and counted, and tried again.
+/// It needs a tokio runtime with I/O and timers. Failures of controllers or the broker do not end
+/// it: they are logged, counted and retried.
 ///
 /// # Errors
 ///
-/// [`OptionsError`] when the options cannot be used. Nothing was started then.
+/// [`OptionsError`] if the options are invalid.
 pub async fn run(
     options: Options,
     controllers: Vec<Controller>,
     handle: Handle,
 ) -> Result<(), OptionsError> {
     options.check(&controllers)?;
-    let (news, mut told) = mpsc::channel(WAITING_NEWS);
-    let (answers, mut answered) = mpsc::channel(WAITING_ANSWERS);
+    let (events, mut received) = mpsc::channel(MAX_WAITING_BATCHES);
+    let (answers, mut answered) = mpsc::channel(MAX_WAITING_ANSWERS);
     let mut bridge = Bridge {
         machine: Machine::new(&options),
         handle: handle.clone(),
         watched: BTreeMap::new(),
         next_watch: 0,
-        news,
+        events,
         answers,
         brokers: Brokers::new(&options.instance, options.broker.clone()),
         commands: options.commands,
@@ -58,7 +58,7 @@ pub async fn run(
         page_commands: BTreeMap::new(),
     };
     bridge.begin_page();
-    bridge.say_if_commands_are_ignored();
+    bridge.log_ignored_commands();
     for controller in &controllers {
         bridge
             .add(controller)
@@ -73,22 +73,22 @@ pub async fn run(
         bridge.pump();
         let due = bridge.machine.deadline();
         tokio::select! {
-            () = handle.woken() => {
-                let wishes = handle.take_wishes();
+            () = handle.wait_for_requests() => {
+                let requests = handle.take_requests();
                 bridge.begin_page();
-                for change in wishes.changes {
+                for change in requests.changes {
                     bridge.change(change);
                 }
-                for command in wishes.commands {
+                for command in requests.commands {
                     bridge.page_command(command);
                 }
-                if wishes.stop {
+                if requests.stop {
                     break;
                 }
             }
-            Some(news) = told.recv() => bridge.told(&news),
+            Some(batch) = received.recv() => bridge.handle_batch(&batch),
             Some(answer) = answered.recv() => bridge.answered(answer),
-            heard = bridge.brokers.next() => bridge.of_broker(heard),
+            input = bridge.brokers.next() => bridge.handle_broker_input(input),
             () = until(due) => bridge.machine.tick(now()),
             () = until(bridge.page_due) => bridge.flush_page(),
             _ = seconds.tick() => bridge.count(),
@@ -96,8 +96,8 @@ pub async fn run(
     }
     bridge.count();
     bridge.watched.clear();
-    // What is in flight may be the last state of something.
-    let _ = timeout(FAREWELL, bridge.finish()).await;
+    // A message in flight may contain the last state of a topic.
+    let _ = timeout(LEAVE_TIMEOUT, bridge.finish()).await;
     Ok(())
 }
 
@@ -115,24 +115,25 @@ async fn until(due: Option<Instant>) {
     }
 }
 
-/// What runs.
+/// A running bridge.
 struct Bridge {
     machine: Machine,
     handle: Handle,
-    watched: BTreeMap<WatchId, Watched>,
+    watched: BTreeMap<WatchId, WatchedController>,
     next_watch: u64,
-    news: mpsc::Sender<ControllerEvents>,
-    answers: mpsc::Sender<Answered>,
+    events: mpsc::Sender<ControllerEvents>,
+    answers: mpsc::Sender<CompletedCall>,
     brokers: Brokers,
-    /// What was said of commands, for whatever broker is in use.
+    /// Whether commands are carried out, if configured. It applies to every broker.
     commands: Option<bool>,
-    /// When the marked entries of the page are rendered.
+    /// When the marked entries of the page are to be rendered.
     page_due: Option<Instant>,
-    /// Commands of the page that have no answer yet.
+    /// The commands from the page that have no answer yet.
     page_commands: BTreeMap<CallNumber, oneshot::Sender<PageAnswer>>,
 }
 
-struct Watched {
+/// A watched controller and its statistics.
+struct WatchedController {
     name: String,
     watch: Watch,
     losses: BTreeMap<&'static str, u64>,
@@ -141,8 +142,8 @@ struct Watched {
     pending: usize,
 }
 
-/// What a call came to.
-struct Answered {
+/// The outcome of a call.
+struct CompletedCall {
     watch: WatchId,
     number: CallNumber,
     answer: Answer,
@@ -155,8 +156,8 @@ impl Bridge {
     fn add(&mut self, controller: &Controller) -> Result<(), ioxtransport_tokio::BuildError> {
         let id = WatchId(self.next_watch);
         self.next_watch += 1;
-        let watch = Watch::start(controller, id, self.news.clone())?;
-        let watched = Watched {
+        let watch = Watch::start(controller, id, self.events.clone())?;
+        let watched = WatchedController {
             name: controller.name.clone(),
             watch,
             losses: BTreeMap::new(),
@@ -210,7 +211,7 @@ impl Bridge {
         });
     }
 
-    /// Another broker, or none, is in use.
+    /// Handles the switch to another broker, or to none.
     fn broker_replaced(&mut self) {
         let broker = self.brokers.broker();
         self.machine
@@ -222,23 +223,23 @@ impl Bridge {
             }
             None => info!("no broker is in use any more"),
         }
-        self.say_if_commands_are_ignored();
+        self.log_ignored_commands();
     }
 
-    fn say_if_commands_are_ignored(&self) {
+    fn log_ignored_commands(&self) {
         let broker = self.brokers.broker();
         if broker.is_some() && !are_commands_allowed(self.commands, broker) {
             info!("commands from MQTT are not carried out: the configuration does not allow them");
         }
     }
 
-    fn told(&mut self, news: &ControllerEvents) {
-        // ControllerEvents of a watch that was replaced says nothing of the one in its place.
-        let Some(watched) = self.watched.get_mut(&news.watch) else {
+    fn handle_batch(&mut self, batch: &ControllerEvents) {
+        // Events of a replaced watch do not apply to its replacement.
+        let Some(watched) = self.watched.get_mut(&batch.watch) else {
             return;
         };
         let now = now();
-        for notification in &news.notifications {
+        for notification in &batch.notifications {
             if let Notification::Status(change) = notification
                 && matches!(
                     change.status,
@@ -249,33 +250,37 @@ impl Bridge {
                 *watched.losses.entry(reason.code()).or_default() += 1;
                 warn!(controller = watched.name, status = %change.status, "{reason}");
             }
-            self.machine.notified(now, news.watch, notification);
+            self.machine.notified(now, batch.watch, notification);
             let machine = &self.machine;
             self.handle.feed().update(|page| {
-                page.notified(now, news.watch, notification, |event| {
-                    let house = machine.house(news.watch);
-                    house.map(|house| house.words_of(event)).unwrap_or_default()
+                page.notified(now, batch.watch, notification, |event| {
+                    let house = machine.house(batch.watch);
+                    house
+                        .map(|house| house.describe_event(event))
+                        .unwrap_or_default()
                 });
             });
         }
         self.update_page(|_, _| ());
     }
 
-    fn of_broker(&mut self, heard: Heard) {
-        match heard {
-            Heard::Connected { limits, is_new } => {
+    fn handle_broker_input(&mut self, input: BrokerInput) {
+        match input {
+            BrokerInput::Connected { limits, is_new } => {
                 if is_new {
                     self.broker_replaced();
                 }
                 self.machine.connected(now(), limits);
             }
-            Heard::Lost => self.machine.lost(),
-            Heard::Message(message) => self.machine.message(now(), &message),
-            Heard::Acknowledged(id, is_taken) => self.machine.acknowledged(now(), id, is_taken),
+            BrokerInput::Lost => self.machine.lost(),
+            BrokerInput::Message(message) => self.machine.message(now(), &message),
+            BrokerInput::Acknowledged(id, is_taken) => {
+                self.machine.acknowledged(now(), id, is_taken);
+            }
         }
     }
 
-    /// Does what the machine wants.
+    /// Carries out the outputs of the machine.
     fn pump(&mut self) {
         while let Some(output) = self.machine.poll() {
             match (output, self.brokers.link()) {
@@ -291,7 +296,7 @@ impl Bridge {
                     },
                     _,
                 ) => self.call(watch, number, request),
-                // The connection has just ended; the machine hears of it next.
+                // The connection has just ended. The machine is notified next.
                 (_, None) => {}
             }
         }
@@ -311,19 +316,19 @@ impl Bridge {
                 Err(error) => (Answer::Failed(error.to_string()), error.code()),
             };
             drop(handle);
-            let answered = Answered {
+            let answered = CompletedCall {
                 watch,
                 number,
                 answer,
                 outcome,
                 took: began.elapsed(),
             };
-            // The bridge has left.
+            // An error means that the bridge has stopped.
             let _ = answers.send(answered).await;
         });
     }
 
-    fn answered(&mut self, answered: Answered) {
+    fn answered(&mut self, answered: CompletedCall) {
         let Some(watched) = self.watched.get_mut(&answered.watch) else {
             return;
         };
@@ -334,9 +339,9 @@ impl Bridge {
             let answer = match &answered.answer {
                 Answer::Command(confirmation) => PageAnswer::Done(*confirmation),
                 Answer::Failed(why) => PageAnswer::Failed(why.clone()),
-                _ => PageAnswer::Failed("the controller gave another answer".to_owned()),
+                _ => PageAnswer::Failed("the controller sent an unexpected answer".to_owned()),
             };
-            // The browser may have left.
+            // The browser may have disconnected.
             let _ = waiting.send(answer);
         }
         self.machine
@@ -344,18 +349,18 @@ impl Bridge {
         self.update_page(|page, _| page.mark_all(answered.watch));
     }
 
-    /// Sends what is still to be sent, and leaves the broker.
+    /// Sends the remaining messages and disconnects from the broker.
     async fn finish(&mut self) {
         self.pump();
         while self.brokers.link().is_some() && self.machine.broker_stats().in_flight > 0 {
-            let heard = self.brokers.next().await;
-            self.of_broker(heard);
+            let input = self.brokers.next().await;
+            self.handle_broker_input(input);
             self.pump();
         }
         self.brokers.leave().await;
     }
 
-    /// Begins with the page, if a server asked for it.
+    /// Creates the model of the page, if a server has requested it.
     fn begin_page(&mut self) {
         let Some(wanted) = self.handle.feed().take_wanted() else {
             return;
@@ -376,7 +381,7 @@ impl Bridge {
         });
     }
 
-    /// Changes the page, if there is one, and has it rendered soon.
+    /// Changes the page, if there is one, and schedules its rendering.
     fn update_page(&mut self, change: impl FnOnce(&mut Page, &Machine)) {
         let machine = &self.machine;
         let is_marked = self.handle.feed().update(|page| {
@@ -395,7 +400,7 @@ impl Bridge {
         let feed = self.handle.feed();
         let is_changed = feed.update(|page| page.flush(now(), |watch| machine.view(watch)));
         if is_changed == Some(true) {
-            feed.tell();
+            feed.wake_readers();
         }
     }
 
@@ -415,7 +420,7 @@ impl Bridge {
         });
         match sent {
             Ok(number) => _ = self.page_commands.insert(number, command.answer),
-            // The browser may have left.
+            // The browser may have disconnected.
             Err(refusal) => _ = command.answer.send(PageAnswer::Refused(refusal)),
         }
     }
@@ -440,7 +445,7 @@ impl Bridge {
                     calls: watched.calls.clone(),
                     call_durations: watched.durations,
                     pending_calls: watched.pending,
-                    nodes: house.map_or(0, |house| house.nodes()),
+                    nodes: house.map_or(0, |house| house.record_count()),
                 };
                 stats
                     .controllers
@@ -450,7 +455,7 @@ impl Bridge {
     }
 }
 
-/// Makes a call.
+/// Makes a call to a controller.
 async fn make(handle: &ioxtransport_tokio::Handle, request: Request) -> Result<Answer, CallError> {
     Ok(match request {
         Request::Read(Read::Config) => Answer::Config(handle.call(rest::config()).await?),
@@ -465,10 +470,10 @@ async fn make(handle: &ioxtransport_tokio::Handle, request: Request) -> Result<A
         }
         Request::Command(call) => {
             let mut ticket = handle.submit(call);
-            match timeout(COMMAND_WAITS, &mut ticket).await {
+            match timeout(COMMAND_TIMEOUT, &mut ticket).await {
                 Ok(confirmation) => Answer::Command(confirmation?),
                 Err(_) => {
-                    // The connection was lost right when the command came.
+                    // The connection was lost before the command was sent.
                     if !handle.is_connected() {
                         ticket.cancel();
                     }

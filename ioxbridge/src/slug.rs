@@ -1,21 +1,22 @@
-//! Slugs: addresses and names as levels of topics and as ids of Home Assistant.
+//! Slugs: addresses and names in the form used in topics and in Home Assistant ids.
 //!
 //! Rules:
 //!
-//! * A slug has only the characters `[A-Za-z0-9_-]`, and at least one.
-//! * An Insteon address (four hexadecimal bytes between blanks) becomes its bytes, padded to two
-//!   digits and joined by `_`: `1A 2B 3C 1` is `1A_2B_3C_01`. Letter case stays.
-//! * Any other text keeps its `[A-Za-z0-9_]`; each other byte becomes `-` and two hexadecimal
-//!   digits. `-` alone is the empty text.
-//! * A text that would look like an Insteon slug, or like one of the bridge's own words, has its
-//!   first byte escaped.
+//! * A slug consists of one or more of the characters `[A-Za-z0-9_-]`.
+//! * For an Insteon address (four hexadecimal bytes separated by blanks), each byte is padded to
+//!   two digits, and the bytes are joined by `_`: `1A 2B 3C 1` becomes `1A_2B_3C_01`. Letter case
+//!   is kept.
+//! * Any other string keeps its characters `[A-Za-z0-9_]`; every other byte becomes `-` and two
+//!   hexadecimal digits. The slug of the empty text is `-`.
+//! * If a string looks like an Insteon slug or is a word that the bridge reserves, its first byte
+//!   is escaped.
 //!
-//! So a slug can be read back (a test does so), up to the padding of Insteon bytes, and two
-//! addresses never share one.
+//! A slug can therefore be decoded, except for the padding of Insteon bytes, and two addresses
+//! never share a slug.
 
 use std::fmt::Write as _;
 
-/// The levels of topics and ids that are the bridge's own.
+/// The topic levels and ids that the bridge reserves for itself.
 const RESERVED: [&str; 13] = [
     "active",
     "availability",
@@ -32,7 +33,7 @@ const RESERVED: [&str; 13] = [
     "variable",
 ];
 
-/// The slug of a text.
+/// Returns the slug of a string.
 pub(crate) fn slug(text: &str) -> String {
     match insteon(text, ' ') {
         Some(bytes) => padded(&bytes),
@@ -40,7 +41,7 @@ pub(crate) fn slug(text: &str) -> String {
     }
 }
 
-/// The slug of a text where no other words can stand: the bridge's own words are as good as any.
+/// Returns the slug of a string for a place where reserved words are not ambiguous.
 pub(crate) fn plain_slug(text: &str) -> String {
     escaped(text, false)
 }
@@ -55,14 +56,14 @@ fn escaped(text: &str, is_taken: bool) -> String {
         if is_plain && !(at == 0 && is_taken) {
             slug.push(char::from(byte));
         } else {
-            // Writing to a string does not fail.
+            // Writing to a `String` cannot fail.
             let _ = write!(slug, "-{byte:02X}");
         }
     }
     slug
 }
 
-/// The text of a slug; `None` for what [`slug`] never makes.
+/// Decodes a slug; `None` if [`slug`] never returns it.
 #[cfg(test)]
 pub(crate) fn read(slug: &str) -> Option<String> {
     if let Some(bytes) = insteon(slug, '_').filter(|bytes| padded(bytes) == slug) {
@@ -85,7 +86,8 @@ pub(crate) fn read(slug: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// The slug of a controller's UUID in ids: a MAC address in lower case, without its separators.
+/// Returns the slug of a controller's UUID for ids: a MAC address in lower case, without
+/// separators.
 pub(crate) fn uuid_slug(uuid: &str) -> String {
     let digits: String = uuid.chars().filter(|character| *character != ':').collect();
     if digits.len() == 12 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
@@ -95,7 +97,7 @@ pub(crate) fn uuid_slug(uuid: &str) -> String {
     }
 }
 
-/// Whether a text that is kept as it is could be taken for something else.
+/// Whether a string, unescaped, would be ambiguous: reserved, or the slug of another address.
 fn is_taken(text: &str) -> bool {
     RESERVED.contains(&text)
         || text.starts_with("program_")
@@ -103,7 +105,7 @@ fn is_taken(text: &str) -> bool {
         || insteon(text, '_').is_some_and(|bytes| padded(&bytes) == text)
 }
 
-/// The four bytes of an Insteon address, as they are written.
+/// Returns the four bytes of an Insteon address, as written.
 fn insteon(text: &str, separator: char) -> Option<Vec<&str>> {
     let parts: Vec<&str> = text.split(separator).collect();
     let is_byte = |part: &&str| {
@@ -147,7 +149,7 @@ mod tests {
         assert_eq!(uuid_slug("uuid 7"), "uuid-207");
     }
 
-    /// A text with its Insteon bytes padded, which is all that a slug forgets.
+    /// Pads the bytes of an Insteon address, the only part that a slug does not preserve.
     fn normal(text: &str) -> String {
         match insteon(text, ' ') {
             Some(bytes) => padded(&bytes).replace('_', " "),

@@ -1,47 +1,48 @@
-//! What a bridge has seen and done, for metrics and health checks.
+//! The statistics of a bridge, for metrics and health checks.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ioxproto::Status;
 
-/// What a bridge has seen and done so far; a copy.
+/// A snapshot of the statistics of a bridge.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Stats {
-    /// The broker's part; `None` if there is no broker.
+    /// The statistics of the broker; `None` if there is no broker.
     pub broker: Option<BrokerStats>,
-    /// The controllers, by name.
+    /// The statistics of the controllers, by name.
     pub controllers: BTreeMap<String, ControllerStats>,
-    /// How often the bridge's loop has run. It runs at least every 10 s.
+    /// The number of turns of the bridge's loop that updated these statistics, about one per
+    /// second.
     pub turns: u64,
 }
 
-/// What a bridge has done with its broker.
+/// The statistics of the broker.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BrokerStats {
-    /// Whether it is connected.
+    /// Whether the bridge is connected to the broker.
     pub is_connected: bool,
-    /// Times that the broker was connected.
+    /// The number of connections to the broker so far.
     pub connects: u64,
     /// Messages that the broker has acknowledged.
     pub published: u64,
-    /// Events that were dropped because the broker was away or too slow.
+    /// Events that were dropped because the broker was disconnected or too slow.
     pub dropped_events: u64,
-    /// Messages that are sent and not acknowledged.
+    /// Messages that were sent and are not acknowledged yet.
     pub in_flight: usize,
-    /// Topics whose latest state waits to be sent, and events that wait.
+    /// Topics and events that wait to be sent.
     pub waiting: usize,
-    /// Messages that were too large for the broker, or that it refused.
+    /// Messages that the broker refused, or that were too large for it.
     pub refused: u64,
-    /// Commands that came.
+    /// Commands received.
     pub commands: u64,
-    /// Commands that were not carried out, by the reason.
+    /// Commands that were not carried out, by reason.
     pub ignored_commands: BTreeMap<&'static str, u64>,
 }
 
-/// What a bridge has seen of a controller.
+/// The statistics of one controller.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ControllerStats {
@@ -51,19 +52,19 @@ pub struct ControllerStats {
     pub status: Status,
     /// Whether the controller counts as available.
     pub is_available: bool,
-    /// What the stream has seen.
+    /// The statistics of the stream.
     pub stream: ioxproto::Stats,
-    /// How often the connection was lost, by the code of the reason.
+    /// How often the connection was lost or a reconnect failed, by the code of the reason.
     pub losses: BTreeMap<&'static str, u64>,
     /// How often a value was found to differ from the controller's own.
     pub drift: u64,
-    /// Calls that have ended, by what they came to: `ok`, or the code of the error.
+    /// Completed calls, by outcome: `ok`, or the code of the error.
     pub calls: BTreeMap<&'static str, u64>,
     /// How long the calls took.
     pub call_durations: CallDurations,
-    /// Calls that have not ended.
+    /// Calls that are not complete.
     pub pending_calls: usize,
-    /// Nodes and scenes that are known.
+    /// The number of known nodes and scenes.
     pub nodes: usize,
 }
 
@@ -84,14 +85,15 @@ impl Default for ControllerStats {
     }
 }
 
-/// How long calls took: a histogram.
+/// A histogram of call durations.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CallDurations {
-    /// How many took no longer than the bound at the same place of [`BOUNDS`](Self::BOUNDS), and
-    /// longer than the one before it; at the end those over all bounds.
+    /// The number of calls per bucket. Bucket `i` holds the durations up to and including
+    /// [`BOUNDS`](Self::BOUNDS)`[i]` that exceed the bound before it. The last bucket holds those
+    /// that exceed all bounds.
     pub counts: [u64; Self::BOUNDS.len() + 1],
-    /// All durations together.
+    /// The sum of all durations.
     pub sum: Duration,
 }
 
@@ -99,7 +101,7 @@ impl CallDurations {
     /// The bounds of the histogram, in milliseconds.
     pub const BOUNDS: [u64; 8] = [10, 50, 100, 250, 1000, 2500, 10_000, 60_000];
 
-    /// Counts one more.
+    /// Adds the duration of a call.
     pub fn add(&mut self, duration: Duration) {
         let bound = |bound: &u64| duration <= Duration::from_millis(*bound);
         let at = Self::BOUNDS.iter().position(bound);

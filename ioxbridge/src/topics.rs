@@ -1,4 +1,4 @@
-//! Topics: where what is published, and what a topic that came means.
+//! Builds and parses the topics of the bridge.
 //!
 //! ```text
 //! iox/bridge/<instance>/state          online, offline (the last will)          retained
@@ -8,10 +8,10 @@
 //! iox/<controller>/availability        online, offline                          retained
 //! iox/<controller>/<node>/<control>    a property                               retained
 //! iox/<controller>/<node>/event        a command or a press of a button         never retained
-//! iox/<controller>/<node>/active       what a battery sensor said last          retained
+//! iox/<controller>/<node>/active       the state a battery sensor last reported retained
 //! iox/<controller>/<node>/enabled      whether the controller talks to it       retained
-//! iox/<controller>/program/<id>                                                 retained
-//! iox/<controller>/variable/<type>/<number>                                     retained
+//! iox/<controller>/program/<id>        a program                                retained
+//! iox/<controller>/variable/<type>/<number>  a variable                         retained
 //! iox/<controller>/<node>/set, …/<node>/<control>/set, …/program/<id>/set,
 //!     …/variable/<type>/<number>/set, …/variable/<type>/<number>/init/set   commands
 //! ```
@@ -20,12 +20,12 @@ use ioxproto::view::{ProgramId, VariableId, VariableType};
 
 use crate::slug::{plain_slug, slug};
 
-/// The first level of all topics, but for those of discovery.
+/// The first level of all topics except the discovery topics.
 pub(crate) const ROOT: &str = "iox";
 
 /// The level of a topic that says whether a node is enabled.
 pub(crate) const ENABLED: &str = "enabled";
-/// The control of the light of a device's buttons.
+/// The control of a device's backlight.
 pub(crate) const BACKLIGHT: &str = "BL";
 
 /// The topics of this process.
@@ -54,7 +54,7 @@ pub(crate) struct ControllerTopics {
     base: String,
 }
 
-/// What a topic of a controller is about.
+/// The object that a topic of a controller is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Subject<'a> {
     /// A node or scene, by its slug.
@@ -63,7 +63,7 @@ pub(crate) enum Subject<'a> {
     Variable(VariableId),
 }
 
-/// What a command is for.
+/// The target of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum CommandTarget<'a> {
     Node(&'a str),
@@ -81,7 +81,7 @@ impl ControllerTopics {
         }
     }
 
-    /// The beginning of all the controller's topics.
+    /// The prefix of all topics of the controller.
     pub(crate) fn base(&self) -> String {
         format!("{}/", self.base)
     }
@@ -130,12 +130,12 @@ impl ControllerTopics {
         format!("{}/variable/{}/{}", self.base, id.kind, id.number)
     }
 
-    /// The filter of everything that is retained for the controller.
+    /// The filter for all topics of the controller.
     pub(crate) fn all(&self) -> String {
         format!("{}/#", self.base)
     }
 
-    /// The filters of the commands.
+    /// The filters for the command topics.
     pub(crate) fn commands(&self) -> [String; 4] {
         let filters = [
             "+/set",
@@ -146,12 +146,12 @@ impl ControllerTopics {
         filters.map(|filter| format!("{}/{filter}", self.base))
     }
 
-    /// What is behind the controller's own level of a topic; `None` for a topic of others.
+    /// Returns the levels after the controller's own; `None` for a topic of another controller.
     fn inside<'a>(&self, topic: &'a str) -> Option<&'a str> {
         topic.strip_prefix(&self.base)?.strip_prefix('/')
     }
 
-    /// What a state topic is about; `None` for those of the controller itself.
+    /// Returns the object of a state topic; `None` for a topic of the controller itself.
     pub(crate) fn subject<'a>(&self, topic: &'a str) -> Option<Subject<'a>> {
         let levels: Vec<&str> = self.inside(topic)?.split('/').collect();
         match levels[..] {
@@ -162,7 +162,7 @@ impl ControllerTopics {
         }
     }
 
-    /// What a command topic is for; `None` for another topic.
+    /// Returns the target of a command topic; `None` for any other topic.
     pub(crate) fn command<'a>(&self, topic: &'a str) -> Option<CommandTarget<'a>> {
         let levels: Vec<&str> = self.inside(topic)?.split('/').collect();
         match levels[..] {
@@ -180,7 +180,7 @@ impl ControllerTopics {
     }
 }
 
-/// The variable of a type's word and a number.
+/// Parses a variable from the word for its type and its number.
 pub(crate) fn variable(kind: &str, number: &str) -> Option<VariableId> {
     let kind = match kind {
         "integer" => VariableType::Integer,

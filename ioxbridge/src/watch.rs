@@ -1,4 +1,4 @@
-//! One watched controller: its stream, and the task that passes on what it tells.
+//! One watched controller: its stream, and the task that forwards its notifications.
 
 use std::future::{Future as _, poll_fn};
 use std::pin::pin;
@@ -11,18 +11,18 @@ use tokio::task::JoinHandle;
 
 use crate::Controller;
 
-/// Numbers the watches of a process, so that news of one that was replaced is told apart.
+/// Identifies a watch, so that late notifications from a replaced watch can be recognised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct WatchId(pub(crate) u64);
 
-/// What a controller's stream tells, a few notifications at a time.
+/// A batch of notifications from a controller's stream.
 #[derive(Debug)]
 pub(crate) struct ControllerEvents {
     pub(crate) watch: WatchId,
     pub(crate) notifications: Vec<Notification>,
 }
 
-/// How many notifications are passed on together.
+/// The maximum number of notifications in a batch.
 const BATCH: usize = 64;
 
 /// A controller's stream. Dropping it stops the stream.
@@ -33,16 +33,16 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// Starts the stream. Its notifications go to `news`, which holds it up while it is full.
+    /// Starts the stream. Its notifications go to `events`, which applies back-pressure when full.
     pub(crate) fn start(
         controller: &Controller,
         watch: WatchId,
-        news: mpsc::Sender<ControllerEvents>,
+        events: mpsc::Sender<ControllerEvents>,
     ) -> Result<Self, BuildError> {
-        // The machine reads more than the names, and decides when.
+        // The machine reads the names itself, together with other data.
         let options = controller.options.clone();
         let options = options.read_names(ReadNames::Never).self_audit(true);
-        // What is logged of a stream says of which controller.
+        // Log lines of a stream name its controller.
         let span = tracing::info_span!("controller", name = controller.name);
         let mut stream = span.in_scope(|| options.retarget::<EventStream>().start())?;
         let handle = stream.handle();
@@ -50,15 +50,15 @@ impl Watch {
             while let Some(first) = stream.next().await {
                 let mut notifications = vec![first];
                 while notifications.len() < BATCH
-                    && let Some(next) = ready(&mut stream).await
+                    && let Some(next) = next_if_ready(&mut stream).await
                 {
                     notifications.push(next);
                 }
-                let told = ControllerEvents {
+                let batch = ControllerEvents {
                     watch,
                     notifications,
                 };
-                if news.send(told).await.is_err() {
+                if events.send(batch).await.is_err() {
                     return;
                 }
             }
@@ -71,8 +71,8 @@ impl Watch {
     }
 }
 
-/// The next notification, if it is there already.
-async fn ready(stream: &mut EventStream) -> Option<Notification> {
+/// Returns the next notification, if it is available without waiting.
+async fn next_if_ready(stream: &mut EventStream) -> Option<Notification> {
     let mut next = pin!(stream.next());
     poll_fn(|context| match next.as_mut().poll(context) {
         Poll::Ready(next) => Poll::Ready(next),

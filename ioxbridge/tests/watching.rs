@@ -1,4 +1,4 @@
-//! A bridge without a broker, on real sockets.
+//! Tests of a bridge without a broker, on real sockets.
 
 use std::time::{Duration, Instant};
 
@@ -8,9 +8,9 @@ use ioxsim::{Server, ServerOptions};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
-async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let began = Instant::now();
-    while !holds() {
+    while !condition() {
         assert!(began.elapsed() < LIMIT, "not in time: {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -22,7 +22,7 @@ fn controller(name: &str, server: &Server) -> Controller {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bridge_without_a_broker_watches_counts_and_exchanges_controllers() {
+async fn a_bridge_without_a_broker_watches_counts_and_replaces_controllers() {
     let home = Server::start(ServerOptions::default()).await.unwrap();
     let barn = Server::start(ServerOptions::default()).await.unwrap();
     let handle = Handle::new();

@@ -1,46 +1,47 @@
-//! `iox on`, `iox level` and the like: one command, sent and, if asked, confirmed. And `iox list`.
+//! `iox on`, `iox level` and similar: send one command and, with `--confirm`, wait for its
+//! confirmation. Also `iox list`.
 
 use std::time::Duration;
 
 use ioxproto::names::{NamedKind, NamesPart, NamesRead};
 use ioxproto::rest::{
-    CallError, CallPhase, CallProblem, Command as Sent, Confirmation, Level, ProgramCommand,
+    CallError, CallPhase, CallProblem, Command as RestCommand, Confirmation, Level, ProgramCommand,
     Setpoint, TemperatureUnit,
 };
 use ioxproto::state::ControllerState;
 use ioxproto::view::{Decimal, VariableField};
 use ioxproto::{Address, Notification, Status};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
 use crate::arguments::{
-    Access, Command, CommandOptions, List, Listed, ProgramVerb, SendOrder, SetOrder, Settable,
+    Access, Command, CommandOptions, List, Listed, ProgramVerb, SendCommand, SetCommand, Settable,
 };
 use crate::connection::{self, Endpoint};
 use crate::exit_error::ExitError;
 use crate::names::Names;
-use crate::output::{Screen, listed};
+use crate::output::{self, listed};
 use crate::renderer::say_why;
 use crate::signals::Stop;
 use crate::source::{Handle, Source};
 
 /// How long to wait for the event that confirms a command.
-const CONFIRMED_WITHIN: Duration = Duration::from_secs(10);
+pub(crate) const CONFIRMED_WITHIN: Duration = Duration::from_secs(10);
 
-/// A stream that lives for a few calls.
+/// A stream for a few calls.
 struct CommandSession {
     address: Address,
     stream: Source,
     handle: Handle,
-    /// What the names, the replay and live events have told.
+    /// The state of the house, from the names, the replay and live events.
     state: ControllerState,
-    /// The names, once they were read.
+    /// The names, once they are read.
     read: Option<NamesRead>,
-    /// Whether a command was made, which may have been carried out since.
-    is_commanded: bool,
+    /// Whether a command was sent; the controller may have carried it out.
+    has_sent: bool,
 }
 
 impl CommandSession {
-    /// Connects; `None` if a signal came first.
+    /// Starts the stream; `None` if a signal arrived while it fetched the password.
     async fn begin(
         controller: &str,
         access: &Access,
@@ -50,7 +51,7 @@ impl CommandSession {
         let Some(options) = endpoint.options(stop).await? else {
             return Ok(None);
         };
-        let options = options.read_names(crate::names::read(true));
+        let options = options.read_names(crate::names::read_option(true));
         let stream = Source::start(options, endpoint.transport)?;
         Ok(Some(Self {
             handle: stream.handle(),
@@ -58,26 +59,26 @@ impl CommandSession {
             stream,
             state: ControllerState::new(),
             read: None,
-            is_commanded: false,
+            has_sent: false,
         }))
     }
 
-    /// Waits for this while the stream goes on. Fails if the stream ends before.
-    async fn meanwhile<T>(&mut self, work: impl Future<Output = T>) -> Result<T, ExitError> {
+    /// Completes `work` while it processes the stream. Fails if the stream ends first.
+    async fn run_with_stream<T>(&mut self, work: impl Future<Output = T>) -> Result<T, ExitError> {
         let mut work = std::pin::pin!(work);
         loop {
             tokio::select! {
                 biased;
                 done = &mut work => return Ok(done),
                 next = self.stream.next() => match next {
-                    Some(notification) => self.take(notification),
-                    None => return Err(self.ended()),
+                    Some(notification) => self.apply(notification),
+                    None => return Err(self.end_error()),
                 },
             }
         }
     }
 
-    fn take(&mut self, notification: Notification) {
+    fn apply(&mut self, notification: Notification) {
         match notification {
             Notification::Event(event) => self.state.update(&event),
             Notification::Status(change) => {
@@ -92,43 +93,44 @@ impl CommandSession {
         }
     }
 
-    /// The names, as soon as the controller has sent them. Nothing can be sent by name without.
-    async fn names(&mut self) -> Result<Names, ExitError> {
+    /// Waits for the names of the house, which resolve the names on the command line.
+    async fn read_names(&mut self) -> Result<Names, ExitError> {
         let mut unreachable = None;
         loop {
             if let Some(read) = self.read.take() {
                 match read.error(NamesPart::Nodes) {
                     None => return Ok(Names::of(&read)),
-                    // If the stream meets the same trouble, it says why.
+                    // The stream has the same problem, and reports it.
                     Some(error) if is_unreachable(error) => unreachable = Some(error.clone()),
-                    Some(error) => return Err(no_names(error)),
+                    Some(error) => return Err(names_error(error)),
                 }
             }
             if self.handle.is_connected()
                 && let Some(error) = &unreachable
             {
-                return Err(no_names(error));
+                return Err(names_error(error));
             }
             match self.stream.next().await {
-                Some(notification) => self.take(notification),
-                None => return Err(self.ended()),
+                Some(notification) => self.apply(notification),
+                None => return Err(self.end_error()),
             }
         }
     }
 
-    fn ended(&self) -> ExitError {
+    /// The error of a stream that has ended too early.
+    fn end_error(&self) -> ExitError {
         let ended = connection::outcome(&self.handle, &self.address.to_string());
         ended.err().unwrap_or_else(interrupted)
     }
 
-    /// Closes the connection politely.
+    /// Stops the stream and waits for its end.
     async fn end(mut self) {
         self.handle.request_stop();
         while self.stream.next().await.is_some() {}
     }
 }
 
-/// Whether the stream meets the same trouble: it tries again, or gives up with a better reason.
+/// Whether the stream itself has the same problem: it retries, or fails with a better reason.
 fn is_unreachable(error: &CallError) -> bool {
     matches!(
         error.problem,
@@ -143,13 +145,13 @@ fn is_unreachable(error: &CallError) -> bool {
     )
 }
 
-fn no_names(error: &CallError) -> ExitError {
-    match refused("the names of the house", error) {
-        // Its exit code is for a command.
+fn names_error(error: &CallError) -> ExitError {
+    match call_error("the names of the house", error) {
+        // The exit code for a refusal is reserved for commands.
         _ if matches!(error.problem, CallProblem::Refused { .. }) => {
             ExitError::other(format!("the names of the house: {error}"))
         }
-        trouble => trouble,
+        error => error,
     }
 }
 
@@ -157,42 +159,42 @@ fn interrupted() -> ExitError {
     ExitError::other("stopped before it was done")
 }
 
-/// Why work was given up.
-enum GivenUp {
+/// Why work was abandoned.
+enum Interruption {
     Signal,
     TimeLimit(Duration),
 }
 
-impl GivenUp {
-    fn trouble(self, is_commanded: bool) -> ExitError {
-        let effect = match is_commanded {
+impl Interruption {
+    fn into_error(self, has_sent: bool) -> ExitError {
+        let effect = match has_sent {
             true => ", and the command may have been carried out",
             false => "",
         };
         ExitError::other(match self {
             Self::Signal => format!("stopped before it was done{effect}"),
             Self::TimeLimit(limit) => format!(
-                "it was not done within {} s{effect}: see above for why, or try a longer --timeout",
+                "not completed within {} s{effect}: see the messages above, or try a longer --timeout",
                 limit.as_secs_f32()
             ),
         })
     }
 }
 
-/// Runs `work` until it completes, the time limit is over, or a signal comes.
-async fn bounded<T>(
+/// Runs `work` until it completes, the time limit expires, or a signal arrives.
+async fn run_bounded<T>(
     limit: Duration,
     stop: &mut Stop,
     work: impl Future<Output = T>,
-) -> Result<T, GivenUp> {
+) -> Result<T, Interruption> {
     tokio::select! {
         done = work => Ok(done),
-        () = stop.requested() => Err(GivenUp::Signal),
-        () = sleep(limit) => Err(GivenUp::TimeLimit(limit)),
+        () = stop.requested() => Err(Interruption::Signal),
+        () = sleep(limit) => Err(Interruption::TimeLimit(limit)),
     }
 }
 
-/// Sends the command that the command line means.
+/// Sends the command from the command line.
 pub(crate) async fn run(command: Command, mut stop: Stop) -> Result<(), ExitError> {
     let Some(options) = options(&command) else {
         return Ok(());
@@ -202,13 +204,13 @@ pub(crate) async fn run(command: Command, mut stop: Stop) -> Result<(), ExitErro
     else {
         return Err(interrupted());
     };
-    let done = bounded(
+    let done = run_bounded(
         options.timeout,
         &mut stop,
         send(&mut session, &command, options),
     )
     .await;
-    let done = done.unwrap_or_else(|ended| Err(ended.trouble(session.is_commanded)));
+    let done = done.unwrap_or_else(|interruption| Err(interruption.into_error(session.has_sent)));
     session.end().await;
     done
 }
@@ -219,41 +221,45 @@ async fn send(
     options: &CommandOptions,
 ) -> Result<(), ExitError> {
     let deadline = Instant::now() + options.timeout;
-    let names = session.names().await?;
-    // What it is compared with, and what a thermostat's unit is, comes with the replay.
+    let names = session.read_names().await?;
+    // The value before the command, and the unit of a thermostat, are known after the replay.
     let needs_state = options.confirm || matches!(command, Command::Set(_));
     if needs_state {
         let handle = session.handle.clone();
         let connected = handle.wait_for(Status::Connected, options.timeout);
-        let connected = session.meanwhile(connected).await?;
+        let connected = session.run_with_stream(connected).await?;
         connected.map_err(|error| ExitError::other(error.to_string()))?;
     }
-    let (sent, what) = sent(command, &names, &session.state)?;
+    let (request, what) = build_command(command, &names, &session.state)?;
     let handle = session.handle.clone();
-    session.is_commanded = true;
+    session.has_sent = true;
     if !options.confirm {
-        let answer = session.meanwhile(handle.call(sent)).await?;
+        let answer = session.run_with_stream(handle.call(request)).await?;
         return match answer {
-            Ok(_) => told(&format!("{what}: accepted")).await,
-            Err(error) => Err(refused(&what, &error)),
+            Ok(_) => output::print(format!("{what}: accepted\n")).await,
+            Err(error) => Err(call_error(&what, &error)),
         };
     }
-    // What is left of the whole, so that it is known as unconfirmed and not as given up.
+    // Stay within the time limit, so that a command without a confirmation is reported as
+    // unconfirmed and not as abandoned.
     let left = deadline.saturating_duration_since(Instant::now());
     let within = CONFIRMED_WITHIN.min(left.mul_f64(0.9));
-    let call = sent.confirmed(within, &session.state);
-    match session.meanwhile(handle.call(call)).await? {
-        Ok(Confirmation::Confirmed) => told(&format!("{what}: confirmed")).await,
-        Ok(Confirmation::Unchanged) => told(&format!("{what}: accepted; it was so already")).await,
+    let call = request.confirmed(within, &session.state);
+    match session.run_with_stream(handle.call(call)).await? {
+        Ok(Confirmation::Confirmed) => output::print(format!("{what}: confirmed\n")).await,
+        Ok(Confirmation::Unchanged) => {
+            output::print(format!("{what}: accepted; it already had this state\n")).await
+        }
         Ok(_) => Err(ExitError::unconfirmed(format!(
             "{what}: accepted, but no event within {:.1} s shows that it was carried out",
             within.as_secs_f32()
         ))),
-        Err(error) => Err(refused(&what, &error)),
+        Err(error) => Err(call_error(&what, &error)),
     }
 }
 
-fn refused(what: &str, error: &CallError) -> ExitError {
+/// The error of a failed call, with its exit code.
+fn call_error(what: &str, error: &CallError) -> ExitError {
     let sentence = format!("{what}: {error}");
     match error.problem {
         CallProblem::Refused { .. } => ExitError::command_refused(sentence),
@@ -264,12 +270,12 @@ fn refused(what: &str, error: &CallError) -> ExitError {
     }
 }
 
-/// How much a command is to log.
+/// The verbosity of a command's logs.
 pub(crate) fn verbosity(command: &Command) -> u8 {
     options(command).map_or(0, |options| options.logging.verbose)
 }
 
-/// What all commands have in common; `None` for what is not a command.
+/// The options that all commands share; `None` for other subcommands.
 fn options(command: &Command) -> Option<&CommandOptions> {
     Some(match command {
         Command::On(node)
@@ -292,55 +298,61 @@ fn options(command: &Command) -> Option<&CommandOptions> {
     })
 }
 
-/// The command to send, and what to call it.
-fn sent(
+/// Builds the command to send. Also returns its description.
+fn build_command(
     command: &Command,
     names: &Names,
     state: &ControllerState,
-) -> Result<(Sent, String), ExitError> {
-    type Constructor = fn(&str) -> Result<Sent, ioxproto::rest::RequestError>;
+) -> Result<(RestCommand, String), ExitError> {
+    type Constructor = fn(&str) -> Result<RestCommand, ioxproto::rest::RequestError>;
     let (node, verb, constructor): (_, _, Constructor) = match command {
-        Command::On(node) => (node, "on", Sent::on),
-        Command::Off(node) => (node, "off", Sent::off),
-        Command::FastOn(node) => (node, "fast on", Sent::fast_on),
-        Command::FastOff(node) => (node, "fast off", Sent::fast_off),
-        Command::Brighten(node) => (node, "brighten", Sent::brighten),
-        Command::Dim(node) => (node, "dim", Sent::dim),
-        Command::Lock(node) => (node, "lock", Sent::lock),
-        Command::Unlock(node) => (node, "unlock", Sent::unlock),
-        Command::Query(node) => (node, "query", Sent::query),
-        Command::Beep(node) => (node, "beep", Sent::beep),
-        Command::Enable(node) => (node, "enable", Sent::enable),
-        Command::Disable(node) => (node, "disable", Sent::disable),
+        Command::On(node) => (node, "on", RestCommand::on),
+        Command::Off(node) => (node, "off", RestCommand::off),
+        Command::FastOn(node) => (node, "fast on", RestCommand::fast_on),
+        Command::FastOff(node) => (node, "fast off", RestCommand::fast_off),
+        Command::Brighten(node) => (node, "brighten", RestCommand::brighten),
+        Command::Dim(node) => (node, "dim", RestCommand::dim),
+        Command::Lock(node) => (node, "lock", RestCommand::lock),
+        Command::Unlock(node) => (node, "unlock", RestCommand::unlock),
+        Command::Query(node) => (node, "query", RestCommand::query),
+        Command::Beep(node) => (node, "beep", RestCommand::beep),
+        Command::Enable(node) => (node, "enable", RestCommand::enable),
+        Command::Disable(node) => (node, "disable", RestCommand::disable),
         Command::Level(level) => {
-            let address = enabled(names, &level.node)?;
-            let percent = Level::percent(level.percent).map_err(wrong)?;
+            let address = find_enabled(names, &level.node)?;
+            let percent = Level::percent(level.percent).map_err(usage_error)?;
             let what = format!("{} {} %", names.of_node(address), level.percent);
-            return Ok((Sent::level(address, percent).map_err(wrong)?, what));
+            return Ok((
+                RestCommand::level(address, percent).map_err(usage_error)?,
+                what,
+            ));
         }
         Command::Run(program) => {
             let id = names.program(&program.program)?;
             let what = format!("program {}", names.of_program(id));
-            return Ok((Sent::program(id, of_program(program.verb)), what));
+            return Ok((
+                RestCommand::program(id, program_command(program.verb)),
+                what,
+            ));
         }
-        Command::Set(set) => return of_set(set, names, state),
-        Command::Send(send) => return of_send(send, names),
+        Command::Set(set) => return build_set(set, names, state),
+        Command::Send(send) => return build_send(send, names),
         _ => return Err(ExitError::usage("this is not a command for a controller")),
     };
     let address = match command {
         Command::Enable(_) => names.node(&node.node)?,
-        _ => enabled(names, &node.node)?,
+        _ => find_enabled(names, &node.node)?,
     };
     let what = format!("{} {verb}", names.of_node(address));
-    Ok((constructor(address).map_err(wrong)?, what))
+    Ok((constructor(address).map_err(usage_error)?, what))
 }
 
-fn wrong(error: ioxproto::rest::RequestError) -> ExitError {
+fn usage_error(error: ioxproto::rest::RequestError) -> ExitError {
     ExitError::usage(error.to_string())
 }
 
-/// The address of a node or scene that takes commands.
-fn enabled<'a>(names: &'a Names, written: &str) -> Result<&'a str, ExitError> {
+/// Finds the address of a node or scene. Fails if it is disabled.
+fn find_enabled<'a>(names: &'a Names, written: &str) -> Result<&'a str, ExitError> {
     let address = names.node(written)?;
     match names.known().node(address) {
         Some(node) if !node.is_enabled => Err(ExitError::other(format!(
@@ -351,7 +363,7 @@ fn enabled<'a>(names: &'a Names, written: &str) -> Result<&'a str, ExitError> {
     }
 }
 
-fn of_program(verb: ProgramVerb) -> ProgramCommand {
+fn program_command(verb: ProgramVerb) -> ProgramCommand {
     match verb {
         ProgramVerb::If => ProgramCommand::Run,
         ProgramVerb::Then => ProgramCommand::RunThen,
@@ -362,11 +374,11 @@ fn of_program(verb: ProgramVerb) -> ProgramCommand {
     }
 }
 
-fn of_set(
-    set: &SetOrder,
+fn build_set(
+    set: &SetCommand,
     names: &Names,
     state: &ControllerState,
-) -> Result<(Sent, String), ExitError> {
+) -> Result<(RestCommand, String), ExitError> {
     let value = &set.value;
     if let Settable::Variable | Settable::Init = set.what {
         let raw = value.parse().map_err(|_| {
@@ -380,12 +392,12 @@ fn of_set(
             _ => (VariableField::Value, ""),
         };
         let what = format!("variable {} {word}= {raw}", names.of_variable(id));
-        return Ok((Sent::variable(id, field, raw), what));
+        return Ok((RestCommand::variable(id, field, raw), what));
     }
-    let address = enabled(names, &set.name)?;
+    let address = find_enabled(names, &set.name)?;
     let (control, constructor): (_, fn(&str, Setpoint) -> _) = match set.what {
-        Settable::Heat => ("CLISPH", Sent::heat_setpoint),
-        _ => ("CLISPC", Sent::cool_setpoint),
+        Settable::Heat => ("CLISPH", RestCommand::heat_setpoint),
+        _ => ("CLISPC", RestCommand::cool_setpoint),
     };
     let degrees: Decimal = value
         .parse()
@@ -404,24 +416,25 @@ fn of_set(
             )));
         }
     };
-    let setpoint = Setpoint::new(degrees, unit).map_err(wrong)?;
+    let setpoint = Setpoint::new(degrees, unit).map_err(usage_error)?;
     let what = format!("{} {control} {value}°", names.of_node(address));
-    Ok((constructor(address, setpoint).map_err(wrong)?, what))
+    Ok((constructor(address, setpoint).map_err(usage_error)?, what))
 }
 
-fn of_send(send: &SendOrder, names: &Names) -> Result<(Sent, String), ExitError> {
-    let address = enabled(names, &send.node)?;
+fn build_send(send: &SendCommand, names: &Names) -> Result<(RestCommand, String), ExitError> {
+    let address = find_enabled(names, &send.node)?;
     let value = send.value.as_deref().map(|value| {
         let number = value.parse::<Decimal>();
         number.map_err(|_| ExitError::usage(format!("{value:?} is not a number")))
     });
     let value = value.transpose()?;
-    let sent = Sent::custom(address, &send.command, value, send.uom).map_err(wrong)?;
+    let command =
+        RestCommand::custom(address, &send.command, value, send.uom).map_err(usage_error)?;
     let what = format!("{} {}", names.of_node(address), send.command);
-    Ok((sent, what))
+    Ok((command, what))
 }
 
-/// Prints what has a name.
+/// Prints the named things of one kind.
 pub(crate) async fn list(list: List, mut stop: Stop) -> Result<(), ExitError> {
     let controller = &list.controller;
     let Some(mut session) =
@@ -429,20 +442,20 @@ pub(crate) async fn list(list: List, mut stop: Stop) -> Result<(), ExitError> {
     else {
         return Err(interrupted());
     };
-    let done = bounded(list.timeout, &mut stop, async {
-        let names = session.names().await?;
+    let done = run_bounded(list.timeout, &mut stop, async {
+        let names = session.read_names().await?;
         if let Listed::Programs | Listed::Variables = list.what {
-            names.complete()?;
+            names.check_complete()?;
         }
-        told(listed(rows(list.what, &names)).trim_end()).await
+        output::print(listed(rows(list.what, &names))).await
     })
     .await;
-    let done = done.unwrap_or_else(|ended| Err(ended.trouble(false)));
+    let done = done.unwrap_or_else(|interruption| Err(interruption.into_error(false)));
     session.end().await;
     done
 }
 
-/// Name, place and address of each, by place and name.
+/// Returns name, folder and address of each, sorted by folder and name.
 fn rows(what: Listed, names: &Names) -> Vec<[String; 3]> {
     let known = names.known();
     let entries = |kind| {
@@ -474,14 +487,4 @@ fn rows(what: Listed, names: &Names) -> Vec<[String; 3]> {
     };
     rows.sort_by(|one, other| (&one[1], &one[0]).cmp(&(&other[1], &other[0])));
     rows
-}
-
-/// Writes to standard output, for as long as a reader may take.
-async fn told(text: &str) -> Result<(), ExitError> {
-    let cannot = |error| ExitError::other(format!("cannot write to standard output: {error}"));
-    let screen = Screen::stdout().map_err(cannot)?;
-    let text = format!("{text}\n").into_bytes();
-    // A reader that has gone, or takes too long, wants no more.
-    let _ = timeout(Duration::from_secs(5), screen.finish(text)).await;
-    Ok(())
 }

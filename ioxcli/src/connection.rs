@@ -1,4 +1,4 @@
-//! From the command line to a running stream.
+//! Combines the command line and the configuration into the options of a stream.
 
 use std::env;
 use std::fs;
@@ -21,40 +21,40 @@ use crate::signals::Stop;
 use crate::source::Handle;
 use crate::stderr::say;
 
-/// The user name for a controller that is given by its URL.
+/// The environment variable with the user name for a controller that is given by its URL.
 const USERNAME: &str = "IOX_USERNAME";
 
-/// The address of a controller. It is not for clap to parse, whose errors repeat what was typed:
-/// that may hold a password.
+/// Parses the URL of a controller. clap must not do this, because its errors repeat the input,
+/// which may contain a password.
 pub(crate) fn address(url: &str) -> Result<Address, ExitError> {
     url.parse()
         .map_err(|error: AddressError| ExitError::usage(error.to_string()))
 }
 
-/// The address of a controller that is named, or whose URL is given.
+/// Returns the address of a controller, given by its name or its URL.
 pub(crate) fn locate(controller: &str, config: Option<&Path>) -> Result<Address, ExitError> {
-    match named(controller, config)? {
+    match find_name(controller, config)? {
         Some((config, name)) => Ok(config.controller(name.as_str())?.1.url.clone()),
         None => address(controller),
     }
 }
 
-/// The configuration and the name in it, unless it is a URL that is given.
-fn named(controller: &str, config: Option<&Path>) -> Result<Option<(Config, Name)>, ExitError> {
+/// Loads the configuration for a controller given by its name; `None` for a URL.
+fn find_name(controller: &str, config: Option<&Path>) -> Result<Option<(Config, Name)>, ExitError> {
     let Ok(name) = controller.parse::<Name>() else {
         return Ok(None);
     };
-    let path = config::place(config)?;
+    let path = config::locate(config)?;
     if config.is_none() && !path.exists() {
         return Err(ExitError::usage(format!(
-            "no controller is named {name}, since there is no configuration {}: make one with iox setup, or give the URL, such as https://{name}",
+            "no controller is named {name}, because there is no configuration {}: create one with iox setup, or give the URL, such as https://{name}",
             path.display()
         )));
     }
     Ok(Some((Config::load(&path)?, name)))
 }
 
-/// A controller to connect to: what the configuration says of it, and the command line over that.
+/// A controller to connect to. The command line overrides the configuration.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     pub(crate) address: Address,
@@ -67,27 +67,27 @@ pub(crate) struct Endpoint {
     timing: Timing,
     is_drain_quiet_given: bool,
     keep_trying: bool,
-    password: PasswordFrom,
+    password: PasswordSource,
 }
 
 /// Where the password comes from.
 #[derive(Debug)]
-enum PasswordFrom {
+enum PasswordSource {
     File(PathBuf),
     Configuration(Source, Box<Config>, Name),
-    /// The environment, or a person.
-    Outside,
+    /// The environment, or a prompt.
+    EnvironmentOrPrompt,
 }
 
 impl Endpoint {
-    /// The controller that the command line means: by its URL, or by its name in the configuration.
-    /// `changes` are timings by their names.
+    /// Finds the controller of the command line, by its URL or by its name in the configuration.
+    /// `timings` are given by their names.
     pub(crate) fn find(
         controller: &str,
         access: &Access,
-        changes: &[(String, Duration)],
+        timings: &[(String, Duration)],
     ) -> Result<Self, ExitError> {
-        let mut endpoint = match named(controller, access.config.as_deref())? {
+        let mut endpoint = match find_name(controller, access.config.as_deref())? {
             Some((config, name)) => Self::configured(&config, name)?,
             None => Self::unconfigured(address(controller)?, access)?,
         };
@@ -100,13 +100,13 @@ impl Endpoint {
         endpoint.profile = access.profile.unwrap_or(endpoint.profile);
         endpoint.transport = access.transport;
         if let Some(path) = &access.password_file {
-            endpoint.password = PasswordFrom::File(path.clone());
+            endpoint.password = PasswordSource::File(path.clone());
         }
         if let Some(trust) = trust(access, &endpoint.address)? {
             endpoint.trust = trust;
         }
         endpoint.is_drain_quiet_given |= access.drain_quiet.is_some();
-        change_timing(&mut endpoint.timing, access, changes)?;
+        change_timing(&mut endpoint.timing, access, timings)?;
         Ok(endpoint)
     }
 
@@ -114,18 +114,19 @@ impl Endpoint {
         let username = match (&access.username, env::var(USERNAME)) {
             (Some(username), _) => username.clone(),
             (None, Ok(username)) => {
-                let wrong = |why| ExitError::usage(format!("{USERNAME} cannot be used: {why}"));
-                arguments::username(&username).map_err(wrong)?
+                let usage_error =
+                    |why| ExitError::usage(format!("{USERNAME} cannot be used: {why}"));
+                arguments::username(&username).map_err(usage_error)?
             }
             (None, Err(_)) => {
                 return Err(ExitError::usage(format!(
-                    "no user name: give it with --username or in the environment variable {USERNAME}, or keep the account under a name with iox setup"
+                    "no user name: give it with --username or in the environment variable {USERNAME}, or save the account under a name with iox setup"
                 )));
             }
         };
         let trust = match has_own_trust(access) {
             true => Trust::System,
-            false => known(&address)?,
+            false => known_hosts_trust(&address)?,
         };
         Ok(Self {
             address,
@@ -138,16 +139,16 @@ impl Endpoint {
             timing: Timing::default(),
             is_drain_quiet_given: false,
             keep_trying: false,
-            password: PasswordFrom::Outside,
+            password: PasswordSource::EnvironmentOrPrompt,
         })
     }
 
-    /// A controller of the configuration, as it stands there.
+    /// A controller with the settings of the configuration.
     pub(crate) fn configured(config: &Config, name: Name) -> Result<Self, ExitError> {
         let (_, controller) = config.controller(name.as_str())?;
         let trust = match &controller.trust {
             Some(setting) => trust_setting(setting, config, name.as_str())?,
-            None => known(&controller.url)?,
+            None => known_hosts_trust(&controller.url)?,
         };
         let mut timing = Timing::default();
         controller.timing.apply(&mut timing);
@@ -155,9 +156,9 @@ impl Endpoint {
         let password = match &controller.password {
             Some(source) => {
                 let config = Box::new(config.clone());
-                PasswordFrom::Configuration(source.clone(), config, name)
+                PasswordSource::Configuration(source.clone(), config, name)
             }
-            None => PasswordFrom::Outside,
+            None => PasswordSource::EnvironmentOrPrompt,
         };
         Ok(Self {
             address: controller.url.clone(),
@@ -174,34 +175,38 @@ impl Endpoint {
         })
     }
 
-    /// How its certificate is judged.
+    /// The trust settings for its certificate.
     pub(crate) fn trust(&self) -> &Trust {
         &self.trust
     }
 
-    /// Whoever asks once can wait until nothing more comes; a controller that marks the end of its
-    /// replay is done at once.
+    /// Makes the replay end only after a longer silence, for a command that reads the state once.
+    /// If the controller marks the end of its replay, this costs no time.
     pub(crate) fn wait_for_silence(&mut self) {
         if !self.is_drain_quiet_given && self.path == SubscribePath::Rest {
             self.timing.drain_quiet = self.timing.drain_quiet_unmarked;
         }
     }
 
-    /// The options of a stream, with the password; `None` when a signal came while that was asked
-    /// for.
+    /// Fetches the password and returns the options of a stream; `None` if a signal arrived
+    /// meanwhile.
     pub(crate) async fn options(&self, stop: &mut Stop) -> Result<Option<Options>, ExitError> {
         let password = match &self.password {
-            PasswordFrom::File(path) => password::obtain(&self.username, Some(path), stop).await?,
-            PasswordFrom::Configuration(source, config, name) => tokio::select! {
+            PasswordSource::File(path) => {
+                password::obtain(&self.username, Some(path), stop).await?
+            }
+            PasswordSource::Configuration(source, config, name) => tokio::select! {
                 password = source.fetch(config, name.as_str()) => Some(password?),
                 () = stop.requested() => None,
             },
-            PasswordFrom::Outside => password::obtain(&self.username, None, stop).await?,
+            PasswordSource::EnvironmentOrPrompt => {
+                password::obtain(&self.username, None, stop).await?
+            }
         };
         Ok(password.map(|password| self.options_with(password)))
     }
 
-    /// The options of a stream, with this password.
+    /// Returns the options of a stream with this password.
     pub(crate) fn options_with(&self, password: Secret) -> Options {
         let username = &*self.username;
         let account = match self.auth {
@@ -223,7 +228,7 @@ fn has_own_trust(access: &Access) -> bool {
     !access.pin.is_empty() || access.ca.is_some() || access.insecure
 }
 
-/// What the command line says of the certificate, if anything.
+/// The trust settings of the command line, if any.
 fn trust(access: &Access, address: &Address) -> Result<Option<Trust>, ExitError> {
     if !address.has_tls() {
         let option = match (&*access.pin, &access.ca) {
@@ -232,7 +237,7 @@ fn trust(access: &Access, address: &Address) -> Result<Option<Trust>, ExitError>
             _ => "--pin",
         };
         return Err(ExitError::usage(format!(
-            "{option} is about the certificate of a https:// controller, and http:// has none: leave it out, or use https://"
+            "{option} applies to the certificate of an https:// controller, and http:// has none: leave it out, or use https://"
         )));
     }
     if !access.pin.is_empty() {
@@ -248,7 +253,7 @@ fn trust(access: &Access, address: &Address) -> Result<Option<Trust>, ExitError>
     Ok(None)
 }
 
-/// What the configuration says of a certificate. `whose` it is stands in errors.
+/// Converts a trust setting of the configuration. Errors name its owner, `whose`.
 pub(crate) fn trust_setting(
     setting: &TrustSetting,
     config: &Config,
@@ -268,12 +273,12 @@ pub(crate) fn trust_setting(
 
 fn warn_insecure(what: &str) {
     say(format_args!(
-        "{what}: the certificate is not checked, so whoever sits between here and the controller can read the password and pretend to be it"
+        "{what}: the certificate is not checked, so anyone between here and the controller can read the password and impersonate the controller"
     ));
 }
 
-/// What `iox trust` has kept, then the platform's roots.
-fn known(address: &Address) -> Result<Trust, ExitError> {
+/// Trusts the certificates that `iox trust` has stored, or else the platform's roots.
+fn known_hosts_trust(address: &Address) -> Result<Trust, ExitError> {
     if !address.has_tls() {
         return Ok(Trust::System);
     }
@@ -293,7 +298,7 @@ fn authority(path: &Path, option: &str) -> Result<Authority, ExitError> {
         .map_err(|error| ExitError::usage(format!("cannot use {shown} for {option}: {error}")))
 }
 
-/// The timings of the command line; `changes` go by their names.
+/// Applies the timings of the command line. `changes` are given by their names.
 fn change_timing(
     timing: &mut Timing,
     access: &Access,
@@ -317,14 +322,14 @@ fn change_timing(
             "ping_after" => &mut timing.ping_after,
             "pong_within" => &mut timing.pong_within,
             "proven_after" => &mut timing.proven_after,
-            _ => return Err(ExitError::usage(format!("there is no timing {name}"))),
+            _ => return Err(ExitError::usage(format!("there is no timing named {name}"))),
         };
         *field = *value;
     }
     Ok(())
 }
 
-/// What the end of a stream means for the program.
+/// Returns the outcome of the program when its stream has ended.
 pub(crate) fn outcome(handle: &Handle, controller: &str) -> Result<(), ExitError> {
     match handle.status() {
         Status::Disconnected => Ok(()),
@@ -332,9 +337,9 @@ pub(crate) fn outcome(handle: &Handle, controller: &str) -> Result<(), ExitError
     }
 }
 
-/// A reason with its advice. A refused certificate that ends the program is told whole at that end,
-/// with what to do, and only named before.
-pub(crate) fn sentence(change: &StatusChange) -> Option<String> {
+/// Formats the reason of a status change, with advice. A refused certificate that ends the program
+/// is only named here, because the final error message has the details and the advice.
+pub(crate) fn reason_text(change: &StatusChange) -> Option<String> {
     let reason = change.reason.as_ref()?;
     Some(match reason {
         Reason::Failed(Failure::Identity { .. }) if change.status == Status::ReconnectFailed => {
@@ -347,8 +352,8 @@ pub(crate) fn sentence(change: &StatusChange) -> Option<String> {
     })
 }
 
-/// What to add to a reason that gives advice: how to follow it here. Somebody who has pinned a
-/// certificate already knows how.
+/// Returns the command-line option that follows the advice in a reason. After a wrong pin it is
+/// empty, because the user already knows the option.
 pub(crate) fn advice(reason: &Reason) -> String {
     match reason {
         Reason::Failed(Failure::Identity {
@@ -363,7 +368,7 @@ pub(crate) fn advice(reason: &Reason) -> String {
     }
 }
 
-/// What a stream that has failed for good means for the program.
+/// The error of a stream that has failed permanently.
 fn failed(controller: &str, reason: Option<&Reason>) -> ExitError {
     let Some(reason) = reason else {
         return ExitError::other(format!("the stream of {controller} has failed"));
@@ -373,7 +378,7 @@ fn failed(controller: &str, reason: Option<&Reason>) -> ExitError {
             ExitError::refused(reason.to_string())
         }
         Reason::Failed(Failure::Identity { .. }) => ExitError::refused(format!(
-            "{reason}{}\niox: or look at it, and keep it as trusted, with: iox trust {controller}",
+            "{reason}{}\niox: or inspect it, and store it as trusted, with: iox trust {controller}",
             advice(reason)
         )),
         Reason::CredentialsRefused { .. }

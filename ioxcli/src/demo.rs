@@ -1,4 +1,4 @@
-//! `iox demo`: a simulated controller, and a watch on it.
+//! `iox demo`: starts a simulated controller and watches it.
 
 use std::time::{Duration, Instant};
 
@@ -10,22 +10,22 @@ use crate::arguments::{Demo, Format, Transport};
 use crate::exit_error::ExitError;
 use crate::signals::Stop;
 use crate::stderr::say;
-use crate::top::{self, Shown};
-use crate::watch::{self, Watched};
+use crate::top::{self, ShownController};
+use crate::watch::{self, WatchTarget};
 
 /// The default account of the simulated controller.
 const ACCOUNT: &str = "admin";
 
 /// Starts a controller on loopback, with TLS, and watches it until asked to stop.
 pub(crate) async fn run(demo: Demo, began: Instant, stop: Stop) -> Result<(), ExitError> {
-    let simulated = Simulated::start(8).await?;
+    let simulated = SimulatedController::start(8).await?;
     let url = simulated.server.url();
     if demo.output.format == Format::Text {
         say(format_args!(
-            "watching a simulated controller, {url}, by its pinned certificate; Ctrl-C ends it"
+            "watching the simulated controller {url} with its pinned certificate; Ctrl-C stops it"
         ));
     }
-    let watched = Watched {
+    let watched = WatchTarget {
         controller: url,
         options: simulated.options,
         transport: Transport::Tokio,
@@ -35,10 +35,10 @@ pub(crate) async fn run(demo: Demo, began: Instant, stop: Stop) -> Result<(), Ex
     result
 }
 
-/// Shows a simulated controller on the whole terminal.
+/// Shows a simulated controller full-screen.
 pub(crate) async fn top(stop: Stop) -> Result<(), ExitError> {
-    let simulated = Simulated::start(24).await?;
-    let shown = Shown {
+    let simulated = SimulatedController::start(24).await?;
+    let shown = ShownController {
         label: "demo".to_owned(),
         options: simulated.options,
         transport: Transport::Tokio,
@@ -49,15 +49,15 @@ pub(crate) async fn top(stop: Stop) -> Result<(), ExitError> {
     result
 }
 
-/// Shows a simulated controller on a web page, by a bridge without a broker.
+/// Shows a simulated controller on a web page, served by a bridge without a broker.
 pub(crate) async fn web(port: u16, mut stop: Stop) -> Result<(), ExitError> {
-    let simulated = Simulated::start(24).await?;
+    let simulated = SimulatedController::start(24).await?;
     let handle = Handle::new();
     let http = HttpOptions::new(([127, 0, 0, 1], port).into()).page(PageOptions::new());
     let server = HttpServer::bind(&http, handle.clone()).await;
     let server = server.map_err(|error| ExitError::other(error.to_string()))?;
     say(format_args!(
-        "a simulated house is on http://{}/; Ctrl-C ends it",
+        "a simulated house is on http://{}/; Ctrl-C stops it",
         server.address()
     ));
     let options = ioxbridge::Options::new().allow(Allowance::ALL);
@@ -73,12 +73,12 @@ pub(crate) async fn web(port: u16, mut stop: Stop) -> Result<(), ExitError> {
 }
 
 /// A simulated controller, and how to connect to it.
-struct Simulated {
+struct SimulatedController {
     server: Server,
     options: Options,
 }
 
-impl Simulated {
+impl SimulatedController {
     async fn start(nodes: usize) -> Result<Self, ExitError> {
         let cannot =
             |error| ExitError::other(format!("cannot start the simulated controller: {error}"));

@@ -1,4 +1,4 @@
-//! Errors that end the program: an exit code, and a sentence on standard error.
+//! Errors that end the program: an exit code, and a message on standard error.
 
 use std::fmt;
 

@@ -12,6 +12,7 @@ pub(crate) struct Fault {
     times: Times,
 }
 
+/// What a fault affects, and how.
 #[derive(Clone, Debug)]
 enum Plan {
     Connect(OnConnect),
@@ -43,7 +44,7 @@ impl FromStr for Fault {
             Some((what, times)) => {
                 let times = times
                     .parse()
-                    .map_err(|_| format!("{times:?} is no number of times"))?;
+                    .map_err(|_| format!("{times:?} is not a number of times"))?;
                 (what, Times::Next(times))
             }
             None => (what, Times::Always),
@@ -141,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn faults_are_read() {
+    fn faults_are_parsed() {
         for text in [
             "connect=mute",
             "connect=reset*1",
@@ -166,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_fault_says_what_there_is() {
+    fn an_unknown_fault_is_refused_with_the_known_ones() {
         for (text, hint) in [
             ("upgrade", "WHERE=WHAT"),
             ("x=mute", "WHERE is"),

@@ -158,11 +158,11 @@ fn follow(path: &Path) -> Result<PathBuf, String> {
         let folder = folder(&path);
         return match fs::canonicalize(folder) {
             Ok(real) if real.is_dir() => Ok(real.join(name)),
-            Ok(_) => Err(format!("{} is no folder", folder.display())),
+            Ok(_) => Err(format!("{} is not a folder", folder.display())),
             Err(error) => Err(format!("{}: {error}", folder.display())),
         };
     }
-    Err("its symbolic links go in a circle".to_owned())
+    Err("its symbolic links form a loop".to_owned())
 }
 
 /// The folder of a file.
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_replaced_whole_and_nothing_else_is_left() {
+    fn a_file_is_replaced_and_no_other_file_remains() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state.json");
         fs::write(&path, "old").unwrap();
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_a_file_shows_at_the_start() {
+    fn an_unusable_path_is_refused_at_the_start() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("file"), "").unwrap();
         for path in ["no/state", "", "..", "file/state"] {
@@ -204,7 +204,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_new_file_is_for_its_owner_alone_and_an_old_one_keeps_its_mode() {
+    fn a_new_file_is_private_and_an_existing_one_keeps_its_mode() {
         use std::os::unix::fs::PermissionsExt as _;
 
         let folder = tempfile::tempdir().unwrap();
@@ -230,7 +230,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn links_stay_links_also_those_that_lead_nowhere_yet() {
+    fn symbolic_links_are_kept_even_if_their_target_does_not_exist() {
         use std::os::unix::fs::symlink;
 
         let folder = tempfile::tempdir().unwrap();
@@ -250,7 +250,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn one_file_by_two_names_is_noticed() {
+    fn one_file_with_two_names_is_recognised() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| target(&folder.path().join(name));
         std::os::unix::fs::symlink("a", folder.path().join("link")).unwrap();

@@ -1,4 +1,4 @@
-//! The certificates that the user has trusted: a file with lines of host and port, then the
+//! The certificates that the user trusts, in a file. Each line has host and port, then the
 //! fingerprint.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -53,7 +53,7 @@ impl KnownHosts {
             entries.push(parsed.ok_or_else(|| {
                 let number = index + 1;
                 ExitError::usage(format!(
-                    "line {number} of {shown} is not host:port and sha256:HEX: mend or delete it"
+                    "line {number} of {shown} is not host:port and sha256:HEX: correct or delete it"
                 ))
             })?);
         }
@@ -101,7 +101,7 @@ impl KnownHosts {
     fn replace(&mut self, address: &Address, pin: Option<Fingerprint>) -> Result<bool, ExitError> {
         let Some(path) = self.path.clone() else {
             return Err(ExitError::other(
-                "there is no folder to keep it in: set HOME or XDG_CONFIG_HOME, or use --pin instead",
+                "there is no folder to store it in: set HOME or XDG_CONFIG_HOME, or use --pin instead",
             ));
         };
         let cannot = |error: io::Error| {
@@ -136,29 +136,29 @@ fn key(address: &Address) -> String {
 }
 
 /// How long to wait while another process writes the file, which takes some milliseconds.
-const PATIENCE: Duration = Duration::from_secs(5);
+const LOCK_LIMIT: Duration = Duration::from_secs(5);
 
 /// Locks the file against other writers until the lock is dropped. The lock is on a second file,
 /// because the file itself is replaced.
 fn lock(path: &Path) -> io::Result<Option<File>> {
     let folder = path.parent().ok_or(io::ErrorKind::NotFound)?;
     fs::create_dir_all(folder)?;
-    let beside = path.with_extension("lock");
+    let lock_path = path.with_extension("lock");
     let mut options = OpenOptions::new();
     let file = options
         .create(true)
         .write(true)
         .truncate(false)
-        .open(&beside)?;
+        .open(&lock_path)?;
     let began = Instant::now();
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(Some(file)),
-            Err(TryLockError::WouldBlock) if began.elapsed() < PATIENCE => {
+            Err(TryLockError::WouldBlock) if began.elapsed() < LOCK_LIMIT => {
                 thread::sleep(Duration::from_millis(10));
             }
             Err(TryLockError::WouldBlock) => {
-                let busy = format!("another program holds {}", beside.display());
+                let busy = format!("another program has locked {}", lock_path.display());
                 return Err(io::Error::new(io::ErrorKind::WouldBlock, busy));
             }
             // Some file systems have no locks.
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_trusted_is_read_back_and_replaced_by_what_is_trusted_later() {
+    fn a_trusted_certificate_is_stored_and_replaces_the_one_before() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("iox").join("known_hosts");
         let eisy: Address = "https://EISY.local:8443/web".parse().unwrap();
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_trust_meanwhile_is_kept() {
+    fn concurrent_changes_are_all_kept() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("iox").join("known_hosts");
         let address = |number: usize| -> Address { format!("https://h{number}").parse().unwrap() };
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn several_pins_of_one_controller_are_read_and_comments_passed_over() {
+    fn several_pins_of_one_controller_are_read_and_comments_skipped() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let text = format!("# mine\n\nh:1 {}\nH:1   {}\n", pin("a"), pin("b"));
         fs::write(file.path(), text).unwrap();
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_cannot_be_read_is_refused_by_its_number() {
+    fn an_invalid_line_is_reported_with_its_number() {
         for line in ["h:1", "h:1 sha256:00", "h:1 x y"] {
             let file = tempfile::NamedTempFile::new().unwrap();
             fs::write(file.path(), format!("# c\n{line}\n")).unwrap();

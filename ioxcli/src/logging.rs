@@ -1,4 +1,4 @@
-//! Logs, on standard error.
+//! Writes logs to standard error.
 
 use std::io::{self, IsTerminal as _};
 
@@ -13,8 +13,8 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::stderr::LogLines;
 
-/// Shows the logs of this project's own crates, and no other library's: WebSocket and TLS libraries
-/// log headers and frames.
+/// Starts logging for the crates of this project. Other libraries are left out, because WebSocket
+/// and TLS libraries log headers and frames.
 pub(crate) fn start(verbose: u8) {
     let level = match verbose {
         0 => LevelFilter::WARN,
@@ -29,9 +29,9 @@ pub(crate) fn start(verbose: u8) {
     let lines = (!is_journal).then_some(lines);
     let journal = fmt::layer().with_writer(|| LogLines).with_ansi(false);
     let journal = is_journal.then(|| journal.event_format(Journal));
-    // The target of every module of ours begins with this.
+    // The targets of all modules of this project begin with `iox`.
     let ours = Targets::new().with_target("iox", level);
-    // It fails only where there is a subscriber already, and then that one will do.
+    // Fails only if a subscriber is already set, which is then used.
     let _ = tracing_subscriber::registry()
         .with(lines)
         .with(journal)
@@ -39,7 +39,7 @@ pub(crate) fn start(verbose: u8) {
         .try_init();
 }
 
-/// Whether standard error goes to the journal of systemd, which says so by the file that it is.
+/// Whether standard error goes to the systemd journal: `JOURNAL_STREAM` names its device and inode.
 fn is_journal() -> bool {
     #[cfg(unix)]
     {
@@ -60,8 +60,8 @@ fn is_journal() -> bool {
     false
 }
 
-/// Lines for the journal: it keeps the time and the program itself, and takes the level from a
-/// prefix.
+/// Formats lines for the journal. It adds the time and the program itself, and reads the level from
+/// a prefix.
 struct Journal;
 
 impl<S, N> FormatEvent<S, N> for Journal
@@ -76,7 +76,7 @@ where
         event: &Event<'_>,
     ) -> std::fmt::Result {
         let about = event.metadata();
-        // As in sd-daemon(3).
+        // See sd-daemon(3).
         let priority = match *about.level() {
             Level::ERROR => 3,
             Level::WARN => 4,

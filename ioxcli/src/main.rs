@@ -1,7 +1,7 @@
 //! The program `iox`.
 //!
-//! Standard output is for what was asked for, standard error for everything else. Nothing here
-//! decides about the stream: that is `ioxproto`'s.
+//! Standard output has only the requested output; everything else goes to standard error. The
+//! decisions about the stream are made in `ioxproto`.
 
 #![allow(
     rustdoc::bare_urls,
@@ -28,6 +28,7 @@ mod renderer;
 mod selection;
 mod service;
 mod signals;
+mod similar;
 mod simulate;
 mod source;
 mod state;
@@ -65,49 +66,49 @@ fn main() -> ExitCode {
 
 fn run(command: Command, began: Instant) -> Result<(), ExitError> {
     match command {
-        Command::Demo(demo) if demo.top => on_the_terminal(demo::top),
+        Command::Demo(demo) if demo.top => run_full_screen(demo::top),
         Command::Demo(demo) if demo.web => {
             let verbose = demo.output.logging.verbose;
-            attended(verbose, |stop| demo::web(demo.port, stop))
+            run_logged(verbose, |stop| demo::web(demo.port, stop))
         }
-        Command::Top(top) => on_the_terminal(|stop| top::run(top, stop)),
+        Command::Top(top) => run_full_screen(|stop| top::run(top, stop)),
         Command::Demo(demo) => {
             let verbose = demo.output.logging.verbose;
-            attended(verbose, |stop| demo::run(demo, began, stop))
+            run_logged(verbose, |stop| demo::run(demo, began, stop))
         }
         Command::Watch(watch) => {
             let verbose = watch.output.logging.verbose;
-            attended(verbose, |stop| watch::run(watch, began, stop))
+            run_logged(verbose, |stop| watch::run(watch, began, stop))
         }
         Command::Decode(decode) => decode::run(&decode),
         Command::Simulate(simulate) => {
             let verbose = simulate.logging.verbose;
-            attended(verbose, |stop| simulate::run(simulate, stop))
+            run_logged(verbose, |stop| simulate::run(simulate, stop))
         }
         Command::State(state) => {
             let verbose = state.logging.verbose;
-            attended(verbose, |stop| state::run(state, stop))
+            run_logged(verbose, |stop| state::run(state, stop))
         }
         Command::Trust(trust) => {
             let verbose = trust.logging.verbose;
-            attended(verbose, |stop| trust::run(trust, stop))
+            run_logged(verbose, |stop| trust::run(trust, stop))
         }
         Command::List(list) => {
             let verbose = list.logging.verbose;
-            attended(verbose, |stop| command::list(list, stop))
+            run_logged(verbose, |stop| command::list(list, stop))
         }
         Command::Setup(setup) => {
             let verbose = setup.logging.verbose;
-            attended(verbose, |stop| service::setup::run(*setup, stop))
+            run_logged(verbose, |stop| service::setup::run(*setup, stop))
         }
         Command::Discover(discover) => {
             let verbose = discover.logging.verbose;
-            attended(verbose, |stop| service::discover::run(discover, stop))
+            run_logged(verbose, |stop| service::discover::run(discover, stop))
         }
         Command::Bridge(bridge) => {
-            // A service tells what changes without being asked to.
+            // A service logs status changes by default.
             let verbose = bridge.logging.verbose.saturating_add(1);
-            attended(verbose, |stop| service::bridge::run(bridge, stop))
+            run_logged(verbose, |stop| service::bridge::run(bridge, stop))
         }
         Command::Completions(completions) => {
             let mut command = Arguments::command();
@@ -117,9 +118,9 @@ fn run(command: Command, began: Instant) -> Result<(), ExitError> {
             })
         }
         Command::Man => print(|out| clap_mangen::Man::new(Arguments::command()).render(out)),
-        order => {
-            let verbose = command::verbosity(&order);
-            attended(verbose, |stop| command::run(order, stop))
+        command => {
+            let verbose = command::verbosity(&command);
+            run_logged(verbose, |stop| command::run(command, stop))
         }
     }
 }
@@ -136,27 +137,27 @@ fn print(make: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> Result<(), ExitEr
     }
 }
 
-/// Runs what goes on until it is asked to stop, with logs and signals taken care of.
-fn attended<W: Future<Output = Result<(), ExitError>>>(
+/// Runs `work` with logs and signal handlers, until it ends or is asked to stop.
+fn run_logged<W: Future<Output = Result<(), ExitError>>>(
     verbose: u8,
     work: impl FnOnce(Stop) -> W,
 ) -> Result<(), ExitError> {
     logging::start(verbose);
-    until_stopped(work)
+    run_until_stopped(work)
 }
 
-/// The same for what has the whole terminal: there logs would write over it, so that they need a
-/// standard error elsewhere.
-fn on_the_terminal<W: Future<Output = Result<(), ExitError>>>(
+/// Runs full-screen `work`. Logs only if standard error is not the terminal, because they would
+/// overwrite the screen.
+fn run_full_screen<W: Future<Output = Result<(), ExitError>>>(
     work: impl FnOnce(Stop) -> W,
 ) -> Result<(), ExitError> {
     if !io::stderr().is_terminal() {
         logging::start(0);
     }
-    until_stopped(work)
+    run_until_stopped(work)
 }
 
-fn until_stopped<W: Future<Output = Result<(), ExitError>>>(
+fn run_until_stopped<W: Future<Output = Result<(), ExitError>>>(
     work: impl FnOnce(Stop) -> W,
 ) -> Result<(), ExitError> {
     let cannot = |error| ExitError::other(format!("cannot start: {error}"));
@@ -166,7 +167,7 @@ fn until_stopped<W: Future<Output = Result<(), ExitError>>>(
         .build()
         .map_err(cannot)?;
     let result = runtime.block_on(async { work(Stop::on_signals().map_err(cannot)?).await });
-    // A prompt or the look-up of a name may still hold a thread.
+    // A prompt or a name lookup may still block a thread.
     runtime.shutdown_background();
     result
 }

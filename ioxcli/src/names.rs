@@ -1,4 +1,4 @@
-//! The names of the house, as the stream has read them, kept fresh by its events.
+//! The names of the house, as the stream has read them, updated by its events.
 
 use std::sync::Arc;
 
@@ -9,30 +9,32 @@ use ioxproto::vocabulary::SystemControl;
 use ioxproto::{Event, ReadNames};
 
 use crate::exit_error::ExitError;
+use crate::similar::similar_names;
 
-/// What a stream is to be told.
-pub(crate) fn read(wanted: bool) -> ReadNames {
+/// Returns the option that makes a stream read the names.
+pub(crate) fn read_option(wanted: bool) -> ReadNames {
     match wanted {
         true => ReadNames::BeforeSubscribing,
         false => ReadNames::Never,
     }
 }
 
-/// What has a name; what has none is shown by its address or number.
+/// The names of nodes, scenes, programs and variables. A thing without a name is shown by its
+/// address or number.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
     known: Arc<names::Names>,
-    /// Why the programs or variables are not known.
+    /// Why the programs or variables are unknown.
     missing: Option<CallError>,
 }
 
 impl Names {
-    /// Nothing has a name.
+    /// Creates an empty set of names.
     pub(crate) fn none() -> Self {
         Self::default()
     }
 
-    /// What a stream has read.
+    /// Creates the names that a stream has read.
     pub(crate) fn of(read: &NamesRead) -> Self {
         let mut missing = read.missing.iter().rev();
         let missing = missing.find(|missing| is_failure(&missing.error));
@@ -47,7 +49,7 @@ impl Names {
         self.known.has(NamesPart::Nodes)
     }
 
-    /// Follows what is renamed, moved and removed. A replay repeats what was.
+    /// Applies a rename, move or removal. Ignores replayed events, because the names are newer.
     pub(crate) fn update(&mut self, event: &Event) {
         let is_lifecycle = event.control() == SystemControl::NodeLifecycle.code();
         if event.is_live() && is_lifecycle && self.are_known() {
@@ -60,7 +62,7 @@ impl Names {
     }
 
     /// Fails if the programs or variables could not be read.
-    pub(crate) fn complete(&self) -> Result<(), ExitError> {
+    pub(crate) fn check_complete(&self) -> Result<(), ExitError> {
         match &self.missing {
             Some(error) => Err(ExitError::other(format!(
                 "the programs and variables: {error}"
@@ -89,7 +91,7 @@ impl Names {
         name.map_or_else(|| id.number.to_string(), str::to_owned)
     }
 
-    /// The one node or scene that somebody means.
+    /// Resolves the name or address of a node or scene. Fails if it is ambiguous or unknown.
     pub(crate) fn node(&self, written: &str) -> Result<&str, ExitError> {
         let path = |address: &&str| {
             let entry = self.known.node(address);
@@ -98,52 +100,58 @@ impl Names {
         };
         match self.known.find(written) {
             Found::One(address) => Ok(address),
-            Found::Several(all) => Err(several("node", BY_PATH, written, all.iter().map(path))),
+            Found::Several(all) => Err(ambiguous("node", BY_PATH, written, all.iter().map(path))),
             Found::None => {
                 let entries = self.known.entries();
                 let names = entries
                     .filter(|entry| entry.kind != NamedKind::Folder)
                     .map(|entry| &*entry.name);
-                Err(none("node or scene", written, names))
+                Err(not_found("node or scene", written, names))
             }
         }
     }
 
-    /// The one program that somebody means.
+    /// Resolves the name or id of a program. Fails if it is ambiguous or unknown.
     pub(crate) fn program(&self, written: &str) -> Result<ProgramId, ExitError> {
         let shown = |id: &ProgramId| format!("{} ({id})", self.of_program(*id));
         match self.known.find_program(written) {
             Found::One(id) => Ok(id),
-            Found::Several(all) => Err(several("program", "an id", written, all.iter().map(shown))),
+            Found::Several(all) => Err(ambiguous(
+                "program",
+                "an id",
+                written,
+                all.iter().map(shown),
+            )),
             Found::None => {
-                self.complete()?;
+                self.check_complete()?;
                 let names = self.known.programs().map(|(_, name)| name);
-                Err(none("program", written, names))
+                Err(not_found("program", written, names))
             }
         }
     }
 
-    /// The one variable that somebody means.
+    /// Resolves the name or number of a variable. Fails if it is ambiguous or unknown.
     pub(crate) fn variable(&self, written: &str) -> Result<VariableId, ExitError> {
         let shown = |id: &VariableId| format!("{} ({id})", self.of_variable(*id));
         match self.known.find_variable(written) {
             Found::One(id) => Ok(id),
-            Found::Several(all) => Err(several(
+            Found::Several(all) => Err(ambiguous(
                 "variable",
                 "type/number",
                 written,
                 all.iter().map(shown),
             )),
             Found::None => {
-                self.complete()?;
+                self.check_complete()?;
                 let names = self.known.variables().map(|(_, name)| name);
-                Err(none("variable", written, names))
+                Err(not_found("variable", written, names))
             }
         }
     }
 }
 
-/// Not where the controller answered: not every controller has programs and variables.
+/// Whether an error means that the names could not be read. If the controller answered with an
+/// error, it has no programs or variables.
 fn is_failure(error: &CallError) -> bool {
     !matches!(
         error.problem,
@@ -154,10 +162,15 @@ fn is_failure(error: &CallError) -> bool {
     )
 }
 
-/// What tells nodes of one name from each other.
+/// How to distinguish nodes with the same name.
 const BY_PATH: &str = "folder/name or an address";
 
-fn several(what: &str, hint: &str, written: &str, all: impl Iterator<Item = String>) -> ExitError {
+fn ambiguous(
+    what: &str,
+    hint: &str,
+    written: &str,
+    all: impl Iterator<Item = String>,
+) -> ExitError {
     let all: Vec<_> = all.collect();
     ExitError::other(format!(
         "{written:?} is the name of more than one {what}, and nothing was sent; use {hint} instead: {}",
@@ -165,28 +178,12 @@ fn several(what: &str, hint: &str, written: &str, all: impl Iterator<Item = Stri
     ))
 }
 
-fn none<'a>(what: &str, written: &str, known: impl Iterator<Item = &'a str>) -> ExitError {
-    let near = match &*near(written, known) {
+fn not_found<'a>(what: &str, written: &str, known: impl Iterator<Item = &'a str>) -> ExitError {
+    let similar = match &*similar_names(written, known) {
         [] => String::new(),
-        near => format!("; similar: {}", near.join(", ")),
+        similar => format!("; similar: {}", similar.join(", ")),
     };
     ExitError::other(format!(
-        "there is no {what} {written:?}, and nothing was sent{near}"
+        "there is no {what} {written:?}, and nothing was sent{similar}"
     ))
-}
-
-/// How alike two names must be for one to be named, from 0 to 1.
-const ALIKE: f64 = 0.75;
-
-/// The three most similar names at most, in quotes.
-pub(crate) fn near<'a>(written: &str, known: impl Iterator<Item = &'a str>) -> Vec<String> {
-    let written = written.to_lowercase();
-    let mut near: Vec<_> = known
-        .map(|name| (strsim::jaro_winkler(&written, &name.to_lowercase()), name))
-        .filter(|(alike, _)| *alike >= ALIKE)
-        .collect();
-    near.sort_by(|(one, _), (other, _)| other.total_cmp(one));
-    near.dedup();
-    let near = near.iter().take(3);
-    near.map(|(_, name)| format!("{name:?}")).collect()
 }

@@ -59,11 +59,12 @@ pub(crate) async fn obtain_from(
             ask(username, variable, option, stop).await
         }
         Err(VarError::NotPresent) => Err(ExitError::usage(format!(
-            "no password: put it into the environment variable {variable}, name a file with {option}, or run this on a terminal to be asked"
+            "no password: put it into the environment variable {variable}, name a file with {option}, or run this on a terminal to enter it"
         ))),
     }
 }
 
+/// Reads the password from the first line of a file.
 pub(crate) fn from_file(path: &Path) -> Result<Secret, ExitError> {
     let shown = path.display();
     let text = fs::read(path)
@@ -79,7 +80,7 @@ pub(crate) fn from_file(path: &Path) -> Result<Secret, ExitError> {
     })
 }
 
-/// The first line of a text as a password. The error says what is wrong with it.
+/// Returns the first line of a string as a password, or why it cannot be one.
 pub(crate) fn first_line(text: &[u8]) -> Result<Secret, &'static str> {
     let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
@@ -173,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_first_line_and_bytes_that_are_no_text_are_refused() {
+    fn an_empty_first_line_and_bytes_that_are_not_text_are_refused() {
         for content in [&b""[..], b"\n", b"\xff\n"] {
             let file = file(content);
             assert_eq!(from_file(file.path()).unwrap_err().code, 2);

@@ -7,7 +7,7 @@ use ioxproto::view::{LifecycleChange, View};
 use ioxproto::vocabulary::{Code, CommandWord, Lifecycle, SystemControl, SystemStatusAction};
 
 /// The limit for nodes with a known status. Commands of further nodes are shown.
-const KEPT: usize = 20_000;
+const MAX_NODES: usize = 20_000;
 
 /// Decides which events the output for people omits by default.
 #[derive(Debug, Default)]
@@ -22,7 +22,7 @@ impl Quiet {
     pub(crate) fn is_hidden(&mut self, event: &Event) -> bool {
         match event.view() {
             Ok(View::Property(property)) => {
-                if property.control == "ST" && self.with_status.len() < KEPT {
+                if property.control == "ST" && self.with_status.len() < MAX_NODES {
                     self.with_status.insert(property.node.to_owned());
                 }
                 false
@@ -30,8 +30,8 @@ impl Quiet {
             // In a replay, the last command of a node may be days old.
             Ok(View::Command(_)) if !event.is_live() => true,
             Ok(View::Command(command)) => {
-                let tells_status = matches!(command.command, CommandWord::On | CommandWord::Off);
-                tells_status && self.with_status.contains(command.node)
+                let changes_status = matches!(command.command, CommandWord::On | CommandWord::Off);
+                changes_status && self.with_status.contains(command.node)
             }
             Ok(View::Heartbeat(_)) => true,
             Ok(View::SystemStatus(system)) => {
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn the_talk_of_the_machine_is_left_out_and_what_happens_is_not() {
+    fn internal_events_are_hidden_and_others_are_shown() {
         let mut quiet = Quiet::default();
         for (control, action, info) in [
             ("_0", "90", ""),

@@ -17,9 +17,9 @@ use tokio::sync::{Notify, oneshot};
 use crate::exit_error::ExitError;
 use crate::file::Target;
 
-/// The limit in bytes for messages waiting for the disk. When it is reached, the stream is not
+/// The maximum size of the messages that wait to be written. When it is reached, the stream is not
 /// read.
-const WAITING: usize = 8 * 1024 * 1024;
+const MAX_WAITING_BYTES: usize = 8 * 1024 * 1024;
 
 /// The overhead of a message, in bytes.
 const ENTRY: usize = 128;
@@ -44,10 +44,10 @@ struct Backlog {
 
 impl Backlog {
     fn is_full(&self) -> bool {
-        self.bytes.load(Ordering::Acquire) >= WAITING
+        self.bytes.load(Ordering::Acquire) >= MAX_WAITING_BYTES
     }
 
-    fn written(&self, bytes: usize) {
+    fn note_written(&self, bytes: usize) {
         self.bytes.fetch_sub(bytes, Ordering::AcqRel);
         if !self.is_full() {
             self.room.notify_one();
@@ -115,7 +115,7 @@ impl Recorder {
                     ExitError::other(format!("cannot write the recording {shown}: {error}"))
                 }),
                 Err(_) => Err(ExitError::other(format!(
-                    "the recording {shown} ended before its time"
+                    "the recording {shown} ended unexpectedly"
                 ))),
             }
         };
@@ -205,13 +205,13 @@ fn write(file: File, queue: &Receiver<Option<Entry>>, backlog: &Backlog) -> io::
     let mut file = BufWriter::new(file);
     while let Ok(Some(entry)) = queue.recv() {
         writeln!(file, "{entry}")?;
-        backlog.written(weight(&entry));
+        backlog.note_written(weight(&entry));
         for entry in queue.try_iter() {
             let Some(entry) = entry else {
                 return file.flush();
             };
             writeln!(file, "{entry}")?;
-            backlog.written(weight(&entry));
+            backlog.note_written(weight(&entry));
         }
         // Flush, so that a reader, or the file after a kill, has all messages so far.
         file.flush()?;

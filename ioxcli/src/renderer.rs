@@ -1,4 +1,4 @@
-//! Which notifications are shown, and when it is enough.
+//! Selects the notifications to show, and formats them.
 
 use std::time::SystemTime;
 
@@ -15,52 +15,53 @@ use crate::quiet::Quiet;
 use crate::selection::Selection;
 use crate::stderr::say;
 
-/// Says once that there are no names, when the stream goes on without.
+/// Reports once that the names could not be read, if the stream connects without them.
 #[derive(Debug, Default)]
-pub(crate) struct Unnamed {
+pub(crate) struct MissingNames {
     reason: Option<String>,
-    has_said: bool,
+    is_reported: bool,
 }
 
-impl Unnamed {
-    /// The names were read, or not.
-    pub(crate) fn take(&mut self, read: &NamesRead) {
+impl MissingNames {
+    /// Stores why the names could not be read, if so.
+    pub(crate) fn note_reading(&mut self, read: &NamesRead) {
         let is_known = read.names.has(NamesPart::Nodes);
         let error = read.error(NamesPart::Nodes).filter(|_| !is_known);
         self.reason = error.map(ToString::to_string);
     }
 
-    /// The status changed: an attempt that fails has a better reason.
-    pub(crate) fn say(&mut self, controller: &str, status: Status) {
+    /// Reports the missing names once the stream is open. If the attempt fails before, the reason
+    /// of that failure is reported instead.
+    pub(crate) fn report(&mut self, controller: &str, status: Status) {
         if status == Status::StreamSyncing
             && let Some(reason) = self.reason.take()
-            && !std::mem::replace(&mut self.has_said, true)
+            && !std::mem::replace(&mut self.is_reported, true)
         {
             say(format_args!("{controller}: without names: {reason}"));
         }
     }
 }
 
-/// Takes notifications and makes lines of them.
+/// Formats notifications as lines of output.
 #[derive(Debug)]
 pub(crate) struct Renderer {
     pub(crate) controller: String,
     pub(crate) view: View,
-    /// What is known of the house, if somebody wants to know.
+    /// The state of the house, if an option needs it.
     pub(crate) state: Option<ControllerState>,
-    /// Whole lines that are not yet handed over.
+    /// Complete lines that have not been passed on.
     pub(crate) buffer: Vec<u8>,
     names: Names,
-    unnamed: Unnamed,
+    missing_names: MissingNames,
     selection: Selection,
     quiet: Option<Quiet>,
     events_only: bool,
     changes_only: bool,
-    /// Whether messages that are no events are shown.
+    /// Whether messages other than events are shown.
     shows_ignored: bool,
-    /// Whether a replay has been complete, so that nodes that were named have been looked for.
-    has_looked: bool,
-    /// Events until it is enough; none, if it never is.
+    /// Whether the selected nodes have been checked, after the first complete replay.
+    has_checked_nodes: bool,
+    /// The number of events still to be shown; `None` without a limit.
     left: Option<u64>,
 }
 
@@ -76,27 +77,27 @@ impl Renderer {
             state: (output.state.is_some() || output.changes_only).then(ControllerState::new),
             buffer: Vec::new(),
             names: Names::none(),
-            unnamed: Unnamed::default(),
+            missing_names: MissingNames::default(),
             selection: Selection::new(&output.selection, output.live_only),
             events_only: output.only == Some(Only::Events),
             changes_only: output.changes_only,
-            has_looked: false,
+            has_checked_nodes: false,
             left: output.max_events,
         }
     }
 
-    /// Uses the names of the house from now on.
-    fn know(&mut self, read: &NamesRead) {
-        self.unnamed.take(read);
+    /// Uses these names of the house from now on.
+    fn set_names(&mut self, read: &NamesRead) {
+        self.missing_names.note_reading(read);
         self.names = Names::of(read);
         self.selection.resolve(&self.names);
     }
 
-    /// Shows a notification. `true` when it is enough.
-    pub(crate) fn take(&mut self, notification: &Notification) -> bool {
+    /// Processes a notification. Returns `true` when the limit for events is reached.
+    pub(crate) fn handle_notification(&mut self, notification: &Notification) -> bool {
         match notification {
             Notification::Event(event) => {
-                let repeats = self.changes_only && self.is_known(event);
+                let repeats = self.changes_only && self.is_repetition(event);
                 if let Some(state) = &mut self.state {
                     state.update(event);
                 }
@@ -114,15 +115,15 @@ impl Renderer {
                 if let Some(state) = &mut self.state {
                     state.apply_status(change);
                 }
-                self.unnamed.say(&self.controller, change.status);
-                if !self.tells_status() {
+                self.missing_names.report(&self.controller, change.status);
+                if !self.shows_reasons() {
                     say_why(&self.controller, change);
                 }
                 if !self.events_only {
                     self.show(notification);
                 }
-                if change.status == Status::Connected && !self.has_looked {
-                    self.has_looked = true;
+                if change.status == Status::Connected && !self.has_checked_nodes {
+                    self.has_checked_nodes = true;
                     for sentence in self.selection.not_found() {
                         let controller = &self.controller;
                         say(format_args!("{controller}: after the replay, {sentence}"));
@@ -133,7 +134,7 @@ impl Renderer {
                 if let Some(state) = &mut self.state {
                     state.apply_names(&read.names);
                 }
-                self.know(read);
+                self.set_names(read);
             }
             Notification::Ignored(_) if !self.shows_ignored => {}
             other if !self.events_only => self.show(other),
@@ -142,8 +143,8 @@ impl Renderer {
         self.left == Some(0)
     }
 
-    /// Whether a change of the status is shown with its reason, to people.
-    fn tells_status(&self) -> bool {
+    /// Whether the output shows status changes with their reasons.
+    fn shows_reasons(&self) -> bool {
         self.view.is_for_people() && !self.events_only
     }
 
@@ -158,11 +159,11 @@ impl Renderer {
             .quiet
             .as_mut()
             .is_some_and(|quiet| quiet.is_hidden(event));
-        quiet && !self.selection.names(event)
+        quiet && !self.selection.has_control(event)
     }
 
-    /// Whether it repeats the value that a property or a variable has already.
-    fn is_known(&self, event: &Event) -> bool {
+    /// Whether an event repeats the current value of a property or variable.
+    fn is_repetition(&self, event: &Event) -> bool {
         let Some(state) = &self.state else {
             return false;
         };
@@ -182,8 +183,8 @@ impl Renderer {
     }
 }
 
-/// A loss or an incomplete replay and its reason, for people, where standard output is for
-/// programs.
+/// Writes the reason of a lost connection or an incomplete replay to standard error. Used when
+/// standard output does not show it.
 pub(crate) fn say_why(controller: &str, change: &StatusChange) {
     let Some(reason) = &change.reason else {
         return;

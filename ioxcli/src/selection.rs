@@ -1,4 +1,4 @@
-//! Which events a person wants to see.
+//! Selects events by node, control and liveness.
 
 use std::collections::BTreeSet;
 
@@ -6,34 +6,36 @@ use ioxproto::names::{Found, NamedKind};
 use ioxproto::{Event, NodePattern};
 
 use crate::arguments;
-use crate::names::{Names, near};
+use crate::names::Names;
+use crate::similar::similar_names;
 
-/// Addresses that are kept to name those similar to a misspelt one.
-const KEPT: usize = 20_000;
+/// The limit for addresses that are kept to suggest one similar to a misspelt name.
+const MAX_KNOWN: usize = 20_000;
 
-/// An event of one of the nodes, where some are named, and of one of the controls, where some are.
+/// A filter for events. Without nodes it accepts every node, without controls every control.
 #[derive(Debug)]
 pub(crate) struct Selection {
-    nodes: Vec<Wanted>,
+    nodes: Vec<RequestedNode>,
     controls: Vec<String>,
     not_controls: Vec<String>,
     live_only: bool,
-    /// The nodes that there are, by address and name, as long as one that is wanted was not among
-    /// them.
+    /// The addresses and names of existing nodes, kept until all wanted nodes are found.
     known: BTreeSet<String>,
 }
 
+/// A node that the user has asked for.
 #[derive(Debug)]
-struct Wanted {
+struct RequestedNode {
     node: NodePattern,
-    /// The nodes of that name.
+    /// The nodes with that name.
     named: Vec<NodePattern>,
+    /// Whether an existing node matches.
     found: bool,
 }
 
 impl Selection {
     pub(crate) fn new(wanted: &arguments::Selection, live_only: bool) -> Self {
-        let nodes = wanted.node.iter().map(|node| Wanted {
+        let nodes = wanted.node.iter().map(|node| RequestedNode {
             node: NodePattern::new(node),
             named: Vec::new(),
             found: false,
@@ -60,7 +62,7 @@ impl Selection {
                     continue;
                 }
             };
-            // There is such a node or scene, whether or not an event is of it.
+            // The node or scene exists, even if no event is about it.
             wanted.found = true;
             wanted.named = addresses.into_iter().map(NodePattern::new).collect();
         }
@@ -76,8 +78,8 @@ impl Selection {
             && (event.is_live() || !self.live_only)
     }
 
-    /// Whether the control of an event was asked for by name.
-    pub(crate) fn names(&self, event: &Event) -> bool {
+    /// Whether the control of an event was selected explicitly.
+    pub(crate) fn has_control(&self, event: &Event) -> bool {
         self.controls.iter().any(|id| id == event.control())
     }
 
@@ -97,13 +99,13 @@ impl Selection {
         }
         if all_found {
             self.known.clear();
-        } else if !is_wanted && !node.is_empty() && self.known.len() < KEPT {
+        } else if !is_wanted && !node.is_empty() && self.known.len() < MAX_KNOWN {
             self.known.insert(node.to_owned());
         }
         is_wanted
     }
 
-    /// One message for each node that was asked for and is not there, once a replay is complete.
+    /// Returns a message for each wanted node that has not been found, for use after a replay.
     pub(crate) fn not_found(&self) -> Vec<String> {
         let missing = self.nodes.iter().filter(|wanted| !wanted.found);
         missing
@@ -113,7 +115,7 @@ impl Selection {
 }
 
 fn not_found(wanted: &str, known: &BTreeSet<String>) -> String {
-    let names = near(wanted, known.iter().map(String::as_str));
+    let names = similar_names(wanted, known.iter().map(String::as_str));
     match (names.is_empty(), known.len()) {
         (false, _) => format!("no node matches {wanted:?}; similar: {}", names.join(", ")),
         (true, 0) => format!("no node matches {wanted:?}"),
@@ -146,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn nodes_and_controls_are_each_a_choice_and_together_a_condition() {
+    fn an_event_must_match_a_node_and_a_control() {
         let takes = |nodes: &[&str], controls: &[&str], live_only| {
             selection(nodes, controls, live_only).takes(&event("ST", "n1"))
         };
@@ -159,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn controls_can_be_left_out() {
+    fn controls_can_be_excluded() {
         let mut selection = selection(&[], &[], false);
         selection.not_controls = vec!["_0".to_owned(), "_5".to_owned()];
         assert!(selection.takes(&event("ST", "n1")));
@@ -176,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_that_is_not_there_is_said_with_those_near_it() {
+    fn a_missing_node_is_reported_with_similar_ones() {
         let mut selection = selection(&["1A 2B 3C 2", "attic"], &["ST"], false);
         assert!(!selection.takes(&event("ST", "1A 2B 3C 1")));
         assert!(!selection.takes(&event("OL", "n001_porch")));

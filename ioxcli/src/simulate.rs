@@ -18,12 +18,12 @@ use crate::output::Screen;
 use crate::signals::Stop;
 use crate::stderr::say;
 
-/// Serves until it is asked to stop.
+/// Runs the simulated controller until it is asked to stop.
 pub(crate) async fn run(simulate: Simulate, mut stop: Stop) -> Result<(), ExitError> {
     let server = Server::start(options(&simulate)?).await.map_err(|error| {
         let (bind, port) = (simulate.bind, simulate.port);
         let advice = match error.kind() {
-            io::ErrorKind::AddrInUse => ": another program listens there, choose another --port",
+            io::ErrorKind::AddrInUse => ": another program uses this port: choose another --port",
             io::ErrorKind::PermissionDenied => ": choose a --port above 1023",
             _ => "",
         };
@@ -36,7 +36,7 @@ pub(crate) async fn run(simulate: Simulate, mut stop: Stop) -> Result<(), ExitEr
     for fault in &simulate.fault {
         fault.clone().plan(&control);
     }
-    // Who started it without reading what it says may still want the controller.
+    // The controller runs even if standard output is closed.
     let screen = Screen::stdout().ok();
     if let Some(screen) = &screen
         && let Some(room) = screen.room().await
@@ -56,7 +56,7 @@ pub(crate) async fn run(simulate: Simulate, mut stop: Stop) -> Result<(), ExitEr
 }
 
 fn options(simulate: &Simulate) -> Result<ServerOptions, ExitError> {
-    let manners = match simulate.profile {
+    let base = match simulate.profile {
         Profile::Isy994 => ControllerOptions::isy994(),
         _ => ControllerOptions {
             portal: Some(portal(simulate)),
@@ -69,11 +69,11 @@ fn options(simulate: &Simulate) -> Result<ServerOptions, ExitError> {
         max_subscribers: simulate.max_subscribers as usize,
         seed: simulate.seed,
         uuid: simulate.uuid,
-        ..manners
+        ..base
     };
     let tls = identity(simulate)?;
     let most_connections = match (simulate.max_connections, simulate.profile) {
-        (Some(most), _) => Some(most as usize),
+        (Some(max), _) => Some(max as usize),
         (None, Profile::Isy994) => Some(if tls.is_some() { 2 } else { 5 }),
         (None, _) => None,
     };
@@ -93,12 +93,12 @@ fn options(simulate: &Simulate) -> Result<ServerOptions, ExitError> {
 }
 
 fn identity(simulate: &Simulate) -> Result<Option<Tls>, ExitError> {
-    let made = || {
+    let generate = || {
         Tls::self_signed()
             .map_err(|error| ExitError::other(format!("cannot make a certificate: {error}")))
     };
     let Some(path) = &simulate.identity else {
-        return simulate.tls.then(made).transpose();
+        return simulate.tls.then(generate).transpose();
     };
     let shown = path.display();
     match fs::read(path) {
@@ -106,8 +106,8 @@ fn identity(simulate: &Simulate) -> Result<Option<Tls>, ExitError> {
             .map(Some)
             .map_err(|error| ExitError::usage(format!("cannot use {shown}: {error}"))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let tls = made()?;
-            keep(path, &tls).map_err(|error| {
+            let tls = generate()?;
+            save(path, &tls).map_err(|error| {
                 ExitError::usage(format!("cannot write the identity {shown}: {error}"))
             })?;
             Ok(Some(tls))
@@ -118,8 +118,8 @@ fn identity(simulate: &Simulate) -> Result<Option<Tls>, ExitError> {
     }
 }
 
-/// Writes a new file that only its owner can read: the key is in it.
-fn keep(path: &Path, tls: &Tls) -> io::Result<()> {
+/// Writes the certificate and its private key to a new file that only its owner can read.
+fn save(path: &Path, tls: &Tls) -> io::Result<()> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
@@ -157,7 +157,7 @@ fn recording(path: &Path) -> Result<Recording, ExitError> {
         .map_err(|error| ExitError::usage(format!("{shown} cannot be replayed: {error}")))
 }
 
-/// Where it is and how to watch it.
+/// Returns a message that says how to connect to the controller.
 fn introduction(server: &Server, simulate: &Simulate) -> String {
     let (url, fingerprint) = (server.url(), server.fingerprint());
     let (username, password) = (&simulate.username, &simulate.password);

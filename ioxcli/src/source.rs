@@ -1,4 +1,4 @@
-//! A stream on any of the drivers.
+//! Runs a stream on one of the drivers.
 
 use std::thread;
 
@@ -10,10 +10,12 @@ use tokio::sync::mpsc;
 use crate::arguments::Transport;
 use crate::exit_error::ExitError;
 
-/// The limit for notifications waiting between a blocking stream's thread and its reader.
-const WAITING: usize = 256;
+/// The maximum number of notifications that wait between the thread of a blocking stream and the
+/// reader.
+const MAX_WAITING_NOTIFICATIONS: usize = 256;
 
-/// A handle of a stream on any driver. A blocking stream has its own thread.
+/// The handle of a stream, whichever driver runs it. Its futures complete on a blocking stream,
+/// too, because that stream runs on a thread.
 pub(crate) type Handle = ioxdriver::Handle<Async>;
 
 /// A running stream.
@@ -22,6 +24,7 @@ pub(crate) struct Source {
     handle: Handle,
 }
 
+/// The stream of a driver.
 enum Stream {
     Tokio(ioxtransport_tokio::EventStream),
     AsyncStd(ioxtransport_async_std::EventStream),
@@ -32,40 +35,43 @@ enum Stream {
 impl Source {
     /// Starts the stream on the requested driver.
     pub(crate) fn start(options: Options, transport: Transport) -> Result<Self, ExitError> {
-        let wrong = |error: BuildError| ExitError::usage(error.to_string());
+        let usage_error = |error: BuildError| ExitError::usage(error.to_string());
         Ok(match transport {
             Transport::Tokio => {
-                let stream = ioxtransport_tokio::EventStream::start(options).map_err(wrong)?;
+                let stream =
+                    ioxtransport_tokio::EventStream::start(options).map_err(usage_error)?;
                 Self {
                     handle: stream.handle(),
                     stream: Stream::Tokio(stream),
                 }
             }
             Transport::AsyncStd => {
-                let stream = ioxtransport_async_std::EventStream::start(options).map_err(wrong)?;
+                let stream =
+                    ioxtransport_async_std::EventStream::start(options).map_err(usage_error)?;
                 Self {
                     handle: stream.handle(),
                     stream: Stream::AsyncStd(stream),
                 }
             }
             Transport::Smol => {
-                let stream = ioxtransport_smol::EventStream::start(options).map_err(wrong)?;
+                let stream = ioxtransport_smol::EventStream::start(options).map_err(usage_error)?;
                 Self {
                     handle: stream.handle(),
                     stream: Stream::Smol(stream),
                 }
             }
             Transport::Blocking => {
-                let stream = ioxtransport_blocking::EventStream::start(options).map_err(wrong)?;
+                let stream =
+                    ioxtransport_blocking::EventStream::start(options).map_err(usage_error)?;
                 Self {
                     handle: waiting_otherwise(&stream.handle()),
-                    stream: Stream::Blocking(on_a_thread(stream)?),
+                    stream: Stream::Blocking(spawn_reader(stream)?),
                 }
             }
         })
     }
 
-    /// The next notification; `None` at the end. Dropping the future loses nothing.
+    /// Returns the next notification; `None` at the end. Cancellation-safe.
     pub(crate) async fn next(&mut self) -> Option<Notification> {
         match &mut self.stream {
             Stream::Tokio(stream) => stream.next().await,
@@ -80,11 +86,11 @@ impl Source {
     }
 }
 
-/// Runs a blocking stream on a separate thread.
-fn on_a_thread(
+/// Runs a blocking stream on a separate thread. Returns its notifications.
+fn spawn_reader(
     stream: ioxtransport_blocking::EventStream,
 ) -> Result<mpsc::Receiver<Notification>, ExitError> {
-    let (sender, notifications) = mpsc::channel(WAITING);
+    let (sender, notifications) = mpsc::channel(MAX_WAITING_NOTIFICATIONS);
     let thread = thread::Builder::new().name("stream".to_owned());
     thread
         .spawn(move || {

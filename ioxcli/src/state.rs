@@ -1,4 +1,4 @@
-//! `iox state`: the house as it is after the replay, and nothing more.
+//! `iox state`: prints the state of the house after the replay.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,25 +11,25 @@ use crate::connection::{self, Endpoint};
 use crate::exit_error::ExitError;
 use crate::names::{self, Names};
 use crate::output::{Ended, Screen, Stamps, house, silent, silent_json};
-use crate::renderer::{Unnamed, say_why};
+use crate::renderer::{MissingNames, say_why};
 use crate::selection::Selection;
 use crate::signals::Stop;
 use crate::source::{Handle, Source};
 
-/// Connects, waits for the end of the replay, prints and leaves.
+/// Connects, waits for the end of the replay, prints the state and disconnects.
 pub(crate) async fn run(arguments: State, mut stop: Stop) -> Result<(), ExitError> {
     let controller = &arguments.controller;
     let mut endpoint = Endpoint::find(&controller.url, &controller.access, &[])?;
     if arguments.silent.is_some() && endpoint.path != SubscribePath::Api {
         return Err(ExitError::usage(
-            "--silent needs --path api: the replay of /rest/subscribe does not tell when a node was heard last",
+            "--silent needs --path api: the replay of /rest/subscribe does not show when a node was last heard",
         ));
     }
     endpoint.wait_for_silence();
     let Some(options) = endpoint.options(&mut stop).await? else {
         return Err(not_complete());
     };
-    let options = options.read_names(names::read(!arguments.no_names));
+    let options = options.read_names(names::read_option(!arguments.no_names));
     let screen = Screen::stdout()
         .map_err(|error| ExitError::other(format!("cannot write to standard output: {error}")))?;
     let stream = Source::start(options, endpoint.transport)?;
@@ -37,68 +37,68 @@ pub(crate) async fn run(arguments: State, mut stop: Stop) -> Result<(), ExitErro
         SubscribePath::Api => (ControllerState::new().with_change_times(), Stamps::Changed),
         _ => (ControllerState::new(), Stamps::Sent),
     };
-    let question = Question {
+    let session = Session {
         controller: endpoint.address.to_string(),
         handle: stream.handle(),
         stream,
         selection: Selection::new(&arguments.selection, false),
         state,
         names: Names::none(),
-        unnamed: Unnamed::default(),
+        missing_names: MissingNames::default(),
         screen,
         stamps,
-        printed: false,
+        is_printed: false,
     };
-    question.answer(&arguments, &mut stop).await
+    session.run(&arguments, &mut stop).await
 }
 
 fn not_complete() -> ExitError {
-    ExitError::other("stopped before the controller had told its state")
+    ExitError::other("stopped before the state was complete")
 }
 
-/// A stream that lives until the replay is over.
-struct Question {
+/// A stream that ends after the replay.
+struct Session {
     controller: String,
     stream: Source,
     handle: Handle,
     selection: Selection,
     state: ControllerState,
     names: Names,
-    unnamed: Unnamed,
+    missing_names: MissingNames,
     screen: Screen,
-    /// What the timestamps of the replay tell.
+    /// The meaning of the replay's timestamps.
     stamps: Stamps,
-    /// Whether the state is complete and printed, and nothing more is taken up.
-    printed: bool,
+    /// Whether the state has been printed; later notifications do not change it.
+    is_printed: bool,
 }
 
-impl Question {
-    async fn answer(mut self, arguments: &State, stop: &mut Stop) -> Result<(), ExitError> {
-        let late = sleep(arguments.timeout);
-        tokio::pin!(late);
-        let mut ended_by = None;
+impl Session {
+    async fn run(mut self, arguments: &State, stop: &mut Stop) -> Result<(), ExitError> {
+        let time_limit = sleep(arguments.timeout);
+        tokio::pin!(time_limit);
+        let mut end_error = None;
         loop {
             tokio::select! {
                 biased;
-                () = stop.requested(), if ended_by.is_none() => {
-                    ended_by = Some(not_complete());
+                () = stop.requested(), if end_error.is_none() => {
+                    end_error = Some(not_complete());
                     self.handle.request_stop();
                 }
-                () = &mut late, if ended_by.is_none() => {
+                () = &mut time_limit, if end_error.is_none() => {
                     let seconds = arguments.timeout.as_secs_f32();
-                    ended_by = Some(ExitError::other(format!(
-                        "{} has not told its state within {seconds} s: see above for why, or try a longer --timeout",
+                    end_error = Some(ExitError::other(format!(
+                        "{} has not sent its complete state within {seconds} s: see the messages above, or try a longer --timeout",
                         self.controller
                     )));
                     self.handle.request_stop();
                 }
                 next = self.stream.next() => match next {
-                    Some(notification) => self.take(&notification, arguments).await?,
+                    Some(notification) => self.apply(&notification, arguments).await?,
                     None => break,
                 },
             }
         }
-        // Who reads it may take their time, but holds up no signal.
+        // A slow reader must not delay a signal.
         let written = tokio::select! {
             written = self.screen.finish(Vec::new()) => written,
             () = stop.requested() => Ended::ReaderClosed,
@@ -108,23 +108,29 @@ impl Question {
                 "cannot write to standard output: {error}"
             )));
         }
-        match ended_by {
-            _ if self.printed && self.state.is_complete() => match &*self.selection.not_found() {
-                [] => Ok(()),
-                sentences => Err(ExitError::other(sentences.join("; "))),
-            },
-            _ if self.printed => Err(ExitError::other("the state is not complete: see above")),
-            Some(trouble) => Err(trouble),
+        match end_error {
+            _ if self.is_printed && self.state.is_complete() => {
+                match &*self.selection.not_found() {
+                    [] => Ok(()),
+                    sentences => Err(ExitError::other(sentences.join("; "))),
+                }
+            }
+            _ if self.is_printed => Err(ExitError::other("the state is not complete: see above")),
+            Some(error) => Err(error),
             None => connection::outcome(&self.handle, &self.controller),
         }
     }
 
-    async fn take(&mut self, told: &Notification, arguments: &State) -> Result<(), ExitError> {
-        match told {
+    async fn apply(
+        &mut self,
+        notification: &Notification,
+        arguments: &State,
+    ) -> Result<(), ExitError> {
+        match notification {
             Notification::Status(change) => self.status(change, arguments).await?,
-            _ if self.printed => {}
+            _ if self.is_printed => {}
             Notification::Names(read) => {
-                self.unnamed.take(read);
+                self.missing_names.note_reading(read);
                 self.names = Names::of(read);
                 self.selection.resolve(&self.names);
                 self.state.apply_names(&read.names);
@@ -140,14 +146,14 @@ impl Question {
 
     async fn status(&mut self, change: &StatusChange, arguments: &State) -> Result<(), ExitError> {
         say_why(&self.controller, change);
-        self.unnamed.say(&self.controller, change.status);
-        if self.printed {
+        self.missing_names.report(&self.controller, change.status);
+        if self.is_printed {
             return Ok(());
         }
         self.state.apply_status(change);
         if change.status == Status::Connected {
-            self.printed = true;
-            // Printed at once; the polite goodbye comes after it.
+            self.is_printed = true;
+            // Print before the connection is closed.
             let text = self.text(arguments.format, arguments.silent)?;
             if let Some(room) = self.screen.room().await {
                 room.send(text.into_bytes());

@@ -10,6 +10,7 @@ use crate::file::Target;
 #[derive(Debug)]
 pub(crate) struct StateFile {
     target: Target,
+    /// The write in progress.
     writing: Option<JoinHandle<Result<(), ExitError>>>,
 }
 
@@ -40,7 +41,7 @@ impl StateFile {
     }
 
     /// Completes when the current write ends; never if there is none.
-    pub(crate) async fn written(&mut self) -> Result<(), ExitError> {
+    pub(crate) async fn wait_for_write(&mut self) -> Result<(), ExitError> {
         let Some(writing) = &mut self.writing else {
             return std::future::pending().await;
         };
@@ -54,10 +55,10 @@ impl StateFile {
         if self.writing.is_some() {
             // Ignore errors with an older state: writing the last one reports whether the file is
             // writable.
-            let _ = self.written().await;
+            let _ = self.wait_for_write().await;
         }
         self.write(state);
-        self.written().await
+        self.wait_for_write().await
     }
 
     /// The error of abandoning the last state.

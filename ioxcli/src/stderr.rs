@@ -9,17 +9,18 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The limit for lines waiting to be written.
-const WAITING: usize = 4096;
+/// The maximum number of lines that wait to be written.
+const MAX_WAITING_LINES: usize = 4096;
 
 /// Lines are combined into writes of up to this many bytes.
-const TOGETHER: usize = 64 * 1024;
+const MAX_WRITE: usize = 64 * 1024;
 
 /// How long to wait at exit for the reader of standard error.
-const LAST_LINES: Duration = Duration::from_millis(500);
+const FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
 
 static STDERR: LazyLock<Stderr> = LazyLock::new(|| Stderr::start(io::stderr()));
 
+/// An order to the thread that writes.
 enum Piece {
     Line(Vec<u8>),
     /// Answered when everything before it has been written.
@@ -29,12 +30,13 @@ enum Piece {
 /// Writes complete lines in order.
 struct Stderr {
     pieces: SyncSender<Piece>,
+    /// The number of dropped lines that have not been reported.
     left_out: &'static AtomicU64,
 }
 
 impl Stderr {
     fn start(to: impl Write + Send + 'static) -> Self {
-        let (pieces, waiting) = sync_channel(WAITING);
+        let (pieces, waiting) = sync_channel(MAX_WAITING_LINES);
         let left_out = Box::leak(Box::new(AtomicU64::new(0)));
         let counted: &AtomicU64 = left_out;
         // If the thread cannot start, all lines are dropped.
@@ -50,9 +52,9 @@ impl Stderr {
         }
     }
 
-    /// Waits for at most `patience` until all lines so far are written. Returns whether they are.
-    fn flush(&self, patience: Duration) -> bool {
-        let until = Instant::now() + patience;
+    /// Waits for at most `timeout` until all lines so far are written. Returns whether they are.
+    fn flush(&self, timeout: Duration) -> bool {
+        let until = Instant::now() + timeout;
         let (answer, answered) = sync_channel(1);
         let mut piece = Piece::Flush(answer);
         loop {
@@ -81,7 +83,7 @@ fn write(mut to: impl Write, waiting: &Receiver<Piece>, left_out: &AtomicU64) {
                 let _ = answer.try_send(());
             }
         }
-        if buffer.len() >= TOGETHER {
+        if buffer.len() >= MAX_WRITE {
             put(&mut to, &mut buffer);
         }
         next = waiting.try_recv().ok().or_else(|| {
@@ -115,7 +117,7 @@ pub(crate) fn say(message: impl fmt::Display) {
 
 /// Waits briefly for pending lines, before the program exits.
 pub(crate) fn finish() {
-    STDERR.flush(LAST_LINES);
+    STDERR.flush(FLUSH_TIMEOUT);
 }
 
 /// A writer for log lines; each call of `write` is one line.
@@ -140,11 +142,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_nobody_reads_is_counted_and_holds_nobody_up() {
+    fn lines_that_nobody_reads_are_counted_and_block_nothing() {
         let (mut reader, writer) = io::pipe().unwrap();
         let stderr = Stderr::start(writer);
         let line = vec![b'x'; 1000];
-        let pushed = 3 * WAITING;
+        let pushed = 3 * MAX_WAITING_LINES;
         for _ in 0..pushed {
             stderr.push(line.clone());
         }

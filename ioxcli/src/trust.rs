@@ -1,4 +1,4 @@
-//! `iox trust`: shows a controller's certificate, asks, and keeps it.
+//! `iox trust`: shows a controller's certificate, asks, and stores it as trusted.
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _};
@@ -17,17 +17,17 @@ use crate::signals::Stop;
 use crate::stderr::say;
 
 /// The limit for name lookup, connection and TLS handshake together.
-const PATIENCE: Duration = Duration::from_secs(10);
+const INSPECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Shows the certificate, asks, and stores the answer. A signal ends it at any point.
 pub(crate) async fn run(trust: Trust, mut stop: Stop) -> Result<(), ExitError> {
     tokio::select! {
-        result = look_and_ask(trust) => result,
+        result = inspect_and_ask(trust) => result,
         () = stop.requested() => Err(not_trusted()),
     }
 }
 
-async fn look_and_ask(trust: Trust) -> Result<(), ExitError> {
+async fn inspect_and_ask(trust: Trust) -> Result<(), ExitError> {
     let mut known = KnownHosts::load()?;
     if trust.list {
         print(list(&known)).await;
@@ -40,18 +40,18 @@ async fn look_and_ask(trust: Trust) -> Result<(), ExitError> {
     if trust.forget {
         return forget(&mut known, &address).await;
     }
-    let kept = known.pins(&address);
-    let certificate = look(&address).await?;
+    let trusted = known.pins(&address);
+    let certificate = inspect(&address).await?;
     let pin = certificate.fingerprint;
-    print(describe(&address, &certificate, &kept)).await;
-    if kept == [pin] {
+    print(describe(&address, &certificate, &trusted)).await;
+    if trusted == [pin] {
         print("It is trusted already.\n").await;
         return Ok(());
     }
     if !trust.yes {
         if !io::stdin().is_terminal() {
             return Err(ExitError::usage(
-                "there is no terminal to ask on: compare the fingerprint, then say --yes to trust this certificate",
+                "there is no terminal to ask on: compare the fingerprint, then use --yes to trust this certificate",
             ));
         }
         if !ask().await? {
@@ -61,7 +61,7 @@ async fn look_and_ask(trust: Trust) -> Result<(), ExitError> {
     known.trust(&address, pin)?;
     if let Some(path) = known.path() {
         print(format!(
-            "Trusted from now on; kept in {}.\n",
+            "Trusted from now on; stored in {}.\n",
             path.display()
         ))
         .await;
@@ -78,7 +78,7 @@ fn list(known: &KnownHosts) -> String {
     match known.path() {
         _ if !text.is_empty() => text,
         Some(path) => format!(
-            "Nothing is trusted yet; it would be kept in {}.\n",
+            "Nothing is trusted yet; it would be stored in {}.\n",
             path.display()
         ),
         None => "Nothing is trusted.\n".to_owned(),
@@ -88,7 +88,7 @@ fn list(known: &KnownHosts) -> String {
 async fn forget(known: &mut KnownHosts, address: &Address) -> Result<(), ExitError> {
     if !known.forget(address)? {
         return Err(ExitError::other(format!(
-            "no certificate of {address} is trusted; iox trust --list shows what is"
+            "no certificate of {address} is trusted; iox trust --list shows the trusted ones"
         )));
     }
     print(format!(
@@ -102,8 +102,9 @@ fn not_trusted() -> ExitError {
     ExitError::other("not trusted; nothing was changed")
 }
 
-pub(crate) async fn look(address: &Address) -> Result<ServerCertificate, ExitError> {
-    let inspected = ioxtransport_tokio::inspect(address, PATIENCE).await;
+/// Fetches the certificate of a controller, without trusting it.
+pub(crate) async fn inspect(address: &Address) -> Result<ServerCertificate, ExitError> {
+    let inspected = ioxtransport_tokio::inspect(address, INSPECT_TIMEOUT).await;
     inspected.map_err(|error| match error {
         InspectError::Plain { .. } => ExitError::usage(error.to_string()),
         error => ExitError::other(error.to_string()),
@@ -125,10 +126,11 @@ async fn ask() -> Result<bool, ExitError> {
     }
 }
 
+/// Describes a certificate, and the trusted ones if they differ.
 pub(crate) fn describe(
     address: &Address,
     certificate: &ServerCertificate,
-    kept: &[Fingerprint],
+    trusted: &[Fingerprint],
 ) -> String {
     let ServerCertificate {
         fingerprint,
@@ -147,12 +149,12 @@ pub(crate) fn describe(
     if !names.is_empty() {
         let _ = writeln!(text, "for          {}", names.join(", "));
     }
-    if !kept.is_empty() && *kept != [*fingerprint] {
-        let kept: Vec<_> = kept.iter().map(Fingerprint::to_string).collect();
+    if !trusted.is_empty() && *trusted != [*fingerprint] {
+        let trusted: Vec<_> = trusted.iter().map(Fingerprint::to_string).collect();
         let _ = writeln!(
             text,
-            "trusted was  {}\nThe certificate has changed. If nobody has renewed it, somebody may sit between here and the controller.",
-            kept.join(", ")
+            "was trusted  {}\nThe certificate has changed. If it was not renewed, there may be an attacker between here and the controller.",
+            trusted.join(", ")
         );
     }
     text
@@ -171,7 +173,7 @@ fn validity(from: SystemTime, until: SystemTime, now: SystemTime) -> String {
 
 fn day(time: SystemTime) -> String {
     Timestamp::try_from(time).map_or_else(
-        |_| "a date beyond all calendars".to_owned(),
+        |_| "an invalid date".to_owned(),
         |time| time.strftime("%Y-%m-%d").to_string(),
     )
 }
@@ -183,7 +185,7 @@ pub(crate) async fn print(text: impl Into<Vec<u8>>) {
         Err(error) => Ended::Failed(error),
     };
     if !matches!(written, Ended::Done) {
-        say("nobody reads what is said here");
+        say("standard output is closed");
     }
 }
 
@@ -192,7 +194,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_certificate_out_of_its_time_says_so() {
+    fn a_certificate_that_is_not_valid_now_has_a_remark() {
         let at = |days: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(days * 86_400);
         assert_eq!(validity(at(0), at(2), at(1)), "1970-01-01 to 1970-01-03");
         assert!(validity(at(0), at(2), at(3)).ends_with("(expired, by the clock here)"));

@@ -3,8 +3,8 @@
 use std::env;
 use std::path::PathBuf;
 
-/// The folder `iox` among the user's configurations: in `%APPDATA%` on Windows, else in
-/// `$XDG_CONFIG_HOME` or `~/.config`. None if the environment names no such place.
+/// Returns the folder `iox` in the user's configuration folder: `%APPDATA%` on Windows, else
+/// `$XDG_CONFIG_HOME` or `~/.config`. `None` if the environment sets none of them.
 pub(crate) fn user_folder() -> Option<PathBuf> {
     let absolute = |name| {
         env::var_os(name)

@@ -1,4 +1,4 @@
-//! `iox watch`, and what `iox demo` does with its controller.
+//! `iox watch`; also shows the simulated controller of `iox demo`.
 
 use std::pin::{Pin, pin};
 use std::time::{Duration, Instant};
@@ -19,14 +19,14 @@ use crate::source::{Handle, Source};
 use crate::state_file::StateFile;
 use crate::stderr::say;
 
-/// Output above this, in bytes, that nobody takes holds up the stream.
-const BUFFER: usize = 64 * 1024;
+/// The limit in bytes for output that waits for its reader. Above it, the stream is not read.
+const MAX_BUFFERED: usize = 64 * 1024;
 
-/// How long a stop may take, whatever the writers do.
+/// The time limit for a stop, including the writers.
 const STOP: Duration = Duration::from_millis(1500);
 
-/// How long to wait for the writers at least, once the stream has ended.
-const LAST_WORDS: Duration = Duration::from_millis(300);
+/// The minimum time for the writers to finish after the end of the stream.
+const MIN_FINISH: Duration = Duration::from_millis(300);
 
 /// Watches until it is asked to stop.
 pub(crate) async fn run(watch: Watch, began: Instant, mut stop: Stop) -> Result<(), ExitError> {
@@ -35,7 +35,7 @@ pub(crate) async fn run(watch: Watch, began: Instant, mut stop: Stop) -> Result<
     let Some(options) = endpoint.options(&mut stop).await? else {
         return Ok(());
     };
-    let watched = Watched {
+    let watched = WatchTarget {
         controller: endpoint.address.to_string(),
         options,
         transport: endpoint.transport,
@@ -43,15 +43,15 @@ pub(crate) async fn run(watch: Watch, began: Instant, mut stop: Stop) -> Result<
     follow(watched, &watch.output, began, stop).await
 }
 
-/// What to watch, and on which driver.
-pub(crate) struct Watched {
+/// What to watch, and with which driver.
+pub(crate) struct WatchTarget {
     /// The controller's URL.
     pub(crate) controller: String,
     pub(crate) options: Options,
     pub(crate) transport: Transport,
 }
 
-/// Where the recording and the state go.
+/// Returns the files for the recording and the state.
 fn targets(output: &Output) -> Result<(Option<Target>, Option<Target>), ExitError> {
     let target = |path: &std::path::Path, what| Target::new(path, what);
     let record = match &output.record {
@@ -69,14 +69,14 @@ fn targets(output: &Output) -> Result<(Option<Target>, Option<Target>), ExitErro
         && record.holds_something()
     {
         return Err(ExitError::usage(format!(
-            "{} is there already: add to it with --append, replace it with --overwrite, or record to a file \
+            "{} already exists: append to it with --append, replace it with --overwrite, or record to a file \
              named after the time, such as --record events-%F.jsonl",
             record.path().display()
         )));
     }
     match (&record, &state) {
         (Some(record), Some(state)) if record.is_same(state) => Err(ExitError::usage(format!(
-            "--record and --state name the same file, {}: each needs one of its own",
+            "--record and --state name the same file, {}: each needs a separate file",
             state.path().display()
         ))),
         _ => Ok((record, state)),
@@ -85,13 +85,13 @@ fn targets(output: &Output) -> Result<(Option<Target>, Option<Target>), ExitErro
 
 /// Starts a stream and shows its notifications until it ends.
 pub(crate) async fn follow(
-    watched: Watched,
+    watched: WatchTarget,
     output: &Output,
     began: Instant,
     mut stop: Stop,
 ) -> Result<(), ExitError> {
     let wants_names = !output.no_names && matches!(output.format, Format::Text | Format::Json);
-    let mut options = watched.options.read_names(names::read(wants_names));
+    let mut options = watched.options.read_names(names::read_option(wants_names));
     let (record, state) = targets(output)?;
     let mut recording = None;
     if let Some(target) = &record {
@@ -109,51 +109,51 @@ pub(crate) async fn follow(
         .map_err(|error| ExitError::other(format!("cannot start: {error}")))?;
     let screen = Screen::stdout()
         .map_err(|error| ExitError::other(format!("cannot write to standard output: {error}")))?;
-    let showing = Renderer::new(watched.controller, output);
+    let renderer = Renderer::new(watched.controller, output);
     let stream = Source::start(options, watched.transport)?;
-    let following = Following {
+    let session = WatchSession {
         handle: stream.handle(),
         stream,
-        showing,
+        renderer,
         screen,
         recording,
         save,
         state_file: state.map(StateFile::new),
-        stopping: None,
+        stopping_since: None,
     };
-    let enough = async {
+    let time_limit = async {
         match output.duration {
             Some(duration) => sleep(duration.saturating_sub(began.elapsed())).await,
             None => std::future::pending().await,
         }
     };
-    following.run(&mut stop, enough).await
+    session.run(&mut stop, time_limit).await
 }
 
-/// A stream that is shown, and where what it tells goes.
-struct Following {
+/// A running stream and its outputs.
+struct WatchSession {
     stream: Source,
     handle: Handle,
-    showing: Renderer,
+    renderer: Renderer,
     screen: Screen,
     recording: Option<Recording>,
     save: Save,
     state_file: Option<StateFile>,
-    /// Since when the stream is asked to stop.
-    stopping: Option<Instant>,
+    /// When the stream was asked to stop.
+    stopping_since: Option<Instant>,
 }
 
-/// A recording under way.
+/// A recording in progress.
 struct Recording {
     end: End,
     room: Room,
     ended: Pin<Box<dyn Future<Output = Result<(), ExitError>>>>,
-    /// What it came to, once it has ended.
+    /// Its outcome, once it has ended.
     outcome: Option<Result<(), ExitError>>,
 }
 
 impl Recording {
-    /// Completes once it has ended.
+    /// Completes when the recording ends; never if there is none, or after its end.
     async fn ended(recording: Option<&mut Self>) -> Result<(), ExitError> {
         match recording {
             Some(recording) if recording.outcome.is_none() => recording.ended.as_mut().await,
@@ -171,82 +171,83 @@ impl Recording {
     }
 }
 
-impl Following {
+impl WatchSession {
     async fn run(
         mut self,
         stop: &mut Stop,
-        enough: impl Future<Output = ()>,
+        time_limit: impl Future<Output = ()>,
     ) -> Result<(), ExitError> {
-        let mut enough = pin!(enough);
-        let mut read = true;
+        let mut time_limit = pin!(time_limit);
+        let mut has_reader = true;
         loop {
             let room = self
                 .recording
                 .as_ref()
                 .map(|recording| recording.room.clone());
             let full = room.filter(Room::is_full);
-            // What is left of a stream that is stopping is bounded.
-            let goes_on = self.stopping.is_none();
-            let roomy = !goes_on || (self.showing.buffer.len() < BUFFER && full.is_none());
-            let has_output = read && !self.showing.buffer.is_empty();
+            // A stream that is stopping has a bounded number of notifications left.
+            let is_running = self.stopping_since.is_none();
+            let has_room =
+                !is_running || (self.renderer.buffer.len() < MAX_BUFFERED && full.is_none());
+            let has_output = has_reader && !self.renderer.buffer.is_empty();
             let mut stops = false;
             tokio::select! {
                 biased;
-                () = stop.requested(), if goes_on => stops = true,
-                () = &mut enough, if goes_on => stops = true,
+                () = stop.requested(), if is_running => stops = true,
+                () = &mut time_limit, if is_running => stops = true,
                 ended = Recording::ended(self.recording.as_mut()) => {
                     stops = ended.is_err();
                     if let Some(recording) = &mut self.recording {
                         recording.outcome = Some(ended);
                     }
                 }
-                written = written(self.state_file.as_mut()) => if let Err(trouble) = written {
-                    say(trouble);
+                written = wait_for_write(self.state_file.as_mut()) => if let Err(error) = written {
+                    say(error);
                 },
-                () = self.save.due() => if let (Some(file), Some(state)) = (&mut self.state_file, &self.showing.state) {
+                () = self.save.due() => if let (Some(file), Some(state)) = (&mut self.state_file, &self.renderer.state) {
                     file.write(state);
                 },
-                next = self.stream.next(), if roomy => match next {
-                    Some(notification) => stops = self.showing.take(&notification),
+                next = self.stream.next(), if has_room => match next {
+                    Some(notification) => stops = self.renderer.handle_notification(&notification),
                     None => break,
                 },
                 room = self.screen.room(), if has_output => match room {
-                    Some(room) => room.send(std::mem::take(&mut self.showing.buffer)),
+                    Some(room) => room.send(std::mem::take(&mut self.renderer.buffer)),
                     None => {
-                        read = false;
+                        has_reader = false;
                         stops = true;
                     }
                 },
                 () = async { if let Some(room) = &full { room.wait().await } }, if full.is_some() => {}
             }
-            if stops && self.stopping.is_none() {
-                self.stopping = Some(Instant::now());
+            if stops && self.stopping_since.is_none() {
+                self.stopping_since = Some(Instant::now());
                 self.handle.request_stop();
             }
-            if !read {
-                self.showing.buffer.clear();
+            if !has_reader {
+                self.renderer.buffer.clear();
             }
         }
         self.finish().await
     }
 
-    /// The stream has ended: gives the writers what is left, and a moment to write it.
+    /// Passes the rest of the output to the writers, and waits for them for a limited time.
     async fn finish(self) -> Result<(), ExitError> {
         let Self {
             handle,
-            mut showing,
+            mut renderer,
             screen,
             recording,
             mut state_file,
-            stopping,
+            stopping_since,
             ..
         } = self;
-        showing.view.finish(&handle.stats(), &mut showing.buffer);
+        renderer.view.finish(&handle.stats(), &mut renderer.buffer);
         let now = Instant::now();
-        let until = (stopping.unwrap_or(now) + STOP)
-            .max(now + LAST_WORDS)
+        let until = (stopping_since.unwrap_or(now) + STOP)
+            .max(now + MIN_FINISH)
             .into();
-        let last_words = std::mem::take(&mut showing.buffer);
+        let rest = std::mem::take(&mut renderer.buffer);
         let recorded = async {
             match recording {
                 Some(recording) => recording.finish(until).await,
@@ -254,7 +255,7 @@ impl Following {
             }
         };
         let state = async {
-            let (Some(file), Some(state)) = (&mut state_file, &showing.state) else {
+            let (Some(file), Some(state)) = (&mut state_file, &renderer.state) else {
                 return Ok(());
             };
             match timeout_at(until, file.finish(state)).await {
@@ -262,22 +263,22 @@ impl Following {
                 Err(_) => Err(file.cut_short()),
             }
         };
-        let words = timeout_at(until, screen.finish(last_words));
-        let (words, recorded, state) = tokio::join!(words, recorded, state);
-        if let Ok(Ended::Failed(error)) = words {
+        let screen = timeout_at(until, screen.finish(rest));
+        let (shown, recorded, state) = tokio::join!(screen, recorded, state);
+        if let Ok(Ended::Failed(error)) = shown {
             return Err(ExitError::other(format!(
                 "cannot write to standard output: {error}"
             )));
         }
         recorded?;
         state?;
-        connection::outcome(&handle, &showing.controller)
+        connection::outcome(&handle, &renderer.controller)
     }
 }
 
-async fn written(file: Option<&mut StateFile>) -> Result<(), ExitError> {
+async fn wait_for_write(file: Option<&mut StateFile>) -> Result<(), ExitError> {
     match file {
-        Some(file) => file.written().await,
+        Some(file) => file.wait_for_write().await,
         None => std::future::pending().await,
     }
 }

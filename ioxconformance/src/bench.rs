@@ -1,4 +1,4 @@
-//! A simulated controller for a scenario, and the driver under test beside it.
+//! The test bench of a scenario: the driver under test and a simulated controller.
 
 use std::env;
 use std::ops::Deref;
@@ -14,17 +14,17 @@ use tokio::time::timeout;
 
 use crate::{Driver, Front, Handle, StreamHandle, Watched};
 
-/// How long a scenario waits for what must come; far longer than it takes on a busy machine.
+/// How long a scenario waits for something that must happen; much longer than a busy machine needs.
 pub const LIMIT: Duration = Duration::from_secs(60);
 
-/// Set in the process of a test that runs alone.
+/// The environment variable that is set in the process of a test that runs alone.
 const ALONE: &str = "IOX_CONFORMANCE_ALONE";
 
-/// Whether this came to hold in the [`LIMIT`]: for what nobody announces.
-pub fn came_to_hold(mut holds: impl FnMut() -> bool) -> bool {
+/// Polls a condition until it is met. Returns `false` if it is not met within the [`LIMIT`].
+pub fn came_to_hold(mut condition: impl FnMut() -> bool) -> bool {
     let until = Instant::now() + LIMIT;
     loop {
-        if holds() {
+        if condition() {
             return true;
         }
         if Instant::now() >= until {
@@ -34,16 +34,16 @@ pub fn came_to_hold(mut holds: impl FnMut() -> bool) -> bool {
     }
 }
 
-/// Waits until this holds.
+/// Waits until a condition is met.
 ///
 /// # Panics
 ///
-/// When it does not come to hold in the [`LIMIT`].
-pub fn wait_for(what: &str, holds: impl FnMut() -> bool) {
-    assert!(came_to_hold(holds), "waited in vain for {what}");
+/// If it is not met within the [`LIMIT`].
+pub fn wait_for(what: &str, condition: impl FnMut() -> bool) {
+    assert!(came_to_hold(condition), "timed out waiting for {what}");
 }
 
-/// Timings short enough for tests, in the proportions of the real ones.
+/// Timings that are short enough for tests and have the proportions of the real ones.
 #[must_use]
 pub fn quick() -> Timing {
     let milliseconds = Duration::from_millis;
@@ -55,8 +55,8 @@ pub fn quick() -> Timing {
     timing
 }
 
-/// Options for the simulated controller at this URL: its local account, and [`quick`] timings.
-/// Names are read in scenarios of their own.
+/// Options for the simulated controller at this URL: its local account and [`quick`] timings,
+/// without reading names.
 pub fn options(url: impl Into<String>) -> Options {
     Options::new(url)
         .local_account("admin", "admin")
@@ -65,20 +65,20 @@ pub fn options(url: impl Into<String>) -> Options {
         .seed(1)
 }
 
-/// How streams get to the controller.
+/// How streams connect to the controller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "with TLS, or without")]
 pub enum Link {
     /// `http`.
     Plain,
-    /// `https`, with a certificate of its own that is pinned.
+    /// `https`, with a pinned self-signed certificate.
     Tls,
 }
 
 const PORTAL_USER: &str = "user@example.test";
 const PORTAL_PASSWORD: &str = "secret";
 
-/// What a scenario works with.
+/// The test bench of a scenario.
 pub struct Bench {
     pub(crate) driver: &'static dyn Driver,
     link: Link,
@@ -89,17 +89,17 @@ pub struct Bench {
     missing_docs,
     clippy::unwrap_used,
     clippy::missing_panics_doc,
-    reason = "made for tests, which end by a panic"
+    reason = "made for tests, which fail with a panic"
 )]
 impl Bench {
-    /// For a test of this name, which begins with the name of its crate.
+    /// Creates the bench for a test. Its name begins with the name of its crate.
     #[must_use]
     pub fn new(driver: &'static dyn Driver, link: Link, test: &'static str) -> Self {
         Self { driver, link, test }
     }
 
-    /// Does this in a process of its own, for what counts or hears all that is in a process: the
-    /// test's program once more, with this one test.
+    /// Runs a scenario in a process of its own, because it observes the whole process. The process
+    /// runs the test's program with only this test.
     pub fn alone(&self, scenario: impl FnOnce()) {
         if env::var_os(ALONE).is_some() {
             return scenario();
@@ -125,7 +125,7 @@ impl Bench {
         self.link == Link::Tls
     }
 
-    /// A controller on the scenario's link, to which nothing happens by itself.
+    /// Starts a controller on the scenario's link. Nothing happens in its house by itself.
     #[must_use]
     pub fn server(&self) -> Sim {
         self.server_with(|_| {})
@@ -144,7 +144,7 @@ impl Bench {
         Sim::start(options)
     }
 
-    /// What a stream of this controller needs.
+    /// Options for a stream of this controller.
     pub fn options(&self, server: &Sim) -> Options {
         let options = options(server.url());
         match server.server().fingerprint() {
@@ -155,7 +155,7 @@ impl Bench {
         }
     }
 
-    /// A scripted REST interface on the scenario's link, and the controller behind it.
+    /// Starts a scripted REST interface on the scenario's link, and the controller behind it.
     #[must_use]
     pub fn front(&self) -> (Front, Sim) {
         let sim = Self {
@@ -170,7 +170,7 @@ impl Bench {
         (front, sim)
     }
 
-    /// What a stream of the controller behind a scripted interface needs.
+    /// Options for a stream of the controller behind a scripted interface.
     pub fn options_of(&self, front: &Front) -> Options {
         let options = options(front.url());
         match front.fingerprint() {
@@ -187,20 +187,20 @@ impl Bench {
         self.start(self.options(server))
     }
 
-    /// The same with a portal account.
+    /// Options with a portal account.
     pub fn portal(&self, server: &Sim) -> Options {
         self.options(server)
             .portal_account(PORTAL_USER, PORTAL_PASSWORD)
     }
 
-    /// The same with a portal account, behind a scripted interface.
+    /// Options with a portal account, for the controller behind a scripted interface.
     pub fn portal_of(&self, front: &Front) -> Options {
         self.options_of(front)
             .portal_account(PORTAL_USER, PORTAL_PASSWORD)
     }
 
-    /// Waits until a full queue keeps the driver from reading.
-    pub fn held_up(&self, watched: &Watched) {
+    /// Waits until a full queue prevents the driver from reading.
+    pub fn wait_until_queue_full(&self, watched: &Watched) {
         let full = watched
             .handle()
             .wait_until(&Handle::is_waiting_for_consumer, LIMIT);
@@ -209,7 +209,7 @@ impl Bench {
 
     #[must_use]
     pub fn start(&self, options: Options) -> Watched {
-        // What a careless program does.
+        // Logs the options, as a careless program may do.
         tracing::info!(?options, "starting");
         Watched::new(self.driver.start(options))
     }
@@ -236,7 +236,7 @@ pub struct Sim {
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::missing_panics_doc,
-    reason = "made for tests, which end by a panic"
+    reason = "made for tests, which fail with a panic"
 )]
 impl Sim {
     #[must_use]
@@ -258,7 +258,7 @@ impl Sim {
     pub fn server(&self) -> &Server {
         self.server
             .as_ref()
-            .expect("it is there until it is killed")
+            .expect("the server runs until it is killed")
     }
 
     #[must_use]
@@ -271,14 +271,14 @@ impl Sim {
         self.control.clone()
     }
 
-    /// Ends as a process does that is killed: all connections with it.
+    /// Ends like a killed process: all connections end with it.
     pub fn kill(mut self) {
         if let Some(server) = self.server.take() {
             self.runtime.block_on(server.kill());
         }
     }
 
-    /// Waits until the controller has seen something.
+    /// Waits until the controller's observations fit.
     pub fn seen(&self, what: &str, fits: impl FnMut(&Observation) -> bool) -> Observation {
         let waited = self
             .runtime

@@ -1,4 +1,4 @@
-//! A driver that has only the core: no options, no handles, no calls, no TLS.
+//! A driver that uses only the core: no options, no handles, no calls, no TLS.
 
 use std::fmt;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -10,11 +10,11 @@ use ioxproto::{Notification, StreamMachine};
 
 use crate::{Driver, Next, Running, StreamHandle};
 
-/// Receives a notification; returns whether the stream should go on.
+/// Receives a notification; returns whether the stream should continue.
 pub type Deliver<'a> = &'a mut dyn FnMut(Notification) -> bool;
 
-/// A driver under test that is one function: it runs a machine to its end, and stops it once the
-/// delivery returns `false`. Each stream runs on a thread of its own.
+/// A driver under test that consists of one function. The function runs a machine to its end, and
+/// stops it once the delivery returns `false`. Each stream runs on a thread of its own.
 ///
 /// ```
 /// use ioxconformance::CoreOnly;
@@ -30,7 +30,7 @@ pub struct CoreOnly {
 }
 
 impl CoreOnly {
-    /// From the function that runs a machine.
+    /// Wraps a function that runs a machine.
     #[must_use]
     pub const fn new(run: fn(StreamMachine, Deliver<'_>)) -> Self {
         Self { run }
@@ -43,7 +43,7 @@ impl fmt::Debug for CoreOnly {
     }
 }
 
-#[expect(clippy::panic, reason = "made for tests, which end by a panic")]
+#[expect(clippy::panic, reason = "made for tests, which fail with a panic")]
 impl Driver for CoreOnly {
     fn start(&self, options: Options) -> Box<dyn Running> {
         let machine = match options.machine() {
@@ -52,7 +52,11 @@ impl Driver for CoreOnly {
         };
         let run = self.run;
         let (sender, notifications) = mpsc::channel();
-        thread::spawn(move || run(machine, &mut |told| sender.send(told).is_ok()));
+        thread::spawn(move || {
+            run(machine, &mut |notification| {
+                sender.send(notification).is_ok()
+            });
+        });
         Box::new(Stream { notifications })
     }
 
@@ -65,12 +69,12 @@ impl Driver for CoreOnly {
     }
 }
 
-/// Dropping it stops the stream at its next notification.
+/// A running stream. Dropping it stops the stream at its next notification.
 struct Stream {
     notifications: Receiver<Notification>,
 }
 
-#[expect(clippy::panic, reason = "made for tests, which end by a panic")]
+#[expect(clippy::panic, reason = "made for tests, which fail with a panic")]
 impl Running for Stream {
     fn next(&mut self, within: Duration) -> Next {
         match self.notifications.recv_timeout(within) {
@@ -81,6 +85,6 @@ impl Running for Stream {
     }
 
     fn handle(&self) -> Box<dyn StreamHandle> {
-        panic!("a driver that has only the core has no handle");
+        panic!("a driver that uses only the core has no handle");
     }
 }

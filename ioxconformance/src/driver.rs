@@ -1,4 +1,4 @@
-//! What a driver under test must offer, in the manner of a thread that waits.
+//! The interface of a driver under test. All its methods that wait block the calling thread.
 
 use std::future::Future;
 use std::pin::pin;
@@ -14,7 +14,7 @@ use ioxproto::rest::{Call, CallError, RawAnswer, Request};
 
 use crate::LIMIT;
 
-/// What the suite looks at and commands, whichever way the driver's own handles wait.
+/// The handle that the suite uses. It blocks, even if the driver's own handles are async.
 pub type Handle = ioxdriver::Handle<Blocking>;
 
 /// A driver under test.
@@ -22,7 +22,8 @@ pub trait Driver: Sync {
     /// Starts a stream.
     fn start(&self, options: Options) -> Box<dyn Running>;
 
-    /// Starts a stream that calls back. `None` if the driver cannot.
+    /// Starts a stream that passes its notifications to a listener. Returns `None` if the driver
+    /// has no callback mode.
     fn start_with(
         &self,
         options: Options,
@@ -32,14 +33,14 @@ pub trait Driver: Sync {
 
 /// A stream under test.
 pub trait Running: Send {
-    /// The next notification, if it comes within this time.
+    /// Waits for the next notification, at most this long.
     fn next(&mut self, within: Duration) -> Next;
 
-    /// A handle on it.
+    /// Returns a handle on the stream.
     fn handle(&self) -> Box<dyn StreamHandle>;
 }
 
-/// What waiting for a notification gave.
+/// The result of waiting for a notification.
 #[derive(Debug)]
 #[expect(clippy::exhaustive_enums, reason = "there is no fourth outcome")]
 pub enum Next {
@@ -47,45 +48,45 @@ pub enum Next {
     Told(Notification),
     /// The stream has ended.
     End,
-    /// Nothing came in the time given.
+    /// The wait timed out.
     Nothing,
 }
 
 /// A handle of a driver under test.
 pub trait StreamHandle: Send {
-    /// What all drivers share, to look at and to command.
+    /// The handle that all drivers share.
     fn shared(&self) -> &Handle;
 
-    /// Waits on this thread until something holds.
+    /// Blocks this thread until a condition is met.
     ///
     /// # Errors
     ///
-    /// When the time is over or the stream ends first.
+    /// If the wait times out or the stream ends first.
     fn wait_until(
         &self,
-        holds: &dyn Fn(&Handle) -> bool,
+        condition: &dyn Fn(&Handle) -> bool,
         within: Duration,
     ) -> Result<(), WaitError>;
 
-    /// Stops and waits on this thread until it is done.
+    /// Stops the stream and blocks this thread until it has ended.
     fn stop(&self);
 
-    /// Waits on this thread until the stream has ended.
+    /// Blocks this thread until the stream has ended.
     ///
     /// # Errors
     ///
-    /// Why it ended, if nobody stopped it.
+    /// The reason why the stream ended, unless it was stopped.
     fn closed(&self) -> Result<(), EndError>;
 
-    /// Makes a call, and waits on this thread for the answer.
+    /// Makes a call and blocks this thread until the answer arrives.
     ///
     /// # Errors
     ///
-    /// Why there is no answer.
+    /// The reason why there is no answer.
     fn call_raw(&self, request: Request) -> Result<RawAnswer, CallError>;
 }
 
-/// By its own methods, which block.
+/// Uses the handle's own methods, which block.
 impl StreamHandle for Handle {
     fn shared(&self) -> &Handle {
         self
@@ -93,10 +94,10 @@ impl StreamHandle for Handle {
 
     fn wait_until(
         &self,
-        holds: &dyn Fn(&Handle) -> bool,
+        condition: &dyn Fn(&Handle) -> bool,
         within: Duration,
     ) -> Result<(), WaitError> {
-        self.wait_until(holds, within)
+        self.wait_until(condition, within)
     }
 
     fn stop(&self) {
@@ -112,7 +113,8 @@ impl StreamHandle for Handle {
     }
 }
 
-/// A handle whose own methods are futures of no particular runtime, for the thread of a test.
+/// A handle whose own methods return futures. The methods here block the test's thread until the
+/// future completes. The futures must work without a runtime.
 #[derive(Debug)]
 pub struct Awaited {
     own: ioxdriver::Handle<Async>,
@@ -120,7 +122,7 @@ pub struct Awaited {
 }
 
 impl Awaited {
-    /// Of a handle.
+    /// Wraps a handle.
     #[must_use]
     pub fn new(own: ioxdriver::Handle<Async>) -> Self {
         let shared = waiting_otherwise(&own);
@@ -128,7 +130,7 @@ impl Awaited {
     }
 }
 
-/// By the handle's own futures.
+/// Uses the handle's own futures.
 impl StreamHandle for Awaited {
     fn shared(&self) -> &Handle {
         &self.shared
@@ -136,57 +138,60 @@ impl StreamHandle for Awaited {
 
     fn wait_until(
         &self,
-        holds: &dyn Fn(&Handle) -> bool,
+        condition: &dyn Fn(&Handle) -> bool,
         within: Duration,
     ) -> Result<(), WaitError> {
-        let waited = self.own.wait_until(|_| holds(&self.shared), within);
-        done(block_on(waited, within + LIMIT))
+        let wait = self.own.wait_until(|_| condition(&self.shared), within);
+        expect_done(block_on(wait, within + LIMIT))
     }
 
     fn stop(&self) {
-        done(block_on(self.own.stop(), LIMIT));
+        expect_done(block_on(self.own.stop(), LIMIT));
     }
 
     fn closed(&self) -> Result<(), EndError> {
-        done(block_on(self.own.closed(), LIMIT))
+        expect_done(block_on(self.own.closed(), LIMIT))
     }
 
     fn call_raw(&self, request: Request) -> Result<RawAnswer, CallError> {
-        done(block_on(self.own.call(request), 2 * LIMIT))
+        expect_done(block_on(self.own.call(request), 2 * LIMIT))
     }
 }
 
-/// What a future has given.
-#[expect(clippy::panic, reason = "made for tests, which end by a panic")]
-fn done<T>(given: Option<T>) -> T {
-    match given {
-        Some(given) => given,
-        None => panic!("a future that is never ready"),
+/// The output of a future; panics if it did not complete in time.
+#[expect(clippy::panic, reason = "for tests, which fail by panicking")]
+fn expect_done<T>(output: Option<T>) -> T {
+    match output {
+        Some(output) => output,
+        None => panic!("a future did not complete in time"),
     }
 }
 
 impl dyn StreamHandle {
-    /// Makes a call, and waits on this thread for the answer, in the handle's own way.
+    /// Makes a call with [`call_raw`](StreamHandle::call_raw) and blocks this thread until the
+    /// answer arrives.
     ///
     /// # Errors
     ///
-    /// Why there is no answer.
+    /// The reason why there is no answer.
     pub fn call<A>(&self, call: impl Into<Call<A>>) -> Result<A, CallError> {
         let call = call.into();
         call.outcome(self.call_raw(call.request().clone()))
     }
 }
 
-/// [`Running::next`] of a driver whose own `next` is a future of no particular runtime.
+/// Implements [`Running::next`] for a driver whose own `next` is a future that works without a
+/// runtime.
 pub fn next_of(next: impl Future<Output = Option<Notification>>, within: Duration) -> Next {
     match block_on(next, within) {
-        Some(Some(told)) => Next::Told(told),
+        Some(Some(notification)) => Next::Told(notification),
         Some(None) => Next::End,
         None => Next::Nothing,
     }
 }
 
-/// What a future of no particular runtime gives, if it gives it within this time.
+/// Runs a future that works without a runtime. Returns `None` if it does not complete within this
+/// time.
 pub fn block_on<T>(future: impl Future<Output = T>, within: Duration) -> Option<T> {
     struct Unpark(Thread);
     impl Wake for Unpark {

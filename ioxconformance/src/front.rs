@@ -1,7 +1,7 @@
 //! A scripted REST interface in front of a simulated controller.
 //!
-//! It answers the paths that a scenario gives it replies for, one after the other on a connection,
-//! and hands every other connection on to the controller: the stream, logins.
+//! It answers requests for the paths that a scenario has replies for, one after the other on a
+//! connection. It forwards every other connection to the controller, such as the stream and logins.
 
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, Read, Write};
@@ -16,36 +16,37 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-/// How long a read of a connection waits before the other side, or the end, has its turn.
-const MOMENT: Duration = Duration::from_millis(2);
-/// How long a connection that is one too many may wait for the end of another: a client may close
-/// one just before it opens the next.
-const LAG: Duration = Duration::from_secs(5);
+/// How long a read blocks before the other direction is served and the end is checked.
+const READ_TIMEOUT: Duration = Duration::from_millis(2);
+/// How long a connection beyond the limit waits until another one ends: a client may close one just
+/// before it opens the next.
+const CLOSE_DELAY: Duration = Duration::from_secs(5);
 
-/// What a request of a path gets.
+/// The reply to a request for a path.
 #[derive(Clone, Debug)]
 #[expect(
     clippy::exhaustive_enums,
     reason = "made for the scenarios of this crate"
 )]
 pub enum Reply {
-    /// An answer of this status and body.
+    /// An answer with this status and body.
     Answer(u16, String),
-    /// The same, and then the end of the connection, which the answer does not announce.
+    /// An answer with this status and body, and then the end of the connection, which the answer
+    /// does not announce.
     AnswerAndEnd(u16, String),
-    /// Nothing, ever.
+    /// No answer, while the connection stays open.
     Silence,
     /// The end of the connection.
     End,
-    /// The head of an answer and some of its body, then nothing.
+    /// The head of an answer and part of its body, then nothing.
     Half,
 }
 
-/// A request as it came.
+/// A request as it arrived.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Asked {
-    /// On which connection, counted from 1.
+    /// The number of its connection, counted from 1.
     pub connection: usize,
     /// The path, with its query.
     pub path: String,
@@ -60,12 +61,16 @@ pub struct Front {
     script: Arc<Script>,
 }
 
+/// The state that the threads of the interface share.
 struct Script {
     controller: SocketAddr,
-    /// What each path gets in turn; the last reply stays.
+    /// The replies for each path, in turn; the last one is repeated.
     replies: Mutex<HashMap<String, VecDeque<Reply>>>,
+    /// The requests so far.
     asked: Mutex<Vec<Asked>>,
+    /// The number of connections so far.
     connections: AtomicUsize,
+    /// The number of open connections.
     open: AtomicUsize,
     /// How many connections a client may have at a time.
     limit: AtomicUsize,
@@ -74,17 +79,18 @@ struct Script {
     closed: AtomicBool,
 }
 
+/// A connection with or without TLS.
 trait Io: Read + Write + Send {}
 
 impl<T: Read + Write + Send> Io for T {}
 
 impl Front {
-    /// In front of a controller that listens here without TLS, with TLS of its own if it has an
-    /// identity.
+    /// Starts the interface in front of a controller that listens at this address without TLS. The
+    /// interface itself uses TLS if `tls` is given.
     ///
     /// # Errors
     ///
-    /// What the operating system says when it gives no socket.
+    /// The error of the operating system if it cannot open a socket.
     pub fn start(controller: SocketAddr, tls: Option<Tls>) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let script = Arc::new(Script {
@@ -112,7 +118,7 @@ impl Front {
                 let Ok(socket) = socket else { continue };
                 let (script, acceptor) = (Arc::clone(&script), acceptor.clone());
                 let number = script.count();
-                // A client that leaves is none of the test's concern.
+                // It does not matter if the client disconnects.
                 thread::spawn(move || {
                     let _ = script.serve(socket, acceptor, number);
                     script.open.fetch_sub(1, Ordering::AcqRel);
@@ -122,7 +128,7 @@ impl Front {
         Ok(front)
     }
 
-    /// Its address.
+    /// Its URL.
     #[must_use]
     pub fn url(&self) -> String {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
@@ -135,7 +141,7 @@ impl Front {
         self.tls.as_ref().map(Tls::fingerprint)
     }
 
-    /// What requests of a path get in turn; the last reply stays.
+    /// Sets the replies to requests for a path, in turn; the last one is repeated.
     pub fn reply(&self, path: &str, replies: impl IntoIterator<Item = Reply>) {
         let replies = replies.into_iter().collect();
         lock(&self.script.replies).insert(path.to_owned(), replies);
@@ -153,7 +159,7 @@ impl Front {
         self.script.open.load(Ordering::Acquire)
     }
 
-    /// Serves this many connections at a time, as small controllers do.
+    /// Limits the number of connections at a time, as in small controllers.
     pub fn limit(&self, connections: usize) {
         self.script.limit.store(connections, Ordering::Release);
     }
@@ -164,7 +170,7 @@ impl Front {
         self.script.exceeded.load(Ordering::Acquire)
     }
 
-    /// The requests of scripted paths so far.
+    /// The requests for scripted paths so far.
     #[must_use]
     pub fn asked(&self) -> Vec<Asked> {
         lock(&self.script.asked).clone()
@@ -184,16 +190,16 @@ impl Script {
         self.closed.load(Ordering::Acquire)
     }
 
-    /// Counts a connection, once there is room for it.
+    /// Counts a connection once the limit allows it, and returns its number.
     fn count(&self) -> usize {
-        let until = Instant::now() + LAG;
+        let until = Instant::now() + CLOSE_DELAY;
         let limit = self.limit.load(Ordering::Acquire);
         while self.open.load(Ordering::Acquire) >= limit && !self.is_closed() {
             if Instant::now() >= until {
                 self.exceeded.store(true, Ordering::Release);
                 break;
             }
-            thread::sleep(MOMENT);
+            thread::sleep(READ_TIMEOUT);
         }
         self.open.fetch_add(1, Ordering::AcqRel);
         self.connections.fetch_add(1, Ordering::AcqRel) + 1
@@ -206,7 +212,7 @@ impl Script {
         number: usize,
     ) -> io::Result<()> {
         socket.set_nodelay(true)?;
-        socket.set_read_timeout(Some(MOMENT))?;
+        socket.set_read_timeout(Some(READ_TIMEOUT))?;
         let mut client: Box<dyn Io> = match acceptor {
             None => Box::new(socket),
             Some(config) => {
@@ -218,7 +224,7 @@ impl Script {
         Ok(())
     }
 
-    /// One request and its reply; whether another may follow.
+    /// Serves one request. Returns whether another one may follow on the connection.
     fn exchange(&self, client: &mut dyn Io, connection: usize) -> io::Result<bool> {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
@@ -238,7 +244,7 @@ impl Script {
             path,
             head: text,
         });
-        let goes_on = matches!(reply, Reply::Answer(..));
+        let is_kept = matches!(reply, Reply::Answer(..));
         match reply {
             Reply::Answer(status, body) | Reply::AnswerAndEnd(status, body) => {
                 let length = body.len();
@@ -256,7 +262,7 @@ impl Script {
                 self.hold(client)?;
             }
         }
-        Ok(goes_on)
+        Ok(is_kept)
     }
 
     fn next_reply(&self, path: &str) -> Option<Reply> {
@@ -269,13 +275,13 @@ impl Script {
         }
     }
 
-    /// Keeps a connection open until the client leaves.
+    /// Keeps a connection open until the client disconnects.
     fn hold(&self, client: &mut dyn Io) -> io::Result<()> {
         while self.read(client, &mut [0; 1024])? > 0 {}
         Ok(())
     }
 
-    /// Reads some bytes, however long it takes, unless everything ends.
+    /// Reads some bytes. Waits for them until the interface is dropped.
     fn read(&self, from: &mut dyn Io, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             match from.read(buffer) {
@@ -285,16 +291,16 @@ impl Script {
         }
     }
 
-    /// Hands bytes on between the client and the controller, both ways.
+    /// Forwards bytes between the client and the controller, in both directions.
     fn relay(&self, client: &mut dyn Io, head: &[u8]) -> io::Result<()> {
         let mut controller = TcpStream::connect(self.controller)?;
         controller.set_nodelay(true)?;
-        controller.set_read_timeout(Some(MOMENT))?;
+        controller.set_read_timeout(Some(READ_TIMEOUT))?;
         controller.write_all(head)?;
         let mut buffer = vec![0; 64 * 1024];
         while !self.is_closed() {
-            if !pass(client, &mut controller, &mut buffer)?
-                || !pass(&mut controller, client, &mut buffer)?
+            if !forward(client, &mut controller, &mut buffer)?
+                || !forward(&mut controller, client, &mut buffer)?
             {
                 return Ok(());
             }
@@ -303,8 +309,8 @@ impl Script {
     }
 }
 
-/// Hands on what is there; `false` at the end.
-fn pass(from: &mut dyn Io, to: &mut dyn Io, buffer: &mut [u8]) -> io::Result<bool> {
+/// Forwards the bytes that have arrived; `false` at the end.
+fn forward(from: &mut dyn Io, to: &mut dyn Io, buffer: &mut [u8]) -> io::Result<bool> {
     match from.read(buffer) {
         Ok(0) => Ok(false),
         Ok(length) => {

@@ -1,22 +1,22 @@
-//! What every driver must do, as scenarios on real sockets against a simulated controller, plain
-//! and TLS.
+//! The conformance suite for drivers: scenarios on real sockets against a simulated controller,
+//! with and without TLS.
 //!
-//! A driver joins with an implementation of [`Driver`] and one line in its tests:
+//! To run it, a driver crate implements [`Driver`] and adds one line to its tests:
 //!
 //! ```text
 //! ioxconformance::conformance!(crate::OnTokio);
 //! ```
 //!
-//! That makes a test of each scenario of the [table](conformance) on each link that it is for. A
-//! driver that has only the core joins with [`CoreOnly`]. The
-//! suite waits for conditions, on the thread of the test; how a driver under test runs is its own
-//! matter. Timings are [`quick`].
+//! This generates a test for each scenario of the [table](conformance) and each of its links. A
+//! driver that uses only the core runs the suite with [`CoreOnly`]. The suite waits for conditions
+//! on the thread of the test; the driver under test may run on any thread or task. The timings are
+//! [`quick`].
 
-mod belongings;
 mod bench;
 mod core_only;
 mod driver;
 mod front;
+mod resources;
 pub mod scenarios;
 mod secrets;
 mod state;

@@ -1,4 +1,4 @@
-//! The states that a stream can be in, and how it is brought there and kept there.
+//! The states that a stream can be in, and how to bring it into a state and keep it there.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, mpsc};
@@ -11,111 +11,111 @@ use tokio::net::TcpSocket;
 
 use crate::{Bench, Sim, Watched, options, quick, wait_for};
 
-/// What a stream is in the midst of.
+/// A state of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "each says what it is")]
+#[expect(missing_docs, reason = "the names describe the states")]
 #[non_exhaustive]
 pub enum State {
-    LooksUpAName,
-    ConnectsToWhereNobodyAnswers,
-    /// The connection is there, and nothing is said on it; with TLS, not even a handshake.
-    HearsNothing,
-    WaitsForTheUpgrade,
-    WaitsForTheLogin,
-    WaitsForAToken,
-    TakesTheReplay,
-    IsConnected,
-    /// Connected, and the controller neither reads nor writes any more.
-    IsConnectedToAFrozenController,
-    /// Connected with a portal account, and the logout will not be answered.
-    CannotLogOut,
-    /// Behind a full queue of which nobody takes anything.
-    IsHeldUp,
+    ResolvingName,
+    ConnectingUnanswered,
+    /// The connection is open, but the controller sends nothing, not even a TLS handshake.
+    ServerSilent,
+    UpgradeUnanswered,
+    LoginUnanswered,
+    WaitingForToken,
+    InReplay,
+    Connected,
+    /// Connected to a controller that has stopped reading and writing.
+    ControllerFrozen,
+    /// Connected with a portal account, to a controller that does not answer the logout.
+    LogoutUnanswered,
+    /// Waiting for room in a full queue that nobody reads.
+    QueueFull,
     /// Connected, with 20,000 events on their way.
-    IsFlooded,
-    /// Connected to a controller that sends so much that reading it all would take far longer than
-    /// a stop may.
-    IsSentEndlessly,
-    WaitsForTheNextAttempt,
-    IsAtRest,
+    InBurst,
+    /// Connected to a controller that sends so much that reading all of it would take much longer
+    /// than a stop may.
+    EndlessFrames,
+    InBackoff,
+    AtRest,
 }
 
-/// A stream in a state, and the world that keeps it there.
+/// A stream in a state, and the peer that keeps it there.
 pub struct Reached {
     /// The stream.
     pub watched: Watched,
-    /// What keeps it there.
-    pub world: World,
+    /// The peer that keeps it there.
+    pub peer: Peer,
 }
 
-/// Where a stream leads to.
-#[expect(private_interfaces, reason = "to be held, and asked one thing")]
-pub enum World {
+/// The peer of a stream.
+#[expect(private_interfaces, reason = "only its method is for other crates")]
+pub enum Peer {
     /// A controller.
     Controller(Sim),
-    /// Nothing.
-    Silence(Silence),
+    /// A port that answers no connect.
+    UnresponsivePort(UnresponsivePort),
 }
 
-/// Of a stream that is sent messages endlessly.
+/// The limit for a stop of a stream that is sent messages endlessly.
 const SHORT_STOP: Duration = Duration::from_millis(300);
 
 #[expect(
     missing_docs,
     clippy::missing_panics_doc,
-    reason = "made for tests, which end by a panic"
+    reason = "made for tests, which fail with a panic"
 )]
 impl State {
     pub const ALL: [Self; 15] = [
-        Self::LooksUpAName,
-        Self::ConnectsToWhereNobodyAnswers,
-        Self::HearsNothing,
-        Self::WaitsForTheUpgrade,
-        Self::WaitsForTheLogin,
-        Self::WaitsForAToken,
-        Self::TakesTheReplay,
-        Self::IsConnected,
-        Self::IsConnectedToAFrozenController,
-        Self::CannotLogOut,
-        Self::IsHeldUp,
-        Self::IsFlooded,
-        Self::IsSentEndlessly,
-        Self::WaitsForTheNextAttempt,
-        Self::IsAtRest,
+        Self::ResolvingName,
+        Self::ConnectingUnanswered,
+        Self::ServerSilent,
+        Self::UpgradeUnanswered,
+        Self::LoginUnanswered,
+        Self::WaitingForToken,
+        Self::InReplay,
+        Self::Connected,
+        Self::ControllerFrozen,
+        Self::LogoutUnanswered,
+        Self::QueueFull,
+        Self::InBurst,
+        Self::EndlessFrames,
+        Self::InBackoff,
+        Self::AtRest,
     ];
 
-    /// The limit of a close handshake, a logout, or a login that may still open a session: where
-    /// one of them is not answered.
+    /// How long a stop waits for an answer that does not arrive: to a close frame, a logout, or a
+    /// login that may still open a session.
     #[must_use]
     pub fn stop_waits(self) -> Duration {
         match self {
-            Self::IsConnectedToAFrozenController
-            | Self::CannotLogOut
-            | Self::WaitsForTheLogin
-            // The answer to the close frame comes after all that is on its way.
-            | Self::IsFlooded => quick().stop,
-            Self::IsSentEndlessly => SHORT_STOP,
+            Self::ControllerFrozen
+            | Self::LogoutUnanswered
+            | Self::LoginUnanswered
+            // The answer to the close frame arrives after everything that is on its way.
+            | Self::InBurst => quick().stop,
+            Self::EndlessFrames => SHORT_STOP,
             _ => Duration::ZERO,
         }
     }
 
-    /// Brings a stream there, with its options changed beforehand. `None` where this system cannot
-    /// show it.
+    /// Starts a stream with changed options and brings it into this state. `None` if that is
+    /// impossible on this system.
     #[must_use]
     pub fn reach(self, bench: &Bench, change: impl FnOnce(Options) -> Options) -> Option<Reached> {
-        if self == Self::ConnectsToWhereNobodyAnswers {
-            return Silence::new().map(|silence| silence.connect(bench, change));
+        if self == Self::ConnectingUnanswered {
+            return UnresponsivePort::new().map(|port| port.connect(bench, change));
         }
         let server = bench.server();
         let mut timing = quick();
         match self {
-            Self::HearsNothing => server.on_connect(OnConnect::Mute, Times::Always),
-            Self::WaitsForTheUpgrade => server.on_upgrade(OnUpgrade::Mute, Times::Always),
-            Self::WaitsForTheLogin => server.on_post(Endpoint::Login, OnPost::Mute, Times::Always),
-            Self::CannotLogOut => server.on_post(Endpoint::Logout, OnPost::Mute, Times::Always),
-            Self::TakesTheReplay => server.hold_replay(5),
-            Self::IsSentEndlessly => timing.stop = SHORT_STOP,
-            Self::WaitsForTheNextAttempt => {
+            Self::ServerSilent => server.on_connect(OnConnect::Mute, Times::Always),
+            Self::UpgradeUnanswered => server.on_upgrade(OnUpgrade::Mute, Times::Always),
+            Self::LoginUnanswered => server.on_post(Endpoint::Login, OnPost::Mute, Times::Always),
+            Self::LogoutUnanswered => server.on_post(Endpoint::Logout, OnPost::Mute, Times::Always),
+            Self::InReplay => server.hold_replay(5),
+            Self::EndlessFrames => timing.stop = SHORT_STOP,
+            Self::InBackoff => {
                 server.on_upgrade(OnUpgrade::refuse(503), Times::Always);
                 timing.backoff = vec![Duration::from_secs(3600)];
             }
@@ -123,10 +123,10 @@ impl State {
         }
         let (asked, is_asked) = mpsc::channel();
         let options = match self {
-            Self::WaitsForTheLogin | Self::CannotLogOut => bench.portal(&server),
-            Self::WaitsForAToken => bench.options(&server).own_tokens(),
-            Self::IsHeldUp => bench.options(&server).queue(1),
-            Self::LooksUpAName => bench.options(&server).resolver(move |_, _| {
+            Self::LoginUnanswered | Self::LogoutUnanswered => bench.portal(&server),
+            Self::WaitingForToken => bench.options(&server).own_tokens(),
+            Self::QueueFull => bench.options(&server).queue(1),
+            Self::ResolvingName => bench.options(&server).resolver(move |_, _| {
                 let _ = asked.send(());
                 std::future::pending()
             }),
@@ -134,47 +134,47 @@ impl State {
         };
         let mut watched = bench.start(change(options.timing(timing)));
         match self {
-            Self::LooksUpAName => {
+            Self::ResolvingName => {
                 let asked = watched.meanwhile(move || is_asked.recv_timeout(crate::LIMIT));
                 assert!(asked.is_ok(), "the resolver was never asked");
             }
-            Self::HearsNothing => {
+            Self::ServerSilent => {
                 watched.meanwhile(|| server.seen("the connection", |seen| seen.connections == 1));
             }
-            Self::WaitsForTheUpgrade | Self::WaitsForTheLogin => {
+            Self::UpgradeUnanswered | Self::LoginUnanswered => {
                 watched.meanwhile(|| server.seen("the request", |seen| seen.requests == 1));
             }
-            Self::WaitsForAToken => {
-                watched.until("the question", |told| {
-                    matches!(told, Notification::TokenWanted { .. })
+            Self::WaitingForToken => {
+                watched.until("the question", |notification| {
+                    matches!(notification, Notification::TokenWanted { .. })
                 });
             }
-            Self::TakesTheReplay => {
+            Self::InReplay => {
                 watched.status(Status::StreamSyncing);
             }
-            Self::IsHeldUp => bench.held_up(&watched),
-            Self::WaitsForTheNextAttempt => {
+            Self::QueueFull => bench.wait_until_queue_full(&watched),
+            Self::InBackoff => {
                 watched.lost();
             }
             _ => watched.connected(),
         }
         match self {
-            Self::IsConnectedToAFrozenController => server.freeze(),
-            Self::IsFlooded => {
+            Self::ControllerFrozen => server.freeze(),
+            Self::InBurst => {
                 server.flood(20_000);
                 watched.until(
                     "some of it",
-                    |told| matches!(told, Notification::Event(event) if event.is_live()),
+                    |notification| matches!(notification, Notification::Event(event) if event.is_live()),
                 );
             }
-            Self::IsSentEndlessly => {
+            Self::EndlessFrames => {
                 // Empty text frames.
                 server.send_raw([0x81, 0].repeat(8_000_000));
-                watched.until("one of them", |told| {
-                    matches!(told, Notification::Ignored(_))
+                watched.until("one of them", |notification| {
+                    matches!(notification, Notification::Ignored(_))
                 });
             }
-            Self::IsAtRest => {
+            Self::AtRest => {
                 watched.stop();
                 watched.end();
             }
@@ -182,13 +182,13 @@ impl State {
         }
         Some(Reached {
             watched,
-            world: World::Controller(server),
+            peer: Peer::Controller(server),
         })
     }
 }
 
 impl Reached {
-    /// Stops the stream, from another thread while this one consumes, and says how long it took.
+    /// Stops the stream from another thread while this one consumes, and returns how long it took.
     pub fn stop(&mut self) -> Duration {
         let handle = self.watched.handle();
         let stop = move || {
@@ -203,34 +203,32 @@ impl Reached {
     }
 }
 
-impl World {
-    /// Waits until no socket of the stream's is left.
-    pub fn parted(&self) {
+impl Peer {
+    /// Waits until no socket of the stream is left.
+    pub fn wait_until_disconnected(&self) {
         match self {
             Self::Controller(server) => {
                 server.thaw();
                 server.seen("the socket gone", |seen| seen.open == 0);
             }
-            Self::Silence(silence) => wait_for("the socket gone", || silence.knocks() == 0),
+            Self::UnresponsivePort(port) => {
+                wait_for("the socket gone", || port.count_connecting() == 0);
+            }
         }
     }
 }
 
-/// A port that neither takes nor refuses a connection: as many as it takes are there, and nobody
-/// accepts them.
-pub(crate) struct Silence {
+/// A port that neither accepts nor refuses a connection, because its backlog is full.
+pub(crate) struct UnresponsivePort {
     address: SocketAddr,
     _listener: TcpListener,
     _taken: TcpStream,
 }
 
-#[expect(
-    clippy::unwrap_used,
-    reason = "a scenario that cannot go on has failed"
-)]
-impl Silence {
-    /// `None` where the system does not leave those unanswered for which there is no room, or does
-    /// not tell of them.
+#[expect(clippy::unwrap_used, reason = "a panic fails the scenario")]
+impl UnresponsivePort {
+    /// `None` except on Linux, which leaves connects unanswered if the backlog is full, and lists
+    /// them.
     fn new() -> Option<Self> {
         if cfg!(not(target_os = "linux")) {
             return None;
@@ -255,34 +253,35 @@ impl Silence {
     fn connect(self, bench: &Bench, change: impl FnOnce(Options) -> Options) -> Reached {
         let options = change(options(format!("http://{}", self.address)));
         let mut watched = bench.start(options);
-        watched.meanwhile(|| wait_for("an attempt to connect", || self.knocks() == 1));
+        watched.meanwhile(|| wait_for("an attempt to connect", || self.count_connecting() == 1));
         Reached {
             watched,
-            world: World::Silence(self),
+            peer: Peer::UnresponsivePort(self),
         }
     }
 
-    /// How many are about to connect, by the system's own table (proc_pid_net(5)).
-    fn knocks(&self) -> usize {
+    /// Counts the sockets that are connecting to the port, in the system's table
+    /// (proc_pid_net(5)).
+    fn count_connecting(&self) -> usize {
         const SYN_SENT: &str = "02";
         let to = format!(":{:04X}", self.address.port());
         let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
-        let knocks = |line: &&str| {
+        let is_connecting = |line: &&str| {
             let mut fields = line.split_ascii_whitespace().skip(2);
             let remote = fields.next().is_some_and(|remote| remote.ends_with(&to));
             remote && fields.next() == Some(SYN_SENT)
         };
-        table.lines().filter(knocks).count()
+        table.lines().filter(is_connecting).count()
     }
 }
 
-/// Kept by a stream for as long as anything of it is there: its task, its thread, or what starts it
-/// anew.
+/// A value that a stream holds as long as any part of it exists: its task, its thread, or its
+/// relaunch.
 #[derive(Clone, Debug, Default)]
 pub struct Witness(Arc<()>);
 
 impl Witness {
-    /// Whether no stream is left that keeps it.
+    /// Whether no stream holds it any more.
     #[must_use]
     pub fn is_alone(&self) -> bool {
         Arc::strong_count(&self.0) == 1

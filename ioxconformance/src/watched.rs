@@ -1,4 +1,4 @@
-//! A stream under test, what it has told so far, and patience.
+//! A stream under test, with methods that wait for its notifications.
 
 use std::thread;
 use std::time::Duration;
@@ -7,23 +7,23 @@ use ioxproto::{Event, Notification, Reason, Status, StatusChange};
 
 use crate::{LIMIT, Next, Running, StreamHandle};
 
-/// A stream and what it has told so far.
+/// A stream and its notifications so far.
 pub struct Watched {
     stream: Box<dyn Running>,
-    told: Vec<Notification>,
+    notifications: Vec<Notification>,
 }
 
 #[expect(
     missing_docs,
     clippy::missing_panics_doc,
-    reason = "made for tests, which end by a panic"
+    reason = "for tests, which fail by panicking"
 )]
 impl Watched {
     #[must_use]
     pub fn new(stream: Box<dyn Running>) -> Self {
         Self {
             stream,
-            told: Vec::new(),
+            notifications: Vec::new(),
         }
     }
 
@@ -33,16 +33,16 @@ impl Watched {
     }
 
     #[must_use]
-    pub fn told(&self) -> &[Notification] {
-        &self.told
+    pub fn notifications(&self) -> &[Notification] {
+        &self.notifications
     }
 
-    /// Forgets what was told so far, so that a long test does not keep it.
+    /// Forgets the notifications so far, to save memory in a long test.
     pub fn forget(&mut self) {
-        self.told = Vec::new();
+        self.notifications = Vec::new();
     }
 
-    /// Takes notifications up to one that fits.
+    /// Takes notifications up to the first one that fits.
     pub fn until(
         &mut self,
         what: &str,
@@ -50,27 +50,26 @@ impl Watched {
     ) -> Notification {
         loop {
             match self.stream.next(LIMIT) {
-                Next::Told(told) => {
-                    self.told.push(told.clone());
-                    if fits(&told) {
-                        return told;
+                Next::Told(notification) => {
+                    self.notifications.push(notification.clone());
+                    if fits(&notification) {
+                        return notification;
                     }
                 }
-                Next::End => panic!("the end before {what}; told: {:#?}", self.statuses()),
-                Next::Nothing => panic!("waited in vain for {what}; told: {:#?}", self.statuses()),
+                Next::End => panic!("the end before {what}; statuses: {:#?}", self.statuses()),
+                Next::Nothing => panic!("timed out on {what}; statuses: {:#?}", self.statuses()),
             }
         }
     }
 
-    /// Takes what is told until this is done, which waits on another thread for something else to
-    /// happen.
+    /// Takes notifications while `done` runs on another thread, and returns its result.
     pub fn meanwhile<T: Send>(&mut self, done: impl FnOnce() -> T + Send) -> T {
-        const MOMENT: Duration = Duration::from_millis(20);
+        const POLL_INTERVAL: Duration = Duration::from_millis(20);
         thread::scope(|scope| {
             let done = scope.spawn(done);
             while !done.is_finished() {
-                match self.stream.next(MOMENT) {
-                    Next::Told(told) => self.told.push(told),
+                match self.stream.next(POLL_INTERVAL) {
+                    Next::Told(notification) => self.notifications.push(notification),
                     Next::Nothing => {}
                     Next::End => break,
                 }
@@ -81,7 +80,7 @@ impl Watched {
     }
 
     pub fn status(&mut self, status: Status) -> StatusChange {
-        let fits = |told: &Notification| matches!(told, Notification::Status(change) if change.status == status);
+        let fits = |notification: &Notification| matches!(notification, Notification::Status(change) if change.status == status);
         match self.until(status.as_str(), fits) {
             Notification::Status(change) => change,
             other => panic!("{other:?}"),
@@ -92,32 +91,32 @@ impl Watched {
         self.status(Status::Connected);
     }
 
-    /// The reason of the next loss.
+    /// Waits until the connection is lost, and returns the reason.
     pub fn lost(&mut self) -> Reason {
         match self.status(Status::LostConnection).reason {
             Some(reason) => reason,
-            None => panic!("a loss without a reason"),
+            None => panic!("a lost connection without a reason"),
         }
     }
 
     pub fn event(&mut self, control: &str, action: &str) -> Event {
-        let fits = |told: &Notification| matches!(told, Notification::Event(event) if event.control() == control && event.action() == action);
+        let fits = |notification: &Notification| matches!(notification, Notification::Event(event) if event.control() == control && event.action() == action);
         match self.until(&format!("{control} {action}"), fits) {
             Notification::Event(event) => event,
             other => panic!("{other:?}"),
         }
     }
 
-    /// Stops, waits until it is done, and takes what is left.
+    /// Stops the stream and waits until it has ended.
     pub fn stop(&mut self) {
         self.handle().stop();
     }
 
-    /// Takes what is left, to the end of the stream.
+    /// Takes the remaining notifications until the stream ends.
     pub fn end(&mut self) {
         loop {
             match self.stream.next(LIMIT) {
-                Next::Told(told) => self.told.push(told),
+                Next::Told(notification) => self.notifications.push(notification),
                 Next::End => return,
                 Next::Nothing => panic!("the stream does not end"),
             }
@@ -126,18 +125,18 @@ impl Watched {
 
     #[must_use]
     pub fn statuses(&self) -> Vec<String> {
-        let status = |told: &Notification| match told {
+        let status = |notification: &Notification| match notification {
             Notification::Status(change) => Some(change.status.to_string()),
             _ => None,
         };
-        self.told.iter().filter_map(status).collect()
+        self.notifications.iter().filter_map(status).collect()
     }
 
     #[must_use]
     pub fn events(&self) -> Vec<&Event> {
         let mut events = Vec::new();
-        for told in &self.told {
-            if let Notification::Event(event) = told {
+        for notification in &self.notifications {
+            if let Notification::Event(event) = notification {
                 events.push(event);
             }
         }

@@ -1,4 +1,4 @@
-//! A driver for one more runtime: async-io for sockets and timers, and a thread for each task.
+//! A driver for another runtime: async-io for sockets and timers, and a thread for each task.
 //!
 //! ```sh
 //! IOX_PASSWORD=… cargo run -p ioxdriver-async --example thread_runtime -- http://eisy.local:8080
@@ -47,7 +47,7 @@ impl Runtime for Threads {
     }
 }
 
-/// What applications use: the stream of this runtime.
+/// The stream on this runtime, for applications.
 pub(crate) type EventStream = ioxdriver_async::EventStream<Threads>;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

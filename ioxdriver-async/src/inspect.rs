@@ -1,4 +1,4 @@
-//! A look at a server's certificate, on a runtime.
+//! Reads a server's certificate, on any runtime.
 
 use std::future::poll_fn;
 use std::time::Duration;
@@ -7,20 +7,22 @@ use ioxdriver::{InspectError, Inspection, ServerCertificate};
 use ioxproto::Address;
 
 use crate::Runtime;
-use crate::seam::Async;
+use crate::seam::AsyncSeam;
 
-/// Connects as a stream does, lets the server show its certificate and prove that it has the key,
-/// and leaves, without having sent a byte of HTTP. Takes no longer than `patience`. Whether the
-/// certificate is the right one is for a person to say, who compares the fingerprint with what the
-/// controller itself shows, or knows that nobody can be in between.
+/// Reads a server's certificate without trusting it. Connects as a stream does and completes the
+/// TLS handshake, in which the server proves that it has the key. Sends no HTTP. Takes at most
+/// `timeout`.
+///
+/// The certificate is not verified. Before trusting it, a person must compare its fingerprint with
+/// the one that the controller itself shows, or know that nobody can intercept the connection.
 ///
 /// # Errors
 ///
-/// [`InspectError`] where there is none to look at, or none in time.
+/// [`InspectError`] if there is no certificate, or none within `timeout`.
 pub async fn inspect<R: Runtime>(
     address: &Address,
-    patience: Duration,
+    timeout: Duration,
 ) -> Result<ServerCertificate, InspectError> {
-    let mut inspection = Inspection::new(Async(R::current()?), address, patience)?;
+    let mut inspection = Inspection::new(AsyncSeam(R::current()?), address, timeout)?;
     poll_fn(|context| inspection.poll(context)).await
 }

@@ -1,8 +1,8 @@
-//! The body of the async drivers, over a small trait for each runtime.
+//! The async driver, on any runtime that implements a small trait.
 //!
 //! Applications use the crate of their runtime. A crate for another runtime needs an implementation
-//! of [`Runtime`] and an alias of [`EventStream`]. This is a whole one, on async-io with a thread
-//! for each task:
+//! of [`Runtime`] and an alias of [`EventStream`]. This is a complete one, on async-io with a
+//! thread for each task:
 //!
 //! ```
 //! use std::future::Future;
@@ -52,10 +52,10 @@
 //! ```
 //!
 //! The tests of such a crate run the conformance suite (`ioxconformance`):
-//! `ioxconformance::conformance!(crate::OnThreads)` makes a test of each scenario.
-//! `tests/thread_runtime.rs` of this crate shows the two small traits that it needs. A runtime
-//! whose timers are not `Send`, or whose sockets are not `futures_io` ones, needs the wider seam:
-//! `ioxdriver::driver::Seam`.
+//! `ioxconformance::conformance!(crate::OnThreads)` generates a test for each scenario.
+//! `tests/thread_runtime.rs` of this crate shows how to implement the two small traits that the
+//! suite needs. A runtime whose timers are not `Send`, or whose sockets do not implement the traits
+//! of `futures_io`, needs the more general trait `ioxdriver::driver::Seam`.
 
 mod inspect;
 mod polled;
@@ -75,36 +75,36 @@ pub use crate::polled::PolledStream;
 pub use crate::seam::{Duplex, Io};
 pub use crate::stream::EventStream;
 
-/// A handle on a stream, whose methods that wait are futures.
+/// A handle on a stream; its methods that wait are futures.
 pub type Handle = ioxdriver::Handle<ioxdriver::Async>;
 
-/// A call that was made: a future of its answer.
+/// A pending call: a future of its answer.
 pub type Ticket<A> = ioxdriver::Ticket<A, ioxdriver::Async>;
 
-/// What a runtime must give: sockets, timers and tasks.
+/// A runtime: sockets, timers and tasks.
 pub trait Runtime: Clone + Send + Sync + 'static {
-    /// The runtime that a stream is started on.
+    /// The runtime of the calling task or thread, which a stream is started on.
     ///
     /// # Errors
     ///
-    /// [`BuildError::NoRuntime`] where there is none.
+    /// [`BuildError::NoRuntime`] if there is none.
     fn current() -> Result<Self, BuildError>;
 
-    /// Connects to one address, by TCP and without Nagle's delay. May hang; it is dropped when it
-    /// takes too long.
+    /// Connects to one address by TCP, with `TCP_NODELAY`. It need not time out: the future is
+    /// dropped if it takes too long.
     fn connect(&self, to: SocketAddr) -> impl Future<Output = io::Result<Io>> + Send;
 
-    /// Takes over a connected socket of the standard library's.
+    /// Takes over a connected socket of the standard library.
     ///
     /// # Errors
     ///
-    /// What the system says, or [`Unsupported`](io::ErrorKind::Unsupported) for a kind of socket
-    /// that the runtime cannot take.
+    /// An error of the system, or [`Unsupported`](io::ErrorKind::Unsupported) for a kind of socket
+    /// that the runtime does not support.
     fn adopt(&self, socket: ioxdriver::Socket) -> io::Result<Io>;
 
-    /// Completes at this instant, or soon after.
+    /// Completes at this instant or soon after.
     fn sleep_until(&self, at: Instant) -> impl Future<Output = ()> + Send + 'static;
 
-    /// Runs a task to its end, whether anybody waits for it or not.
+    /// Spawns a detached task.
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static);
 }

@@ -1,4 +1,4 @@
-//! A stream that its consumer drives.
+//! A stream that its consumer polls.
 
 use std::fmt;
 use std::future::Future as _;
@@ -15,17 +15,17 @@ use crate::stream::{build, next_live_event};
 use crate::task::{Session, Task};
 use crate::{Handle, Runtime};
 
-/// A stream without a task of its own: taking the next notification drives it.
+/// A stream without a task of its own: polling it for the next notification runs the driver.
 ///
-/// An event wakes one task and, on a runtime with several threads, one thread, where an
-/// [`EventStream`](crate::EventStream) on async-std and smol wakes two. In return, nothing happens
-/// while nobody polls it: a consumer that is busy for minutes answers no pings and misses the time
-/// limits of calls, and a [`Handle`]'s methods that wait need somebody who polls the stream
-/// meanwhile. For a consumer with slow work of its own, an [`EventStream`](crate::EventStream) is
-/// better.
+/// An event wakes only one task and, on a runtime with several threads, one thread. An
+/// [`EventStream`](crate::EventStream) on async-std and smol wakes two. In return, the driver only
+/// runs while the stream is polled. If the consumer is busy for minutes, the stream answers no
+/// pings and calls do not time out. The methods of a [`Handle`] that wait only complete if the
+/// stream is polled at the same time. For a consumer that does slow work, use an
+/// [`EventStream`](crate::EventStream).
 ///
-/// It ends (`None`) after the stream was stopped or has failed for good; [`Handle::closed`] then
-/// says why. After a [`Handle::start`] it can be polled again. Dropping it ends the stream.
+/// The stream ends (`None`) after it was stopped or has failed permanently; [`Handle::closed`] then
+/// returns why. After a [`Handle::start`] it can be polled again. Dropping it ends the stream.
 pub struct PolledStream<R: Runtime> {
     delivery: Arc<Delivery>,
     handle: Handle,
@@ -85,8 +85,8 @@ impl<R: Runtime> PolledStream<R> {
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Notification>> {
-        // This look needs no waker: if the queue is empty, the driver fills it, or the look at the
-        // end leaves one.
+        // No waker is needed here: if the queue is empty, either the driver fills it below, or the
+        // last `poll_next` registers one.
         let mut looking = Context::from_waker(Waker::noop());
         if let Poll::Ready(next) = self.delivery.poll_next(&mut looking)
             && next.is_some()
@@ -104,7 +104,7 @@ impl<R: Runtime> PolledStream<R> {
             {
                 let parked = Arc::clone(&self.parked);
                 let again = task.rest(move |task| {
-                    // In this order: who finds the queue open again finds the task.
+                    // The task comes first: a consumer that finds the queue open must find it.
                     let delivery = Arc::clone(task.delivery());
                     parked.put(task);
                     delivery.resume();
@@ -115,7 +115,7 @@ impl<R: Runtime> PolledStream<R> {
                 }
             }
             let next = self.delivery.poll_next(context);
-            // A start may have come from another thread meanwhile.
+            // Another thread may have started the stream in the meantime.
             if self.running.is_some() || next.is_ready() {
                 return next;
             }

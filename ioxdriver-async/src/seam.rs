@@ -1,4 +1,4 @@
-//! The driver's seam on async-tungstenite, over a small trait for each runtime.
+//! Implements the driver's [`Seam`] with async-tungstenite and a [`Runtime`].
 
 use std::future::Future;
 use std::io;
@@ -17,23 +17,23 @@ use tungstenite::{Error, Message};
 
 use crate::Runtime;
 
-/// What reads and writes without blocking.
+/// A byte stream that reads and writes without blocking.
 pub trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Duplex for S {}
 
-/// A connected socket of any runtime. A virtual call for each read is nothing beside the system
-/// call in it.
+/// A connected socket of any runtime. The dynamic dispatch is cheap compared to the system call of
+/// each read.
 pub type Io = Box<dyn Duplex>;
 
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// The seam on a runtime.
-pub(crate) struct Async<R>(pub(crate) R);
+/// The [`Seam`] on a runtime.
+pub(crate) struct AsyncSeam<R>(pub(crate) R);
 
-impl<R: Runtime> Seam for Async<R> {
-    type Io = Socketed;
-    type Connecting = Boxed<io::Result<Socketed>>;
+impl<R: Runtime> Seam for AsyncSeam<R> {
+    type Io = PollSocket;
+    type Connecting = Boxed<io::Result<PollSocket>>;
     type Timer = Alarm<R>;
     type WebSocket = WebSocketStream<Compat>;
 
@@ -42,11 +42,11 @@ impl<R: Runtime> Seam for Async<R> {
 
     fn connect(&self, to: SocketAddr) -> Self::Connecting {
         let runtime = self.0.clone();
-        Box::pin(async move { runtime.connect(to).await.map(Socketed) })
+        Box::pin(async move { runtime.connect(to).await.map(PollSocket) })
     }
 
-    fn adopt(&self, socket: Socket) -> io::Result<Socketed> {
-        self.0.adopt(socket).map(Socketed)
+    fn adopt(&self, socket: Socket) -> io::Result<PollSocket> {
+        self.0.adopt(socket).map(PollSocket)
     }
 
     fn timer(&self) -> Alarm<R> {
@@ -57,10 +57,10 @@ impl<R: Runtime> Seam for Async<R> {
     }
 }
 
-/// A socket in the terms of the driver.
-pub(crate) struct Socketed(Io);
+/// Adapts a socket to the driver's [`PollIo`].
+pub(crate) struct PollSocket(Io);
 
-impl PollIo for Socketed {
+impl PollIo for PollSocket {
     fn poll_read(
         &mut self,
         context: &mut Context<'_>,
@@ -78,8 +78,8 @@ impl PollIo for Socketed {
     }
 }
 
-/// A timer of the runtime. It is kept while its instant moves away, as deadlines mostly do: it may
-/// ring too early, never too late.
+/// A timer of the runtime. When its deadline moves to a later instant, which is the common case, it
+/// keeps the sleep in progress and then sleeps again for the rest.
 pub(crate) struct Alarm<R> {
     runtime: R,
     set: Option<(Instant, Boxed<()>)>,
@@ -104,8 +104,8 @@ impl<R: Runtime> Timer for Alarm<R> {
     }
 }
 
-/// A connection in the terms of async-tungstenite.
-pub(crate) struct Compat(Filtered<Socketed>);
+/// Adapts a connection to the traits that async-tungstenite uses.
+pub(crate) struct Compat(Filtered<PollSocket>);
 
 impl AsyncRead for Compat {
     fn poll_read(
@@ -135,9 +135,9 @@ impl AsyncWrite for Compat {
     }
 }
 
-impl WebSocket<Socketed> for WebSocketStream<Compat> {
-    fn open(io: Filtered<Socketed>, early: Vec<u8>, config: WebSocketConfig) -> Option<Self> {
-        // No handshake is left to wait for, so it is there at once.
+impl WebSocket<PollSocket> for WebSocketStream<Compat> {
+    fn open(io: Filtered<PollSocket>, early: Vec<u8>, config: WebSocketConfig) -> Option<Self> {
+        // The handshake is complete, so this future is ready at once.
         Self::from_partially_read(Compat(io), early, Role::Client, Some(config)).now_or_never()
     }
 
@@ -154,11 +154,11 @@ impl WebSocket<Socketed> for WebSocketStream<Compat> {
         Sink::poll_flush(Pin::new(self), context).map(|_| ())
     }
 
-    fn io(&self) -> &Filtered<Socketed> {
+    fn io(&self) -> &Filtered<PollSocket> {
         &self.get_ref().0
     }
 
-    fn io_mut(&mut self) -> &mut Filtered<Socketed> {
+    fn io_mut(&mut self) -> &mut Filtered<PollSocket> {
         &mut self.get_mut().0
     }
 }
@@ -177,7 +177,7 @@ mod tests {
 
     use super::*;
 
-    /// Pings without end, and reads only when told to.
+    /// A peer that sends pings without a pause and only reads while `reads` is set.
     struct Pinging {
         ping: Cycle<IntoIter<u8, 3>>,
         reads: Arc<AtomicBool>,
@@ -219,7 +219,7 @@ mod tests {
         }
     }
 
-    /// No socket of the test comes from a runtime.
+    /// A runtime without sockets, because these tests supply their own.
     #[derive(Clone)]
     struct NoRuntime;
 
@@ -243,7 +243,7 @@ mod tests {
         fn spawn(&self, _: impl Future<Output = ()> + Send + 'static) {}
     }
 
-    /// Ids come from the core alone.
+    /// A connection id; only the core can create one.
     fn id() -> ConnectionId {
         let config = Config::new("http://127.0.0.1").local_account("admin", "x");
         let mut core = StreamMachine::new(config).unwrap();
@@ -264,15 +264,15 @@ mod tests {
             Arc::new(AtomicBool::new(false)),
             Arc::new(AtomicUsize::new(0)),
         );
-        let connection = Connection::Plain(Socketed(Box::new(Pinging {
+        let connection = Connection::Plain(PollSocket(Box::new(Pinging {
             ping: [0x89, 1, b'p'].into_iter().cycle(),
             reads: Arc::clone(&reads),
             read: Arc::clone(&read),
         })));
-        let mut open: Open<Async<NoRuntime>> =
+        let mut open: Open<AsyncSeam<NoRuntime>> =
             Open::new(id(), connection, Vec::new(), 1024).unwrap();
         let mut context = Context::from_waker(Waker::noop());
-        let mut pings = |open: &mut Open<Async<NoRuntime>>, many: usize| {
+        let mut pings = |open: &mut Open<AsyncSeam<NoRuntime>>, many: usize| {
             for _ in 0..many {
                 let news = open.poll(&mut context);
                 let pinged = matches!(news, Poll::Ready(Ok(Received::Message(Message::Ping(_)))));
@@ -280,7 +280,7 @@ mod tests {
             }
         };
         pings(&mut open, 50_000);
-        // What there is no room for does no harm either.
+        // Sending while the write buffer is full is harmless.
         open.send(Message::Ping(Default::default()));
         open.send(Message::Close(None));
         pings(&mut open, 10);
@@ -293,7 +293,7 @@ mod tests {
         );
     }
 
-    /// Delivers these bytes, at most as many with each read as the pattern says.
+    /// A socket that delivers these bytes; the pattern limits the length of each read.
     struct Delivering {
         bytes: Vec<u8>,
         at: usize,
@@ -306,9 +306,9 @@ mod tests {
             _: &mut Context<'_>,
             buffer: &mut [u8],
         ) -> Poll<io::Result<usize>> {
-            let most = self.pattern.next().unwrap();
+            let max = self.pattern.next().unwrap();
             let unread = &self.bytes[self.at..];
-            let length = unread.len().min(buffer.len()).min(most);
+            let length = unread.len().min(buffer.len()).min(max);
             buffer[..length].copy_from_slice(&unread[..length]);
             self.at += length;
             Poll::Ready(Ok(length))
@@ -333,7 +333,8 @@ mod tests {
         }
     }
 
-    /// A frame of a server with a payload of this length, in which each byte tells it.
+    /// A server's frame whose payload has this length. Each byte of the payload is the length,
+    /// truncated to a byte.
     fn frame(first: u8, length: usize) -> Vec<u8> {
         let mut frame = vec![first];
         match u8::try_from(length) {
@@ -380,7 +381,7 @@ mod tests {
                 _ => {}
             }
         }
-        // What follows a close frame is not a message.
+        // Bytes after a close frame are not read as a message.
         bytes.extend([0x88, 2, 0x03, 0xe8]);
         expected.push("close 1000".to_owned());
         bytes.extend(frame(0x81, 5));
@@ -392,12 +393,12 @@ mod tests {
             [all, 4097, 65_536, 1, all],
             [4096, 4096, 5000, 4096, all],
         ] {
-            let connection = Connection::Plain(Socketed(Box::new(Delivering {
+            let connection = Connection::Plain(PollSocket(Box::new(Delivering {
                 bytes: bytes.clone(),
                 at: 0,
                 pattern: pattern.into_iter().cycle(),
             })));
-            let mut open: Open<Async<NoRuntime>> =
+            let mut open: Open<AsyncSeam<NoRuntime>> =
                 Open::new(id(), connection, Vec::new(), 100_000).unwrap();
             let mut context = Context::from_waker(Waker::noop());
             let mut received = Vec::new();

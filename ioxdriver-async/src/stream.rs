@@ -1,4 +1,4 @@
-//! The consumer's end.
+//! The stream that a consumer reads.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -11,15 +11,15 @@ use ioxdriver::driver::{Body, Delivery, Listener, Sleep};
 use ioxdriver::{BuildError, Options, Start};
 use ioxproto::{Event, Notification};
 
-use crate::seam::Async;
+use crate::seam::AsyncSeam;
 use crate::task::Task;
 use crate::{Handle, Runtime};
 
-/// A running stream: what happens on it, in order.
+/// A running stream, which delivers its notifications in order.
 ///
-/// It ends (`None`) after the stream was stopped or has failed for good; [`Handle::closed`] then
-/// says why. After a [`Handle::start`] it goes on. Dropping it leaves the stream running as long as
-/// there are [`Handle`]s; what it would have delivered is discarded.
+/// The stream ends (`None`) after it was stopped or has failed permanently; [`Handle::closed`] then
+/// returns why. After a [`Handle::start`] it continues. If it is dropped, the driver continues to
+/// run while there are [`Handle`]s, and discards the notifications.
 pub struct EventStream<R> {
     delivery: Arc<Delivery>,
     handle: Handle,
@@ -27,7 +27,7 @@ pub struct EventStream<R> {
 }
 
 impl<R: Runtime> EventStream<R> {
-    /// A stream of the controller at this URL, such as `https://eisy.local:8443`.
+    /// Creates options for the controller at this URL, such as `https://eisy.local:8443`.
     pub fn builder(url: impl Into<String>) -> Options<Self> {
         Options::new(url).retarget()
     }
@@ -46,7 +46,7 @@ impl<R: Runtime> EventStream<R> {
         })
     }
 
-    /// Starts a stream that calls this function where the driver runs; see
+    /// Starts a stream that calls this function with each notification, on the driver's task; see
     /// [`Options::start_with`].
     ///
     /// # Errors
@@ -60,18 +60,19 @@ impl<R: Runtime> EventStream<R> {
         Ok(handle)
     }
 
-    /// The next notification; `None` at the end. Cancellation-safe: a dropped future has taken
-    /// nothing.
+    /// Takes the next notification; `None` at the end. Cancellation-safe: a dropped future has
+    /// taken nothing.
     pub async fn next(&mut self) -> Option<Notification> {
         std::future::poll_fn(|context| self.delivery.poll_next(context)).await
     }
 
-    /// The next live event, past everything else; `None` at the end. Cancellation-safe.
+    /// Takes the next live event and drops all other notifications before it; `None` at the end.
+    /// Cancellation-safe.
     pub async fn next_live_event(&mut self) -> Option<Event> {
         next_live_event(self).await
     }
 
-    /// A handle on the stream.
+    /// Returns a handle on the stream.
     #[must_use]
     pub fn handle(&self) -> Handle {
         self.handle.clone()
@@ -147,6 +148,6 @@ pub(crate) fn build<R: Runtime>(
     let runtime = R::current()?;
     let timer = runtime.clone();
     let sleep: Sleep = Box::new(move |at| Box::pin(timer.sleep_until(at)));
-    let body = Body::new(Async(runtime), options, listener, Some(sleep))?;
+    let body = Body::new(AsyncSeam(runtime), options, listener, Some(sleep))?;
     Ok(Task::new(body))
 }

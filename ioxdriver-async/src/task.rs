@@ -1,4 +1,4 @@
-//! The task that runs the driver's body on a runtime.
+//! The task that runs the driver on a runtime.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -9,33 +9,35 @@ use std::time::{Duration, Instant};
 use ioxdriver::driver::{Body, Delivery, Seam as _, Shared, Timer as _, Turn};
 
 use crate::Runtime;
-use crate::seam::{Alarm, Async};
+use crate::seam::{Alarm, AsyncSeam};
 
-/// When the deadline has come and nothing was to be read, the socket is polled once more after this
-/// time: the runtime may not know yet of what has arrived meanwhile.
-const SECOND_LOOK: Duration = Duration::from_millis(1);
-/// The messages without a wait after which other tasks of the runtime have their turn.
+/// How long after a deadline the socket is polled once more before the tick. The runtime may learn
+/// late that bytes have arrived.
+const RECHECK_DELAY: Duration = Duration::from_millis(1);
+/// After this many inputs without a wait, the task yields to other tasks of the runtime.
 const YIELD_AFTER: u32 = 256;
 
-/// The body and its timer.
+/// The driver and its timer.
 pub(crate) struct Task<R: Runtime> {
-    body: Body<Async<R>>,
+    body: Body<AsyncSeam<R>>,
     alarm: Alarm<R>,
-    /// The deadline while the body listens; `None` within if there is none.
+    /// The deadline of the current wait on an empty socket: `Some(None)` if the wait has no
+    /// deadline, `None` if the driver does not wait.
     deadline: Option<Option<Instant>>,
-    /// When the socket is polled once more, after the deadline has come.
-    second_look: Option<Instant>,
-    yielded_at: u32,
+    /// When to poll the socket once more, after the deadline has passed.
+    recheck_at: Option<Instant>,
+    /// The number of inputs since the last wait ([`Body::busy`]) when the task last yielded.
+    inputs_at_yield: u32,
 }
 
 impl<R: Runtime> Task<R> {
-    pub(crate) fn new(body: Body<Async<R>>) -> Self {
+    pub(crate) fn new(body: Body<AsyncSeam<R>>) -> Self {
         Self {
             alarm: body.seam().timer(),
             body,
             deadline: None,
-            second_look: None,
-            yielded_at: 0,
+            recheck_at: None,
+            inputs_at_yield: 0,
         }
     }
 
@@ -55,7 +57,7 @@ impl<R: Runtime> Task<R> {
         self.body.hang_up();
     }
 
-    /// Runs on a task of its own to the end of the stream, and again after each start.
+    /// Spawns a task that runs until the stream is at rest, and again after each start.
     pub(crate) fn spawn(mut self) {
         let runtime = self.body.seam().0.clone();
         runtime.spawn(async move {
@@ -74,8 +76,9 @@ impl<R: Runtime> Task<R> {
         });
     }
 
-    /// Comes to rest. Returns the task if it must start again at once. Otherwise handles keep it,
-    /// and `restart` is called when one of them starts the stream.
+    /// Puts the task to rest after its stream has ended. Returns the task if it must start again
+    /// immediately. Otherwise the handles keep it, and `restart` is called when one of them starts
+    /// the stream.
     pub(crate) fn rest(self, restart: impl FnOnce(Self) + Send + 'static) -> Option<Self> {
         let shared = Arc::clone(self.shared());
         let mut resting = Some(self);
@@ -93,13 +96,13 @@ impl<R: Runtime> Task<R> {
         resting.filter(|_| again)
     }
 
-    fn stop_listening(&mut self) {
+    fn clear_deadline(&mut self) {
         self.deadline = None;
-        self.second_look = None;
+        self.recheck_at = None;
     }
 }
 
-/// From a start to the rest after it.
+/// A future that runs a started task until it is at rest.
 pub(crate) struct Session<'a, R: Runtime>(pub(crate) &'a mut Task<R>);
 
 impl<R: Runtime> Future for Session<'_, R> {
@@ -110,18 +113,18 @@ impl<R: Runtime> Future for Session<'_, R> {
         loop {
             match task.body.turn(context) {
                 Turn::Moved => {
-                    task.stop_listening();
-                    if task.body.busy().wrapping_sub(task.yielded_at) >= YIELD_AFTER {
-                        task.yielded_at = task.body.busy();
+                    task.clear_deadline();
+                    if task.body.busy().wrapping_sub(task.inputs_at_yield) >= YIELD_AFTER {
+                        task.inputs_at_yield = task.body.busy();
                         context.waker().wake_by_ref();
                         return Poll::Pending;
                     }
                     continue;
                 }
-                Turn::Drained => task.stop_listening(),
+                Turn::Drained => task.clear_deadline(),
                 Turn::Idle => {}
                 Turn::HeldUp => {
-                    task.stop_listening();
+                    task.clear_deadline();
                     let Some(due) = task.body.held_up_until() else {
                         return Poll::Pending;
                     };
@@ -132,23 +135,23 @@ impl<R: Runtime> Future for Session<'_, R> {
                     continue;
                 }
                 Turn::AtRest => {
-                    task.stop_listening();
+                    task.clear_deadline();
                     return Poll::Ready(());
                 }
             }
             let body = &mut task.body;
             let deadline = *task.deadline.get_or_insert_with(|| body.listen());
-            task.yielded_at = 0;
-            let Some(due) = task.second_look.or(deadline) else {
+            task.inputs_at_yield = 0;
+            let Some(due) = task.recheck_at.or(deadline) else {
                 return Poll::Pending;
             };
             if task.alarm.poll(due, context).is_pending() {
                 return Poll::Pending;
             }
-            if task.second_look.is_none() {
-                task.second_look = Some(Instant::now() + SECOND_LOOK);
+            if task.recheck_at.is_none() {
+                task.recheck_at = Some(Instant::now() + RECHECK_DELAY);
             } else {
-                task.stop_listening();
+                task.clear_deadline();
                 task.body.tick();
             }
         }

@@ -1,8 +1,8 @@
-//! The example of a driver for one more runtime, against the simulated controller.
+//! Runs the example of a driver for another runtime against the simulated controller.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
-#[expect(dead_code, reason = "its main function is for people")]
+#[expect(dead_code, reason = "`main` is not called")]
 #[path = "../examples/thread_runtime.rs"]
 mod thread_runtime;
 
@@ -14,7 +14,7 @@ use ioxproto::Notification;
 
 use thread_runtime::EventStream;
 
-/// A driver joins the conformance suite with this much.
+/// Everything that a driver needs to run the conformance suite.
 struct OnThreads;
 
 struct Stream(EventStream);

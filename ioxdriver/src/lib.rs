@@ -1,24 +1,24 @@
-//! What all drivers of the event stream share and that is not protocol, each thing once: options,
-//! the judgement of certificates, the handle on a running stream, and the body of every driver.
+//! The code that all drivers of the event stream share, apart from the protocol: options,
+//! certificate verification, the handle on a running stream, and the driver itself.
 //!
-//! Applications use a driver crate, which shows the parts of this one that they need.
+//! Applications use a driver crate, which re-exports the parts of this crate that they need.
 //!
 //! # Secrets and logs
 //!
-//! Passwords, tokens and `Authorization` values are in no log, no `Debug`, no error and no
-//! recording of ours, nor in those of the libraries below, at any level: requests and the first
-//! frame with its token go to the socket past the WebSocket library, which logs what it handles. A
-//! test of each driver listens to every target of every crate through whole sessions and looks for
-//! them in a dozen encodings. What is left to you:
+//! Passwords, tokens and `Authorization` values never appear in a log, a `Debug` output, an error
+//! or a recording of these crates, at any level. They do not appear in the logs of the libraries
+//! below either: HTTP requests, and the first frame with its token, bypass the WebSocket library,
+//! which logs what it handles. A test of each driver records the logs of all crates during whole
+//! sessions and searches them for the secrets in a dozen encodings. What remains for you to do:
 //!
-//! * **Mute the targets of others below your own level.** `tungstenite` logs each frame, by the
-//!   `log` crate and at TRACE: no credentials, but what goes on in the house. With
-//!   `tracing-subscriber` that is `EnvFilter::new("info,tungstenite=off,rustls=off")`; with
-//!   `env_logger` the same directives.
-//! * **A [`connector`](Options::connector) of your own** carries what is sent in the clear on an
-//!   `http` address: log none of it.
-//! * **Your own copies** of a password are yours to wipe; a [`Secret`](ioxproto::Secret) wipes
-//!   itself when dropped. Hand it over early, and keep no other.
+//! * **Turn off the log targets of the libraries.** `tungstenite` logs each frame with the `log`
+//!   crate at TRACE. These frames contain no credentials, but they show what happens in the house.
+//!   With `tracing-subscriber`, use `EnvFilter::new("info,tungstenite=off,rustls=off")`; with
+//!   `env_logger`, use the same directives.
+//! * **Do not log the bytes in your own [`connector`](Options::connector).** On an `http` address
+//!   they are not encrypted.
+//! * **Wipe your own copies of a password.** A [`Secret`](ioxproto::Secret) wipes itself when
+//!   dropped. Convert the password to a `Secret` early, and keep no other copy.
 
 #[doc(hidden)]
 pub mod driver;

@@ -17,13 +17,13 @@ use thiserror::Error;
 use crate::net::{Connector, Resolver};
 use crate::{Fingerprint, FingerprintError, Overflow, Socket, Trust};
 
-/// The options of a stream. They are checked once, when a stream is started from them.
+/// The options of a stream. They are checked once, when a stream is started with them.
 ///
-/// An account is required ([`local_account`](Self::local_account), say); everything else has a
-/// default. Clones are equal; a [`tap`](Self::tap) is shared by the streams that are started from
-/// clones.
+/// An account is required, for example [`local_account`](Self::local_account); everything else has
+/// a default. Streams that are started from clones share the [`tap`](Self::tap).
 ///
-/// `S` is the stream that [`start`](Self::start) starts. Without it, the options fit every driver:
+/// `S` is the stream that [`start`](Self::start) starts. Without it, the options work with every
+/// driver:
 ///
 /// ```
 /// use ioxdriver::Options;
@@ -39,7 +39,7 @@ pub struct Options<S = ()> {
     config: Config,
     seed: Option<u64>,
     pub(crate) trust: Trust,
-    /// A pin that is none.
+    /// The error of a pin that is not a fingerprint.
     bad_pin: Option<FingerprintError>,
     pub(crate) queue: usize,
     pub(crate) overflow: Overflow,
@@ -49,9 +49,9 @@ pub struct Options<S = ()> {
     stream: PhantomData<fn() -> S>,
 }
 
-/// A stream that options can start.
+/// A stream that [`Options`] can start.
 pub trait Start: Sized {
-    /// A handle on it.
+    /// A handle on the stream.
     type Handle;
 
     /// Starts a stream; see [`Options::start`].
@@ -61,7 +61,7 @@ pub trait Start: Sized {
     /// [`BuildError`] names the first option that cannot be used, or what is missing.
     fn start(options: Options) -> Result<Self, BuildError>;
 
-    /// Starts a stream that calls back; see [`Options::start_with`].
+    /// Starts a stream that passes its notifications to a listener; see [`Options::start_with`].
     ///
     /// # Errors
     ///
@@ -72,16 +72,16 @@ pub trait Start: Sized {
     ) -> Result<Self::Handle, BuildError>;
 }
 
-/// Called with what happens, where the driver runs.
+/// A function that receives the notifications, on the task or thread of the driver.
 pub struct Listener(Box<dyn FnMut(&Notification) + Send>);
 
 impl Listener {
-    /// Of a function.
+    /// Wraps a function.
     pub fn new(listener: impl FnMut(&Notification) + Send + 'static) -> Self {
         Self(Box::new(listener))
     }
 
-    pub(crate) fn tell(&mut self, notification: &Notification) {
+    pub(crate) fn call(&mut self, notification: &Notification) {
         (self.0)(notification);
     }
 }
@@ -92,17 +92,17 @@ impl fmt::Debug for Listener {
     }
 }
 
-/// Sees every message as it comes.
+/// A function that receives every message as it arrives.
 #[derive(Clone)]
 pub(crate) struct Tap(Arc<Mutex<See>>);
 
 type See = dyn FnMut(Tapped<'_>) + Send;
 
-/// A message as it came.
+/// A message as it arrived.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Tapped<'a> {
-    /// A text message's bytes, UTF-8 or not.
+    /// The bytes of a text message, which may not be valid UTF-8.
     Text(&'a [u8]),
     /// A binary message.
     Binary(&'a [u8]),
@@ -118,8 +118,8 @@ impl<'a> From<Tapped<'a>> for Message<'a> {
 }
 
 impl Tap {
-    pub(crate) fn see(&self, message: Tapped<'_>) {
-        // If it has panicked once, its stream has ended; another stream may share it.
+    pub(crate) fn call(&self, message: Tapped<'_>) {
+        // If the tap panics, its stream ends, but other streams may share the tap.
         let mut tap = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         tap(message);
     }
@@ -129,7 +129,7 @@ impl Tap {
 #[derive(Error)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// The URL is not that of a controller.
+    /// The URL cannot be that of a controller.
     #[error(transparent)]
     Address(AddressError),
     /// An option cannot be used.
@@ -138,13 +138,11 @@ pub enum BuildError {
     /// A [`pin`](Options::pin) is not a fingerprint.
     #[error(transparent)]
     Pin(FingerprintError),
-    /// The driver's runtime is not there.
+    /// The driver's runtime is not running.
     #[error("no {0} runtime here: start the stream from within one")]
     NoRuntime(&'static str),
-    /// The operating system does not give what the driver needs.
-    #[error(
-        "the operating system does not let a stream wait on sockets ({0}): are too many files open?"
-    )]
+    /// The operating system denies a resource that the driver needs.
+    #[error("the operating system cannot wait for sockets ({0}): are too many files open?")]
     System(#[source] io::Error),
 }
 
@@ -160,7 +158,8 @@ impl From<ConfigError> for BuildError {
 }
 
 impl Options {
-    /// For the controller at this URL: `https` or `http`, port and path prefix as needed.
+    /// Creates options for the controller at this URL: `https` or `http`, with a port and a path
+    /// prefix if needed.
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             config: Config::new(url.into()).read_names(ReadNames::AfterConnected),
@@ -178,29 +177,29 @@ impl Options {
 }
 
 impl<S> Options<S> {
-    /// The same options for the controller at another URL.
+    /// Replaces the URL of the controller.
     pub fn url(self, url: impl Into<String>) -> Self {
         let url = url.into();
         self.configure(|config| config.address(url))
     }
 
-    /// The controller's own account (HTTP Basic).
+    /// Uses an account of the controller itself (HTTP Basic).
     pub fn local_account(self, username: impl Into<String>, password: impl Into<Secret>) -> Self {
         self.account(Account::local(username, password))
     }
 
-    /// A portal account: the stream logs in, keeps its tokens fresh, and logs out on stop.
+    /// Uses a portal account: the stream logs in, refreshes its tokens, and logs out on stop.
     pub fn portal_account(self, username: impl Into<String>, password: impl Into<Secret>) -> Self {
         self.account(Account::portal(username, password))
     }
 
-    /// Tokens of the caller: the stream asks by [`Notification::TokenWanted`], and the answer is
-    /// [`Handle::provide_token`](crate::Handle::provide_token).
+    /// Uses tokens of the caller. The stream asks for one with [`Notification::TokenWanted`]; the
+    /// caller answers with [`Handle::provide_token`](crate::Handle::provide_token).
     pub fn own_tokens(self) -> Self {
         self.account(Account::OwnTokens)
     }
 
-    /// The account, of any kind. The last one named counts.
+    /// Uses an account of any kind. The last account set is used.
     pub fn account(self, account: Account) -> Self {
         self.configure(|config| config.account(account))
     }
@@ -210,7 +209,7 @@ impl<S> Options<S> {
         self.configure(|config| config.path(path))
     }
 
-    /// Which headers the controller wants. Default [`Profile::Iox`].
+    /// The headers that the controller requires. Default [`Profile::Iox`].
     pub fn profile(self, profile: Profile) -> Self {
         self.configure(|config| config.profile(profile))
     }
@@ -220,17 +219,17 @@ impl<S> Options<S> {
         self.configure(|config| config.timing(timing))
     }
 
-    /// The longest message taken, in bytes; a longer one ends the connection. Default 1 MiB.
+    /// The maximum size of a message, in bytes; a larger one ends the connection. Default 1 MiB.
     pub fn max_message_bytes(self, bytes: usize) -> Self {
         self.configure(|config| config.max_message_bytes(bytes))
     }
 
-    /// How many calls may be pending at a time; further ones are refused. Default 256.
+    /// The maximum number of pending calls; further ones are refused. Default 256.
     pub fn max_calls(self, calls: usize) -> Self {
         self.configure(|config| config.max_calls(calls))
     }
 
-    /// Whether and when the stream reads the names of the house by itself, to deliver them as
+    /// Whether and when the stream reads the names of the house. It delivers them as
     /// [`Notification::Names`]. Default [`ReadNames::AfterConnected`].
     ///
     /// ```
@@ -243,36 +242,35 @@ impl<S> Options<S> {
         self.configure(|config| config.read_names(when))
     }
 
-    /// Whether the stream compares from time to time what its events have told with what the
-    /// controller reports, corrects what differs ([`Notification::Drift`]), and connects again if
-    /// the subscription is dead although it sends heartbeats. Default no.
+    /// Whether the stream regularly compares the state from its events with the state that the
+    /// controller reports. It corrects differences ([`Notification::Drift`]), and reconnects if the
+    /// subscription is dead although it sends heartbeats. Default `false`.
     pub fn self_audit(self, audits: bool) -> Self {
         self.configure(|config| config.self_audit(audits))
     }
 
-    /// Whether refused credentials and certificates are tried again, at the longest wait of the
-    /// backoff, rather than final. Default no. A controller may lock an account that is tried too
-    /// often.
+    /// Whether refused credentials and certificates are retried, with the longest wait of the
+    /// backoff, instead of ending the stream. Default `false`. A controller may lock an account
+    /// after too many attempts.
     pub fn keep_trying(self, keep_trying: bool) -> Self {
         self.configure(|config| config.keep_trying(keep_trying))
     }
 
-    /// Where jitter and keys come from. Default: drawn for each stream.
+    /// The seed for jitter and WebSocket keys. Default: a random seed for each stream.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
     }
 
-    /// How the controller's certificate is judged. Default [`Trust::System`].
+    /// How the controller's certificate is verified. Default [`Trust::System`].
     pub fn trust(mut self, trust: Trust) -> Self {
         self.trust = trust;
         self
     }
 
-    /// Trusts the certificate with this SHA-256 fingerprint, written as `sha256:` and 64
-    /// hexadecimal digits, and no other; with several pins, any of them. It takes the place of
-    /// another kind of [`trust`](Self::trust). A text that is not a fingerprint is an error of
-    /// [`start`](Self::start).
+    /// Trusts only the certificate with this SHA-256 fingerprint, written as `sha256:` and 64
+    /// hexadecimal digits. With several pins, any of them is trusted. A pin replaces another kind
+    /// of [`trust`](Self::trust). If the text is not a fingerprint, [`start`](Self::start) fails.
     pub fn pin<F>(mut self, fingerprint: F) -> Self
     where
         F: TryInto<Fingerprint>,
@@ -288,28 +286,29 @@ impl<S> Options<S> {
         self
     }
 
-    /// How many notifications may wait for the consumer. Default 1024, at least 1.
+    /// How many notifications the queue to the consumer holds. Default 1024, at least 1.
     pub fn queue(mut self, capacity: usize) -> Self {
         self.queue = capacity;
         self
     }
 
-    /// What happens to notifications that do not fit. Default [`Overflow::Wait`].
+    /// What happens when the queue is full. Default [`Overflow::Wait`].
     pub fn overflow(mut self, overflow: Overflow) -> Self {
         self.overflow = overflow;
         self
     }
 
-    /// Shows every message as it comes to this function, on the driver: for recordings. Messages
-    /// that are sent, which may hold tokens, are not shown.
+    /// Passes every message to this function as it arrives, for example to make a recording. The
+    /// function runs on the task or thread of the driver. Messages that the stream sends are not
+    /// passed, because they may contain tokens.
     pub fn tap(mut self, tap: impl FnMut(Tapped<'_>) + Send + 'static) -> Self {
         self.tap = Some(Tap(Arc::new(Mutex::new(tap))));
         self
     }
 
-    /// Looks up names in the system's place. It is given the host and the port, and its addresses
-    /// are tried in their order, both families in turn. The future may be dropped when it takes too
-    /// long.
+    /// Replaces the system's name lookup. The function receives the host and the port. Its
+    /// addresses are tried in their order, with alternating address families. The future may be
+    /// dropped if it takes too long.
     ///
     /// ```
     /// # let options: ioxdriver::Options = ioxdriver::Options::new("http://eisy");
@@ -327,10 +326,10 @@ impl<S> Options<S> {
         self
     }
 
-    /// Connects in the driver's place: through a tunnel, say, or over a Unix socket. Neither name
-    /// nor address is looked up then. TLS, if the URL says so, runs on top of what it gives, with
-    /// the URL's host as the name. It is called for each connection, and the future may be dropped
-    /// when it takes too long.
+    /// Replaces the driver's TCP connections, for example with a tunnel or a Unix socket. The host
+    /// is then not looked up. For an `https` URL, TLS runs on top of the returned socket, with the
+    /// URL's host as the server name. The function is called for each connection, and the future
+    /// may be dropped if it takes too long.
     ///
     /// ```
     /// # #[cfg(unix)]
@@ -348,7 +347,7 @@ impl<S> Options<S> {
         self
     }
 
-    /// Checks everything that a start checks, and starts nothing.
+    /// Checks the options as [`start`](Self::start) does, without starting a stream.
     ///
     /// ```
     /// use ioxdriver::Options;
@@ -365,13 +364,13 @@ impl<S> Options<S> {
         self.machine().map(drop)
     }
 
-    /// The core's machine with these options: for the tests of drivers that have only the core.
+    /// Creates the core's machine with these options, for tests of drivers that use only the core.
     #[doc(hidden)]
     pub fn machine(&self) -> Result<ioxproto::StreamMachine, BuildError> {
         Ok(ioxproto::StreamMachine::new(self.config()?)?)
     }
 
-    /// The core's part, with a seed.
+    /// The configuration of the core, with a seed.
     pub(crate) fn config(&self) -> Result<Config, BuildError> {
         if let Some(error) = self.bad_pin {
             return Err(BuildError::Pin(error));
@@ -382,7 +381,7 @@ impl<S> Options<S> {
         Ok(self.config.clone().seed(seed))
     }
 
-    /// The same options for another kind of stream, or for every driver (`Options<()>`).
+    /// Converts the options for another kind of stream, or for every driver (`Options<()>`).
     pub fn retarget<T>(self) -> Options<T> {
         Options {
             config: self.config,
@@ -405,7 +404,7 @@ impl<S> Options<S> {
 }
 
 impl<S: Start> Options<S> {
-    /// Checks everything and starts.
+    /// Checks the options and starts a stream.
     ///
     /// # Errors
     ///
@@ -414,10 +413,11 @@ impl<S: Start> Options<S> {
         S::start(self.retarget())
     }
 
-    /// Checks everything and starts in the background, to call this function with all that happens,
-    /// in order. There is no queue: the function runs where the driver does, and while it runs
-    /// nothing is read, so it must be quick, and must not wait for the stream. A dispatcher with
-    /// listeners is one such function. If it panics, the stream ends.
+    /// Checks the options and starts a stream in the background, which calls this function with
+    /// every notification, in order. There is no queue: the function runs on the task or thread of
+    /// the driver, which does not read meanwhile. So the function must be quick, and must not wait
+    /// for the stream. A dispatcher with listeners is one such function. If it panics, the stream
+    /// ends.
     ///
     /// # Errors
     ///

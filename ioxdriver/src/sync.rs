@@ -1,7 +1,7 @@
 //! The locks and atomics that handles, drivers and consumers share.
 //!
-//! They are the standard library's. The crate `models` compiles the sources that use this module
-//! with shuttle's in their place.
+//! They come from the standard library. The crate `models` compiles the modules that use them with
+//! those of shuttle instead.
 
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 pub(crate) use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -9,17 +9,17 @@ use crate::{Address, Exchange, Notification, Secret};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConnectionId(pub(crate) u64);
 
-/// The id of an HTTP request, or of a request for a token from the caller.
+/// The id of an HTTP request, or of a request to the caller for a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RequestId(pub(crate) u64);
 
-/// Something for the driver to do, from
+/// An action for the driver, from
 /// [`StreamMachine::poll_action`](crate::StreamMachine::poll_action).
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Action {
-    /// Open a connection (name, TCP, and TLS if [`Address::has_tls`]), then run the upgrade
-    /// exchange on it.
+    /// Open a connection (resolve the name, connect, and do the TLS handshake if
+    /// [`Address::has_tls`]), then run the upgrade exchange on it.
     ///
     /// Report each phase with [`phase`](crate::StreamMachine::phase), then the answer with
     /// [`upgrade_answered`](crate::StreamMachine::upgrade_answered) or the error with
@@ -28,12 +28,12 @@ pub enum Action {
     Connect {
         /// Pass it back with each report.
         id: ConnectionId,
-        /// Where to.
+        /// The controller's address.
         address: Address,
         /// The upgrade request, and the reader of its answer.
         upgrade: Exchange,
     },
-    /// The upgrade was accepted: use WebSocket on that socket from here on, and read.
+    /// The upgrade was accepted: use WebSocket on that socket from now on, and read messages.
     OpenWebSocket {
         /// The connection.
         id: ConnectionId,
@@ -41,30 +41,30 @@ pub enum Action {
         /// ([`FailureKind::MessageTooLarge`](crate::FailureKind::MessageTooLarge)).
         max_message_bytes: usize,
     },
-    /// Open a second connection (name, TCP, and TLS if [`Address::has_tls`]) and run this exchange
-    /// on it. Then close the connection, or keep it if [`Exchange::keep_alive`] allows it.
+    /// Open a separate connection, as for `Connect`, and run this exchange on it. Then close the
+    /// connection, or keep it if [`Exchange::keep_alive`] allows it.
     ///
     /// Report its progress with [`call_phase`](crate::StreamMachine::call_phase), and the result
     /// with [`http_answered`](crate::StreamMachine::http_answered) or
     /// [`http_failed`](crate::StreamMachine::http_failed). Several requests may run at the same
     /// time.
     Request {
-        /// Goes into the answer.
+        /// Pass it back with the answer.
         id: RequestId,
-        /// Where to.
+        /// The controller's address.
         address: Address,
         /// The request and the reader of its answer.
         exchange: Exchange,
     },
-    /// Drop this request, or this request for a token, without a report.
+    /// Drop the HTTP request or the request for a token with this id. Report nothing.
     Abandon {
         /// The request.
         id: RequestId,
     },
     /// Ask the caller for an access token, and report [`token`](crate::StreamMachine::token). Only
-    /// a stream of [`own_tokens`](crate::Config::own_tokens) asks.
+    /// a stream with [`own_tokens`](crate::Config::own_tokens) sends this action.
     ProvideToken {
-        /// Goes into the answer.
+        /// Pass it back with the answer.
         id: RequestId,
         /// Whether the controller refused the last token, so that a different one is needed.
         rejected: bool,
@@ -89,18 +89,19 @@ pub enum Action {
         /// The close code.
         code: u16,
     },
-    /// Drop the connection or the attempt, without a report.
+    /// Drop the connection or the attempt. Report nothing.
     Abort {
         /// The connection.
         id: ConnectionId,
     },
-    /// A call has ended: pass the outcome to its caller.
+    /// A call has ended: return the outcome to the caller.
     CallDone {
         /// The call.
         id: CallId,
         /// The answer, for [`Call::outcome`](crate::rest::Call::outcome), or the error.
         outcome: Result<RawAnswer, CallError>,
     },
-    /// Deliver this notification, before the event that the same call returned.
+    /// Deliver this notification, before the one that [`message`](crate::StreamMachine::message)
+    /// returned.
     Notify(Notification),
 }

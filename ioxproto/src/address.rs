@@ -29,14 +29,14 @@ pub struct Address {
     prefix: String,
 }
 
-/// Why a text is not the address of a controller.
+/// Why a string is not the address of a controller.
 #[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum AddressError {
     /// The text is empty.
     #[error("the URL is empty: give the controller's base URL, such as https://eisy.local:8443")]
     Empty,
-    /// No `scheme://` at the front.
+    /// The text has no `scheme://` at the beginning.
     #[error(
         "{given:?} has no scheme: write it as https://{hint} (or http://{hint} for a plain connection)"
     )]
@@ -46,24 +46,22 @@ pub enum AddressError {
         /// The text to put after a scheme to get a URL.
         hint: String,
     },
-    /// The path is not a base, but that of a page or request on the controller.
-    #[error(
-        "the URL ends in {path}, which is a place on the controller: give its base URL, {base}"
-    )]
+    /// The path is that of a page or request on the controller, not that of its base URL.
+    #[error("the URL ends in {path}, which is a path on the controller: give its base URL, {base}")]
     NotTheBase {
         /// The superfluous part of the path.
         path: String,
         /// The URL without it.
         base: String,
     },
-    /// A scheme that no controller speaks.
+    /// A scheme that no controller supports.
     #[error(
-        "the scheme {0:?} is not one a controller speaks: use https (or wss), or http (or ws) for a plain connection"
+        "controllers do not support the scheme {0:?}: use https (or wss), or http (or ws) for a plain connection"
     )]
     UnknownScheme(String),
     /// A user name or password inside the URL.
     #[error(
-        "the URL carries a user name or password: give them apart from the URL, so that they do not end up in logs and histories"
+        "the URL contains a user name or password: give them separately, so that they do not end up in logs and shell histories"
     )]
     Credentials,
     /// A query or fragment, which a base URL cannot have.
@@ -84,7 +82,7 @@ pub enum AddressError {
 crate::debug_is_display! { AddressError }
 
 impl Address {
-    /// Whether the connection is made over TLS.
+    /// Whether the connection uses TLS.
     #[must_use]
     pub fn has_tls(&self) -> bool {
         self.tls
@@ -111,7 +109,7 @@ impl Address {
         self.port
     }
 
-    /// An absolute path on the controller, after the URL's own prefix.
+    /// Returns an absolute path on the controller: the prefix of the URL, followed by `path`.
     #[must_use]
     pub fn path(&self, path: &str) -> String {
         format!("{}{path}", self.prefix)
@@ -215,10 +213,10 @@ impl std::str::FromStr for Address {
             .and_then(|host| host.strip_suffix(']'))
             .unwrap_or(host);
         if host.is_empty() {
-            return Err(invalid("it names no host"));
+            return Err(invalid("it has no host"));
         }
         if (host.contains(':') || zone.is_some()) && host.parse::<std::net::Ipv6Addr>().is_err() {
-            return Err(invalid("the brackets hold no IPv6 address"));
+            return Err(invalid("the text in brackets is not an IPv6 address"));
         }
         let port_given = authority
             .rsplit_once(':')
@@ -236,7 +234,7 @@ impl std::str::FromStr for Address {
             }
         };
         let path = uri.path().trim_end_matches('/');
-        let (prefix, place) = base_and_place(path);
+        let (prefix, request_path) = split_request_path(path);
         let address = Self {
             tls,
             host: match zone {
@@ -246,18 +244,18 @@ impl std::str::FromStr for Address {
             port,
             prefix: prefix.to_owned(),
         };
-        if place.is_empty() {
+        if request_path.is_empty() {
             return Ok(address);
         }
         Err(AddressError::NotTheBase {
-            path: place.to_owned(),
+            path: request_path.to_owned(),
             base: address.to_string(),
         })
     }
 }
 
-/// Paths on a controller that people paste instead of its base URL; the longer ones first.
-const PLACES: [&str; 5] = [
+/// Request paths that people paste instead of the base URL, longer ones first.
+const REQUEST_PATHS: [&str; 5] = [
     "/rest/subscribe",
     "/rest/nodes",
     "/rest",
@@ -266,12 +264,14 @@ const PLACES: [&str; 5] = [
 ];
 
 /// Splits a path into the controller's base and the path after it.
-fn base_and_place(path: &str) -> (&str, &str) {
-    let place = PLACES.iter().find(|place| path.ends_with(**place));
-    path.split_at(path.len() - place.map_or(0, |place| place.len()))
+fn split_request_path(path: &str) -> (&str, &str) {
+    let request_path = REQUEST_PATHS
+        .iter()
+        .find(|request_path| path.ends_with(**request_path));
+    path.split_at(path.len() - request_path.map_or(0, |request_path| request_path.len()))
 }
 
-/// The error for a text without `://`, with a hint that is a URL.
+/// The error for a string without `://`, with a hint that is a URL.
 fn no_scheme(text: &str) -> AddressError {
     let given = redacted(text);
     let lower = given.to_ascii_lowercase();
@@ -327,7 +327,7 @@ fn escaped(url: &str) -> String {
     escaped
 }
 
-/// A URL without a scheme may still hold `user:password@`; errors must not repeat it.
+/// Removes `user:password@` from a string without a scheme, because errors must not repeat it.
 fn redacted(text: &str) -> String {
     text.rsplit_once('@')
         .map_or_else(|| text.to_owned(), |(_, host)| host.to_owned())
@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_on_the_controller_is_named_with_the_base_url() {
+    fn a_request_path_is_refused_with_the_base_url() {
         for (url, base) in [
             ("https://h:8443/rest/subscribe", "https://h:8443"),
             ("http://h/rest/", "http://h"),
@@ -398,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn the_zone_of_a_link_local_address_is_kept_for_the_connection_alone() {
+    fn the_zone_of_a_link_local_address_is_used_only_to_connect() {
         for url in [
             "http://[fe80::1%25eth0]:8080/x",
             "http://[fe80::1%eth0]:8080/x",

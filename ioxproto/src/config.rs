@@ -33,13 +33,13 @@ pub struct Config {
     pub(crate) seed: u64,
 }
 
-/// The account that a stream uses. `Debug` hides passwords.
+/// The account of a stream. `Debug` hides passwords.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Account {
     /// The controller's own account (HTTP Basic).
     Local {
-        /// The user name; without a colon.
+        /// The user name, without a colon.
         username: String,
         /// The password.
         password: Secret,
@@ -96,12 +96,12 @@ impl SubscribePath {
     }
 }
 
-/// Which headers the controller wants on the upgrade.
+/// Which headers the controller requires on the upgrade.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Profile {
-    /// IoX 6 (eisy, Polisy): no headers beyond the account's. After a 400, those of the ISY-994 are
-    /// tried once.
+    /// IoX 6 (eisy, Polisy): no headers beyond the account's. After a 400, the stream tries those
+    /// of the ISY-994 once.
     #[default]
     Iox,
     /// ISY-994: `Sec-WebSocket-Protocol: ISYSUB` and its `Origin`, from the start.
@@ -112,18 +112,17 @@ pub enum Profile {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ReadNames {
-    /// Before each attempt subscribes, until the names are known, for [`Timing::names_before`] at
-    /// most. Then as [`AfterConnected`](Self::AfterConnected).
+    /// Before each subscription until the names are known, for at most [`Timing::names_before`].
+    /// From then on like [`AfterConnected`](Self::AfterConnected).
     BeforeSubscribing,
-    /// Once the stream is connected, and again after changes that the events do not describe in
-    /// full.
+    /// Once the stream is connected, and again after changes that events do not describe in full.
     AfterConnected,
-    /// Not by itself.
+    /// Never.
     #[default]
     Never,
 }
 
-/// The stream's timings. The defaults are made for real controllers; tests shorten them.
+/// The stream's timings. The defaults suit real controllers; tests shorten them.
 ///
 /// Silences (`drain_*`, `replay_window`, `stall_*`, `ping_*`, `proven_after`) count only while the
 /// driver waits on an empty socket.
@@ -189,11 +188,11 @@ pub struct Timing {
     pub token_accepted: Duration,
     /// Limit for an orderly stop: close handshake and logout, in parallel. Default 1.5 s.
     pub stop: Duration,
-    /// The heartbeat promise to assume if it is missing or invalid. Default 75 s.
+    /// The heartbeat interval to assume if the announced one is missing or invalid. Default 75 s.
     pub stall_default: Duration,
-    /// The longest heartbeat promise that is honoured. Default 120 s.
+    /// The longest heartbeat interval that is honoured. Default 120 s.
     pub stall_max: Duration,
-    /// Grace period after the promise. Default 2 s.
+    /// Grace period after the heartbeat interval. Default 2 s.
     pub stall_grace: Duration,
     /// A ping is sent after this much silence. Default 35 s.
     pub ping_after: Duration,
@@ -259,7 +258,7 @@ impl Default for Timing {
 }
 
 /// The longest duration allowed in a configuration: a day.
-pub(crate) const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+pub(crate) const MAX_DURATION: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Why a configuration cannot be used.
 #[derive(Clone, PartialEq, Eq, Error)]
@@ -278,24 +277,24 @@ pub enum ConfigError {
     PathNeedsTokens,
     /// An ISY-994 has only local accounts.
     #[error(
-        "an ISY-994 knows local accounts and /rest/subscribe only: use its own user name and password"
+        "an ISY-994 supports only local accounts and /rest/subscribe: use its own user name and password"
     )]
     ProfileNeedsLocal,
-    /// The user name has a colon, which Basic authentication cannot carry.
+    /// The user name has a colon or a control character, which Basic authentication cannot carry.
     #[error(
         "the user name contains a colon or a control character, which HTTP Basic authentication cannot carry"
     )]
     Username,
-    /// A timing is zero although it must not be, or longer than a day.
+    /// A timing is zero where that is not allowed, or longer than a day.
     #[error("the timing {name} must be more than zero and at most a day")]
     Timing {
         /// The field's name.
         name: &'static str,
     },
     /// The backoff schedule is empty.
-    #[error("the backoff schedule is empty: name at least one wait")]
+    #[error("the backoff schedule is empty: give at least one wait")]
     EmptyBackoff,
-    /// The jitter is not from 0 to 1.
+    /// The jitter is not between 0 and 1.
     #[error("the jitter must be a number from 0 to 1")]
     Jitter,
     /// The message limit is out of range.
@@ -306,7 +305,7 @@ pub enum ConfigError {
 crate::debug_is_display! { ConfigError }
 
 impl Config {
-    /// Settings for the controller at this address: an [`Address`] or a text.
+    /// Creates settings for the controller at this address, given as an [`Address`] or a string.
     /// [`StreamMachine::new`](crate::StreamMachine::new) refuses an invalid text.
     pub fn new<A>(address: A) -> Self
     where
@@ -397,9 +396,9 @@ impl Config {
         self.max_calls
     }
 
-    /// Whether to try again after refused credentials (401, 403) and a refused TLS identity, with
-    /// the longest wait of the backoff. Default no: the stream fails for good. A controller may
-    /// lock an account after too many attempts.
+    /// Whether to retry after refused credentials (401, 403) or a refused TLS identity, with the
+    /// longest wait of the backoff. Default no: such a failure is final. A controller may lock an
+    /// account after too many attempts.
     pub fn keep_trying(mut self, keep_trying: bool) -> Self {
         self.keep_trying = keep_trying;
         self
@@ -414,7 +413,7 @@ impl Config {
 
     /// Whether the stream regularly compares the state from its events with what the controller
     /// reports ([`Notification::Drift`](crate::Notification::Drift)), and reconnects if the
-    /// subscription is dead. For this it keeps a second copy of the state. Default no.
+    /// subscription is dead. This requires a second copy of the state. Default no.
     pub fn self_audit(mut self, audits: bool) -> Self {
         self.self_audit = audits;
         self
@@ -496,11 +495,11 @@ fn check_timing(timing: &Timing) -> Result<(), ConfigError> {
     let repeats = timing.call_repeats.iter();
     let repeats = repeats.map(|wait| ("call_repeats", *wait));
     for (name, value) in named.into_iter().chain(waits).chain(repeats) {
-        if value.is_zero() || value > LONGEST {
+        if value.is_zero() || value > MAX_DURATION {
             return Err(ConfigError::Timing { name });
         }
     }
-    if timing.keep_alive > LONGEST {
+    if timing.keep_alive > MAX_DURATION {
         return Err(ConfigError::Timing { name: "keep_alive" });
     }
     if timing.backoff.is_empty() {

@@ -1,4 +1,4 @@
-//! `Debug` of errors.
+//! The `Debug` output of errors.
 
 /// Makes `Debug` of error types the same sentence as `Display`: a `main` that returns an error
 /// prints its `Debug`.

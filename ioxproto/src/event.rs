@@ -33,24 +33,25 @@ pub(crate) struct Parts {
     pub(crate) prec: Option<i32>,
 }
 
-/// One event, owned and cheap to clone: one reference-counted text and the ranges of its parts.
+/// An event of the stream. Owned and cheap to clone: one reference-counted text and the ranges of
+/// its parts.
 #[derive(Clone)]
 pub struct Event {
-    /// The document, followed by the pieces that had to be decoded.
+    /// The document, followed by the strings that had to be decoded.
     text: Arc<str>,
     document_length: u32,
     /// Whether the quotes of the document are escaped, as in the JSON envelope it came in.
     escaped: bool,
     parts: Parts,
     live: bool,
-    received_at: Option<Received>,
+    received_at: Option<ReceiptTime>,
 }
 
 /// A time of receipt: nanoseconds since 1970, half the size of a [`SystemTime`].
 #[derive(Clone, Copy)]
-struct Received(NonZeroU64);
+struct ReceiptTime(NonZeroU64);
 
-impl Received {
+impl ReceiptTime {
     /// `None` before 1970 and after 2554.
     fn of(time: SystemTime) -> Option<Self> {
         let since = time.duration_since(SystemTime::UNIX_EPOCH).ok()?;
@@ -76,7 +77,7 @@ impl Event {
         }
     }
 
-    /// Creates an event from a text whose document has escaped quotes.
+    /// Creates an event from a message whose document has escaped quotes.
     pub(crate) fn escaped(text: Arc<str>, document_length: usize, parts: Parts) -> Self {
         Self {
             escaped: true,
@@ -89,7 +90,7 @@ impl Event {
     }
 
     pub(crate) fn set_received_at(&mut self, time: SystemTime) {
-        self.received_at = Received::of(time);
+        self.received_at = ReceiptTime::of(time);
     }
 
     fn part(&self, span: Span) -> &str {
@@ -98,7 +99,7 @@ impl Event {
             .unwrap_or_default()
     }
 
-    /// Whether the event is live. `false` for the replay of the controller's state after a connect,
+    /// Whether the event is live. `false` for an event of the replay after a connection is made,
     /// and for an event that did not come from a stream.
     #[must_use]
     pub fn is_live(&self) -> bool {
@@ -109,13 +110,13 @@ impl Event {
     /// not come from a stream. Comparing events ignores it.
     #[must_use]
     pub fn received_at(&self) -> Option<SystemTime> {
-        self.received_at.map(Received::time)
+        self.received_at.map(ReceiptTime::time)
     }
 
-    /// Sets the time of receipt; one before 1970 is none.
+    /// Sets the time of receipt. Clears it if `time` is before 1970.
     #[must_use]
     pub fn with_received_at(mut self, time: SystemTime) -> Self {
-        self.received_at = Received::of(time);
+        self.received_at = ReceiptTime::of(time);
         self
     }
 
@@ -217,7 +218,8 @@ impl Event {
         self.is_of_node() && CommandWord::of(self.control()).is_none()
     }
 
-    /// Whether the event is a property or a command of a node. A replay contains the last of each.
+    /// Whether the event is a property or a command of a node. A replay contains the latest of
+    /// each.
     pub(crate) fn is_of_node(&self) -> bool {
         !self.control().is_empty() && !self.control().starts_with('_') && !self.node().is_empty()
     }

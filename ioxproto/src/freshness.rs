@@ -1,21 +1,21 @@
 //! The age of an event, by the controller's clock.
 //!
-//! On `/api/events/subscribe` a replayed frame keeps the time of the original change. This
-//! distinguishes "changed during the reconnect" from "last changed in spring". Controllers' clocks
-//! are often wrong, so ages are relative to the controller's clock as seen in live frames, not to
-//! the local clock.
+//! On `/api/events/subscribe` a replayed frame keeps the time of the original change. With it, a
+//! change during the outage can be distinguished from one months ago. Controllers' clocks are often
+//! wrong, so ages are relative to the controller's clock as seen in live frames, not to the local
+//! clock.
 //!
 //! Rules:
 //!
 //! * A live frame with a timestamp shows the offset of the controller's clock from the local clock.
-//!   Frames arrive late, never early, so the frame with the shortest delay of the last eight is
-//!   used.
+//!   Frames arrive late, never early, so the largest offset of the last eight live frames is used:
+//!   it has the shortest delay.
 //! * When the controller reports that its clock was set (`_4` action 0, live), earlier samples are
 //!   discarded.
-//! * Before the first live frame, no age is known. A replayed frame of `/rest/subscribe` has the
+//! * Before the first live frame, no age is known. A replayed frame on `/rest/subscribe` has the
 //!   time of the connect, so its age is never known.
-//! * A time up to 10 s ahead of the controller's clock counts as the current time; a time further
-//!   ahead is unknown.
+//! * If the time of an event is up to 10 s ahead of the controller's clock, its age is zero. If it
+//!   is further ahead, its age is unknown.
 
 use std::time::{Duration, SystemTime};
 
@@ -52,7 +52,9 @@ pub struct ControllerClock {
     path: SubscribePath,
     /// The controller's clock minus the local clock, in microseconds, for the last live frames.
     samples: [i64; SAMPLES],
-    learned: usize,
+    /// The number of samples taken, folded to stay below `2 * SAMPLES`. Modulo `SAMPLES` it is the
+    /// position to write next.
+    next: usize,
 }
 
 impl ControllerClock {
@@ -63,12 +65,12 @@ impl ControllerClock {
         Self {
             path,
             samples: [0; SAMPLES],
-            learned: 0,
+            next: 0,
         }
     }
 
-    /// Learns from an event that arrived at `utc` by the local clock. Ignores events that are not
-    /// live or have no timestamp.
+    /// Adds a sample from an event that arrived at `utc` by the local clock. Ignores events that
+    /// are not live or have no timestamp.
     pub fn learn(&mut self, event: &Event, utc: SystemTime) {
         if !event.is_live() {
             return;
@@ -76,7 +78,7 @@ impl ControllerClock {
         if event.control() == SystemControl::SystemConfig.code()
             && event.action() == SystemConfigAction::TimeChanged.code()
         {
-            self.learned = 0;
+            self.next = 0;
         }
         let Some(time) = Timestamp::parse(event.timestamp()) else {
             return;
@@ -84,20 +86,19 @@ impl ControllerClock {
         let Some(ahead) = micros(utc).and_then(|now| time.unix_micros().checked_sub(now)) else {
             return;
         };
-        self.samples[self.learned % SAMPLES] = ahead;
-        // The count stays bounded and keeps its position in the ring.
-        self.learned = if self.learned + 1 == 2 * SAMPLES {
+        self.samples[self.next % SAMPLES] = ahead;
+        self.next = if self.next + 1 == 2 * SAMPLES {
             SAMPLES
         } else {
-            self.learned + 1
+            self.next + 1
         };
     }
 
     /// How far the controller's clock is ahead of the local clock, in microseconds; negative if it
-    /// is behind, `None` before the first live frame.
+    /// is behind. `None` if there is no sample.
     #[must_use]
     pub fn ahead_micros(&self) -> Option<i64> {
-        let known = &self.samples[..self.learned.min(SAMPLES)];
+        let known = &self.samples[..self.next.min(SAMPLES)];
         known.iter().copied().max()
     }
 
@@ -108,9 +109,9 @@ impl ControllerClock {
             return None;
         }
         let time = Timestamp::parse(event.timestamp())?;
-        let ours = time.unix_micros().checked_sub(self.ahead_micros()?)?;
-        let distance = Duration::from_micros(ours.unsigned_abs());
-        if ours < 0 {
+        let local_micros = time.unix_micros().checked_sub(self.ahead_micros()?)?;
+        let distance = Duration::from_micros(local_micros.unsigned_abs());
+        if local_micros < 0 {
             SystemTime::UNIX_EPOCH.checked_sub(distance)
         } else {
             SystemTime::UNIX_EPOCH.checked_add(distance)
@@ -122,13 +123,14 @@ impl ControllerClock {
     pub fn age(&self, event: &Event, utc: SystemTime) -> Option<Duration> {
         match utc.duration_since(self.happened_at(event)?) {
             Ok(age) => Some(age),
-            Err(ahead) if ahead.duration() <= TOLERANCE => Some(Duration::ZERO),
+            Err(error) if error.duration() <= TOLERANCE => Some(Duration::ZERO),
             Err(_) => None,
         }
     }
 
-    /// Whether the event happened at or after `since` by the local clock, if known. With the time
-    /// of a loss as `since`: whether it happened during the outage.
+    /// Whether the event happened at or after `since` by the local clock, if known. If
+    /// `since` is the time at which the connection was lost, this tells whether the event happened
+    /// during the outage.
     #[must_use]
     pub fn happened_since(&self, event: &Event, since: SystemTime) -> Option<bool> {
         Some(self.happened_at(event)? >= since)

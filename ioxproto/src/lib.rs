@@ -6,7 +6,7 @@
 //! passes in what has happened and carries out the actions that it returns.
 //!
 //! ```text
-//!              messages, ticks, answers, news of the socket ──►  ┌───────────────┐
+//!              messages, ticks, answers, socket reports     ──►  ┌───────────────┐
 //!   driver                                                       │ StreamMachine │  ──► events, marked replay or live
 //!              connect, ping, close, abort, next deadline    ◄──  └───────────────┘  ──► status changes with their reason
 //! ```
@@ -50,13 +50,13 @@
 //!     println!("{}", event.describe());
 //! });
 //!
-//! // What a stream delivers goes in here: `dispatcher.dispatch(&notification)`.
+//! // Pass the notifications of a stream to `dispatcher.dispatch(&notification)`.
 //! dispatcher.dispatch_event(&event);
 //! let porch = state.read(|state| state.property("n001_porch", "ST").and_then(|now| now.number()));
 //! assert_eq!(porch.map(|number| number.to_string()).as_deref(), Some("72.5"));
 //! ```
 //!
-//! # What it promises
+//! # Guarantees
 //!
 //! * **Deterministic**: the same inputs with the same times and the same seed give the same
 //!   outputs.

@@ -10,7 +10,7 @@ const INITIAL_BIAS: u32 = 72;
 const INITIAL_N: u32 = 128;
 
 /// Encodes each non-ASCII label of a host name, in lower case. There is no Unicode normalization:
-/// texts that look alike may give different names. `None` if a label is too long.
+/// strings that look alike may give different names. `None` if a label is too long.
 pub(crate) fn ascii_host(host: &str) -> Option<String> {
     let parts: Option<Vec<String>> = host
         .to_lowercase()
@@ -49,7 +49,7 @@ fn encoded(part: &str) -> Option<String> {
             }
             if *code == n {
                 push_number(&mut output, delta, bias);
-                bias = adapted(delta, handled + 1, handled == basic);
+                bias = adapt_bias(delta, handled + 1, handled == basic);
                 delta = 0;
                 handled += 1;
             }
@@ -82,7 +82,7 @@ fn digit_of(digit: u32) -> char {
 }
 
 /// RFC 3492 section 6.1.
-fn adapted(delta: u32, points: u32, first: bool) -> u32 {
+fn adapt_bias(delta: u32, points: u32, first: bool) -> u32 {
     let mut delta = if first { delta / DAMP } else { delta / 2 };
     delta += delta / points;
     let mut k = 0;

@@ -15,7 +15,7 @@ pub enum Phase {
     Resolving,
     /// TCP connects.
     Connecting,
-    /// The TLS handshake is under way.
+    /// The TLS handshake is in progress.
     Securing,
     /// The upgrade request was sent; its answer is pending.
     Upgrading,
@@ -33,13 +33,13 @@ impl fmt::Display for Phase {
     }
 }
 
-/// Which silence showed that a connection was dead.
+/// The rule that detected a dead connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Silence {
-    /// No frame for longer than the last heartbeat promised.
+    /// No text frame arrived within the interval that the last heartbeat announced.
     Heartbeat,
-    /// A ping was not answered by a controller that answers pings.
+    /// A controller that answers pings did not answer one.
     Ping,
 }
 
@@ -99,10 +99,11 @@ pub enum IdentityProblem {
     UnknownIssuer,
     /// The certificate is for another name.
     WrongName,
-    /// The certificate has expired. Tried again, because clocks may be wrong after a power cut.
-    Expired,
-    /// The certificate is not valid yet. Tried again, because clocks may be wrong after a power
+    /// The certificate has expired. The stream retries, because clocks may be wrong after a power
     /// cut.
+    Expired,
+    /// The certificate is not valid yet. The stream retries, because clocks may be wrong after a
+    /// power cut.
     NotYetValid,
     /// The certificate matches none of the pinned fingerprints.
     WrongPin,
@@ -207,7 +208,7 @@ pub enum Reason {
         status: u16,
     },
     /// The answer to a login or refresh was inconclusive: the controller may be booting.
-    #[error("logging in came to nothing ({})", undecided(*.status, .detail))]
+    #[error("the login failed ({})", describe_inconclusive(*.status, .detail))]
     LoginFailed {
         /// The HTTP status; 0 if there was no answer.
         status: u16,
@@ -215,7 +216,7 @@ pub enum Reason {
         detail: String,
     },
     /// The caller was asked for an access token and supplied none.
-    #[error("no access token: the application was asked for one and gave none")]
+    #[error("no access token: the application was asked for one and supplied none")]
     NoToken,
     /// On `/api/events/subscribe`, the controller closed the connection or stayed silent after the
     /// token was sent.
@@ -237,7 +238,7 @@ pub enum Reason {
     },
     /// The peer is not a controller: its answer is not HTTP, or a 101 that is not a WebSocket
     /// handshake.
-    #[error("what answered does not look like a controller: {detail}")]
+    #[error("the peer does not look like a controller: {detail}")]
     NotAController {
         /// What was wrong with the answer.
         detail: String,
@@ -274,7 +275,7 @@ pub enum Reason {
     /// The controller closed the connection.
     #[error("{}", closed(*.code, .text))]
     Closed {
-        /// The close code, if a close frame came with one.
+        /// The close code, if the controller sent a close frame that has one.
         code: Option<u16>,
         /// The text of the close frame, at most 123 bytes.
         text: String,
@@ -390,7 +391,7 @@ fn refused(status: u16, text: &str) -> String {
     let what = HttpStatus(status);
     let mut sentence = match status {
         300..=399 => format!(
-            "the controller redirects to elsewhere ({what}), which is not followed: credentials go only to the host that was named; use the URL it redirects to"
+            "the controller answered with a redirect ({what}), which is not followed: credentials go only to the host that was named; use the URL it redirects to"
         ),
         404 => format!(
             "no event stream there ({what}): is this the controller's address, and the right port?"
@@ -410,7 +411,7 @@ fn refused(status: u16, text: &str) -> String {
     sentence
 }
 
-fn undecided(status: u16, detail: &str) -> String {
+fn describe_inconclusive(status: u16, detail: &str) -> String {
     match (status, detail) {
         (0, detail) => detail.to_owned(),
         (status, "") => HttpStatus(status).to_string(),
@@ -443,10 +444,10 @@ fn stalled(silent_for: Duration, silence: Silence) -> String {
     let seconds = silent_for.as_secs_f32();
     match silence {
         Silence::Heartbeat => format!(
-            "the connection is dead: nothing came for {seconds:.0} s, longer than the controller's heartbeat promises"
+            "the connection is dead: nothing was received for {seconds:.0} s, longer than the interval that the controller's heartbeat announced"
         ),
         Silence::Ping => format!(
-            "the connection is dead: a ping was not answered, nothing came for {seconds:.0} s"
+            "the connection is dead: a ping was not answered, and nothing was received for {seconds:.0} s"
         ),
     }
 }

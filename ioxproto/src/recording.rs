@@ -155,7 +155,7 @@ impl Entry {
     }
 }
 
-/// The line, without a line break. A time that is not finite is written as 0.
+/// The entry as a line, without a line break. A time that is not finite is written as 0.
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let direction = match self.direction {
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_that_is_no_number_is_written_as_zero() {
+    fn a_time_that_is_not_a_number_is_written_as_zero() {
         let line = Entry::text(Direction::Send, f64::NAN, "").to_string();
         assert_eq!(Entry::parse(&line).map(|entry| entry.time), Ok(0.0));
     }

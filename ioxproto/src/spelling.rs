@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// A node's address in any spelling, or a device's address, which is a node's without the last
-/// part.
+/// A pattern for the addresses of nodes: a node's address in any spelling, or the address of a
+/// device, which is a node's address without the last part.
 ///
 /// Matching ignores case. In an Insteon address it also ignores the kind of separator (space, `.`,
 /// `:`, `-`, `_`) and leading zeros: `1a.2b.3c.1`, `1A 2B 3C 1` and `1a:2b:3c:01` are the same
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_device_is_its_nodes_and_no_other() {
+    fn a_device_matches_only_its_own_nodes() {
         let device = NodePattern::new("1A 2B 3C");
         assert!(device.is_match("1A 2B 3C 1") && device.is_match("1A 2B 3C 8"));
         assert!(!device.is_match("1A 2B 3C1") && !device.is_match("A1 2B 3C 1"));
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_matches_itself_alone() {
+    fn an_invalid_address_matches_only_itself() {
         for odd in ["", "é", "1.2.3.4.5", "zz zz zz 1", "100 2 3 1", "_", "a_"] {
             assert!(NodePattern::new(odd).is_match(odd), "{odd}");
         }

@@ -30,7 +30,7 @@ pub enum Status {
     LostConnection,
     /// The wait is over, the next attempt begins.
     Reconnecting,
-    /// The stream has failed for good: a person must act.
+    /// The stream has failed permanently: a person must fix the cause.
     ReconnectFailed,
     /// Stopped by the caller.
     Disconnected,
@@ -64,7 +64,8 @@ impl Status {
         }
     }
 
-    /// Whether the stream is idle until the next start: not started, failed for good, or stopped.
+    /// Whether the stream is idle until the next start: not started, failed permanently, or
+    /// stopped.
     #[must_use]
     pub fn is_at_rest(self) -> bool {
         matches!(
@@ -105,15 +106,14 @@ crate::debug_is_display! { UnknownStatus }
 pub struct StatusChange {
     /// The status from now on.
     pub status: Status,
-    /// The reason of a loss, of a failure for good, of a stop, and of `connected` without a
-    /// complete replay.
+    /// Why the connection was lost or the stream ended, or why `connected` has no complete replay.
     pub reason: Option<Reason>,
-    /// After a loss: how long until the next attempt.
+    /// After a lost connection: the wait until the next attempt.
     pub retry_in: Option<Duration>,
 }
 
-/// The status, why, and when the next attempt follows: `lost_connection: the controller ended the
-/// connection; next attempt in 1 s`.
+/// The status, its reason and the wait until the next attempt: `lost_connection: the controller
+/// closed the connection; next attempt in 1 s`.
 impl fmt::Display for StatusChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.status.as_str())?;

@@ -1,7 +1,7 @@
-//! Events and values in a few words, for a line or a cell that a person reads.
+//! Describes events and values in a few words, for a line or a table cell that a person reads.
 //!
-//! Texts from the controller are [`neutralised`]: they cannot command a terminal, and
-//! cannot hide or reorder what stands beside them.
+//! Texts from the controller are [`neutralised`]: they cannot contain terminal control sequences,
+//! and cannot hide or reorder the text next to them.
 //!
 //! ```
 //! use ioxproto::names::Names;
@@ -19,10 +19,10 @@ use crate::names::Names;
 use crate::state::{ControllerState, Program};
 use crate::view::View;
 
-/// The longest payload that is shown, in characters.
+/// The maximum length of a shown payload, in characters.
 const PAYLOAD: usize = 120;
 
-/// What an event says, without the node that it is about.
+/// Describes an event, without the node that it is about.
 #[must_use]
 pub fn of_event(event: &Event, names: &Names) -> String {
     let mut text = match event.view() {
@@ -60,7 +60,8 @@ pub fn of_event(event: &Event, names: &Names) -> String {
     neutralised(text.trim_end()).to_string()
 }
 
-/// The value that stands for a node: that of `ST`, else of its first property; empty without one.
+/// The value that represents a node: that of `ST`, otherwise of its first property. Empty if the
+/// node has no property.
 #[must_use]
 pub fn of_node(state: &ControllerState, address: &str) -> String {
     let first = || state.properties(address).next();
@@ -70,7 +71,8 @@ pub fn of_node(state: &ControllerState, address: &str) -> String {
     neutralised(&shown).to_string()
 }
 
-/// What a program is doing, and the last result of its condition.
+/// Describes a program: whether it is disabled, what it is running, and the last result of its
+/// condition.
 #[must_use]
 pub fn of_program(program: &Program) -> String {
     let mut words: Vec<String> = Vec::new();
@@ -86,8 +88,8 @@ pub fn of_program(program: &Program) -> String {
     words.join(", ")
 }
 
-/// A text of a controller, made safe to show: line breaks and tabs become blanks, and control
-/// characters, invisible characters and changes of the writing direction become `U+FFFD`.
+/// Makes a string from a controller safe to show. Replaces line breaks and tabs by spaces, and
+/// control characters, invisible characters and changes of the writing direction by `U+FFFD`.
 ///
 /// ```
 /// use ioxproto::words::neutralised;
@@ -98,6 +100,7 @@ pub fn neutralised(text: &str) -> impl fmt::Display + '_ {
     Neutralised(text)
 }
 
+/// Displays a text without control characters.
 struct Neutralised<'a>(&'a str);
 
 impl fmt::Display for Neutralised<'_> {
@@ -131,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_of_a_controller_cannot_command_a_terminal() {
+    fn texts_of_a_controller_cannot_control_a_terminal() {
         let hostile = "\u{1b}]0;title\u{7}\u{202e}abc\r\n\u{9b}2J";
         assert_eq!(
             neutralised(hostile).to_string(),

@@ -1,7 +1,7 @@
-//! In steady state a frame costs one allocation: its event's buffer. Telling listeners costs none,
-//! nor does keeping the picture of the house.
+//! In steady state a frame costs one allocation, the buffer of its event. Dispatching it to
+//! listeners and updating the state cost none.
 //!
-//! A binary of its own, since counting replaces the allocator.
+//! A test binary of its own, because the counter replaces the allocator.
 
 #![expect(
     clippy::unwrap_used,
@@ -35,7 +35,7 @@ fn enveloped(document: &str) -> String {
     )
 }
 
-/// Frames of the usual kinds, numbered, raw or in envelopes.
+/// Numbered frames of the common kinds, raw or in JSON envelopes.
 fn frames(in_envelopes: bool) -> Vec<String> {
     let kinds = [
         "<control>ST</control><action uom=\"100\" prec=\"0\">128</action><node>1A 2B 3C 1</node><eventInfo></eventInfo><fmtAct>50%</fmtAct><fmtName>Status</fmtName>",
@@ -64,7 +64,7 @@ fn assert_one_each(counted: AllocationInfo, frames: &[String]) {
     assert_eq!(counted.count_total, FRAMES as u64, "{counted:?}");
     assert_eq!(counted.count_current, 0, "{counted:?}");
     assert!(counted.count_max <= 1, "{counted:?}");
-    // The text and two counters, rounded up to a word.
+    // The text and the two reference counts, rounded up to a word.
     let bytes: usize = frames.iter().map(|frame| frame.len() + 24).sum();
     assert!(counted.bytes_total <= bytes as u64, "{counted:?}");
 }
@@ -86,7 +86,7 @@ fn a_frame_costs_one_allocation_to_read() {
 }
 
 #[test]
-fn a_frame_of_some_kib_costs_one_allocation_too() {
+fn a_frame_of_several_kib_costs_one_allocation() {
     let info = "x".repeat(20_000);
     let parts = format!(
         "<control>_7</control><action>1</action><node></node><eventInfo>{info}</eventInfo>"
@@ -119,8 +119,8 @@ fn a_message_costs_the_machine_one_allocation() {
             assert!(harness.stream.poll_timeout(harness.now).is_some());
         };
         frames.iter().for_each(&mut take);
-        // The first number is a step back from the last, and the gap that tells it is not a steady
-        // state.
+        // The first frame's number is lower than the last one's, and the notification of the gap is
+        // not part of the steady state.
         take(&frames[0]);
         let again = &frames[1..];
         let counted = measure(|| again.iter().for_each(&mut take));
@@ -139,7 +139,7 @@ fn a_clone_of_an_event_costs_nothing() {
     assert_eq!(counted.count_total, 0);
 }
 
-/// Events of properties whose values change between two texts of one length.
+/// Events of properties whose values alternate between two strings of equal length.
 fn changes() -> Vec<Event> {
     let mut reader = FrameReader::new();
     let mut event = |number: i64| {
@@ -159,7 +159,7 @@ fn changes() -> Vec<Event> {
 }
 
 #[test]
-fn telling_listeners_costs_nothing() {
+fn dispatching_to_listeners_allocates_nothing() {
     let dispatcher = Dispatcher::new();
     let listen = |filter| dispatcher.on_event(filter, |event| assert!(touch(event) > 0));
     let _registrations = [
@@ -179,7 +179,7 @@ fn telling_listeners_costs_nothing() {
 }
 
 #[test]
-fn a_known_property_is_kept_up_without_an_allocation() {
+fn updating_a_known_property_in_the_state_allocates_nothing() {
     let mut state = ControllerState::new();
     let events = changes();
     let mut update = || events.iter().for_each(|event| state.update(event));
@@ -189,7 +189,7 @@ fn a_known_property_is_kept_up_without_an_allocation() {
 }
 
 #[test]
-fn telling_what_changed_leaves_nothing_behind() {
+fn reporting_changes_leaks_no_memory() {
     let dispatcher = Dispatcher::new();
     dispatcher.attach(SharedState::new(ControllerState::new()));
     let _registration = dispatcher.on_change(|change| assert!(!change.to_string().is_empty()));

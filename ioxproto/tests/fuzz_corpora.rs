@@ -1,4 +1,4 @@
-//! Runs the fuzz targets over their corpora, so that what fuzzing once found stays found.
+//! Runs the fuzz targets over their corpora, so that bugs found by fuzzing do not return.
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
 #![expect(unreachable_pub, reason = "the targets are public in the fuzz crate")]
@@ -63,7 +63,7 @@ fn states() {
 }
 
 #[test]
-fn documents_beside_a_strict_reader() {
+fn documents_compared_with_a_strict_reader() {
     replay("differential", differential::run);
 }
 

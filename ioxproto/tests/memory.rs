@@ -1,4 +1,4 @@
-//! What the picture of a house costs, counted by an allocator that counts.
+//! The memory of the state of a house, measured by a counting allocator.
 
 use allocation_counter::measure;
 use ioxproto::dispatch::{Dispatcher, Filter};
@@ -17,7 +17,7 @@ fn property(node: usize, control: usize, raw: u32) -> Event {
     }
 }
 
-/// Bytes that a state of this many nodes with this many properties each holds, and the state.
+/// A state of this many nodes with this many properties each, and the bytes that it holds.
 fn house(nodes: usize, properties: usize) -> (i64, ControllerState) {
     let mut state = ControllerState::new();
     let info = measure(|| {
@@ -104,7 +104,7 @@ fn a_house_of_5000_nodes_and_1000_programs_with_names_fits_in_20_mebibytes() {
         "{} bytes",
         info.bytes_current
     );
-    // Another reading takes the place of the first.
+    // A second reading replaces the first.
     let again = measure(|| drop(state.apply(&read()))).bytes_current;
     assert!(again < 100_000, "{again} bytes more");
 }
@@ -121,14 +121,14 @@ fn updating_a_known_property_allocates_nothing() {
         let info = measure(|| state.update(event));
         assert_eq!(info.count_total, 0, "{event:?}");
     }
-    // A longer value makes the one text longer, and nothing else.
+    // A longer value reallocates only its own text.
     let longer = property(3, 1, 1_234_567_890);
     let info = measure(|| state.update(&longer));
     assert!(info.count_total <= 1 && info.bytes_current < 64, "{info:?}");
 }
 
 #[test]
-fn no_value_pins_the_message_that_brought_it() {
+fn no_value_keeps_its_message_in_memory() {
     let mut state = ControllerState::new();
     let info = measure(|| {
         let padding = "x".repeat(1_000_000);
@@ -149,7 +149,7 @@ fn no_value_pins_the_message_that_brought_it() {
 }
 
 #[test]
-fn a_value_that_was_long_once_does_not_stay_large() {
+fn a_value_that_was_long_once_does_not_keep_its_memory() {
     let mut state = ControllerState::new();
     state.update(&property(1, 1, 1));
     let text = |raw: &str| {

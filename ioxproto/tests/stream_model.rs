@@ -1,4 +1,5 @@
-//! The stream machine against its model: any calls, in any order, with any ids, at any times.
+//! Compares the stream machine with its model: arbitrary calls, in any order, with any ids, at any
+//! times.
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
 #![expect(unreachable_pub, reason = "the target is public in the fuzz crate")]
@@ -6,7 +7,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-/// The generator of operations and the model are those of the fuzz target.
+/// The fuzz target, which provides the operations and the model.
 #[path = "../../fuzz/src/targets/stream/mod.rs"]
 mod stream;
 
@@ -16,7 +17,7 @@ fn run(account: u8, operations: &[[u8; 3]]) {
     stream::run(&data);
 }
 
-/// What an open connection lives through: messages with stamps, and time that is listened to.
+/// Operations on an open connection: stamped messages, and waits on an empty socket.
 fn life() -> impl Strategy<Value = [u8; 3]> {
     let kind = prop_oneof![
         2 => 31u8..=34,
@@ -32,12 +33,12 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_machine_does_what_its_model_does(operations in vec(any::<[u8; 3]>(), 0..400)) {
+    fn the_machine_agrees_with_its_model(operations in vec(any::<[u8; 3]>(), 0..400)) {
         run(stream::LOCAL, &operations);
     }
 
     #[test]
-    fn no_order_of_calls_does_harm_with_any_account(account in any::<u8>(), operations in vec(any::<[u8; 3]>(), 0..400)) {
+    fn any_order_of_calls_is_safe_for_any_account(account in any::<u8>(), operations in vec(any::<[u8; 3]>(), 0..400)) {
         run(account, &operations);
     }
 }
@@ -46,7 +47,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn stamps_and_the_end_mark_mean_what_the_model_says(account in 0..5u8, operations in vec(life(), 0..60)) {
+    fn stamps_and_the_end_mark_agree_with_the_model(account in 0..5u8, operations in vec(life(), 0..60)) {
         run(stream::OPEN + account, &operations);
     }
 }

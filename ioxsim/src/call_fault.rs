@@ -1,23 +1,22 @@
-//! Ways in which a REST call can go wrong.
+//! Ways in which a REST call can fail.
 
 use std::time::Duration;
 
+use crate::answer::{AfterAnswer, Answer};
 use crate::fault::Ending;
-use crate::upgrade::{AfterAnswer, Answer};
 
-/// What becomes of a read or command of the house, under `/rest/` or `/api/`, that shows who it is
-/// from.
+/// A fault of a REST call, a read or command under `/rest/` or `/api/`, with valid credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnCall {
     /// It is answered 404, as by a controller whose Insteon modem is busy.
     Busy {
-        /// Whether it is carried out nevertheless.
+        /// Whether it is carried out in spite of the answer.
         carried_out: bool,
     },
-    /// It is answered 404 as when busy, and not carried out; `Content-Length` promises less than
-    /// comes, and the connection is kept, so that the rest of the answer precedes the next one. An
-    /// ISY-994 was seen to lose the framing like that (inferred from its clients).
+    /// It is answered 404 as when busy, and not carried out. `Content-Length` is too small and the
+    /// connection is kept, so that the rest of the answer precedes the next one. An ISY-994 breaks
+    /// the framing like this (inferred from its clients).
     BrokenFraming,
     /// It is refused with this status, and not carried out.
     Refuse {
@@ -26,33 +25,33 @@ pub enum OnCall {
     },
     /// It is answered 200 with `succeeded="false"`, and not carried out.
     NotSucceeded,
-    /// It is answered 200 with the sign-in page of a proxy, and not carried out.
+    /// It is answered 200 with the login page of a proxy, and not carried out.
     Html,
     /// It is carried out and answered 200 without a body.
     Empty,
-    /// It is carried out; `Content-Length` promises more than comes, and the connection ends.
+    /// It is carried out. `Content-Length` is too large, and the connection ends.
     TooShort,
-    /// It is carried out; `Content-Length` promises less than comes.
+    /// It is carried out. `Content-Length` is too small.
     TooLong,
-    /// It is carried out; the answer breaks off in the middle, and the connection ends.
+    /// It is carried out. The answer is truncated, and the connection ends.
     CutOff,
-    /// It is carried out, and the answer comes this much later.
+    /// It is carried out, and the answer is delayed by this time.
     Slow(Duration),
     /// It is carried out and never answered.
     Mute,
 }
 
-/// The bytes of an answer that are not within the length that it promises.
-const LEFT_OVER: isize = 10;
+/// By how many bytes an answer exceeds its `Content-Length`.
+const EXCESS: isize = 10;
 
 impl OnCall {
-    /// The answer in place of carrying it out; `None` if it is carried out.
+    /// Returns the answer if the call is not carried out; `None` if it is.
     pub(crate) fn refusal(self) -> Option<Answer> {
         Some(match self {
             Self::Busy { carried_out: false } => super::rest::busy(),
             Self::BrokenFraming => {
                 let mut answer = super::rest::busy();
-                answer.set_length(-LEFT_OVER);
+                answer.set_length(-EXCESS);
                 answer
             }
             Self::Refuse { status } => Answer::refusal(status, []),
@@ -67,13 +66,13 @@ impl OnCall {
         })
     }
 
-    /// What becomes of the answer once it is carried out.
+    /// Changes the answer of a call that was carried out.
     pub(crate) fn spoil(self, mut answer: Answer) -> Answer {
         match self {
             Self::Busy { .. } => return super::rest::busy(),
             Self::Empty => return Answer::with_body(200, [], "text/xml", b""),
             Self::TooShort => answer.set_length(100),
-            Self::TooLong => answer.set_length(-LEFT_OVER),
+            Self::TooLong => answer.set_length(-EXCESS),
             Self::CutOff => answer
                 .bytes
                 .truncate(answer.bytes.len() - answer.body_length() / 2 - 1),

@@ -1,4 +1,4 @@
-//! One client's connection, from the accept to its end.
+//! One client's connection, from the TCP accept to its end.
 
 use std::future::pending;
 use std::io;
@@ -15,37 +15,38 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{debug, trace};
 
-use crate::controller::{Output, SubscriberId};
+use crate::answer::AfterAnswer;
 use crate::fault::{Ending, OnConnect};
+use crate::output::{Output, SubscriberId};
 use crate::shared::{Shared, Subscription, size};
 use crate::socket::Socket;
-use crate::upgrade::{AfterAnswer, BadRequest, parse_request};
+use crate::upgrade::{BadRequest, parse_request};
 use crate::websocket::{self, Incoming, Reader};
 
-/// How long a client has for its side of an ending.
-const ENDING: Duration = Duration::from_secs(1);
+/// How long to wait for the client's part of closing a connection.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The longest body of a request, in bytes.
-const LONGEST_BODY: usize = 64 * 1024;
+const MAX_BODY: usize = 64 * 1024;
 
-/// Outputs that are written in one go at most.
+/// The maximum number of outputs that are written at once.
 const BATCH: usize = 64;
 
-/// The bytes of a long message that are made at a time.
-const PIECE: u64 = 64 * 1024;
+/// The bytes of a long message that are generated at a time.
+const CHUNK: u64 = 64 * 1024;
 
-/// The first half of a frame of 256 bytes of text.
+/// The beginning of a text frame of 256 bytes.
 const HALF_A_FRAME: &[u8] = b"\x81\x7e\x01\x00<?xml version=\"1.0\"";
 
-/// Serves a connection until its end, whoever brings it about.
+/// Serves a connection until it ends.
 pub(crate) async fn serve(open: Open, tcp: TcpStream, tls: Option<TlsAcceptor>) {
     let shared = Arc::clone(&open.0);
     let fault = shared.on_connect();
     let mut endings = shared.ending.subscribe();
-    // Frames are small and should not wait for each other; it works without, too.
+    // Frames are small and should not be delayed. A failure does not matter.
     let _ = tcp.set_nodelay(true);
     if let Some(fault) = fault {
-        debug!(?fault, "the connection goes wrong as planned");
+        debug!(?fault, "the connection fails as planned");
         let socket = Socket::Plain(tcp);
         return match fault {
             OnConnect::Close => finish(socket, Ending::Fin).await,
@@ -57,7 +58,7 @@ pub(crate) async fn serve(open: Open, tcp: TcpStream, tls: Option<TlsAcceptor>) 
     let accepted = tokio::select! {
         accepted = Socket::accept(tcp, tls.as_ref()) => accepted,
         () = sleep_until(until) => Err(io::ErrorKind::TimedOut.into()),
-        _ = changed(&mut endings) => return,
+        _ = next_ending(&mut endings) => return,
     };
     let mut socket = match accepted {
         Ok(socket) => socket,
@@ -71,12 +72,12 @@ pub(crate) async fn serve(open: Open, tcp: TcpStream, tls: Option<TlsAcceptor>) 
         let request = tokio::select! {
             request = read_request(&shared, &mut socket, std::mem::take(&mut early)) => request,
             () = sleep_until(until) => Err(io::ErrorKind::TimedOut.into()),
-            ending = changed(&mut endings) => return finish(socket, ending).await,
+            ending = next_ending(&mut endings) => return finish(socket, ending).await,
         };
         let (request, behind) = match request {
             Ok(read) => read,
             Err(error) => {
-                debug!(%error, "no request came");
+                debug!(%error, "no complete request received");
                 return finish(socket, Ending::Close(1000)).await;
             }
         };
@@ -86,12 +87,12 @@ pub(crate) async fn serve(open: Open, tcp: TcpStream, tls: Option<TlsAcceptor>) 
             let body = tokio::select! {
                 body = read_body(&shared, &mut socket, &request, &mut early) => body,
                 () = sleep_until(until) => Err(io::ErrorKind::TimedOut.into()),
-                ending = changed(&mut endings) => return finish(socket, ending).await,
+                ending = next_ending(&mut endings) => return finish(socket, ending).await,
             };
             match body {
                 Ok(body) => (shared.post(&request.map(|()| body)), None),
                 Err(error) => {
-                    debug!(%error, "no whole body came");
+                    debug!(%error, "no complete body received");
                     return finish(socket, Ending::Close(1000)).await;
                 }
             }
@@ -113,7 +114,7 @@ pub(crate) async fn serve(open: Open, tcp: TcpStream, tls: Option<TlsAcceptor>) 
             until = Instant::now() + idle;
             continue;
         }
-        // A client that does not want the answer any more has ended the connection.
+        // A failure means that the client has already ended the connection.
         let _ = write(&mut socket, &answer.bytes).await;
         return match answer.then {
             AfterAnswer::End(ending) => finish(socket, ending).await,
@@ -122,7 +123,7 @@ pub(crate) async fn serve(open: Open, tcp: TcpStream, tls: Option<TlsAcceptor>) 
     }
 }
 
-/// Whether a client wants the connection to end with the answer.
+/// Whether the client asks to close the connection after the answer.
 fn asks_to_close(request: &Request<()>) -> bool {
     let wishes = request.headers().get_all(CONNECTION).into_iter();
     let mut wishes = wishes.filter_map(|value| value.to_str().ok());
@@ -130,12 +131,12 @@ fn asks_to_close(request: &Request<()>) -> bool {
         || wishes.any(|value| value.to_ascii_lowercase().contains("close"))
 }
 
-/// Whether a request is of a kind that has a body.
+/// Whether the method of the request has a body.
 fn has_body(request: &Request<()>) -> bool {
     [Method::POST, Method::PUT, Method::PATCH].contains(request.method())
 }
 
-/// Counts a connection as open for as long as it lives.
+/// Counts a connection as open until it is dropped.
 pub(crate) struct Open(Arc<Shared>);
 
 impl Open {
@@ -154,24 +155,24 @@ impl Drop for Open {
     }
 }
 
-/// The next ending that the script wants.
-async fn changed(endings: &mut watch::Receiver<Ending>) -> Ending {
+/// Waits for the next ending that the script requests.
+async fn next_ending(endings: &mut watch::Receiver<Ending>) -> Ending {
     match endings.changed().await {
         Ok(()) => *endings.borrow_and_update(),
         Err(_) => pending().await,
     }
 }
 
-/// Reads and says nothing until the client leaves or the script ends it.
+/// Reads and sends nothing until the client or the script ends the connection.
 async fn mute(mut socket: Socket, endings: &mut watch::Receiver<Ending>) {
     let ending = tokio::select! {
         () = drain(&mut socket) => return,
-        ending = changed(endings) => ending,
+        ending = next_ending(endings) => ending,
     };
     finish(socket, ending).await;
 }
 
-/// The request, and the bytes that came after it.
+/// Reads a request. Returns it and the bytes after it.
 async fn read_request(
     shared: &Shared,
     socket: &mut Socket,
@@ -202,7 +203,7 @@ async fn read_request(
     }
 }
 
-/// Reads on until the body is there; one without a length is taken to be empty.
+/// Reads the body of a request. A body without a length is taken to be empty.
 async fn read_body(
     shared: &Shared,
     socket: &mut Socket,
@@ -212,7 +213,7 @@ async fn read_body(
     let length = request.headers().get(CONTENT_LENGTH);
     let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
     let length = length.unwrap_or(0);
-    if length > LONGEST_BODY {
+    if length > MAX_BODY {
         write(
             socket,
             b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\n\r\n",
@@ -232,37 +233,38 @@ async fn read_body(
     Ok(std::mem::replace(body, behind))
 }
 
-/// Writes what the controller says and reads what the client says, both at once.
+/// Serves a subscription: writes the controller's outputs and reads the client's messages
+/// concurrently.
 async fn subscribed(
     shared: &Arc<Shared>,
     socket: Socket,
     mut subscription: Subscription,
     early: &[u8],
 ) {
-    let mut hearing = Hearing {
+    let mut input = InputReader {
         shared,
         id: subscription.id,
         reader: Reader::default(),
         closed: false,
     };
-    hearing.reader.push(early);
+    input.reader.push(early);
     let (mut reading, mut writing) = tokio::io::split(socket);
-    let mut telling = Telling {
+    let mut output = OutputWriter {
         shared,
         id: subscription.id,
         socket: &mut writing,
     };
     let outcome = tokio::select! {
-        outcome = telling.tell(&mut subscription.outputs, &subscription.queued) => outcome,
-        outcome = hearing.hear(&mut reading, false) => outcome.map(|()| Ending::Close(1000)),
+        outcome = output.write_outputs(&mut subscription.outputs, &subscription.queued) => outcome,
+        outcome = input.read_messages(&mut reading, false) => outcome.map(|()| Ending::Close(1000)),
         () = subscription.overflowed.notified() => Ok(Ending::Reset),
     };
     let mut socket = reading.unsplit(writing);
     match outcome {
         Ok(Ending::Close(code)) => {
             trace!(subscriber = %subscription.id, code, "closing");
-            if !hearing.closed {
-                let _ = timeout(ENDING, hearing.hear(&mut socket, true)).await;
+            if !input.closed {
+                let _ = timeout(CLOSE_TIMEOUT, input.read_messages(&mut socket, true)).await;
             }
             finish(socket, Ending::Close(code)).await;
         }
@@ -271,7 +273,7 @@ async fn subscribed(
     }
 }
 
-/// Ends a connection; the close frame, if there is to be one, was written before.
+/// Ends a connection. The close frame, if any, was written before.
 async fn finish(mut socket: Socket, ending: Ending) {
     let finished = match ending {
         Ending::Reset => return socket.reset(),
@@ -283,13 +285,12 @@ async fn finish(mut socket: Socket, ending: Ending) {
         },
     };
     if finished.is_ok() {
-        // Dropped with something unread, the socket would send a RST, and what was sent could be
-        // lost.
-        let _ = timeout(ENDING, drain(&mut socket)).await;
+        // A socket that is dropped with unread bytes sends a RST, and what was sent could be lost.
+        let _ = timeout(CLOSE_TIMEOUT, drain(&mut socket)).await;
     }
 }
 
-/// Reads until the client ends the connection, one way or the other.
+/// Reads until the client ends the connection, in whatever way.
 async fn drain(socket: &mut Socket) {
     let _ = tokio::io::copy(socket, &mut sink()).await;
 }
@@ -299,16 +300,16 @@ async fn write(socket: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> io::Resu
     socket.flush().await
 }
 
-/// The half that writes.
-struct Telling<'a, S> {
+/// The writing half of a subscription.
+struct OutputWriter<'a, S> {
     shared: &'a Shared,
     id: SubscriberId,
     socket: &'a mut S,
 }
 
-impl<S: AsyncWrite + Unpin> Telling<'_, S> {
-    /// Writes outputs in order until one says how to end.
-    async fn tell(
+impl<S: AsyncWrite + Unpin> OutputWriter<'_, S> {
+    /// Writes outputs in order until one ends the connection.
+    async fn write_outputs(
         &mut self,
         outputs: &mut mpsc::UnboundedReceiver<Output>,
         queued: &std::sync::atomic::AtomicUsize,
@@ -316,7 +317,7 @@ impl<S: AsyncWrite + Unpin> Telling<'_, S> {
         let mut batch = Vec::new();
         loop {
             if outputs.recv_many(&mut batch, BATCH).await == 0 {
-                // The queue is gone with its bound; the connection hears of that on another way.
+                // The queue was dropped because it overflowed, which `overflowed` reports.
                 pending::<()>().await;
             }
             self.shared.thawed().await;
@@ -384,7 +385,7 @@ impl<S: AsyncWrite + Unpin> Telling<'_, S> {
             left -= in_fragment;
             let mut bytes = websocket::long_head(left == 0, opcode, in_fragment);
             while in_fragment > 0 {
-                let piece = in_fragment.min(PIECE);
+                let piece = in_fragment.min(CHUNK);
                 in_fragment -= piece;
                 bytes.resize(bytes.len() + piece as usize, b'x');
                 if in_fragment > 0 {
@@ -405,32 +406,32 @@ impl<S: AsyncWrite + Unpin> Telling<'_, S> {
         }
         write(self.socket, bytes).await?;
         self.shared
-            .observe(|seen| seen.wrote(self.id, *texts, bytes.len()));
+            .observe(|seen| seen.note_written(self.id, *texts, bytes.len()));
         bytes.clear();
         *texts = 0;
         Ok(())
     }
 }
 
-/// The half that reads.
-struct Hearing<'a> {
+/// The reading half of a subscription.
+struct InputReader<'a> {
     shared: &'a Shared,
     id: SubscriberId,
     reader: Reader,
-    /// A close frame came.
+    /// A close frame was received.
     closed: bool,
 }
 
-impl Hearing<'_> {
-    /// Reads until the client ends the connection, or until its close frame if that is enough.
-    async fn hear(
+impl InputReader<'_> {
+    /// Reads until the client ends the connection. With `until_close`, its close frame is enough.
+    async fn read_messages(
         &mut self,
         socket: &mut (impl AsyncRead + Unpin),
         until_close: bool,
     ) -> io::Result<()> {
         let mut buffer = [0; 4096];
         loop {
-            self.take()?;
+            self.handle_messages()?;
             if self.closed && until_close {
                 return Ok(());
             }
@@ -440,7 +441,7 @@ impl Hearing<'_> {
                 () = self.shared.frozen() => continue,
             };
             if read == 0 && self.closed {
-                // The close frame that it gets back ends the connection.
+                // The close frame that answers the client's ends the connection.
                 return pending().await;
             }
             if read == 0 {
@@ -450,8 +451,8 @@ impl Hearing<'_> {
         }
     }
 
-    /// Takes the messages that are complete.
-    fn take(&mut self) -> io::Result<()> {
+    /// Handles the messages that are complete.
+    fn handle_messages(&mut self) -> io::Result<()> {
         while let Some(message) = self.reader.next().map_err(io::Error::other)? {
             let id = self.id;
             match message {

@@ -1,4 +1,4 @@
-//! The handle by which a test scripts a running server and observes it.
+//! The handle with which a test scripts and observes a running server.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,16 +7,16 @@ use std::time::Duration;
 use http::HeaderMap;
 
 use crate::call_fault::OnCall;
-use crate::controller::Output;
 use crate::event::Event;
 use crate::fault::{Ending, Endpoint, OnConnect, OnPost, OnUpgrade, Times};
 use crate::observation::Observation;
 use crate::options::PortalOptions;
+use crate::output::Output;
 use crate::shared::Shared;
 
-/// Scripts a running server and observes it. Cheap to clone, usable from any thread.
+/// Scripts and observes a running server. Cheap to clone, usable from any thread.
 ///
-/// Each call takes effect before it returns: what it sends is queued, in the order of the calls.
+/// Each method takes effect before it returns: what it sends is queued, in the order of the calls.
 ///
 /// ```
 /// # async fn example(server: ioxsim::Server) {
@@ -39,153 +39,152 @@ impl fmt::Debug for Control {
     }
 }
 
-/// What happens in the house.
+/// Events and changes in the house.
 impl Control {
-    /// An event happens: the house takes note of it, and every subscriber is told, after its
-    /// replay.
+    /// Emits an event: the house stores it, and every subscriber receives it, after its replay.
     pub fn emit(&self, event: &Event) {
         self.shared
             .with(|controller, now| controller.emit(now, event));
     }
 
-    /// A node, the scene or a folder is renamed; whether there is one such.
+    /// Renames a node, the scene or a folder. Returns whether it exists.
     pub fn rename(&self, address: &str, name: &str) -> bool {
         self.shared
             .with(|controller, now| controller.rename(now, address, name))
     }
 
-    /// A node, the scene or a folder moves into a folder, or to the top (""); whether it can.
+    /// Moves a node, the scene or a folder into a folder, or to the top (""). Returns whether that
+    /// is possible.
     pub fn move_into(&self, address: &str, folder: &str) -> bool {
         self.shared
             .with(|controller, now| controller.move_into(now, address, folder))
     }
 
-    /// A node is added at the top; whether its address was free.
+    /// Adds a node at the top. Returns whether its address was free.
     pub fn add_node(&self, address: &str, name: &str) -> bool {
         self.shared
             .with(|controller, now| controller.add_node(now, address, name))
     }
 
-    /// A node is removed; whether there was one such.
+    /// Removes a node. Returns whether it existed.
     pub fn remove_node(&self, address: &str) -> bool {
         self.shared
             .with(|controller, now| controller.remove_node(now, address))
     }
 
-    /// Something happens in the house, as by itself: one event, or a few that belong together. In a
-    /// recorded house nothing does.
+    /// Lets the house change by itself once: one event, or a few that belong together. A recorded
+    /// house does nothing.
     pub fn happen(&self) {
         self.shared.with(|controller, now| controller.happen(now));
     }
 
-    /// This many events happen in the house, all at once. Of the last that belong together some may
-    /// be left out, to be told by the next replay.
+    /// Lets this many events happen in the house, all at once. If the last change has more events,
+    /// the rest are not sent, but the next replay shows them.
     pub fn flood(&self, events: usize) {
         self.shared
             .with(|controller, now| controller.flood(now, events));
     }
 
-    /// The addresses of the nodes, in the order of the replay; none in a recorded house.
+    /// Returns the addresses of the nodes, in the order of the replay; none in a recorded house.
     #[must_use]
     pub fn nodes(&self) -> Vec<String> {
         self.shared.with(|controller, _| controller.nodes())
     }
 
-    /// The last event of a node's property or command; none in a recorded house.
+    /// Returns the last event of a node's property or command; none in a recorded house.
     #[must_use]
     pub fn last(&self, node: &str, control: &str) -> Option<Event> {
         self.shared
             .with(|controller, _| controller.last(node, control))
     }
 
-    /// How many frames the replay has for whoever connects now.
+    /// Returns the number of frames in the replay of a subscriber that connects now.
     #[must_use]
     pub fn replay_frames(&self) -> usize {
         self.shared.with(|controller, _| controller.replay_frames())
     }
 }
 
-/// Faults on the way to a subscription.
+/// Faults before a subscription.
 impl Control {
-    /// TCP connections fare like this; several plans follow each other.
+    /// Makes TCP connections fail in this way. Several plans follow each other.
     pub fn on_connect(&self, fault: OnConnect, times: Times) {
         self.shared.plan_on_connect(fault, times);
     }
 
-    /// Upgrades go wrong in this way; several plans follow each other.
+    /// Makes upgrades fail in this way. Several plans follow each other.
     pub fn on_upgrade(&self, fault: OnUpgrade, times: Times) {
         self.shared
             .with(|controller, _| controller.on_upgrade(fault, times));
     }
 
-    /// Calls go wrong in this way; several plans follow each other.
+    /// Makes REST calls fail in this way. Several plans follow each other.
     pub fn on_call(&self, fault: OnCall, times: Times) {
         self.shared
             .with(|controller, _| controller.on_call(fault, times));
     }
 
-    /// Calls go well again.
+    /// Ends the faults of REST calls.
     pub fn call_normally(&self) {
         self.shared.with(|controller, _| controller.call_normally());
     }
 
-    /// Connects and upgrades go well again.
+    /// Ends the faults of connections and upgrades.
     pub fn accept_normally(&self) {
         self.shared.connect_normally();
         self.shared
             .with(|controller, _| controller.upgrade_normally());
     }
 
-    /// From now on 400 is, or is not, the answer to upgrades without the headers of an ISY-994.
+    /// Sets whether upgrades without the headers of an ISY-994 are answered 400.
     pub fn require_isy994_headers(&self, require: bool) {
         self.shared
             .with(|controller, _| controller.require_isy994_headers(require));
     }
 
-    /// From now on the subprotocol is, or is not, echoed in a 101.
+    /// Sets whether a 101 echoes the subprotocol.
     pub fn echo_subprotocol(&self, echo: bool) {
         self.shared
             .with(|controller, _| controller.echo_subprotocol(echo));
     }
 
-    /// Logins, refreshes or logouts go wrong in this way; several plans follow each other.
+    /// Makes logins, refreshes or logouts fail in this way. Several plans follow each other.
     pub fn on_post(&self, endpoint: Endpoint, fault: OnPost, times: Times) {
         self.shared
             .with(|controller, _| controller.on_post(endpoint, fault, times));
     }
 
-    /// Logins, refreshes and logouts go well again.
+    /// Ends the faults of logins, refreshes and logouts.
     pub fn post_normally(&self) {
         self.shared.with(|controller, _| controller.post_normally());
     }
 
-    /// All sessions are forgotten, as after a reboot: tokens that were issued are worth nothing.
+    /// Forgets all sessions, as after a reboot: issued tokens are no longer valid.
     pub fn forget_sessions(&self) {
         self.shared
             .with(|controller, _| controller.forget_sessions());
     }
 
-    /// The portal accounts' side is like this from now on; none makes a controller that has no such
-    /// accounts.
+    /// Sets the options of portal accounts. With `None`, the controller has no portal accounts.
     pub fn set_portal(&self, portal: Option<PortalOptions>) {
         self.shared
             .with(|controller, _| controller.set_portal(portal));
     }
 
-    /// Replays stop after this many frames until released.
+    /// Pauses each replay after this many frames, until released.
     pub fn hold_replay(&self, after_frames: usize) {
         self.shared
             .with(|controller, _| controller.hold_replay(after_frames));
     }
 
-    /// Replays go on.
+    /// Resumes the replays.
     pub fn release_replay(&self) {
         self.shared
             .with(|controller, now| controller.release_replay(now));
     }
 
-    /// Each replay from now on has one more text frame, before its end marks: these bytes, which
-    /// need not be UTF-8. Not in a recorded house.
+    /// Adds one more text frame to each later replay, before its end marks: these bytes, which need
+    /// not be UTF-8. Has no effect in a recorded house.
     pub fn add_to_replay(&self, bytes: impl Into<Vec<u8>>) {
         self.shared
             .with(|controller, _| controller.add_to_replay(bytes.into()));
@@ -194,53 +193,54 @@ impl Control {
 
 /// Faults of a subscription.
 impl Control {
-    /// Stops everything, as if the process were stopped: nothing is accepted, read, sent or ticked.
+    /// Stops the server, as if its process were stopped: it accepts, reads, sends and ticks
+    /// nothing.
     pub fn freeze(&self) {
         self.shared.frozen.send_replace(true);
     }
 
-    /// Goes on after a [`freeze`](Self::freeze).
+    /// Resumes after a [`freeze`](Self::freeze).
     pub fn thaw(&self) {
         self.shared.frozen.send_replace(false);
     }
 
-    /// Ends all connections that are open now, subscribers' or not.
+    /// Ends all open connections, those without a subscriber too.
     pub fn end(&self, ending: Ending) {
         self.shared.ending.send_replace(ending);
         self.shared.with(|controller, _| controller.end(ending));
     }
 
-    /// Whether heartbeats are sent when their time comes.
+    /// Sets whether heartbeats are sent when they are due.
     pub fn heartbeats(&self, sent: bool) {
         self.shared
             .with(|controller, now| controller.heartbeats(now, sent));
     }
 
-    /// Sends a heartbeat now that promises this, be it a number of seconds or not.
-    pub fn heartbeat(&self, promise: &str) {
+    /// Sends a heartbeat now that announces this interval, be it a number of seconds or not.
+    pub fn heartbeat(&self, interval: &str) {
         self.shared
-            .with(|controller, now| controller.heartbeat(now, promise));
+            .with(|controller, now| controller.heartbeat(now, interval));
     }
 
-    /// Whether pings are answered.
+    /// Sets whether pings are answered.
     pub fn pongs(&self, answered: bool) {
         self.shared.with(|controller, _| controller.pongs(answered));
     }
 
-    /// The next number of each subscriber is off by so much: 1 skips a number, -1 repeats one.
+    /// Shifts the next sequence number of each subscriber: 1 skips a number, -1 repeats one.
     pub fn shift_seqnum(&self, by: i64) {
         self.shared
             .with(|controller, _| controller.shift_seqnum(by));
     }
 
-    /// Tells subscribers on `/api/events/subscribe` the status of the plug-in service, `active`
-    /// say, by a frame that takes a number without carrying one.
+    /// Sends subscribers on `/api/events/subscribe` the status of the plug-in service, such as
+    /// `active`. The frame has no sequence number, but uses one up.
     pub fn service_status(&self, status: &str) {
         self.shared
             .with(|controller, _| controller.service_status(status));
     }
 
-    /// Sends a text message as it is; the controller numbers and stamps nothing in it.
+    /// Sends a text message as it is, without adding a sequence number or a stamp.
     pub fn send_text(&self, text: impl Into<String>) {
         let output = Output::Text(text.into());
         self.shared.with(|controller, _| controller.send(&output));
@@ -264,8 +264,8 @@ impl Control {
             .with(|controller, _| controller.send_fragmented(text));
     }
 
-    /// Sends a text message of this many bytes, in fragments of this many. It is made while it is
-    /// sent, so that it may be longer than what memory holds.
+    /// Sends a text message of this many bytes, in fragments of this many. It is generated while it
+    /// is sent, so that it may be larger than memory.
     pub fn send_long(&self, bytes: u64, fragment: u64) {
         self.shared
             .with(|controller, _| controller.send_long(bytes, fragment));
@@ -277,62 +277,63 @@ impl Control {
             .with(|controller, _| controller.send_slowly(text, pause));
     }
 
-    /// Sends bytes that need be no WebSocket frames.
+    /// Sends bytes, which need not be WebSocket frames.
     pub fn send_raw(&self, bytes: impl Into<Vec<u8>>) {
         let output = Output::Raw(bytes.into());
         self.shared.with(|controller, _| controller.send(&output));
     }
 }
 
-/// What can be seen.
+/// What the server has seen.
 impl Control {
-    /// Waits until what the server saw is like this, and returns it. Put a time limit around it.
-    pub async fn wait_for(&self, like_this: impl FnMut(&Observation) -> bool) -> Observation {
+    /// Waits until the observation meets this condition, and returns it. Has no time limit of its
+    /// own.
+    pub async fn wait_for(&self, condition: impl FnMut(&Observation) -> bool) -> Observation {
         let mut receiver = self.shared.observation.subscribe();
-        match receiver.wait_for(like_this).await {
+        match receiver.wait_for(condition).await {
             Ok(seen) => seen.clone(),
-            // Cannot be: the sender is our own.
+            // Unreachable: this handle owns the sender.
             Err(_) => self.seen(),
         }
     }
 
-    /// What the server saw so far.
+    /// Returns what the server has seen so far.
     #[must_use]
     pub fn seen(&self) -> Observation {
         self.shared.observation.borrow().clone()
     }
 
-    /// TCP connections accepted so far.
+    /// Returns the number of TCP connections accepted so far.
     #[must_use]
     pub fn connections(&self) -> u64 {
         self.shared.observation.borrow().connections
     }
 
-    /// Upgrades answered with a 101 so far.
+    /// Returns the number of upgrades answered with a 101 so far.
     #[must_use]
     pub fn upgrades(&self) -> u64 {
         self.shared.observation.borrow().upgrades
     }
 
-    /// Subscribers now.
+    /// Returns the current number of subscribers.
     #[must_use]
     pub fn subscribers(&self) -> usize {
         self.shared.observation.borrow().subscribers
     }
 
-    /// The headers of the last request.
+    /// Returns the headers of the last request.
     #[must_use]
     pub fn last_request_headers(&self) -> HeaderMap {
         self.seen().last_request_headers
     }
 
-    /// Bytes that came as HTTP so far.
+    /// Returns the number of bytes received as HTTP so far.
     #[must_use]
     pub fn http_bytes(&self) -> u64 {
         self.shared.observation.borrow().http_bytes
     }
 
-    /// Close codes from clients so far.
+    /// Returns the close codes received from clients so far.
     #[must_use]
     pub fn closes(&self) -> Vec<Option<u16>> {
         self.seen().closes.into()

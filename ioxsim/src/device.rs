@@ -1,10 +1,10 @@
-//! The devices of a synthetic house: their nodes, their values and what can happen to them.
+//! The devices of a synthetic house: their nodes, their values and their changes.
 
 use fastrand::Rng;
 
 use crate::event::Event;
 
-/// Raw ramp rates and how they are shown.
+/// Raw ramp rates and their display texts.
 const RAMP_RATES: [(&str, &str); 4] = [
     ("26", "4.5 seconds"),
     ("27", "2.0 seconds"),
@@ -12,22 +12,22 @@ const RAMP_RATES: [(&str, &str); 4] = [
     ("31", "0.1 seconds"),
 ];
 
-/// What a node is.
+/// The kind of a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Dimmer,
-    /// A button of a keypad; it may switch the dimmer at this address.
+    /// A keypad button, which may switch the dimmer at this address.
     Button(Option<String>),
     Thermostat,
     Lock,
     Sensor,
-    /// A weather station of a plug-in.
+    /// A weather station provided by a plug-in.
     Plugin,
-    /// Known from an emitted event only.
+    /// Known only from an emitted event or a script command.
     Unknown,
 }
 
-/// What the controller's catalogue says of a kind of node.
+/// The controller's catalogue entry for a kind of node.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Catalogue {
     /// Its nodeDefId.
@@ -40,7 +40,7 @@ pub(crate) struct Catalogue {
     pub(crate) instance: Option<u8>,
 }
 
-/// One node and the last event of each of its properties and commands.
+/// A node, with the last event of each of its properties and commands.
 #[derive(Clone, Debug)]
 pub(crate) struct Device {
     address: String,
@@ -49,7 +49,7 @@ pub(crate) struct Device {
     last: Vec<Event>,
 }
 
-/// This many nodes: one of each kind first, then mostly dimmers and keypads.
+/// Makes this many nodes: one of each kind first, then mostly dimmers and keypads.
 pub(crate) fn furnish(nodes: usize, rng: &mut Rng) -> Vec<Device> {
     let mut devices: Vec<Device> = Vec::new();
     let mut round = 0;
@@ -107,7 +107,7 @@ fn keypad(buttons: usize, load: Option<String>, devices: &mut Vec<Device>, rng: 
     let address = insteon(rng);
     for button in 0..buttons {
         let load = if button == 0 { load.clone() } else { None };
-        // Button 2 is the load's other half on the device and has no node.
+        // Button 2 is the other half of the load on the device and has no node.
         let number = if button == 0 { 1 } else { button + 2 };
         let mut device = Device::new(&format!("{address} {number}"), Kind::Button(load));
         device.set(device.level(if rng.bool() { 255 } else { 0 }));
@@ -191,7 +191,7 @@ impl Device {
         self.enabled = enabled;
     }
 
-    /// What kind of node it is, in a word of a person.
+    /// Returns the everyday word for its kind, used in names.
     pub(crate) fn noun(&self) -> &'static str {
         match self.kind {
             Kind::Dimmer => "lamp",
@@ -204,7 +204,7 @@ impl Device {
         }
     }
 
-    /// What the controller's catalogue says of its kind.
+    /// Returns the controller's catalogue entry for its kind.
     pub(crate) fn catalogue(&self) -> Catalogue {
         const ZWAVE: Option<u8> = Some(12);
         let (definition, kind, family, instance) = match self.kind {
@@ -224,8 +224,8 @@ impl Device {
         }
     }
 
-    /// What follows from a command with its parameters, as events; `None` if it takes no such
-    /// command.
+    /// Returns the events that a command with these parameters causes; `None` if the device does
+    /// not take the command.
     pub(crate) fn commanded(&self, command: &str, parameters: &[&str]) -> Option<Vec<Event>> {
         match (&self.kind, command, parameters) {
             (_, "QUERY", []) => Some(self.last("ST").cloned().into_iter().collect()),
@@ -279,7 +279,7 @@ impl Device {
         Some(self.changed(self.event(command, 0), self.level(level)))
     }
 
-    /// The events of a command; none where nothing changes by it.
+    /// Returns the events of a command; none if the status does not change.
     fn changed(&self, command: Event, status: Event) -> Vec<Event> {
         match self.last("ST") {
             Some(last) if last.action() == status.action() => Vec::new(),
@@ -299,7 +299,7 @@ impl Device {
         self.last.iter().find(|event| event.control() == control)
     }
 
-    /// The dimmer that this button switches.
+    /// Returns the dimmer that this button switches.
     pub(crate) fn load(&self) -> Option<&str> {
         match &self.kind {
             Kind::Button(load) => load.as_deref(),
@@ -322,15 +322,15 @@ impl Device {
         }
     }
 
-    /// Something that plausibly happens to it, as the events that tell of it.
-    pub(crate) fn live(&self, rng: &mut Rng) -> Vec<Event> {
+    /// Draws a plausible change, and returns its events.
+    pub(crate) fn draw_change(&self, rng: &mut Rng) -> Vec<Event> {
         match self.kind {
-            Kind::Dimmer => self.live_dimmer(rng),
+            Kind::Dimmer => self.draw_dimmer_change(rng),
             Kind::Button(_) => {
                 let on = self.number("ST") == 0;
                 vec![self.command(on), self.switched(on)]
             }
-            Kind::Thermostat => self.live_thermostat(rng),
+            Kind::Thermostat => self.draw_thermostat_change(rng),
             Kind::Lock if rng.u8(..4) == 0 => {
                 vec![self.battery((self.number("BATLVL") - 1).max(1))]
             }
@@ -349,7 +349,7 @@ impl Device {
         }
     }
 
-    fn live_dimmer(&self, rng: &mut Rng) -> Vec<Event> {
+    fn draw_dimmer_change(&self, rng: &mut Rng) -> Vec<Event> {
         if rng.u8(..5) == 0 {
             let (fade, level) = if self.number("ST") < 128 {
                 ("FDUP", 204)
@@ -366,7 +366,7 @@ impl Device {
         vec![self.command(on), self.switched(on)]
     }
 
-    fn live_thermostat(&self, rng: &mut Rng) -> Vec<Event> {
+    fn draw_thermostat_change(&self, rng: &mut Rng) -> Vec<Event> {
         if rng.u8(..6) == 0 {
             let setpoint = self.number("CLISPH") + if rng.bool() { 10 } else { -10 };
             let setpoint = setpoint.clamp(600, 750);
@@ -383,7 +383,7 @@ impl Device {
         events
     }
 
-    /// The raw value of a property; 0 where there is none.
+    /// Returns the raw value of a property; 0 if there is none.
     fn number(&self, control: &str) -> i64 {
         self.last(control)
             .and_then(|event| event.action().parse().ok())
@@ -398,7 +398,7 @@ impl Device {
         self.event(if on { "DON" } else { "DOF" }, 0)
     }
 
-    /// Its status once switched on or off.
+    /// Returns its status after it is switched on or off.
     pub(crate) fn switched(&self, on: bool) -> Event {
         let on_level = self.last("OL").map_or(255, |_| self.number("OL"));
         self.level(if on { on_level } else { 0 })
@@ -491,7 +491,7 @@ impl Device {
     }
 }
 
-/// Tenths of the degrees in a text, such as `72` or `72.5`.
+/// Parses degrees such as `72` or `72.5`, in tenths.
 fn tenths(text: &str) -> Option<i64> {
     let degrees: f64 = text.parse().ok()?;
     (0.0..=150.0)
@@ -499,7 +499,7 @@ fn tenths(text: &str) -> Option<i64> {
         .then(|| (degrees * 10.0).round() as i64)
 }
 
-/// A level from 0 to 255 as it is shown.
+/// Formats a level from 0 to 255 as a percentage.
 fn percent(raw: i64) -> String {
     format!("{}%", (raw * 100 + 127) / 255)
 }

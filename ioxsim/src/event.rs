@@ -1,8 +1,8 @@
-//! An event before it is stamped and numbered, and its writing as the frame's text.
+//! An event before it is stamped and numbered, and the text of its frame.
 
 use std::fmt::Write as _;
 
-/// What the controller has to say, to be numbered and stamped for each subscriber.
+/// An event of the controller, which is numbered and stamped for each subscriber.
 ///
 /// ```
 /// use ioxsim::Event;
@@ -27,7 +27,7 @@ pub struct Event {
 }
 
 impl Event {
-    /// An event of this control with this raw action, of no node.
+    /// Creates an event with this control and raw action, and without a node.
     pub fn new(control: impl Into<String>, action: impl Into<String>) -> Self {
         Self {
             control: control.into(),
@@ -36,60 +36,60 @@ impl Event {
         }
     }
 
-    /// The node that it is about.
+    /// Sets the address of the node.
     #[must_use]
     pub fn node(mut self, address: impl Into<String>) -> Self {
         self.node = address.into();
         self
     }
 
-    /// The unit of measure and the decimal places of the action.
+    /// Sets the unit of measure and the decimal places of the action.
     #[must_use]
     pub fn uom(mut self, uom: impl Into<String>, precision: impl Into<String>) -> Self {
         self.uom = Some((uom.into(), precision.into()));
         self
     }
 
-    /// The value as it is displayed (`fmtAct`).
+    /// Sets the display text of the value (`fmtAct`).
     #[must_use]
     pub fn shown(mut self, text: impl Into<String>) -> Self {
         self.formatted_action = Some(text.into());
         self
     }
 
-    /// The property's name as it is displayed (`fmtName`).
+    /// Sets the display name of the property (`fmtName`).
     #[must_use]
     pub fn name(mut self, text: impl Into<String>) -> Self {
         self.formatted_name = Some(text.into());
         self
     }
 
-    /// The payload: XML that goes into `eventInfo` as it is, unescaped.
+    /// Sets the payload: XML that goes into `eventInfo` unescaped.
     #[must_use]
     pub fn info(mut self, xml: impl Into<String>) -> Self {
         self.info = xml.into();
         self
     }
 
-    /// The control.
+    /// Returns the control.
     #[must_use]
     pub fn control(&self) -> &str {
         &self.control
     }
 
-    /// The raw action.
+    /// Returns the raw action.
     #[must_use]
     pub fn action(&self) -> &str {
         &self.action
     }
 
-    /// The address of the node, empty for a system event.
+    /// Returns the address of the node; empty for a system event.
     #[must_use]
     pub fn address(&self) -> &str {
         &self.node
     }
 
-    /// Its unit of measure and decimal places; empty where it has none.
+    /// Returns its unit of measure and decimal places; empty if it has none.
     pub(crate) fn unit(&self) -> (&str, &str) {
         match &self.uom {
             Some((uom, precision)) => (uom, precision),
@@ -97,23 +97,23 @@ impl Event {
         }
     }
 
-    /// The value as it is displayed; may be empty.
+    /// Returns the display text of the value; may be empty.
     pub(crate) fn displayed(&self) -> &str {
         self.formatted_action.as_deref().unwrap_or_default()
     }
 
-    /// Whether it tells the value of a property, and not of a command.
+    /// Whether it has the value of a property, in contrast to a command.
     pub(crate) fn has_value(&self) -> bool {
         self.uom.is_some()
     }
 
-    /// Whether it is about a property or command of a node, which a replay repeats.
+    /// Whether it is about a property or command of a node. The replay repeats such events.
     pub(crate) fn of_node(&self) -> bool {
         !self.node.is_empty() && !self.control.starts_with('_')
     }
 }
 
-/// What a frame says beside the event: where and when it was sent.
+/// The attributes that each subscriber's frame adds to the event.
 pub(crate) struct Stamp<'a> {
     pub(crate) seqnum: u64,
     pub(crate) sid: &'a str,
@@ -121,7 +121,7 @@ pub(crate) struct Stamp<'a> {
     pub(crate) timestamp: Option<&'a str>,
 }
 
-/// The text of the frame, prolog included.
+/// Returns the text of the frame, including the XML prolog.
 pub(crate) fn text(event: &Event, stamp: &Stamp<'_>) -> String {
     let mut text = String::with_capacity(320 + event.info.len());
     text.push_str(r#"<?xml version="1.0" encoding="UTF-8"?><Event"#);
@@ -154,7 +154,7 @@ pub(crate) fn text(event: &Event, stamp: &Stamp<'_>) -> String {
     text
 }
 
-/// The frame's text in the envelope of `/api/events/subscribe`.
+/// Returns the frame's text in the envelope of `/api/events/subscribe`.
 pub(crate) fn enveloped(text: &str) -> String {
     format!(
         r#"{{"type":"event","data":{}}}"#,
@@ -175,7 +175,7 @@ fn element(text: &mut String, name: &str, content: &str) {
     let _ = write!(text, "</{name}>");
 }
 
-/// Appends text so that it is safe in content and in attributes.
+/// Appends text, escaped for content and attributes.
 pub(crate) fn escaped(text: &mut String, raw: &str) {
     for character in raw.chars() {
         match character {

@@ -2,29 +2,29 @@
 
 use std::collections::VecDeque;
 
-/// How often something is to happen.
+/// How often a fault occurs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "there is no third way to count")]
 pub enum Times {
-    /// The next this many times.
+    /// This many times, starting with the next.
     Next(u32),
-    /// From now on, until told otherwise.
+    /// Always, until the faults are cleared.
     Always,
 }
 
-/// What becomes of a TCP connection that was just accepted.
+/// A fault of a TCP connection that was just accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnConnect {
-    /// Nothing is ever said on it, not even a TLS handshake.
+    /// Nothing is ever sent on it, not even a TLS handshake.
     Mute,
-    /// It ends at once with a FIN.
+    /// It ends immediately with a FIN.
     Close,
-    /// It ends at once with a RST.
+    /// It ends immediately with a RST.
     Reset,
 }
 
-/// What becomes of a request to upgrade.
+/// A fault of an upgrade request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnUpgrade {
@@ -32,23 +32,23 @@ pub enum OnUpgrade {
     Refuse {
         /// The HTTP status.
         status: u16,
-        /// More headers, name and value.
+        /// Additional headers, name and value.
         headers: Vec<(String, String)>,
     },
-    /// It is answered 101 with an accept key that is not the one asked for.
+    /// It is answered 101 with a wrong accept key.
     WrongAcceptKey,
-    /// It is answered with these bytes, whatever they are; then the connection ends with a FIN.
+    /// It is answered with these bytes, valid or not. Then the connection ends with a FIN.
     Raw(Vec<u8>),
     /// It is never answered.
     Mute,
     /// The connection ends without an answer.
     End(Ending),
-    /// It is accepted, and the connection ends at once.
+    /// It is accepted, and the connection ends immediately.
     AcceptThenEnd(Ending),
 }
 
 impl OnUpgrade {
-    /// A refusal with this status and no more headers.
+    /// Makes a refusal with this status and no additional headers.
     #[must_use]
     pub fn refuse(status: u16) -> Self {
         Self::Refuse {
@@ -57,7 +57,7 @@ impl OnUpgrade {
         }
     }
 
-    /// A refusal with this status and one more header.
+    /// Makes a refusal with this status and one additional header.
     pub fn refuse_with(status: u16, name: impl Into<String>, value: impl Into<String>) -> Self {
         Self::Refuse {
             status,
@@ -66,7 +66,7 @@ impl OnUpgrade {
     }
 }
 
-/// Where portal accounts are served.
+/// An endpoint of portal accounts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Endpoint {
@@ -81,7 +81,7 @@ pub enum Endpoint {
 impl Endpoint {
     pub(crate) const ALL: [Self; 3] = [Self::Login, Self::Refresh, Self::Logout];
 
-    /// Its path.
+    /// Returns its path.
     #[must_use]
     pub fn path(self) -> &'static str {
         match self {
@@ -92,7 +92,7 @@ impl Endpoint {
     }
 }
 
-/// What becomes of a login, refresh or logout.
+/// A fault of a login, refresh or logout.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnPost {
@@ -100,14 +100,14 @@ pub enum OnPost {
     Refuse {
         /// The HTTP status.
         status: u16,
-        /// More headers, name and value.
+        /// Additional headers, name and value.
         headers: Vec<(String, String)>,
     },
     /// It is answered 200 with `"successful": false`.
     Unsuccessful,
-    /// It is answered 200 with JSON that breaks off.
+    /// It is answered 200 with truncated JSON.
     BrokenJson,
-    /// It is answered with these bytes, whatever they are; then the connection ends with a FIN.
+    /// It is answered with these bytes, valid or not. Then the connection ends with a FIN.
     Raw(Vec<u8>),
     /// It is never answered.
     Mute,
@@ -116,7 +116,7 @@ pub enum OnPost {
 }
 
 impl OnPost {
-    /// A refusal with this status and no more headers.
+    /// Makes a refusal with this status and no additional headers.
     #[must_use]
     pub fn refuse(status: u16) -> Self {
         Self::Refuse {
@@ -125,7 +125,7 @@ impl OnPost {
         }
     }
 
-    /// A refusal with this status and one more header.
+    /// Makes a refusal with this status and one additional header.
     pub fn refuse_with(status: u16, name: impl Into<String>, value: impl Into<String>) -> Self {
         Self::Refuse {
             status,
@@ -138,18 +138,18 @@ impl OnPost {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Ending {
-    /// Politely: a close frame with this code, the client's answer awaited for a second at most.
-    /// Where no WebSocket is open, a FIN.
+    /// In order: a close frame with this code, and the client's answer is awaited for at most one
+    /// second. Without an open WebSocket, a FIN.
     Close(u16),
     /// A FIN without a close frame, and without TLS's `close_notify`.
     Fin,
-    /// A RST; what was not yet delivered is lost.
+    /// A RST. What was not delivered yet is lost.
     Reset,
     /// Half a frame, then a FIN.
     MidFrame,
 }
 
-/// What is planned to go wrong: some times next, or always.
+/// The planned faults: those of the next few times, and the one of all other times.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan<T> {
     next: VecDeque<(T, u32)>,
@@ -195,7 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_next_comes_before_what_is_always() {
+    fn limited_faults_come_before_the_permanent_one() {
         let mut plan = Plan::default();
         plan.add('z', Times::Always);
         plan.add('a', Times::Next(2));

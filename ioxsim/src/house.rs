@@ -1,4 +1,4 @@
-//! A synthetic house: what is in it, what it says in a replay, and what happens in it.
+//! A synthetic house: its contents, its replay and its changes.
 
 use fastrand::Rng;
 
@@ -7,7 +7,7 @@ use crate::event::{Event, escaped};
 use crate::local_time::LocalTime;
 use crate::places::Places;
 
-/// What a synthetic house is made of. The same options give the same house and the same changes.
+/// The options of a synthetic house. The same options give the same house and the same changes.
 ///
 /// ```
 /// let lively = ioxsim::HouseOptions {
@@ -18,14 +18,15 @@ use crate::places::Places;
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct HouseOptions {
-    /// How many nodes (a keypad has several). Default 20; from 10 on there is one of each kind.
+    /// The number of nodes (a keypad has several). Default 20; from 10 on there is one of each
+    /// kind.
     pub nodes: usize,
-    /// How many programs. Default: 3, and one more for each 10 nodes.
+    /// The number of programs. Default: 3, plus one for each 10 nodes.
     pub programs: Option<usize>,
-    /// How many live events a second on average, at most 100 000. Default 0: nothing happens by
+    /// The mean number of live events per second, at most 100 000. Default 0: nothing happens by
     /// itself.
     pub rate_per_second: f64,
-    /// Settles everything that chance decides. Default 1.
+    /// The seed of everything random. Default 1.
     pub seed: u64,
 }
 
@@ -40,9 +41,10 @@ impl Default for HouseOptions {
     }
 }
 
-/// The id of the one folder of programs, in hex without padding; its name is in `rest`.
+/// The id of the only folder of programs, in hex without padding. Its name is in `rest`.
 pub(crate) const PROGRAM_FOLDER: &str = "A";
 
+/// A program of the house.
 #[derive(Debug)]
 pub(crate) struct Program {
     /// Hex without padding.
@@ -57,6 +59,7 @@ pub(crate) struct Program {
     pub(crate) last_finish: String,
 }
 
+/// A variable of the house.
 #[derive(Debug)]
 pub(crate) struct Variable {
     pub(crate) kind: u8,
@@ -64,8 +67,9 @@ pub(crate) struct Variable {
     pub(crate) name: String,
     pub(crate) value: i64,
     pub(crate) init: i64,
-    /// Its value is shown divided by this power of ten.
+    /// The decimal places: the value is displayed divided by this power of ten.
     pub(crate) prec: u8,
+    /// When the value last changed, as text.
     pub(crate) changed: String,
 }
 
@@ -76,8 +80,7 @@ pub(crate) struct House {
     pub(crate) places: Places,
     programs: Vec<Program>,
     variables: Vec<Variable>,
-    /// The last system events that changes or a test brought about, one for each control and
-    /// action.
+    /// The last `_7` event, which the replay repeats.
     log: Event,
     rng: Rng,
 }
@@ -136,7 +139,7 @@ impl House {
         self.device(address)?.last(control)
     }
 
-    /// Takes note of an event, so that the next replay tells of it.
+    /// Stores an event, so that the next replay shows it.
     pub(crate) fn apply(&mut self, event: &Event) {
         if !event.of_node() {
             if event.control() == "_7" {
@@ -158,7 +161,7 @@ impl House {
         }
     }
 
-    /// Everything that a new subscriber is told before the end marks, in order.
+    /// Returns the events of the replay before the end marks, in order.
     pub(crate) fn replay(&self) -> Vec<Event> {
         let mut replay = vec![
             Event::new("_5", "0"),
@@ -177,7 +180,7 @@ impl House {
         replay
     }
 
-    /// Something happens: one or a few events that belong together, already taken note of.
+    /// Draws a change: one event, or a few that belong together. They are already applied.
     pub(crate) fn change(&mut self, local: &LocalTime) -> Vec<Event> {
         let events = match self.rng.u8(..20) {
             0 | 1 => self.run_program(local),
@@ -196,8 +199,8 @@ impl House {
             return vec![Event::new("_5", "0")];
         }
         let index = self.rng.usize(..self.devices.len());
-        let mut events = self.devices[index].live(&mut self.rng);
-        // A keypad's button switches the load of a dimmer somewhere in the house.
+        let mut events = self.devices[index].draw_change(&mut self.rng);
+        // A keypad button may switch the load of a dimmer elsewhere in the house.
         if let Some(load) = self.devices[index].load() {
             let on = events.first().is_some_and(|event| event.control() == "DON");
             if let Some(dimmer) = self.device(load) {
@@ -207,7 +210,7 @@ impl House {
         events
     }
 
-    /// The controller asks a device: busy, the answer, idle again.
+    /// The controller queries a device: busy, the answer, idle again.
     fn query(&mut self) -> Vec<Event> {
         let mut events = vec![Event::new("_5", "1")];
         if !self.devices.is_empty() {
@@ -255,7 +258,7 @@ impl House {
         vec![variable.changed()]
     }
 
-    /// A number from 0.5 to 1.5, to space changes unevenly.
+    /// Draws a factor from 0.5 to 1.5, to space changes unevenly.
     pub(crate) fn unevenness(&mut self) -> f64 {
         0.5 + self.rng.f64()
     }
@@ -284,8 +287,8 @@ impl House {
         self.variables.iter()
     }
 
-    /// An order to a program, as the events that follow; `None` if there is no such program or
-    /// order.
+    /// Carries out a program command, and returns its events; `None` if there is no such program or
+    /// command.
     pub(crate) fn order_program(
         &mut self,
         id: &str,
@@ -332,14 +335,14 @@ impl House {
         Some(variable.changed())
     }
 
-    /// Renames a variable. Returns the event that says to read the names again.
+    /// Renames a variable. Returns the event that announces changed names.
     pub(crate) fn rename_variable(&mut self, kind: u8, id: u32, name: &str) -> Option<Event> {
         self.variable_mut(kind, id)?.name = name.to_owned();
         let info = format!("<var type=\"{kind}\" id=\"{id}\"/>");
         Some(Event::new("_1", "9").info(info))
     }
 
-    /// Takes up a node at the top, with what it says of itself. Returns the events.
+    /// Adds a node at the top, with its status. Returns the events.
     pub(crate) fn add_node(&mut self, address: &str, name: &str) -> Option<Vec<Event>> {
         if self.device(address).is_some() {
             return None;
@@ -376,7 +379,7 @@ impl House {
             .find(|variable| (variable.kind, variable.id) == (kind, id))
     }
 
-    /// Gives a variable this many decimal places; its raw value stays. Returns the event.
+    /// Sets the decimal places of a variable, without changing its raw value. Returns the event.
     pub(crate) fn set_precision(&mut self, kind: u8, id: u32, prec: u8) -> Option<Event> {
         let variable = self.variable_mut(kind, id)?;
         variable.prec = prec;
@@ -391,12 +394,12 @@ impl House {
 }
 
 impl Program {
-    /// Idle, with the outcome of the last evaluation.
+    /// The status when idle, with the outcome of the last evaluation.
     fn status(&self) -> Event {
         self.frame(if self.condition { "21" } else { "31" })
     }
 
-    /// In its then or its else.
+    /// The status while running its `then` or its `else`.
     fn running(&self) -> Event {
         self.frame(if self.condition { "22" } else { "33" })
     }
@@ -477,7 +480,7 @@ mod tests {
     }
 
     #[test]
-    fn a_house_has_as_many_nodes_as_asked_for_and_one_of_each_kind() {
+    fn a_house_has_the_requested_number_of_nodes_and_one_of_each_kind() {
         for nodes in [0, 1, 5, 10, 100] {
             assert_eq!(house(nodes, 3).addresses().count(), nodes);
         }
@@ -491,7 +494,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_house_still_has_something_to_say() {
+    fn an_empty_house_still_has_events() {
         let mut house = house(0, 1);
         assert!((0..50).all(|_| !house.change(&local()).is_empty()));
     }

@@ -1,4 +1,4 @@
-//! Tokens as a controller makes them: JWTs signed with ES256 by a key of its own.
+//! The controller's tokens: JWTs signed with ES256 by a key of its own.
 
 use std::time::{Duration, SystemTime};
 
@@ -14,35 +14,35 @@ use serde::{Deserialize, Serialize};
 /// What a token is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Use {
+pub(crate) enum Purpose {
     Access,
     Refresh,
 }
 
-/// What a token says.
+/// The claims of a token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Claims {
     pub(crate) sub: String,
     /// The session that it belongs to.
     pub(crate) session: u64,
-    /// Makes it differ from every other.
+    /// Unique for each token.
     pub(crate) jti: u64,
     #[serde(rename = "use")]
-    pub(crate) purpose: Use,
+    pub(crate) purpose: Purpose,
     /// Seconds since the epoch.
     pub(crate) iat: u64,
     pub(crate) exp: u64,
 }
 
-/// Signs tokens and knows its own.
+/// Signs tokens, and verifies those that it signed.
 pub(crate) struct Signer {
     key: EcdsaKeyPair,
     random: SystemRandom,
 }
 
 impl Signer {
-    /// With a fresh key; `None` when the system has no randomness to make one from.
-    pub(crate) fn fresh() -> Option<Self> {
+    /// Creates a signer with a new key; `None` if the system provides no randomness.
+    pub(crate) fn generate() -> Option<Self> {
         let random = SystemRandom::new();
         let algorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
         let key = EcdsaKeyPair::generate_pkcs8(algorithm, &random).ok()?;
@@ -58,7 +58,7 @@ impl Signer {
         Some(format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature)))
     }
 
-    /// The claims of a token that this key has signed and that has not expired.
+    /// Returns the claims of a token that this key has signed and that has not expired.
     pub(crate) fn verify(&self, token: &str, utc: SystemTime) -> Option<Claims> {
         let (message, signature) = token.rsplit_once('.')?;
         let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
@@ -86,7 +86,7 @@ mod tests {
             sub: "user@example.test".into(),
             session: 1,
             jti: 7,
-            purpose: Use::Access,
+            purpose: Purpose::Access,
             iat: 1000,
             exp: 1300,
         }
@@ -97,24 +97,24 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_good_until_it_expires_and_only_for_its_own_key() {
-        let signer = Signer::fresh().unwrap();
+    fn a_token_is_valid_until_it_expires_and_only_for_its_own_key() {
+        let signer = Signer::generate().unwrap();
         let token = signer.sign(&claims()).unwrap();
         assert_eq!(token.split('.').count(), 3);
         assert_eq!(signer.verify(&token, at(1299)), Some(claims()));
         assert_eq!(signer.verify(&token, at(1300)), None);
-        assert_eq!(Signer::fresh().unwrap().verify(&token, at(1000)), None);
+        assert_eq!(Signer::generate().unwrap().verify(&token, at(1000)), None);
     }
 
     #[test]
-    fn a_token_that_was_tampered_with_is_none() {
-        let signer = Signer::fresh().unwrap();
+    fn a_token_that_was_tampered_with_is_refused() {
+        let signer = Signer::generate().unwrap();
         let token = signer.sign(&claims()).unwrap();
         for index in 0..token.len() {
             let mut bytes = token.clone().into_bytes();
             bytes[index] = if bytes[index] == b'A' { b'B' } else { b'A' };
             let text = String::from_utf8(bytes).unwrap();
-            // The last character of a part has bits that say nothing.
+            // The last character of a part has unused bits.
             if text != token && index + 1 != token.len() {
                 assert_eq!(signer.verify(&text, at(1000)), None, "{index}");
             }

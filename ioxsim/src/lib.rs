@@ -1,16 +1,16 @@
 //! A simulated IoX controller on real sockets, scriptable, with faults.
 //!
 //! It serves `/rest/subscribe` and `/api/events/subscribe` over `ws` and `wss` as an eisy or an
-//! ISY-994 does: local accounts by HTTP Basic, portal accounts with logins, refreshes, logouts and
-//! tokens that expire ([`PortalOptions`]), then for each subscriber the replay of the controller's
-//! state, then what happens in the house, with a heartbeat now and then. The house is made up from
-//! a seed ([`HouseOptions`]) or recorded ([`Recording`]). It is meant for tests: of the drivers
-//! beside it, and of your own program.
+//! ISY-994 does. It has local accounts with HTTP Basic, and portal accounts with logins, refreshes,
+//! logouts and tokens that expire ([`PortalOptions`]). Each subscriber receives the replay of the
+//! controller's state, then the events of the house, and heartbeats. The house is generated from a
+//! seed ([`HouseOptions`]) or recorded ([`Recording`]). The crate is meant for tests: of the
+//! drivers of this workspace, and of your own program.
 //!
 //! # A test of your own
 //!
-//! Nothing happens in the default house until the test says so, and the test waits for conditions,
-//! not for time:
+//! Nothing happens in the default house until the test requests it. The test waits for conditions,
+//! not for a time:
 //!
 //! ```
 //! use std::time::Duration;
@@ -44,10 +44,10 @@
 //! tokio::time::timeout(limit, control.wait_for(|seen| seen.subscribers == 1)).await?;
 //! let on = Event::new("ST", "255").node("42 92 8C 1").uom("100", "0").shown("On").name("Status");
 //! control.emit(&on);
-//! // ... your program sees it:
+//! // ... your program receives it:
 //! tokio::time::timeout(limit, switched.recv()).await?;
 //!
-//! // And how does it take a lost connection?
+//! // How does it handle a lost connection?
 //! control.end(Ending::Reset);
 //! tokio::time::timeout(limit, control.wait_for(|seen| seen.subscribers == 0)).await?;
 //! # program.await?;
@@ -58,13 +58,14 @@
 //!
 //! # Parts
 //!
-//! * [`Server`] is the controller on a socket, [`Control`] scripts it while it runs and says what
-//!   it saw ([`Observation`]).
-//! * [`Controller`] is the same without sockets and clocks: calls go in with the time, outputs are
-//!   polled. Step it against a client machine under a fake clock.
-//! * What can go wrong: [`OnConnect`], [`OnUpgrade`], [`OnPost`], [`OnCall`], [`Ending`], and the
-//!   methods of [`Control`].
+//! * [`Server`] is the controller on a socket. [`Control`] scripts it while it runs, and returns
+//!   what it has seen ([`Observation`]).
+//! * [`Controller`] is the same without sockets and clocks: methods take the time as an argument,
+//!   and outputs are polled. Step it against a client machine under a fake clock.
+//! * The faults: [`OnConnect`], [`OnUpgrade`], [`OnPost`], [`OnCall`], [`Ending`], and the methods
+//!   of [`Control`].
 
+mod answer;
 mod call_fault;
 mod connection;
 mod control;
@@ -77,6 +78,7 @@ mod jwt;
 mod local_time;
 mod observation;
 mod options;
+mod output;
 mod places;
 mod portal;
 mod recorded;
@@ -92,9 +94,10 @@ mod upgrade;
 mod uuid;
 mod websocket;
 
+pub use crate::answer::{AfterAnswer, Answer};
 pub use crate::call_fault::OnCall;
 pub use crate::control::Control;
-pub use crate::controller::{Controller, Output, SubscriberId};
+pub use crate::controller::Controller;
 pub use crate::event::Event;
 pub use crate::fault::{Ending, Endpoint, OnConnect, OnPost, OnUpgrade, Times};
 pub use crate::house::HouseOptions;
@@ -102,8 +105,9 @@ pub use crate::observation::{Observation, Place, PortalSeen, Sent, Shown};
 pub use crate::options::{
     Account, ControllerOptions, Firmware, FirstFrames, HouseSource, PortalOptions,
 };
+pub use crate::output::{Output, SubscriberId};
 pub use crate::recorded::{Recording, RecordingError};
 pub use crate::server::{Server, ServerOptions};
 pub use crate::tls::Tls;
-pub use crate::upgrade::{AfterAnswer, Answer, BadRequest, LONGEST_HEAD, parse_request};
+pub use crate::upgrade::{BadRequest, LONGEST_HEAD, parse_request};
 pub use crate::uuid::{Uuid, UuidError};

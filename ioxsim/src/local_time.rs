@@ -1,4 +1,4 @@
-//! The controller's own clock: UTC shown at a fixed offset.
+//! The controller's local time: UTC at a fixed offset.
 
 use std::time::SystemTime;
 
@@ -14,7 +14,7 @@ pub(crate) struct LocalTime {
 }
 
 impl LocalTime {
-    /// `utc` at an offset of this many minutes, which is bounded to a day.
+    /// Converts `utc` to local time at this offset in minutes, which is clamped to a day.
     pub(crate) fn new(utc: SystemTime, offset_minutes: i32) -> Self {
         let offset_minutes = offset_minutes.clamp(-24 * 60, 24 * 60);
         let timestamp = Timestamp::try_from(utc).unwrap_or(Timestamp::UNIX_EPOCH);
@@ -25,7 +25,7 @@ impl LocalTime {
         }
     }
 
-    /// `2026-05-05T18:52:41.875777-07:00`.
+    /// Formats it as in events: `2026-05-05T18:52:41.875777-07:00`.
     pub(crate) fn timestamp(&self) -> String {
         let time = self.civil;
         let sign = if self.offset_minutes < 0 { '-' } else { '+' };
@@ -44,7 +44,7 @@ impl LocalTime {
         )
     }
 
-    /// `260506 14:30:36 `, as in program status; the blank at the end is the controller's.
+    /// Formats it as in program status: `260506 14:30:36 `. Controllers send the space at the end.
     pub(crate) fn of_program(&self) -> String {
         let time = self.civil;
         format!(
@@ -58,15 +58,15 @@ impl LocalTime {
         )
     }
 
-    /// A time of [`of_program`](Self::of_program) in UTC, as `2026-05-06T21:30:36Z`; `None` for any
-    /// other text.
+    /// Converts a time of [`of_program`](Self::of_program) to UTC, as `2026-05-06T21:30:36Z`;
+    /// `None` for any other text.
     pub(crate) fn program_time_in_utc(&self, time: &str) -> Option<String> {
         let civil = DateTime::strptime("%y%m%d %H:%M:%S", time.trim_end()).ok()?;
         let utc = civil.checked_sub(self.offset_minutes.minutes()).ok()?;
         Some(utc.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
     }
 
-    /// `20260506 13:23:15 `, as in variable changes.
+    /// Formats it as in variable changes: `20260506 13:23:15 `.
     pub(crate) fn of_variable(&self) -> String {
         format!("{:02}{}", self.civil.year() / 100, self.of_program())
     }

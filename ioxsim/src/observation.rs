@@ -1,17 +1,17 @@
-//! What a server saw of its clients.
+//! What a server has seen of its clients.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use http::{HeaderMap, Request};
 use ioxproto::Secret;
 
-use crate::controller::SubscriberId;
 use crate::fault::Endpoint;
+use crate::output::SubscriberId;
 
-/// Of lists that would grow for ever, this many of the latest entries are kept.
-const KEPT: usize = 1000;
+/// How many of the latest entries each list keeps.
+const MAX_KEPT: usize = 1000;
 
-/// What a server saw so far.
+/// What a server has seen so far.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Observation {
@@ -19,22 +19,22 @@ pub struct Observation {
     pub connections: u64,
     /// TCP connections that are open now.
     pub open: usize,
-    /// TLS handshakes that did not come to an end.
+    /// TLS handshakes that did not complete.
     pub failed_handshakes: u64,
-    /// HTTP requests whose head came in full.
+    /// HTTP requests whose head was received in full.
     pub requests: u64,
     /// Upgrades answered with a 101.
     pub upgrades: u64,
     /// Subscribers now.
     pub subscribers: usize,
-    /// The headers of the last request; the value of `Authorization` does not show in `Debug`.
+    /// The headers of the last request. `Debug` does not show the value of `Authorization`.
     pub last_request_headers: HeaderMap,
     /// The path of the last request.
     pub last_request_path: String,
-    /// Bytes that came as HTTP, in requests whole or in part.
+    /// Bytes received as HTTP, including incomplete requests.
     pub http_bytes: u64,
-    /// Close codes from clients, in order, the last 1000 at most; none for a close frame without a
-    /// code.
+    /// Close codes from clients, in order, at most the last 1000; `None` for a close frame without
+    /// a code.
     pub closes: VecDeque<Option<u16>>,
     /// Text messages from clients.
     pub texts: u64,
@@ -42,16 +42,16 @@ pub struct Observation {
     pub pings: u64,
     /// What was seen of portal accounts.
     pub portal: PortalSeen,
-    /// What went out to each subscriber, also to those that are gone. At most the last 1000.
+    /// What was sent to each subscriber, including those that are gone. At most the last 1000.
     pub sent: BTreeMap<SubscriberId, Sent>,
 }
 
-/// What was seen of portal accounts. Tokens do not show in `Debug`.
+/// What was seen of portal accounts. `Debug` does not show tokens.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct PortalSeen {
-    /// Logins, refreshes and logouts with the HTTP status of their answers, in order; none where
-    /// the answer was no HTTP. At most the last 1000.
+    /// Logins, refreshes and logouts with the HTTP status of their answers, in order; `None` if the
+    /// answer was not HTTP. At most the last 1000.
     pub posts: VecDeque<(Endpoint, Option<u16>)>,
     /// Logins that were granted.
     pub logins: u64,
@@ -65,7 +65,7 @@ pub struct PortalSeen {
     pub shown: VecDeque<Shown>,
     /// The tokens that were issued, access and refresh token in turn. At most the last 1000.
     pub issued: VecDeque<Secret>,
-    /// The private key that answers with tokens carry beside them, once there was one.
+    /// The private key that answers with tokens also contain; `None` before the first one.
     pub broker_key: Option<Secret>,
 }
 
@@ -73,7 +73,7 @@ pub struct PortalSeen {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Shown {
-    /// Where.
+    /// Where it was shown.
     pub place: Place,
     /// The token.
     pub token: Secret,
@@ -118,7 +118,7 @@ impl PortalSeen {
         }
     }
 
-    /// How often this endpoint was asked.
+    /// Returns how often this endpoint was called.
     #[must_use]
     pub fn asked(&self, endpoint: Endpoint) -> usize {
         let of_it = self.posts.iter().filter(|(asked, _)| *asked == endpoint);
@@ -128,29 +128,29 @@ impl PortalSeen {
 
 fn keep<T>(list: &mut VecDeque<T>, entry: T) {
     list.push_back(entry);
-    if list.len() > KEPT {
+    if list.len() > MAX_KEPT {
         list.pop_front();
     }
 }
 
-/// What went out to one subscriber: written to its socket, which is not yet read by it.
+/// What was sent to one subscriber: written to its socket, but not necessarily read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Sent {
-    /// Text messages, those sent as raw bytes left out.
+    /// Text messages, except those sent as raw bytes.
     pub texts: u64,
-    /// Bytes, framing included.
+    /// Bytes, including framing.
     pub bytes: u64,
 }
 
 impl Observation {
-    /// The text messages that went out to all subscribers.
+    /// Returns the number of text messages sent to all subscribers.
     #[must_use]
     pub fn texts_sent(&self) -> u64 {
         self.sent.values().map(|sent| sent.texts).sum()
     }
 
-    /// What went out to the latest subscriber.
+    /// Returns what was sent to the latest subscriber.
     #[must_use]
     pub fn latest(&self) -> Sent {
         self.sent.values().next_back().copied().unwrap_or_default()
@@ -166,7 +166,7 @@ impl Observation {
         self.upgrades += 1;
         self.subscribers += 1;
         self.sent.insert(id, Sent::default());
-        if self.sent.len() > KEPT {
+        if self.sent.len() > MAX_KEPT {
             self.sent.pop_first();
         }
     }
@@ -175,7 +175,7 @@ impl Observation {
         keep(&mut self.closes, code);
     }
 
-    pub(crate) fn wrote(&mut self, id: SubscriberId, texts: u64, bytes: usize) {
+    pub(crate) fn note_written(&mut self, id: SubscriberId, texts: u64, bytes: usize) {
         if let Some(sent) = self.sent.get_mut(&id) {
             sent.texts += texts;
             sent.bytes += bytes as u64;

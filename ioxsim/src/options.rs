@@ -1,11 +1,11 @@
-//! What kind of controller it is.
+//! The options of a controller.
 
 use std::time::Duration;
 
 use ioxproto::Secret;
 
+use crate::answer::AfterAnswer;
 use crate::fault::Ending;
-use crate::upgrade::AfterAnswer;
 use crate::{HouseOptions, Recording, Uuid};
 
 /// A local or a portal account.
@@ -21,7 +21,7 @@ pub struct Account {
 }
 
 impl Account {
-    /// A local account, for HTTP Basic, or a portal account, for logins.
+    /// Creates a local account, for HTTP Basic, or a portal account, for logins.
     pub fn new(username: impl Into<String>, password: impl Into<Secret>) -> Self {
         Self {
             username: username.into(),
@@ -34,9 +34,9 @@ impl Account {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum HouseSource {
-    /// A house made up from a seed.
+    /// A house generated from a seed.
     Synthetic(HouseOptions),
-    /// A recording, played to each subscriber from its connect on.
+    /// A recording, played to each subscriber from its connection on.
     Recorded(Recording),
 }
 
@@ -52,35 +52,35 @@ impl From<Recording> for HouseSource {
     }
 }
 
-/// Whose manners the controller has. A recorded house keeps those of its recording.
+/// The firmware that the controller imitates. A recorded house keeps the forms of its recording.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Firmware {
     /// An eisy or Polisy on IoX 6.
     #[default]
     Iox6,
-    /// An ISY-994 on firmware 5: a `SubscriptionResponse` first, no timestamps and property names,
-    /// heartbeats that promise 120 s, `_23`/1 at the end of the replay.
+    /// An ISY-994 on firmware 5: a `SubscriptionResponse` first, no timestamps or property names,
+    /// heartbeats that announce 120 s, `_23`/1 at the end of the replay.
     Isy994,
 }
 
 /// Portal accounts and their options.
 #[derive(Clone, Debug)]
 pub struct PortalOptions {
-    /// Who may log in. Default: `user@example.test` with the password `secret`.
+    /// The accounts that may log in. Default: `user@example.test` with the password `secret`.
     pub accounts: Vec<Account>,
-    /// How long access tokens are good, in whole seconds. Default 1 h.
+    /// How long access tokens are valid, in whole seconds. Default 1 h.
     pub access_lifetime: Duration,
-    /// How long refresh tokens are good, in whole seconds. Default 30 days.
+    /// How long refresh tokens are valid, in whole seconds. Default 30 days.
     pub refresh_lifetime: Duration,
-    /// What a logout with a token that has expired is answered with: 404 or 500 on real
-    /// controllers. Default 404.
+    /// The status of the answer to a logout with an expired token: 404 or 500 on real controllers.
+    /// Default 404.
     pub stale_logout_status: u16,
-    /// Which shapes of the first frame are taken on `/api/events/subscribe`. Default: either.
+    /// The forms of the first frame that are accepted on `/api/events/subscribe`. Default: either.
     pub first_frames: FirstFrames,
     /// What happens to a connection whose first frame is not accepted. Default: close with 1008.
     pub refused_first_frame: AfterAnswer,
-    /// Whether the upgrade to `/api/events/subscribe` wants the token too. Default: no.
+    /// Whether the upgrade to `/api/events/subscribe` requires the token too. Default: no.
     pub token_on_upgrade: bool,
 }
 
@@ -98,22 +98,22 @@ impl Default for PortalOptions {
     }
 }
 
-/// Which shapes of the first frame are taken; both were seen on real controllers.
+/// The forms of the first frame that are accepted. Both were seen on real controllers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FirstFrames {
-    /// Either of them.
+    /// Either form.
     #[default]
     Either,
-    /// `{"type":"auth","creds":{"token":…}}` alone.
+    /// Only `{"type":"auth","creds":{"token":…}}`.
     Typed,
-    /// `{"auth":{"token":…}}` alone.
+    /// Only `{"auth":{"token":…}}`.
     Bare,
     /// Neither, whatever the token.
     Neither,
 }
 
-/// How a controller is set up. The defaults are those of an eisy, except that the replay is quick.
+/// The options of a controller. The defaults are those of an eisy, except that the replay is fast.
 ///
 /// ```
 /// use std::time::Duration;
@@ -128,53 +128,55 @@ pub enum FirstFrames {
 /// ```
 #[derive(Clone, Debug)]
 pub struct ControllerOptions {
-    /// Who may subscribe to `/rest/subscribe` by HTTP Basic; if empty, everybody. Default: `admin`
-    /// with the password `admin`.
+    /// The local accounts, which use HTTP Basic. If empty, no credentials are required. Default:
+    /// `admin` with the password `admin`.
     pub accounts: Vec<Account>,
-    /// Portal accounts, and `/api/events/subscribe`; none on a controller that has neither, as an
-    /// ISY-994. Default: those of [`PortalOptions::default`].
+    /// Portal accounts and `/api/events/subscribe`; `None` for a controller that has neither, such
+    /// as an ISY-994. Default: those of [`PortalOptions::default`].
     pub portal: Option<PortalOptions>,
-    /// Where events come from. Default: 20 nodes to which nothing happens by itself.
+    /// Where events come from. Default: 20 nodes that do not change by themselves.
     pub house: HouseSource,
-    /// Its manners. Default: IoX 6.
+    /// The firmware that it imitates. Default: IoX 6.
     pub firmware: Firmware,
-    /// Its UUID. Several controllers that one program watches need one each. Default:
+    /// Its UUID. If one program watches several controllers, each needs its own. Default:
     /// `00:21:b9:00:00:01`.
     pub uuid: Uuid,
-    /// Path before all others, without a slash at its end. Default: none.
+    /// A prefix of all paths, without a slash at its end. Default: none.
     pub prefix: String,
-    /// Answer 400 unless the headers that an ISY-994 wants are there. Default: no.
+    /// Whether an upgrade without the headers that an ISY-994 requires is answered 400. Default:
+    /// no.
     pub require_isy994_headers: bool,
-    /// Echo the subprotocol that the client asked for in the 101. Default: yes.
+    /// Whether the 101 echoes the client's subprotocol. Default: yes.
     pub echo_subprotocol: bool,
-    /// At most this many subscribers; the next is answered 503. Default 32.
+    /// The maximum number of subscribers. Further ones are answered 503. Default 32.
     pub max_subscribers: usize,
-    /// Frames of the replay that are sent in one go. Default 50.
+    /// Frames of the replay that are sent at once. Default 50.
     pub replay_burst: usize,
     /// The pause between two such bursts. Default 10 ms.
     pub replay_pause: Duration,
-    /// Quiet kept after the replay: what happens in the house by itself is told after it at the
+    /// The pause after the replay. Changes that the house makes by itself are sent after it at the
     /// earliest. Default 1.2 s.
     pub quiet_after_replay: Duration,
     /// Whether the replay of `/rest/subscribe` ends with `_4`/5, `_4`/6 and `_22`/1. Default: yes.
     pub end_mark: bool,
-    /// Whether the replay holds a heartbeat, as that of an eisy does. Default: yes.
+    /// Whether the replay contains a heartbeat, as that of an eisy does. Default: yes.
     pub heartbeat_in_replay: bool,
-    /// The first heartbeat comes between these two after the connect. Default 10 s and 19 s.
+    /// The earliest and the latest time of the first heartbeat after the connection. Default 10 s
+    /// and 19 s.
     pub first_heartbeat: (Duration, Duration),
-    /// Time from one heartbeat to the next. Default 30 s.
+    /// The time from one heartbeat to the next. Default 30 s.
     pub heartbeat_every: Duration,
-    /// What a heartbeat promises, in seconds. Default: 90, or 120 on an ISY-994.
+    /// The interval that a heartbeat announces, in seconds. Default: 90, or 120 on an ISY-994.
     pub heartbeat_promise: Option<u32>,
     /// The controller's time zone, in minutes east of UTC. Default -420 (-07:00).
     pub utc_offset_minutes: i32,
-    /// Settles what chance decides outside of the house. Default 1.
+    /// The seed of everything random outside the house. Default 1.
     pub seed: u64,
 }
 
 impl ControllerOptions {
-    /// An ISY-994 on firmware 5: it wants its headers on the upgrade, has local accounts alone, and
-    /// sends a heartbeat every 120 s.
+    /// Returns the options of an ISY-994 on firmware 5: it requires its headers on the upgrade, has
+    /// only local accounts, and sends a heartbeat every 120 s.
     #[must_use]
     pub fn isy994() -> Self {
         Self {

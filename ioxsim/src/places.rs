@@ -1,16 +1,16 @@
-//! Where things are in a synthetic house and what they are called: folders, the names of nodes and
-//! of the scene, and the scene's members.
+//! The names and folders of a synthetic house: those of its nodes and its scene, and the scene's
+//! members.
 
 use std::collections::BTreeMap;
 
 use crate::device::Device;
 use crate::event::{Event, escaped};
 
-/// The address of the one scene of the house.
+/// The address of the only scene of the house.
 pub(crate) const SCENE: &str = "20481";
 
-/// The folders of a house, each with the folder that it is in, "" at the top. A node is put into
-/// one by its number.
+/// The folders of a house: address, name and parent folder ("" at the top). The number of a node
+/// determines its folder.
 const FOLDERS: [(&str, &str, &str); 6] = [
     ("31337", "Hall", ""),
     ("31338", "Küche & Bad", ""),
@@ -19,7 +19,7 @@ const FOLDERS: [(&str, &str, &str); 6] = [
     ("31341", "Living room", ""),
     ("31342", "Workbench", "31340"),
 ];
-/// The folders at the top, which are filled first.
+/// The number of folders at the top, which are filled first.
 const TOP: usize = 5;
 
 /// A folder of nodes.
@@ -30,14 +30,14 @@ pub(crate) struct Folder {
     pub(crate) parent: String,
 }
 
-/// What a node is called, and the address of its folder; "" at the top.
+/// The name of a node, and the address of its folder ("" at the top).
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Place {
+pub(crate) struct Location {
     pub(crate) name: String,
     pub(crate) folder: String,
 }
 
-/// What an address belongs to, as `nodeType` names it.
+/// What an address belongs to (`nodeType`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Node,
@@ -46,7 +46,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// As events and XML number it.
+    /// Returns its number in events and XML.
     pub(crate) fn number(self) -> u8 {
         match self {
             Self::Node => 1,
@@ -60,8 +60,8 @@ impl Kind {
 #[derive(Debug)]
 pub(crate) struct Places {
     folders: BTreeMap<String, Folder>,
-    nodes: BTreeMap<String, Place>,
-    scene: Place,
+    nodes: BTreeMap<String, Location>,
+    scene: Location,
     members: Vec<String>,
 }
 
@@ -77,11 +77,11 @@ impl Places {
         });
         let nodes = devices.iter().enumerate().map(|(number, device)| {
             let (round, at) = (number / TOP, number % TOP);
-            // From the third round on, what would be in the garage is on its workbench.
+            // From the third round on, nodes of the garage are put into its folder `Workbench`.
             let is_nested = round >= 2 && FOLDERS[at].0 == FOLDERS[TOP].2;
             let (folder, name, _) = FOLDERS[if is_nested { TOP } else { at }];
             let noun = device.noun();
-            let place = Place {
+            let place = Location {
                 name: match round {
                     0 => format!("{name} {noun}"),
                     round => format!("{name} {noun} {}", round + 1),
@@ -94,7 +94,7 @@ impl Places {
         Self {
             folders: folders.into(),
             nodes: nodes.collect(),
-            scene: Place {
+            scene: Location {
                 name: "Evening".to_owned(),
                 folder: String::new(),
             },
@@ -111,16 +111,16 @@ impl Places {
             .map(|(address, folder)| (&**address, folder))
     }
 
-    /// The name and folder of a node. One that events alone tell of has no name.
-    pub(crate) fn node(&self, address: &str) -> Place {
+    /// Returns the name and folder of a node. A node that is known only from events has no name.
+    pub(crate) fn node(&self, address: &str) -> Location {
         self.nodes.get(address).cloned().unwrap_or_default()
     }
 
-    pub(crate) fn scene(&self) -> &Place {
+    pub(crate) fn scene(&self) -> &Location {
         &self.scene
     }
 
-    /// The members of the scene, the first of which is its controller.
+    /// Returns the members of the scene, the first of which is its controller.
     pub(crate) fn members(&self) -> impl Iterator<Item = &str> {
         self.members.iter().map(String::as_str)
     }
@@ -134,7 +134,7 @@ impl Places {
         }
     }
 
-    /// Renames a node, the scene or a folder. Returns the event; `None` where there is none such.
+    /// Renames a node, the scene or a folder. Returns the event; `None` if it does not exist.
     pub(crate) fn rename(&mut self, address: &str, name: &str) -> Option<Event> {
         let action = match self.kind(address)? {
             Kind::Node => {
@@ -157,7 +157,7 @@ impl Places {
     }
 
     /// Moves a node, the scene or a folder into a folder, or to the top (""). Returns the event;
-    /// `None` where one of them is not there, or a folder would come to be in itself.
+    /// `None` if one of them does not exist, or a folder would contain itself.
     pub(crate) fn move_into(&mut self, address: &str, folder: &str) -> Option<Event> {
         let kind = self.kind(address)?;
         if !folder.is_empty() && self.kind(folder)? != Kind::Folder {
@@ -197,16 +197,16 @@ impl Places {
         true
     }
 
-    /// Forgets a node. Returns the event; `None` where there is none such.
+    /// Removes a node. Returns the event; `None` if it does not exist.
     pub(crate) fn remove(&mut self, address: &str) -> Option<Event> {
         self.nodes.remove(address)?;
         self.members.retain(|member| member != address);
         Some(Event::new("_3", "NR").node(address))
     }
 
-    /// Takes up a node of this name.
+    /// Adds a node with this name.
     pub(crate) fn add(&mut self, address: &str, name: &str, folder: &str) {
-        let place = Place {
+        let place = Location {
             name: name.to_owned(),
             folder: folder.to_owned(),
         };
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rename_is_told_escaped() {
+    fn a_rename_event_has_the_name_escaped() {
         let mut places = places();
         let event = places.rename("31337", "Up & down").unwrap();
         assert_eq!(event.action(), "FN");
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_never_comes_to_be_in_itself() {
+    fn a_folder_never_contains_itself() {
         let mut places = places();
         assert!(places.move_into("31340", "31342").is_none());
         assert!(places.move_into("31340", "31340").is_none());

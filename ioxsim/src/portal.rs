@@ -1,5 +1,4 @@
-//! Portal accounts: login, refresh and logout, the sessions behind them, and the tokens that prove
-//! them.
+//! Portal accounts: logins, refreshes and logouts, their sessions, and their tokens.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,17 +14,17 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tracing::debug;
 
+use crate::answer::{AfterAnswer, Answer};
 use crate::fault::{Ending, Endpoint, OnPost, Plan, Times};
-use crate::jwt::{Claims, Signer, Use, seconds};
+use crate::jwt::{Claims, Purpose, Signer, seconds};
 use crate::observation::{Place, PortalSeen};
 use crate::options::{Account, FirstFrames, PortalOptions};
-use crate::upgrade::{AfterAnswer, Answer};
 
-/// The accounts' side of a controller.
+/// The portal accounts of a controller.
 pub(crate) struct Portal {
-    /// Made when it is first needed: the one thing here that comes from no seed.
+    /// Created when it is first needed. The only thing here that does not depend on the seed.
     signer: Option<Signer>,
-    /// Each session's refresh token: the one that was issued last.
+    /// The id of the latest refresh token of each session.
     sessions: BTreeMap<u64, u64>,
     last_session: u64,
     last_token: u64,
@@ -60,13 +59,13 @@ impl Portal {
         self.faults.clear();
     }
 
-    /// As after a reboot: all tokens are worth nothing.
+    /// Forgets all sessions, as after a reboot. No token is valid any more.
     pub(crate) fn forget_sessions(&mut self) {
         self.sessions.clear();
         self.seen.sessions = 0;
     }
 
-    /// The answer to a request that is not an upgrade; `None` where there is no such endpoint.
+    /// Answers a login, refresh or logout; `None` if there is no such endpoint.
     pub(crate) fn post(
         &mut self,
         options: &PortalOptions,
@@ -84,8 +83,8 @@ impl Portal {
         let fault = self.faults.get_mut(&endpoint).and_then(Plan::take);
         let answer = match fault {
             Some(fault) => {
-                debug!(?endpoint, ?fault, "the post goes wrong as planned");
-                wrong(&fault)
+                debug!(?endpoint, ?fault, "the post fails as planned");
+                faulty_answer(&fault)
             }
             None => match endpoint {
                 Endpoint::Login => self.login(options, utc, request.body()),
@@ -130,7 +129,7 @@ impl Portal {
         let Ok(Refresh { refresh_token }) = serde_json::from_slice(body) else {
             return unsuccessful(400);
         };
-        let claims = self.claims(&refresh_token, utc, Use::Refresh);
+        let claims = self.claims(&refresh_token, utc, Purpose::Refresh);
         self.seen
             .shown(Place::Refresh, refresh_token, claims.is_some());
         let Some(claims) = claims else {
@@ -145,7 +144,7 @@ impl Portal {
         let Some(token) = bearer(headers) else {
             return unsuccessful(401);
         };
-        let claims = self.claims(&token, utc, Use::Access);
+        let claims = self.claims(&token, utc, Purpose::Access);
         self.seen.shown(Place::Logout, token, claims.is_some());
         let Some(claims) = claims else {
             return unsuccessful(options.stale_logout_status);
@@ -155,7 +154,7 @@ impl Portal {
         Answer::json(200, &json!({"successful": true, "data": null}))
     }
 
-    /// New tokens for a session; its old refresh token is worth nothing from here on.
+    /// Issues new tokens for a session. Its old refresh token is no longer valid.
     fn grant(
         &mut self,
         options: &PortalOptions,
@@ -163,13 +162,19 @@ impl Portal {
         username: &str,
         session: u64,
     ) -> Answer {
-        let access = self.issue(utc, options.access_lifetime, username, session, Use::Access);
+        let access = self.issue(
+            utc,
+            options.access_lifetime,
+            username,
+            session,
+            Purpose::Access,
+        );
         let refresh = self.issue(
             utc,
             options.refresh_lifetime,
             username,
             session,
-            Use::Refresh,
+            Purpose::Refresh,
         );
         let (Some(access), Some(refresh)) = (access, refresh) else {
             return unsuccessful(500);
@@ -200,7 +205,7 @@ impl Portal {
         lifetime: Duration,
         username: &str,
         session: u64,
-        purpose: Use,
+        purpose: Purpose,
     ) -> Option<String> {
         self.last_token += 1;
         let iat = seconds(utc);
@@ -213,29 +218,30 @@ impl Portal {
             exp: iat.saturating_add(lifetime.as_secs()),
         };
         if self.signer.is_none() {
-            self.signer = Signer::fresh();
+            self.signer = Signer::generate();
         }
         self.signer.as_ref()?.sign(&claims)
     }
 
-    /// What a token says, if it is good for this.
-    fn claims(&self, token: &str, utc: SystemTime, purpose: Use) -> Option<Claims> {
+    /// Returns the claims of a token that is valid for this purpose.
+    fn claims(&self, token: &str, utc: SystemTime, purpose: Purpose) -> Option<Claims> {
         let claims = self.signer.as_ref()?.verify(token, utc)?;
         let latest = self.sessions.get(&claims.session)?;
-        let good = claims.purpose == purpose && (purpose == Use::Access || claims.jti == *latest);
+        let good =
+            claims.purpose == purpose && (purpose == Purpose::Access || claims.jti == *latest);
         good.then_some(claims)
     }
 
-    /// Whether an upgrade carries a good access token; `None` where it carries none at all.
+    /// Whether an upgrade has a valid access token; `None` if it has no token.
     pub(crate) fn upgrade(&mut self, utc: SystemTime, headers: &HeaderMap) -> Option<bool> {
         let token = bearer(headers)?;
-        let good = self.claims(&token, utc, Use::Access).is_some();
+        let good = self.claims(&token, utc, Purpose::Access).is_some();
         self.seen.shown(Place::Upgrade, token, good);
         Some(good)
     }
 
-    /// Whether the first frame on `/api/events/subscribe` shows a good access token in a shape that
-    /// is taken.
+    /// Whether the first frame on `/api/events/subscribe` has a valid access token in an accepted
+    /// form.
     pub(crate) fn first_frame(
         &mut self,
         options: &PortalOptions,
@@ -259,7 +265,7 @@ impl Portal {
             FirstFrames::Bare => place == Place::BareFrame,
             FirstFrames::Neither => false,
         };
-        let good = taken && self.claims(token, utc, Use::Access).is_some();
+        let good = taken && self.claims(token, utc, Purpose::Access).is_some();
         self.seen.shown(place, token.to_owned(), good);
         good
     }
@@ -274,7 +280,7 @@ impl fmt::Debug for Portal {
     }
 }
 
-/// The token of a Bearer `Authorization`.
+/// Returns the token of a Bearer `Authorization`.
 fn bearer(headers: &HeaderMap) -> Option<String> {
     let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
@@ -287,7 +293,7 @@ fn unsuccessful(status: u16) -> Answer {
     Answer::json(status, &json!({"successful": false, "data": null}))
 }
 
-fn wrong(fault: &OnPost) -> Answer {
+fn faulty_answer(fault: &OnPost) -> Answer {
     let end = AfterAnswer::End(Ending::Close(1000));
     match fault {
         OnPost::Refuse { status, headers } => {

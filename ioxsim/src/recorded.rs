@@ -1,4 +1,4 @@
-//! A recorded house: what a controller once sent, to be sent again.
+//! A recorded house: sends again what a controller once sent.
 
 use std::time::Duration;
 
@@ -7,17 +7,19 @@ use thiserror::Error;
 
 use crate::event::{self, Event, Stamp};
 
-/// The quiet that stays between replay and live at any speed; the first one this long divides them.
-const QUIET: Duration = Duration::from_millis(1200);
+/// The minimum pause between replay and live events, at any speed. The first pause of this length
+/// in a recording separates them.
+const REPLAY_PAUSE: Duration = Duration::from_millis(1200);
 
-/// The longest time that anything of a recording may take, so that no clock overflows.
-const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+/// The maximum of all times in a recording, so that no clock overflows.
+const MAX_TIME: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
-/// What a controller once sent, prepared to be sent again to each subscriber from its connect on.
+/// The frames that a controller once sent, to be sent again to each subscriber from its connection
+/// on.
 ///
-/// Frames are sent as they were recorded, with their own numbers and stamps. Everything before the
-/// first quiet of 1.2 s is the replay; at least that much quiet stays there at any speed. After
-/// the end the connection stays open, with heartbeats whose numbers go on from the last one's.
+/// Frames are sent as they were recorded, with their own sequence numbers and stamps. Everything
+/// before the first pause of 1.2 s is the replay. That pause stays at least as long at any speed.
+/// After the last frame the connection stays open, and heartbeats continue its sequence numbers.
 ///
 /// ```
 /// let lines = concat!(
@@ -33,13 +35,15 @@ pub struct Recording {
     frames: Vec<Recorded>,
     replay: usize,
     speed: f64,
+    /// Whether the connection is closed after the last frame.
     then_close: bool,
     tail: Tail,
 }
 
+/// A recorded message with its time.
 #[derive(Clone, Debug)]
 struct Recorded {
-    /// At the original pace, from the first frame.
+    /// The time since the first frame, at the original pace.
     at: Duration,
     content: Content,
 }
@@ -51,13 +55,16 @@ pub(crate) enum Content {
     Binary(Vec<u8>),
 }
 
-/// What heartbeats after the end look like.
+/// The form of the heartbeats after the last frame.
 #[derive(Clone, Debug)]
 pub(crate) struct Tail {
     pub(crate) next_seqnum: u64,
     pub(crate) sid: String,
-    pub(crate) promise: String,
+    /// The interval that heartbeats announce, in seconds.
+    pub(crate) heartbeat_interval: String,
+    /// Whether heartbeats have a timestamp.
     stamped: bool,
+    /// Whether heartbeats are in JSON envelopes.
     enveloped: bool,
 }
 
@@ -73,17 +80,17 @@ pub enum RecordingError {
         /// What is wrong with it.
         cause: EntryError,
     },
-    /// It holds nothing that a controller sent.
-    #[error("the recording holds no received frame: is it the right file?")]
+    /// It contains nothing that a controller sent.
+    #[error("the recording contains no received frame: is it the right file?")]
     Empty,
 }
 
 impl Recording {
-    /// Takes the received frames of a recording, at the original pace.
+    /// Makes a recording of the received frames of these entries, at the original pace.
     ///
     /// # Errors
     ///
-    /// When there is none.
+    /// If there is no received frame.
     pub fn new(entries: impl IntoIterator<Item = Entry>) -> Result<Self, RecordingError> {
         let mut start = None;
         let mut at = Duration::ZERO;
@@ -93,9 +100,9 @@ impl Recording {
                 continue;
             }
             let start = *start.get_or_insert(entry.time);
-            // A clock that was set back makes no time go backwards.
+            // If the clock was set back, time stands still.
             let offset = Duration::try_from_secs_f64(entry.time - start).unwrap_or_default();
-            at = at.max(offset.min(LONGEST));
+            at = at.max(offset.min(MAX_TIME));
             let content = if entry.opcode == BINARY {
                 Content::Binary(entry.bytes())
             } else {
@@ -108,7 +115,7 @@ impl Recording {
         }
         let replay = frames
             .windows(2)
-            .position(|pair| pair[1].at - pair[0].at >= QUIET)
+            .position(|pair| pair[1].at - pair[0].at >= REPLAY_PAUSE)
             .map_or(frames.len(), |last| last + 1);
         Ok(Self {
             tail: Tail::of(&frames),
@@ -119,11 +126,11 @@ impl Recording {
         })
     }
 
-    /// Reads the lines of a recording; empty lines are passed over.
+    /// Parses the lines of a recording. Empty lines are skipped.
     ///
     /// # Errors
     ///
-    /// Names the first line that is not an entry; or there is no received frame.
+    /// If a line is not an entry (the error gives its number), or there is no received frame.
     pub fn parse(lines: &str) -> Result<Self, RecordingError> {
         let mut entries = Vec::new();
         for (index, line) in lines.lines().enumerate() {
@@ -138,7 +145,8 @@ impl Recording {
         Self::new(entries)
     }
 
-    /// This many times the original pace; 1 if it is not a positive number. Default 1.
+    /// Sets the speed as a multiple of the original pace; 1 if it is not a positive number. Default
+    /// 1.
     #[must_use]
     pub fn speed(mut self, factor: f64) -> Self {
         self.speed = if factor.is_finite() && factor > 0.0 {
@@ -149,21 +157,21 @@ impl Recording {
         self
     }
 
-    /// Whether the controller closes the connection (code 1000) after the last frame. Default: it
-    /// stays open.
+    /// Sets whether the controller closes the connection (code 1000) after the last frame. Default:
+    /// it stays open.
     #[must_use]
     pub fn then_close(mut self, close: bool) -> Self {
         self.then_close = close;
         self
     }
 
-    /// How many frames each subscriber gets.
+    /// Returns the number of frames that each subscriber receives.
     #[must_use]
     pub fn frames(&self) -> usize {
         self.frames.len()
     }
 
-    /// How many of them are the replay.
+    /// Returns the number of frames in the replay.
     #[must_use]
     pub fn replay_frames(&self) -> usize {
         self.replay
@@ -177,14 +185,14 @@ impl Recording {
         &self.tail
     }
 
-    /// The frame at this index, and when it is due after the connect.
+    /// Returns the frame at this index, and the time after the connection at which it is due.
     pub(crate) fn frame(&self, index: usize) -> Option<(Duration, &Content)> {
         let frame = self.frames.get(index)?;
         let mut due = self.scaled(frame.at);
         if index >= self.replay {
             let last = self.frames[self.replay - 1].at;
             let first = self.frames[self.replay].at;
-            let kept = self.scaled(last) + self.scaled(first - last).max(QUIET);
+            let kept = self.scaled(last) + self.scaled(first - last).max(REPLAY_PAUSE);
             due = kept + self.scaled(frame.at - first);
         }
         Some((due, &frame.content))
@@ -192,8 +200,8 @@ impl Recording {
 
     fn scaled(&self, time: Duration) -> Duration {
         Duration::try_from_secs_f64(time.as_secs_f64() / self.speed)
-            .unwrap_or(LONGEST)
-            .min(LONGEST)
+            .unwrap_or(MAX_TIME)
+            .min(MAX_TIME)
     }
 }
 
@@ -202,7 +210,7 @@ impl Tail {
         let mut tail = Self {
             next_seqnum: 0,
             sid: "uuid:1".to_owned(),
-            promise: "90".to_owned(),
+            heartbeat_interval: "90".to_owned(),
             stamped: true,
             enveloped: false,
         };
@@ -211,22 +219,23 @@ impl Tail {
                 continue;
             };
             let number = attribute(text, "seqnum").and_then(|number| number.parse::<u64>().ok());
-            // A frame without a number still takes one.
+            // A frame without a sequence number still uses one up.
             tail.next_seqnum = number.unwrap_or(tail.next_seqnum).saturating_add(1);
             if let (Some(_), Some(sid)) = (number, attribute(text, "sid")) {
                 tail.sid = sid.to_owned();
                 tail.stamped = attribute(text, "timestamp").is_some();
                 tail.enveloped = text.trim_start().starts_with('{');
             }
-            if let Some((_, promise)) = text.split_once("<control>_0</control><action>") {
-                let promise = promise.split('<').next().unwrap_or_default();
-                tail.promise = promise.to_owned();
+            if let Some((_, heartbeat_interval)) = text.split_once("<control>_0</control><action>")
+            {
+                let heartbeat_interval = heartbeat_interval.split('<').next().unwrap_or_default();
+                tail.heartbeat_interval = heartbeat_interval.to_owned();
             }
         }
         tail
     }
 
-    /// An event in the recording's own form.
+    /// Returns the text of an event in the form of the recording.
     pub(crate) fn text(&self, event: &Event, seqnum: u64, timestamp: &str) -> String {
         let stamp = Stamp {
             seqnum,
@@ -242,7 +251,8 @@ impl Tail {
     }
 }
 
-/// The value of an attribute of the event, whether or not its quotes are escaped in a JSON string.
+/// Returns the value of an attribute of the event, whether or not its quotes are escaped in a JSON
+/// string.
 pub(crate) fn attribute<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let start = text.find("<Event")?;
     let head = text[start..].split('>').next()?;
@@ -271,40 +281,43 @@ mod tests {
     }
 
     #[test]
-    fn the_first_long_quiet_divides_replay_from_live() {
+    fn the_first_long_pause_separates_replay_from_live() {
         let recording = recording(&[100.0, 100.5, 101.5, 103.0, 103.1, 110.0]);
         assert_eq!(recording.replay_frames(), 3);
         assert_eq!(due(&recording), [0, 500, 1500, 3000, 3100, 10000]);
     }
 
     #[test]
-    fn speed_leaves_the_quiet_before_live() {
+    fn speed_keeps_the_pause_before_live() {
         let recording = recording(&[100.0, 101.0, 111.0, 112.0]).speed(100.0);
         assert_eq!(due(&recording), [0, 10, 1210, 1220]);
     }
 
     #[test]
-    fn a_recording_without_quiet_is_all_replay() {
+    fn a_recording_without_a_long_pause_is_all_replay() {
         assert_eq!(recording(&[1.0, 2.0, 3.0]).replay_frames(), 3);
     }
 
     #[test]
-    fn senseless_times_and_speeds_do_no_harm() {
+    fn invalid_times_and_speeds_are_tolerated() {
         let recording = recording(&[5.0, 1.0, f64::MAX, f64::NAN]).speed(f64::MIN_POSITIVE);
         assert_eq!(due(&recording).len(), 4);
-        assert!(recording.frame(3).expect("it is there").0 <= 2 * LONGEST);
+        assert!(recording.frame(3).expect("it is there").0 <= 2 * MAX_TIME);
         assert_eq!(due(&recording.speed(-1.0))[..2], [0, 0]);
     }
 
     #[test]
-    fn numbers_go_on_after_frames_that_bear_none() {
+    fn numbers_continue_after_frames_without_one() {
         let event = r#"{"type":"event","data":"<?xml version=\"1.0\"?><Event seqnum=\"422\" sid=\"uuid:9\" timestamp=\"t\"><control>_0</control><action>60</action></Event>"}"#;
         let other = r#"{"type":"spolisy","data":"{}"}"#;
         let entries = [event, other].map(|text| Entry::text(Direction::Receive, 1.0, text));
         let recording = Recording::new(entries).expect("there are frames");
         let tail = recording.tail();
         assert_eq!(tail.next_seqnum, 424);
-        assert_eq!((tail.sid.as_str(), tail.promise.as_str()), ("uuid:9", "60"));
+        assert_eq!(
+            (tail.sid.as_str(), tail.heartbeat_interval.as_str()),
+            ("uuid:9", "60")
+        );
         let text = tail.text(&Event::new("_0", "60"), 424, "now");
         assert!(
             text.starts_with(r#"{"type":"event","data":"<?xml version=\"1.0\""#),

@@ -1,4 +1,4 @@
-//! What a new subscriber is told of the house, and when each of it happened.
+//! The replay of a new subscriber, and the times of the changes in it.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -8,12 +8,12 @@ use fastrand::Rng;
 use crate::event::Event;
 use crate::house::House;
 use crate::options::{ControllerOptions, Firmware};
-use crate::subscriber::{Item, promise};
+use crate::subscriber::{Item, heartbeat_interval};
 
-/// The longest that something in a new house was left alone.
-const OLDEST: Duration = Duration::from_secs(21 * 24 * 60 * 60);
+/// The greatest age of a change when the controller is switched on.
+const MAX_AGE: Duration = Duration::from_secs(21 * 24 * 60 * 60);
 
-/// When what is replayed happened: `/api/events/subscribe` tells.
+/// The times of the replayed changes, which `/api/events/subscribe` shows.
 #[derive(Debug)]
 pub(crate) struct Changes {
     switched_on: SystemTime,
@@ -30,18 +30,19 @@ impl Changes {
         }
     }
 
-    pub(crate) fn happened(&mut self, event: &Event, utc: SystemTime) {
+    pub(crate) fn record(&mut self, event: &Event, utc: SystemTime) {
         if event.of_node() {
             let key = (event.address().to_owned(), event.control().to_owned());
             self.at.insert(key, utc);
         }
     }
 
-    /// What did not change since the controller was switched on changed some hours or weeks before.
+    /// The time of the last change. If nothing changed since the controller was switched on, a
+    /// random time up to three weeks earlier.
     fn at(&self, event: &Event, index: u64) -> SystemTime {
         let key = (event.address().to_owned(), event.control().to_owned());
         self.at.get(&key).copied().unwrap_or_else(|| {
-            let age = OLDEST.mul_f64(Rng::with_seed(self.seed ^ (index << 32)).f64());
+            let age = MAX_AGE.mul_f64(Rng::with_seed(self.seed ^ (index << 32)).f64());
             self.switched_on
                 .checked_sub(age)
                 .unwrap_or(SystemTime::UNIX_EPOCH)
@@ -49,7 +50,7 @@ impl Changes {
     }
 }
 
-/// Everything that a replay says; end marks included, where the path has them.
+/// Returns the frames of a replay, including the end marks if the path has them.
 pub(crate) fn replay(
     options: &ControllerOptions,
     house: Option<&House>,
@@ -62,11 +63,14 @@ pub(crate) fn replay(
         replay.push(Item::Greeting);
     }
     if options.heartbeat_in_replay {
-        replay.push(Item::Event(Event::new("_0", promise(options).to_string())));
+        replay.push(Item::Event(Event::new(
+            "_0",
+            heartbeat_interval(options).to_string(),
+        )));
     }
     for (index, event) in (0..).zip(house.map(House::replay).unwrap_or_default()) {
         if event.control() == "_5" {
-            // Whether the controller is busy is said as of now.
+            // The busy status of the controller is the current one.
             replay.push(Item::Event(event));
             continue;
         }

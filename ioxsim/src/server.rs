@@ -1,4 +1,4 @@
-//! The controller on a socket.
+//! The server: runs a simulated controller behind a TCP listener.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -21,10 +21,10 @@ use crate::shared::{Shared, now};
 use crate::ssdp;
 use crate::tls::Tls;
 
-/// How long clients have to close when the server shuts down.
-const POLITE: Duration = Duration::from_millis(1500);
+/// How long to wait for clients to close when the server shuts down.
+const SHUTDOWN_GRACE: Duration = Duration::from_millis(1500);
 
-/// What to serve, and where.
+/// What to serve, and at which addresses.
 ///
 /// ```
 /// use ioxsim::{HouseOptions, ServerOptions, Tls};
@@ -38,24 +38,24 @@ const POLITE: Duration = Duration::from_millis(1500);
 /// ```
 #[derive(Clone, Debug)]
 pub struct ServerOptions {
-    /// Address to listen on; port 0 takes a free one. Default `127.0.0.1:0`.
+    /// The address to listen on; port 0 takes a free one. Default `127.0.0.1:0`.
     pub bind: SocketAddr,
-    /// The identity to serve TLS with. Default: none, plain TCP.
+    /// The TLS identity. Default: none, plain TCP.
     pub tls: Option<Tls>,
-    /// A subscriber for whom more bytes than this wait is dropped. Default 64 MiB.
+    /// A subscriber with more queued bytes than this is dropped. Default 64 MiB.
     pub most_queued: usize,
-    /// A connection whose request has not come whole within this time is ended. Default 10 s.
+    /// A connection is ended if its request is not complete within this time. Default 10 s.
     pub request_within: Duration,
-    /// How long a connection may be idle between two requests (HTTP keep-alive); none ends each
-    /// connection with its answer. Default 5 s, as an eisy.
+    /// How long a connection may be idle between two requests (HTTP keep-alive). `None` ends each
+    /// connection after its answer. Default 5 s, as on an eisy.
     pub keep_alive: Option<Duration>,
-    /// At most this many connections at once; one more is closed as soon as it is accepted
-    /// (inferred: an ISY-994 serves 2 over TLS and 5 without). Default: any number.
+    /// The maximum number of open connections. Further connections are closed as soon as they are
+    /// accepted (inferred: an ISY-994 serves 2 over TLS and 5 without). Default: unlimited.
     pub most_connections: Option<usize>,
-    /// Where to answer searches by SSDP; those sent to everybody are heard on an address that
-    /// stands for all. Default: nowhere.
+    /// The address on which to answer SSDP searches. Multicast searches are received on the
+    /// unspecified address (`0.0.0.0`) only. Default: none.
     pub ssdp: Option<SocketAddr>,
-    /// The controller.
+    /// The options of the controller.
     pub controller: ControllerOptions,
 }
 
@@ -75,7 +75,7 @@ impl Default for ServerOptions {
 }
 
 impl ServerOptions {
-    /// The defaults, with this house.
+    /// Returns the defaults, with this house.
     pub fn of(house: impl Into<HouseSource>) -> Self {
         Self {
             controller: ControllerOptions {
@@ -99,18 +99,20 @@ pub struct Server {
     task: JoinHandle<()>,
 }
 
+/// How to stop the server.
 #[derive(Debug)]
 enum Stop {
-    Politely,
+    Gracefully,
     Abruptly,
 }
 
 impl Server {
-    /// Listens, and serves until it is stopped or dropped. Needs a tokio runtime with I/O and time.
+    /// Starts a server, which serves until it is stopped or dropped. Needs a tokio runtime with I/O
+    /// and time.
     ///
     /// # Errors
     ///
-    /// When the address cannot be listened on, or the TLS key is none.
+    /// If the address cannot be bound, or the TLS key is invalid.
     pub async fn start(options: ServerOptions) -> io::Result<Self> {
         let acceptor = options.tls.as_ref().map(Tls::acceptor).transpose()?;
         let listener = TcpListener::bind(options.bind).await?;
@@ -118,15 +120,15 @@ impl Server {
         let scheme = if acceptor.is_some() { "https" } else { "http" };
         let prefix = &options.controller.prefix;
         let url = format!("{scheme}://{}{prefix}", reachable(address));
-        let searched = match options.ssdp {
+        let ssdp_socket = match options.ssdp {
             Some(bind) => Some(ssdp::listen(bind).await?),
             None => None,
         };
-        let ssdp = searched
+        let ssdp = ssdp_socket
             .as_ref()
             .map(|socket| socket.local_addr())
             .transpose()?;
-        let place = ssdp::Place {
+        let device = ssdp::Device {
             kind: ssdp::kind(options.controller.firmware),
             uuid: options.controller.uuid,
             scheme,
@@ -153,69 +155,71 @@ impl Server {
             stop,
             ssdp,
             task: tokio::spawn(async move {
-                let searched = async {
-                    match searched {
-                        Some(socket) => ssdp::answer(socket, &place).await,
+                let answer_searches = async {
+                    match ssdp_socket {
+                        Some(socket) => ssdp::answer(socket, &device).await,
                         None => std::future::pending().await,
                     }
                 };
                 tokio::select! {
                     () = run(listener, acceptor, shared, most_connections, stopped) => {}
-                    () = searched => {}
+                    () = answer_searches => {}
                 }
             }),
         })
     }
 
-    /// The address it listens on.
+    /// Returns the address it listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The base URL for clients: `http://127.0.0.1:PORT`, or `https` with TLS.
+    /// Returns the base URL for clients: `http://127.0.0.1:PORT`, or `https` with TLS.
     #[must_use]
     pub fn url(&self) -> String {
         self.url.clone()
     }
 
-    /// The fingerprint of the certificate, `sha256:` and 64 hex digits; none without TLS.
+    /// Returns the fingerprint of the certificate, `sha256:` and 64 hex digits; `None` without TLS.
     #[must_use]
     pub fn fingerprint(&self) -> Option<String> {
         self.fingerprint.clone()
     }
 
-    /// Where it answers searches by SSDP.
+    /// Returns the address on which it answers SSDP searches.
     #[must_use]
     pub fn ssdp_address(&self) -> Option<SocketAddr> {
         self.ssdp
     }
 
-    /// The handle to script and watch it; it outlives the server harmlessly.
+    /// Returns the handle to script and observe it. The handle may outlive the server.
     #[must_use]
     pub fn control(&self) -> Control {
         self.control.clone()
     }
 
-    /// Stops in good order: nothing more is accepted, each subscriber gets a close frame (1001).
-    /// Returns once all is closed and the port is free, 1.5 s later at most.
+    /// Stops the server gracefully: it accepts no more connections, and sends each subscriber a
+    /// close frame (1001). Returns when all connections are closed and the port is free, at most
+    /// 1.5 s later.
     pub async fn shutdown(self) {
-        self.stop(Stop::Politely).await;
+        self.stop(Stop::Gracefully).await;
     }
 
-    /// Stops as if the process were killed: no close frames. The port is free on return.
+    /// Stops the server as if its process were killed: without close frames. The port is free on
+    /// return.
     pub async fn kill(self) {
         self.stop(Stop::Abruptly).await;
     }
 
     async fn stop(self, how: Stop) {
-        // Both fail only if the task is gone already, with the runtime.
+        // Both fail only if the task has already ended with its runtime.
         let _ = self.stop.send(how);
         let _ = self.task.await;
     }
 }
 
-/// Where an address that stands for all can be reached from here.
+/// Replaces an unspecified address by loopback.
 fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(match address {
@@ -233,37 +237,37 @@ async fn run(
     most_connections: usize,
     mut stopped: oneshot::Receiver<Stop>,
 ) {
-    // Dropping the set ends all connections, also when this task is dropped with its runtime.
+    // Dropping the set ends all connections, even if this task is dropped with its runtime.
     let mut connections = JoinSet::new();
-    let clock = keep_time(&shared);
-    tokio::pin!(clock);
+    let ticks = tick_when_due(&shared);
+    tokio::pin!(ticks);
     let how = loop {
         tokio::select! {
             tcp = accept(&listener, &shared) => {
                 let is_full = shared.observation.borrow().open >= most_connections;
                 if is_full {
-                    // Dropped, it is closed.
-                    debug!(most_connections, "a connection too many is closed");
+                    // Dropping the socket closes it.
+                    debug!(most_connections, "too many connections, closing a new one");
                 } else {
                     let open = connection::Open::new(Arc::clone(&shared));
                     connections.spawn(connection::serve(open, tcp, tls.clone()));
                 }
             }
             Some(_) = connections.join_next() => {}
-            () = &mut clock => {}
+            () = &mut ticks => {}
             how = &mut stopped => break how.unwrap_or(Stop::Abruptly),
         }
     };
     drop(listener);
     debug!(?how, "stopping");
-    if matches!(how, Stop::Politely) {
+    if matches!(how, Stop::Gracefully) {
         let control = Control {
             shared: Arc::clone(&shared),
         };
         control.end(Ending::Close(1001));
         let all = async { while connections.join_next().await.is_some() {} };
-        // Whoever does not close in time is cut off below.
-        let _ = timeout(POLITE, all).await;
+        // Connections that do not close in time are ended below.
+        let _ = timeout(SHUTDOWN_GRACE, all).await;
     }
     connections.shutdown().await;
 }
@@ -289,7 +293,7 @@ async fn accept(listener: &TcpListener, shared: &Shared) -> TcpStream {
 }
 
 /// Ticks the controller whenever it is due.
-async fn keep_time(shared: &Shared) {
+async fn tick_when_due(shared: &Shared) {
     loop {
         shared.thawed().await;
         let due = shared.tick();

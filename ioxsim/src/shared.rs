@@ -1,5 +1,5 @@
-//! What the tasks of a server share with each other and with whoever scripts it: the controller,
-//! and the ways to its subscribers.
+//! The state that the tasks of a server share with each other and with the script: the controller,
+//! and the queues of its subscribers.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,40 +11,47 @@ use ioxproto::Now;
 use tokio::sync::{Notify, mpsc, watch};
 use tracing::debug;
 
-use crate::controller::{Controller, Output, SubscriberId};
+use crate::answer::Answer;
+use crate::controller::Controller;
 use crate::fault::{Ending, OnConnect, Plan, Times};
 use crate::observation::Observation;
-use crate::upgrade::Answer;
+use crate::output::{Output, SubscriberId};
 
-/// What the tasks of a server and its controls share.
+/// The state that the tasks of a server and its `Control` handles share.
 pub(crate) struct Shared {
     inner: Mutex<Inner>,
     pub(crate) observation: watch::Sender<Observation>,
+    /// Whether the controller is frozen.
     pub(crate) frozen: watch::Sender<bool>,
-    /// The controller's next deadline may have changed.
+    /// Notified when the controller's next deadline may have changed.
     pub(crate) rescheduled: Notify,
-    /// Connections that are no subscriber's end in this way; it is told to those that are open now.
+    /// How open connections without a subscriber end. A change ends them.
     pub(crate) ending: watch::Sender<Ending>,
+    /// The maximum memory of a subscriber's queue, in bytes.
     most_queued: usize,
+    /// The time limit for the TLS handshake and the first request of a connection.
     pub(crate) request_within: Duration,
-    /// How long a connection may be idle between two requests; none ends it with its answer.
+    /// How long a connection may be idle between two requests; `None` ends it after its answer.
     pub(crate) keep_alive: Option<Duration>,
 }
 
+/// The state under the lock.
 struct Inner {
     controller: Controller,
     connections: BTreeMap<SubscriberId, Queue>,
     on_connect: Plan<OnConnect>,
 }
 
-/// The way to the task of a subscriber's connection.
+/// The sending end of the queue to a subscriber's connection.
 struct Queue {
     sender: mpsc::UnboundedSender<Output>,
+    /// The memory that the queued outputs take.
     bytes: Arc<AtomicUsize>,
+    /// Notified when the queue exceeds its limit.
     overflowed: Arc<Notify>,
 }
 
-/// A subscriber's end of its queue. When it is dropped, the subscriber is forgotten.
+/// The receiving end of a subscriber's queue. Dropping it removes the subscriber.
 pub(crate) struct Subscription {
     shared: Arc<Shared>,
     pub(crate) id: SubscriberId,
@@ -64,7 +71,7 @@ impl Drop for Subscription {
     }
 }
 
-/// Both clocks.
+/// Returns the time of both clocks.
 pub(crate) fn now() -> Now {
     Now {
         monotonic: Instant::now(),
@@ -72,10 +79,10 @@ pub(crate) fn now() -> Now {
     }
 }
 
-/// What an output takes beside its bytes while it waits.
+/// The memory that a queued output takes in addition to its bytes.
 const OVERHEAD: usize = 64;
 
-/// About what an output takes while it waits.
+/// Estimates the memory that a queued output takes.
 pub(crate) fn size(output: &Output) -> usize {
     OVERHEAD
         + match output {
@@ -108,17 +115,17 @@ impl Shared {
         }
     }
 
-    /// Does something with the controller and hands out what came of it.
+    /// Runs a function on the controller, and queues its outputs.
     pub(crate) fn with<T>(&self, act: impl FnOnce(&mut Controller, Now) -> T) -> T {
         let mut inner = self.lock();
         let result = act(&mut inner.controller, now());
-        self.hand_out(&mut inner);
+        self.queue_outputs(&mut inner);
         drop(inner);
         self.rescheduled.notify_one();
         result
     }
 
-    /// What becomes of the connection that was just accepted.
+    /// Returns the fault of the connection that was just accepted, if any.
     pub(crate) fn on_connect(&self) -> Option<OnConnect> {
         self.lock().on_connect.take()
     }
@@ -131,8 +138,8 @@ impl Shared {
         self.lock().on_connect.clear();
     }
 
-    /// Asks the controller for its answer, and makes the connection a subscriber's if it says so.
-    /// The answer is then the first thing in its queue.
+    /// Answers a request without a body. If the controller accepts a subscriber, creates its queue,
+    /// in which the answer comes first.
     pub(crate) fn upgrade(
         self: &Arc<Self>,
         request: &Request<()>,
@@ -157,7 +164,7 @@ impl Shared {
             inner.put(id, Output::Raw(answer.bytes.clone()), usize::MAX);
             subscription
         });
-        // Before anything is handed out, so that what is sent finds its subscriber.
+        // Before outputs are queued, so that the observation knows the subscriber they are sent to.
         self.observe(|seen| {
             seen.requested(request);
             seen.portal = inner.controller.portal_seen().clone();
@@ -165,13 +172,13 @@ impl Shared {
                 seen.subscribed(id);
             }
         });
-        self.hand_out(&mut inner);
+        self.queue_outputs(&mut inner);
         drop(inner);
         self.rescheduled.notify_one();
         (answer, subscription)
     }
 
-    /// Asks the controller for its answer to a request with a body.
+    /// Answers a request with a body.
     pub(crate) fn post(&self, request: &Request<Vec<u8>>) -> Answer {
         let mut inner = self.lock();
         let answer = inner.controller.post(now(), request);
@@ -179,13 +186,13 @@ impl Shared {
             seen.requested(request);
             seen.portal = inner.controller.portal_seen().clone();
         });
-        self.hand_out(&mut inner);
+        self.queue_outputs(&mut inner);
         drop(inner);
         self.rescheduled.notify_one();
         answer
     }
 
-    /// A text message came from a subscriber.
+    /// Handles a text message from a subscriber.
     pub(crate) fn text(&self, id: SubscriberId, text: &str) {
         self.with(|controller, now| {
             controller.text(now, id, text);
@@ -196,15 +203,15 @@ impl Shared {
         });
     }
 
-    /// Lets the controller do what is due; says when to do so again.
+    /// Runs what is due in the controller. Returns when to do so again.
     pub(crate) fn tick(&self) -> Option<Instant> {
         let mut inner = self.lock();
         inner.controller.tick(now());
-        self.hand_out(&mut inner);
+        self.queue_outputs(&mut inner);
         inner.controller.poll_timeout()
     }
 
-    /// The client closes: after what it is still sent, it gets its close frame back.
+    /// Answers the client's close frame, after what is already queued.
     pub(crate) fn answer_close(&self, id: SubscriberId, code: u16) {
         let mut inner = self.lock();
         inner.controller.closed(now(), id);
@@ -217,7 +224,7 @@ impl Shared {
 
     /// Returns once the controller is not frozen.
     pub(crate) async fn thawed(&self) {
-        // Cannot fail: the sender is our own.
+        // Cannot fail: `self` owns the sender.
         let _ = self.frozen.subscribe().wait_for(|frozen| !frozen).await;
     }
 
@@ -226,7 +233,7 @@ impl Shared {
         let _ = self.frozen.subscribe().wait_for(|frozen| *frozen).await;
     }
 
-    fn hand_out(&self, inner: &mut Inner) {
+    fn queue_outputs(&self, inner: &mut Inner) {
         while let Some((id, output)) = inner.controller.poll_output() {
             inner.put(id, output, self.most_queued);
         }
@@ -238,19 +245,19 @@ impl Shared {
 }
 
 impl Inner {
-    /// Queues an output; a subscriber that does not take what it was sent is dropped.
-    fn put(&mut self, id: SubscriberId, output: Output, most: usize) {
+    /// Queues an output. A subscriber that does not read what it is sent is dropped.
+    fn put(&mut self, id: SubscriberId, output: Output, max_bytes: usize) {
         let Some(queue) = self.connections.get(&id) else {
             return;
         };
         let size = size(&output);
-        if queue.bytes.fetch_add(size, Ordering::Relaxed) + size > most {
-            debug!(subscriber = %id, "subscriber does not read, it is dropped");
+        if queue.bytes.fetch_add(size, Ordering::Relaxed) + size > max_bytes {
+            debug!(subscriber = %id, "subscriber does not read, dropping it");
             queue.overflowed.notify_one();
             self.connections.remove(&id);
             self.controller.closed(now(), id);
         } else {
-            // Fails only when the connection is ending already.
+            // Fails only if the connection is already ending.
             let _ = queue.sender.send(output);
         }
     }

@@ -1,4 +1,4 @@
-//! A client's connection, plain or in TLS.
+//! The socket of a client's connection, with or without TLS.
 
 use std::io;
 use std::pin::Pin;
@@ -10,13 +10,14 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_util::compat::{Compat, FuturesAsyncReadCompatExt as _, TokioAsyncReadCompatExt as _};
 
+/// A client's socket.
 pub(crate) enum Socket {
     Plain(TcpStream),
     Tls(Box<Compat<TlsStream<Compat<TcpStream>>>>),
 }
 
 impl Socket {
-    /// Runs the TLS handshake, if there is to be one.
+    /// Runs the TLS handshake, if TLS is used.
     pub(crate) async fn accept(tcp: TcpStream, tls: Option<&TlsAcceptor>) -> io::Result<Self> {
         let Some(acceptor) = tls else {
             return Ok(Self::Plain(tcp));
@@ -32,13 +33,13 @@ impl Socket {
         }
     }
 
-    /// Ends with a RST.
+    /// Ends the connection with a RST.
     pub(crate) fn reset(mut self) {
-        // If the system does not let us, the client sees a FIN instead.
+        // If this fails, the client sees a FIN instead.
         let _ = self.tcp().set_zero_linger();
     }
 
-    /// Sends a FIN and nothing of TLS's own.
+    /// Sends a FIN, without a TLS `close_notify`.
     pub(crate) async fn finish_bare(&mut self) -> io::Result<()> {
         self.tcp().shutdown().await
     }
@@ -51,6 +52,7 @@ impl Socket {
     }
 }
 
+/// A stream of bytes in both directions.
 trait Stream: AsyncRead + AsyncWrite {}
 
 impl<S: AsyncRead + AsyncWrite> Stream for S {}
@@ -78,7 +80,7 @@ impl AsyncWrite for Socket {
         self.get_mut().stream().poll_flush(context)
     }
 
-    /// With TLS, `close_notify` goes before the FIN.
+    /// With TLS, sends `close_notify` before the FIN.
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.get_mut().stream().poll_shutdown(context)
     }

@@ -1,7 +1,8 @@
-//! SSDP: who searches for controllers on the network is told where this one is.
+//! SSDP: answers searches for controllers on the network.
 //!
-//! One datagram asks, one answers. Read from other clients: the search targets of both generations,
-//! `ssdp:all` and `upnp:rootdevice`, with or without quotation marks around the value of `MAN`.
+//! A search and its answer are one datagram each. As other clients do, a search may have the target
+//! of either generation, `ssdp:all` or `upnp:rootdevice`, with or without quotation marks around
+//! the value of `MAN`.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -14,15 +15,15 @@ use crate::uuid::Uuid;
 
 /// The multicast group of SSDP.
 const GROUP: Ipv4Addr = Ipv4Addr::new(239, 255, 255, 250);
-/// The longest datagram that is read whole, in bytes.
-const LONGEST: usize = 2048;
+/// The longest datagram that is read in full, in bytes.
+const MAX_DATAGRAM: usize = 2048;
 
-/// The kind of device that an ISY-994 says it is; and an eisy, before IoX 6.
+/// The device type of an ISY-994, and of an eisy before IoX 6.
 const INSTEON: &str = "urn:udi-com:device:X_Insteon_Lighting_Device:1";
-/// The kind of device that a controller on IoX 6 says it is.
+/// The device type of a controller on IoX 6.
 pub(crate) const IOX: &str = "urn:udi-com:device:X_IoX_Device:1";
 
-/// What a controller of this firmware says it is.
+/// Returns the device type of a controller with this firmware.
 pub(crate) fn kind(firmware: Firmware) -> &'static str {
     match firmware {
         Firmware::Iox6 => IOX,
@@ -30,34 +31,34 @@ pub(crate) fn kind(firmware: Firmware) -> &'static str {
     }
 }
 
-/// Listens for searches; to those sent to everybody only where the address stands for all.
+/// Listens for searches. Multicast searches are received only on the unspecified address.
 pub(crate) async fn listen(bind: SocketAddr) -> io::Result<UdpSocket> {
     let socket = UdpSocket::bind(bind).await?;
     if bind.ip() == IpAddr::V4(Ipv4Addr::UNSPECIFIED)
         && let Err(error) = socket.join_multicast_v4(GROUP, Ipv4Addr::UNSPECIFIED)
     {
-        debug!(%error, "searches sent to everybody are not heard");
+        debug!(%error, "multicast searches are not received");
     }
     Ok(socket)
 }
 
-/// Which controller is found, and where it is.
-pub(crate) struct Place {
+/// The controller to be found, and its address.
+pub(crate) struct Device {
     pub(crate) kind: &'static str,
     pub(crate) uuid: Uuid,
     pub(crate) scheme: &'static str,
-    /// Where it listens, which may stand for all addresses.
+    /// The address it listens on, which may be unspecified.
     pub(crate) address: SocketAddr,
-    /// The path before all others.
+    /// The prefix of all paths.
     pub(crate) prefix: String,
 }
 
-impl Place {
-    /// Where its description is for whoever asks from there.
+impl Device {
+    /// Returns the URL of its description, as seen from the client's address.
     async fn description(&self, asked_from: SocketAddr) -> io::Result<String> {
         let mut address = self.address;
         if address.ip().is_unspecified() {
-            // The address of the interface that leads there.
+            // The address of the interface that leads to the client.
             let probe = UdpSocket::bind((address.ip(), 0)).await?;
             probe.connect(asked_from).await?;
             address.set_ip(probe.local_addr()?.ip());
@@ -67,20 +68,20 @@ impl Place {
 }
 
 /// Answers searches for this kind of device until it is dropped.
-pub(crate) async fn answer(socket: UdpSocket, place: &Place) {
-    let mut datagram = [0; LONGEST];
+pub(crate) async fn answer(socket: UdpSocket, device: &Device) {
+    let mut datagram = [0; MAX_DATAGRAM];
     loop {
-        // A socket whose last answer reached nobody reports that here.
+        // Fails if the last answer could not be delivered.
         let Ok((length, from)) = socket.recv_from(&mut datagram).await else {
             continue;
         };
-        if !is_search_for(place.kind, &datagram[..length]) {
-            trace!(%from, "a datagram that is not a search for this controller");
+        if !is_search_for(device.kind, &datagram[..length]) {
+            trace!(%from, "ignored a datagram that is not a search for this controller");
             continue;
         }
-        debug!(%from, "found by a search");
+        debug!(%from, "answering a search");
         let sent = async {
-            let answer = found(place.kind, place.uuid, &place.description(from).await?);
+            let answer = found(device.kind, device.uuid, &device.description(from).await?);
             socket.send_to(answer.as_bytes(), from).await
         };
         if let Err(error) = sent.await {
@@ -137,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_search_for_it_is_passed_over() {
+    fn datagrams_that_are_not_a_search_for_it_are_ignored() {
         let found = found(IOX, Uuid::default(), "http://127.0.0.1/desc");
         let other = search("\"ssdp:discover\"", INSTEON);
         let no_man = search("x", IOX);

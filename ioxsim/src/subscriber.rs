@@ -1,4 +1,4 @@
-//! One subscriber: how far its replay is, what waits for it, and its numbers.
+//! One subscriber: the progress of its replay, its held events, and its sequence numbers.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant, SystemTime};
@@ -6,10 +6,10 @@ use std::time::{Duration, Instant, SystemTime};
 use ioxproto::Now;
 use serde_json::{Value, json};
 
-use crate::controller::{Output, SubscriberId};
 use crate::event::{self, Event, Stamp};
 use crate::local_time::LocalTime;
 use crate::options::{ControllerOptions, Firmware};
+use crate::output::{Output, SubscriberId};
 use crate::recorded::{self, Content, Recording};
 use crate::websocket;
 
@@ -17,26 +17,26 @@ use crate::websocket;
 #[derive(Clone, Debug)]
 pub(crate) enum Item {
     Event(Event),
-    /// An event that happened then; only `/api/events/subscribe` tells when.
+    /// An event with the time at which it happened, which only `/api/events/subscribe` shows.
     Past(Event, SystemTime),
-    /// The text frame that an ISY-994 begins with.
+    /// The first text frame of an ISY-994.
     Greeting,
-    /// A text frame of these bytes.
+    /// A text frame with these bytes.
     Raw(Vec<u8>),
 }
 
-/// What a subscriber is told before and beside what happens.
+/// What a subscriber is sent in addition to live events.
 #[derive(Debug)]
 pub(crate) enum Script {
     House {
         replay: VecDeque<Item>,
         replayed: usize,
         next_burst: Instant,
-        /// Once the replay is over: until when it stays quiet.
+        /// The end of the pause after the replay, once the replay is over.
         quiet_until: Option<Instant>,
-        /// What happened in the meantime.
+        /// Events that happened meanwhile.
         held: VecDeque<Event>,
-        /// Something is held that does not wait for the quiet.
+        /// An event is held that does not wait for the pause to end.
         urgent: bool,
     },
     Recorded {
@@ -67,7 +67,7 @@ impl Script {
     }
 }
 
-/// Where frames for one subscriber go.
+/// The output of frames for one subscriber.
 pub(crate) struct Delivery<'a> {
     pub(crate) id: SubscriberId,
     pub(crate) options: &'a ControllerOptions,
@@ -80,29 +80,33 @@ impl Delivery<'_> {
     }
 }
 
+/// The state of one subscriber.
 #[derive(Debug)]
 pub(crate) struct Subscriber {
     sid: String,
-    /// The number of the next frame.
+    /// The sequence number of the next frame.
     seqnum: u64,
-    /// On `/rest/subscribe`, replayed events are stamped at the connect, one right after the other.
+    /// On `/rest/subscribe`, replayed events are stamped with the time of the connection, in close
+    /// succession.
     connected: Now,
+    /// The number of replayed events so far.
     replayed: u32,
-    /// On `/api/events/subscribe`, events come in JSON envelopes.
+    /// On `/api/events/subscribe`, events are sent in JSON envelopes.
     enveloped: bool,
-    /// On `/api/events/subscribe`, the status of the plug-in service is told once, before the first
+    /// On `/api/events/subscribe`, the status of the plug-in service is sent once, before the first
     /// heartbeat.
-    service_told: bool,
+    service_sent: bool,
     next_heartbeat: Instant,
     script: Script,
 }
 
-/// How far apart the replayed events of `/rest/subscribe` are stamped, and within which time all.
+/// The interval between the stamps of the replayed events of `/rest/subscribe`. `REPLAYED_WITHIN`
+/// is the time within which all are stamped.
 const REPLAYED_EVERY: Duration = Duration::from_micros(100);
 const REPLAYED_WITHIN: Duration = Duration::from_secs(2);
 
-/// What a heartbeat promises, in seconds.
-pub(crate) fn promise(options: &ControllerOptions) -> u32 {
+/// Returns the interval that a heartbeat announces, in seconds.
+pub(crate) fn heartbeat_interval(options: &ControllerOptions) -> u32 {
     let usual = match options.firmware {
         Firmware::Iox6 => 90,
         Firmware::Isy994 => 120,
@@ -124,13 +128,13 @@ impl Subscriber {
             connected: now,
             replayed: 0,
             enveloped,
-            service_told: matches!(script, Script::Recorded { .. }),
+            service_sent: matches!(script, Script::Recorded { .. }),
             next_heartbeat: now.monotonic + first_heartbeat,
             script,
         }
     }
 
-    /// Sends what is due. False once the recording is over and the connection ends with it.
+    /// Sends what is due. Returns `false` when the recording is over and ends the connection.
     pub(crate) fn tick(
         &mut self,
         now: Now,
@@ -138,7 +142,7 @@ impl Subscriber {
         held_after: Option<usize>,
         heartbeats: bool,
     ) -> bool {
-        self.go_on(now, delivery, held_after);
+        self.advance(now, delivery, held_after);
         let over = match &self.script {
             Script::House { .. } => true,
             Script::Recorded {
@@ -154,21 +158,21 @@ impl Subscriber {
         if over && heartbeats && self.next_heartbeat <= now.monotonic {
             let every = delivery.options.heartbeat_every;
             self.next_heartbeat += every;
-            self.heartbeats_resume(now, every);
-            let promise = match &self.script {
-                Script::Recorded { recording, .. } => recording.tail().promise.clone(),
-                Script::House { .. } => promise(delivery.options).to_string(),
+            self.reschedule_heartbeats(now, every);
+            let interval = match &self.script {
+                Script::Recorded { recording, .. } => recording.tail().heartbeat_interval.clone(),
+                Script::House { .. } => heartbeat_interval(delivery.options).to_string(),
             };
-            if !std::mem::replace(&mut self.service_told, true) {
+            if !std::mem::replace(&mut self.service_sent, true) {
                 self.service_status("inactive", delivery);
             }
-            self.send(now, &Event::new("_0", promise), delivery);
+            self.send(now, &Event::new("_0", interval), delivery);
         }
         true
     }
 
-    /// The status of the plug-in service: a frame without a number, which still takes one.
-    /// Nothing on `/rest/subscribe`.
+    /// Sends the status of the plug-in service: a frame without a sequence number, which still uses
+    /// one up. Sends nothing on `/rest/subscribe`.
     pub(crate) fn service_status(&mut self, status: &str, delivery: &mut Delivery<'_>) {
         if !self.enveloped {
             return;
@@ -181,7 +185,7 @@ impl Subscriber {
         )));
     }
 
-    /// When to tick next.
+    /// Returns when to tick next.
     pub(crate) fn due(&self, held_after: Option<usize>, heartbeats: bool) -> Option<Instant> {
         let heartbeat = heartbeats.then_some(self.next_heartbeat);
         match &self.script {
@@ -193,8 +197,7 @@ impl Subscriber {
                 held,
                 ..
             } => {
-                let replaying =
-                    !replay.is_empty() && held_after.is_none_or(|most| *replayed < most);
+                let replaying = !replay.is_empty() && held_after.is_none_or(|max| *replayed < max);
                 let burst = replaying.then_some(*next_burst);
                 let release = quiet_until.filter(|_| !held.is_empty());
                 [burst, release, heartbeat].into_iter().flatten().min()
@@ -204,16 +207,15 @@ impl Subscriber {
                 started,
                 sent,
             } => match recording.frame(*sent) {
-                Some(_) if held_after.is_some_and(|most| held_at(recording, *sent, most)) => None,
+                Some(_) if held_after.is_some_and(|max| held_at(recording, *sent, max)) => None,
                 Some((due, _)) => Some(*started + due),
                 None => heartbeat,
             },
         }
     }
 
-    /// An event for this subscriber; what happens in the house by itself waits for the quiet to
-    /// end.
-    pub(crate) fn tell(
+    /// Sends an event, after the replay. Unless `at_once`, it also waits for the pause to end.
+    pub(crate) fn deliver(
         &mut self,
         now: Now,
         event: &Event,
@@ -246,21 +248,21 @@ impl Subscriber {
         self.seqnum = self.seqnum.wrapping_add_signed(by);
     }
 
-    /// Heartbeats that were missed are not made up for.
-    pub(crate) fn heartbeats_resume(&mut self, now: Now, every: Duration) {
+    /// Reschedules the heartbeats. Missed ones are not sent later.
+    pub(crate) fn reschedule_heartbeats(&mut self, now: Now, every: Duration) {
         if self.next_heartbeat <= now.monotonic {
             self.next_heartbeat = now.monotonic + every.max(Duration::from_millis(1));
         }
     }
 
-    fn go_on(&mut self, now: Now, delivery: &mut Delivery<'_>, held_after: Option<usize>) {
+    fn advance(&mut self, now: Now, delivery: &mut Delivery<'_>, held_after: Option<usize>) {
         match &mut self.script {
-            Script::House { .. } => self.go_on_in_house(now, delivery, held_after),
-            Script::Recorded { .. } => self.go_on_in_recording(now, delivery, held_after),
+            Script::House { .. } => self.advance_house(now, delivery, held_after),
+            Script::Recorded { .. } => self.advance_recording(now, delivery, held_after),
         }
     }
 
-    fn go_on_in_house(&mut self, now: Now, delivery: &mut Delivery<'_>, held_after: Option<usize>) {
+    fn advance_house(&mut self, now: Now, delivery: &mut Delivery<'_>, held_after: Option<usize>) {
         while let Script::House {
             replay,
             replayed,
@@ -272,9 +274,9 @@ impl Subscriber {
             && !replay.is_empty()
             && *next_burst <= now.monotonic
         {
-            let most = held_after.unwrap_or(usize::MAX).saturating_sub(*replayed);
+            let max = held_after.unwrap_or(usize::MAX).saturating_sub(*replayed);
             let burst = delivery.options.replay_burst.max(1);
-            let count = burst.min(most).min(replay.len());
+            let count = burst.min(max).min(replay.len());
             if count == 0 {
                 break;
             }
@@ -302,7 +304,7 @@ impl Subscriber {
         }
     }
 
-    fn go_on_in_recording(
+    fn advance_recording(
         &mut self,
         now: Now,
         delivery: &mut Delivery<'_>,
@@ -320,8 +322,8 @@ impl Subscriber {
             if *started + due > now.monotonic {
                 break;
             }
-            if held_after.is_some_and(|most| held_at(recording, *sent, most)) {
-                // The rest keeps its pace once released.
+            if held_after.is_some_and(|max| held_at(recording, *sent, max)) {
+                // The rest keeps its pace after the release.
                 *started = now.monotonic - due;
                 break;
             }
@@ -329,7 +331,7 @@ impl Subscriber {
                 Content::Text(text) => {
                     let number = recorded::attribute(text, "seqnum");
                     let number = number.and_then(|number| number.parse::<u64>().ok());
-                    // A frame without a number still takes one.
+                    // A frame without a sequence number still uses one up.
                     self.seqnum = number.unwrap_or(self.seqnum).wrapping_add(1);
                     delivery.push(Output::Text(text.clone()));
                 }

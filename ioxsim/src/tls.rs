@@ -13,7 +13,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use sha2::{Digest as _, Sha256};
 
-/// A certificate and its key. Clone it to keep the identity over a restart.
+/// A certificate and its key. Clone it to keep the identity across a restart.
 ///
 /// ```
 /// let tls = ioxsim::Tls::self_signed()?;
@@ -27,11 +27,11 @@ pub struct Tls {
 }
 
 impl Tls {
-    /// A fresh self-signed certificate for `localhost`, `127.0.0.1` and `::1`.
+    /// Creates a new self-signed certificate for `localhost`, `127.0.0.1` and `::1`.
     ///
     /// # Errors
     ///
-    /// When the system has no randomness to make a key from.
+    /// If the system provides no randomness for a key.
     pub fn self_signed() -> io::Result<Self> {
         let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
         let made = rcgen::generate_simple_self_signed(names).map_err(io::Error::other)?;
@@ -41,8 +41,8 @@ impl Tls {
         ))
     }
 
-    /// A certificate and its PKCS #8 key, both DER. They need not go together, nor be any good:
-    /// clients are to find out.
+    /// Makes an identity of a certificate and a PKCS #8 key, both DER. They are not checked and
+    /// need not match, so that tests can show clients an invalid identity.
     #[must_use]
     pub fn new(certificate: Vec<u8>, key: Vec<u8>) -> Self {
         Self { certificate, key }
@@ -53,7 +53,7 @@ impl Tls {
     ///
     /// # Errors
     ///
-    /// When one of them is missing or damaged.
+    /// If one of them is missing or damaged.
     pub fn from_pem(pem: &[u8]) -> io::Result<Self> {
         let damaged = |what: &str, error: rustls::pki_types::pem::Error| {
             io::Error::new(io::ErrorKind::InvalidData, format!("no {what}: {error}"))
@@ -68,19 +68,20 @@ impl Tls {
         ))
     }
 
-    /// Certificate and private key as PEM: for a file that only its owner can read.
+    /// Returns the certificate and the private key as PEM. Store it only in a file that no one else
+    /// can read.
     #[must_use]
     pub fn to_pem(&self) -> String {
         section("CERTIFICATE", &self.certificate) + &section("PRIVATE KEY", &self.key)
     }
 
-    /// The certificate, DER.
+    /// Returns the certificate, DER.
     #[must_use]
     pub fn certificate(&self) -> &[u8] {
         &self.certificate
     }
 
-    /// The SHA-256 of the certificate: `sha256:` and 64 hex digits.
+    /// Returns the SHA-256 fingerprint of the certificate: `sha256:` and 64 hex digits.
     #[must_use]
     pub fn fingerprint(&self) -> String {
         let mut text = String::from("sha256:");
@@ -97,8 +98,8 @@ impl Tls {
             .key_provider
             .load_private_key(key)
             .map_err(io::Error::other)?;
-        // Not by `with_single_cert`, which looks into the certificate and refuses X.509 v1, and a
-        // key of another one.
+        // Not `with_single_cert`: it parses the certificate, and refuses X.509 v1 and a key that
+        // does not match.
         let shown = CertifiedKey::new(vec![CertificateDer::from(self.certificate.clone())], key);
         let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -141,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_identity_is_refused() {
+    fn text_without_an_identity_is_refused() {
         let pem = Tls::self_signed().unwrap().to_pem();
         let certificate = &pem[..pem.find("-----BEGIN PRIVATE").unwrap()];
         for text in ["", "junk", certificate] {

@@ -15,15 +15,15 @@ use thiserror::Error;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Uuid([u8; 6]);
 
-/// A text that is not a UUID of a controller.
+/// A string that is not a UUID of a controller.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("write it as six bytes in hex with colons, such as 00:21:b9:00:00:01")]
 #[non_exhaustive]
 pub struct UuidError;
 
 impl Uuid {
-    /// The UUID that is this many numbers behind this one. The last three bytes count, and begin at
-    /// 0 again when they are used up; the first three name the manufacturer.
+    /// Returns this UUID plus a number. Only the last three bytes count, and wrap around to 0; the
+    /// first three identify the manufacturer.
     #[must_use]
     pub fn plus(self, count: u32) -> Self {
         let [a, b, c, x, y, z] = self.0;

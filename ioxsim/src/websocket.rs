@@ -1,4 +1,4 @@
-//! WebSocket frames, from the server's side: written unmasked, read masked.
+//! WebSocket frames of a server: writes them unmasked, reads them masked.
 
 use thiserror::Error;
 
@@ -9,8 +9,8 @@ pub(crate) const CLOSE: u8 = 8;
 pub(crate) const PING: u8 = 9;
 pub(crate) const PONG: u8 = 10;
 
-/// Clients have little to say; a message over this many bytes ends the connection.
-const LONGEST_MESSAGE: usize = 1024 * 1024;
+/// The maximum length of a client's message, in bytes. A longer one ends the connection.
+const MAX_MESSAGE: usize = 1024 * 1024;
 
 /// Appends one frame.
 pub(crate) fn write_frame(out: &mut Vec<u8>, last: bool, opcode: u8, payload: &[u8]) {
@@ -30,26 +30,26 @@ pub(crate) fn write_frame(out: &mut Vec<u8>, last: bool, opcode: u8, payload: &[
     out.extend_from_slice(payload);
 }
 
-/// The head of a frame of this many bytes, with the length in its longest form.
+/// Returns the head of a frame of this many bytes, with the length in its longest form.
 pub(crate) fn long_head(last: bool, opcode: u8, length: u64) -> Vec<u8> {
     let mut out = vec![if last { 0x80 | opcode } else { opcode }, 127];
     out.extend_from_slice(&length.to_be_bytes());
     out
 }
 
-/// A message in one frame.
+/// Returns a message in one frame.
 pub(crate) fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(payload.len() + 10);
     write_frame(&mut out, true, opcode, payload);
     out
 }
 
-/// A close frame with this code.
+/// Returns a close frame with this code.
 pub(crate) fn close_frame(code: u16) -> Vec<u8> {
     frame(CLOSE, &code.to_be_bytes())
 }
 
-/// One text message in as many fragments as there are parts, with a ping between each two.
+/// Returns one text message with a fragment for each part, and a ping between each two.
 pub(crate) fn fragmented(parts: &[&[u8]]) -> Vec<u8> {
     let mut out = Vec::new();
     for (index, part) in parts.iter().enumerate() {
@@ -62,7 +62,7 @@ pub(crate) fn fragmented(parts: &[&[u8]]) -> Vec<u8> {
     out
 }
 
-/// What a client sent.
+/// A message from a client.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Incoming {
     Text(String),
@@ -72,16 +72,16 @@ pub(crate) enum Incoming {
     Close(Option<u16>),
 }
 
-/// Bytes that are no frames a client may send.
+/// A violation of the WebSocket protocol by the client.
 #[derive(Debug, PartialEq, Eq, Error)]
 #[error("the client broke the WebSocket protocol: {0}")]
 pub(crate) struct Violation(&'static str);
 
-/// Collects bytes and gives messages.
+/// Collects bytes and returns messages.
 #[derive(Debug, Default)]
 pub(crate) struct Reader {
     buffer: Vec<u8>,
-    /// The opcode and the payload so far of a message in fragments.
+    /// The opcode and the payload so far of a fragmented message.
     message: Option<(u8, Vec<u8>)>,
 }
 
@@ -90,7 +90,7 @@ impl Reader {
         self.buffer.extend_from_slice(bytes);
     }
 
-    /// The next message, or nothing until more bytes came.
+    /// Returns the next message; `None` if more bytes are needed.
     pub(crate) fn next(&mut self) -> Result<Option<Incoming>, Violation> {
         while let Some((last, opcode, payload)) = self.next_frame()? {
             match opcode {
@@ -119,7 +119,7 @@ impl Reader {
     ) -> Result<Option<Incoming>, Violation> {
         let (opcode, message) = match (self.message.take(), opcode) {
             (Some((first, mut message)), CONTINUATION) => {
-                if message.len() + payload.len() > LONGEST_MESSAGE {
+                if message.len() + payload.len() > MAX_MESSAGE {
                     return Err(Violation("message too long"));
                 }
                 message.extend_from_slice(&payload);
@@ -161,10 +161,10 @@ impl Reader {
             },
             short => (u64::from(short), rest),
         };
-        if length > LONGEST_MESSAGE as u64 {
+        if length > MAX_MESSAGE as u64 {
             return Err(Violation("message too long"));
         }
-        // Bounded just above.
+        // Cannot truncate: the length is bounded above.
         let length = length as usize;
         let Some((mask, rest)) = rest.split_first_chunk::<4>() else {
             return Ok(None);
@@ -187,7 +187,7 @@ impl Reader {
 mod tests {
     use super::*;
 
-    /// A short frame as a client sends it.
+    /// Returns a short frame as a client sends it.
     fn masked(head: u8, payload: &[u8]) -> Vec<u8> {
         let mask = [0x11, 0x22, 0x33, 0x44];
         let mut out = vec![head, 0x80 | payload.len() as u8];
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_client_may_send_is_a_violation() {
+    fn frames_that_no_client_may_send_are_violations() {
         let huge = [0x81, 0xFF, 0x7F, 0, 0, 0, 0, 0, 0, 0];
         let cases: [&[u8]; 5] = [
             &frame(TEXT, b"unmasked"),

@@ -1,10 +1,10 @@
 //! The event stream of IoX and ISY-994 controllers on async-std.
 //!
 //! An [`EventStream`] is a stream of [`Notification`]s. It runs on async-std's own executor, which
-//! needs no starting, so it can be started anywhere.
+//! starts by itself, so a stream can be started anywhere.
 //!
-//! async-std is no longer developed. New programs use `ioxtransport-smol`, whose runtime
-//! async-std's authors recommend, or `ioxtransport-tokio`.
+//! async-std is no longer developed. In new programs, use `ioxtransport-smol`, whose runtime the
+//! authors of async-std recommend, or `ioxtransport-tokio`.
 //!
 //! ```no_run
 //! use ioxtransport_async_std::{EventStream, Notification};
@@ -35,12 +35,13 @@
 //!
 //! # The types
 //!
-//! * [`EventStream`]: [`builder`](EventStream::builder) begins one, [`next`](EventStream::next)
-//!   takes the next notification, [`next_live_event`](EventStream::next_live_event) the next live
-//!   event, [`handle`](EventStream::handle) gives a handle. It is a `Stream` of futures-core too.
-//! * [`PolledStream`]: the same without a task of its own. Taking the next notification drives it,
-//!   which spares a wake-up where a task would run on another thread.
-//! * [`Builder`] collects the options, and starts.
+//! * [`EventStream`]: [`builder`](EventStream::builder) creates its options,
+//!   [`next`](EventStream::next) takes the next notification,
+//!   [`next_live_event`](EventStream::next_live_event) the next live event, and
+//!   [`handle`](EventStream::handle) returns a handle. It also implements `Stream` of futures-core.
+//! * [`PolledStream`]: the same without a task of its own. Polling it runs the driver, which saves
+//!   a wake-up if a task would run on another thread.
+//! * [`Builder`] has the options and starts a stream.
 //!   * Account: [`local_account`](Builder::local_account),
 //!     [`portal_account`](Builder::portal_account), [`own_tokens`](Builder::own_tokens).
 //!   * Certificate: [`pin`](Builder::pin) takes a fingerprint, [`trust`](Builder::trust) any
@@ -56,7 +57,7 @@
 //!   again, [`closed`](Handle::closed), [`last_reason`](Handle::last_reason),
 //!   [`exchange_account`](Handle::exchange_account), [`exchange_trust`](Handle::exchange_trust),
 //!   [`provide_token`](Handle::provide_token). [`call`](Handle::call) makes a call to the REST
-//!   interface, [`submit`](Handle::submit) makes one without waiting and gives a [`Ticket`].
+//!   interface; [`submit`](Handle::submit) makes one without waiting and returns a [`Ticket`].
 //! * [`Notification`]: an [`Event`], a [`StatusChange`] with its [`Reason`], a gap in the
 //!   numbering, a malformed or ignored frame, a request for a token.
 //! * [`Event`]: [`is_live`](Event::is_live), [`node`](Event::node), [`control`](Event::control),
@@ -66,8 +67,8 @@
 //!
 //! # What to know
 //!
-//! What holds for every driver (replay, recovery, slow consumers, restarts, logs) is in the
-//! documentation of `ioxtransport-tokio`; the names and the behaviour are the same here.
+//! The documentation of `ioxtransport-tokio` describes replay, recovery, slow consumers, restarts
+//! and logs. The names and the behaviour are the same here.
 
 use std::io;
 use std::net::SocketAddr;
@@ -91,28 +92,30 @@ use ioxdriver_async::{Io, Runtime};
 /// A running stream on async-std: a `Stream` of [`Notification`]s.
 pub type EventStream = ioxdriver_async::EventStream<AsyncStd>;
 
-/// A stream that its consumer drives, without a task of its own.
+/// A stream that its consumer polls, without a task of its own.
 pub type PolledStream = ioxdriver_async::PolledStream<AsyncStd>;
 
-/// Collects what a stream needs.
+/// The options of a stream, and the methods that start it.
 pub type Builder = Options<EventStream>;
 
-/// Connects as a stream does, lets the server show its certificate and prove that it has the key,
-/// and leaves, without having sent a byte of HTTP. Takes no longer than `patience`. Whether the
-/// certificate is the right one is for a person to say, who compares the fingerprint with what the
-/// controller itself shows, or knows that nobody can be in between.
+/// Reads a server's certificate without trusting it. Connects as a stream does and completes the
+/// TLS handshake, in which the server proves that it has the key. Sends no HTTP. Takes at most
+/// `timeout`.
+///
+/// The certificate is not verified. Before trusting it, a person must compare its fingerprint with
+/// the one that the controller itself shows, or know that nobody can intercept the connection.
 ///
 /// # Errors
 ///
-/// [`InspectError`] where there is none to look at, or none in time.
+/// [`InspectError`] if there is no certificate, or none within `timeout`.
 pub async fn inspect(
     address: &Address,
-    patience: Duration,
+    timeout: Duration,
 ) -> Result<ServerCertificate, InspectError> {
-    ioxdriver_async::inspect::<AsyncStd>(address, patience).await
+    ioxdriver_async::inspect::<AsyncStd>(address, timeout).await
 }
 
-/// The async-std runtime, as the driver uses it.
+/// The async-std runtime, for the driver.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct AsyncStd;
@@ -130,7 +133,7 @@ impl Runtime for AsyncStd {
 
     fn adopt(&self, socket: Socket) -> io::Result<Io> {
         match socket {
-            // async-std's own conversion panics where the reactor refuses.
+            // async-std's own conversion panics if the reactor refuses the socket.
             Socket::Tcp(socket) => Ok(Box::new(Async::new(socket)?)),
             #[cfg(unix)]
             Socket::Unix(socket) => Ok(Box::new(Async::new(socket)?)),
@@ -143,7 +146,7 @@ impl Runtime for AsyncStd {
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        // The handle may go: the task runs on.
+        // Dropping the handle detaches the task.
         drop(task::spawn(task));
     }
 }
@@ -157,8 +160,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_socket_that_the_reactor_refuses_is_an_error_and_no_panic() {
-        // A file cannot be waited on.
+    fn a_socket_that_the_reactor_refuses_is_an_error() {
+        // The reactor cannot wait for a file.
         let file = File::open(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).unwrap();
         let socket = Socket::Tcp(TcpStream::from(OwnedFd::from(file)));
         assert!(AsyncStd.adopt(socket).is_err());

@@ -1,4 +1,4 @@
-//! The example does what it says, against a simulated controller.
+//! Runs the example against a simulated controller.
 
 use std::sync::mpsc::channel;
 use std::thread;
@@ -7,7 +7,7 @@ use ioxconformance::{LIMIT, Sim};
 use ioxsim::{Event, HouseOptions, ServerOptions};
 use ioxtransport_async_std::EventStream;
 
-#[expect(dead_code, reason = "its main is not called")]
+#[expect(dead_code, reason = "`main` is not called")]
 #[path = "../examples/watch_one_node.rs"]
 mod watch_one_node;
 

@@ -1,4 +1,4 @@
-//! Switches a light on when a motion sensor fires, both by name.
+//! Switches on a light when a motion sensor reports motion. Finds both by name.
 //!
 //! `IOX_PASSWORD=… cargo run -p ioxtransport-blocking --example motion_light -- http://127.0.0.1:8080 "Living room motion sensor" "Hall lamp"`
 

@@ -1,5 +1,4 @@
-//! Runs a command whenever a light, or any other node, changes: `curl` for a webhook, or whatever
-//! you have.
+//! Runs a shell command, such as `curl` for a webhook, whenever a light or another node changes.
 //!
 //! ```sh
 //! IOX_PASSWORD=… cargo run -p ioxtransport-blocking --example run_on_change -- \
@@ -7,8 +6,8 @@
 //!     sh -c 'curl --data "$IOX_FORMATTED" https://example.org/hooks/porch'
 //! ```
 //!
-//! The command finds the node in `IOX_NODE`, the raw value in `IOX_ACTION`, and its text in
-//! `IOX_FORMATTED`. Values come from the controller: quote them, as above.
+//! The command gets the node in `IOX_NODE`, the raw value in `IOX_ACTION`, and the formatted value
+//! in `IOX_FORMATTED`. The values come from the controller, so quote them as above.
 
 use std::error::Error;
 use std::process::Command;
@@ -27,7 +26,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         .local_account(user, std::env::var("IOX_PASSWORD")?)
         .pin(pin)
         .start()?
-        // A command may take long. The stream is read meanwhile, and the changes wait in a queue.
+        // A command may take long. Meanwhile the stream is read in the background, and the changes
+        // wait in a queue.
         .in_background()?;
     run_on_change(stream, node, command)
 }
@@ -41,8 +41,8 @@ pub(crate) fn run_on_change(
     let handle = stream.handle();
     for notification in stream {
         match notification {
-            // Only what is live: after each connect the controller repeats its state, and nothing
-            // has changed then.
+            // Only live events: after each connect the controller replays its state, which reports
+            // no change.
             Notification::Event(event)
                 if event.is_live() && event.node() == node && event.control() == "ST" =>
             {
@@ -62,6 +62,6 @@ pub(crate) fn run_on_change(
             _ => {}
         }
     }
-    // The stream heals by itself; that it ended by itself is for a person to look at.
+    // The stream reconnects by itself. If it ends by itself, a person must fix the cause.
     Ok(handle.closed()?)
 }

@@ -1,4 +1,4 @@
-//! What happens in the house, a line each.
+//! Prints each live event and each change of status as a line.
 //!
 //! `IOX_PASSWORD=… cargo run -p ioxtransport-blocking --example ten_lines -- https://eisy.local:8443 admin sha256:…`
 

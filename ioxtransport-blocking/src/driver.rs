@@ -1,4 +1,4 @@
-//! When the driver takes turns, waits, ticks and rests, on the thread that drives it.
+//! The blocking driver: takes turns, waits and ticks on the thread that calls it.
 
 use std::sync::{Arc, Weak};
 use std::task::{Context, Waker};
@@ -12,31 +12,34 @@ use super::seam::Mio;
 use super::shared_driver::SharedDriver;
 use super::sync::{AtomicBool, Ordering};
 
+/// The driver of one stream.
 pub(crate) struct Driver {
     body: Body<Mio>,
     poller: Poller,
     waker: Waker,
     shared_driver: Weak<SharedDriver>,
-    /// A start was asked for.
+    /// Whether a start was requested.
     wanted: Arc<AtomicBool>,
+    /// Whether a full queue keeps the driver from reading.
     held_up: bool,
     stage: Stage,
 }
 
+/// Whether the driver is running.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
     AtRest,
     Running,
-    /// Gone without coming to rest; nothing starts again.
+    /// It has ended without coming to rest and cannot start again.
     Left,
 }
 
-/// What one turn came to.
+/// The result of one turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Turn {
     /// Something happened, or may have.
     Moved,
-    /// There is nothing to do but to wait.
+    /// Nothing happened, and the driver must wait.
     Idle,
     /// The stream has ended.
     Ended,
@@ -61,7 +64,7 @@ impl Driver {
         })
     }
 
-    /// Where it is driven from.
+    /// Sets the [`SharedDriver`] that owns this driver.
     pub(crate) fn shared_by(mut self, shared_driver: Weak<SharedDriver>) -> Self {
         self.shared_driver = shared_driver;
         self
@@ -71,8 +74,8 @@ impl Driver {
         &self.body
     }
 
-    /// One round without waiting. Whoever drives may be the consumer, who looks at what is
-    /// delivered before the next round.
+    /// Takes one turn without waiting. The caller may be the consumer, which checks the queue
+    /// before the next turn.
     pub(crate) fn turn(&mut self) -> Turn {
         match self.stage {
             Stage::AtRest if self.wanted.swap(false, Ordering::AcqRel) => {
@@ -82,7 +85,7 @@ impl Driver {
             }
             Stage::AtRest => Turn::Ended,
             Stage::Left => {
-                // A start that came too late is told so.
+                // Reports the end to a start that was requested too late.
                 self.body.finish();
                 Turn::Ended
             }
@@ -103,35 +106,35 @@ impl Driver {
         }
     }
 
-    /// After [`Turn::Idle`]: waits for something to happen, no longer than to this instant.
-    pub(crate) fn wait(&mut self, patience: Option<Instant>) -> Turn {
+    /// Waits for input after [`Turn::Idle`], at most until this instant.
+    pub(crate) fn wait(&mut self, until: Option<Instant>) -> Turn {
         let due = |at: Option<Instant>| at.is_some_and(|at| at <= Instant::now());
         if self.held_up {
-            return self.wait_held_up(patience);
+            return self.wait_held_up(until);
         }
         let deadline = self.body.listen();
-        let alarms = [deadline, self.body.seam().alarm().take(), patience];
+        let alarms = [deadline, self.body.seam().alarm().take(), until];
         let woken = self.poller.sleep(alarms.into_iter().flatten().min());
         if woken && !due(deadline) {
             return Turn::Moved;
         }
-        // Only if the socket is still empty when the deadline comes does it count.
+        // The deadline only counts if the socket is still empty.
         match self.round() {
             Turn::Idle if due(deadline) => {
                 self.body.tick();
                 Turn::Moved
             }
-            Turn::Idle if !due(patience) => Turn::Moved,
+            Turn::Idle if !due(until) => Turn::Moved,
             turn => turn,
         }
     }
 
-    /// The consumer leaves no room: only the exchanges of calls go on.
-    fn wait_held_up(&mut self, patience: Option<Instant>) -> Turn {
+    /// Waits while the queue is full. Only the exchanges of calls continue.
+    fn wait_held_up(&mut self, until: Option<Instant>) -> Turn {
         let due = |at: Option<Instant>| at.is_some_and(|at| at <= Instant::now());
         let call = self.body.held_up_until();
         let alarm = self.body.seam().alarm().take();
-        let alarms = [call, alarm, patience];
+        let alarms = [call, alarm, until];
         let woken = self.poller.sleep(alarms.into_iter().flatten().min());
         if due(call) {
             self.body.tick_held_up();
@@ -143,7 +146,7 @@ impl Driver {
         }
     }
 
-    /// The stream has come to rest.
+    /// Comes to rest, or starts again if that was requested.
     fn rest(&mut self) -> Turn {
         self.stage = Stage::AtRest;
         let (shared_driver, delivery) = (
@@ -153,7 +156,7 @@ impl Driver {
         let shared = Arc::clone(self.body.shared());
         let mut finished = false;
         let again = shared.rest(|| {
-            // No start comes between here, after which the queue must be open again.
+            // Under the lock that a start takes: `finish` must not close a reopened queue.
             delivery.finish();
             finished = true;
             Box::new(move || {
@@ -168,13 +171,13 @@ impl Driver {
             return Turn::Moved;
         }
         if !finished {
-            // Nobody is left who could start.
+            // No handle is left that could start the stream.
             self.body.delivery().finish();
         }
         Turn::Ended
     }
 
-    /// Ends a wait, from any thread.
+    /// A waker that ends the wait, from any thread.
     pub(crate) fn waker(&self) -> Waker {
         self.waker.clone()
     }
@@ -184,7 +187,7 @@ impl Driver {
         self.poller.wake_ups
     }
 
-    /// Leaves without waiting: a connection is closed with a close frame.
+    /// Ends without waiting. Closes an open connection with a close frame.
     pub(crate) fn leave(&mut self) {
         if self.stage == Stage::Running {
             self.body.hang_up();
@@ -196,8 +199,7 @@ impl Driver {
 }
 
 impl Drop for Driver {
-    /// With the last that could drive it: a handle may have asked for a start that nobody is left
-    /// to carry out.
+    /// Reports the end to handles: one may have requested a start that no thread can carry out.
     fn drop(&mut self) {
         self.leave();
     }

@@ -1,7 +1,7 @@
 //! The event stream of IoX and ISY-994 controllers without an async runtime.
 //!
-//! An [`EventStream`] is an iterator of [`Notification`]s over standard sockets, driven by the
-//! thread that waits for the next one.
+//! An [`EventStream`] is an iterator over [`Notification`]s. The thread that waits for the next one
+//! does the work.
 //!
 //! ```no_run
 //! use ioxtransport_blocking::{EventStream, Notification};
@@ -28,13 +28,14 @@
 //!
 //! # The types
 //!
-//! * [`EventStream`]: [`builder`](EventStream::builder) begins one, [`next`](Iterator::next) waits
-//!   for the next notification, [`next_live_event`](EventStream::next_live_event) for the next live
-//!   event, [`next_timeout`](EventStream::next_timeout) and
-//!   [`try_next`](EventStream::try_next) wait for a limited time or not at all,
-//!   [`in_background`](EventStream::in_background) drives it on a thread of its own,
-//!   [`stop`](EventStream::stop) ends it, [`handle`](EventStream::handle) gives a handle.
-//! * [`Builder`] collects the options, and starts.
+//! * [`EventStream`]: [`builder`](EventStream::builder) creates its options,
+//!   [`next`](Iterator::next) waits for the next notification,
+//!   [`next_live_event`](EventStream::next_live_event) for the next live event.
+//!   [`next_timeout`](EventStream::next_timeout) waits for a limited time,
+//!   [`try_next`](EventStream::try_next) does not wait.
+//!   [`in_background`](EventStream::in_background) runs the stream on a thread of its own,
+//!   [`stop`](EventStream::stop) ends it, [`handle`](EventStream::handle) returns a handle.
+//! * [`Builder`] has the options and starts a stream.
 //!   * Account: [`local_account`](Builder::local_account),
 //!     [`portal_account`](Builder::portal_account), [`own_tokens`](Builder::own_tokens).
 //!   * Certificate: [`pin`](Builder::pin) takes a fingerprint, [`trust`](Builder::trust) any
@@ -50,7 +51,7 @@
 //!   again, [`closed`](Handle::closed), [`last_reason`](Handle::last_reason),
 //!   [`exchange_account`](Handle::exchange_account), [`exchange_trust`](Handle::exchange_trust),
 //!   [`provide_token`](Handle::provide_token). [`call`](Handle::call) makes a call to the REST
-//!   interface, [`submit`](Handle::submit) makes one without waiting and gives a [`Ticket`].
+//!   interface; [`submit`](Handle::submit) makes one without waiting and returns a [`Ticket`].
 //! * [`Notification`]: an [`Event`], a [`StatusChange`] with its [`Reason`], a gap in the
 //!   numbering, a malformed or ignored frame, a request for a token.
 //! * [`Event`]: [`is_live`](Event::is_live), [`node`](Event::node), [`control`](Event::control),
@@ -60,35 +61,36 @@
 //!
 //! # What to know
 //!
-//! * **Replay is not live.** After each connect the controller repeats its state. Those events are
-//!   delivered too; [`Event::is_live`] is false for them.
-//! * **The stream recovers by itself.** It ends only when it is stopped, or when a person must act:
-//!   refused credentials, a refused certificate. [`Handle::closed`] then says why.
-//! * **The caller's thread does the work**, within [`next`](Iterator::next). There is no other
-//!   thread, except one that looks up a name. While nothing happens the thread sleeps until the
-//!   next deadline. [`Handle::stop`] from another thread wakes it at once.
-//! * **Between two calls of `next` nothing is read.** Nothing is lost: the controller's bytes wait
-//!   in the socket, the time does not count as silence, and what was sent as replay stays replay.
-//!   But nothing is answered either. If the consumer stays away for minutes, it learns late that a
-//!   connection is dead, or that the controller has dropped a subscriber that does not read; both
-//!   are reported and recovered like any loss. For long work on one event use
-//!   [`EventStream::in_background`]: a thread drives the stream, with a bounded queue in between
-//!   ([`Overflow`]).
-//! * **Handles**: the methods that wait drive the stream if no other caller does, so they may be
-//!   called between two calls of `next`, on the same thread or another. Within a
-//!   [`tap`](Builder::tap) nothing may wait, since nothing can happen before it returns.
-//! * **Calls go beside the stream**, with its account: [`Handle::call`] asks the
-//!   controller for nodes, values and names, and sends commands. While the stream reconnects a call
-//!   waits, 60 s at most. It drives the stream like other methods that wait, between two calls of
-//!   `next` too, however small the queue. In a callback, take the [`Ticket`] of [`Handle::submit`],
-//!   which does not wait. The answer to a command says that it was accepted;
-//!   [`Command::confirmed`](ioxproto::rest::Command::confirmed) waits for the event that proves it.
-//! * **The end of the loop**: [`EventStream::stop`] waits for the controller's close frame and logs
-//!   a portal account out; dropping the stream does neither.
-//! * **A name lookup** that the operating system does not interrupt may outlive the stream, on a
-//!   thread of its own.
-//! * **Logs** go through `tracing`. Credentials appear in none of ours. Keep the targets
-//!   `tungstenite` and `rustls` below TRACE, since they log what the controller sends.
+//! * **Replay is not live.** After each connect the controller replays its state. These events are
+//!   delivered, too; [`Event::is_live`] is false for them.
+//! * **The stream recovers by itself.** It ends only if it is stopped, or if a person must fix the
+//!   cause: refused credentials or a refused certificate. [`Handle::closed`] then returns why.
+//! * **The caller's thread does the work**, in [`next`](Iterator::next). There is no other thread,
+//!   except during a name lookup. While nothing happens, the thread sleeps until the next deadline.
+//!   [`Handle::stop`] from another thread wakes it immediately.
+//! * **Between two calls of `next` the stream does not read.** No event is lost: the controller's
+//!   bytes wait in the socket, the time does not count as silence, and replayed events are still
+//!   marked as replay. But the stream does not answer pings. If the consumer does not call `next`
+//!   for minutes, it learns late that a connection is dead, or that the controller has disconnected
+//!   a subscriber that does not read. Both are reported, and the stream reconnects. For long work
+//!   on one event, use [`EventStream::in_background`]: a thread runs the stream and fills a bounded
+//!   queue ([`Overflow`]).
+//! * **Handles**: the methods that wait run the stream if no other caller does. So they may be
+//!   called between two calls of `next`, on the same thread or another. Do not call them in a
+//!   [`tap`](Builder::tap): the stream cannot proceed before the tap returns.
+//! * **Calls run alongside the stream**, with its account: [`Handle::call`] reads nodes, values and
+//!   names from the controller, and sends commands. While the stream reconnects, a call waits for
+//!   at most 60 s. It runs the stream like the other methods that wait, also between two calls of
+//!   `next`, and with any queue size. In a callback, use [`Handle::submit`], which returns a
+//!   [`Ticket`] and does not wait. The answer to a command means that it was accepted;
+//!   [`Command::confirmed`](ioxproto::rest::Command::confirmed) waits for the event that proves its
+//!   effect.
+//! * **Stop the stream at the end**: [`EventStream::stop`] waits for the controller's close frame
+//!   and logs out a portal account. Dropping the stream does neither.
+//! * **A name lookup** runs on a thread of its own. It cannot be interrupted, so it may outlive the
+//!   stream.
+//! * **Logs** use `tracing`. They never contain credentials. Keep the targets `tungstenite` and
+//!   `rustls` below TRACE, because at TRACE they log what the controller sends.
 
 mod driver;
 mod inspect;
@@ -111,8 +113,8 @@ pub use ioxproto::{
 pub use crate::inspect::inspect;
 pub use crate::stream::{Builder, EventStream, TimedOut};
 
-/// A handle on a stream, whose methods that wait block the thread that calls them.
+/// A handle on a stream; its methods that wait block the calling thread.
 pub type Handle = ioxdriver::Handle<ioxdriver::Blocking>;
 
-/// A call that was made, to wait for on a thread.
+/// A pending call, whose answer a thread can wait for.
 pub type Ticket<A> = ioxdriver::Ticket<A, ioxdriver::Blocking>;

@@ -1,4 +1,4 @@
-//! The poller: waits for sockets, an instant, or a wake-up from elsewhere.
+//! The poller: waits for sockets, a deadline, or a wake-up from another thread.
 
 use std::io;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use super::seam::{Mio, SOCKET};
 
 const WOKEN: Token = Token(SOCKET.0 + 1);
 
-/// The one place where a driver sleeps.
+/// Waits for sockets, a deadline or a wake-up. The driver sleeps only here.
 #[derive(Debug)]
 pub(crate) struct Poller {
     poll: Poll,
@@ -22,6 +22,7 @@ pub(crate) struct Poller {
     pub(crate) wake_ups: u32,
 }
 
+/// A waker that ends the wait of the poller.
 #[derive(Debug)]
 struct Unblock(mio::Waker);
 
@@ -32,7 +33,7 @@ impl Wake for Unblock {
 
     fn wake_by_ref(self: &Arc<Self>) {
         if let Err(error) = self.0.wake() {
-            warn!(%error, "the operating system does not let the stream be woken");
+            warn!(%error, "cannot wake the stream");
         }
     }
 }
@@ -50,29 +51,31 @@ impl Poller {
         })
     }
 
-    /// Ends a sleep, from any thread; also the next one, if there is none now.
+    /// A waker that ends the sleep, from any thread. If the poller is not sleeping, it ends the
+    /// next sleep.
     pub(crate) fn waker(&self) -> Waker {
         self.waker.clone()
     }
 
-    /// The seam for sockets that end this poller's sleep.
+    /// Creates the seam whose sockets end the sleep of this poller.
     pub(crate) fn seam(&self) -> io::Result<Mio> {
         self.poll.registry().try_clone().map(Mio::new)
     }
 
-    /// Sleeps until a socket is ready, a wake-up, or this instant. `false` if it was the instant.
+    /// Sleeps until a socket is ready, a waker is called, or this instant has passed. Returns
+    /// `false` in the last case.
     pub(crate) fn sleep(&mut self, until: Option<Instant>) -> bool {
         #[cfg(test)]
         {
             self.wake_ups += 1;
         }
-        let patience = until.map(|until| until.saturating_duration_since(Instant::now()));
-        match self.poll.poll(&mut self.events, patience) {
+        let timeout = until.map(|until| until.saturating_duration_since(Instant::now()));
+        match self.poll.poll(&mut self.events, timeout) {
             Ok(()) => !self.events.is_empty(),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => true,
             Err(error) => {
-                // It does not happen; were it to, the stream would go on looking, slowly.
-                warn!(%error, "the operating system does not let the stream wait");
+                // Not expected. The stream continues by polling every 100 ms.
+                warn!(%error, "cannot wait for sockets");
                 std::thread::sleep(Duration::from_millis(100));
                 true
             }

@@ -1,7 +1,7 @@
-//! The driver's seam on mio: non-blocking sockets, and tungstenite on top of them.
+//! Implements the driver's [`Seam`] with mio: non-blocking sockets, and tungstenite on top of them.
 //!
-//! A socket's readiness ends the wait of the [`Poller`](super::poller::Poller), so nothing here
-//! registers a task. Every socket is polled after each wait.
+//! A ready socket ends the wait of the [`Poller`](super::poller::Poller), so no waker is registered
+//! here. Every socket is polled after each wait.
 
 use std::future::Future;
 use std::io::{self, Read, Write};
@@ -19,10 +19,10 @@ use mio::{Interest, Registry, Token};
 use tungstenite::protocol::{Role, WebSocketConfig};
 use tungstenite::{Error, Message};
 
-/// One token serves all sockets.
+/// The token of all sockets.
 pub(crate) const SOCKET: Token = Token(0);
 
-/// Sockets of one poller.
+/// Creates sockets and timers for one poller.
 pub(crate) struct Mio {
     registry: Registry,
     alarm: Alarm,
@@ -34,13 +34,13 @@ impl Mio {
         Self { registry, alarm }
     }
 
-    /// The instants that timers of this seam wait for.
+    /// The deadline that all timers of this seam share.
     pub(crate) fn alarm(&self) -> &Alarm {
         &self.alarm
     }
 
-    /// Lets an edge on this socket end a wait, until it is dropped: it must be read until it has
-    /// no more before the next wait.
+    /// Registers a socket until it is dropped, so that its readiness ends a wait. Registration is
+    /// edge-triggered: the socket must be read until it is empty before the next wait.
     fn register(&self, socket: &mut impl Source) -> io::Result<()> {
         let both = Interest::READABLE | Interest::WRITABLE;
         self.registry.register(socket, SOCKET, both)
@@ -51,7 +51,7 @@ impl Seam for Mio {
     type Io = Connected;
     type Connecting = Connecting;
     type Timer = Alarm;
-    type WebSocket = tungstenite::WebSocket<Blocking>;
+    type WebSocket = tungstenite::WebSocket<BlockingIo>;
 
     const TURN: u32 = 32;
     const READS_ON: bool = false;
@@ -87,7 +87,7 @@ impl Seam for Mio {
     }
 }
 
-/// A TCP connection under way; `None` once it is done.
+/// A TCP connection that is being opened; `None` once it is complete.
 pub(crate) struct Connecting(io::Result<Option<TcpStream>>);
 
 impl Future for Connecting {
@@ -154,12 +154,12 @@ fn polled<T>(mut call: impl FnMut() -> io::Result<T>) -> Poll<io::Result<T>> {
     }
 }
 
-/// The end of the next wait, shared by all timers.
+/// The deadline of the next wait, shared by all timers.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Alarm(Arc<Mutex<Option<Instant>>>);
 
 impl Alarm {
-    /// The earliest instant that a timer waits for, of those polled since the last call.
+    /// Takes the earliest deadline of the timers polled since the last call.
     pub(crate) fn take(&self) -> Option<Instant> {
         self.lock().take()
     }
@@ -180,8 +180,8 @@ impl Timer for Alarm {
     }
 }
 
-/// A connection in the terms of tungstenite, which knows no task.
-pub(crate) struct Blocking(Filtered<Connected>);
+/// Adapts a connection to the blocking traits that tungstenite uses.
+pub(crate) struct BlockingIo(Filtered<Connected>);
 
 fn blocked<T>(poll: Poll<io::Result<T>>) -> io::Result<T> {
     match poll {
@@ -190,7 +190,7 @@ fn blocked<T>(poll: Poll<io::Result<T>>) -> io::Result<T> {
     }
 }
 
-impl Read for Blocking {
+impl Read for BlockingIo {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         blocked(
             self.0
@@ -199,7 +199,7 @@ impl Read for Blocking {
     }
 }
 
-impl Write for Blocking {
+impl Write for BlockingIo {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         blocked(
             self.0
@@ -212,10 +212,10 @@ impl Write for Blocking {
     }
 }
 
-impl WebSocket<Connected> for tungstenite::WebSocket<Blocking> {
+impl WebSocket<Connected> for tungstenite::WebSocket<BlockingIo> {
     fn open(io: Filtered<Connected>, early: Vec<u8>, config: WebSocketConfig) -> Option<Self> {
         Some(Self::from_partially_read(
-            Blocking(io),
+            BlockingIo(io),
             early,
             Role::Client,
             Some(config),

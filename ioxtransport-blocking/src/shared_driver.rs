@@ -3,8 +3,8 @@
 //! background thread is a caller that waits for the end.
 //!
 //! ```text
-//!   no caller waits    the driver rests, nothing is read
-//!   one caller waits   locks the driver and takes turns until its condition holds
+//!   no caller waits    the driver does not run, and nothing is read
+//!   one caller waits   it locks the driver and takes turns until its condition is met
 //!   others wait        for the consumer's queue, a change of status, or the lock
 //! ```
 
@@ -28,8 +28,10 @@ use super::sync::{AtomicBool, Mutex, MutexGuard, Ordering, PoisonError, TryLockE
 /// waits.
 const LAST_TURNS: u32 = 256;
 
+/// A driver that is run by one of the threads that wait for it.
 pub(crate) struct SharedDriver {
     driver: Mutex<Driver>,
+    /// The thread that runs the driver.
     driving: Mutex<Option<ThreadId>>,
     delivery: Arc<Delivery>,
     shared: Arc<Shared>,
@@ -38,6 +40,7 @@ pub(crate) struct SharedDriver {
     /// Whether the consumer was dropped. No thread continues without it.
     abandoned: AtomicBool,
     driver_waker: Waker,
+    /// Whether a background thread runs the driver until its end.
     background: AtomicBool,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -84,8 +87,8 @@ impl SharedDriver {
         mut ready: impl FnMut(&mut Context<'_>) -> Poll<T>,
     ) -> Option<T> {
         // The common case: a value is ready, and no waker is needed.
-        if let Poll::Ready(there) = ready(&mut Context::from_waker(Waker::noop())) {
-            return Some(there);
+        if let Poll::Ready(value) = ready(&mut Context::from_waker(Waker::noop())) {
+            return Some(value);
         }
         let waker = Waker::from(Arc::new(Unpark(thread::current())));
         let mut context = Context::from_waker(&waker);
@@ -99,7 +102,7 @@ impl SharedDriver {
                 return done;
             }
             if Pin::new(&mut change).poll(&mut context).is_pending() && !park(until) {
-                return there(ready(&mut context));
+                return into_value(ready(&mut context));
             }
         }
     }
@@ -111,19 +114,19 @@ impl SharedDriver {
         ready: &mut impl FnMut(&mut Context<'_>) -> Poll<T>,
         context: &mut Context<'_>,
     ) -> Option<Option<T>> {
-        if let Poll::Ready(there) = ready(context) {
-            return Some(Some(there));
+        if let Poll::Ready(value) = ready(context) {
+            return Some(Some(value));
         }
         if let Some(mut driving) = self.take() {
             return Some(driving.until(until, || ready(context)));
         }
         // Inside a callback, the driver makes no progress before the callback returns.
-        self.drives().then_some(None)
+        self.is_driving().then_some(None)
     }
 
     /// Runs the driver on a thread of its own, until the end and again after each start.
     pub(crate) fn drive_in_background(self: &Arc<Self>) -> io::Result<()> {
-        // Set before the thread starts: it may end at once, and a later start reads this flag.
+        // Set before the thread starts: it may end immediately, and a later start reads this flag.
         self.background.store(true, Ordering::Release);
         let this = Arc::clone(self);
         let thread = thread::Builder::new()
@@ -144,7 +147,7 @@ impl SharedDriver {
         }
     }
 
-    pub(crate) fn in_background(&self) -> bool {
+    pub(crate) fn is_in_background(&self) -> bool {
         self.background.load(Ordering::Acquire)
     }
 
@@ -153,10 +156,10 @@ impl SharedDriver {
         self.delivery.resume();
         self.wanted.store(true, Ordering::Release);
         self.shared.notify();
-        if self.in_background()
+        if self.is_in_background()
             && let Err(error) = self.drive_in_background()
         {
-            warn!(%error, "cannot start a thread for the stream: it runs only while a caller waits on it");
+            warn!(%error, "cannot start a thread for the stream: it only runs while a caller waits on it");
         }
     }
 
@@ -174,7 +177,7 @@ impl SharedDriver {
     }
 
     /// Whether this thread runs the driver.
-    fn drives(&self) -> bool {
+    fn is_driving(&self) -> bool {
         *lock(&self.driving) == Some(thread::current().id())
     }
 
@@ -195,15 +198,15 @@ impl SharedDriver {
 }
 
 impl Drive for SharedDriver {
-    fn wait(&self, until: Option<Instant>, holds: &mut dyn FnMut() -> bool) {
-        self.wait_until(until, |_| match holds() {
+    fn wait(&self, until: Option<Instant>, condition: &mut dyn FnMut() -> bool) {
+        self.wait_until(until, |_| match condition() {
             true => Poll::Ready(()),
             false => Poll::Pending,
         });
     }
 
     fn join(&self) {
-        if self.drives() {
+        if self.is_driving() {
             return;
         }
         let thread = lock(&self.thread).take();
@@ -236,8 +239,8 @@ impl Driving<'_> {
         let driver = self.driver.as_mut()?;
         let mut last_turns = 0;
         loop {
-            if let Poll::Ready(there) = ready() {
-                return Some(there);
+            if let Poll::Ready(value) = ready() {
+                return Some(value);
             }
             // A stop in progress still has its time, even without a consumer.
             if self.shared.abandoned.load(Ordering::Acquire) && !driver.body().is_stopping() {
@@ -247,8 +250,8 @@ impl Driving<'_> {
             let over = until.is_some_and(|until| until <= Instant::now());
             if turn == Turn::Idle {
                 // The turn may have produced the value.
-                if let Poll::Ready(there) = ready() {
-                    return Some(there);
+                if let Poll::Ready(value) = ready() {
+                    return Some(value);
                 }
                 turn = driver.wait(until);
             }
@@ -256,7 +259,7 @@ impl Driving<'_> {
                 Turn::Moved if !over => {}
                 Turn::Moved if last_turns < LAST_TURNS => last_turns += 1,
                 Turn::Idle if !over => {}
-                Turn::Moved | Turn::Idle | Turn::Ended => return there(ready()),
+                Turn::Moved | Turn::Idle | Turn::Ended => return into_value(ready()),
             }
         }
     }
@@ -275,6 +278,7 @@ impl Drop for Driving<'_> {
     }
 }
 
+/// A waker that unparks a thread.
 struct Unpark(Thread);
 
 impl Wake for Unpark {
@@ -287,23 +291,23 @@ impl Wake for Unpark {
     }
 }
 
-fn there<T>(poll: Poll<T>) -> Option<T> {
+fn into_value<T>(poll: Poll<T>) -> Option<T> {
     match poll {
-        Poll::Ready(there) => Some(there),
+        Poll::Ready(value) => Some(value),
         Poll::Pending => None,
     }
 }
 
-/// Sleeps until woken; `false` when the time is over.
+/// Sleeps until woken; `false` if the deadline has passed.
 fn park(until: Option<Instant>) -> bool {
     match until {
         None => thread::park(),
         Some(until) => {
-            let patience = until.saturating_duration_since(Instant::now());
-            if patience.is_zero() {
+            let remaining = until.saturating_duration_since(Instant::now());
+            if remaining.is_zero() {
                 return false;
             }
-            thread::park_timeout(patience);
+            thread::park_timeout(remaining);
         }
     }
     true

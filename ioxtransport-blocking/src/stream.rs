@@ -1,4 +1,4 @@
-//! The consumer's end.
+//! The stream that a consumer reads.
 
 use std::io;
 use std::sync::Arc;
@@ -12,36 +12,38 @@ use thiserror::Error;
 use super::Handle;
 use super::shared_driver::SharedDriver;
 
-/// A stream: an iterator over what happens on it, in order.
+/// A stream: an iterator over its notifications, in order.
 ///
-/// It ends (`None`) after the stream was stopped or has failed for good; [`Handle::closed`] then
-/// says why. After a [`Handle::start`] it goes on.
+/// It ends (`None`) after the stream was stopped or has failed permanently; [`Handle::closed`] then
+/// returns why. After a [`Handle::start`] it continues.
 ///
-/// It begins with the first [`next`](Iterator::next), and goes on within it and the other methods
-/// that wait, on the thread that calls them. Dropping it ends the stream at once, and with it the
-/// waiting of [`Handle`]s on other threads, save for a stop under way: a connection is closed with
-/// a close frame, without waiting for the answer, and a portal account is not logged out; the
-/// outcome is then [`DriverGone`](ioxdriver::EndError::DriverGone). [`stop`](Self::stop) does both
-/// in order. [`in_background`](Self::in_background) changes that: a thread drives, and the stream
-/// then goes on while there are [`Handle`]s.
+/// The stream only runs in [`next`](Iterator::next) and the other methods that wait, on the thread
+/// that calls them; the first of these calls connects. Dropping it ends the stream immediately, and
+/// with it the waits of [`Handle`]s on other threads, unless a stop is in progress. It then sends a
+/// close frame without waiting for the answer, and does not log out a portal account; the outcome
+/// is [`DriverGone`](ioxdriver::EndError::DriverGone). Use [`stop`](Self::stop) to wait for the
+/// close frame and to log out.
+///
+/// With [`in_background`](Self::in_background), a thread runs the stream, also after this value was
+/// dropped, while there are [`Handle`]s.
 #[derive(Debug)]
 pub struct EventStream {
     handle: Handle,
     shared_driver: Arc<SharedDriver>,
 }
 
-/// Collects what a stream needs.
+/// The options of a stream, and the methods that start it.
 pub type Builder = Options<EventStream>;
 
-/// Nothing happened in the time that was given; the stream goes on.
+/// No notification arrived in time; the stream continues.
 #[derive(Clone, Copy, PartialEq, Eq, Error)]
-#[error("nothing happened on the stream in the time given")]
+#[error("no notification arrived in time")]
 pub struct TimedOut;
 
 ioxproto::debug_is_display! { TimedOut }
 
 impl EventStream {
-    /// A stream of the controller at this URL, such as `https://eisy.local:8443`.
+    /// Creates options for the controller at this URL, such as `https://eisy.local:8443`.
     pub fn builder(url: impl Into<String>) -> Builder {
         Options::new(url).retarget()
     }
@@ -60,8 +62,8 @@ impl EventStream {
         })
     }
 
-    /// Starts a stream that calls this function on a thread of its own; see
-    /// [`Options::start_with`].
+    /// Starts a stream on a thread of its own, which calls this function with each notification;
+    /// see [`Options::start_with`].
     ///
     /// # Errors
     ///
@@ -78,13 +80,13 @@ impl EventStream {
         Ok(handle)
     }
 
-    /// The next notification, if it comes within this time; `Ok(None)` at the end.
+    /// Waits for the next notification, at most this long; `Ok(None)` at the end.
     ///
     /// # Errors
     ///
-    /// [`TimedOut`] when nothing came.
-    pub fn next_timeout(&mut self, patience: Duration) -> Result<Option<Notification>, TimedOut> {
-        let until = Instant::now().checked_add(patience);
+    /// [`TimedOut`] if there was none.
+    pub fn next_timeout(&mut self, timeout: Duration) -> Result<Option<Notification>, TimedOut> {
+        let until = Instant::now().checked_add(timeout);
         self.shared_driver
             .wait_until(until, |context| {
                 self.shared_driver.delivery().poll_next(context)
@@ -92,7 +94,8 @@ impl EventStream {
             .ok_or(TimedOut)
     }
 
-    /// Waits for the next live event, past everything else; `None` at the end.
+    /// Waits for the next live event and drops all other notifications before it; `None` at the
+    /// end.
     pub fn next_live_event(&mut self) -> Option<Event> {
         self.find_map(|notification| match notification {
             Notification::Event(event) if event.is_live() => Some(event),
@@ -100,37 +103,37 @@ impl EventStream {
         })
     }
 
-    /// The next notification, if it is there; `Ok(None)` at the end. For programs with a loop of
-    /// their own: call it until it says [`TimedOut`], several times a second, for only then does
-    /// the stream read, answer, and keep its times.
+    /// Returns the next notification without waiting; `Ok(None)` at the end. It is for programs
+    /// with their own loop. Call it several times a second, each time until it returns
+    /// [`TimedOut`]: the stream reads, answers pings and keeps its deadlines only in these calls.
     ///
     /// # Errors
     ///
-    /// [`TimedOut`] when there is none.
+    /// [`TimedOut`] if there is none.
     pub fn try_next(&mut self) -> Result<Option<Notification>, TimedOut> {
         self.next_timeout(Duration::ZERO)
     }
 
-    /// Stops and waits until it is done, 1.5 s at most. What was not taken yet, and the last
-    /// changes of status, are still delivered afterwards.
+    /// Stops the stream and waits until it has ended, at most 1.5 s. The remaining notifications
+    /// and the last changes of status can still be taken afterwards.
     pub fn stop(&mut self) {
         self.handle.stop();
     }
 
-    /// A handle on the stream.
+    /// Returns a handle on the stream.
     #[must_use]
     pub fn handle(&self) -> Handle {
         self.handle.clone()
     }
 
-    /// Lets a thread of its own drive the stream, named `iox-stream`, so that it reads whether
-    /// anybody takes or not, up to what the [`queue`](Builder::queue) holds. The thread ends with
-    /// the stream; [`stop`](Self::stop) waits for it. From here on dropping the stream discards
-    /// what it would have delivered, and the stream goes on as long as there are handles.
+    /// Runs the stream on a thread of its own, named `iox-stream`, so that it reads independently
+    /// of the consumer until the [`queue`](Builder::queue) is full. The thread ends with the
+    /// stream; [`stop`](Self::stop) waits for it. If this value is dropped, the stream continues
+    /// while there are handles, and discards its notifications.
     ///
     /// # Errors
     ///
-    /// What the operating system says when it gives no thread.
+    /// The error of the operating system if it cannot start a thread.
     pub fn in_background(self) -> io::Result<Self> {
         self.shared_driver.drive_in_background()?;
         Ok(self)
@@ -167,7 +170,7 @@ impl Start for EventStream {
 impl Drop for EventStream {
     fn drop(&mut self) {
         self.shared_driver.delivery().abandon();
-        if !self.shared_driver.in_background() {
+        if !self.shared_driver.is_in_background() {
             self.shared_driver.abandon();
         }
     }
@@ -194,20 +197,22 @@ mod tests {
         EventStream::start(options(server.url()).timing(timing)).unwrap()
     }
 
-    /// How often it wakes until this holds; looked at after each wake-up.
-    fn wake_ups(stream: &EventStream, mut holds: impl FnMut() -> bool) -> u32 {
+    /// Counts the wake-ups until the condition is met. Checks the condition after each wake-up.
+    fn wake_ups(stream: &EventStream, mut condition: impl FnMut() -> bool) -> u32 {
         let before = stream.shared_driver.wake_ups();
         let until = Instant::now().checked_add(LIMIT);
-        let waited = stream.shared_driver.wait_until(until, |_| match holds() {
-            true => Poll::Ready(()),
-            false => Poll::Pending,
-        });
+        let waited = stream
+            .shared_driver
+            .wait_until(until, |_| match condition() {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            });
         assert_eq!(waited, Some(()));
         stream.shared_driver.wake_ups() - before
     }
 
     #[test]
-    fn an_idle_stream_wakes_for_deadlines_and_what_comes_alone() {
+    fn an_idle_stream_wakes_only_for_deadlines_and_input() {
         const PINGS: u32 = 20;
         let server = server();
         server.heartbeats(false);
@@ -220,8 +225,8 @@ mod tests {
         let woken = wake_ups(&stream, || {
             server.control().seen().pings >= before + u64::from(PINGS)
         });
-        // The end of each silence, and the pong; once the connection is proven, and a system may
-        // end a wait a moment early.
+        // Two wake-ups for each ping: the end of the silence and the pong. A few more, because the
+        // connection is proven once, and the system may end a wait slightly early.
         assert!((PINGS..=2 * PINGS + 6).contains(&woken), "{woken}");
     }
 
@@ -241,7 +246,7 @@ mod tests {
         let stream = EventStream::start(options(front.url()).timing(timing)).unwrap();
         let connected = stream.handle.wait_for(Status::Connected, LIMIT);
         assert_eq!(connected, Ok(()));
-        // The ping right after `connected`, and what it wakes for.
+        // The call also lets the ping and the pong pass that follow `connected`.
         assert!(stream.handle.call(rest::nodes()).is_ok());
         assert_eq!(front.open(), 2);
         let before = stream.shared_driver.wake_ups();
@@ -251,13 +256,14 @@ mod tests {
             .wait_until(until, |_| Poll::<()>::Pending);
         assert_eq!(waited, None);
         let woken = stream.shared_driver.wake_ups() - before;
-        // Its end, the pong, the end of this wait, and a system may end a wait a moment early.
+        // The end of the idle connection, the pong and the end of this wait. The system may end a
+        // wait slightly early.
         assert!((2..=5).contains(&woken), "{woken}");
         wait_for("the end of the idle connection", || front.open() == 1);
     }
 
     #[test]
-    fn what_hangs_wakes_a_stream_for_its_limit_alone() {
+    fn a_hanging_attempt_wakes_a_stream_only_for_its_time_limit() {
         let mut timing = quick();
         timing.connect = Duration::from_millis(500);
         timing.backoff = vec![Duration::from_millis(500)];
@@ -269,7 +275,7 @@ mod tests {
             }
             let stream = start(&server, timing.clone());
             let woken = wake_ups(&stream, || server.connections() >= 2);
-            // Connected, given up, waited, connected again, given up again.
+            // Connect, time out, wait, connect again, time out again.
             assert!((1..=8).contains(&woken), "{woken}");
         }
     }

@@ -1,7 +1,7 @@
 //! The locks, atomics and threads of the blocking driver.
 //!
-//! They are the standard library's. The crate `models` compiles the sources that use this module
-//! with shuttle's in their place.
+//! They come from the standard library. The crate `models` compiles the modules that use them with
+//! those of shuttle instead.
 
 pub(super) use std::sync::atomic::{AtomicBool, Ordering};
 pub(super) use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};

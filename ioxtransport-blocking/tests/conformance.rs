@@ -1,13 +1,13 @@
-//! The conformance suite, driven by the thread that waits and by one in the background.
+//! Runs the conformance suite twice: on the thread that waits, and on a thread in the background.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
 use std::time::Duration;
 
 use ioxconformance::{Driver, Next, Running, StreamHandle};
 use ioxtransport_blocking::{EventStream, Notification, Options, TimedOut};
 
-/// The scenarios that need a consumer apart are in `tests/sockets`, with a thread that consumes.
+/// `tests/sockets` covers the scenarios that need a separate consumer, with a thread that consumes.
 mod by_whoever_waits {
     ioxconformance::conformance!(crate::ByWhoeverWaits, driven by the consumer);
 }
@@ -32,7 +32,7 @@ impl Driver for ByWhoeverWaits {
         _: Options,
         _: Box<dyn FnMut(&Notification) + Send>,
     ) -> Option<Box<dyn StreamHandle>> {
-        // It would be the same as in the background.
+        // `InBackground` covers callbacks.
         None
     }
 }
@@ -57,7 +57,7 @@ impl Driver for InBackground {
 impl Running for Stream {
     fn next(&mut self, within: Duration) -> Next {
         match self.0.next_timeout(within) {
-            Ok(Some(told)) => Next::Told(told),
+            Ok(Some(notification)) => Next::Told(notification),
             Ok(None) => Next::End,
             Err(TimedOut) => Next::Nothing,
         }

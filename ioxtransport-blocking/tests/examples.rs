@@ -1,4 +1,4 @@
-//! The examples do what they say, against the simulated controller.
+//! Runs the examples against the simulated controller.
 
 use std::error::Error;
 
@@ -7,17 +7,17 @@ use ioxproto::{ReadNames, Status};
 use ioxsim::{Event, ServerOptions};
 use ioxtransport_blocking::{EventStream, Handle};
 
-#[expect(dead_code, reason = "its main function is for people")]
+#[expect(dead_code, reason = "`main` is not called")]
 #[path = "../examples/motion_light.rs"]
 mod motion_light;
-#[expect(dead_code, reason = "its main function is for people")]
+#[expect(dead_code, reason = "`main` is not called")]
 #[path = "../examples/run_on_change.rs"]
 mod run_on_change;
-#[expect(dead_code, reason = "its main function is for people")]
+#[expect(dead_code, reason = "`main` is not called")]
 #[path = "../examples/ten_lines.rs"]
 mod ten_lines;
 
-/// Lets something live happen while the example runs, then stops it.
+/// Emits live events while the example runs, then stops its stream.
 fn while_it_runs(sim: Sim, handle: Handle, live: &[Event]) -> Result<(), Box<dyn Error>> {
     handle.wait_for(Status::Connected, LIMIT)?;
     for event in live {
@@ -100,7 +100,7 @@ fn a_motion_sensor_switches_a_light_by_name() -> Result<(), Box<dyn Error>> {
     let nodes = sim.nodes();
     let (lamp, sensor) = (&nodes[0], &nodes[4]);
     sim.emit(&Event::new("ST", "0").node(lamp).uom("100", "0"));
-    // The names come a little after the status.
+    // The names arrive slightly after the status.
     let motion = Event::new("ST", "1").node(sensor).uom("2", "0");
     handle.wait_until(
         |_| {
@@ -111,7 +111,7 @@ fn a_motion_sensor_switches_a_light_by_name() -> Result<(), Box<dyn Error>> {
         LIMIT,
     )?;
     handle.stop();
-    // The stop may cut short a call for another of these events.
+    // The stop may interrupt the call for another of these events, so the result does not matter.
     let _ = example.join().map_err(|_| "it panicked")?;
     Ok(())
 }

@@ -1,6 +1,6 @@
-//! A look at a server's certificate before it is trusted: over real sockets on loopback.
+//! Tests reading a server's certificate, over real sockets on loopback.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -18,7 +18,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 const CERTIFICATE: &[u8] = include_bytes!("../../ioxdriver/tests/certificates/rsa-v1.der");
 const KEY: &[u8] = include_bytes!("../../ioxdriver/tests/certificates/rsa-v1.key.der");
 
-/// Accepts one connection, and gives what the server makes of it.
+/// Accepts one connection and runs `server` on it. Returns the address and the thread.
 fn serve<T: Send + 'static>(
     server: impl FnOnce(TcpStream) -> T + Send + 'static,
 ) -> (Address, JoinHandle<T>) {
@@ -40,12 +40,12 @@ fn failure_of(result: Result<ServerCertificate, InspectError>) -> (FailureKind, 
 }
 
 #[test]
-fn a_certificate_that_nobody_trusts_is_shown_and_no_byte_of_http_is_sent() {
+fn an_untrusted_certificate_is_read_and_no_http_is_sent() {
     let (address, server) = serve(|mut socket| {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(KEY.to_vec()));
         let key = provider.key_provider.load_private_key(key).unwrap();
-        // Not by `with_single_cert`, which looks into the certificate and refuses version 1.
+        // `with_single_cert` would parse the certificate and refuse X.509 v1.
         let shown = CertifiedKey::new(vec![CertificateDer::from(CERTIFICATE.to_vec())], key);
         let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -73,7 +73,7 @@ fn a_plain_address_has_no_certificate() {
 }
 
 #[test]
-fn nobody_there_is_named() {
+fn a_refused_connection_is_reported() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("https://{}", listener.local_addr().unwrap());
     drop(listener);
@@ -82,12 +82,12 @@ fn nobody_there_is_named() {
 }
 
 #[test]
-fn a_plain_port_is_named() {
+fn a_port_without_tls_is_reported() {
     let (address, server) = serve(|mut socket| {
         socket
             .write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
             .unwrap();
-        // Until the client leaves, so that it reads the answer first.
+        // Waits until the client disconnects, so that it can read the answer first.
         let _ = socket.read_to_end(&mut Vec::new());
     });
     let (kind, detail) = failure_of(inspect(&address, LIMIT));
@@ -97,8 +97,8 @@ fn a_plain_port_is_named() {
 }
 
 #[test]
-fn a_controller_that_speaks_only_old_tls_is_named_as_that_with_the_advice() {
-    // An alert, as servers without a version or cipher in common send it, and the ServerHello of
+fn a_controller_with_only_old_tls_is_reported_with_advice() {
+    // The alerts of servers that share no version or cipher with us, and the ServerHello of
     // TLS 1.0.
     let alert = |description| vec![0x15, 3, 1, 0, 2, 2, description];
     let mut hello = vec![0x16, 3, 1, 0, 42, 2, 0, 0, 38, 3, 1];
@@ -121,7 +121,7 @@ fn a_controller_that_speaks_only_old_tls_is_named_as_that_with_the_advice() {
 }
 
 #[test]
-fn patience_without_end_is_no_panic() {
+fn an_unlimited_timeout_does_not_panic() {
     let (address, server) = serve(drop);
     let inspected = inspect(&address, Duration::MAX);
     assert!(
@@ -132,7 +132,7 @@ fn patience_without_end_is_no_panic() {
 }
 
 #[test]
-fn a_server_that_says_nothing_is_left_in_time() {
+fn a_silent_server_times_out() {
     let (address, server) = serve(|mut socket| {
         let _ = socket.read_to_end(&mut Vec::new());
     });
@@ -144,7 +144,7 @@ fn a_server_that_says_nothing_is_left_in_time() {
 }
 
 #[test]
-fn a_server_that_hangs_up_is_named() {
+fn a_server_that_closes_the_connection_is_reported() {
     let (address, server) = serve(drop);
     let (kind, detail) = failure_of(inspect(&address, LIMIT));
     assert!(

@@ -1,7 +1,7 @@
-//! The plain driver of `ioxproto/examples` against the simulated controller: the scenarios of the
-//! conformance suite for a driver that has only the core, and one session in detail.
+//! Tests the plain driver of `ioxproto/examples` against the simulated controller: the scenarios of
+//! the conformance suite for a driver that uses only the core, and one session in detail.
 
-#[expect(dead_code, reason = "its main function is for people")]
+#[expect(dead_code, reason = "`main` is not called")]
 #[path = "../../ioxproto/examples/plain_driver/main.rs"]
 mod plain_driver;
 
@@ -20,7 +20,7 @@ use ioxproto::{Config, Notification, Status, StreamMachine, Timing};
 use ioxsim::{Ending, Event, Server, ServerOptions};
 
 #[test]
-fn a_driver_by_hand_marks_replay_and_live_heals_and_stops() {
+fn the_plain_driver_marks_replay_and_live_reconnects_and_stops() {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -42,8 +42,8 @@ fn a_driver_by_hand_marks_replay_and_live_heals_and_stops() {
 
     let (mut statuses, mut replayed, mut live) = (Vec::new(), 0, Vec::new());
     let mut connected = 0;
-    plain_driver::watch(StreamMachine::new(config).unwrap(), |told| {
-        match told {
+    plain_driver::watch(StreamMachine::new(config).unwrap(), |notification| {
+        match notification {
             Notification::Status(change) => {
                 statuses.push(change.status.to_string());
                 if change.status == Status::Connected {

@@ -1,7 +1,7 @@
 //! The event stream of IoX and ISY-994 controllers on smol.
 //!
 //! An [`EventStream`] is a stream of [`Notification`]s. It runs on smol's global executor, which
-//! needs no starting, so it can be started anywhere.
+//! starts by itself, so a stream can be started anywhere.
 //!
 //! ```no_run
 //! use ioxtransport_smol::{EventStream, Notification};
@@ -32,12 +32,13 @@
 //!
 //! # The types
 //!
-//! * [`EventStream`]: [`builder`](EventStream::builder) begins one, [`next`](EventStream::next)
-//!   takes the next notification, [`next_live_event`](EventStream::next_live_event) the next live
-//!   event, [`handle`](EventStream::handle) gives a handle. It is a `Stream` of futures-core too.
-//! * [`PolledStream`]: the same without a task of its own. Taking the next notification drives it,
-//!   which spares a wake-up where a task would run on another thread.
-//! * [`Builder`] collects the options, and starts.
+//! * [`EventStream`]: [`builder`](EventStream::builder) creates its options,
+//!   [`next`](EventStream::next) takes the next notification,
+//!   [`next_live_event`](EventStream::next_live_event) the next live event, and
+//!   [`handle`](EventStream::handle) returns a handle. It also implements `Stream` of futures-core.
+//! * [`PolledStream`]: the same without a task of its own. Polling it runs the driver, which saves
+//!   a wake-up if a task would run on another thread.
+//! * [`Builder`] has the options and starts a stream.
 //!   * Account: [`local_account`](Builder::local_account),
 //!     [`portal_account`](Builder::portal_account), [`own_tokens`](Builder::own_tokens).
 //!   * Certificate: [`pin`](Builder::pin) takes a fingerprint, [`trust`](Builder::trust) any
@@ -53,7 +54,7 @@
 //!   again, [`closed`](Handle::closed), [`last_reason`](Handle::last_reason),
 //!   [`exchange_account`](Handle::exchange_account), [`exchange_trust`](Handle::exchange_trust),
 //!   [`provide_token`](Handle::provide_token). [`call`](Handle::call) makes a call to the REST
-//!   interface, [`submit`](Handle::submit) makes one without waiting and gives a [`Ticket`].
+//!   interface; [`submit`](Handle::submit) makes one without waiting and returns a [`Ticket`].
 //! * [`Notification`]: an [`Event`], a [`StatusChange`] with its [`Reason`], a gap in the
 //!   numbering, a malformed or ignored frame, a request for a token.
 //! * [`Event`]: [`is_live`](Event::is_live), [`node`](Event::node), [`control`](Event::control),
@@ -63,8 +64,8 @@
 //!
 //! # What to know
 //!
-//! What holds for every driver (replay, recovery, slow consumers, restarts, logs) is in the
-//! documentation of `ioxtransport-tokio`; the names and the behaviour are the same here.
+//! The documentation of `ioxtransport-tokio` describes replay, recovery, slow consumers, restarts
+//! and logs. The names and the behaviour are the same here.
 
 use std::io;
 use std::net::SocketAddr;
@@ -87,28 +88,30 @@ use smol::{Async, Timer};
 /// A running stream on smol: a `Stream` of [`Notification`]s.
 pub type EventStream = ioxdriver_async::EventStream<Smol>;
 
-/// A stream that its consumer drives, without a task of its own.
+/// A stream that its consumer polls, without a task of its own.
 pub type PolledStream = ioxdriver_async::PolledStream<Smol>;
 
-/// Collects what a stream needs.
+/// The options of a stream, and the methods that start it.
 pub type Builder = Options<EventStream>;
 
-/// Connects as a stream does, lets the server show its certificate and prove that it has the key,
-/// and leaves, without having sent a byte of HTTP. Takes no longer than `patience`. Whether the
-/// certificate is the right one is for a person to say, who compares the fingerprint with what the
-/// controller itself shows, or knows that nobody can be in between.
+/// Reads a server's certificate without trusting it. Connects as a stream does and completes the
+/// TLS handshake, in which the server proves that it has the key. Sends no HTTP. Takes at most
+/// `timeout`.
+///
+/// The certificate is not verified. Before trusting it, a person must compare its fingerprint with
+/// the one that the controller itself shows, or know that nobody can intercept the connection.
 ///
 /// # Errors
 ///
-/// [`InspectError`] where there is none to look at, or none in time.
+/// [`InspectError`] if there is no certificate, or none within `timeout`.
 pub async fn inspect(
     address: &Address,
-    patience: Duration,
+    timeout: Duration,
 ) -> Result<ServerCertificate, InspectError> {
-    ioxdriver_async::inspect::<Smol>(address, patience).await
+    ioxdriver_async::inspect::<Smol>(address, timeout).await
 }
 
-/// The smol runtime, as the driver uses it.
+/// The smol runtime, for the driver.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Smol;

@@ -1,6 +1,6 @@
-//! A stream that its consumer drives.
+//! Tests the stream that its consumer polls.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -10,10 +10,10 @@ use ioxsim::{Event, HouseOptions, Server, ServerOptions};
 use ioxtransport_smol::{EndError, Notification, Options, PolledStream, Status};
 use smol::future::{FutureExt as _, or};
 
-/// How long a test waits for what must come; far longer than it takes on a busy machine.
+/// How long a test waits for something that must happen; much longer than a busy machine needs.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// The simulator runs on a runtime of its own.
+/// A simulated controller, on a runtime of its own.
 struct Controller {
     runtime: tokio::runtime::Runtime,
     server: Server,
@@ -47,7 +47,7 @@ impl Controller {
     }
 }
 
-/// Runs a future to its end; fails after a minute.
+/// Runs a future to completion; fails after a minute.
 fn within_limit<T>(future: impl Future<Output = T>) -> T {
     smol::block_on(or(future, async {
         smol::Timer::after(LIMIT).await;
@@ -79,7 +79,7 @@ fn taking_the_next_notification_drives_the_stream() {
 }
 
 #[test]
-fn a_stop_ends_it_and_a_start_lets_it_go_on() {
+fn a_stop_ends_the_stream_and_a_start_continues_it() {
     let controller = Controller::start();
     let mut stream = controller.watch();
     let handle = stream.handle();
@@ -98,7 +98,7 @@ fn a_stop_ends_it_and_a_start_lets_it_go_on() {
 }
 
 #[test]
-fn a_start_from_another_thread_wakes_who_polls() {
+fn a_start_from_another_thread_wakes_the_consumer() {
     let controller = Controller::start();
     let mut stream = controller.watch();
     let handle = stream.handle();
@@ -109,7 +109,7 @@ fn a_start_from_another_thread_wakes_who_polls() {
             smol::block_on(starting.stop());
             starting.start();
         });
-        // It ends, and at some moment after that it has been started.
+        // The stream ends, and is started at some time after that.
         let again = async {
             loop {
                 match stream.next().await {
@@ -141,7 +141,7 @@ fn a_call_is_answered_while_the_stream_is_polled() {
 }
 
 #[test]
-fn dropping_it_ends_the_connection_and_handles_learn_of_it() {
+fn dropping_the_stream_ends_the_connection_and_notifies_handles() {
     let controller = Controller::start();
     let mut stream = controller.watch();
     let handle = stream.handle();
@@ -149,19 +149,19 @@ fn dropping_it_ends_the_connection_and_handles_learn_of_it() {
     drop(stream);
     controller.has_subscribers(0);
     assert_eq!(handle.outcome(), Some(Err(EndError::DriverGone)));
-    // It has nobody to start.
+    // Nothing is left to start.
     handle.start();
     assert!(handle.has_ended());
 }
 
 #[test]
-fn nothing_happens_while_nobody_polls_and_a_deadline_still_comes() {
+fn the_driver_only_runs_while_polled_and_wakes_for_deadlines() {
     let controller = Controller::start();
     let stream = controller.watch();
     assert_eq!(stream.handle().status(), Status::NotStarted);
     drop(stream);
     assert_eq!(controller.server.control().connections(), 0);
-    // The drain ends by a deadline, for which the stream wakes its consumer.
+    // The drain ends at a deadline, for which the stream wakes its consumer.
     let mut stream = controller.watch();
     let began = Instant::now();
     within_limit(until(&mut stream, Status::Connected).boxed());

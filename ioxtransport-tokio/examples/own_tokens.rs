@@ -1,5 +1,4 @@
-//! Supplies access tokens of one's own: the program logs in elsewhere, the stream asks when it
-//! needs a token.
+//! Supplies its own access tokens from a file. The stream asks when it needs one.
 //!
 //! ```sh
 //! cargo run -p ioxtransport-tokio --example own_tokens -- https://eisy.local token-file
@@ -24,7 +23,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     watch(EventStream::builder(url), token, |line| println!("{line}")).await
 }
 
-/// `token` gives a token, and is told whether the last one was refused.
+/// Watches the stream. `token` returns a token; its argument is whether the last one was refused.
 pub(crate) async fn watch(
     builder: Builder,
     mut token: impl FnMut(bool) -> io::Result<Secret>,
@@ -34,7 +33,7 @@ pub(crate) async fn watch(
     let handle = stream.handle();
     while let Some(notification) = stream.next().await {
         match notification {
-            // With none at present, the stream waits as after a loss, and asks again.
+            // Without a token, the stream waits as after a lost connection, and asks again.
             Notification::TokenWanted { rejected } => handle.provide_token(token(rejected).ok()),
             Notification::Event(event) if event.is_live() => {
                 show(event.to_string());

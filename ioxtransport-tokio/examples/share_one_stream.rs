@@ -1,8 +1,8 @@
-//! One stream for several tasks: a dispatcher calls a listener of each, and each takes from a
-//! channel of its own.
+//! Shares one stream between several tasks. A dispatcher calls a listener for each task, which
+//! sends the events to the channel of that task.
 //!
-//! A controller accepts few subscribers, so a program has one stream and shares it. Events are
-//! cheap to clone.
+//! A controller accepts only a few subscribers, so a program should have one stream and share it.
+//! Events are cheap to clone.
 //!
 //! ```sh
 //! IOX_PASSWORD=… cargo run -p ioxtransport-tokio --example share_one_stream -- http://eisy.local:8080
@@ -32,26 +32,26 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         });
     }
     dispatcher.on_status(|change| println!("{change}")).detach();
-    // The stream runs as long as there is a handle.
+    // The stream runs while there is a handle.
     Ok(handle.closed().await?)
 }
 
-/// Starts the stream, and gives what tasks need to subscribe.
+/// Starts the stream and returns a dispatcher for the tasks.
 pub(crate) fn share(builder: Builder) -> Result<(Handle, Dispatcher), Box<dyn std::error::Error>> {
     let dispatcher = Dispatcher::new();
-    let told = dispatcher.clone();
-    let handle = builder.start_with(move |notification| told.dispatch(notification))?;
+    let to = dispatcher.clone();
+    let handle = builder.start_with(move |notification| to.dispatch(notification))?;
     Ok((handle, dispatcher))
 }
 
-/// What fits, to take at leisure. Listeners run where the driver does, so they only pass on; a
-/// channel that is full is one whose task is too slow, and loses the event.
+/// Returns a channel of the events that pass the filter. Listeners run on the driver's task, so
+/// they must not wait: if a task is too slow and its channel is full, the event is lost.
 pub(crate) fn subscribe(dispatcher: &Dispatcher, filter: Filter) -> mpsc::Receiver<Event> {
     let (sender, receiver) = mpsc::channel(256);
     let registration = dispatcher.on_event(filter, move |event| {
         let _ = sender.try_send(event.clone());
     });
-    // For as long as the stream runs.
+    // The listener stays registered while the stream runs.
     registration.detach();
     receiver
 }

@@ -1,5 +1,5 @@
-//! Keeps a table of what every node's properties are, and prints what changes, also what has
-//! changed during an outage.
+//! Keeps a table of the properties of all nodes and prints each change, including changes during an
+//! outage.
 //!
 //! ```sh
 //! IOX_PASSWORD=… cargo run -p ioxtransport-tokio --example table_of_states -- http://eisy.local:8080
@@ -28,7 +28,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Keeps the table, and shows what changes in it.
+/// Keeps the table and shows its changes.
 pub(crate) fn keep(
     builder: Builder,
     show: impl Fn(String) + Send + Sync + 'static,
@@ -37,7 +37,7 @@ pub(crate) fn keep(
     let dispatcher = Dispatcher::new();
     dispatcher.attach(state.clone());
     let listener = dispatcher.on_change(move |change| match change.occasion {
-        // It sets the table, and is not news.
+        // A replay fills the table. It reports no change.
         Occasion::Replay => {}
         Occasion::WhileAway => show(format!("while away: {change}")),
         _ => show(change.to_string()),
@@ -47,7 +47,7 @@ pub(crate) fn keep(
     Ok((handle, state))
 }
 
-/// The table as text, a property a line.
+/// The table as text, with a line for each property.
 pub(crate) fn table(state: &SharedState) -> String {
     let state = state.snapshot();
     let mut lines = String::new();

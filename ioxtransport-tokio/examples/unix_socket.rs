@@ -1,5 +1,5 @@
-//! Reaches the controller through a Unix socket, such as `ssh -L /run/iox.sock:eisy.local:8080
-//! gateway` opens.
+//! Connects to the controller through a Unix socket, such as the one that
+//! `ssh -L /run/iox.sock:eisy.local:8080 gateway` opens.
 //!
 //! ```sh
 //! IOX_PASSWORD=… cargo run -p ioxtransport-tokio --example unix_socket -- /run/iox.sock
@@ -13,8 +13,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     use ioxtransport_tokio::{EventStream, Notification};
 
     let path = env::args().nth(1).ok_or("usage: unix_socket PATH")?;
-    // The name in the URL goes into the request, and with `https` into the check of the
-    // certificate.
+    // The host in the URL is used in the request and, with `https`, to verify the certificate.
     let builder = EventStream::builder("http://eisy.local:8080")
         .local_account("admin", env::var("IOX_PASSWORD")?);
     let mut stream = through(builder, path).start()?;
@@ -28,7 +27,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(stream.handle().closed().await?)
 }
 
-/// The same stream, through a Unix socket.
+/// Makes the stream connect through a Unix socket.
 #[cfg(unix)]
 pub(crate) fn through(
     builder: ioxtransport_tokio::Builder,

@@ -1,4 +1,4 @@
-//! Watches one node, and prints each live change of its values.
+//! Watches one node and prints each live change of its values.
 //!
 //! ```sh
 //! IOX_PASSWORD=… cargo run -p ioxtransport-tokio --example watch_one_node -- https://eisy.local:8443 "42 92 8C 1" sha256:…
@@ -22,7 +22,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     watch(builder, &node, |line| println!("{line}")).await
 }
 
-/// Ends when the stream is stopped, or with the reason when it has failed for good.
+/// Watches the node until the stream is stopped. Fails with the reason if the stream fails for
+/// good.
 pub(crate) async fn watch(
     builder: Builder,
     node: &str,
@@ -31,7 +32,7 @@ pub(crate) async fn watch(
     let mut stream = builder.start()?;
     while let Some(notification) = stream.next().await {
         match notification {
-            // What is not live is replay: how things are, and no news.
+            // Events that are not live are replay: they report the state, not a change.
             Notification::Event(event) if event.is_live() && event.node() == node => {
                 show(format!("{} is now {}", event.control(), event.fmt_act()));
             }

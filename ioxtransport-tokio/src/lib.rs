@@ -1,7 +1,7 @@
 //! The event stream of IoX and ISY-994 controllers on tokio.
 //!
-//! An [`EventStream`] is a stream of [`Notification`]s. It is started within a tokio runtime that
-//! has I/O and timers enabled, and a task on that runtime drives it.
+//! An [`EventStream`] is a stream of [`Notification`]s. Start it in a tokio runtime that has I/O
+//! and timers enabled. A task on that runtime runs it.
 //!
 //! ```no_run
 //! use ioxtransport_tokio::{EventStream, Notification};
@@ -29,12 +29,13 @@
 //!
 //! # The types
 //!
-//! * [`EventStream`]: [`builder`](EventStream::builder) begins one, [`next`](EventStream::next)
-//!   takes the next notification, [`next_live_event`](EventStream::next_live_event) the next live
-//!   event, [`handle`](EventStream::handle) gives a handle. It is a `Stream` of futures-core too.
-//! * [`PolledStream`]: the same without a task of its own. Taking the next notification drives it,
-//!   which spares a wake-up where a task would run on another thread.
-//! * [`Builder`] collects the options, and starts.
+//! * [`EventStream`]: [`builder`](EventStream::builder) creates its options,
+//!   [`next`](EventStream::next) takes the next notification,
+//!   [`next_live_event`](EventStream::next_live_event) the next live event, and
+//!   [`handle`](EventStream::handle) returns a handle. It also implements `Stream` of futures-core.
+//! * [`PolledStream`]: the same without a task of its own. Polling it runs the driver, which saves
+//!   a wake-up if a task would run on another thread.
+//! * [`Builder`] has the options and starts a stream.
 //!   * Account: [`local_account`](Builder::local_account),
 //!     [`portal_account`](Builder::portal_account), [`own_tokens`](Builder::own_tokens).
 //!   * Certificate: [`pin`](Builder::pin) takes a fingerprint, [`trust`](Builder::trust) any
@@ -50,7 +51,7 @@
 //!   again, [`closed`](Handle::closed), [`last_reason`](Handle::last_reason),
 //!   [`exchange_account`](Handle::exchange_account), [`exchange_trust`](Handle::exchange_trust),
 //!   [`provide_token`](Handle::provide_token). [`call`](Handle::call) makes a call to the REST
-//!   interface, [`submit`](Handle::submit) makes one without waiting and gives a [`Ticket`].
+//!   interface; [`submit`](Handle::submit) makes one without waiting and returns a [`Ticket`].
 //! * [`Notification`]: an [`Event`], a [`StatusChange`] with its [`Reason`], a gap in the
 //!   numbering, a malformed or ignored frame, a request for a token.
 //! * [`Event`]: [`is_live`](Event::is_live), [`node`](Event::node), [`control`](Event::control),
@@ -60,34 +61,35 @@
 //!
 //! # What to know
 //!
-//! * **Replay is not live.** After each connect the controller repeats its state. Those events are
-//!   delivered too; [`Event::is_live`] is false for them.
-//! * **The stream recovers by itself.** It ends only when it is stopped, or when a person must act:
-//!   refused credentials, a refused certificate. [`Handle::closed`] then says why.
-//! * **It can start again**, by [`Handle::start`], with the same consumer or listeners, and with
-//!   another account or other pins if they were exchanged meanwhile. A stream that has ended is no
-//!   task.
-//! * **A slow consumer loses nothing.** A full queue stops the reading ([`Overflow`]): memory is
-//!   bounded, and the time does not count as silence of the controller.
-//!   [`Handle::is_waiting_for_consumer`] says so. The controller may drop a subscriber that does
-//!   not read, so hand long work to another task, or choose [`Overflow::DropOldest`].
-//! * **Callbacks** run where the driver runs, without a queue. With a
+//! * **Replay is not live.** After each connect the controller replays its state. These events are
+//!   delivered, too; [`Event::is_live`] is false for them.
+//! * **The stream recovers by itself.** It ends only if it is stopped, or if a person must fix the
+//!   cause: refused credentials or a refused certificate. [`Handle::closed`] then returns why.
+//! * **It can start again**, with [`Handle::start`]. The consumer or the listeners stay the same,
+//!   and a new account or new pins are used if they were set meanwhile. A stream that has ended has
+//!   no task.
+//! * **A slow consumer loses nothing.** When the queue is full, the driver stops reading
+//!   ([`Overflow`]). Memory is bounded, and the time does not count as silence of the controller.
+//!   [`Handle::is_waiting_for_consumer`] reports it. The controller may disconnect a subscriber
+//!   that does not read, so move long work to another task, or choose [`Overflow::DropOldest`].
+//! * **Callbacks** run on the driver's task, without a queue. With a
 //!   [`Dispatcher`](ioxproto::dispatch::Dispatcher) in the callback there can be any number of
 //!   listeners, and the state of the house is updated before they run.
-//! * **Calls go beside the stream**, with its account: [`Handle::call`] asks the controller for
-//!   nodes, values and names, and sends commands. While the stream reconnects a call waits, 60 s at
-//!   most. A call may be awaited between two notifications, however small the queue. In a callback,
-//!   take the [`Ticket`] of [`Handle::submit`], which does not wait. The answer to a command says
-//!   that it was accepted; [`Command::confirmed`](ioxproto::rest::Command::confirmed) waits for the
-//!   event that proves it.
+//! * **Calls run alongside the stream**, with its account: [`Handle::call`] reads nodes, values and
+//!   names from the controller, and sends commands. While the stream reconnects, a call waits for
+//!   at most 60 s. A call may be awaited between two notifications, with any queue size. In a
+//!   callback, use [`Handle::submit`], which returns a [`Ticket`] and does not wait. The answer to
+//!   a command means that it was accepted;
+//!   [`Command::confirmed`](ioxproto::rest::Command::confirmed) waits for the event that proves its
+//!   effect.
 //! * **Everything is `Send`.** The futures of [`EventStream::next`], [`Handle::stop`],
-//!   [`Handle::call`] and [`Handle::wait_for`] may be dropped at any await, in `select!` for
-//!   example. Dropping the stream and the last [`Handle`] stops the stream and leaves no task.
-//! * **A runtime that shuts down** ends the stream without a close frame to the controller: stop
-//!   the stream first. A name lookup that the operating system does not interrupt may outlive it,
-//!   on a thread of its own.
-//! * **Logs** go through `tracing`, in the span in which the stream was started. Credentials appear
-//!   in none of ours and in none of the libraries'. Mute the target `tungstenite`
+//!   [`Handle::call`] and [`Handle::wait_for`] may be dropped at any await point, for example in
+//!   `select!`. Dropping the stream and the last [`Handle`] stops the stream and leaves no task.
+//! * **A runtime that shuts down** ends the stream without a close frame to the controller, so stop
+//!   the stream first. A name lookup runs on a thread of its own. It cannot be interrupted, so it
+//!   may outlive the stream.
+//! * **Logs** use `tracing`, in the span in which the stream was started. Neither these logs nor
+//!   those of the libraries contain credentials. Turn off the target `tungstenite`
 //!   (`tungstenite=off`): at TRACE it logs what the controller sends.
 
 use std::io;
@@ -113,28 +115,30 @@ use tracing::Instrument as _;
 /// A running stream on tokio: a `Stream` of [`Notification`]s.
 pub type EventStream = ioxdriver_async::EventStream<Tokio>;
 
-/// A stream that its consumer drives, without a task of its own.
+/// A stream that its consumer polls, without a task of its own.
 pub type PolledStream = ioxdriver_async::PolledStream<Tokio>;
 
-/// Collects what a stream needs.
+/// The options of a stream, and the methods that start it.
 pub type Builder = Options<EventStream>;
 
-/// Connects as a stream does, lets the server show its certificate and prove that it has the key,
-/// and leaves, without having sent a byte of HTTP. Takes no longer than `patience`. Whether the
-/// certificate is the right one is for a person to say, who compares the fingerprint with what the
-/// controller itself shows, or knows that nobody can be in between.
+/// Reads a server's certificate without trusting it. Connects as a stream does and completes the
+/// TLS handshake, in which the server proves that it has the key. Sends no HTTP. Takes at most
+/// `timeout`.
+///
+/// The certificate is not verified. Before trusting it, a person must compare its fingerprint with
+/// the one that the controller itself shows, or know that nobody can intercept the connection.
 ///
 /// # Errors
 ///
-/// [`InspectError`] where there is none to look at, or none in time.
+/// [`InspectError`] if there is no certificate, or none within `timeout`.
 pub async fn inspect(
     address: &Address,
-    patience: Duration,
+    timeout: Duration,
 ) -> Result<ServerCertificate, InspectError> {
-    ioxdriver_async::inspect::<Tokio>(address, patience).await
+    ioxdriver_async::inspect::<Tokio>(address, timeout).await
 }
 
-/// The tokio runtime, as the driver uses it.
+/// The tokio runtime, for the driver.
 #[derive(Clone, Debug)]
 pub struct Tokio {
     runtime: runtime::Handle,
@@ -170,13 +174,13 @@ impl Runtime for Tokio {
     }
 
     fn sleep_until(&self, at: Instant) -> impl Future<Output = ()> + Send + 'static {
-        // Whoever awaits it may be on a thread that knows no runtime.
+        // The caller may be on a thread outside the runtime.
         let _inside = self.runtime.enter();
         tokio::time::sleep_until(at.into())
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        // What the stream logs belongs to the span in which it was started.
+        // Logs belong to the span in which the stream was started.
         self.runtime.spawn(task.in_current_span());
     }
 }

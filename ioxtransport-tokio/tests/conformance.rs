@@ -1,6 +1,6 @@
 //! The conformance suite.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -13,7 +13,7 @@ ioxconformance::conformance!(crate::OnTokio);
 
 struct OnTokio;
 
-/// A stream must outlive the block that it was started in, and so must its runtime.
+/// Lives as long as the process, because a stream outlives the block in which it was started.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
 
 struct Stream(EventStream);

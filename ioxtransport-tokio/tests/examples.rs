@@ -1,6 +1,6 @@
-//! The examples do what they say, against a simulated controller.
+//! Runs the examples against a simulated controller.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
 use std::time::Duration;
 
@@ -10,24 +10,24 @@ use ioxtransport_tokio::{Builder, EventStream, Status};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-#[expect(dead_code, reason = "its main is not called")]
+#[expect(dead_code, reason = "`main` is not called")]
 #[path = "../examples/own_tokens.rs"]
 mod own_tokens;
-#[expect(dead_code, reason = "its main is not called")]
+#[expect(dead_code, reason = "`main` is not called")]
 #[path = "../examples/share_one_stream.rs"]
 mod share_one_stream;
-#[expect(dead_code, reason = "its main is not called")]
+#[expect(dead_code, reason = "`main` is not called")]
 #[path = "../examples/table_of_states.rs"]
 mod table_of_states;
 #[cfg(unix)]
-#[expect(dead_code, reason = "its main is not called")]
+#[expect(dead_code, reason = "`main` is not called")]
 #[path = "../examples/unix_socket.rs"]
 mod unix_socket;
-#[expect(dead_code, reason = "its main is not called")]
+#[expect(dead_code, reason = "`main` is not called")]
 #[path = "../examples/watch_one_node.rs"]
 mod watch_one_node;
 
-/// How long a test waits for what must come; far longer than it takes on a busy machine.
+/// How long a test waits for something that must happen; much longer than a busy machine needs.
 const LIMIT: Duration = Duration::from_secs(60);
 
 async fn server() -> Server {
@@ -42,7 +42,7 @@ fn local(server: &Server) -> Builder {
     EventStream::builder(server.url()).local_account("admin", "admin")
 }
 
-/// Takes lines up to this one.
+/// Takes lines until this one.
 async fn until(lines: &mut mpsc::UnboundedReceiver<String>, wanted: &str) {
     let mut seen = Vec::new();
     loop {
@@ -137,7 +137,7 @@ async fn own_tokens_are_supplied() {
 }
 
 #[tokio::test]
-async fn a_table_of_states_is_kept_also_over_an_outage() {
+async fn the_table_is_kept_across_an_outage() {
     let server = server().await;
     let (show, mut lines) = mpsc::unbounded_channel();
     let show = move |line: String| {
@@ -170,7 +170,7 @@ async fn a_table_of_states_is_kept_also_over_an_outage() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_unix_socket_leads_to_the_controller() {
+async fn a_connector_can_use_a_unix_socket() {
     let server = server().await;
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("tunnel.sock");

@@ -1,6 +1,7 @@
-//! What is tokio's own: its runtime's end, its tasks, `select!`, and futures that travel.
+//! Tests that are specific to tokio: the end of the runtime, its tasks, `select!`, and futures that
+//! move between threads.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use ioxtransport_tokio::{EndError, EventStream, Notification, Status};
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
-/// How long a test waits for what must come; far longer than it takes on a busy machine.
+/// How long a test waits for something that must happen; much longer than a busy machine needs.
 const LIMIT: Duration = Duration::from_secs(60);
 
 async fn server() -> Server {
@@ -27,7 +28,7 @@ fn watch(server: &Server) -> EventStream {
         .unwrap()
 }
 
-/// The simulator's runtime is not the one under test.
+/// Two runtimes: one for the simulator, and the one under test.
 fn two() -> (Runtime, Runtime) {
     (Runtime::new().unwrap(), Runtime::new().unwrap())
 }
@@ -54,7 +55,7 @@ fn a_runtime_that_shuts_down_ends_the_stream() {
 }
 
 #[test]
-fn nothing_hinders_a_runtime_from_shutting_down() {
+fn a_pending_connect_does_not_delay_the_shutdown_of_the_runtime() {
     let (world, own) = two();
     let server = world.block_on(server());
     server.control().on_connect(OnConnect::Mute, Times::Always);
@@ -64,8 +65,8 @@ fn nothing_hinders_a_runtime_from_shutting_down() {
         let waited = control.wait_for(|seen| seen.connections == 1);
         timeout(LIMIT, waited).await.unwrap();
     });
-    // Returns at once, though the connect hangs for ten seconds: were it waited for, it would be
-    // the connect's time-out.
+    // Returns immediately, although connecting hangs for 10 s. If the runtime waited for it, this
+    // would take until the connect timeout.
     let began = std::time::Instant::now();
     drop(own);
     assert!(began.elapsed() < Duration::from_secs(5));
@@ -102,7 +103,7 @@ fn no_task_is_left_at_rest_nor_after_the_last_handle() {
     settled(&own);
 }
 
-/// A task that has done its last work may not yet be counted off.
+/// Waits until the runtime counts no task: a task that is done may still be counted for a moment.
 fn settled(runtime: &Runtime) {
     runtime.block_on(async {
         let none = async {
@@ -135,7 +136,7 @@ async fn next_and_stop_may_be_dropped_at_any_await() {
     }
     let expected: Vec<_> = (0..seqnums.len() as i64).collect();
     assert_eq!(seqnums, expected, "nothing was lost with a dropped future");
-    // A future that was never polled has asked for nothing.
+    // A future that was never polled has no effect.
     drop(handle.stop());
     assert!(!handle.has_ended());
     let moment = timeout(
@@ -143,14 +144,14 @@ async fn next_and_stop_may_be_dropped_at_any_await() {
         handle.wait_for(Status::LostConnection, LIMIT),
     );
     assert!(moment.await.is_err());
-    // One that is dropped later leaves the stop under way.
+    // If it is dropped after the first poll, the stop continues.
     let _ = timeout(Duration::ZERO, handle.stop()).await;
     timeout(LIMIT, handle.stop()).await.unwrap();
     assert_eq!(handle.outcome(), Some(Ok(())));
 }
 
 #[tokio::test]
-async fn a_stream_is_a_stream_and_travels_between_threads() {
+async fn an_event_stream_implements_stream_and_send() {
     fn is<T: futures_core::Stream<Item = Notification> + Send + Unpin + 'static>(_: &T) {}
     let server = server().await;
     let mut stream = watch(&server);
@@ -193,7 +194,7 @@ fn one_thread_is_enough() {
 }
 
 #[test]
-fn without_a_runtime_there_is_an_error_and_no_panic() {
+fn starting_without_a_runtime_is_an_error() {
     let started = EventStream::builder("http://127.0.0.1:1")
         .local_account("admin", "x")
         .start();

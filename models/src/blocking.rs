@@ -1,4 +1,4 @@
-//! The blocking driver, on a poller that only a wake-up ends.
+//! The blocking driver, with a poller that only a wake-up ends.
 
 use crate::sync;
 
@@ -14,5 +14,5 @@ mod stream;
 
 pub use self::stream::{Builder, EventStream, TimedOut};
 
-/// A handle, as the crate of the included sources shows it.
+/// The handle type that the included sources expect at this path.
 pub type Handle = crate::Handle<crate::Blocking>;

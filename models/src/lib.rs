@@ -1,26 +1,26 @@
-//! What drivers share between threads, run under [shuttle]: a scheduler chooses at each lock,
-//! atomic and wake-up which thread goes on, in thousands of orders. A thread that waits for ever is
-//! a deadlock, reported with a schedule that shows it again. Atomics are sequentially consistent
-//! here: a fault that needs a weaker order is not found.
+//! Models of what drivers share between threads, run under [shuttle]. At each lock, atomic and
+//! wake-up, a scheduler chooses the thread that continues, in thousands of orders. A thread that
+//! never wakes is a deadlock, which is reported with a schedule that reproduces it. Atomics are
+//! sequentially consistent here, so faults that require a weaker memory order are not found.
 //!
-//! The code under test is the real one: this crate includes the sources of `ioxdriver` and
-//! `ioxtransport-blocking`, which take their locks, atomics and threads from a module `sync`, and
-//! puts [its own](sync) in their place. What cannot be scheduled is replaced: the poller
-//! ([`blocking`]) and the event listener. No socket is opened and no time passes.
+//! The code under test is the real code: this crate includes the sources of `ioxdriver` and
+//! `ioxtransport-blocking`. They take their locks, atomics and threads from a module `sync`, for
+//! which this crate supplies [its own](sync). It also replaces what the scheduler cannot control:
+//! the poller ([`blocking`]) and the event listener. No socket is opened and no time passes.
 //!
-//! Each [model](models) is a function named after what must hold; the tests run them.
+//! Each [model](models) is a function named after the property that it checks; the tests run them.
 
-// The unit tests of the included sources run where these belong.
+// The unit tests of the included sources run in their own crates.
 #![cfg(not(test))]
 #![allow(
     dead_code,
     unreachable_patterns,
     unreachable_pub,
     unused_imports,
-    reason = "of the included sources only a part is used, and they are one crate here"
+    reason = "the included sources are one crate here, which uses only a part of them"
 )]
 
-// The included sources of the blocking driver name the crate that this one includes too.
+// The included sources of the blocking driver import from `ioxdriver`, which is part of this crate.
 extern crate self as ioxdriver;
 
 pub mod blocking;

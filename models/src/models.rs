@@ -1,5 +1,5 @@
-//! The models. Their names say what must hold; a thread that waits in vain is a deadlock, which
-//! shuttle reports.
+//! The models. Each is named after the property that it checks. A thread that waits in vain is a
+//! deadlock, which shuttle reports.
 
 #![expect(
     missing_docs,
@@ -18,17 +18,17 @@ pub mod shared;
 pub mod shared_driver;
 
 const DEFAULT_SCHEDULES: usize = 500;
-const SWITCHES: usize = 3;
-/// A thread's stack, in bytes: the driver's body needs more than shuttle gives by itself.
+const MAX_SWITCHES: usize = 3;
+/// A thread's stack, in bytes; the driver needs more than shuttle's default.
 const STACK: usize = 1024 * 1024;
 
-/// Runs a model in as many orders as `IOX_SCHEDULES` says, once drawn evenly and once with few
-/// switches at chosen places, which finds other faults.
+/// Runs a model in `IOX_SCHEDULES` orders (default 500) with each of two schedulers: a uniformly
+/// random one, and one that switches threads at only a few chosen points, which finds other faults.
 pub fn explore(model: fn()) {
     let schedules =
         env::var("IOX_SCHEDULES").map_or(DEFAULT_SCHEDULES, |schedules| schedules.parse().unwrap());
     let mut config = Config::new();
     config.stack_size = STACK;
     Runner::new(RandomScheduler::new(schedules), config.clone()).run(model);
-    Runner::new(PctScheduler::new(SWITCHES, schedules), config).run(model);
+    Runner::new(PctScheduler::new(MAX_SWITCHES, schedules), config).run(model);
 }

@@ -1,4 +1,4 @@
-//! Shuttle's locks, atomics and threads, and an event listener made of them.
+//! Shuttle's locks, atomics and threads, and an event listener built on them.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -9,7 +9,7 @@ use std::time::Instant;
 pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 pub(crate) use shuttle::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
-/// Threads that the scheduler knows.
+/// Threads that the scheduler controls.
 pub(crate) mod thread {
     pub(crate) use shuttle::thread::{
         Builder, JoinHandle, Thread, ThreadId, current, park, park_timeout, spawn,
@@ -17,15 +17,17 @@ pub(crate) mod thread {
     pub(crate) use std::thread::panicking;
 }
 
-/// Stands in for `event_listener::Event`, which wakes under a lock that the scheduler does not see.
+/// Replaces `event_listener::Event`, which wakes under a lock that the scheduler does not control.
 #[derive(Debug, Default)]
 pub(crate) struct Event {
     listeners: Mutex<Vec<Arc<Mutex<State>>>>,
 }
 
+/// The state of a listener: whether it was notified, and the waker of its task.
 #[derive(Debug, Default)]
 struct State {
     notified: bool,
+    /// The waker of the task that listens.
     waker: Option<Waker>,
 }
 
@@ -37,13 +39,13 @@ impl Event {
     pub(crate) fn listen(&self) -> EventListener {
         let state = Arc::default();
         let mut listeners = lock(&self.listeners);
-        // Those that were dropped meanwhile go.
+        // Remove listeners that have been dropped.
         listeners.retain(|listener| Arc::strong_count(listener) > 1);
         listeners.push(Arc::clone(&state));
         EventListener(state)
     }
 
-    /// Notifies all that listen, as the sources ask for.
+    /// Notifies all listeners. The included sources always notify all of them.
     pub(crate) fn notify(&self, count: usize) {
         assert_eq!(
             count,
@@ -68,11 +70,11 @@ impl Event {
 #[derive(Debug)]
 pub struct EventListener(Arc<Mutex<State>>);
 
-/// The methods that block.
+/// The blocking methods of `event_listener::Listener`.
 pub(crate) trait Listener: Sized {
     fn wait(self);
 
-    /// No time passes here, so that the deadline never comes.
+    /// Ignores the deadline: no time passes.
     fn wait_deadline(self, _: Instant) -> Option<()> {
         self.wait();
         Some(())

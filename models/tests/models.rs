@@ -16,16 +16,16 @@ macro_rules! models {
 models! {
     delivery {
         no_wake_up_is_lost_between_a_push_and_a_poll
-        a_full_queue_stops_the_driver_and_lets_it_go_on
-        a_consumer_that_goes_away_lets_a_full_queues_driver_go_on
+        a_full_queue_stops_the_driver_until_there_is_room
+        a_driver_with_a_full_queue_continues_when_the_consumer_leaves
         the_end_wakes_a_consumer_that_waits
-        what_is_dropped_and_what_is_taken_is_all_that_was_pushed
+        every_pushed_event_is_taken_or_counted_as_dropped
     }
     shared {
         a_stop_from_another_thread_is_seen_exactly_once
-        a_busy_driver_that_only_looks_sees_a_stop
+        a_busy_driver_that_never_waits_sees_a_stop
         a_stop_and_a_token_at_once_are_both_seen
-        the_outcome_is_set_once_and_seen_by_all_who_wait
+        the_outcome_is_set_once_and_seen_by_all_waiters
         a_driver_that_is_gone_ends_all_waits
         dropping_the_last_handle_ends_the_driver_and_leaves_nothing
         a_start_while_the_driver_comes_to_rest_is_carried_out_once
@@ -34,8 +34,8 @@ models! {
     }
     shared_driver {
         a_stop_from_another_thread_ends_the_consumers_wait
-        another_takes_over_when_the_one_who_drives_leaves
-        all_who_wait_see_the_end
+        another_waiter_takes_over_when_the_driving_one_leaves
+        all_waiters_see_the_end
         a_dropped_stream_ends_the_waits_of_handles
         dropping_the_last_handle_ends_the_thread_in_the_background
         a_stop_waits_for_the_thread_in_the_background

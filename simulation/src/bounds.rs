@@ -1,5 +1,5 @@
-//! What a stream costs when there is nothing to do, and what it spares a controller that is dead:
-//! measured in fair weather, in virtual time.
+//! Measures how often an idle stream wakes its driver, and how often it tries a dead controller.
+//! There are no faults, and time is virtual.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,31 +7,31 @@ use std::time::Duration;
 use ioxproto::{Profile, Status};
 use ioxsim::{ControllerOptions, Ending, OnUpgrade, Times};
 
+use crate::checker::PASSWORD;
 use crate::driver::Command;
-use crate::site::{Entrance, Site};
+use crate::site::{Access, Site};
 use crate::wire::{Payload, Truth};
-use crate::witness::PASSWORD;
-use crate::world::{Setting, World};
+use crate::world::{Setup, World};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// What was measured.
+/// The measured values.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Bounds {
-    /// How often an idle stream wakes its driver in an hour, by the kind of controller.
+    /// Wake-ups of the driver of an idle stream in an hour, by kind of controller.
     pub wake_ups_an_hour: BTreeMap<&'static str, u64>,
-    /// Attempts in the first hour and in the hour after it, by how the controller is dead.
+    /// Attempts in the first and in the second hour, by the way in which the controller is dead.
     pub attempts_an_hour: BTreeMap<&'static str, (u64, u64)>,
-    /// The longest message that is let through, in bytes.
+    /// The longest message that is delivered, in bytes.
     pub longest_message: usize,
 }
 
-/// Measures.
+/// Measures all bounds.
 ///
 /// # Errors
 ///
-/// The rule that was broken on the way.
+/// The rule that was broken meanwhile.
 pub fn measure() -> Result<Bounds, String> {
     let mut bounds = Bounds::default();
     let kinds = [
@@ -39,13 +39,13 @@ pub fn measure() -> Result<Bounds, String> {
         ("ISY-994", Profile::Isy994, ControllerOptions::isy994()),
     ];
     for (kind, profile, options) in kinds {
-        let mut world = fair(profile, options);
+        let mut world = connected_world(profile, options);
         world.pass(HOUR);
         let before = world.driver.wake_ups;
         world.pass(HOUR);
         let woken = world.driver.wake_ups - before;
         bounds.wake_ups_an_hour.insert(kind, woken);
-        content(&world)?;
+        check_passing(&world)?;
     }
     let dead = [
         ("refuses connections", Site::Refusing),
@@ -55,19 +55,19 @@ pub fn measure() -> Result<Bounds, String> {
         ("answers 503", Site::Booting),
     ];
     for (how, site) in dead {
-        let mut world = fair(Profile::Iox, ControllerOptions::default());
+        let mut world = connected_world(Profile::Iox, ControllerOptions::default());
         world.go_down(site);
         bounds.attempts_an_hour.insert(how, two_hours(&mut world));
-        content(&world)?;
+        check_passing(&world)?;
     }
-    let mut world = fair(Profile::Iox, ControllerOptions::default());
+    let mut world = connected_world(Profile::Iox, ControllerOptions::default());
     let fault = OnUpgrade::AcceptThenEnd(Ending::Close(1013));
     world.controller.on_upgrade(fault, Times::Always);
     world.controller.end(Ending::Fin);
     world.forward();
     let how = "takes the upgrade and closes";
     bounds.attempts_an_hour.insert(how, two_hours(&mut world));
-    content(&world)?;
+    check_passing(&world)?;
     bounds
         .attempts_an_hour
         .insert("closes just after connected", dropped()?);
@@ -75,15 +75,15 @@ pub fn measure() -> Result<Bounds, String> {
     Ok(bounds)
 }
 
-/// A world without weather, connected.
-fn fair(profile: Profile, options: ControllerOptions) -> World {
+/// Makes a world without faults, and lets its stream connect.
+fn connected_world(profile: Profile, options: ControllerOptions) -> World {
     let options = ControllerOptions {
         accounts: vec![ioxsim::Account::new("admin", PASSWORD)],
         ..options
     };
-    let mut world = World::made(Setting {
+    let mut world = World::without_faults(Setup {
         seed: 1,
-        entrance: Entrance::Local,
+        access: Access::Local,
         secured: false,
         options,
         profile,
@@ -97,9 +97,9 @@ fn fair(profile: Profile, options: ControllerOptions) -> World {
     world
 }
 
-fn content(world: &World) -> Result<(), String> {
+fn check_passing(world: &World) -> Result<(), String> {
     world
-        .witness
+        .checker
         .violation()
         .map_or(Ok(()), |rule| Err(rule.to_owned()))
 }
@@ -112,28 +112,28 @@ fn two_hours(world: &mut World) -> (u64, u64) {
     (between - before, world.totals.attempts - between)
 }
 
-/// Each connection is ended as soon as it is connected.
+/// Counts attempts while the controller ends each connection as soon as the stream is connected.
 fn dropped() -> Result<(u64, u64), String> {
-    let mut world = fair(Profile::Iox, ControllerOptions::default());
+    let mut world = connected_world(Profile::Iox, ControllerOptions::default());
     let began = world.totals.attempts;
     let mut hours = [0; 2];
     for attempts in &mut hours {
         let until = world.clock.world() + HOUR;
-        while world.clock.world() < until && world.witness.is_content() {
+        while world.clock.world() < until && world.checker.is_passing() {
             world.controller.end(Ending::Fin);
             world.forward();
-            world.pass_until(until, |world| world.witness.status() != Status::Connected);
-            world.pass_until(until, |world| world.witness.status() == Status::Connected);
+            world.pass_until(until, |world| world.checker.status() != Status::Connected);
+            world.pass_until(until, |world| world.checker.status() == Status::Connected);
         }
         *attempts = world.totals.attempts;
     }
-    content(&world)?;
+    check_passing(&world)?;
     Ok((hours[0] - began, hours[1] - hours[0]))
 }
 
 fn longest() -> Result<usize, String> {
     let limit = 1024 * 1024;
-    let mut world = fair(Profile::Iox, ControllerOptions::default());
+    let mut world = connected_world(Profile::Iox, ControllerOptions::default());
     let truth = Truth {
         spoiled: true,
         ..Truth::default()
@@ -142,13 +142,13 @@ fn longest() -> Result<usize, String> {
     for length in [limit / 2, limit, limit + 1] {
         let before = world.totals.messages;
         for index in world.subscribed() {
-            world.say(index, Payload::Text(vec![b' '; length]), truth);
+            world.send_message(index, Payload::Text(vec![b' '; length]), truth);
         }
         world.pass(Duration::from_secs(1));
         if world.totals.messages > before {
             through = length;
         }
-        content(&world)?;
+        check_passing(&world)?;
     }
     Ok(through)
 }

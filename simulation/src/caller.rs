@@ -1,13 +1,13 @@
-//! The caller of a stream that is given its tokens: asked for one, it answers at once or late, with
-//! a good one, an old one, nonsense, none, or never.
+//! The token provider of a stream whose caller has the tokens. It answers at once, late or never,
+//! with a new token, the previous one, an invalid one, or none.
 
 use std::time::Duration;
 
 use http::Request;
 use ioxproto::{RequestId, Secret};
 
+use crate::checker::PASSWORD;
 use crate::site::{Site, pick};
-use crate::witness::PASSWORD;
 use crate::world::World;
 
 #[derive(Debug, Default)]
@@ -22,15 +22,15 @@ struct Question {
     id: RequestId,
     answer: Answer,
     due: Duration,
-    /// The core has dropped it, and a caller that has not heard of that still answers.
+    /// The core has dropped the question, but the caller still answers.
     abandoned: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Answer {
-    /// A token of a session of its own, if the controller grants one.
+    /// A token of a new session, if the controller grants one.
     Fresh,
-    /// The one that it gave before.
+    /// The token that it gave before.
     Same,
     Nonsense,
     Nothing,
@@ -39,7 +39,7 @@ enum Answer {
 }
 
 impl Caller {
-    /// When it answers next, of the questions that are abandoned or of those that are not.
+    /// Returns when it next answers a question that is abandoned, or one that is not.
     pub(crate) fn due(&self, abandoned: bool) -> Option<Duration> {
         let open = self
             .questions
@@ -55,12 +55,12 @@ impl Caller {
 }
 
 impl World {
-    pub(crate) fn asked_for_token(&mut self, id: RequestId, rejected: bool) {
+    pub(crate) fn queue_question(&mut self, id: RequestId, rejected: bool) {
         let for_call = self.driver.core.has_calls();
-        self.witness
+        self.checker
             .asks(self.clock.client_ran(), rejected, for_call);
         let answer = match self.rng.u8(..10) {
-            _ if self.fair => Answer::Fresh,
+            _ if self.healthy => Answer::Fresh,
             0..=4 => Answer::Fresh,
             5 | 6 => Answer::Same,
             7 => Answer::Nonsense,
@@ -68,7 +68,7 @@ impl World {
             _ => Answer::Silence,
         };
         let most = *pick(&mut self.rng, &[5, 500, 500, 9_000, 30_000]);
-        let most = if self.fair { 500 } else { most };
+        let most = if self.healthy { 500 } else { most };
         let due = self.clock.world() + Duration::from_millis(self.rng.u64(..most));
         self.log(|| format!("caller: asked by {id:?}, {answer:?} at {due:?}"));
         self.caller.questions.push(Question {
@@ -79,7 +79,7 @@ impl World {
         });
     }
 
-    /// The core drops a question, if it is one.
+    /// Abandons the question with this id, if there is one.
     pub(crate) fn abandon_question(&mut self, id: RequestId) {
         let lingers = self.rng.f64() < self.network.lingering;
         let questions = &mut self.caller.questions;
@@ -88,11 +88,11 @@ impl World {
             if !lingers {
                 questions.swap_remove(index);
             }
-            self.witness.asks_no_more();
+            self.checker.question_abandoned();
         }
     }
 
-    /// Gives an answer that is due; whether there was one.
+    /// Gives an answer that is due. Returns whether there was one.
     pub(crate) fn caller_answers(&mut self) -> bool {
         let now = self.clock.world();
         let due = |question: &Question| question.answer != Answer::Silence && question.due <= now;
@@ -119,15 +119,15 @@ impl World {
             .token(self.clock.client(), question.id, secret);
         if question.abandoned {
             self.totals.late_news += 1;
-            self.nothing_comes_of_it(false);
+            self.check_no_effect(false);
         } else {
-            self.witness.supplied(token);
-            self.carry_out();
+            self.checker.supplied(token);
+            self.perform_actions();
         }
         true
     }
 
-    /// The caller has a way of its own to the controller's login.
+    /// Logs in at the controller directly, and returns the token.
     fn fresh_token(&mut self) -> Option<String> {
         if self.site != Site::Up {
             return None;

@@ -1,9 +1,8 @@
-//! Calls beside the stream: made, cancelled and overtaken at random, on a source of chance of their
-//! own, so that the rest of a seed's world is drawn as without them.
+//! Calls beside the stream, made and cancelled at random. They have a random generator of their
+//! own, so that the rest of a seed's world does not depend on them.
 //!
-//! Every command that is counted has a path that no other has: a variable is set to a number that
-//! was never used, a beep has a parameter that was never used. So the witness knows which command a
-//! request of the controller's, or an event, belongs to.
+//! Every command that is counted has a unique path: each variable is set to a new number, and each
+//! beep has a new parameter. So the checker knows which command a request or an event belongs to.
 
 use std::time::Duration;
 
@@ -15,25 +14,25 @@ use ioxproto::state::ControllerState;
 use ioxproto::view::{Decimal, ProgramId, VariableField, VariableId, VariableType};
 use ioxsim::{OnCall, Times};
 
+use crate::checker::{BASIC, CallKind};
 use crate::driver::Command as DriverCommand;
 use crate::site::pick;
-use crate::witness::{BASIC, Nature};
 use crate::world::World;
 
-/// A node that some worlds add.
+/// The address of a node that some worlds add.
 const ADDED: &str = "ZW901_1";
 
-/// Who makes calls, and what is known of the house meanwhile.
+/// The callers, and the state of the house as they know it.
 #[derive(Debug)]
 pub(crate) struct Calls {
     rng: Rng,
-    /// Seconds between two calls, on average; none in a world without calls.
+    /// The mean time between two calls, in seconds; `None` in a world without calls.
     mean: Option<f64>,
     next: Duration,
-    /// Makes paths and names unique.
+    /// Counts up, to make paths and names unique.
     counter: i32,
     pending: Vec<CallId>,
-    /// The state that the notifications make.
+    /// The state built from the notifications.
     state: ControllerState,
 }
 
@@ -49,7 +48,7 @@ impl Calls {
         }
     }
 
-    pub(crate) fn of(seed: u64) -> Self {
+    pub(crate) fn draw(seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed ^ 0x0063_616c_6c73);
         let mean = *pick(
             &mut rng,
@@ -63,16 +62,19 @@ impl Calls {
         }
     }
 
-    /// Spreads them over a storm of this length: a few hundred calls show what there is to see.
-    pub(crate) fn spread(&mut self, storm: Duration) {
-        self.mean = self.mean.map(|mean| mean.max(storm.as_secs_f64() / 100.0));
+    /// Limits the rate to about 100 rounds of calls in a fault period of this length. More would
+    /// find nothing new.
+    pub(crate) fn spread(&mut self, fault_period: Duration) {
+        self.mean = self
+            .mean
+            .map(|mean| mean.max(fault_period.as_secs_f64() / 100.0));
     }
 
     pub(crate) fn next(&self) -> Duration {
         self.next
     }
 
-    /// No more calls are made; those that are pending go on.
+    /// Stops making calls. Pending calls continue.
     pub(crate) fn cease(&mut self) {
         self.next = Duration::MAX;
     }
@@ -91,7 +93,7 @@ impl Calls {
 }
 
 impl World {
-    pub(crate) fn calls_due(&mut self) {
+    pub(crate) fn make_due_calls(&mut self) {
         let now = self.clock.world();
         let Some(mean) = self.calls.mean.filter(|_| self.calls.next <= now) else {
             return;
@@ -99,8 +101,8 @@ impl World {
         let pause = mean * -(1.0 - self.calls.rng.f64()).ln();
         self.calls.next = now + Duration::from_secs_f64(pause + 0.01);
         match self.calls.rng.u8(..16) {
-            0 => self.calls_go_wrong(),
-            1 => self.house_is_rearranged(),
+            0 => self.fail_calls(),
+            1 => self.rearrange_house(),
             2 => {
                 let pending = &self.calls.pending;
                 if !pending.is_empty() {
@@ -109,20 +111,20 @@ impl World {
                 }
             }
             _ => {
-                // Several at once overtake each other, and fill the queue.
+                // Several at once may overtake each other and fill the queue.
                 for _ in 0..*pick(&mut self.calls.rng, &[1, 1, 1, 1, 3, 3, 40]) {
-                    let (request, nature) = self.drawn();
-                    let call = DriverCommand::Call(Box::new(request), nature);
+                    let (request, kind) = self.draw_request();
+                    let call = DriverCommand::Call(Box::new(request), kind);
                     self.driver.commands.push_back(call);
                 }
             }
         }
     }
 
-    /// A request, and what is known of it.
-    fn drawn(&mut self) -> (Request, Nature) {
+    /// Draws a request, and returns it with its kind.
+    fn draw_request(&mut self) -> (Request, CallKind) {
         self.calls.counter += 1;
-        // Far from what the house makes of the values before it.
+        // 100 apart, so that no value that the house derives from an earlier one is equal.
         let value = self.calls.counter * 100;
         let nodes = self.controller.nodes();
         let variable = VariableId {
@@ -135,38 +137,41 @@ impl World {
         let set = |value| Command::variable(variable, VariableField::Value, value);
         let within = Duration::from_secs(*pick(&mut self.calls.rng, &[1, 5, 30]));
         match self.calls.rng.u8(..8) {
-            0 => (rest::nodes().request().clone(), Nature::Read),
-            1 => (rest::status().request().clone(), Nature::Read),
-            2 => (rest::programs().request().clone(), Nature::Read),
-            3 => (set(value).into(), Nature::Absolute),
+            0 => (rest::nodes().request().clone(), CallKind::Read),
+            1 => (rest::status().request().clone(), CallKind::Read),
+            2 => (rest::programs().request().clone(), CallKind::Read),
+            3 => (set(value).into(), CallKind::Absolute),
             4 | 5 => {
                 let call = set(value).confirmed(within, &self.calls.state);
-                (call.request().clone(), Nature::Confirmed { value, within })
+                (
+                    call.request().clone(),
+                    CallKind::Confirmed { value, within },
+                )
             }
             6 => {
-                // What the state says already.
+                // The value that the state already has.
                 let known = self.calls.state.variable(variable);
                 let known = known.and_then(|known| known.value?.to_string().parse().ok());
                 let call = set(known.unwrap_or(value)).confirmed(within, &self.calls.state);
-                (call.request().clone(), Nature::Known { within })
+                (call.request().clone(), CallKind::Known { within })
             }
             _ if nodes.is_empty() => {
                 let id = ProgramId::new(3);
                 let run = Command::program(id, ProgramCommand::Run);
-                (run.into(), Nature::Read)
+                (run.into(), CallKind::Read)
             }
             _ => {
                 let node = pick(&mut self.calls.rng, &nodes);
                 let parameter = Decimal::new(value.into(), 0).ok();
                 match Command::custom(node, "BEEP", parameter, None) {
-                    Ok(beep) => (beep.into(), Nature::Once),
-                    Err(_) => (rest::time().request().clone(), Nature::Read),
+                    Ok(beep) => (beep.into(), CallKind::Once),
+                    Err(_) => (rest::time().request().clone(), CallKind::Read),
                 }
             }
         }
     }
 
-    fn calls_go_wrong(&mut self) {
+    fn fail_calls(&mut self) {
         let slow = Duration::from_millis(self.calls.rng.u64(..90_000));
         let fault = *pick(
             &mut self.calls.rng,
@@ -187,11 +192,11 @@ impl World {
             ],
         );
         let times = self.calls.rng.u32(1..6);
-        self.log(|| format!("weather: calls meet {fault:?}, {times} times"));
+        self.log(|| format!("faults: calls meet {fault:?}, {times} times"));
         self.controller.on_call(fault, Times::Next(times));
     }
 
-    fn house_is_rearranged(&mut self) {
+    fn rearrange_house(&mut self) {
         let now = self.clock.controller();
         let nodes = self.controller.nodes();
         self.calls.counter += 1;
@@ -214,15 +219,14 @@ impl World {
         self.forward();
     }
 
-    pub(crate) fn call(&mut self, request: Request, nature: Nature) {
+    pub(crate) fn call(&mut self, request: Request, kind: CallKind) {
         let now = self.clock.client();
         let path = request.path().to_owned();
         let id = self.driver.core.call(now, request);
         self.log(|| format!("caller: {path} as {id:?}"));
         self.calls.pending.push(id);
         self.totals.calls += 1;
-        self.witness
-            .calls(self.clock.client_ran(), id, &path, nature);
+        self.checker.calls(self.clock.client_ran(), id, &path, kind);
     }
 
     pub(crate) fn call_done(&mut self, id: CallId, outcome: &Result<RawAnswer, CallError>) {
@@ -233,19 +237,19 @@ impl World {
         let confirmation = outcome.as_ref().ok().and_then(|answer| answer.confirmation);
         self.totals.call_done(outcome);
         self.calls.pending.retain(|pending| *pending != id);
-        self.witness.call_ends(id, confirmation);
+        self.checker.call_ends(id, confirmation);
     }
 
-    /// The names are those of the house, once the stream has been well for a while.
-    pub(crate) fn names_are_right(&mut self) {
+    /// Checks that the names in the state are those of the house, after a healthy period.
+    pub(crate) fn check_names(&mut self) {
         if !self.reads_names {
             return;
         }
         let mut expected = Names::default();
-        expected.take_nodes(&self.told_by_controller());
+        expected.take_nodes(&self.read_nodes_directly());
         let names = self.calls.state.names();
         let described = |names: &Names| {
-            // The probe is not a node of the house, and has no name.
+            // The probe's node is not in the house and has no name.
             let entries = names.entries().filter(|entry| !entry.name.is_empty());
             let each = entries.map(|it| (it.address.clone(), it.name.clone(), it.parent.clone()));
             each.collect::<std::collections::BTreeSet<_>>()
@@ -253,12 +257,13 @@ impl World {
         let (known, true_names) = (described(names), described(&expected));
         if known != true_names {
             let wrong: Vec<_> = known.symmetric_difference(&true_names).collect();
-            self.witness
-                .fail(format!("the names are not those of the house: {wrong:?}"));
+            self.checker.fail(format!(
+                "the names differ from those of the house: {wrong:?}"
+            ));
         }
     }
 
-    fn told_by_controller(&mut self) -> Nodes {
+    fn read_nodes_directly(&mut self) -> Nodes {
         let request =
             format!("GET /rest/nodes HTTP/1.1\r\nHost: x\r\nAuthorization: Basic {BASIC}\r\n\r\n");
         self.controller.call_normally();
@@ -270,8 +275,8 @@ impl World {
         let answer = String::from_utf8(answer.unwrap_or_default()).unwrap_or_default();
         let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
         Nodes::parse(body.as_bytes()).unwrap_or_else(|error| {
-            self.witness
-                .fail(format!("the house cannot be read: {error}"));
+            self.checker
+                .fail(format!("the nodes of the house cannot be read: {error}"));
             Nodes::default()
         })
     }

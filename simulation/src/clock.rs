@@ -1,5 +1,4 @@
-//! The clocks of the simulated world, which are one duration and what sets the others apart from
-//! it.
+//! The clocks of the simulated world: one duration, and the offsets of the other clocks from it.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -10,13 +9,14 @@ use ioxproto::Now;
 pub(crate) struct Clock {
     began: Now,
     world: Duration,
-    /// How long the client's machine was suspended: its monotonic clock stood still.
+    /// How long the client's machine was suspended in all. Its monotonic clock stood still
+    /// meanwhile.
     suspended: Duration,
-    /// When that began, and for how long each time.
+    /// The start and the duration of each suspension.
     suspensions: Vec<(Duration, Duration)>,
-    /// How far the client's wall clock was set, in milliseconds.
+    /// The offset of the client's wall clock, in milliseconds.
     set_by: i64,
-    /// How far the controller's was.
+    /// The offset of the controller's wall clock, in milliseconds.
     controller_set_by: i64,
 }
 
@@ -24,7 +24,7 @@ impl Clock {
     pub(crate) fn new() -> Self {
         Self {
             began: Now {
-                // No clock is read after this: an instant has no other way to begin.
+                // The only reading of a real clock: an `Instant` cannot be made in any other way.
                 monotonic: Instant::now(),
                 utc: SystemTime::UNIX_EPOCH + Duration::from_secs(1_778_000_000),
             },
@@ -36,7 +36,7 @@ impl Clock {
         }
     }
 
-    /// Since the world began.
+    /// The time since the world began.
     pub(crate) fn world(&self) -> Duration {
         self.world
     }
@@ -46,29 +46,29 @@ impl Clock {
         self.world = world;
     }
 
-    /// The client's machine is suspended for so long, from now on.
+    /// Suspends the client's machine for this long, from now on.
     pub(crate) fn suspend(&mut self, duration: Duration) {
         self.suspended += duration;
         self.suspensions.push((self.world, duration));
     }
 
-    /// The client's wall clock is set.
+    /// Sets the client's wall clock forward or back.
     pub(crate) fn set_wall_clock(&mut self, by_milliseconds: i64) {
         self.set_by += by_milliseconds;
     }
 
-    /// The controller's wall clock is set.
+    /// Sets the controller's wall clock forward or back.
     pub(crate) fn set_controller_clock(&mut self, by_milliseconds: i64) {
         self.controller_set_by += by_milliseconds;
     }
 
-    /// The client's monotonic clock, since the world began. While the machine is suspended nobody
-    /// looks at it.
+    /// The client's monotonic clock, since the world began. It must not be read while the machine
+    /// is suspended.
     pub(crate) fn client_ran(&self) -> Duration {
         self.world.saturating_sub(self.suspended)
     }
 
-    /// What the client's monotonic clock showed when the world's showed this.
+    /// Converts a time of the world to the reading of the client's monotonic clock.
     pub(crate) fn client_reading(&self, world: Duration) -> Duration {
         let before = self.suspensions.iter().filter(|(began, _)| *began < world);
         let stood_still: Duration = before
@@ -91,19 +91,19 @@ impl Clock {
         }
     }
 
-    /// What a wall clock shows that was set by so much.
+    /// The reading of a wall clock with this offset, in milliseconds.
     fn utc(&self, set_by: i64) -> SystemTime {
         let utc = self.began.utc + self.world;
         let set = Duration::from_millis(set_by.unsigned_abs());
         if set_by < 0 { utc - set } else { utc + set }
     }
 
-    /// When the client's monotonic clock shows this.
+    /// Converts a future instant of the client's monotonic clock to the time of the world.
     pub(crate) fn of_client(&self, at: Instant) -> Duration {
         at.saturating_duration_since(self.began.monotonic) + self.suspended
     }
 
-    /// The reading of the client's monotonic clock, since the world began.
+    /// Converts an instant of the client's monotonic clock to its reading since the world began.
     pub(crate) fn reading(&self, at: Instant) -> Duration {
         at.saturating_duration_since(self.began.monotonic)
     }

@@ -1,5 +1,5 @@
-//! The pretend driver. It does what `ioxproto::driver` asks of a driver, with queues for sockets,
-//! and it is made to stutter: it runs late, its consumer is slow, its process is stopped.
+//! The simulated driver. It follows `ioxproto::driver`, with queues in place of sockets. Faults
+//! make it wake late, block on a slow consumer, or stop running.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -9,18 +9,18 @@ use ioxproto::{
     Action, Exchange, FailureKind, Notification, Phase, Profile, StreamMachine, Timing,
 };
 
+use crate::checker::CallKind;
 use crate::link::{ClientEnd, Link, Owner};
 use crate::network::Names;
 use crate::wire::{Arrival, Sent};
-use crate::witness::Nature;
 use crate::world::World;
 
-/// More rounds than this at one instant, beside those that read something, are a hot loop.
-const MOST_ROUNDS: usize = 24;
-/// How far a driver reads past a full queue while calls are pending.
-const BEYOND: usize = 4096;
-/// No single input has reason to ask for more than this, calls aside.
-const MOST_ACTIONS: usize = 8;
+/// More rounds than this at one instant are a hot loop. Rounds that read something do not count.
+const MAX_ROUNDS: usize = 24;
+/// How many notifications a driver queues beyond the capacity while calls are pending.
+const BEYOND_FULL_QUEUE: usize = 4096;
+/// The most actions that one input may cause, not counting those of calls.
+const MAX_ACTIONS: usize = 8;
 
 #[derive(Debug)]
 pub(crate) struct Driver {
@@ -28,14 +28,14 @@ pub(crate) struct Driver {
     pub(crate) timing: Timing,
     pub(crate) max_message_bytes: usize,
     pub(crate) commands: VecDeque<Command>,
-    /// The deadline that was asked for; none while there is something to do first.
+    /// The core's deadline; `None` if the core must be asked again.
     pub(crate) wait: Option<Instant>,
     at_rest: bool,
-    /// The process does not run before this.
+    /// The process does not run before this time.
     pub(crate) asleep_until: Duration,
-    /// How much too late it wakes the next time.
+    /// By how much it oversleeps the next wake-up.
     pub(crate) late: Duration,
-    /// Whether bytes came since the last wait, and whether they leave a message unfinished.
+    /// Set if bytes arrived since the last wait; `true` if they end in the middle of a message.
     pub(crate) received: Option<bool>,
     pub(crate) wake_ups: u64,
 }
@@ -44,18 +44,18 @@ pub(crate) struct Driver {
 pub(crate) enum Command {
     Start,
     Stop,
-    Call(Box<Request>, Nature),
+    Call(Box<Request>, CallKind),
     Cancel(CallId),
 }
 
-/// What takes the notifications.
+/// The consumer of the notifications.
 #[derive(Debug)]
 pub(crate) struct Consumer {
     pub(crate) queued: usize,
     pub(crate) capacity: usize,
-    /// How long it takes for each.
+    /// The time it needs for each notification.
     pub(crate) pace: Duration,
-    /// It holds the driver up itself instead of taking from a queue.
+    /// It blocks the driver instead of taking from a queue.
     pub(crate) blocking: bool,
     pub(crate) next_take: Duration,
 }
@@ -82,7 +82,7 @@ impl Driver {
 }
 
 impl World {
-    /// When the driver has something to do next; none if it waits for ever.
+    /// Returns when the driver has something to do next; `None` if it waits for ever.
     pub(crate) fn driver_wakes(&self) -> Option<Duration> {
         let driver = &self.driver;
         let now = self.clock.world();
@@ -94,10 +94,10 @@ impl World {
         let late = late.filter_map(Link::readable);
         let late = late.chain(self.caller.due(true)).min();
         if !driver.at_rest && self.waits_for_room() {
-            // Calls go on, and end in time.
+            // Calls continue, and must end in time.
             let deadline = driver.core.call_deadline();
             let due = deadline.map(|deadline| self.clock.of_client(deadline.at));
-            let answers = self.links.iter().filter(|link| link.is_of_request());
+            let answers = self.links.iter().filter(|link| link.is_for_request());
             let answers = answers.filter_map(Link::readable);
             return answers.chain(due).chain(late).min().map(runs);
         }
@@ -115,30 +115,33 @@ impl World {
     }
 
     fn waits_for_room(&self) -> bool {
-        // While calls are pending, a driver reads past a full queue: its consumer may wait for one.
-        let more = if self.calls.are_pending() { BEYOND } else { 0 };
+        // While calls are pending, a driver reads although the queue is full: the consumer may be
+        // waiting for a call.
+        let more = if self.calls.are_pending() {
+            BEYOND_FULL_QUEUE
+        } else {
+            0
+        };
         self.consumer.queued >= self.consumer.capacity + more && !self.driver.core.is_stopping()
     }
 
-    /// The driver runs until it has to wait.
+    /// Runs the driver until it has to wait.
     pub(crate) fn turn(&mut self) {
         self.driver.wake_ups += 1;
         self.driver.late = Duration::ZERO;
         let mut rounds = 0;
-        while self.witness.is_content() && self.driver.asleep_until <= self.clock.world() {
+        while self.checker.is_passing() && self.driver.asleep_until <= self.clock.world() {
             rounds += 1;
-            if rounds > MOST_ROUNDS {
-                return self
-                    .witness
-                    .fail("hot loop: the driver does not come to rest");
+            if rounds > MAX_ROUNDS {
+                return self.checker.fail("hot loop: the driver never waits");
             }
             if let Some(command) = self.driver.commands.pop_front() {
                 self.command(command);
                 rounds = 0;
                 continue;
             }
-            if let Some(index) = self.something_late() {
-                self.late_news(index);
+            if let Some(index) = self.find_late_input() {
+                self.deliver_late_input(index);
                 rounds -= 1;
                 continue;
             }
@@ -153,19 +156,19 @@ impl World {
                     .links
                     .iter()
                     .any(|link| !link.abandoned && !matches!(link.client, ClientEnd::Gone));
-                self.witness.check(!held, "at rest, with a connection open");
-                self.witness.calls_are_over();
+                self.checker.check(!held, "at rest with an open connection");
+                self.checker.check_no_calls_pending();
                 return;
             }
             if self.waits_for_room() {
                 self.driver.wait = None;
-                if !self.calls_go_on() {
+                if !self.continue_calls() {
                     return;
                 }
                 rounds -= 1;
                 continue;
             }
-            if let Some(index) = self.something_readable() {
+            if let Some(index) = self.find_readable() {
                 self.read(index);
                 rounds -= 1;
                 continue;
@@ -177,11 +180,11 @@ impl World {
                 self.driver.wait = None;
                 self.entered();
                 self.driver.core.tick(now);
-                self.carry_out();
-                self.witness.ticked();
+                self.perform_actions();
+                self.checker.ticked();
                 continue;
             }
-            self.begin_to_listen();
+            self.begin_wait();
             if self.driver.wait.is_none_or(|at| at > now.monotonic) {
                 self.driver.late = self.lateness();
                 return;
@@ -189,11 +192,12 @@ impl World {
         }
     }
 
-    /// What happens of calls while the consumer leaves no room; whether anything did.
-    fn calls_go_on(&mut self) -> bool {
+    /// Reads answers and runs deadlines of calls while the queue is full. Returns whether there was
+    /// one.
+    fn continue_calls(&mut self) -> bool {
         let now = self.clock.world();
         let is_there = |link: &Link| {
-            link.is_of_request() && !link.abandoned && link.readable().is_some_and(|at| at <= now)
+            link.is_for_request() && !link.abandoned && link.readable().is_some_and(|at| at <= now)
         };
         if let Some(index) = self.links.iter().position(is_there) {
             self.read(index);
@@ -206,7 +210,7 @@ impl World {
         }
         self.entered();
         self.driver.core.tick_calls(now);
-        self.carry_out();
+        self.perform_actions();
         true
     }
 
@@ -218,7 +222,7 @@ impl World {
         Duration::from_millis(self.rng.u64(..most))
     }
 
-    fn begin_to_listen(&mut self) {
+    fn begin_wait(&mut self) {
         let now = self.clock.client();
         if let Some(mid_message) = self.driver.received.take()
             && let Some(id) = self.connection()
@@ -230,11 +234,11 @@ impl World {
         let deadline = self.driver.core.poll_timeout(now);
         self.driver.wait = deadline.map(|deadline| deadline.at);
         let until = self.driver.wait.map(|at| self.clock.reading(at));
-        self.witness.listens(self.clock.client_ran(), until);
-        self.witness
-            .calls_end_in_time(self.clock.client_ran(), until);
-        self.witness
-            .check(deadline.is_some(), "no deadline, and not at rest");
+        self.checker.listens(self.clock.client_ran(), until);
+        self.checker
+            .check_call_limits(self.clock.client_ran(), until);
+        self.checker
+            .check(deadline.is_some(), "no deadline although not at rest");
         self.log(|| match deadline {
             Some(deadline) => format!(
                 "  waits {:?} for {}",
@@ -245,9 +249,9 @@ impl World {
         });
     }
 
-    /// Before each call of the core's.
+    /// Must run before each call into the core.
     pub(crate) fn entered(&mut self) {
-        self.witness
+        self.checker
             .entered(self.clock.client_ran(), self.clock.client().utc);
     }
 
@@ -260,7 +264,7 @@ impl World {
         })
     }
 
-    fn something_readable(&self) -> Option<usize> {
+    fn find_readable(&self) -> Option<usize> {
         let now = self.clock.world();
         let readable = |link: &Link| link.readable().is_some_and(|at| at <= now);
         self.links
@@ -268,7 +272,7 @@ impl World {
             .position(|link| !link.abandoned && readable(link))
     }
 
-    fn something_late(&self) -> Option<usize> {
+    fn find_late_input(&self) -> Option<usize> {
         let now = self.clock.world();
         let readable = |link: &Link| link.readable().is_some_and(|at| at <= now);
         self.links
@@ -285,38 +289,38 @@ impl World {
         self.driver.wait = None;
         match command {
             Command::Start => {
-                if self.driver.at_rest && (self.fair || self.rng.bool()) {
-                    self.identity.pin_anew();
+                if self.driver.at_rest && (self.healthy || self.rng.bool()) {
+                    self.identity.pin_current();
                 }
                 self.driver.at_rest = false;
-                self.witness.starts(self.clock.client_ran());
+                self.checker.starts(self.clock.client_ran());
                 self.driver.core.start(now);
             }
-            Command::Call(request, nature) => self.call(*request, nature),
+            Command::Call(request, kind) => self.call(*request, kind),
             Command::Cancel(id) => self.driver.core.cancel_call(now, id),
             Command::Stop => {
-                self.witness.stops(self.clock.client_ran());
+                self.checker.stops(self.clock.client_ran());
                 self.driver.core.stop(now);
             }
         }
-        self.carry_out();
+        self.perform_actions();
     }
 
-    /// Does everything that the core asks for, and gives what it wants delivered.
-    pub(crate) fn carry_out(&mut self) -> Vec<Notification> {
-        let mut told = Vec::new();
+    /// Performs all pending actions of the core, and returns its notifications.
+    pub(crate) fn perform_actions(&mut self) -> Vec<Notification> {
+        let mut notifications = Vec::new();
         let mut actions = 0;
-        // Each call may end, be abandoned, and make room for another.
-        let most = MOST_ACTIONS + 3 * (self.calls.pending_count() + 4);
+        // Each call may end, be abandoned, and let another begin: 3 actions.
+        let most = MAX_ACTIONS + 3 * (self.calls.pending_count() + 4);
         while let Some(action) = self.driver.core.poll_action() {
             actions += 1;
             if actions > most {
-                self.witness
+                self.checker
                     .fail("the queue of actions grows without bound");
                 break;
             }
             if !matches!(action, Action::Notify(_)) {
-                self.witness.keeps_secrets(&action);
+                self.checker.check_no_secrets(&action);
                 self.log(|| format!("  core: {action:?}"));
             }
             match action {
@@ -328,7 +332,7 @@ impl World {
                     self.totals.attempts += 1;
                     let host = address.host().to_owned();
                     let open = self.connection().is_some();
-                    self.witness
+                    self.checker
                         .attempts(self.clock.client_ran(), &host, upgrade.request(), open);
                     self.dial(Owner::Connection(id), upgrade);
                 }
@@ -341,21 +345,21 @@ impl World {
                     self.dial(Owner::Request(id), exchange);
                 }
                 Action::OpenWebSocket { id, .. } => {
-                    self.witness.opened(self.clock.client_ran());
+                    self.checker.opened(self.clock.client_ran());
                     if let Some(link) = self.link(Owner::Connection(id)) {
                         link.client = ClientEnd::Open;
                     }
                     self.driver.received = Some(false);
                 }
                 Action::CallDone { id, outcome } => self.call_done(id, &outcome),
-                Action::ProvideToken { id, rejected } => self.asked_for_token(id, rejected),
+                Action::ProvideToken { id, rejected } => self.queue_question(id, rejected),
                 Action::SendText { id, text } => {
                     let text = text.expose().to_owned();
-                    self.witness.shows_in_frame(&text);
+                    self.checker.check_first_frame_token(&text);
                     self.send(Owner::Connection(id), Sent::Text(text));
                 }
                 Action::Ping { id } => {
-                    self.witness.pings();
+                    self.checker.pings();
                     self.send(Owner::Connection(id), Sent::Ping);
                 }
                 Action::Close { id, code } => self.send(Owner::Connection(id), Sent::Close(code)),
@@ -366,22 +370,22 @@ impl World {
                 }
                 Action::Notify(notification) => {
                     self.deliver(&notification);
-                    told.push(notification);
+                    notifications.push(notification);
                 }
-                other => self.witness.fail(format!(
-                    "an action that the driver does not know: {other:?}"
+                other => self.checker.fail(format!(
+                    "an action that the driver does not support: {other:?}"
                 )),
             }
         }
-        told
+        notifications
     }
 
-    /// A request beside the stream: of a call, or of an account.
+    /// Checks a request beside the stream: of a call, or of an account.
     fn requests(&mut self, host: &str, request: &[u8]) {
         if !request.starts_with(b"GET ") {
             let for_call = self.driver.core.has_calls();
             return self
-                .witness
+                .checker
                 .requests(self.clock.client_ran(), host, request, for_call);
         }
         let under_way = self.links.iter().filter_map(Link::call_path);
@@ -391,7 +395,7 @@ impl World {
             (false, Profile::Isy994) => 2,
             _ => 4,
         };
-        self.witness.sends_call(host, request, &under_way, most);
+        self.checker.sends_call(host, request, &under_way, most);
     }
 
     pub(crate) fn deliver(&mut self, notification: &Notification) {
@@ -401,7 +405,7 @@ impl World {
                 let why = change.reason.as_ref().map(ToString::to_string);
                 self.log(|| format!("STATUS {} {:?} {why:?}", change.status, change.retry_in));
                 self.totals.changed(change);
-                self.witness.changed(self.clock.client_ran(), change);
+                self.checker.changed(self.clock.client_ran(), change);
             }
             Notification::Gap(gap) => {
                 self.totals.gaps += 1;
@@ -428,7 +432,7 @@ impl World {
         match self.network.names {
             Names::Resolve => {
                 link.send_to_client(looked_up, Arrival::Reached(Phase::Connecting));
-                let at = self.arrives() + (looked_up - now);
+                let at = self.arrival_time() + (looked_up - now);
                 link.send_to_controller(at, Sent::Dial);
             }
             Names::Fail => {
@@ -444,24 +448,25 @@ impl World {
     }
 
     fn send(&mut self, owner: Owner, sent: Sent) {
-        let at = self.arrives();
+        let at = self.arrival_time();
         if let Some(link) = self.link(owner) {
             link.send_to_controller(at, sent);
         }
     }
 
-    /// Drops the socket, or, as a driver with threads may, tells of it for a while yet.
+    /// Drops the socket. With the probability `lingering`, its input still arrives for a while, as
+    /// with a driver that has threads.
     fn abandon(&mut self, owner: Owner) {
         if let Owner::Connection(_) = owner {
             self.driver.received = None;
         }
         let lingers = self.rng.f64() < self.network.lingering;
-        let (now, at) = (self.clock.world(), self.arrives());
-        let told = now + Duration::from_millis(self.rng.u64(..20_000));
+        let (now, at) = (self.clock.world(), self.arrival_time());
+        let delayed_to = now + Duration::from_millis(self.rng.u64(..20_000));
         if let Some(link) = self.link(owner) {
             link.send_to_controller(at, Sent::Gone);
             if lingers {
-                link.hold(now, told);
+                link.hold(now, delayed_to);
                 link.abandoned = true;
             } else {
                 link.drop_client_end();

@@ -1,6 +1,5 @@
-//! Who the controller shows to be in the TLS handshake. The core does not see certificates: a
-//! driver judges them, and reports what it refuses. So a certificate is a number here, and a pin is
-//! one, too.
+//! The controller's identity in the TLS handshake. The core does not see certificates: a driver
+//! checks them, and reports those that it refuses. So certificates and pins are numbers here.
 
 use std::time::Duration;
 
@@ -9,24 +8,24 @@ use ioxproto::{Failure, IdentityProblem};
 use crate::site::pick;
 use crate::world::World;
 
-/// What the client believes, and what it is shown.
+/// The client's pin, and the certificate that it is shown.
 #[derive(Debug)]
 pub(crate) struct Identity {
-    /// Whether connections are secured at all.
+    /// Whether connections use TLS.
     pub(crate) secured: bool,
-    /// The controller's certificate; another one after some reboots.
+    /// The controller's certificate. Some reboots change it.
     genuine: u32,
     pinned: u32,
-    /// Somebody else answers in the controller's place.
+    /// An impostor answers in the controller's place.
     pub(crate) impostor: bool,
-    /// By the client's clock, the certificate's time has not come or is over.
+    /// Set if the certificate is not yet valid, or expired, by the client's clock.
     pub(crate) dates: Option<IdentityProblem>,
 }
 
-/// No controller's.
+/// The certificate of the impostor.
 const IMPOSTOR: u32 = 0;
 
-/// What is shown in one handshake.
+/// A certificate, as shown in one handshake.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Certificate {
     key: u32,
@@ -55,20 +54,20 @@ impl Identity {
         }
     }
 
-    /// What is wrong with a certificate, to the client's eyes.
+    /// Returns why the client refuses a certificate.
     pub(crate) fn problem(&self, shown: Certificate) -> Option<IdentityProblem> {
         (shown.key != self.pinned)
             .then_some(IdentityProblem::WrongPin)
             .or(shown.dates)
     }
 
-    /// The controller's certificate is not the one that is pinned.
+    /// Whether the controller's certificate is not the pinned one.
     pub(crate) fn has_changed(&self) -> bool {
         self.secured && self.pinned != self.genuine
     }
 
-    /// A person compares fingerprints, and pins what the controller has now.
-    pub(crate) fn pin_anew(&mut self) {
+    /// Pins the controller's current certificate, as a person does after comparing fingerprints.
+    pub(crate) fn pin_current(&mut self) {
         self.pinned = self.genuine;
     }
 
@@ -78,15 +77,15 @@ impl Identity {
 }
 
 impl World {
-    /// What a driver reports of a certificate that it refuses.
-    pub(crate) fn refused(&mut self, problem: IdentityProblem) -> Failure {
-        self.witness.sees_a_stranger(problem);
+    /// Makes the failure that a driver reports when it refuses a certificate.
+    pub(crate) fn identity_failure(&mut self, problem: IdentityProblem) -> Failure {
+        self.checker.note_refused_identity(problem);
         self.totals.strangers += 1;
         Failure::identity(problem, "sha256:00", "the certificate is refused")
     }
 
-    /// Somebody sits in between for a while, or the dates do not fit.
-    pub(crate) fn identity_is_wrong(&mut self) -> Duration {
+    /// Puts an impostor in between, or makes the dates invalid. Returns for how long.
+    pub(crate) fn break_identity(&mut self) -> Duration {
         if self.rng.bool() {
             self.identity.impostor = true;
         } else {
@@ -96,12 +95,12 @@ impl World {
         Duration::from_secs(self.rng.u64(1..600))
     }
 
-    /// Something for which nobody was vouched has come from the client.
-    pub(crate) fn must_be_trusted(&mut self, index: usize) {
+    /// Checks that the client has sent bytes only to a peer whose certificate it accepts.
+    pub(crate) fn check_trusted(&mut self, index: usize) {
         let trusted = self.links[index].trusted;
-        self.witness.check(
+        self.checker.check(
             !self.identity.secured || trusted,
-            "bytes to somebody whose identity was not accepted",
+            "bytes sent to a peer whose identity was not accepted",
         );
     }
 }

@@ -1,15 +1,14 @@
-//! A client machine and a controller machine stepped against each other, under a fake clock.
+//! Steps a client machine and a controller machine against each other under a fake clock.
 //!
-//! The client is the core, `ioxproto::StreamMachine`; the controller is the machine of `ioxsim`.
-//! Between them lie a pretend driver and a network, and all four are made to go wrong as one seed
-//! says: latency, pieces, held packets, half-open connections, reboots, refusals, garbage, late
-//! answers, strangers in the TLS handshake, callers without tokens, slow consumers, a process that
-//! is stopped, a machine that sleeps, a wall clock that is set. After every step the rules of
-//! `witness` hold.
+//! The client is the core, `ioxproto::StreamMachine`. The controller is the machine of `ioxsim`. A
+//! simulated driver and a simulated network connect them. The seed decides what goes wrong:
+//! latency, messages in pieces, held packets, half-open connections, reboots, refusals, garbage,
+//! late answers, certificates that are refused, missing tokens, slow consumers, a stopped process,
+//! a suspended machine, a wall clock that is set. After every step, `checker` checks the rules.
 //!
-//! A seed is a world. It begins with a storm, then the weather clears up and stays fair: the stream
-//! must be well again within a bounded time, stay so while nothing happens, and stop when it is
-//! told to.
+//! Each seed makes one world. The world begins with a period of faults. Then the faults end, and
+//! everything is healthy. From then on, the stream must connect within a bounded time, stay
+//! connected while nothing happens, and stop when asked.
 //!
 //! ```sh
 //! cargo run --profile simulation -p iox-simulation -- --seeds 10000
@@ -19,27 +18,27 @@
 pub mod bounds;
 mod caller;
 mod calls;
+mod checker;
 mod clock;
 mod driver;
+mod faults;
 mod identity;
 mod link;
 mod network;
 mod reading;
 mod site;
 mod totals;
-mod weather;
 mod wire;
-mod witness;
 mod world;
 
 pub use crate::totals::Totals;
 pub use crate::world::{Violation, run};
 
-/// Runs the seeds from one to before another, on as many threads as there are processors.
+/// Runs the seeds `from..to` on one thread per processor.
 ///
 /// # Errors
 ///
-/// The smallest seed that broke a rule among those that ran.
+/// Returns the violation of the smallest seed that broke a rule, among those that ran.
 pub fn run_all(from: u64, to: u64) -> Result<Totals, Violation> {
     let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get() as u64);
     let next = std::sync::atomic::AtomicU64::new(from);
@@ -86,7 +85,7 @@ pub fn run_all(from: u64, to: u64) -> Result<Totals, Violation> {
     }
 }
 
-/// The command that runs one seed again, with its log.
+/// Returns the command that runs one seed again, with its log.
 #[must_use]
 pub fn command(seed: u64) -> String {
     format!("cargo run --profile simulation -p iox-simulation -- --seed {seed}")

@@ -1,5 +1,5 @@
-//! One TCP connection between the machines, from its first packet to its last: what is under way in
-//! each direction, in order, and the two ends.
+//! One TCP connection between the machines: what is in flight in each direction, in order, and the
+//! state of both ends.
 
 use std::collections::VecDeque;
 use std::time::{Duration, SystemTime};
@@ -7,13 +7,13 @@ use std::time::{Duration, SystemTime};
 use ioxproto::{ConnectionId, Exchange, RequestId};
 use ioxsim::SubscriberId;
 
+use crate::checker::path_of;
 use crate::wire::{Arrival, Sent};
-use crate::witness::path_of;
 
-/// From this time on for one message, its beginning is there to read before its end.
-const TRICKLES: Duration = Duration::from_millis(50);
+/// If a message takes this long to transfer, its beginning can be read before its end.
+const SLOW_TRANSFER: Duration = Duration::from_millis(50);
 
-/// What the client has it for.
+/// What the client uses the connection for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Owner {
     Connection(ConnectionId),
@@ -23,9 +23,9 @@ pub(crate) enum Owner {
 /// The client's end.
 #[derive(Debug)]
 pub(crate) enum ClientEnd {
-    /// Until the answer to the request is there.
+    /// The answer to the request is not complete.
     Exchange(Box<Exchange>),
-    /// Answered; what becomes of it is the core's to say.
+    /// Answered; the core decides how it is used.
     Answered,
     /// A WebSocket.
     Open,
@@ -37,17 +37,17 @@ pub(crate) enum ClientEnd {
 pub(crate) struct Link {
     pub(crate) owner: Owner,
     pub(crate) client: ClientEnd,
-    /// The core has abandoned it, and a driver that has not caught up with that still tells of it.
+    /// The core has abandoned it, but the driver still reports its input.
     pub(crate) abandoned: bool,
-    /// Nothing passes any more, and neither end knows.
+    /// Nothing passes any more, and neither end notices.
     pub(crate) dead: bool,
-    /// The certificate that was shown on it is one that the client accepts.
+    /// The client accepts the certificate that was shown on it.
     pub(crate) trusted: bool,
     pub(crate) subscriber: Option<SubscriberId>,
-    /// Frames of the replay that the controller has yet to send, heartbeats not counted.
+    /// Frames of the replay that the controller has not sent yet, without heartbeats.
     pub(crate) replay_left: usize,
     pub(crate) accepted_at: Duration,
-    /// How much later the answer comes.
+    /// The delay of the answer.
     pub(crate) delay: Duration,
     /// The controller's wall clock when it accepted the subscriber.
     pub(crate) accepted_utc: SystemTime,
@@ -55,9 +55,9 @@ pub(crate) struct Link {
     pub(crate) marked_at: Option<Duration>,
     /// The controller's wall clock was set, and no heartbeat has left since.
     pub(crate) clock_set: bool,
-    /// The same at any time on this connection.
+    /// The controller's wall clock was set at any time on this connection.
     pub(crate) clock_was_set: bool,
-    /// What passes towards the client in a second, if the line is slow.
+    /// The rate towards the client, if the line is slow.
     pub(crate) bytes_per_second: Option<u32>,
     inbound: VecDeque<(Duration, Arrival)>,
     outbound: VecDeque<(Duration, Sent)>,
@@ -85,8 +85,8 @@ impl Link {
         }
     }
 
-    /// Something is under way to the client, and is there at this time, or when what was sent
-    /// before it is.
+    /// Sends something to the client. It arrives at this time, but not before anything that was
+    /// sent earlier.
     pub(crate) fn send_to_client(&mut self, at: Duration, arrival: Arrival) {
         if !self.dead {
             let before = self.inbound.back().map_or(at, |(before, _)| *before);
@@ -95,7 +95,7 @@ impl Link {
                 .bytes_per_second
                 .map(|rate| arrival.length() / f64::from(rate));
             let lasts = Duration::from_secs_f64(lasts.unwrap_or(0.0));
-            if matches!(arrival, Arrival::Message(..)) && lasts >= TRICKLES {
+            if matches!(arrival, Arrival::Message(..)) && lasts >= SLOW_TRANSFER {
                 self.inbound.push_back((begins, Arrival::Piece));
             }
             self.inbound.push_back((begins + lasts, arrival));
@@ -109,11 +109,11 @@ impl Link {
         }
     }
 
-    pub(crate) fn is_of_request(&self) -> bool {
+    pub(crate) fn is_for_request(&self) -> bool {
         matches!(self.owner, Owner::Request(_))
     }
 
-    /// The path of the call that is under way on it.
+    /// Returns the path of the call that is in flight on it.
     pub(crate) fn call_path(&self) -> Option<String> {
         match (&self.owner, &self.client) {
             (Owner::Request(_), ClientEnd::Exchange(exchange))
@@ -136,7 +136,7 @@ impl Link {
         self.inbound.pop_front()
     }
 
-    /// How much the client has not read yet.
+    /// Returns the number of arrivals that the client has not read yet.
     pub(crate) fn unread(&self, now: Duration) -> usize {
         self.inbound.partition_point(|(at, _)| *at <= now)
     }
@@ -150,7 +150,7 @@ impl Link {
         self.outbound.pop_front().map(|(_, sent)| sent)
     }
 
-    /// The network lets nothing through until then.
+    /// Delays everything in flight until the given time.
     pub(crate) fn hold(&mut self, now: Duration, until: Duration) {
         for (at, _) in &mut self.inbound {
             if *at > now {
@@ -162,7 +162,7 @@ impl Link {
         }
     }
 
-    /// The line is slow no longer: what was on its way is there.
+    /// Ends the slow rate: what was in flight has arrived.
     pub(crate) fn speed_up(&mut self, now: Duration) {
         if self.bytes_per_second.take().is_some() {
             for (at, _) in &mut self.inbound {
@@ -171,14 +171,14 @@ impl Link {
         }
     }
 
-    /// From now on nothing passes. What the client has received already it can still read.
+    /// Lets nothing pass from now on. The client can still read what has arrived.
     pub(crate) fn die(&mut self, now: Duration) {
         self.dead = true;
         self.inbound.truncate(self.unread(now));
         self.outbound.clear();
     }
 
-    /// The connection is reset: what the client has not read is lost.
+    /// Resets the connection: what the client has not read is lost.
     pub(crate) fn reset(&mut self, at: Duration) {
         if !self.dead {
             self.inbound.clear();

@@ -10,11 +10,11 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
         ["--seeds", count] => match count.parse() {
-            Ok(count) => many(count),
+            Ok(count) => run_seeds(count),
             Err(error) => usage(&format!("{count:?}: {error}")),
         },
         ["--seed", seed] => match seed.parse() {
-            Ok(seed) => one(seed, usize::MAX),
+            Ok(seed) => run_one(seed, usize::MAX),
             Err(error) => usage(&format!("{seed:?}: {error}")),
         },
         _ => usage("which seeds?"),
@@ -26,19 +26,20 @@ fn usage(what: &str) -> ExitCode {
     ExitCode::from(2)
 }
 
-fn many(count: u64) -> ExitCode {
+fn run_seeds(count: u64) -> ExitCode {
     let began = Instant::now();
     match iox_simulation::run_all(0, count) {
         Ok(totals) => {
             println!("{totals}\nin {:.1} s", began.elapsed().as_secs_f64());
             ExitCode::SUCCESS
         }
-        Err(violation) => one(violation.seed, 200),
+        Err(violation) => run_one(violation.seed, 200),
     }
 }
 
-/// Prints the end of the seed's log, the rule that it broke, and how to see that again.
-fn one(seed: u64, most: usize) -> ExitCode {
+/// Runs one seed. If it breaks a rule, prints the last `most` lines of its log, the rule, and the
+/// command that repeats it.
+fn run_one(seed: u64, most: usize) -> ExitCode {
     match iox_simulation::run(seed, true) {
         Ok(totals) => {
             println!("{totals}");
@@ -53,7 +54,7 @@ fn one(seed: u64, most: usize) -> ExitCode {
                 println!("{line}");
             }
             println!(
-                "\nseed {seed} broke a rule at {:.6} s: {}\nto see it again: {}",
+                "\nseed {seed} broke a rule at {:.6} s: {}\nto repeat it: {}",
                 violation.at.as_secs_f64(),
                 violation.rule,
                 iox_simulation::command(seed)

@@ -1,4 +1,4 @@
-//! The network between the machines, and how the client's end of it stutters.
+//! The network between the machines, and the delays of the client's driver.
 
 use std::time::Duration;
 
@@ -6,21 +6,21 @@ use fastrand::Rng;
 
 use crate::site::pick;
 
-/// What passes between the machines, and how.
+/// The properties of the network and of the driver that uses it.
 #[derive(Debug)]
 pub(crate) struct Network {
     pub(crate) latency: Duration,
     pub(crate) jitter_micros: u64,
-    /// Nothing arrives before this.
+    /// Nothing arrives before this time.
     pub(crate) held_until: Duration,
-    /// How many messages come in pieces.
+    /// The probability that a message arrives in pieces.
     pub(crate) piecemeal: f64,
-    /// What passes towards the client in a second on a new connection, if the line is slow.
+    /// The rate towards the client on new connections, if the line is slow.
     pub(crate) bytes_per_second: Option<u32>,
     pub(crate) names: Names,
-    /// How many of the driver's waits end too late.
+    /// The probability that the driver wakes late.
     pub(crate) sluggish: f64,
-    /// How many abandoned attempts are still told of.
+    /// The probability that input for an abandoned attempt still arrives.
     pub(crate) lingering: f64,
 }
 
@@ -38,13 +38,13 @@ impl Network {
         }
     }
 
-    pub(crate) fn of(rng: &mut Rng) -> Self {
+    pub(crate) fn draw(rng: &mut Rng) -> Self {
         Self {
             latency: Duration::from_micros(*pick(rng, &[50, 1000, 20_000, 150_000])),
             jitter_micros: *pick(rng, &[0, 500, 30_000, 400_000]),
             held_until: Duration::ZERO,
             piecemeal: *pick(rng, &[0.0, 0.0, 0.05, 0.5]),
-            // 2,000 is a line of 16 kbit/s; at 500, the replay of a house takes a minute.
+            // 2,000 is a line of 16 kbit/s. At 500, the replay of a house takes a minute.
             bytes_per_second: *pick(rng, &[None, None, None, Some(2000), Some(500)]),
             names: Names::Resolve,
             sluggish: *pick(rng, &[0.0, 0.01, 0.1]),
@@ -53,7 +53,7 @@ impl Network {
     }
 }
 
-/// How name look-ups go.
+/// The outcome of DNS look-ups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Names {
     Resolve,

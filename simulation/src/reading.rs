@@ -1,5 +1,5 @@
-//! The reading half of the pretend driver: what arrives on a connection, and what it reports to the
-//! core of it.
+//! The reading half of the simulated driver: reads what arrives on a connection, and passes it to
+//! the core.
 
 use std::time::Duration;
 
@@ -8,9 +8,9 @@ use ioxproto::{
     Action, ConnectionId, Failure, FailureKind, Message, Notification, Phase, Progress,
 };
 
+use crate::checker::Handled;
 use crate::link::{ClientEnd, Owner};
 use crate::wire::{Arrival, Payload, Sent, Truth};
-use crate::witness::Handled;
 use crate::world::World;
 
 impl World {
@@ -25,19 +25,19 @@ impl World {
         match &mut self.links[index].client {
             ClientEnd::Exchange(_) => self.read_answer(index, owner, arrival),
             ClientEnd::Open => self.read_message(index, owner, available, arrival),
-            // Nothing is read before the core has decided.
+            // The core decides first whether the connection is used.
             ClientEnd::Answered | ClientEnd::Gone => {}
         }
     }
 
-    /// Gives the exchange what came for it; `true` once it has its answer.
+    /// Passes an arrival to the exchange. Returns `true` once the answer is complete.
     fn exchange(&mut self, index: usize, arrival: Arrival) -> Result<bool, Failure> {
-        let at = self.arrives();
+        let at = self.arrival_time();
         let failed = |kind| Failure::transport(kind, "the attempt failed");
         if let Arrival::Certificate(shown) = arrival
             && let Some(problem) = self.identity.problem(shown)
         {
-            return Err(self.refused(problem));
+            return Err(self.identity_failure(problem));
         }
         let link = &mut self.links[index];
         let ClientEnd::Exchange(exchange) = &mut link.client else {
@@ -89,11 +89,11 @@ impl World {
                 let answer = exchange.into_answer().0;
                 if is_call {
                     let status = answer.as_ref().ok().map(|answer| answer.status().as_u16());
-                    self.witness.call_answered(status);
+                    self.checker.call_answered(status);
                 } else if let Ok(answer) = &answer {
                     let after = answer.headers().get("retry-after");
                     let after = after.and_then(|after| after.to_str().ok());
-                    self.witness.answered(answer.status().as_u16(), after);
+                    self.checker.answered(answer.status().as_u16(), after);
                 }
                 match owner {
                     Owner::Connection(id) => self.driver.core.upgrade_answered(now, id, answer),
@@ -106,7 +106,7 @@ impl World {
             Err(failure) => {
                 if let Owner::Request(_) = owner {
                     let is_call = self.links[index].call_path().is_some();
-                    self.witness.call_met_a_stranger(is_call);
+                    self.checker.note_identity_refused_to_call(is_call);
                 }
                 self.hang_up(index);
                 match owner {
@@ -115,12 +115,12 @@ impl World {
                 }
             }
         }
-        self.carry_out();
-        self.witness.has_left_the_stranger();
+        self.perform_actions();
+        self.checker.check_refused_identity();
     }
 
     fn hang_up(&mut self, index: usize) {
-        let at = self.arrives();
+        let at = self.arrival_time();
         self.links[index].send_to_controller(at, Sent::Gone);
         self.links[index].drop_client_end();
         if let Owner::Connection(_) = self.links[index].owner {
@@ -135,7 +135,7 @@ impl World {
         match arrival {
             Arrival::Piece => {
                 self.driver.received = Some(true);
-                self.witness.piece(available);
+                self.checker.piece(available);
             }
             Arrival::Message(payload, truth) => {
                 self.driver.received = Some(false);
@@ -159,7 +159,7 @@ impl World {
                 self.driver.core.failed(now, id, failure);
             }
         }
-        self.carry_out();
+        self.perform_actions();
     }
 
     fn message(&mut self, id: ConnectionId, available: Duration, payload: Payload, truth: Truth) {
@@ -171,13 +171,13 @@ impl World {
             Payload::Ping => Message::Ping,
             Payload::Pong => Message::Pong,
         };
-        self.witness.receives(available, &payload);
+        self.checker.receives(available, &payload);
         let returned = self.driver.core.message(now, id, message);
         if let (Payload::Text(bytes), Some(Notification::Event(event))) = (&payload, &returned) {
             let text = String::from_utf8_lossy(bytes);
-            self.witness.shows_value(&text, event.is_live());
+            self.checker.note_shown_value(&text, event.is_live());
         }
-        let before = self.carry_out();
+        let before = self.perform_actions();
         if let Some(notification) = &returned {
             self.deliver(notification);
             self.log(|| format!("  {truth:?} {notification:?}"));
@@ -190,18 +190,18 @@ impl World {
             before: &before,
             returned: returned.as_ref(),
         };
-        self.witness.handled(&handled);
+        self.checker.handled(&handled);
         let last_event_at = self.driver.core.last_event_at();
         if matches!(payload, Payload::Text(_)) && returned.is_some() {
-            self.witness.check(
+            self.checker.check(
                 last_event_at == Some(now.utc),
-                "last_event_at is another time",
+                "last_event_at is not the time of the last event",
             );
         }
     }
 
-    /// News of what the core has abandoned: they must change nothing.
-    pub(crate) fn late_news(&mut self, index: usize) {
+    /// Delivers input for what the core has abandoned. It must change nothing.
+    pub(crate) fn deliver_late_input(&mut self, index: usize) {
         let now = self.clock.client();
         let Some((_, arrival)) = self.links[index].read(self.clock.world()) else {
             return;
@@ -209,7 +209,7 @@ impl World {
         self.log(|| format!("  late news: {arrival:?}"));
         self.totals.late_news += 1;
         let owner = self.links[index].owner;
-        // Whatever call ends the wait ends it for good.
+        // A call into the core ends the wait.
         self.entered();
         self.driver.wait = None;
         let mut returned = None;
@@ -242,21 +242,21 @@ impl World {
                 core.http_answered(now, id, answer);
             }
         }
-        self.nothing_comes_of_it(returned.is_some());
+        self.check_no_effect(returned.is_some());
         if self.links[index].readable().is_none() {
             self.links[index].drop_client_end();
         }
     }
 
-    /// What was just handed in concerns nothing that the core still knows of.
-    pub(crate) fn nothing_comes_of_it(&mut self, returned: bool) {
+    /// Checks that the last input, which concerned something abandoned, had no effect.
+    pub(crate) fn check_no_effect(&mut self, returned: bool) {
         let core = &mut self.driver.core;
         let mut effects = usize::from(returned);
         while let Some(action) = core.poll_action() {
-            // Whatever wakes the core may show it that time has passed unnoticed.
+            // A ping is no effect: any input may show the core that time has passed unnoticed.
             effects += usize::from(!matches!(action, Action::Ping { .. }));
             if let Action::Ping { id } = action {
-                self.witness.pings();
+                self.checker.pings();
                 let at = self.clock.world() + self.network.latency;
                 if let Some(link) = self
                     .links
@@ -267,9 +267,7 @@ impl World {
                 }
             }
         }
-        self.witness.check(
-            effects == 0,
-            "late news of what was abandoned had an effect",
-        );
+        self.checker
+            .check(effects == 0, "input for something abandoned had an effect");
     }
 }

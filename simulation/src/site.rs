@@ -1,4 +1,4 @@
-//! The controller's site: the machine of `ioxsim`, switched on or not, and its ends of the
+//! The controller's site: the machine of `ioxsim`, whether it is up, and its ends of the
 //! connections.
 
 use std::time::Duration;
@@ -8,26 +8,27 @@ use ioxsim::{
     Account, AfterAnswer, Controller, ControllerOptions, Ending, FirstFrames, Output, PortalOptions,
 };
 
+use crate::checker::PASSWORD;
 use crate::link::{Link, Owner};
 use crate::wire::{self, Arrival, Payload, Sent, Truth, between};
-use crate::witness::PASSWORD;
 use crate::world::World;
 
-/// `_4`/5, `_4`/6 and `_22`/1 at the end of the replay on `/rest/subscribe`.
+/// The number of end marks: `_4`/5, `_4`/6 and `_22`/1, at the end of the replay on
+/// `/rest/subscribe`.
 const END_MARKS: usize = 3;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// What a connection attempt meets.
+/// The condition of the site, as a connection attempt meets it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Site {
-    /// A controller at work.
+    /// A working controller.
     Up,
-    /// The machine runs, the program does not: connections are refused.
+    /// The machine runs but its program does not: connections are refused.
     Refusing,
     /// Switched off: packets are swallowed.
     Off,
-    /// Connections are accepted, and nothing is ever said.
+    /// Connections are accepted, and nothing is ever sent.
     Mute,
     /// Connections are accepted and reset.
     Resetting,
@@ -36,20 +37,20 @@ pub(crate) enum Site {
 }
 
 impl World {
-    /// A controller that was just switched on.
+    /// Boots the controller: it is a new one, without sessions or subscribers.
     pub(crate) fn boot(&mut self) {
         self.site = Site::Up;
-        if !self.fair && self.rng.u8(..8) == 0 {
+        if !self.healthy && self.rng.u8(..8) == 0 {
             self.identity.renew();
         }
         self.controller = Controller::new(self.options.clone(), self.clock.controller());
     }
 
-    /// The controller's machine is gone; its ends of the connections go as they may.
+    /// Takes the controller down. Each of its connections is reset, ended or dead, at random.
     pub(crate) fn go_down(&mut self, how: Site) {
         self.site = how;
         for index in 0..self.links.len() {
-            let at = self.arrives();
+            let at = self.arrival_time();
             let fate = self.rng.u8(..4);
             let link = &mut self.links[index];
             link.subscriber = None;
@@ -61,7 +62,7 @@ impl World {
         }
     }
 
-    /// Lets the controller do what is due, and what came in.
+    /// Gives the controller what has arrived, and runs its due timers.
     pub(crate) fn controller_due(&mut self) {
         let now = self.clock.world();
         for index in 0..self.links.len() {
@@ -70,24 +71,24 @@ impl World {
             }
         }
         self.links.retain(|link| !link.is_over());
-        if self.runs() {
+        if self.is_running() {
             self.controller.tick(self.clock.controller());
             self.forward();
         }
     }
 
-    /// When the controller does something of its own accord.
+    /// Returns when the controller has something to do next.
     pub(crate) fn controller_timeout(&self) -> Option<Duration> {
         let own = self
             .controller
             .poll_timeout()
-            .filter(|_| self.runs())
+            .filter(|_| self.is_running())
             .map(|at| self.clock.of_controller(at));
         let links = self.links.iter().filter_map(Link::controller_due);
         links.chain(own).min()
     }
 
-    fn runs(&self) -> bool {
+    fn is_running(&self) -> bool {
         self.site == Site::Up
     }
 
@@ -95,14 +96,15 @@ impl World {
         let now = self.clock.controller();
         let subscriber = self.links[index].subscriber;
         if !matches!(sent, Sent::Dial | Sent::Gone) {
-            self.must_be_trusted(index);
+            self.check_trusted(index);
         }
         match sent {
-            Sent::Dial => self.dialled(index),
-            Sent::Request(request) => self.asked(index, &request),
+            Sent::Dial => self.accept_dial(index),
+            Sent::Request(request) => self.answer_request(index, &request),
             Sent::Text(text) => {
                 if let Some(id) = subscriber {
-                    // On this path the replay begins with the token, and has no end marks.
+                    // On `/api/events/subscribe` the replay begins after the token, and has no end
+                    // marks.
                     let marks = END_MARKS * usize::from(self.options.end_mark);
                     let replay = self.controller.replay_frames() - marks;
                     self.links[index].replay_left = replay - self.replayed_heartbeats();
@@ -121,7 +123,7 @@ impl World {
             Sent::Close(code) => {
                 if let Some(id) = self.links[index].subscriber.take() {
                     self.controller.closed(now, id);
-                    let at = self.arrives();
+                    let at = self.arrival_time();
                     self.links[index].send_to_client(at, Arrival::Close(code));
                     self.links[index].send_to_client(at, Arrival::Fin);
                 }
@@ -134,8 +136,8 @@ impl World {
         }
     }
 
-    fn dialled(&mut self, index: usize) {
-        let at = self.arrives();
+    fn accept_dial(&mut self, index: usize) {
+        let at = self.arrival_time();
         let shown = self.identity.shown();
         let trusted = self.identity.problem(shown).is_none();
         let link = &mut self.links[index];
@@ -146,7 +148,7 @@ impl World {
                 Arrival::Failed(ioxproto::FailureKind::ConnectionRefused),
             ),
             Site::Resetting => link.send_to_client(at, Arrival::Reset),
-            // Not a word in the handshake.
+            // The TLS handshake gets no answer.
             Site::Mute if self.identity.secured => {
                 link.send_to_client(at, Arrival::Reached(ioxproto::Phase::Securing));
             }
@@ -161,7 +163,7 @@ impl World {
         }
     }
 
-    fn asked(&mut self, index: usize, bytes: &[u8]) {
+    fn answer_request(&mut self, index: usize, bytes: &[u8]) {
         match self.site {
             Site::Up => {}
             Site::Booting => {
@@ -171,13 +173,13 @@ impl World {
             _ => return,
         }
         if bytes.first() == Some(&0x16) {
-            // The question whether it speaks TLS, which it does not.
+            // A probe for TLS, which the controller does not speak.
             let answer = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n";
             return self.answer(index, answer, AfterAnswer::End(Ending::Fin));
         }
         let now = self.clock.controller();
         let Ok(Some((request, length))) = ioxsim::parse_request(bytes) else {
-            self.witness.fail("the client sent a request that is none");
+            self.checker.fail("the client sent a malformed request");
             return;
         };
         if request.method().as_str() == "POST" {
@@ -189,7 +191,7 @@ impl World {
         let answer = self.controller.upgrade(now, &request);
         let path = request.uri().path();
         if !path.ends_with("/subscribe") {
-            self.witness.controller_received(path, answer.status);
+            self.checker.controller_received(path, answer.status);
         }
         let link = &mut self.links[index];
         link.subscriber = answer.subscriber;
@@ -214,7 +216,7 @@ impl World {
         let pieces = 1 + self.rng.usize(..3);
         let delay = self.links[index].delay;
         for piece in bytes.chunks(bytes.len().div_ceil(pieces).max(1)) {
-            let at = self.arrives() + delay;
+            let at = self.arrival_time() + delay;
             self.links[index].send_to_client(at, Arrival::Bytes(piece.to_vec()));
         }
         if let AfterAnswer::End(ending) = then {
@@ -222,7 +224,7 @@ impl World {
         }
     }
 
-    /// Brings what the controller has to say under way.
+    /// Sends the controller's pending output to the client.
     pub(crate) fn forward(&mut self) {
         while let Some((id, output)) = self.controller.poll_output() {
             let link = self
@@ -233,13 +235,13 @@ impl World {
             match output {
                 Output::Text(text) => {
                     let truth = self.truth(index, &text);
-                    self.say(index, Payload::Text(text.into_bytes()), truth);
+                    self.send_message(index, Payload::Text(text.into_bytes()), truth);
                 }
-                Output::Pong(_) => self.say(index, Payload::Pong, Truth::default()),
+                Output::Pong(_) => self.send_message(index, Payload::Pong, Truth::default()),
                 Output::Raw(bytes) => self.raw(index, &bytes),
                 Output::Slowly { bytes, pause } => {
                     let duration = pause.saturating_mul(bytes.len() as u32);
-                    let at = self.arrives();
+                    let at = self.arrival_time();
                     self.links[index].send_to_client(at, Arrival::Piece);
                     self.links[index].send_to_client(at + duration / 2, Arrival::Piece);
                     let (messages, _) = wire::messages(&bytes).unwrap_or_default();
@@ -249,15 +251,17 @@ impl World {
                     }
                 }
                 Output::End(ending) => self.end(index, ending),
-                _ => self.witness.fail("an output that the world does not know"),
+                _ => self
+                    .checker
+                    .fail("an output that the world does not support"),
             }
         }
     }
 
-    /// What is to be known of the next text of the controller's. Heartbeats go their own way beside
-    /// the replay.
+    /// Determines what the world knows about the controller's next text frame. Heartbeats do not
+    /// count as frames of the replay.
     fn truth(&mut self, index: usize, text: &str) -> Truth {
-        let (world, api) = (self.clock.world(), self.entrance.is_api());
+        let (world, api) = (self.clock.world(), self.access.is_api());
         let utc = self.clock.controller().utc;
         let link = &mut self.links[index];
         if text.contains("spolisy") {
@@ -306,35 +310,35 @@ impl World {
         match wire::messages(bytes) {
             Ok((messages, unfinished)) => {
                 for payload in messages {
-                    self.say(index, payload, truth);
+                    self.send_message(index, payload, truth);
                 }
                 if unfinished {
-                    let at = self.arrives();
+                    let at = self.arrival_time();
                     self.links[index].send_to_client(at, Arrival::Piece);
                 }
             }
             Err(wire::BadFrame) => {
-                let at = self.arrives();
+                let at = self.arrival_time();
                 self.links[index].send_to_client(at, Arrival::Junk);
             }
         }
     }
 
-    /// Sends a message, in pieces if the network is in the mood.
-    pub(crate) fn say(&mut self, index: usize, payload: Payload, truth: Truth) {
+    /// Sends a message, in pieces with the probability that the network sets.
+    pub(crate) fn send_message(&mut self, index: usize, payload: Payload, truth: Truth) {
         if self.rng.f64() < self.network.piecemeal {
             let pieces = 1 + self.rng.usize(..3);
             for _ in 0..pieces {
-                let at = self.arrives();
+                let at = self.arrival_time();
                 self.links[index].send_to_client(at, Arrival::Piece);
             }
         }
-        let at = self.arrives();
+        let at = self.arrival_time();
         self.links[index].send_to_client(at, Arrival::Message(payload, truth));
     }
 
     pub(crate) fn end(&mut self, index: usize, ending: Ending) {
-        let at = self.arrives();
+        let at = self.arrival_time();
         let link = &mut self.links[index];
         let is_subscriber = link.subscriber.take().is_some();
         match ending {
@@ -348,14 +352,14 @@ impl World {
         }
     }
 
-    /// When what is sent now arrives.
-    pub(crate) fn arrives(&mut self) -> Duration {
+    /// Draws the arrival time of what is sent now.
+    pub(crate) fn arrival_time(&mut self) -> Duration {
         let spread = Duration::from_micros(self.rng.u64(..=self.network.jitter_micros));
         let at = self.clock.world() + self.network.latency + spread;
         at.max(self.network.held_until)
     }
 
-    /// The places of the open connections, as the controller sees them.
+    /// Returns the indices of the links with a subscriber, as the controller sees them.
     pub(crate) fn subscribed(&self) -> Vec<usize> {
         let open =
             |link: &Link| link.subscriber.is_some() && matches!(link.owner, Owner::Connection(_));
@@ -365,20 +369,20 @@ impl World {
     }
 }
 
-/// How the client comes in.
+/// The client's account and subscribe path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Entrance {
+pub(crate) enum Access {
     Local,
     Portal,
     /// A portal account on `/api/events/subscribe`.
     Api,
-    /// Tokens of the caller's own.
+    /// The caller provides the tokens.
     OwnTokens,
-    /// The same on `/api/events/subscribe`.
+    /// The caller provides the tokens, on `/api/events/subscribe`.
     OwnTokensApi,
 }
 
-impl Entrance {
+impl Access {
     pub(crate) fn is_api(self) -> bool {
         matches!(self, Self::Api | Self::OwnTokensApi)
     }
@@ -392,11 +396,11 @@ impl Entrance {
     }
 }
 
-/// The house and manners of the controller of one seed.
-pub(crate) fn options(rng: &mut fastrand::Rng, entrance: Entrance) -> ControllerOptions {
+/// Draws the house and the behaviour of the controller.
+pub(crate) fn options(rng: &mut fastrand::Rng, access: Access) -> ControllerOptions {
     let nodes = rng.usize(..8);
     let rate = *pick(rng, &[0.0, 0.0, 0.01, 0.05, 0.5]);
-    let isy994 = entrance == Entrance::Local && rng.u8(..3) == 0;
+    let isy994 = access == Access::Local && rng.u8(..3) == 0;
     let firmware = if isy994 {
         ioxsim::Firmware::Isy994
     } else {

@@ -1,4 +1,4 @@
-//! What many worlds saw, added up.
+//! Counts over many worlds.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,21 +13,21 @@ use ioxproto::{Notification, Status, StatusChange};
 pub struct Totals {
     /// Worlds.
     pub seeds: u64,
-    /// How long they lasted, in their own time.
+    /// How long they lasted, in virtual time.
     pub virtual_time: Duration,
-    /// Things that went wrong.
+    /// Faults that were injected.
     pub faults: u64,
-    /// Text frames that were handed to the core and taken.
+    /// Text frames that the core accepted.
     pub messages: u64,
     /// Events among them.
     pub events: u64,
     /// Live events among those.
     pub live: u64,
-    /// Frames that were no events.
+    /// Frames that were not events.
     pub ignored: u64,
     /// Frames that were not well-formed.
     pub malformed: u64,
-    /// Gaps told.
+    /// Gaps that were reported.
     pub gaps: u64,
     /// Attempts to connect.
     pub attempts: u64,
@@ -39,16 +39,16 @@ pub struct Totals {
     pub calls: u64,
     /// How calls ended, and how often.
     pub call_ends: BTreeMap<&'static str, u64>,
-    /// Answers to what the core had abandoned.
+    /// Inputs for what the core had abandoned.
     pub late_news: u64,
     /// Certificates that were refused.
     pub strangers: u64,
     /// Probes that came through live.
     pub probes: u64,
-    /// Replayed frames that passed as live after the network had been silent, in the middle of the
-    /// replay, for longer than the drain waits: no client can tell.
+    /// Replayed frames that were reported as live after a silence in the middle of the replay that
+    /// was longer than the drain waits. No client can recognise them.
     pub excused: u64,
-    /// How often the status changed for which reason.
+    /// Status changes by reason.
     pub reasons: BTreeMap<&'static str, u64>,
 }
 
@@ -131,7 +131,7 @@ impl fmt::Display for Totals {
         writeln!(f, "{} seeds, {days:.0} days of virtual time", self.seeds)?;
         writeln!(
             f,
-            "{} faults; {} attempts; connected {} times, lost {} times; {} late answers; {} strangers",
+            "{} faults; {} attempts; connected {} times, lost {} times; {} late inputs; {} certificates refused",
             self.faults, self.attempts, self.connects, self.losses, self.late_news, self.strangers
         )?;
         writeln!(
@@ -141,7 +141,7 @@ impl fmt::Display for Totals {
         )?;
         writeln!(
             f,
-            "{} replayed frames after a silence of the network that ends any drain",
+            "{} replayed frames after a silence that ends any drain",
             self.excused
         )?;
         let ends = self.call_ends.iter();

@@ -1,49 +1,49 @@
-//! What travels between the two machines. WebSocket frames are taken apart here, so that everything
-//! above deals in messages; that bytes come in pieces is kept, as [`Arrival::Piece`].
+//! What travels between the two machines. WebSocket frames are parsed here, so that the other
+//! modules handle messages. [`Arrival::Piece`] stands for a part of a message.
 
 use ioxproto::{FailureKind, Phase};
 
 use crate::identity::Certificate;
 
-/// What comes to the client.
+/// What arrives at the client.
 #[derive(Clone, Debug)]
 pub(crate) enum Arrival {
-    /// The attempt has come this far; at [`Phase::Upgrading`] the request may be written.
+    /// The attempt has reached this phase; at [`Phase::Upgrading`] the request may be written.
     Reached(Phase),
-    /// The TLS handshake shows this.
+    /// The TLS handshake presents this certificate.
     Certificate(Certificate),
     /// The attempt fails.
     Failed(FailureKind),
-    /// Bytes of an answer to a request.
+    /// Bytes of the answer to a request.
     Bytes(Vec<u8>),
-    /// Bytes of a message whose end has not come.
+    /// Part of a message that is not complete yet.
     Piece,
     /// A whole message.
     Message(Payload, Truth),
     /// A close frame.
     Close(u16),
-    /// The end of the bytes.
+    /// The end of the stream of bytes.
     Fin,
     /// A reset.
     Reset,
-    /// Bytes that are no WebSocket.
+    /// Bytes that are not a WebSocket frame.
     Junk,
 }
 
 impl Arrival {
-    /// How many bytes it takes on the line.
+    /// Returns its length on the wire, in bytes.
     pub(crate) fn length(&self) -> f64 {
         let bytes = match self {
             Self::Bytes(bytes) => bytes.len(),
             Self::Message(Payload::Text(bytes) | Payload::Binary(bytes), _) => bytes.len() + 4,
             _ => 4,
         };
-        // Far below where a float is no longer exact.
+        // A float represents lengths of this size exactly.
         bytes as f64
     }
 }
 
-/// What a message is.
+/// A WebSocket message.
 #[derive(Clone, Debug)]
 pub(crate) enum Payload {
     Text(Vec<u8>),
@@ -52,25 +52,25 @@ pub(crate) enum Payload {
     Pong,
 }
 
-/// What the world knows of a message.
+/// What the world knows about a message.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Truth {
     /// It belongs to the replay.
     pub(crate) replay: bool,
-    /// Not even recovery makes an event of it.
+    /// It is damaged beyond recovery, so that it need not become an event.
     pub(crate) spoiled: bool,
-    /// It has a stamp.
+    /// It has a time stamp.
     pub(crate) stamped: bool,
-    /// Its stamp shows that it belongs to the replay, for whoever knows when the controller
-    /// accepted the subscriber.
+    /// Its stamp shows that it belongs to the replay, if the time of the subscription is known.
     pub(crate) dated: bool,
-    /// It is stamped when it left the controller, or nearly so.
+    /// Its stamp is not older than the subscription, within 0.1 s.
     pub(crate) fresh: bool,
-    /// Its stamp is ahead of the controller's clock, which was set back since.
+    /// Its stamp is ahead of the controller's clock, which has been set back.
     pub(crate) ahead: bool,
     /// It left the controller more than a second after the end mark.
     pub(crate) past_mark: bool,
-    /// It left the controller long enough after the connect for its stamp to show it.
+    /// It left the controller more than 6 s after the subscription, long enough for its stamp to
+    /// show that it is live.
     pub(crate) settled: bool,
     /// The controller's wall clock was set on this connection, and no heartbeat has left since.
     pub(crate) clock_set: bool,
@@ -78,7 +78,7 @@ pub(crate) struct Truth {
     pub(crate) clock_was_set: bool,
 }
 
-/// What goes to the controller.
+/// What is sent to the controller.
 #[derive(Clone, Debug)]
 pub(crate) enum Sent {
     /// The first packet of a connection.
@@ -91,7 +91,7 @@ pub(crate) enum Sent {
     Gone,
 }
 
-/// Takes the frames of a server apart. What is left over is the beginning of another.
+/// Parses the frames of a server. The flag says whether an unfinished message is left over.
 pub(crate) fn messages(mut bytes: &[u8]) -> Result<(Vec<Payload>, bool), BadFrame> {
     let mut messages = Vec::new();
     let mut whole: Option<(u8, Vec<u8>)> = None;
@@ -117,7 +117,7 @@ pub(crate) fn messages(mut bytes: &[u8]) -> Result<(Vec<Payload>, bool), BadFram
     Ok((messages, whole.is_some() || !bytes.is_empty()))
 }
 
-/// Bytes that are no frames of a server.
+/// Bytes that are not a valid frame of a server.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct BadFrame;
 
@@ -148,7 +148,7 @@ fn frame(bytes: &[u8]) -> Result<Option<Frame<'_>>, BadFrame> {
     Ok(Some((first & 0x80 != 0, first & 0x0f, payload, rest)))
 }
 
-/// What stands between two texts, the first time.
+/// Returns the text between the first `before` and the next `after`.
 pub(crate) fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
     let (_, rest) = text.split_once(before)?;
     rest.split_once(after).map(|(found, _)| found)

@@ -1,4 +1,4 @@
-//! The world of one seed: two machines, a network, a clock that jumps from one event to the
+//! The world of one seed: two machines, a network, and a clock that jumps from one event to the
 //! next.
 
 use std::time::Duration;
@@ -9,24 +9,24 @@ use ioxsim::{Controller, ControllerOptions, Endpoint};
 
 use crate::caller::Caller;
 use crate::calls::Calls;
+use crate::checker::{Checker, HOST, PASSWORD};
 use crate::clock::Clock;
 use crate::driver::{Command, Consumer, Driver};
+use crate::faults::Faults;
 use crate::identity::Identity;
 use crate::link::Link;
 use crate::network::Network;
-use crate::site::{self, Entrance, Site, pick};
+use crate::site::{self, Access, Site, pick};
 use crate::totals::Totals;
-use crate::weather::Weather;
-use crate::witness::{HOST, PASSWORD, Witness};
 
-/// When the controller's clock was set, a probe is sent again after this time.
-const PROBED_AGAIN: Duration = Duration::from_secs(40);
+/// How long to wait before another probe is sent, if the controller's clock was set.
+const PROBE_INTERVAL: Duration = Duration::from_secs(40);
 
-/// No call waits longer for the event that confirms it.
+/// Longer than any call waits for the event that confirms it.
 const LONGEST_CONFIRMATION: Duration = Duration::from_secs(31);
 
-/// More steps than this in one seed mean that time hardly passes.
-const MOST_STEPS: u64 = 5_000_000;
+/// A seed with more steps than this has stopped advancing its time.
+const MAX_STEPS: u64 = 5_000_000;
 
 /// A seed whose world broke a rule.
 #[derive(Clone, Debug)]
@@ -34,11 +34,11 @@ const MOST_STEPS: u64 = 5_000_000;
 pub struct Violation {
     /// The seed.
     pub seed: u64,
-    /// When, in virtual time.
+    /// The virtual time.
     pub at: Duration,
-    /// Which rule.
+    /// The rule that was broken.
     pub rule: String,
-    /// What happened, in virtual time, if it was asked for.
+    /// The log, with virtual times; empty unless it was requested.
     pub log: Vec<String>,
 }
 
@@ -48,11 +48,11 @@ pub(crate) struct World {
     pub(crate) rng: Rng,
     pub(crate) options: ControllerOptions,
     pub(crate) controller: Controller,
-    pub(crate) entrance: Entrance,
+    pub(crate) access: Access,
     pub(crate) site: Site,
     pub(crate) links: Vec<Link>,
     pub(crate) network: Network,
-    pub(crate) weather: Weather,
+    pub(crate) faults: Faults,
     pub(crate) identity: Identity,
     pub(crate) driver: Driver,
     pub(crate) caller: Caller,
@@ -61,42 +61,42 @@ pub(crate) struct World {
     pub(crate) reads_names: bool,
     pub(crate) profile: Profile,
     pub(crate) consumer: Consumer,
-    pub(crate) witness: Witness,
+    pub(crate) checker: Checker,
     pub(crate) totals: Totals,
-    /// The weather has cleared up.
-    pub(crate) fair: bool,
+    /// The faults have ended.
+    pub(crate) healthy: bool,
     pub(crate) controller_clock_was_set: bool,
     log: Option<Vec<String>>,
     steps: u64,
 }
 
-/// How a world is set up.
-pub(crate) struct Setting {
+/// The settings of a world.
+pub(crate) struct Setup {
     pub(crate) seed: u64,
-    pub(crate) entrance: Entrance,
+    pub(crate) access: Access,
     pub(crate) secured: bool,
     pub(crate) options: ControllerOptions,
     pub(crate) profile: Profile,
     pub(crate) jitter: f64,
-    /// The longest message, in bytes.
+    /// The maximum message length, in bytes.
     pub(crate) limit: usize,
     pub(crate) keep_trying: bool,
     pub(crate) read_names: ReadNames,
 }
 
-/// Steps one world, from a storm to fair weather to the end, and says what it saw.
+/// Runs one world: a period of faults, a healthy period, and a stop. Returns its totals.
 ///
 /// # Errors
 ///
 /// The first rule that was broken.
 pub fn run(seed: u64, with_log: bool) -> Result<Totals, Violation> {
     let mut world = World::new(seed, with_log);
-    world.live();
-    match world.witness.violation() {
+    world.run_phases();
+    match world.checker.violation() {
         None => {
             world.totals.seeds = 1;
             world.totals.virtual_time = world.clock.world();
-            world.totals.excused = world.witness.excused;
+            world.totals.excused = world.checker.excused;
             Ok(world.totals)
         }
         Some(rule) => Err(Violation {
@@ -111,22 +111,22 @@ pub fn run(seed: u64, with_log: bool) -> Result<Totals, Violation> {
 impl World {
     fn new(seed: u64, with_log: bool) -> Self {
         let mut rng = Rng::with_seed(seed);
-        let entrance = *pick(
+        let access = *pick(
             &mut rng,
             &[
-                Entrance::Local,
-                Entrance::Local,
-                Entrance::Portal,
-                Entrance::Api,
-                Entrance::OwnTokens,
-                Entrance::OwnTokensApi,
+                Access::Local,
+                Access::Local,
+                Access::Portal,
+                Access::Api,
+                Access::OwnTokens,
+                Access::OwnTokensApi,
             ],
         );
-        let options = site::options(&mut rng, entrance);
-        let isy994 = entrance == Entrance::Local && rng.bool();
-        let setting = Setting {
+        let options = site::options(&mut rng, access);
+        let isy994 = access == Access::Local && rng.bool();
+        let setup = Setup {
             seed,
-            entrance,
+            access,
             secured: rng.bool(),
             options,
             profile: if isy994 {
@@ -146,48 +146,48 @@ impl World {
                 ],
             ),
         };
-        let network = Network::of(&mut rng);
-        let weather = Weather::of(&mut rng);
+        let network = Network::draw(&mut rng);
+        let faults = Faults::draw(&mut rng);
         Self {
             network,
-            weather,
-            calls: Calls::of(seed),
+            faults,
+            calls: Calls::draw(seed),
             log: with_log.then(Vec::new),
             rng,
-            ..Self::made(setting)
+            ..Self::without_faults(setup)
         }
     }
 
-    /// A world without weather.
-    pub(crate) fn made(setting: Setting) -> Self {
+    /// Makes a world without faults.
+    pub(crate) fn without_faults(setup: Setup) -> Self {
         let clock = Clock::new();
         let mut timing = Timing::default();
-        timing.jitter = setting.jitter;
-        let Setting {
+        timing.jitter = setup.jitter;
+        let Setup {
             seed,
-            entrance,
+            access,
             secured,
             options,
             limit,
             keep_trying,
             ..
-        } = setting;
+        } = setup;
         let scheme = if secured { "https" } else { "http" };
         let config = Config::new(format!("{scheme}://{HOST}"))
-            .profile(setting.profile)
+            .profile(setup.profile)
             .timing(timing.clone())
             .max_message_bytes(limit)
             .keep_trying(keep_trying)
-            .read_names(setting.read_names)
+            .read_names(setup.read_names)
             .seed(seed);
-        let config = match entrance {
-            Entrance::Local => config.local_account("admin", PASSWORD),
-            Entrance::Portal => config.portal_account("user@example.test", PASSWORD),
-            Entrance::Api => config
+        let config = match access {
+            Access::Local => config.local_account("admin", PASSWORD),
+            Access::Portal => config.portal_account("user@example.test", PASSWORD),
+            Access::Api => config
                 .portal_account("user@example.test", PASSWORD)
                 .path(SubscribePath::Api),
-            Entrance::OwnTokens => config.own_tokens(),
-            Entrance::OwnTokensApi => config.own_tokens().path(SubscribePath::Api),
+            Access::OwnTokens => config.own_tokens(),
+            Access::OwnTokensApi => config.own_tokens().path(SubscribePath::Api),
         };
         let Ok(core) = StreamMachine::new(config) else {
             unreachable!("the configuration is a good one")
@@ -197,17 +197,17 @@ impl World {
             controller: Controller::new(options.clone(), clock.controller()),
             clock,
             options,
-            entrance,
+            access,
             site: Site::Up,
             links: Vec::new(),
             network: Network::calm(),
-            weather: Weather::none(),
+            faults: Faults::none(),
             identity: Identity::new(secured),
             driver: Driver::new(core, timing.clone(), limit),
             caller: Caller::default(),
             calls: Calls::none(),
-            profile: setting.profile,
-            reads_names: setting.read_names != ReadNames::Never,
+            profile: setup.profile,
+            reads_names: setup.read_names != ReadNames::Never,
             consumer: Consumer {
                 queued: 0,
                 capacity: 64,
@@ -215,9 +215,9 @@ impl World {
                 blocking: false,
                 next_take: Duration::ZERO,
             },
-            witness: Witness::new(timing, limit, keep_trying, entrance, setting.profile),
+            checker: Checker::new(timing, limit, keep_trying, access, setup.profile),
             totals: Totals::default(),
-            fair: false,
+            healthy: false,
             controller_clock_was_set: false,
             log: None,
             steps: 0,
@@ -225,7 +225,7 @@ impl World {
         }
     }
 
-    /// The line is made only if somebody reads it.
+    /// Logs a line. The line is formatted only if a log is kept.
     pub(crate) fn log(&mut self, line: impl FnOnce() -> String) {
         if let Some(log) = &mut self.log {
             let at = self.clock.world().as_secs_f64();
@@ -233,36 +233,36 @@ impl World {
         }
     }
 
-    fn live(&mut self) {
-        let storm = *pick(&mut self.rng, &[300, 1800, 1800, 7200, 7200, 20_000]);
-        let (seed, storm) = (self.seed, Duration::from_secs(storm));
-        self.calls.spread(storm);
-        self.log(|| format!("seed {seed}, a storm of {storm:?}"));
+    fn run_phases(&mut self) {
+        let fault_period = *pick(&mut self.rng, &[300, 1800, 1800, 7200, 7200, 20_000]);
+        let (seed, fault_period) = (self.seed, Duration::from_secs(fault_period));
+        self.calls.spread(fault_period);
+        self.log(|| format!("seed {seed}, a fault_period of {fault_period:?}"));
         self.driver.commands.push_back(Command::Start);
-        self.pass_until(storm, |_| false);
-        // A machine that sleeps or a process that is stopped wakes first.
-        self.nothing_more_goes_wrong();
+        self.pass_until(fault_period, |_| false);
+        // A suspended machine or a stopped process resumes first.
+        self.stop_faults();
         let awake = self.driver.asleep_until.max(self.clock.world());
         self.pass_until(awake, |_| false);
-        self.heals();
-        if self.witness.is_content() {
-            self.is_well();
+        self.check_recovery();
+        if self.checker.is_passing() {
+            self.check_quiet_period();
         }
-        if self.witness.is_content() {
-            self.names_are_right();
+        if self.checker.is_passing() {
+            self.check_names();
         }
-        if self.witness.is_content() {
-            self.ends();
+        if self.checker.is_passing() {
+            self.check_stop();
         }
     }
 
-    /// The world turns healthy: within a bounded time the stream is connected, and what happens
-    /// gets through.
-    fn heals(&mut self) {
-        self.log(|| "weather: clears up".to_owned());
-        self.clears_up();
-        // The longest honoured `Retry-After`, or the longest wait; before it, the silence that
-        // shows a connection dead; beside it, an attempt.
+    /// Ends the faults, and checks that within a bounded time the stream is connected and delivers
+    /// events.
+    fn check_recovery(&mut self) {
+        self.log(|| "faults: clears up".to_owned());
+        self.restore_health();
+        // The silence that shows a connection dead, then the longest wait or the longest honoured
+        // `Retry-After`, then an attempt.
         let timing = self.driver.timing.clone();
         let longest = timing.backoff.iter().max().copied().unwrap_or_default();
         let wait = longest
@@ -274,38 +274,37 @@ impl World {
             + timing.connect
             + wait
             + Duration::from_secs(15);
-        // Each shape of the first frame may have to be tried, each with tokens that are new.
-        let tries = u32::from(self.entrance.is_api()) * 5;
+        // Each form of the first frame may be tried, each with new tokens.
+        let tries = u32::from(self.access.is_api()) * 5;
         let bound =
             bound + tries * (longest.mul_f64(1.0 + timing.jitter) + Duration::from_secs(30));
         let until = self.clock.world() + bound;
-        self.probed(until, "255");
+        self.probe_until_live(until, "255");
     }
 
-    /// Waits until a probe comes out at the other end, live.
-    fn probed(&mut self, until: Duration, value: &str) {
+    /// Sends probes until one is delivered as live.
+    fn probe_until_live(&mut self, until: Duration, value: &str) {
         let mut sent = None;
         let before = self.totals.probes;
-        while self.witness.is_content() && self.totals.probes == before {
+        while self.checker.is_passing() && self.totals.probes == before {
             if self.clock.world() >= until {
-                let status = self.witness.status();
-                return self
-                    .witness
-                    .fail(format!("not well again in time: {status}"));
+                let status = self.checker.status();
+                return self.checker.fail(format!("no recovery in time: {status}"));
             }
             if self.driver.is_at_rest() && self.driver.commands.is_empty() {
                 self.driver.commands.push_back(Command::Start);
             }
-            let connected = |world: &Self| world.witness.status() == Status::Connected;
+            let connected = |world: &Self| world.checker.status() == Status::Connected;
             let attempts = self.totals.connects;
             if connected(self) && sent != Some(attempts) {
                 sent = Some(attempts);
                 self.probe(value);
             } else if self.controller_clock_was_set {
-                // Until a heartbeat, an event behind stamps of the future is called replay.
+                // If earlier stamps are in the future, events are reported as replayed until a
+                // heartbeat.
                 self.probe(value);
             }
-            let again = self.clock.world() + PROBED_AGAIN;
+            let again = self.clock.world() + PROBE_INTERVAL;
             self.pass_until(until.min(again), |world| {
                 world.totals.probes > before
                     || (world.driver.is_at_rest() && world.driver.commands.is_empty())
@@ -314,56 +313,58 @@ impl World {
         }
     }
 
-    /// Ten quiet minutes: nothing is lost, and hardly anything is done.
-    fn is_well(&mut self) {
-        // Calls that are still pending end within their limit.
+    /// Checks that in ten quiet minutes no connection is lost and the driver rarely wakes.
+    fn check_quiet_period(&mut self) {
+        // Calls that are still pending must end within their limit.
         let limit = self.driver.timing.call + LONGEST_CONFIRMATION;
         let calls_over = self.clock.world() + limit;
         self.pass_until(calls_over, |world| !world.calls.are_pending());
         let left = self.calls.are_pending();
-        self.witness.check(!left, "calls are pending for too long");
+        self.checker.check(!left, "calls outlive their limit");
         let (losses, wake_ups) = (self.totals.losses, self.driver.wake_ups);
         let messages = self.totals.messages;
-        // What is still told of abandoned attempts would be counted, too.
+        // Late input for abandoned attempts would count as wake-ups: drop it.
         let abandoned = self.links.iter_mut().filter(|link| link.abandoned);
         abandoned.for_each(Link::drop_client_end);
         self.caller.forget_abandoned();
         let minutes = 10;
         let until = self.clock.world() + Duration::from_secs(60 * minutes);
         self.pass_until(until, |_| false);
-        let connected = self.witness.status() == Status::Connected;
-        self.witness.check(
+        let connected = self.checker.status() == Status::Connected;
+        self.checker.check(
             connected && self.totals.losses == losses,
             "a healthy connection is lost",
         );
         let came = self.totals.messages - messages;
         let woke = self.driver.wake_ups - wake_ups;
-        // Messages in pieces wake it up to four times; reading the names takes four calls.
+        // A message in pieces wakes the driver up to four times. Reading the names takes four
+        // calls.
         let names = 60 * u64::from(self.reads_names);
-        self.witness.check(
+        self.checker.check(
             woke <= 4 * came + 4 * minutes + names,
-            &format!("woken {woke} times in {minutes} quiet minutes by {came} messages"),
+            &format!("woken {woke} times in {minutes} quiet minutes, with {came} messages"),
         );
-        self.probed(self.clock.world() + Duration::from_secs(5), "0");
+        self.probe_until_live(self.clock.world() + Duration::from_secs(5), "0");
     }
 
-    fn ends(&mut self) {
+    fn check_stop(&mut self) {
         self.driver.commands.push_back(Command::Stop);
         let until = self.clock.world() + Duration::from_secs(10);
         self.pass_until(until, |_| false);
-        let status = self.witness.status();
-        self.witness
-            .check(status == Status::Disconnected, "not stopped in the end");
+        let status = self.checker.status();
+        self.checker
+            .check(status == Status::Disconnected, "not stopped in time");
         let seen = self.controller.portal_seen();
-        // The wall clocks may be apart: the logout itself may come with a token that has expired.
+        // The wall clocks may differ, so that the token of the logout may have expired. Then the
+        // last request is a refresh.
         let last = seen.posts.back().map(|(endpoint, _)| *endpoint);
         let ended = matches!(last, Some(Endpoint::Logout | Endpoint::Refresh));
-        self.witness.check(
-            ended || !self.entrance.is_portal(),
-            "the session is left open",
+        self.checker.check(
+            ended || !self.access.is_portal(),
+            "the portal session is left open",
         );
         let left = self.controller.subscribers();
-        self.witness
+        self.checker
             .check(left == 0, "the controller still has a subscriber");
         let stats = self.driver.core.stats(self.clock.client());
         let all: Duration = Status::ALL
@@ -377,7 +378,7 @@ impl World {
             && stats.gaps == self.totals.gaps
             && stats.frames == stats.events + stats.ignored + stats.malformed
             && all == self.clock.client_ran();
-        self.witness
+        self.checker
             .check(same, &format!("the stats are wrong: {stats:?} {all:?}"));
     }
 
@@ -385,15 +386,15 @@ impl World {
         self.pass_until(self.clock.world() + duration, |_| false);
     }
 
-    /// Lets the world go on until then, or until something is so.
+    /// Steps the world until the given time, or until `done` returns true.
     pub(crate) fn pass_until(&mut self, until: Duration, done: impl Fn(&Self) -> bool) {
-        while self.witness.is_content() && !done(self) {
+        while self.checker.is_passing() && !done(self) {
             self.steps += 1;
-            if self.steps > MOST_STEPS {
-                return self.witness.fail("time hardly passes");
+            if self.steps > MAX_STEPS {
+                return self.checker.fail("too many steps: time hardly advances");
             }
             let due = [
-                Some(self.weather.next()),
+                Some(self.faults.next()),
                 Some(self.calls.next()),
                 self.controller_timeout(),
                 self.driver_wakes(),
@@ -405,8 +406,8 @@ impl World {
                 return;
             }
             self.clock.pass_to(next.max(self.clock.world()));
-            self.weather_due();
-            self.calls_due();
+            self.apply_due_faults();
+            self.make_due_calls();
             self.controller_due();
             self.consumer_takes();
             if self

@@ -1,4 +1,4 @@
-//! The bounds that `ARCHITECTURE.md` names.
+//! Checks the bounds that `ARCHITECTURE.md` gives.
 
 #[test]
 fn an_idle_stream_hardly_wakes_and_a_dead_controller_is_left_alone() {

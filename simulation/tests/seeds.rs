@@ -1,11 +1,11 @@
-//! A few hundred worlds; `.ci/run` steps through thousands.
+//! Runs 150 worlds; `.ci/run` runs thousands.
 
 #[test]
 fn whatever_happens_the_stream_delivers_or_says_what_went_wrong_and_heals() {
     match iox_simulation::run_all(0, 150) {
         Ok(totals) => println!("{totals}"),
         Err(violation) => panic!(
-            "seed {} broke a rule at {:?}: {}\nto see it again: {}",
+            "seed {} broke a rule at {:?}: {}\nto repeat it: {}",
             violation.seed,
             violation.at,
             violation.rule,

@@ -6,7 +6,7 @@ STAMP = "2026-11-03T18:52:41.{:06d}-08:00"
 
 
 def event(seqnum, control, action, node="", info="", uom="", shown="", stamp=None):
-    """One `Event` document, as text."""
+    """Returns an `Event` document as text."""
     stamp = stamp or STAMP.format(seqnum)
     attributes = f' uom="{uom}" prec="0"' if uom else ""
     return (
@@ -18,7 +18,7 @@ def event(seqnum, control, action, node="", info="", uom="", shown="", stamp=Non
 
 
 class Replay:
-    """A replay: its messages as bytes, and what `iox` must show of each event in it."""
+    """A replay: its messages as bytes, and what `iox` must print for each event in it."""
 
     def __init__(self):
         self.messages = []
@@ -27,23 +27,24 @@ class Replay:
         self.ignored = 0
 
     def add(self, control, action, node="", info="", expected_info=None, **more):
-        """An event; `expected_info` where the text shown differs from the text sent."""
+        """Adds an event, with `expected_info` if the printed text differs from the text sent."""
         message = event(len(self.expected), control, action, node, info, **more)
         self.messages.append(message.encode())
         shown = info if expected_info is None else expected_info
         self.expected.append((len(self.expected), control, action, node, shown))
 
     def end(self):
-        """The frames that end a replay on `/rest/subscribe`."""
+        """Adds the frames that end a replay on `/rest/subscribe`."""
         self.add("_4", "5", info="<status>0</status>", expected_info="<status>0</status>")
         self.add("_4", "6", info="<status>0</status>", expected_info="<status>0</status>")
         self.add("_22", "1")
 
 
 def house(lamps=120):
-    """A replay with a frame of each shape, each thing that real controllers get wrong, and lamps.
+    """Returns a replay with each form of frame, each mistake of real controllers, and lamps.
 
-    Its stamps are close together, as on `/rest/subscribe`, where they are those of the connect.
+    Its stamps are close together, as on `/rest/subscribe`, where they are the time of the
+    connection.
     """
     replay = Replay()
     replay.messages.append(
@@ -63,7 +64,7 @@ def house(lamps=120):
     replay.add("OL", "191", "3A 1 7F 1", uom="100", shown="75%")
     replay.add("ST", "-40", "n004_porch", uom="4", shown="-40°C")
     replay.add("DON", "0", "ZW017_1")
-    # A node's own address inside the payload is not the event's.
+    # The address of a node in the payload is not that of the event.
     node = '<node flag="128"><address>3A 1 80 1</address><name>Käse &amp; Brot</name></node>'
     replay.add("_3", "ND", "3A 1 80 1", info=node)
     # Log text that is not valid XML.
@@ -83,7 +84,7 @@ def house(lamps=120):
     replay.expected.append(
         (len(replay.expected), "_3", "NN", "ZW017_1", "<newName>K\ufffdche</newName>")
     )
-    replay.messages.append(b"this is no frame")
+    replay.messages.append(b"this is not a frame")
     replay.malformed += 1
     for number in range(lamps):
         level = str(number % 101)
@@ -93,5 +94,5 @@ def house(lamps=120):
 
 
 def enveloped(message):
-    """A message as `/api/events/subscribe` wraps it."""
+    """Returns a message in the envelope of `/api/events/subscribe`."""
     return json.dumps({"type": "event", "data": message.decode("utf-8", "replace")}).encode()

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Shows a simulated house to a real Home Assistant, and says what became of it.
+"""Tests the bridge and a simulated house with a real Home Assistant.
 
-On demand, not in CI: it needs root, debootstrap and mosquitto, takes two to four minutes for the
-first set-up (Home Assistant wants a newer Python than most systems have, so it gets a Debian of its
-own in a folder), about 1.2 GB of disk, and 30 s for each run after that.
+Runs on demand, not in CI. It needs root, debootstrap, mosquitto and about 1.2 GB of disk. The first
+set-up takes two to four minutes: Home Assistant needs a newer Python than most systems have, and
+gets its own Debian in a folder. Each later run takes 30 s.
 
     cargo build --bin iox && sudo tests/outside/home_assistant.py [--folder FOLDER]
 """
@@ -43,7 +43,7 @@ def main():
 
 
 def install(sid):
-    """Home Assistant in a Debian of its own."""
+    """Installs Home Assistant in its own Debian."""
     if not (sid / "usr/bin/python3").exists():
         packages = "--include=python3,python3-venv,ca-certificates"
         subprocess.run(["debootstrap", "--variant=minbase", packages, "sid", sid], check=True)
@@ -55,12 +55,12 @@ def install(sid):
     if pip.exists():
         shutil.copy(pip, sid / "etc/pip.conf")
     if not (sid / "venv/bin/hass").exists():
-        inside(sid, "python3", "-m", "venv", "/venv")
+        run_inside(sid, "python3", "-m", "venv", "/venv")
         wanted = [f"homeassistant=={VERSION}", "paho-mqtt==2.1.0"]
-        inside(sid, "/venv/bin/pip", "install", "--quiet", *wanted)
+        run_inside(sid, "/venv/bin/pip", "install", "--quiet", *wanted)
 
 
-def inside(sid, *command, **options):
+def run_inside(sid, *command, **options):
     return subprocess.run(["chroot", sid, *command], check=True, **options)
 
 
@@ -71,7 +71,7 @@ def free_port():
 
 
 class Trial:
-    """Broker, simulated controller, bridge and Home Assistant, and what is asked of them."""
+    """Runs the broker, the simulated controller, the bridge and Home Assistant, and checks them."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -139,7 +139,7 @@ enabled = false
         ]
         for line in mistakes:
             print(line)
-        assert not mistakes, "Home Assistant complains of what it was told"
+        assert not mistakes, "Home Assistant logged errors or warnings about MQTT"
         self.command_everything(by_domain, states)
         self.start_again(states)
 
@@ -169,7 +169,7 @@ enabled = false
             self.expect(f"{name} cools", lambda: self.state(name) == "cool")
 
     def start_again(self, states):
-        """What Home Assistant knows after its own restart."""
+        """Restarts Home Assistant, and checks what it knows afterwards."""
         home = self.processes["home"]
         home.send_signal(signal.SIGTERM)
         home.wait(timeout=60)
@@ -210,7 +210,7 @@ enabled = false
         done = ["user", "core_config", "analytics", "integration"]
         store(storage, "onboarding", 4, {"done": done})
         add = ["/venv/bin/hass", "--script", "auth", "-c", "/config", "add", *USER]
-        inside(self.sid, *add, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        run_inside(self.sid, *add, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def start_home_assistant(self):
         hass = ("chroot", self.sid, "/venv/bin/hass", "-c", "/config")

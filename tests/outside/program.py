@@ -1,4 +1,4 @@
-"""The programs that a scenario runs: `iox watch`, `iox simulate` and the foreign ones."""
+"""The programs that a scenario runs: `iox watch`, `iox simulate` and third-party ones."""
 
 import json
 import os
@@ -16,12 +16,12 @@ import tools
 IOX = tools.TARGET / "debug" / "iox"
 CONTROLLERS = Path(__file__).parent / "controllers"
 
-# Nothing takes so long, not even on a busy machine.
+# Seconds. Nothing takes this long, not even on a busy machine.
 LIMIT = 60
 
 
 class Failed(Exception):
-    """What was expected did not come."""
+    """An expectation that was not met."""
 
 
 def check(holds, message):
@@ -36,7 +36,7 @@ def free_port():
 
 
 def wait_for_port(port):
-    """Waits until somebody listens there."""
+    """Waits until a program listens on this port."""
     until = time.monotonic() + LIMIT
     while time.monotonic() < until:
         try:
@@ -44,7 +44,7 @@ def wait_for_port(port):
             return
         except ConnectionRefusedError:
             time.sleep(0.01)
-    raise Failed(f"nobody listens on port {port}")
+    raise Failed(f"no program listens on port {port}")
 
 
 class Program:
@@ -57,7 +57,7 @@ class Program:
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            # Processes that it starts itself end with it.
+            # Child processes end with it.
             start_new_session=True,
             **options,
         )
@@ -84,12 +84,12 @@ class Program:
             self.news.notify_all()
 
     def line(self, what, within=LIMIT):
-        """The next line; `None` at the end of the output."""
+        """Returns the next line; `None` at the end of the output."""
         try:
             return self.lines.get(timeout=within)
         except queue.Empty:
             said = f"it said: {self.errors}"
-            raise Failed(f"{self.name}: waited in vain for {what}; {said}") from None
+            raise Failed(f"{self.name}: timed out waiting for {what}; {said}") from None
 
     def signal(self, number):
         try:
@@ -102,7 +102,7 @@ class Program:
         self.process.wait()
 
     def wait(self):
-        """Waits for the end; gives the exit code."""
+        """Waits for the end, and returns the exit code."""
         try:
             code = self.process.wait(LIMIT)
         except subprocess.TimeoutExpired:
@@ -119,9 +119,9 @@ class Program:
 
 
 class Watch(Program):
-    """`iox watch`, and everything that it has shown so far."""
+    """`iox watch`, and everything that it has printed so far."""
 
-    # The driver that carries the stream.
+    # The driver of the stream.
     transport = "tokio"
 
     def __init__(self, url, *arguments, username="admin", password="admin", prefix=()):
@@ -129,16 +129,16 @@ class Watch(Program):
         environment = {
             **os.environ,
             "IOX_PASSWORD": password,
-            # Nothing of who runs the tests is used.
+            # No configuration of the current user is used.
             "XDG_CONFIG_HOME": str(tools.HOME / "nothing"),
         }
         command = [*prefix, IOX, "watch", url, "--username", username]
-        # Third-party controllers have no names to tell.
+        # Third-party controllers have no names to read.
         own = ["--format", "json", "--no-names", "--transport", self.transport]
         super().__init__([*command, *own, *arguments], env=environment)
 
     def take(self, what, within=LIMIT):
-        """The next object; `None` at the end."""
+        """Returns the next object; `None` at the end."""
         line = self.line(what, within)
         if line is None:
             return None
@@ -154,25 +154,25 @@ class Watch(Program):
         return shown
 
     def until(self, what, fits, within=LIMIT):
-        """Takes objects up to one that fits."""
+        """Takes objects up to the first one that fits."""
         while True:
             shown = self.take(what, within)
-            check(shown is not None, f"the end before {what}; it said: {self.errors}")
+            check(shown is not None, f"ended before {what}; it said: {self.errors}")
             if fits(shown):
                 return shown
 
     def status(self, status, within=LIMIT):
         return self.until(status, lambda shown: shown.get("status") == status, within)
 
-    def heals(self):
-        """The statuses from a loss to the next connection, in their order."""
+    def recovers(self):
+        """Takes the statuses from a loss to the next attempt, in their order. Returns the loss."""
         lost = self.status("lost_connection")
-        self.in_order("reconnecting")
-        self.in_order("stream_initializing")
+        self.expect_status("reconnecting")
+        self.expect_status("stream_initializing")
         return lost
 
-    def in_order(self, status):
-        """The next change of status is this one; attempts that fail meanwhile are passed over."""
+    def expect_status(self, status):
+        """Takes objects up to the next change of status, which must be this one."""
         changes = lambda shown: shown["type"] == "status"
         shown = self.until(status, changes)
         check(shown["status"] == status, f"expected {status}, got {shown}")
@@ -193,27 +193,27 @@ class Watch(Program):
         return [shown for shown in self.shown if shown["type"] == kind]
 
     def ends(self, code):
-        """Takes what is left; the program ends by itself with this exit code."""
+        """Takes what is left, and checks that the program ends by itself with this exit code."""
         while self.take("the end") is not None:
             pass
         ended = self.wait()
         check(ended == code, f"exit code {ended} instead of {code}; it said: {self.errors}")
 
     def stop(self):
-        """Ctrl-C, as a person does; it ends cleanly."""
+        """Presses Ctrl-C, and checks that the program ends cleanly."""
         self.signal(signal.SIGINT)
         self.ends(0)
         check(self.statuses()[-1] == "disconnected", f"at the end: {self.statuses()}")
 
     def says(self, *parts):
-        """Standard error has, or soon gets, a line with all of these."""
+        """Waits for a line on standard error that contains all of these."""
         fits = lambda line: all(part in line for part in parts)
         with self.news:
             said = self.news.wait_for(lambda: any(map(fits, self.errors)), LIMIT)
         check(said, f"no line with {parts}: {self.errors}")
 
-    def is_quiet(self):
-        """Standard error has nothing but the program's own lines."""
+    def check_no_stray_lines(self):
+        """Checks that standard error has only the program's own lines."""
         stray = [line for line in self.errors if line and not line.startswith("iox: ")]
         check(not stray, f"stray lines: {stray}")
 
@@ -235,7 +235,7 @@ class Simulate(Program):
 
 
 class Controller(Program):
-    """A foreign controller of `controllers/`."""
+    """A third-party controller of `controllers/`."""
 
     def __init__(
         self, kind, replay, port=0, identity=None, host="127.0.0.1", pace=0, prefix=()

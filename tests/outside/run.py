@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Runs the program `iox` against third-party servers and proxies, and over a slow link.
 
-Installs what that needs into `target/outside`. A tool that cannot be installed is named, and its
-scenarios are skipped.
+Installs the tools that this needs into `target/outside`. If a tool cannot be installed, it is
+listed and its scenarios are skipped.
 """
 
 import argparse
@@ -14,15 +14,15 @@ from concurrent.futures import ThreadPoolExecutor
 
 import tools
 from program import Failed, Watch
-# Each registers its scenarios; the longest first, so that the others are done meanwhile.
+# Each registers its scenarios. The longest come first, so that the others run meanwhile.
 from scenarios import ALL, shaped_link, proxies, servers, clients  # noqa: F401
 
-# Most of the time is spent waiting for `iox` to wait.
+# Most of the time is spent while `iox` waits.
 AT_ONCE = 4
 
 
 def run(scenario):
-    """Runs one scenario. Gives whether its outcome is the right one, and prints a line about it."""
+    """Runs one scenario, and prints a line about it. Returns whether its outcome is as expected."""
     began = time.monotonic()
     broken, failure = False, None
     try:
@@ -30,7 +30,7 @@ def run(scenario):
     except Failed as failed:
         failure = str(failed)
     except Exception:
-        # Nothing was found out: no failure that may be expected.
+        # The scenario itself is broken, which is never an expected failure.
         broken, failure = True, traceback.format_exc()
     took = f"{time.monotonic() - began:.0f} s"
     reason = scenario.expected_to_fail
@@ -48,10 +48,10 @@ def run(scenario):
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--quick", action="store_true", help="leave out what takes a minute")
-    arguments.add_argument("--list", action="store_true", help="show the scenarios and leave")
+    arguments.add_argument("--quick", action="store_true", help="leave out scenarios of a minute")
+    arguments.add_argument("--list", action="store_true", help="list the scenarios and exit")
     arguments.add_argument(
-        "--transport", default=Watch.transport, help="the driver that carries the streams"
+        "--transport", default=Watch.transport, help="the driver of the streams"
     )
     arguments.add_argument("part", nargs="*", help="only scenarios with this in their names")
     options = arguments.parse_args()

@@ -1,4 +1,4 @@
-"""Installs the third-party programs into `target/outside`, and says which are missing.
+"""Installs the third-party programs into `target/outside`, and returns which are missing.
 
 Nothing is installed globally: Python packages go into a virtual environment, Node packages into a
 folder, and Debian packages are downloaded and unpacked.
@@ -20,7 +20,7 @@ DEBIAN = HOME / "debian"
 
 PYTHON_PACKAGES = ["aiohttp==3.14.5", "websockets==17.4", "pyisy==3.8.0", "pyisyox==6.0.1"]
 NODE_PACKAGES = ["ws@8.23.0"]
-# The last three are libraries of HAProxy that a Debian system does not have by itself.
+# The last three are libraries of HAProxy that a minimal Debian system lacks.
 DEBIAN_PACKAGES = {
     "nginx": ["nginx"],
     "haproxy": ["haproxy", "liblua5.3-0", "libopentracing-c-wrapper0", "libopentracing1"],
@@ -32,7 +32,7 @@ class Absent(Exception):
 
 
 def run(*command, **options):
-    """Runs a command quietly; what it said is shown only if it fails."""
+    """Runs a command quietly. Its last line of output is shown only if it fails."""
     done = subprocess.run(
         [str(part) for part in command],
         stdin=subprocess.DEVNULL,
@@ -48,7 +48,7 @@ def run(*command, **options):
 
 
 def python_package(name):
-    """The Python that can import this package."""
+    """Returns a Python that can import this package."""
     if not PYTHON.exists():
         run(sys.executable, "-m", "venv", HOME / "python")
     wanted = next(package for package in PYTHON_PACKAGES if package.startswith(name + "=="))
@@ -60,7 +60,7 @@ def python_package(name):
 
 
 def node_package(name):
-    """Node, which can load this package."""
+    """Returns a Node that can load this package."""
     node = shutil.which("node")
     if not node:
         raise Absent("there is no node")
@@ -73,7 +73,7 @@ def node_package(name):
 
 
 def debian_program(name):
-    """A program of a Debian package: the system's own, or one unpacked from its package."""
+    """Returns a program of a Debian package: the system's, or one unpacked from its package."""
     installed = shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin")
     if installed:
         return installed
@@ -95,13 +95,13 @@ def debian_program(name):
 
 
 def environment():
-    """The environment of an unpacked program: its libraries are unpacked too."""
+    """Returns the environment of an unpacked program, whose libraries are unpacked too."""
     libraries = [str(folder) for folder in (DEBIAN / "usr" / "lib").glob("*-linux-gnu")]
     return {**os.environ, "LD_LIBRARY_PATH": ":".join(libraries)}
 
 
 def network_namespaces():
-    """Whether a network namespace with a shaped link can be made here."""
+    """Checks that a network namespace with a shaped link can be created here."""
     if not shutil.which("ip") or not shutil.which("tc"):
         raise Absent("there is no ip or tc (Debian: iproute2)")
     name = f"iox-probe-{os.getpid()}"

@@ -1,5 +1,5 @@
-//! Connects a driver, touches every field of this many events, and prints what it saw as one line
-//! of JSON.
+//! Connects a driver, reads every field of a number of events, and prints the result as one line of
+//! JSON.
 
 use std::time::Duration;
 
@@ -9,33 +9,33 @@ use iox_benches::ratio::quantile;
 use ioxdriver::{Options, Trust};
 use ioxdriver_async::Runtime;
 
-/// Connects, touches every field of COUNT events, and prints one line of JSON: frames, seconds from
-/// the first to the last, and with --latency the median, 99th percentile and maximum in
-/// microseconds.
+/// Connects, reads every field of COUNT events, and prints one line of JSON: the number of frames,
+/// the seconds from the first to the last, and with --latency the median, 99th percentile and
+/// maximum latency in microseconds.
 #[derive(Parser)]
 struct Arguments {
-    /// The controller, such as http://127.0.0.1:8080; ws and wss will do too.
+    /// The controller, such as http://127.0.0.1:8080; ws and wss are accepted too.
     url: String,
-    /// This many events, then the end.
+    /// The number of events to receive.
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     count: u64,
     /// The driver.
     #[arg(long, value_enum, default_value_t = Transport::Tokio)]
     transport: Transport,
-    /// Reads the time of sending from each event's fmtName: 20 digits of nanoseconds on
+    /// Reads the time of sending from the fmtName of each event: 20 digits of nanoseconds on
     /// CLOCK_MONOTONIC.
     #[arg(long)]
     latency: bool,
     /// The local account. The password is in IOX_PASSWORD, or "admin".
     #[arg(long, default_value = "admin")]
     username: String,
-    /// Takes events from a Stream or Iterator, which has a queue, and not in a callback.
+    /// Takes events from a Stream or Iterator, which has a queue, instead of a callback.
     #[arg(long)]
     stream: bool,
     /// Takes events from a Stream that its consumer drives, without a task of its own.
     #[arg(long, conflicts_with = "stream")]
     polled: bool,
-    /// Takes any certificate.
+    /// Accepts any certificate.
     #[arg(long)]
     insecure: bool,
 }

@@ -1,5 +1,5 @@
-//! Any bytes as the body of each REST answer: no panic, and what is read has what every entry must
-//! have.
+//! Parses any bytes as the body of each REST answer: there is no panic, and each entry has its
+//! required fields.
 
 use ioxproto::rest::{
     ClockReading, ControllerInfo, NetworkResources, NodeEntry, NodeStatus, Nodes, Programs,
@@ -7,7 +7,7 @@ use ioxproto::rest::{
 };
 use ioxproto::view::VariableType;
 
-/// Reads the bytes as everything.
+/// Parses the bytes as each kind of answer.
 pub fn run(data: &[u8]) {
     if let Ok(nodes) = Nodes::parse(data) {
         assert!(nodes.nodes.iter().all(|node| !node.address.is_empty()));

@@ -1,30 +1,31 @@
-//! Any text to this reader and to an independent strict one: what that one accepts is the same
-//! event here. What it rejects may be recovered here, or malformed.
+//! Parses any text with this reader and with an independent strict one. What the strict one accepts
+//! must be the same event here. What it rejects may be recovered here, or malformed.
 
 use ioxproto::{Event, Frame, FrameReader};
 use roxmltree::{Document, Node};
 
-/// Reads the bytes both ways.
+/// Parses the bytes with both readers.
 pub fn run(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;
     };
     let text = text.trim_start_matches('\u{feff}').trim_ascii();
-    // Namespaces mean nothing to a controller. The other reader takes `<:a>` and `</a>` for a pair.
+    // Controllers do not use namespaces. The other reader accepts `<:a>` and `</a>` as a pair.
     let strange = ["xmlns", "<:", "/:", " :", "\t:", "\n:", "\r:"];
     if !text.starts_with('<') || strange.iter().any(|part| text.contains(part)) {
         return;
     }
-    // It leaves a carriage return as it is right before a reference; XML 1.0, section 2.11, does
-    // not.
+    // The other reader keeps a carriage return directly before a reference; XML 1.0, section 2.11,
+    // does not.
     if text.contains("\r&") {
         return;
     }
-    // Nor does it mind what an encoding is called, `?>` included.
+    // The other reader accepts any name of an encoding, even with `?>` in it.
     if text.starts_with("<?xml") && !names_its_encoding(text) {
         return;
     }
-    // It takes a declaration in the middle for an instruction where no blank follows its name.
+    // The other reader accepts an XML declaration that is not at the start as an instruction, if
+    // no blank follows its name.
     if text[1..].contains("<?xml") {
         return;
     }
@@ -34,7 +35,8 @@ pub fn run(data: &[u8]) {
     let root = document.root_element();
     let crowded =
         |node: Node<'_, '_>| node.attributes().len() > 64 || node.tag_name().namespace().is_some();
-    // A reference to no character becomes U+FFFD there, and cannot be told from one that was meant.
+    // The other reader turns a reference to an invalid character into U+FFFD, which cannot be
+    // distinguished from a genuine one.
     let replaced = |node: Node<'_, '_>| {
         let text = node.is_text().then(|| node.text()).flatten();
         let values = node.attributes().map(|attribute| attribute.value());
@@ -54,8 +56,7 @@ pub fn run(data: &[u8]) {
     }
 }
 
-/// Whether the quotes of a declaration close before it ends, and what it names as the encoding is a
-/// name.
+/// Whether the quotes of a declaration are closed within it, and its encoding is a valid name.
 fn names_its_encoding(text: &str) -> bool {
     let declaration = text.split("?>").next().unwrap_or_default();
     let encoding = declaration.split_once("encoding").map(|(_, value)| value);
@@ -92,7 +93,7 @@ fn same(event: &Event, root: Node<'_, '_>) {
     }
     let info = child(root, "eventInfo");
     if info.is_some_and(|info| info.children().any(|node| node.is_element())) {
-        // Inner XML: the same text in it, wherever it stands.
+        // Inner XML: its whole text must be the same.
         let inner = format!("<x>{}</x>", event.event_info());
         let inner = Document::parse(&inner).expect("the payload is well-formed by itself");
         let all = |node: Node<'_, '_>| -> String {
@@ -106,12 +107,12 @@ fn same(event: &Event, root: Node<'_, '_>) {
     }
 }
 
-/// The first child of this name.
+/// Returns the first child with this name.
 fn child<'a, 'input>(root: Node<'a, 'input>, name: &str) -> Option<Node<'a, 'input>> {
     root.children().find(|node| node.has_tag_name(name))
 }
 
-/// The character data that stands in it directly.
+/// Returns the character data directly in a node.
 fn text(node: Option<Node<'_, '_>>) -> String {
     let children = node.into_iter().flat_map(|node| node.children());
     children

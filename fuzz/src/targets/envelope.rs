@@ -1,8 +1,8 @@
-//! Any text as the data of an envelope, and any text as the envelope itself.
+//! Parses any text as the data of an envelope, and as the envelope itself.
 
 use ioxproto::{Frame, FrameReader};
 
-/// Reads the text both ways.
+/// Parses the text in both ways.
 pub fn run(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let mut reader = FrameReader::new();
@@ -11,12 +11,12 @@ pub fn run(data: &[u8]) {
     let enveloped = reader.read(&envelope);
     let general = FrameReader::general().read(&envelope);
     assert_eq!(format!("{general:?}"), format!("{enveloped:?}"));
-    // A document is the same in an envelope and out of it.
+    // A document is the same event with and without an envelope.
     if let Frame::Event(event) = &plain
         && text.trim_ascii().starts_with('<')
     {
         let Frame::Event(other) = &enveloped else {
-            panic!("an event is none in an envelope")
+            panic!("an event is not an event in an envelope")
         };
         assert_eq!(event, other);
     }
@@ -33,7 +33,7 @@ pub fn run(data: &[u8]) {
     );
 }
 
-/// What XML forbids (section 2.2).
+/// Whether XML forbids a character (section 2.2).
 fn is_forbidden(character: char) -> bool {
     let is_control = character < ' ' && !matches!(character, '\t' | '\n' | '\r');
     is_control || matches!(character, '\u{fffe}' | '\u{ffff}')

@@ -1,10 +1,11 @@
-//! Any bytes as the answer to an upgrade, in two pieces: no panic, and the pieces do not matter.
+//! Parses any bytes as the answer to an upgrade, whole and in two pieces: there is no panic, and
+//! the result is the same.
 
 use std::time::{Instant, SystemTime};
 
 use ioxproto::{Action, Config, Exchange, Now, Progress, StreamMachine};
 
-/// Reads the bytes as an answer; the first byte says where they are cut.
+/// Parses the bytes as an answer. The first byte says where they are cut.
 pub fn run(data: &[u8]) {
     let Some((cut, answer)) = data.split_first() else {
         return;
@@ -27,7 +28,7 @@ fn read(pieces: &[&[u8]]) -> String {
     let (answer, early) = exchange.into_answer();
     match answer {
         Ok(answer) => format!("{answer:?} {early:?}"),
-        // What is shown of garbage depends on how much of it had come.
+        // The details of an error depend on how many bytes had arrived.
         Err(error) => format!("{:?}", std::mem::discriminant(&error)),
     }
 }

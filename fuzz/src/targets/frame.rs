@@ -1,8 +1,9 @@
-//! Any bytes as a frame: no panic, and an event is what its own document says.
+//! Parses any bytes as a frame: there is no panic, and the document of an event gives the same
+//! event.
 
 use ioxproto::{Event, Frame, FrameReader};
 
-/// Reads the bytes as one frame.
+/// Parses the bytes as one frame.
 pub fn run(data: &[u8]) {
     let mut reader = FrameReader::new();
     let (frame, replaced) = reader.read_bytes(data);
@@ -27,7 +28,7 @@ pub fn run(data: &[u8]) {
         };
         assert_eq!(enveloped, *event);
     }
-    // Neither the reader's memory of other frames nor the straight scan changes anything.
+    // Neither the reader's earlier frames nor the straight scan affect the result.
     for mut reader in [FrameReader::new(), FrameReader::general()] {
         let (fresh, _) = reader.read_bytes(data);
         assert_eq!(format!("{fresh:?}"), format!("{frame:?}"));
@@ -37,7 +38,7 @@ pub fn run(data: &[u8]) {
     }
 }
 
-/// What holds for every event.
+/// Checks what holds for every event.
 fn check(event: &Event) {
     assert_eq!(event.known_seqnum().unwrap_or(0), event.seqnum());
     assert_eq!(event.event_info().trim(), event.event_info());

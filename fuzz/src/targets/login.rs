@@ -1,5 +1,5 @@
-//! Any bytes as the answer to a login, as its body, as a token of the caller's own and as its
-//! claims: no panic, and whatever is taken for a token makes one header and no more.
+//! Passes any bytes as the answer to a login, its body, a token provided by the caller, or the
+//! claims of one: there is no panic, and an accepted token makes exactly one header.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -9,7 +9,7 @@ use ioxproto::{
     Action, Config, Failure, FailureKind, Now, Progress, Secret, StreamMachine, SubscribePath,
 };
 
-/// The first byte says what the others are.
+/// The first byte says what the other bytes are.
 pub fn run(data: &[u8]) {
     let Some((kind, data)) = data.split_first() else {
         return;
@@ -66,7 +66,7 @@ fn answered(answer: &[u8]) {
     assert!(!format!("{stream:?}").contains("accessToken"));
 }
 
-/// The request has its own lines, the token's, and the empty one.
+/// Checks that the request has its own lines, one line for the token, and the empty line.
 fn one_header_more(request: &[u8]) {
     let request = std::str::from_utf8(request).expect("a request is text");
     let lines: Vec<_> = request.split("\r\n").collect();
@@ -80,7 +80,7 @@ fn token(token: &str) {
         let mut now = clock();
         let mut stream = config(path, true);
         stream.start(now);
-        // Twice: the second attempt looks at the token's expiry.
+        // Twice: the second attempt checks the token's expiry.
         for _ in 0..2 {
             while let Some(action) = stream.poll_action() {
                 match action {

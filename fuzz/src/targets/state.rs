@@ -1,7 +1,7 @@
-//! Frames, replays and reconnects into the state of a controller: no panic, and it stays within its
-//! limits.
+//! Applies frames, replays and reconnections to the state of a controller: there is no panic, and
+//! the state stays within its limits.
 //!
-//! Each line is one step: `live` or `replayed` and a blank before a frame, or the name of a stream
+//! Each line is one step: `live` or `replayed`, a space and a frame, or the name of a stream
 //! status.
 
 use ioxproto::state::{ControllerState, Limits, Occasion};
@@ -12,7 +12,7 @@ const LIMITS: Limits = Limits {
     texts: 256,
 };
 
-/// Feeds the lines.
+/// Applies the lines.
 pub fn run(data: &[u8]) {
     let mut states = [
         ControllerState::new().with_limits(LIMITS),
@@ -33,7 +33,7 @@ pub fn run(data: &[u8]) {
             let changes = state.apply(&notification);
             let allowed = |occasion| match &notification {
                 Notification::Event(event) if event.is_live() => occasion == Occasion::Live,
-                // The network held the event up: its replay has ended.
+                // The network delayed the event until after the replay.
                 Notification::Event(_) if replay_has_ended => occasion != Occasion::Live,
                 Notification::Event(_) => occasion == Occasion::Replay,
                 _ => occasion == Occasion::WhileAway,
@@ -78,7 +78,7 @@ fn step(reader: &mut FrameReader, line: &[u8]) -> Option<Notification> {
     Some(Notification::Event(event))
 }
 
-/// Every view of every event, though most are errors.
+/// Takes every view of the event, though most are errors.
 fn views(event: &Event) {
     assert!(event.describe().contains(" = "));
     match event.view() {

@@ -1,11 +1,11 @@
-//! Device classes and units of sensors, as Home Assistant accepts them.
+//! The device classes and units that Home Assistant accepts.
 //!
-//! Home Assistant refuses an entity whose unit does not fit its device class. So each pair here is
-//! in its table of units, and what is in doubt has no class.
+//! Home Assistant refuses an entity whose unit does not match its device class. Therefore every
+//! pair here is in its table of units, and a doubtful value has no class.
 
 use ioxproto::unit::Unit;
 
-/// What Home Assistant is told of a sensor's value.
+/// The classes and the unit of a sensor's value, as Home Assistant names them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Measure {
     pub(crate) class: Option<&'static str>,
@@ -13,12 +13,12 @@ pub(crate) struct Measure {
     pub(crate) state_class: Option<&'static str>,
 }
 
-/// What a property measures, by its control and unit.
+/// Returns what a property measures, from its control and unit.
 pub(crate) fn measure(control: &str, uom: &str) -> Measure {
     let id: Option<u16> = uom.trim().parse().ok();
     let known = Unit::of(uom);
     let is_number = known.is_none_or(|unit| unit.words().is_empty());
-    // 101 is of the thermostat's own scale, which the unit does not say.
+    // 101 (half degrees) may be Celsius or Fahrenheit: the thermostat's scale is not known.
     let symbol = known.map_or("", Unit::symbol);
     let unit = match id {
         Some(14 | 100 | 101) => None,
@@ -41,7 +41,7 @@ pub(crate) fn measure(control: &str, uom: &str) -> Measure {
     }
 }
 
-/// The controls whose meaning is surer than their unit.
+/// Returns the class of a control, which is more reliable than the class of its unit.
 fn class_of_control(control: &str) -> Option<&'static str> {
     Some(match control {
         "BATLVL" => "battery",
@@ -104,17 +104,17 @@ fn class_of_unit(id: u16) -> Option<&'static str> {
     })
 }
 
-/// A unit as Home Assistant writes it; `None` for no unit.
+/// Returns a unit as Home Assistant writes it; `None` for no unit.
 fn home_assistant_unit(symbol: &'static str) -> Option<&'static str> {
     match symbol {
         "" => None,
-        // The micro sign, where Home Assistant has the Greek letter.
+        // Home Assistant uses the Greek letter, not the micro sign.
         "µg/m³" => Some("μg/m³"),
         other => Some(other),
     }
 }
 
-/// The units that a class takes, of those that controllers send.
+/// For each class, the units that it accepts, of those that controllers send.
 pub(crate) const UNITS: &[(&str, &[&str])] = &[
     ("apparent_power", &["VA"]),
     (
@@ -159,7 +159,7 @@ pub(crate) const UNITS: &[(&str, &[&str])] = &[
     ("wind_direction", &["°"]),
 ];
 
-/// Whether Home Assistant takes a class with this unit.
+/// Whether Home Assistant accepts a class with this unit.
 pub(crate) fn is_accepted(class: &str, unit: Option<&str>) -> bool {
     let units = UNITS.iter().find(|(name, _)| *name == class);
     units.is_some_and(|(_, units)| match unit {
@@ -234,7 +234,7 @@ mod tests {
         assert_eq!(class("ST", "17"), Some("temperature"));
         assert_eq!(class("BATLVL", "51"), Some("battery"));
         assert_eq!(class("CLIHUM", "22"), Some("humidity"));
-        // BTU per hour is not a unit of power in Home Assistant.
+        // Home Assistant does not accept BTU/h as a unit of power.
         assert_eq!(class("ST", "3"), None);
         assert_eq!(measure("ST", "3").unit, Some("BTU/h"));
         assert_eq!(class("CPW", "73"), Some("power"));

@@ -1,13 +1,13 @@
-//! What a node is to people: a light, a lock, a sensor.
+//! Determines the kind of a node: a light, a lock, a sensor and so on.
 //!
-//! The first rule that fits decides: the correction for a part of a device, the node definition,
-//! the Insteon device type, the Z-Wave category, a setpoint, then the unit of the status. A node
-//! that fits none is a sensor: it takes no commands. The tables are those of Home Assistant's own
-//! integration for these controllers.
+//! The first rule that matches applies: the part of the device, the node definition, the Insteon
+//! device type, the Z-Wave category, the presence of a setpoint, the unit of the status. A node
+//! that matches none is a sensor, which accepts only queries. The tables are those of Home
+//! Assistant's own integration for these controllers.
 
 use crate::{Allowance, Component};
 
-/// What is known of a node or scene, as far as it decides what it is.
+/// The facts about a node or scene that determine its kind.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Facts<'a> {
     pub(crate) is_scene: bool,
@@ -17,55 +17,55 @@ pub(crate) struct Facts<'a> {
     pub(crate) device_type: &'a str,
     pub(crate) family: u32,
     pub(crate) zwave_category: Option<u32>,
-    /// The last part of the address: which node of its device.
+    /// The last part of the address: the number of the node within its device.
     pub(crate) part: u32,
-    /// The unit of the status; empty if it is not known.
+    /// The unit of the status; empty if unknown.
     pub(crate) uom: &'a str,
     /// Whether it has a setpoint, as thermostats have.
     pub(crate) has_setpoint: bool,
 }
 
-/// What a node is.
+/// The kind of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Scene,
     Light,
     Switch,
-    /// A switch that sounds an alarm or arms one.
+    /// A switch that sounds or arms an alarm.
     Alarm,
-    /// The relay of an IOLinc, which opens garage doors as a rule.
+    /// The relay of an IOLinc, which usually opens a garage door.
     Relay,
     Fan,
     Cover,
-    /// A lock that takes `SECMD`, or an Insteon one, which takes on and off.
+    /// A lock. An Insteon lock accepts on and off; other locks accept `SECMD`.
     Lock {
         is_insteon: bool,
     },
     Climate,
     BinarySensor(Option<&'static str>),
-    /// A sign of life of a battery sensor, once a day: on is that it is missing.
+    /// The daily heartbeat of a battery sensor. It is on if the heartbeat is missing.
     Heartbeat,
     Sensor,
-    /// A button that only tells of its presses.
+    /// A button that only reports presses.
     Button,
     Number,
 }
 
 const INSTEON: u32 = 1;
 
-/// How a node of an Insteon battery sensor tells its state: by the commands that it sends. Its
-/// status is that of the controller's last guess.
+/// The meaning of the commands from a node of an Insteon battery sensor. Such nodes report their
+/// state with commands; their status is only the controller's last guess.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sense {
-    /// On and off are its own.
+    /// On and off are the state of the node itself.
     Own,
-    /// Its on is the off of the device's first node.
+    /// On also means that the device's first node is off.
     Opposite,
-    /// Each command is a sign of life.
+    /// Each command is a heartbeat.
     Heartbeat,
 }
 
-/// How a node tells its state, if it does by commands.
+/// Returns the meaning of a node's commands, if it reports its state with commands.
 pub(crate) fn sense(facts: &Facts<'_>) -> Option<Sense> {
     let class = insteon_class(facts)?;
     Some(match (class, facts.part) {
@@ -75,12 +75,13 @@ pub(crate) fn sense(facts: &Facts<'_>) -> Option<Sense> {
     })
 }
 
-/// Whether on means that nothing is sensed: a leak sensor is on while it is dry.
+/// Whether on means that nothing is detected: the first node of a leak sensor is on while it is
+/// dry.
 pub(crate) fn is_inverted(facts: &Facts<'_>) -> bool {
     facts.part == 1 && insteon_class(facts) == Some("moisture")
 }
 
-/// The class of an Insteon battery sensor.
+/// Returns the device class of an Insteon battery sensor.
 fn insteon_class(facts: &Facts<'_>) -> Option<&'static str> {
     let is_insteon = facts.family == INSTEON && !facts.is_scene;
     is_insteon
@@ -88,16 +89,17 @@ fn insteon_class(facts: &Facts<'_>) -> Option<&'static str> {
         .flatten()
 }
 
-/// How the light of a device's buttons is set.
+/// How the backlight of a device is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Backlight {
+    /// As a percentage.
     Percent,
-    /// A number of the pairs of levels for on and off that keypads have.
+    /// As an index into a keypad's table of level pairs for on and off.
     Index,
 }
 
 impl Backlight {
-    /// The greatest value.
+    /// The maximum value.
     pub(crate) fn max(self) -> u8 {
         match self {
             Self::Percent => 100,
@@ -106,7 +108,7 @@ impl Backlight {
     }
 }
 
-/// How the light of a node's buttons is set, if it is.
+/// Returns how the backlight of a node is set, if it has one.
 pub(crate) fn backlight(facts: &Facts<'_>) -> Option<Backlight> {
     if facts.family != INSTEON {
         return None;
@@ -127,7 +129,7 @@ pub(crate) fn backlight(facts: &Facts<'_>) -> Option<Backlight> {
 }
 
 impl Kind {
-    /// What a node is.
+    /// Determines the kind of a node.
     pub(crate) fn of(facts: &Facts<'_>) -> Self {
         if facts.is_scene {
             return Self::Scene;
@@ -141,7 +143,7 @@ impl Kind {
             .unwrap_or(Self::Sensor)
     }
 
-    /// What an override makes of a node. What takes which command stays a matter of the node.
+    /// Returns the kind that an override with this component makes of a node.
     pub(crate) fn overridden(self, component: Component) -> Self {
         match component {
             Component::Light => Self::Light,
@@ -161,7 +163,7 @@ impl Kind {
         }
     }
 
-    /// The permission that commands to it need.
+    /// Returns the permission that commands to this kind need, if any.
     pub(crate) fn allowance(self) -> Option<Allowance> {
         match self {
             Self::Lock { .. } => Some(Allowance::Locks),
@@ -172,7 +174,7 @@ impl Kind {
     }
 }
 
-/// Whether somebody can press a button on the node itself.
+/// Whether the node has physical buttons.
 pub(crate) fn has_buttons(facts: &Facts<'_>) -> bool {
     const TYPES: [&str; 10] = [
         "1.14.", "1.32.", "1.45.", "1.65.", "1.66.", "2.42.", "2.44.", "2.55.", "2.57.", "3.32.",
@@ -188,7 +190,7 @@ fn is_button(definition: &str) -> bool {
     )
 }
 
-/// Devices whose parts are of different kinds.
+/// Determines the kind of nodes that differ from the other nodes of their device.
 fn by_part(facts: &Facts<'_>) -> Option<Kind> {
     if facts.family != INSTEON {
         return None;
@@ -207,11 +209,11 @@ fn by_part(facts: &Facts<'_>) -> Option<Kind> {
         3 if facts.device_type.starts_with("16.") => Some(Kind::BinarySensor(Some("battery"))),
         10 | 16 if facts.device_type.starts_with("16.") => Some(Kind::BinarySensor(Some("tamper"))),
         part => match (insteon_class(facts)?, part) {
-            // Daylight, or what the first node says the other way round.
+            // Daylight, or the opposite of the first node.
             ("motion", 2) => Some(Kind::BinarySensor(Some("light"))),
             ("opening" | "moisture", 2) => Some(Kind::BinarySensor(None)),
             ("opening" | "moisture", 4) => Some(Kind::Heartbeat),
-            // Whether motion is not sensed.
+            // On if no motion is detected.
             ("motion", 13 | 19) => Some(Kind::BinarySensor(None)),
             _ => None,
         },
@@ -344,7 +346,7 @@ fn by_unit(uom: &str) -> Option<Kind> {
 }
 
 fn starts_with_any(text: &str, prefixes: &[&str]) -> bool {
-    // A type may be cut short: `16.2` is of `16.2.`, and not of `16.20.`.
+    // A type may be shortened: `16.2` must match `16.2.`, but not `16.20.`.
     let text = format!("{text}.");
     prefixes.iter().any(|prefix| text.starts_with(prefix))
 }

@@ -1,43 +1,49 @@
-//! The main entity of a node: what it is to people.
+//! The main entity of a node, which represents its own state.
 
 use serde_json::{Value, json};
 
 use super::class::{is_accepted, is_class_of, measure};
 use super::kind::{self, Kind, Sense};
-use super::{Entities, Node, Place, PropertyFacts, parts, templates};
+use super::{Announcer, Entities, Node, PropertyFacts, parts, templates};
 
-/// The property of a node's own state.
+/// The control of a node's own state.
 pub(super) const STATUS: &str = "ST";
 
 /// Adds the main entity.
-pub(super) fn add(entities: &mut Entities<'_>, place: &Place<'_>, node: &Node<'_>, kind: Kind) {
-    let state = place.topics.property(node.slug, STATUS);
-    let set = place.topics.set(node.slug);
+pub(super) fn add(
+    entities: &mut Entities<'_>,
+    announcer: &Announcer<'_>,
+    node: &Node<'_>,
+    kind: Kind,
+) {
+    let state = announcer.topics.property(node.slug, STATUS);
+    let set = announcer.topics.set(node.slug);
     let uom = node.facts.uom;
-    let is_settable = place.commands && node.commands;
+    let is_settable = announcer.commands && node.commands;
     let (platform, mut entity) = match kind {
         Kind::Button => {
-            parts::add_buttons(entities, place, node, None);
+            parts::add_buttons(entities, announcer, node, None);
             return;
         }
         Kind::BinarySensor(class) => (
             "binary_sensor",
             match kind::sense(&node.facts) {
-                Some(sense) => sensed(place, node, class, sense),
+                Some(sense) => battery_sensor(announcer, node, class, sense),
                 None => binary(&state, uom, class),
             },
         ),
         Kind::Heartbeat => (
             "binary_sensor",
-            sensed(place, node, Some("battery"), Sense::Heartbeat),
+            battery_sensor(announcer, node, Some("battery"), Sense::Heartbeat),
         ),
         Kind::Sensor => ("sensor", sensor(&state, STATUS, uom)),
-        Kind::Climate if is_settable => ("climate", climate(place, node)),
+        Kind::Climate if is_settable => ("climate", climate(announcer, node)),
         Kind::Climate | Kind::Number if !is_settable => ("sensor", sensor(&state, STATUS, uom)),
         Kind::Lock { .. } if !is_settable => {
             let mut lock = binary(&state, uom, Some("lock"));
             if uom != "11" {
-                // An Insteon lock is on when it is locked.
+                // An Insteon lock is on when it is locked; a binary sensor for a lock is on when it
+                // is unlocked.
                 lock["value_template"] = json!(templates::either(uom, "OFF", "ON"));
             }
             ("binary_sensor", lock)
@@ -59,8 +65,8 @@ pub(super) fn add(entities: &mut Entities<'_>, place: &Place<'_>, node: &Node<'_
         ),
     };
     let class = node
-        .change
-        .and_then(|change| change.device_class.as_deref());
+        .node_override
+        .and_then(|node_override| node_override.device_class.as_deref());
     if let Some(class) = class.filter(|class| is_class_of(platform, class)) {
         let unit = entity.get("unit_of_measurement").and_then(Value::as_str);
         if !matches!(platform, "sensor" | "number") || is_accepted(class, unit) {
@@ -78,10 +84,15 @@ fn binary(state: &str, uom: &str, class: Option<&str>) -> Value {
     entity
 }
 
-/// What a node of a battery sensor says by commands.
-fn sensed(place: &Place<'_>, node: &Node<'_>, class: Option<&str>, sense: Sense) -> Value {
+/// The entity of a battery sensor's node, which reports its state with commands.
+fn battery_sensor(
+    announcer: &Announcer<'_>,
+    node: &Node<'_>,
+    class: Option<&str>,
+    sense: Sense,
+) -> Value {
     let mut entity = json!({
-        "state_topic": place.topics.active(node.slug),
+        "state_topic": announcer.topics.active(node.slug),
         "value_template": templates::flag(kind::is_inverted(&node.facts)),
     });
     if let Some(class) = class {
@@ -97,7 +108,7 @@ fn sensed(place: &Place<'_>, node: &Node<'_>, class: Option<&str>, sense: Sense)
     entity
 }
 
-/// A sensor of a property's value: its number with class and unit, or its text.
+/// The sensor of a property's value: a number with class and unit, or a string.
 pub(super) fn sensor(state: &str, control: &str, uom: &str) -> Value {
     let measure = measure(control, uom);
     let is_number = measure.unit.is_some() || measure.state_class.is_some();
@@ -174,7 +185,7 @@ fn lock(state: &str, set: &str, uom: &str) -> Value {
     })
 }
 
-/// A number for a level that can be set.
+/// The number entity of a level that can be set.
 pub(super) fn level(state: &str, set: &str, uom: &str) -> Value {
     let is_percent = uom == "51";
     json!({
@@ -188,19 +199,20 @@ pub(super) fn level(state: &str, set: &str, uom: &str) -> Value {
     })
 }
 
-fn climate(place: &Place<'_>, node: &Node<'_>) -> Value {
+fn climate(announcer: &Announcer<'_>, node: &Node<'_>) -> Value {
     let find = |control: &str| -> Option<&PropertyFacts<'_>> {
         node.properties
             .iter()
             .find(|property| property.control == control)
     };
-    let state = |control: &str| place.topics.property(node.slug, control);
-    let set = |control: &str| place.topics.set_control(node.slug, control);
+    let state = |control: &str| announcer.topics.property(node.slug, control);
+    let set = |control: &str| announcer.topics.set_control(node.slug, control);
     let mut climate = json!({
         "current_temperature_topic": state(STATUS),
         "current_temperature_template": templates::NUMBER,
         "temp_step": 0.5,
-        // Modes must not be those of Home Assistant's default if the thermostat tells of none.
+        // Without this, Home Assistant would offer its default modes for a thermostat without
+        // modes.
         "modes": ["off"],
     });
     let degrees = find("CLISPH")

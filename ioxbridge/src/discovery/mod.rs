@@ -1,14 +1,15 @@
-//! What Home Assistant is told of a house: one retained message for each node, scene, program and
-//! variable, and one for the controller (device-based discovery).
+//! The discovery messages of a house for Home Assistant (device-based discovery): one retained
+//! message for each node, scene, program and variable, and one for the controller.
 //!
 //! Rules:
 //!
-//! * Ids are made of the controller's UUID and addresses, never of names. A name that changes
-//!   changes names only.
-//! * The folder is the suggested area. `default_entity_id` keeps it out of the entity's id.
-//! * Every entity is available if bridge and controller are ([`Place::availability`]).
-//! * What may not be commanded is shown and cannot be set.
-//! * The main entity of a node has the node's name; others have one of their own.
+//! * Ids consist of the controller's UUID and of addresses, never of names. A rename changes only
+//!   displayed names.
+//! * The folder of a node is its suggested area. `default_entity_id` keeps it out of entity ids.
+//! * An entity is available if the bridge and the controller are ([`Announcer::availability`]). The
+//!   entities of the controller itself need only the bridge.
+//! * An entity to which commands are not allowed is read-only.
+//! * The main entity of a node has the node's name. Other entities have a name of their own.
 
 pub(crate) mod class;
 pub(crate) mod kind;
@@ -23,59 +24,58 @@ use self::kind::{Facts, Kind};
 use crate::NodeOverride;
 use crate::topics::ControllerTopics;
 
-/// What a node has in its name that nobody wants to see in Home Assistant, as its own integration
-/// takes it.
+/// A node with this text in its name is hidden, as in Home Assistant's own integration.
 const IGNORED: &str = "{IGNORE ME}";
 
-/// Where a house is: what all its messages need.
+/// Creates the discovery messages of a house.
 #[derive(Debug)]
-pub(crate) struct Place<'a> {
+pub(crate) struct Announcer<'a> {
     /// The discovery prefix.
     pub(crate) prefix: &'a str,
     /// The slug of the controller's UUID.
     pub(crate) uuid: &'a str,
     /// The controller's name.
     pub(crate) name: &'a str,
-    /// The controller's firmware; empty if it is not known.
+    /// The controller's firmware; empty if unknown.
     pub(crate) firmware: &'a str,
     pub(crate) topics: &'a ControllerTopics,
     /// The topic of the bridge's own state.
     pub(crate) bridge: &'a str,
-    /// Whether commands are taken at all.
+    /// Whether commands from MQTT are carried out.
     pub(crate) commands: bool,
 }
 
-/// A node or scene, as discovery needs it.
+/// The data of a node or scene for its discovery message.
 #[derive(Debug)]
 pub(crate) struct Node<'a> {
     pub(crate) slug: &'a str,
     pub(crate) name: &'a str,
-    /// The innermost folder that it is in; empty at the top.
+    /// The innermost folder of the node; empty at the top level.
     pub(crate) folder: &'a str,
-    /// The slug of the first node of its device; its own for that node.
+    /// The slug of the first node of the device, which may be the node itself.
     pub(crate) primary: &'a str,
     pub(crate) facts: Facts<'a>,
     pub(crate) properties: &'a [PropertyFacts<'a>],
-    /// Whether commands to it are allowed.
+    /// Whether commands to the node are allowed.
     pub(crate) commands: bool,
-    pub(crate) change: Option<&'a NodeOverride>,
+    pub(crate) node_override: Option<&'a NodeOverride>,
 }
 
-/// A property, as discovery needs it.
+/// The data of a property for a discovery message.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PropertyFacts<'a> {
     pub(crate) control: &'a str,
     pub(crate) uom: &'a str,
-    /// As the controller calls it; may be empty.
+    /// The controller's name for it; may be empty.
     pub(crate) name: &'a str,
 }
 
-/// A variable, as discovery needs it.
+/// The data of a variable for its discovery message.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct VariableFacts<'a> {
     pub(crate) id: VariableId,
     pub(crate) name: &'a str,
-    /// Decimal places.
+    /// The number of decimal places.
     pub(crate) places: u32,
 }
 
@@ -89,18 +89,18 @@ pub(crate) struct Announcement {
 /// The components of one message, by their ids.
 pub(crate) type Components = Map<String, Value>;
 
-impl Place<'_> {
-    /// The id of the controller's device, and the beginning of all others.
+impl Announcer<'_> {
+    /// The id of the controller's device, and the prefix of all other ids.
     pub(crate) fn id(&self) -> String {
         format!("iox_{}", self.uuid)
     }
 
-    /// The filter of all discovery messages of this controller.
+    /// The topic filter for all discovery messages of this controller.
     pub(crate) fn filter(prefix: &str, uuid: &str) -> String {
         format!("{prefix}/device/iox_{uuid}/+/config")
     }
 
-    /// The beginning of the topics of all discovery messages of this controller.
+    /// The prefix of the topics of all discovery messages of this controller.
     pub(crate) fn base(prefix: &str, uuid: &str) -> String {
         format!("{prefix}/device/iox_{uuid}/")
     }
@@ -141,14 +141,20 @@ impl Place<'_> {
 
     /// The message of a node or scene; `None` if it is hidden.
     pub(crate) fn node(&self, node: &Node<'_>) -> Option<Announcement> {
-        let is_hidden = node.change.is_some_and(|change| change.is_hidden);
+        let is_hidden = node
+            .node_override
+            .is_some_and(|node_override| node_override.is_hidden);
         if is_hidden || node.name.contains(IGNORED) {
             return None;
         }
         let natural = Kind::of(&node.facts);
-        let component = node.change.and_then(|change| change.component);
+        let component = node
+            .node_override
+            .and_then(|node_override| node_override.component);
         let kind = component.map_or(natural, |component| natural.overridden(component));
-        let name = node.change.and_then(|change| change.name.as_deref());
+        let name = node
+            .node_override
+            .and_then(|node_override| node_override.name.as_deref());
         let name = name.unwrap_or(node.name);
         let device_id = format!("{}_{}", self.id(), node.slug);
         let mut entities = Entities {
@@ -265,8 +271,8 @@ impl Place<'_> {
         let mut entity = json!({
             "state_topic": topic,
             "value_template": templates::NUMBER,
-            // As Home Assistant's own integration: a house may have hundreds that only programs
-            // use.
+            // As in Home Assistant's own integration: a house may have hundreds of variables that
+            // only programs use.
             "enabled_by_default": variable.name.contains("HA."),
         });
         let mut init = None;
@@ -275,7 +281,7 @@ impl Place<'_> {
             entity["command_topic"] = json!(format!("{topic}/set"));
             entity["min"] = json!(f64::from(i32::MIN) * unit);
             entity["max"] = json!(f64::from(i32::MAX) * unit);
-            // Home Assistant takes no finer steps.
+            // Home Assistant accepts no smaller step.
             entity["step"] = json!(unit.max(0.001));
             entity["mode"] = json!("box");
             let mut at_start = entity.clone();
@@ -315,7 +321,7 @@ pub(crate) struct Entities<'a> {
 }
 
 impl Entities<'_> {
-    /// Adds an entity; its id is a slug. Without a name it is the device's main one.
+    /// Adds an entity. `id` must be a slug. An entity without a name is the device's main entity.
     pub(crate) fn add(&mut self, id: &str, platform: &str, name: Option<&str>, options: Value) {
         let Value::Object(mut entity) = options else {
             return;
@@ -334,7 +340,7 @@ impl Entities<'_> {
     }
 }
 
-/// A name as Home Assistant writes it in entity ids: lower case letters, digits and `_`.
+/// Returns a name in the form of Home Assistant's entity ids: lower-case letters, digits and `_`.
 fn entity_name(name: &str) -> String {
     let mut slug = String::new();
     for character in name.chars() {

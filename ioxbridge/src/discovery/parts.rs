@@ -1,15 +1,15 @@
-//! The other entities of a node: its further properties, its buttons, and diagnostics.
+//! The other entities of a node: its other properties, its buttons, and diagnostics.
 
 use ioxproto::vocabulary::CommandWord;
 use serde_json::json;
 
 use super::kind::{self, Kind};
 use super::main_entity::{STATUS, level, sensor};
-use super::{Entities, Node, Place, templates};
+use super::{Announcer, Entities, Node, templates};
 use crate::slug::slug;
 use crate::topics::BACKLIGHT;
 
-/// What a node's event topic may tell of.
+/// The commands that may be published on a node's event topic.
 pub(crate) const EVENTS: [CommandWord; 17] = [
     CommandWord::On,
     CommandWord::On3,
@@ -30,16 +30,21 @@ pub(crate) const EVENTS: [CommandWord; 17] = [
     CommandWord::ManualStop,
 ];
 
-/// The properties that the entity of a thermostat shows.
-const OF_CLIMATE: [&str; 6] = ["CLISPH", "CLISPC", "CLIMD", "CLIFS", "CLIHCS", "CLIHUM"];
+/// The properties that are part of a thermostat's main entity.
+const CLIMATE_CONTROLS: [&str; 6] = ["CLISPH", "CLISPC", "CLIMD", "CLIFS", "CLIHCS", "CLIHUM"];
 
-/// Adds everything beside the main entity.
-pub(super) fn add(entities: &mut Entities<'_>, place: &Place<'_>, node: &Node<'_>, kind: Kind) {
-    let is_settable = place.commands && node.commands;
+/// Adds all entities except the main one.
+pub(super) fn add(
+    entities: &mut Entities<'_>,
+    announcer: &Announcer<'_>,
+    node: &Node<'_>,
+    kind: Kind,
+) {
+    let is_settable = announcer.commands && node.commands;
     if kind == Kind::Scene {
         if is_settable {
             let button = json!({
-                "command_topic": place.topics.set(node.slug),
+                "command_topic": announcer.topics.set(node.slug),
                 "payload_press": "ON",
             });
             entities.add("activate", "button", Some("Activate"), button);
@@ -47,15 +52,15 @@ pub(super) fn add(entities: &mut Entities<'_>, place: &Place<'_>, node: &Node<'_
         return;
     }
     if kind != Kind::Button && kind::has_buttons(&node.facts) {
-        add_buttons(entities, place, node, Some("Button"));
+        add_buttons(entities, announcer, node, Some("Button"));
     }
     for property in node.properties {
         let control = property.control;
-        let is_shown = kind == Kind::Climate && is_settable && OF_CLIMATE.contains(&control);
+        let is_shown = kind == Kind::Climate && is_settable && CLIMATE_CONTROLS.contains(&control);
         if is_shown || (control == STATUS && kind != Kind::Button) {
             continue;
         }
-        let state = place.topics.property(node.slug, control);
+        let state = announcer.topics.property(node.slug, control);
         let id = slug(control);
         match control {
             "ERR" => {
@@ -68,14 +73,14 @@ pub(super) fn add(entities: &mut Entities<'_>, place: &Place<'_>, node: &Node<'_
                 entities.add(&id, "binary_sensor", Some("Communication error"), error);
             }
             "OL" if is_settable && matches!(property.uom, "51" | "100") => {
-                let set = place.topics.set_control(node.slug, control);
+                let set = announcer.topics.set_control(node.slug, control);
                 let mut number = level(&state, &set, property.uom);
                 number["entity_category"] = json!("config");
                 number["enabled_by_default"] = json!(false);
                 entities.add(&id, "number", Some("On level"), number);
             }
             "RR" if is_settable && property.uom == "25" => {
-                let set = place.topics.set_control(node.slug, control);
+                let set = announcer.topics.set_control(node.slug, control);
                 let mut number = level(&state, &set, property.uom);
                 number["max"] = json!(31);
                 number["entity_category"] = json!("config");
@@ -97,9 +102,9 @@ pub(super) fn add(entities: &mut Entities<'_>, place: &Place<'_>, node: &Node<'_
         }
     }
     if is_settable && let Some(backlight) = kind::backlight(&node.facts) {
-        // The controller does not tell what it is.
+        // There is no state topic, because the controller does not report the backlight.
         let number = json!({
-            "command_topic": place.topics.set_control(node.slug, BACKLIGHT),
+            "command_topic": announcer.topics.set_control(node.slug, BACKLIGHT),
             "command_template": "{{ value | int }}",
             "min": 0,
             "max": backlight.max(),
@@ -109,17 +114,17 @@ pub(super) fn add(entities: &mut Entities<'_>, place: &Place<'_>, node: &Node<'_
         });
         entities.add("backlight", "number", Some("Backlight"), number);
     }
-    add_diagnostics(entities, place, node);
+    add_diagnostics(entities, announcer, node);
 }
 
-fn add_diagnostics(entities: &mut Entities<'_>, place: &Place<'_>, node: &Node<'_>) {
+fn add_diagnostics(entities: &mut Entities<'_>, announcer: &Announcer<'_>, node: &Node<'_>) {
     if node
         .properties
         .iter()
         .any(|property| property.control == STATUS)
     {
         let heard = json!({
-            "state_topic": place.topics.property(node.slug, STATUS),
+            "state_topic": announcer.topics.property(node.slug, STATUS),
             "value_template": templates::TIME,
             "device_class": "timestamp",
             "entity_category": "diagnostic",
@@ -128,27 +133,27 @@ fn add_diagnostics(entities: &mut Entities<'_>, place: &Place<'_>, node: &Node<'
         entities.add("last_heard", "sensor", Some("Last heard"), heard);
     }
     let is_root = node.primary == node.slug;
-    if !(place.commands && is_root) {
+    if !(announcer.commands && is_root) {
         return;
     }
     if node.commands {
         let enabled = json!({
-            "state_topic": place.topics.enabled(node.slug),
+            "state_topic": announcer.topics.enabled(node.slug),
             "value_template": templates::flag(false),
-            "command_topic": place.topics.set_enabled(node.slug),
+            "command_topic": announcer.topics.set_enabled(node.slug),
             "entity_category": "config",
             "enabled_by_default": false,
         });
         entities.add("enabled", "switch", Some("Enabled"), enabled);
     }
     let is_insteon = node.facts.family == 1;
-    for (id, payload, name, is_there) in [
+    for (id, payload, name, is_supported) in [
         ("query", "QUERY", "Query", true),
         ("beep", "BEEP", "Beep", is_insteon),
     ] {
-        if is_there {
+        if is_supported {
             let button = json!({
-                "command_topic": place.topics.set(node.slug),
+                "command_topic": announcer.topics.set(node.slug),
                 "payload_press": payload,
                 "entity_category": "diagnostic",
                 "enabled_by_default": false,
@@ -158,22 +163,22 @@ fn add_diagnostics(entities: &mut Entities<'_>, place: &Place<'_>, node: &Node<'
     }
 }
 
-/// Adds the presses of the node's own buttons.
+/// Adds the event entity for presses of the node's physical buttons.
 pub(super) fn add_buttons(
     entities: &mut Entities<'_>,
-    place: &Place<'_>,
+    announcer: &Announcer<'_>,
     node: &Node<'_>,
     name: Option<&str>,
 ) {
     let event = json!({
-        "state_topic": place.topics.event(node.slug),
+        "state_topic": announcer.topics.event(node.slug),
         "event_types": EVENTS.map(CommandWord::label),
         "device_class": "button",
     });
     entities.add("event", "event", name, event);
 }
 
-/// Properties that few people want to see.
+/// Whether a property is disabled by default, because it is of interest to few users.
 fn is_technical(control: &str) -> bool {
     control.starts_with("GV")
         || control.starts_with("DO")

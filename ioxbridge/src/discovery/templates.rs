@@ -1,35 +1,35 @@
-//! Templates of Home Assistant that read the bridge's payloads.
+//! Home Assistant templates that read the bridge's payloads.
 //!
-//! A value that is not known is `null`; a template then gives `None`, which Home Assistant takes
-//! for unknown.
+//! An unknown value is `null` in the payload. The template then returns `None`, which Home
+//! Assistant treats as unknown.
 
-/// The number.
+/// The value of a property or variable.
 pub(super) const NUMBER: &str = "{{ value_json.value }}";
 /// The value that a variable takes when the controller starts.
 pub(super) const INIT: &str = "{{ value_json.init }}";
-/// The text.
+/// The text of a property.
 pub(super) const TEXT: &str = "{{ value_json.text }}";
-/// `ON` or `OFF` of a flag, or the other way round.
+/// `ON` or `OFF` for a flag, optionally inverted.
 pub(super) fn flag(is_inverted: bool) -> &'static str {
     match is_inverted {
         false => "{{ 'ON' if value_json.value else 'OFF' }}",
         true => "{{ 'OFF' if value_json.value else 'ON' }}",
     }
 }
-/// When it was heard last.
+/// The time at which a value was received.
 pub(super) const TIME: &str = "{{ value_json.time }}";
 /// A program's status.
 pub(super) const PROGRAM: &str = "{{ value_json.status }}";
 
-/// `ON` or `OFF` of a level or a switch.
+/// `ON` or `OFF` for a level or a switch.
 pub(super) fn on_off(uom: &str) -> String {
     either(uom, "ON", "OFF")
 }
 
-/// One word for what is on, another for what is off.
+/// The word `on` or `off`, depending on the value.
 pub(super) fn either(uom: &str, on: &str, off: &str) -> String {
     match uom {
-        // 101 is unknown.
+        // 101 means unknown.
         "78" => format!("{{{{ {{0: '{off}', 100: '{on}'}}.get(value_json.value) }}}}"),
         // An open door is on.
         "79" => format!("{{{{ {{0: '{on}', 100: '{off}'}}.get(value_json.value) }}}}"),
@@ -51,7 +51,7 @@ pub(super) fn brightness(uom: &str) -> &'static str {
     }
 }
 
-/// What a light is told: its level, or a plain on, to which the device's own on-level applies.
+/// The command to turn a light on: with a level or, if none is given, at the device's on-level.
 pub(super) fn turn_on(uom: &str) -> &'static str {
     match uom {
         "51" => {
@@ -61,7 +61,7 @@ pub(super) fn turn_on(uom: &str) -> &'static str {
     }
 }
 
-/// A position in percent; nothing for what is not a position.
+/// A cover's position in percent; empty if the value is not a position.
 pub(super) fn position(uom: &str) -> &'static str {
     match uom {
         "100" => "{{ (value_json.value * 100 / 255) | round | int if value_json.value is number }}",
@@ -69,7 +69,7 @@ pub(super) fn position(uom: &str) -> &'static str {
     }
 }
 
-/// What a cover does.
+/// The state of a cover.
 pub(super) fn cover_state(uom: &str) -> &'static str {
     match uom {
         "97" => {
@@ -82,7 +82,7 @@ pub(super) fn cover_state(uom: &str) -> &'static str {
     }
 }
 
-/// Whether a lock is locked.
+/// The state of a lock.
 pub(super) fn lock_state(uom: &str) -> &'static str {
     match uom {
         "11" => "{{ {0: 'UNLOCKED', 100: 'LOCKED', 102: 'JAMMED'}.get(value_json.value) }}",
@@ -104,10 +104,10 @@ pub(super) fn climate_mode(uom: &str) -> &'static str {
     }
 }
 
-/// What a thermostat does at the moment.
+/// A thermostat's current action.
 pub(super) const CLIMATE_ACTION: &str = "{{ {0: 'idle', 1: 'heating', 2: 'cooling', 3: 'fan', 7: 'heating', 8: 'heating', 9: 'cooling', 10: 'heating', 11: 'heating'}.get(value_json.value) }}";
 
-/// A thermostat's fan.
+/// A thermostat's fan mode.
 pub(super) fn climate_fan(uom: &str) -> &'static str {
     match uom {
         "68" => "{{ {0: 'auto', 1: 'on'}.get(value_json.value) }}",

@@ -1,17 +1,17 @@
-//! Whether the bridge lives, and does its work.
+//! Liveness and readiness of the bridge.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::Stats;
 
-/// The loop turns at least every 10 s.
+/// How long the loop may take for a turn. It normally turns every second.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// Watches the loop's turns.
+/// Observes the turns of the bridge's loop.
 #[derive(Debug)]
 pub(super) struct Health {
-    /// The turns seen last, and when they were seen first.
+    /// The last observed number of turns, and when it was first observed.
     seen: Mutex<(u64, Instant)>,
 }
 
@@ -37,7 +37,7 @@ impl Health {
         let silent = now.saturating_duration_since(since);
         match silent > LIMIT {
             true => Err(format!(
-                "the bridge has done nothing for {} s",
+                "the bridge has not responded for {} s",
                 silent.as_secs()
             )),
             false => Ok(()),
@@ -45,10 +45,10 @@ impl Health {
     }
 }
 
-/// Fails if the bridge cannot do its work: the broker is away, or it does not watch yet.
+/// Fails if the bridge is not operational: it is still starting, or the broker is not connected.
 pub(super) fn check_ready(stats: &Stats) -> Result<(), String> {
     if stats.turns == 0 {
-        return Err("the bridge starts".to_owned());
+        return Err("the bridge is starting".to_owned());
     }
     match &stats.broker {
         Some(broker) if !broker.is_connected => Err("the broker is not connected".to_owned()),

@@ -1,4 +1,4 @@
-//! By which names requests may call the server.
+//! The host names that requests to the server may use.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -17,14 +17,13 @@ impl Hosts {
         }
     }
 
-    /// Whether a `Host` header names the server. The port does not count: it may be forwarded.
+    /// Whether a `Host` header names the server. The port is ignored, because it may be forwarded.
     pub(super) fn has(&self, host: &str) -> bool {
         let host = without_port(host).to_lowercase();
         let host = host.strip_suffix('.').unwrap_or(&host);
         if let Ok(address) = host.parse::<IpAddr>() {
             let address = address.to_canonical();
-            // A rebound name is not an address, so that any address will do where all are listened
-            // on.
+            // A server on all addresses accepts any address: DNS rebinding needs a name.
             return address == self.listens_on
                 || self.listens_on.is_unspecified()
                 || (address.is_loopback() && self.listens_on.is_loopback());
@@ -33,7 +32,7 @@ impl Hosts {
     }
 }
 
-/// The host of `host:port` or `[address]:port`, without brackets.
+/// Returns the host of `host:port` or `[address]:port`, without brackets.
 fn without_port(host: &str) -> &str {
     if let Some(rest) = host.strip_prefix('[') {
         return rest.split(']').next().unwrap_or_default();
@@ -77,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn where_all_addresses_are_listened_on_any_address_will_do_and_no_other_name() {
+    fn a_server_on_all_addresses_accepts_any_address_but_no_other_name() {
         let hosts = hosts("[::]:9994");
         assert!(hosts.has("192.168.1.7:9994") && hosts.has("[fd00::1]:9994"));
         assert!(!hosts.has("evil.example"));

@@ -1,5 +1,5 @@
-//! Connections, bounded in number and in patience, so that nobody exhausts the descriptors that the
-//! bridge needs for its controllers.
+//! A listener that limits the number of connections and their idle time, so that HTTP clients
+//! cannot exhaust the file descriptors that the bridge needs for its controllers.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,40 +14,40 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, sleep};
 
-/// The most connections; further ones wait to be accepted.
+/// The maximum number of connections. Further ones wait to be accepted.
 const MAX_CONNECTIONS: usize = 64;
 
-/// How long a connection may say nothing.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a connection may be idle.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A listener that holds this many connections and no more.
+/// A listener with at most [`MAX_CONNECTIONS`] open connections.
 #[derive(Debug)]
-pub(super) struct Limited {
+pub(super) struct LimitedListener {
     listener: TcpListener,
-    room: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
 }
 
-impl Limited {
+impl LimitedListener {
     pub(super) fn new(listener: TcpListener) -> Self {
         Self {
             listener,
-            room: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
+            permits: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
         }
     }
 }
 
-impl Listener for Limited {
+impl Listener for LimitedListener {
     type Io = Connection;
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Connection, SocketAddr) {
-        // It is never closed; without a permit nothing is accepted.
-        let permit = Arc::clone(&self.room).acquire_owned().await.ok();
-        // Its own way to go on where no descriptors are left.
+        // The semaphore is never closed, so there always is a permit.
+        let permit = Arc::clone(&self.permits).acquire_owned().await.ok();
+        // axum's listener waits and retries if there are no file descriptors left.
         let (socket, peer) = Listener::accept(&mut self.listener).await;
         let connection = Connection {
             socket,
-            silence: Box::pin(sleep(PATIENCE)),
+            idle_timer: Box::pin(sleep(IDLE_TIMEOUT)),
             _permit: permit,
         };
         (connection, peer)
@@ -58,26 +58,28 @@ impl Listener for Limited {
     }
 }
 
-/// A connection that ends when nothing comes, or nothing can be sent, for too long.
+/// A connection that fails if it can neither receive nor send for too long.
 #[derive(Debug)]
 pub(super) struct Connection {
     socket: TcpStream,
-    silence: Pin<Box<Sleep>>,
+    idle_timer: Pin<Box<Sleep>>,
     _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Connection {
-    /// What a read or a write gives, or an error when it has waited for too long.
-    fn bounded<T>(
+    /// Returns the result of a read or write, or an error if it has waited for too long.
+    fn with_timeout<T>(
         &mut self,
         done: Poll<io::Result<T>>,
         context: &mut Context<'_>,
     ) -> Poll<io::Result<T>> {
         if done.is_ready() {
-            self.silence.as_mut().reset(Instant::now() + PATIENCE);
+            self.idle_timer
+                .as_mut()
+                .reset(Instant::now() + IDLE_TIMEOUT);
             return done;
         }
-        ready!(self.silence.as_mut().poll(context));
+        ready!(self.idle_timer.as_mut().poll(context));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
@@ -89,7 +91,7 @@ impl AsyncRead for Connection {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let read = Pin::new(&mut self.socket).poll_read(context, buffer);
-        self.bounded(read, context)
+        self.with_timeout(read, context)
     }
 }
 
@@ -100,7 +102,7 @@ impl AsyncWrite for Connection {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.socket).poll_write(context, bytes);
-        self.bounded(written, context)
+        self.with_timeout(written, context)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -119,14 +121,14 @@ mod tests {
 
     use super::*;
 
-    async fn limited() -> (Limited, SocketAddr) {
+    async fn limited() -> (LimitedListener, SocketAddr) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        (Limited::new(listener), address)
+        (LimitedListener::new(listener), address)
     }
 
     #[tokio::test]
-    async fn no_more_connections_are_held_than_there_is_room_for() {
+    async fn connections_beyond_the_maximum_are_not_accepted() {
         let (mut limited, address) = limited().await;
         let (mut clients, mut held) = (Vec::new(), Vec::new());
         for _ in 0..MAX_CONNECTIONS {
@@ -141,15 +143,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_connection_on_which_nothing_comes_is_closed() {
+    async fn an_idle_connection_is_closed() {
         let (mut limited, address) = limited().await;
         let _client = TcpStream::connect(address).await.unwrap();
         let (mut connection, _) = Listener::accept(&mut limited).await;
-        // From here on the clock moves as soon as everybody waits.
+        // From here on, the clock advances as soon as all tasks wait.
         tokio::time::pause();
         let began = Instant::now();
         let error = connection.read(&mut [0; 16]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        assert!(began.elapsed() >= PATIENCE - Duration::from_secs(1));
+        assert!(began.elapsed() >= IDLE_TIMEOUT - Duration::from_secs(1));
     }
 }

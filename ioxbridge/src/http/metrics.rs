@@ -1,5 +1,5 @@
-//! What is counted, as OpenMetrics. Names follow the conventions of Prometheus: a prefix, base
-//! units, `_total` behind a counter.
+//! Encodes the statistics as OpenMetrics. Names follow the Prometheus conventions: a prefix, base
+//! units, and the suffix `_total` for counters.
 
 use std::fmt;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::{BrokerStats, CallDurations, ControllerStats, Stats};
 
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// The text of an answer to `/metrics`.
+/// Returns the body of an answer to `/metrics`.
 pub(super) fn encode(stats: Stats) -> Result<String, fmt::Error> {
     let mut registry = Registry::with_prefix("iox");
     registry.register_collector(Box::new(Snapshot(stats)));
@@ -25,7 +25,7 @@ pub(super) fn encode(stats: Stats) -> Result<String, fmt::Error> {
     Ok(out)
 }
 
-/// Counts at one moment.
+/// The statistics at one moment.
 #[derive(Debug)]
 struct Snapshot(Stats);
 
@@ -36,13 +36,15 @@ impl Collector for Snapshot {
         writer.family("build", "The version of iox", MetricType::Info, |family| {
             family.encode_info(&version)
         })?;
-        writer.counter("loop_turns", "Turns of the bridge's loop", |family| {
-            count(family, &NO_LABELS, self.0.turns)
-        })?;
-        streams(&mut writer, &self.0)?;
-        controllers(&mut writer, &self.0)?;
+        writer.counter(
+            "loop_turns",
+            "Iterations of the bridge's main loop",
+            |family| encode_counter(family, &NO_LABELS, self.0.turns),
+        )?;
+        encode_streams(&mut writer, &self.0)?;
+        encode_controllers(&mut writer, &self.0)?;
         match &self.0.broker {
-            Some(broker) => mqtt(&mut writer, broker),
+            Some(broker) => encode_broker(&mut writer, broker),
             None => Ok(()),
         }
     }
@@ -50,7 +52,7 @@ impl Collector for Snapshot {
 
 const NO_LABELS: [(&str, &str); 0] = [];
 
-/// Writes one family of metrics after another.
+/// Writes families of metrics.
 struct Writer<'a>(DescriptorEncoder<'a>);
 
 impl Writer<'_> {
@@ -83,19 +85,27 @@ impl Writer<'_> {
     }
 }
 
-fn count(family: &mut MetricEncoder<'_>, labels: &impl EncodeLabelSet, value: u64) -> fmt::Result {
+fn encode_counter(
+    family: &mut MetricEncoder<'_>,
+    labels: &impl EncodeLabelSet,
+    value: u64,
+) -> fmt::Result {
     family
         .encode_family(labels)?
         .encode_counter::<NoLabelSet, _, u64>(&value, None)
 }
 
-fn level(family: &mut MetricEncoder<'_>, labels: &impl EncodeLabelSet, value: u64) -> fmt::Result {
-    // A gauge of this library is signed.
+fn encode_gauge(
+    family: &mut MetricEncoder<'_>,
+    labels: &impl EncodeLabelSet,
+    value: u64,
+) -> fmt::Result {
+    // Gauges of this library are signed.
     let value = i64::try_from(value).unwrap_or(i64::MAX);
     family.encode_family(labels)?.encode_gauge(&value)
 }
 
-fn streams(writer: &mut Writer<'_>, stats: &Stats) -> fmt::Result {
+fn encode_streams(writer: &mut Writer<'_>, stats: &Stats) -> fmt::Result {
     writer.gauge(
         "streams",
         "Streams of controllers by their status",
@@ -103,136 +113,143 @@ fn streams(writer: &mut Writer<'_>, stats: &Stats) -> fmt::Result {
             for status in Status::ALL {
                 let all = stats.controllers.values();
                 let number = all.filter(|controller| controller.status == status).count();
-                level(family, &[("status", status.as_str())], number as u64)?;
+                encode_gauge(family, &[("status", status.as_str())], number as u64)?;
             }
             Ok(())
         },
     )
 }
 
-type Of<T> = fn(&ControllerStats) -> T;
+type Getter<T> = fn(&ControllerStats) -> T;
 
-fn controllers(writer: &mut Writer<'_>, stats: &Stats) -> fmt::Result {
-    let gauges: [(&str, &str, Of<u64>); 4] = [
+fn encode_controllers(writer: &mut Writer<'_>, stats: &Stats) -> fmt::Result {
+    let gauges: [(&str, &str, Getter<u64>); 4] = [
         (
             "controller_up",
             "Whether the stream of the controller is connected",
-            |of| u64::from(of.status == Status::Connected),
+            |stats| u64::from(stats.status == Status::Connected),
         ),
         (
             "controller_available",
             "Whether the controller counts as available",
-            |of| u64::from(of.is_available),
+            |stats| u64::from(stats.is_available),
         ),
-        ("nodes", "Nodes and scenes that are known", |of| {
-            of.nodes as u64
+        ("nodes", "Nodes and scenes that are known", |stats| {
+            stats.nodes as u64
         }),
-        ("calls_pending", "REST calls that have not ended", |of| {
-            of.pending_calls as u64
-        }),
+        (
+            "calls_pending",
+            "REST calls that are not complete",
+            |stats| stats.pending_calls as u64,
+        ),
     ];
     for (name, help, value) in gauges {
         writer.gauge(name, help, |family| {
-            for (controller, of) in &stats.controllers {
-                level(family, &[("controller", controller.as_str())], value(of))?;
+            for (controller, stats) in &stats.controllers {
+                encode_gauge(family, &[("controller", controller.as_str())], value(stats))?;
             }
             Ok(())
         })?;
     }
-    let counters: [(&str, &str, Of<u64>); 10] = [
-        ("frames", "Text frames received", |of| of.stream.frames),
-        ("received_bytes", "Bytes of these frames", |of| {
-            of.stream.bytes
+    let counters: [(&str, &str, Getter<u64>); 10] = [
+        ("frames", "Text frames received", |stats| {
+            stats.stream.frames
         }),
+        (
+            "received_bytes",
+            "Bytes of the text frames received",
+            |stats| stats.stream.bytes,
+        ),
         (
             "malformed_frames",
             "Frames that were not well-formed",
-            |of| of.stream.malformed,
+            |stats| stats.stream.malformed,
         ),
-        ("ignored_frames", "Frames that were no events", |of| {
-            of.stream.ignored
+        ("ignored_frames", "Frames that were not events", |stats| {
+            stats.stream.ignored
         }),
         (
             "repaired_frames",
-            "Frames taken with bytes or characters replaced",
-            |of| of.stream.invalid_utf8 + of.stream.forbidden_characters,
+            "Frames accepted after invalid bytes or characters were replaced",
+            |stats| stats.stream.invalid_utf8 + stats.stream.forbidden_characters,
         ),
         (
             "sequence_gaps",
-            "Gaps, repeats and steps back of the numbering",
-            |of| of.stream.gaps,
+            "Gaps, repeats and backward steps of the sequence numbers",
+            |stats| stats.stream.gaps,
         ),
         (
             "incomplete_replays",
-            "Replays that had not ended at their limit",
-            |of| of.stream.incomplete_replays,
+            "Replays that did not end within their time limit",
+            |stats| stats.stream.incomplete_replays,
         ),
-        ("connection_attempts", "Attempts to connect", |of| {
-            of.stream.attempts
+        ("connection_attempts", "Attempts to connect", |stats| {
+            stats.stream.attempts
         }),
         (
             "reconnects",
-            "Times that a lost connection was live again",
-            |of| of.stream.reconnects,
+            "Successful reconnects after a lost connection",
+            |stats| stats.stream.reconnects,
         ),
         (
             "drift",
-            "Values that differed from the controller's own",
-            |of| of.drift,
+            "Values that an audit corrected because the controller reported another one",
+            |stats| stats.drift,
         ),
     ];
     for (name, help, value) in counters {
         writer.counter(name, help, |family| {
-            for (controller, of) in &stats.controllers {
-                count(family, &[("controller", controller.as_str())], value(of))?;
+            for (controller, stats) in &stats.controllers {
+                encode_counter(family, &[("controller", controller.as_str())], value(stats))?;
             }
             Ok(())
         })?;
     }
-    writer.counter("events", "Events received, live and of replays", |family| {
-        for (controller, of) in &stats.controllers {
-            let replayed = of.stream.events.saturating_sub(of.stream.live_events);
-            for (live, value) in [("true", of.stream.live_events), ("false", replayed)] {
+    writer.counter("events", "Events received, live and replayed", |family| {
+        for (controller, stats) in &stats.controllers {
+            let replayed = stats.stream.events.saturating_sub(stats.stream.live_events);
+            for (live, value) in [("true", stats.stream.live_events), ("false", replayed)] {
                 let labels = [("controller", controller.as_str()), ("live", live)];
-                count(family, &labels, value)?;
+                encode_counter(family, &labels, value)?;
             }
         }
         Ok(())
     })?;
     writer.counter(
         "connection_losses",
-        "Connections lost, by the reason",
-        |family| by_word(family, stats, "reason", |of| &of.losses),
+        "Lost connections and failed reconnects, by reason",
+        |family| encode_by_label(family, stats, "reason", |stats| &stats.losses),
     )?;
-    writer.counter(
-        "calls",
-        "REST calls that have ended, by what they came to",
-        |family| by_word(family, stats, "outcome", |of| &of.calls),
-    )?;
+    writer.counter("calls", "Completed REST calls, by outcome", |family| {
+        encode_by_label(family, stats, "outcome", |stats| &stats.calls)
+    })?;
     let mut durations = writer.0.encode_descriptor(
         "call_duration",
         "How long REST calls took",
         Some(&Unit::Seconds),
         MetricType::Histogram,
     )?;
-    for (controller, of) in &stats.controllers {
+    for (controller, stats) in &stats.controllers {
         let labels = [("controller", controller.as_str())];
-        histogram(&mut durations.encode_family(&labels)?, &of.call_durations)?;
+        encode_histogram(
+            &mut durations.encode_family(&labels)?,
+            &stats.call_durations,
+        )?;
     }
     Ok(())
 }
 
-fn by_word(
+fn encode_by_label(
     family: &mut MetricEncoder<'_>,
     stats: &Stats,
     label: &'static str,
     counts: fn(&ControllerStats) -> &std::collections::BTreeMap<&'static str, u64>,
 ) -> fmt::Result {
-    for (controller, of) in &stats.controllers {
-        for (word, value) in counts(of) {
-            count(
+    for (controller, stats) in &stats.controllers {
+        for (label_value, value) in counts(stats) {
+            encode_counter(
                 family,
-                &[("controller", controller.as_str()), (label, word)],
+                &[("controller", controller.as_str()), (label, label_value)],
                 *value,
             )?;
         }
@@ -240,18 +257,18 @@ fn by_word(
     Ok(())
 }
 
-fn histogram(family: &mut MetricEncoder<'_>, durations: &CallDurations) -> fmt::Result {
+fn encode_histogram(family: &mut MetricEncoder<'_>, durations: &CallDurations) -> fmt::Result {
     let bounds = CallDurations::BOUNDS.iter();
     let bounds = bounds.map(|bound| Duration::from_millis(*bound).as_secs_f64());
     let buckets: Vec<(f64, u64)> = bounds
         .chain([f64::INFINITY])
         .zip(durations.counts)
         .collect();
-    let all = durations.counts.iter().sum();
-    family.encode_histogram::<NoLabelSet>(durations.sum.as_secs_f64(), all, &buckets, None)
+    let total = durations.counts.iter().sum();
+    family.encode_histogram::<NoLabelSet>(durations.sum.as_secs_f64(), total, &buckets, None)
 }
 
-fn mqtt(writer: &mut Writer<'_>, broker: &BrokerStats) -> fmt::Result {
+fn encode_broker(writer: &mut Writer<'_>, broker: &BrokerStats) -> fmt::Result {
     for (name, help, value) in [
         (
             "mqtt_up",
@@ -269,12 +286,12 @@ fn mqtt(writer: &mut Writer<'_>, broker: &BrokerStats) -> fmt::Result {
             broker.waiting as u64,
         ),
     ] {
-        writer.gauge(name, help, |family| level(family, &NO_LABELS, value))?;
+        writer.gauge(name, help, |family| encode_gauge(family, &NO_LABELS, value))?;
     }
     for (name, help, value) in [
         (
             "mqtt_connects",
-            "Times that the broker was connected",
+            "Connections to the broker",
             broker.connects,
         ),
         (
@@ -284,7 +301,7 @@ fn mqtt(writer: &mut Writer<'_>, broker: &BrokerStats) -> fmt::Result {
         ),
         (
             "mqtt_dropped",
-            "Events dropped while the broker was away or slow",
+            "Events dropped while the broker was disconnected or slow",
             broker.dropped_events,
         ),
         (
@@ -292,14 +309,16 @@ fn mqtt(writer: &mut Writer<'_>, broker: &BrokerStats) -> fmt::Result {
             "Messages too large for the broker, or refused by it",
             broker.refused,
         ),
-        ("mqtt_commands", "Commands that came", broker.commands),
+        ("mqtt_commands", "Commands received", broker.commands),
     ] {
-        writer.counter(name, help, |family| count(family, &NO_LABELS, value))?;
+        writer.counter(name, help, |family| {
+            encode_counter(family, &NO_LABELS, value)
+        })?;
     }
-    let help = "Commands that were not carried out, by the reason";
+    let help = "Commands that were not carried out, by reason";
     writer.counter("mqtt_ignored_commands", help, |family| {
         for (reason, value) in &broker.ignored_commands {
-            count(family, &[("reason", *reason)], *value)?;
+            encode_counter(family, &[("reason", *reason)], *value)?;
         }
         Ok(())
     })
@@ -310,7 +329,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everything_that_is_counted_is_told() {
+    fn all_statistics_are_encoded() {
         let mut stats = Stats::default();
         let mut home = ControllerStats {
             status: Status::Connected,
@@ -360,7 +379,7 @@ mod tests {
             assert!(text.lines().any(|got| got == line), "no {line} in\n{text}");
         }
         assert!(text.ends_with("# EOF\n"));
-        // Whoever has no broker is told nothing of one.
+        // Without a broker, there are no broker metrics.
         assert!(!encode(Stats::default()).unwrap().contains("mqtt"));
     }
 }

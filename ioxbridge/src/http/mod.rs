@@ -2,15 +2,17 @@
 //!
 //! | path | answer |
 //! |---|---|
-//! | `/metrics` | what [`Stats`](crate::Stats) counts, as OpenMetrics |
+//! | `/metrics` | the [`Stats`](crate::Stats) in OpenMetrics format |
 //! | `/healthz` | 200 while the bridge's loop runs, else 503: restart the process |
-//! | `/readyz` | 200 while the bridge does its work: its loop runs, the broker, if there is one, is connected, and all controllers are watched; else 503 |
+//! | `/readyz` | 200 while the bridge is operational: its loop runs, all controllers are watched and the broker, if there is one, is connected; else 503 |
 //!
-//! [`page`] has the paths of the web page, which is served if the options ask for it. Other paths
-//! take no other method than GET and HEAD, and no answer allows other origins. A
-//! request must name the server by an address that it listens on, by `localhost`, or by a
-//! [name of its own](HttpOptions::host): a web page that a rebound DNS name leads here gets 421.
-//! There are at most 64 connections, and one on which nothing comes for 30 s is closed.
+//! [`page`] lists the paths of the web page, which is served if the options enable it. All other
+//! paths accept only GET and HEAD. No answer allows cross-origin access.
+//!
+//! The host of a request must be an address on which the server listens, `localhost`, or a
+//! [configured name](HttpOptions::host). Other hosts get 421, which protects against DNS rebinding.
+//!
+//! There are at most 64 connections. A connection that is idle for 30 s is closed.
 
 mod health;
 mod host;
@@ -35,14 +37,14 @@ use tokio::sync::watch;
 
 use self::health::Health;
 use self::host::Hosts;
-use self::listener::Limited;
+use self::listener::LimitedListener;
 pub use self::page::PageOptions;
 use crate::Handle;
 
-/// How long a stop waits for answers under way.
-const LAST_ANSWERS: Duration = Duration::from_millis(500);
+/// How long to wait at a stop for answers in progress.
+const STOP_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Where metrics and health checks are served.
+/// The options of the HTTP server.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct HttpOptions {
@@ -52,7 +54,7 @@ pub struct HttpOptions {
 }
 
 impl HttpOptions {
-    /// On this address; port 0 takes a free one.
+    /// Creates options for a server on this address. Port 0 selects a free port.
     pub fn new(address: SocketAddr) -> Self {
         Self {
             address,
@@ -61,35 +63,35 @@ impl HttpOptions {
         }
     }
 
-    /// One more name by which requests may call the server, without a port. Default none but its
-    /// addresses and `localhost`.
+    /// Adds a host name, without a port, that requests may use besides the server's addresses and
+    /// `localhost`. Default: none.
     pub fn host(mut self, name: impl Into<String>) -> Self {
         self.hosts.push(name.into());
         self
     }
 
-    /// Serves the web page too. Default none.
+    /// Enables the web page. Default: no page.
     pub fn page(mut self, page: PageOptions) -> Self {
         self.page = Some(page);
         self
     }
 }
 
-/// Why the server cannot begin.
+/// The reason why the server cannot start.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum HttpError {
-    /// The address cannot be listened on.
+    /// The server cannot listen on the address.
     #[error("cannot serve HTTP on {address}: {source}{}", advice(source))]
     Listen {
         /// The address.
         address: SocketAddr,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// The page would be open to the network.
+    /// The page would be accessible to everybody on the network.
     #[error(
-        "the web page would be open to everybody who reaches {address}: give it a password, say that a proxy in front of it decides who comes, or listen on a loopback address"
+        "the web page would be open to everybody who reaches {address}: give it a password, declare that a proxy controls access to it, or listen on a loopback address"
     )]
     Unprotected {
         /// The address.
@@ -100,7 +102,7 @@ pub enum HttpError {
 fn advice(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::AddrInUse => {
-            "; another program, or another bridge, listens there: choose another port"
+            "; another program, or another bridge, uses this port: choose another one"
         }
         io::ErrorKind::AddrNotAvailable => "; this machine does not have that address",
         io::ErrorKind::PermissionDenied => "; choose a port above 1023",
@@ -108,24 +110,25 @@ fn advice(error: &io::Error) -> &'static str {
     }
 }
 
-/// A server that listens, and does not answer yet.
+/// An HTTP server that listens but does not answer yet.
 #[derive(Debug)]
 pub struct HttpServer {
     listener: TcpListener,
     address: SocketAddr,
     router: Router,
-    /// Ends the answers that would go on.
+    /// Ends the open-ended answers when the server stops.
     stopping: watch::Sender<bool>,
-    /// The model of the page, for as long as the server lives.
-    model: Option<page::Model>,
+    /// Keeps the model of the page alive while the server exists.
+    model: Option<page::ModelGuard>,
 }
 
 impl HttpServer {
-    /// Listens. `handle` is that of the bridge that it tells about.
+    /// Starts to listen. `handle` is the handle of the bridge that the server reports on.
     ///
     /// # Errors
     ///
-    /// [`HttpError`] if the address cannot be had: it names the address, and what to do.
+    /// [`HttpError`] if the server cannot listen on the address, or if the page would be
+    /// unprotected. The message says what to do.
     pub async fn bind(options: &HttpOptions, handle: Handle) -> Result<Self, HttpError> {
         if let Some(page) = &options.page
             && !page.is_protected_on(options.address)
@@ -156,13 +159,13 @@ impl HttpServer {
         })
     }
 
-    /// Where it listens, with the port that it got.
+    /// Returns the address on which the server listens, with the actual port.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Answers until `stop` completes.
+    /// Answers requests until `stop` completes.
     pub async fn serve(self, stop: impl Future<Output = ()> + Send + 'static) {
         let _model = self.model;
         let mut stopping = self.stopping.subscribe();
@@ -171,15 +174,15 @@ impl HttpServer {
             stop.await;
             stopped.send_replace(true);
         };
-        let server =
-            axum::serve(Limited::new(self.listener), self.router).with_graceful_shutdown(stop);
+        let server = axum::serve(LimitedListener::new(self.listener), self.router)
+            .with_graceful_shutdown(stop);
         let late = async {
-            // An error means that the sender is gone, which the server is then too.
+            // An error means that the sender is gone, and the server with it.
             let _ = stopping.wait_for(|stopping| *stopping).await;
-            tokio::time::sleep(LAST_ANSWERS).await;
+            tokio::time::sleep(STOP_TIMEOUT).await;
         };
         tokio::select! {
-            // It never fails: errors of a connection end that connection.
+            // The server never fails: an error of a connection ends only that connection.
             _ = server => {}
             () = late => {}
         }
@@ -203,6 +206,7 @@ fn router(page: Option<Router>, handle: Handle, hosts: Arc<Hosts>) -> Router {
     all.layer(middleware::from_fn_with_state(hosts, check_host))
 }
 
+/// The state that the requests for metrics and health share.
 #[derive(Debug)]
 struct Shared {
     handle: Handle,
@@ -212,7 +216,7 @@ struct Shared {
 async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
     match metrics::encode(shared.handle.stats()) {
         Ok(text) => ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
-        // Writing to a string fails only if an encoder does.
+        // Writing to a `String` cannot fail, so this is an error of an encoder.
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
@@ -234,7 +238,7 @@ fn answer(checked: Result<(), String>) -> Response {
     }
 }
 
-/// Answers those alone who call the server by a name that it has.
+/// Refuses requests whose host is not one of the server's.
 async fn check_host(State(hosts): State<Arc<Hosts>>, request: Request, next: Next) -> Response {
     let host = request.headers().get(header::HOST);
     let named = host.and_then(|host| host.to_str().ok());
@@ -247,7 +251,7 @@ async fn check_host(State(hosts): State<Arc<Hosts>>, request: Request, next: Nex
     let mut response = match is_ours {
         true => next.run(request).await,
         false => {
-            let text = "this server has another name: add it to hosts\n";
+            let text = "this is not a name of this server: add it to hosts\n";
             (StatusCode::MISDIRECTED_REQUEST, text).into_response()
         }
     };

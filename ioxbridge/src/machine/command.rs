@@ -1,10 +1,10 @@
-//! Commands: what a message on a command topic asks for.
+//! Parses the payloads of command topics into commands to the controller.
 //!
 //! Rules:
 //!
-//! * A payload is one word, or one number, in UTF-8. Nothing else is guessed.
-//! * What a node is decides what it takes: a sensor takes a query alone.
-//! * Locks, covers and alarms, and scenes with one of them, need a permission of their own.
+//! * A payload is one word or one number in UTF-8. Any other payload is refused.
+//! * The kind of a node decides which payloads it accepts: a sensor accepts only `QUERY`.
+//! * Locks, covers and alarms each need a separate permission, and so do scenes that contain one.
 
 use std::collections::BTreeSet;
 
@@ -19,21 +19,21 @@ use crate::Allowance;
 use crate::discovery::kind::{Backlight, Kind};
 use crate::topics::{BACKLIGHT, ENABLED};
 
-/// The longest payload of a command, in bytes.
-pub(crate) const LONGEST: usize = 64;
+/// The maximum length of a command payload, in bytes.
+pub(crate) const MAX_PAYLOAD: usize = 64;
 
-/// Why a command is not carried out.
+/// The reason why a command is not carried out.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(crate) enum Refusal {
     #[error("it is retained: it may be old, so publish commands without the retain flag")]
     Retained,
-    #[error("it was sent while the bridge was away")]
+    #[error("it was sent while the bridge was disconnected")]
     Late,
-    #[error("its payload has {0} bytes, the longest taken has {LONGEST}")]
+    #[error("its payload has {0} bytes; the maximum is {MAX_PAYLOAD}")]
     TooLong(usize),
     #[error("its payload is not UTF-8")]
     NotText,
-    #[error("its payload {0:?} is not understood here: {1}")]
+    #[error("its payload {0:?} is not understood: {1}")]
     NotUnderstood(String, &'static str),
     #[error("there is no such node, program or variable")]
     UnknownTarget,
@@ -41,18 +41,18 @@ pub(crate) enum Refusal {
     NotAllowed(Allowance),
     #[error("{0}")]
     OutOfRange(String),
-    #[error("the controller was away for too long")]
+    #[error("the controller was disconnected for too long")]
     Expired,
     #[error("the controller is not connected")]
     Away,
-    #[error("a newer command to the same target came before the controller did")]
+    #[error("a newer command to the same target replaces it")]
     Replaced,
     #[error("too many commands wait for the controller")]
     TooMany,
 }
 
 impl Refusal {
-    /// The stable code, for counts.
+    /// The stable code, for metrics.
     pub(crate) fn code(&self) -> &'static str {
         match self {
             Self::Retained => "retained",
@@ -77,7 +77,7 @@ impl From<RequestError> for Refusal {
     }
 }
 
-/// What a node takes.
+/// The node or scene that a command is for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Recipient<'a> {
     pub(crate) address: &'a str,
@@ -85,21 +85,21 @@ pub(crate) struct Recipient<'a> {
     pub(crate) backlight: Option<Backlight>,
 }
 
-/// The text of a payload.
+/// Returns the text of a payload, without surrounding white space.
 pub(crate) fn text(payload: &[u8]) -> Result<&str, Refusal> {
-    if payload.len() > LONGEST {
+    if payload.len() > MAX_PAYLOAD {
         return Err(Refusal::TooLong(payload.len()));
     }
     let text = std::str::from_utf8(payload).map_err(|_| Refusal::NotText)?;
     Ok(text.trim())
 }
 
-/// Checks that everything that a command would move is allowed.
+/// Checks that commands to all of these kinds are allowed.
 pub(crate) fn check_allowed(
-    moved: impl IntoIterator<Item = Kind>,
+    affected: impl IntoIterator<Item = Kind>,
     allowed: &BTreeSet<Allowance>,
 ) -> Result<(), Refusal> {
-    let mut needed = moved.into_iter().filter_map(Kind::allowance);
+    let mut needed = affected.into_iter().filter_map(Kind::allowance);
     match needed.find(|needed| !allowed.contains(needed)) {
         Some(missing) => Err(Refusal::NotAllowed(missing)),
         None => Ok(()),
@@ -122,7 +122,7 @@ pub(crate) fn node_offers(kind: Kind) -> &'static [&'static str] {
     }
 }
 
-/// The command to a node or scene.
+/// Parses a command to a node or scene.
 pub(crate) fn to_node(node: Recipient<'_>, payload: &str) -> Result<Command, Refusal> {
     let address = node.address;
     let word = payload.to_ascii_uppercase();
@@ -131,11 +131,11 @@ pub(crate) fn to_node(node: Recipient<'_>, payload: &str) -> Result<Command, Ref
     }
     match node.kind {
         Kind::Sensor | Kind::BinarySensor(_) | Kind::Heartbeat | Kind::Button => {
-            Err(not_understood(payload, "it takes QUERY alone"))
+            Err(not_understood(payload, "it takes only QUERY"))
         }
         Kind::Climate => Err(not_understood(
             payload,
-            "a thermostat takes QUERY, and its settings on topics of their own",
+            "a thermostat takes QUERY; its settings have topics of their own",
         )),
         Kind::Lock { is_insteon } => Ok(match (word.as_str(), is_insteon) {
             ("LOCK", true) => Command::on(address)?,
@@ -191,7 +191,7 @@ pub(crate) fn to_node(node: Recipient<'_>, payload: &str) -> Result<Command, Ref
     }
 }
 
-/// The command that sets a property of a node, of which the unit is known.
+/// Parses a command that sets a property of a node. `uom` is the property's unit.
 pub(crate) fn to_control(
     node: Recipient<'_>,
     control: &str,
@@ -216,7 +216,7 @@ pub(crate) fn to_control(
             let value = value
                 .filter(|value| *value <= backlight.max())
                 .ok_or_else(|| {
-                    not_understood(payload, "a backlight is 0 to 100, of a keypad 0 to 127")
+                    not_understood(payload, "a backlight is 0 to 100; for a keypad, 0 to 127")
                 })?;
             let uom = match backlight {
                 Backlight::Percent => 51,
@@ -294,7 +294,7 @@ pub(crate) fn to_control(
     }
 }
 
-/// The command to a program.
+/// Parses a command to a program.
 pub(crate) fn to_program(id: ProgramId, payload: &str) -> Result<Command, Refusal> {
     let order = match payload.to_ascii_uppercase().as_str() {
         "RUN" => ProgramCommand::Run,
@@ -313,14 +313,14 @@ pub(crate) fn to_program(id: ProgramId, payload: &str) -> Result<Command, Refusa
     Ok(Command::program(id, order))
 }
 
-/// The command that sets a variable with these decimal places.
+/// Parses a command that sets a variable with this number of decimal places.
 pub(crate) fn to_variable(
     id: VariableId,
     field: VariableField,
     places: u32,
     payload: &str,
 ) -> Result<Command, Refusal> {
-    const EXPECTED: &str = "a variable is a number of 32 bits with its own decimal places";
+    const EXPECTED: &str = "a variable is a 32-bit number with at most its own decimal places";
     let raw = payload.parse::<Decimal>().ok().and_then(|value| {
         let power = 10_i128.checked_pow(places)?;
         let mantissa = value.mantissa().checked_mul(power)?;
@@ -333,13 +333,14 @@ pub(crate) fn to_variable(
     }
 }
 
+/// A level, in the unit in which it was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ParsedLevel {
     Raw(u8),
     Percent(u8),
 }
 
-/// `0` to `255`, or `0%` to `100%`: digits alone.
+/// Parses `0` to `255`, or `0%` to `100%`: no sign, blank or fraction.
 fn parse_level(payload: &str) -> Option<ParsedLevel> {
     match payload.strip_suffix('%') {
         Some(percent) => {
@@ -361,7 +362,7 @@ fn level(address: &str, payload: &str, expected: &'static str) -> Result<Command
         Some(ParsedLevel::Percent(percent)) => Level::percent(percent)?,
         None => return Err(not_understood(payload, expected)),
     };
-    // Off is a command of its own: a level of 0 leaves some devices on at their lowest.
+    // Level 0 is sent as `DOF`: with `DON/0`, some devices stay on at their lowest level.
     if parse_level(payload)
         .is_some_and(|level| matches!(level, ParsedLevel::Raw(0) | ParsedLevel::Percent(0)))
     {
@@ -391,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn a_backlight_is_a_number_that_its_device_takes() {
+    fn a_backlight_is_a_number_that_its_device_accepts() {
         let sent = |backlight, payload: &str| {
             let node = Recipient {
                 address: "n1",
@@ -418,7 +419,7 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_takes_its_own_words() {
+    fn each_kind_accepts_its_own_words() {
         let secmd = Kind::Lock { is_insteon: false };
         let insteon = Kind::Lock { is_insteon: true };
         for (kind, payload, path) in [
@@ -450,7 +451,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_the_page_offers_is_taken() {
+    fn every_payload_that_the_page_offers_is_accepted() {
         for kind in [
             Kind::Scene,
             Kind::Light,
@@ -479,7 +480,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_level_is_refused() {
+    fn an_invalid_level_is_refused() {
         for payload in [
             "101%", "256", "-1", "NaN", "inf", "1e2", "50.5", "50 %", "%", "", "0x10", "+5",
             "ON;OFF", "1000", "٣",
@@ -531,7 +532,7 @@ mod tests {
     }
 
     #[test]
-    fn what_moves_a_lock_needs_the_permission() {
+    fn a_command_that_affects_a_lock_needs_the_permission() {
         let lock = Kind::Lock { is_insteon: true };
         let none = BTreeSet::new();
         assert_eq!(check_allowed([Kind::Light], &none), Ok(()));

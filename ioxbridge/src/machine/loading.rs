@@ -1,19 +1,20 @@
-//! When a controller is read: what it is, its names, its programs and variables.
+//! Schedules the reads of a controller: its configuration, nodes, programs and variables.
 //!
 //! ```text
 //!          connected, change of structure, retry
 //!   idle ────────────────────────────────────────► due ──► reading, one call after the other
 //!    ▲                                                              │
-//!    └──────────────────────────────────────────────────────────────┘ all answered, or one failed
+//!    └──────────────────────────────────────────────────────────────┘ all answered, or no config
 //! ```
 //!
 //! Rules:
 //!
-//! * All is read right after the stream is live, and again 2 s after a change of structure, 30 s
-//!   after the last reading at the earliest. A reading that failed is repeated after 10 s.
-//! * A reading that lacks something known is followed by another 30 s later: only what two complete
-//!   readings in a row lack is gone.
-//! * While the stream is away nothing is read.
+//! * Everything is read as soon as the stream is live. After a change of structure, everything is
+//!   read again after 2 s, but not within 30 s of the end of the last reading. If a read fails, the
+//!   reading is repeated after 10 s.
+//! * If an object is missing from a reading, everything is read again 30 s later: an object counts
+//!   as removed only if two readings in a row lack it.
+//! * Nothing is read while the stream is not live.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -22,14 +23,14 @@ use ioxproto::view::VariableType;
 
 use super::{CallNumber, Read};
 
-/// How long after a change of structure.
-const SETTLE: Duration = Duration::from_secs(2);
-/// The shortest time from one reading to the next that a change causes.
-const APART: Duration = Duration::from_secs(30);
-/// How long after a reading that failed.
+/// The delay of a reading after a change of structure.
+const SETTLE_DELAY: Duration = Duration::from_secs(2);
+/// The minimum time from the end of a reading to a reading that a change causes.
+const MIN_SPACING: Duration = Duration::from_secs(30);
+/// The delay of a reading after a failed one.
 const RETRY: Duration = Duration::from_secs(10);
 
-/// All that is read, in this order.
+/// The reads of a complete reading, in order.
 const ALL: [Read; 7] = [
     Read::Config,
     Read::Nodes,
@@ -40,43 +41,48 @@ const ALL: [Read; 7] = [
     Read::Variables(VariableType::State),
 ];
 
+/// The schedule and the progress of the readings of one controller.
 #[derive(Debug, Default)]
 pub(super) struct Loading {
     is_live: bool,
+    /// When the next reading begins.
     due: Option<Instant>,
+    /// When the last reading ended.
     last_end: Option<Instant>,
+    /// The remaining reads of this reading.
     rest: VecDeque<Read>,
+    /// The read whose answer is awaited.
     outstanding: Option<(CallNumber, Read)>,
-    /// A read of this reading has failed.
+    /// Whether a read of this reading has failed.
     has_failed: bool,
 }
 
 impl Loading {
-    /// The stream is live: everything is read at once.
+    /// Schedules a reading now, because the stream is live.
     pub(super) fn connected(&mut self, now: Instant) {
         self.is_live = true;
         self.due = Some(now);
     }
 
-    /// The stream is away.
+    /// Pauses reading, because the stream is not live.
     pub(super) fn lost(&mut self) {
         self.is_live = false;
     }
 
-    /// Something is no longer as it was read.
+    /// Schedules a reading after a change of structure.
     pub(super) fn changed(&mut self, now: Instant) {
-        let earliest = self.last_end.map_or(now, |end| end + APART);
-        let at = (now + SETTLE).max(earliest);
+        let earliest = self.last_end.map_or(now, |end| end + MIN_SPACING);
+        let at = (now + SETTLE_DELAY).max(earliest);
         self.due = Some(self.due.map_or(at, |due| due.min(at)));
     }
 
-    /// Something known is missing: a second reading is to say the same.
-    pub(super) fn doubted(&mut self, now: Instant) {
-        let at = now + APART;
+    /// Schedules a second reading, to confirm that an object is gone.
+    pub(super) fn schedule_confirmation(&mut self, now: Instant) {
+        let at = now + MIN_SPACING;
         self.due = Some(self.due.map_or(at, |due| due.min(at)));
     }
 
-    /// What is to be read now, if anything.
+    /// Returns the read to send now, if any.
     pub(super) fn next(&mut self, now: Instant) -> Option<Read> {
         if !self.is_live || self.outstanding.is_some() {
             return None;
@@ -89,19 +95,19 @@ impl Loading {
         self.rest.front().copied()
     }
 
-    /// That was asked for.
+    /// Notes that the read that [`next`](Self::next) returned was sent, as this call.
     pub(super) fn asked(&mut self, number: CallNumber) {
         self.outstanding = self.rest.pop_front().map(|read| (number, read));
     }
 
-    /// Whether an answer is to what was asked for; if so, the next is read.
+    /// Handles an answer. Returns whether it belongs to the outstanding read.
     pub(super) fn answered(&mut self, now: Instant, number: CallNumber, is_good: bool) -> bool {
         let Some((_, read)) = self.outstanding.take_if(|(asked, _)| *asked == number) else {
             return false;
         };
         if !is_good {
-            // Without the controller's UUID nothing else is of use. Some controllers have no
-            // programs or variables to read, which must not keep the names from being used.
+            // Without the controller's UUID, the other reads are useless. Other reads may fail,
+            // because some controllers have no programs or variables; the rest is still used.
             self.has_failed = true;
             if read == Read::Config {
                 self.rest.clear();
@@ -126,7 +132,7 @@ impl Loading {
 mod tests {
     use super::*;
 
-    /// Reads everything, and says what was asked for.
+    /// Answers each read and returns the reads that were sent.
     fn read_all(loading: &mut Loading, now: Instant, is_good: impl Fn(Read) -> bool) -> Vec<Read> {
         let mut asked = Vec::new();
         while let Some(read) = loading.next(now) {
@@ -144,15 +150,21 @@ mod tests {
         let start = Instant::now();
         let mut loading = Loading::default();
         loading.changed(start);
-        assert!(loading.next(start + SETTLE).is_none(), "not while away");
+        assert!(
+            loading.next(start + SETTLE_DELAY).is_none(),
+            "not while away"
+        );
         loading.connected(start);
         assert_eq!(read_all(&mut loading, start, |_| true), ALL);
         loading.changed(start + Duration::from_secs(1));
         loading.changed(start + Duration::from_secs(2));
-        assert_eq!(loading.deadline(), Some(start + APART));
-        assert_eq!(read_all(&mut loading, start + APART, |_| true), ALL);
-        loading.changed(start + APART * 3);
-        assert_eq!(loading.deadline(), Some(start + APART * 3 + SETTLE));
+        assert_eq!(loading.deadline(), Some(start + MIN_SPACING));
+        assert_eq!(read_all(&mut loading, start + MIN_SPACING, |_| true), ALL);
+        loading.changed(start + MIN_SPACING * 3);
+        assert_eq!(
+            loading.deadline(),
+            Some(start + MIN_SPACING * 3 + SETTLE_DELAY)
+        );
     }
 
     #[test]
@@ -170,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stranger_answer_changes_nothing() {
+    fn an_answer_to_another_call_changes_nothing() {
         let start = Instant::now();
         let mut loading = Loading::default();
         loading.connected(start);

@@ -1,27 +1,29 @@
-//! The bridge as a pure machine: what happens goes in, what is to be done comes out.
+//! The bridge as a pure state machine: it takes inputs and returns the outputs to carry out.
 //!
 //! ```text
 //!  notifications, answers ──► ┌─────────────────────────────┐ ──► calls
-//!                             │  House, one a controller    │
+//!                             │  House per controller       │
 //!  time ────────────────────► │    │ set, clear    ▲ command│ ──► next deadline
 //!                             │    ▼               │        │
 //!  broker connected, lost ──► │  Outbox          Machine    │ ──► publications
 //!  messages, acknowledgements └─────────────────────────────┘ ──► subscriptions
 //! ```
 //!
-//! It has no socket, clock or randomness of its own: the same inputs give the same outputs. Rules:
+//! It has no socket and no clock, and its only randomness comes from the seed in the options: the
+//! same inputs give the same outputs. Rules:
 //!
-//! * Nothing of a controller is published before its UUID is known, save that it is away if the
-//!   broker still holds that it is there.
-//! * On each connection to the broker the bridge first marks where it begins: it publishes to a
-//!   topic of its own, to which it has subscribed, and whatever comes before this mark was sent
-//!   while it was away. Commands among that are late and ignored. Retained commands always are.
-//! * On the first connection it lists what the broker holds of each controller (`+` and `#`
-//!   filters, ended by a mark), so that what did not change is not sent, and what is gone can be
-//!   removed.
-//! * On later connections everything is sent again: the broker may have forgotten it.
-//! * The bridge's own `online` comes last, so that nobody sees old states as available.
-//! * When Home Assistant starts, discovery and states are sent again, after a random delay.
+//! * Nothing about a controller is published before its UUID is known. The exception is `offline`,
+//!   if the broker still holds `online` from an earlier process.
+//! * On each connection to the broker, the bridge publishes a mark: a message to a topic of its
+//!   own, to which it has subscribed. Commands that arrive before the mark were sent while the
+//!   bridge was disconnected, and are ignored. Retained commands are always ignored.
+//! * On the first connection, it lists the retained messages of each controller (subscriptions with
+//!   `+` and `#` filters, ended by marks). It then sends only what has changed, and removes what is
+//!   gone.
+//! * On later connections it sends everything again, because the broker may have lost it.
+//! * The bridge's own `online` is published last, so that no client takes an outdated state for a
+//!   current one.
+//! * When Home Assistant starts, discovery messages and states are sent again after a random delay.
 
 mod command;
 mod house;
@@ -44,36 +46,36 @@ pub(crate) use self::command::{Refusal, text as command_text};
 use self::house::{House, View};
 pub(crate) use self::outbox::BrokerLimits;
 use self::outbox::{Outbox, Owner};
-use crate::discovery::Place;
+use crate::discovery::Announcer;
 use crate::slug::{slug, uuid_slug};
 use crate::topics::{BridgeTopics, CommandTarget};
 use crate::watch::WatchId;
 use crate::{Allowance, BrokerStats, NodeOverride, Options};
 
-/// The longest that a mark is waited for.
-const MARK_WITHIN: Duration = Duration::from_secs(10);
-/// The longest that the bridge's own `online` waits for everything else.
-const ONLINE_WITHIN: Duration = Duration::from_secs(15);
-/// The longest delay after Home Assistant's birth.
-const BIRTH_SPREAD: Duration = Duration::from_secs(5);
-/// The longest retained message that is taken up when listing, in bytes.
-const LONGEST_FOUND: usize = 256 * 1024;
+/// How long to wait for a mark to come back.
+const MARK_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the bridge's own `online` waits for the other messages.
+const ONLINE_TIMEOUT: Duration = Duration::from_secs(15);
+/// The maximum delay after Home Assistant's birth message.
+const MAX_BIRTH_DELAY: Duration = Duration::from_secs(5);
+/// The maximum payload of a retained message that a listing accepts, in bytes.
+const MAX_FOUND: usize = 256 * 1024;
 
 const BRIDGE: Owner = Owner(0);
 
-/// Names a publication until it is acknowledged.
+/// Identifies a publication until it is acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct PublicationId(pub(crate) u64);
 
-/// Names a call until it is answered.
+/// Identifies a call until it is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct CallNumber(pub(crate) u64);
 
-/// What is to be done.
+/// An output of the machine, to be carried out in order.
 #[derive(Debug)]
 pub(crate) enum Output {
     Publish(Publication),
-    /// A message of the bridge to itself, at least once, not retained.
+    /// A message from the bridge to itself: QoS 1, not retained.
     Mark {
         topic: Arc<str>,
         payload: String,
@@ -87,7 +89,7 @@ pub(crate) enum Output {
     },
 }
 
-/// A message to publish, at least once.
+/// A message to publish with QoS 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Publication {
     pub(crate) id: PublicationId,
@@ -96,13 +98,13 @@ pub(crate) struct Publication {
     pub(crate) retain: bool,
 }
 
-/// A subscription. The retain flag is left as it was published.
+/// A subscription that keeps the retain flag as published.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Subscription {
     pub(crate) filter: String,
-    /// Whether each message comes at least once, in order, rather than at most once.
+    /// Whether messages are delivered at least once and in order (QoS 1), or at most once (QoS 0).
     pub(crate) is_reliable: bool,
-    /// Whether what is retained comes now.
+    /// Whether the broker sends the retained messages on subscription.
     pub(crate) with_retained: bool,
 }
 
@@ -113,7 +115,7 @@ pub(crate) enum Request {
     Command(Call<Confirmation>),
 }
 
-/// What is read from a controller.
+/// A read request to a controller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Read {
     Config,
@@ -123,7 +125,7 @@ pub(crate) enum Read {
     Variables(VariableType),
 }
 
-/// What a call came to.
+/// The outcome of a call.
 #[derive(Clone, Debug)]
 pub(crate) enum Answer {
     Config(ControllerInfo),
@@ -135,7 +137,7 @@ pub(crate) enum Answer {
     Failed(String),
 }
 
-/// A message that came.
+/// A message received from the broker.
 #[derive(Clone, Debug)]
 pub(crate) struct Message {
     pub(crate) topic: String,
@@ -143,7 +145,7 @@ pub(crate) struct Message {
     pub(crate) retain: bool,
 }
 
-/// What of the options the machine needs.
+/// The options that the machine needs.
 #[derive(Debug)]
 struct Settings {
     prefix: Option<String>,
@@ -154,7 +156,7 @@ struct Settings {
     availability_delay: Duration,
 }
 
-/// What all houses share.
+/// The state that all houses share.
 #[derive(Debug)]
 struct Shared {
     settings: Settings,
@@ -162,46 +164,52 @@ struct Shared {
     outbox: Outbox,
     outputs: VecDeque<Output>,
     marks: BTreeMap<u64, Mark>,
-    /// Tells marks of this process from older ones.
+    /// Distinguishes the marks of this process from those of earlier ones.
     nonce: u64,
     next_mark: u64,
     next_call: u64,
-    /// Whether the bridge was offline on the broker when this process came.
+    /// Whether the broker held `offline` for the bridge when this process started.
     was_offline: bool,
     commands: u64,
     ignored_commands: BTreeMap<&'static str, u64>,
 }
 
+/// A mark that has not come back.
 #[derive(Clone, Copy, Debug)]
 struct Mark {
+    /// The controller; `None` for the bridge itself.
     watch: Option<WatchId>,
     step: Step,
+    /// When the mark counts as overdue.
     due: Instant,
 }
 
-/// What a mark ends.
+/// The step that a mark ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
-    /// The listing of the bridge's own state.
+    /// Listing the bridge's own state.
     BridgeState,
-    /// The listing of a controller's states.
+    /// Listing a controller's states.
     States,
-    /// The listing of a controller's discovery messages.
+    /// Listing a controller's discovery messages.
     Discovery,
-    /// What was sent to the command topics while the bridge was away.
+    /// Skipping the commands that were sent while the bridge was disconnected.
     Commands,
 }
 
-/// The machine. See the module.
+/// The state machine that the module documentation describes.
 #[derive(Debug)]
 pub(crate) struct Machine {
     shared: Shared,
     houses: BTreeMap<WatchId, House>,
+    /// The watches, by the controller's level in topics.
+    /// The watches, by the controller's level in topics.
     by_level: BTreeMap<String, WatchId>,
     random: fastrand::Rng,
     has_listed: bool,
-    /// When the bridge's own state goes out, whatever still waits.
+    /// When the bridge's own `online` is published even if other messages still wait.
     online_due: Option<Instant>,
+    /// When everything is sent again after Home Assistant's birth message.
     birth_due: Option<Instant>,
     connects: u64,
 }
@@ -244,7 +252,7 @@ impl Machine {
         }
     }
 
-    /// Begins with a controller.
+    /// Adds a controller.
     pub(crate) fn add(&mut self, now: Now, watch: WatchId, name: &str) {
         self.by_level.insert(slug(name), watch);
         let mut house = House::new(watch, name, now);
@@ -252,10 +260,10 @@ impl Machine {
             house.begin(&mut self.shared, now);
         }
         self.houses.insert(watch, house);
-        self.tell_info();
+        self.publish_info();
     }
 
-    /// Ends with a controller: it is away from now on.
+    /// Removes a controller and publishes it as offline.
     pub(crate) fn remove(&mut self, now: Now, watch: WatchId) {
         if let Some(mut house) = self.houses.remove(&watch) {
             self.by_level.retain(|_, other| *other != watch);
@@ -263,19 +271,19 @@ impl Machine {
                 .marks
                 .retain(|_, mark| mark.watch != Some(watch));
             house.end(&mut self.shared);
-            self.tell_info();
+            self.publish_info();
             self.settle(now);
         }
     }
 
-    /// What a controller's stream tells.
+    /// Handles a notification from a controller's stream.
     pub(crate) fn notified(&mut self, now: Now, watch: WatchId, notification: &Notification) {
         if let Some(house) = self.houses.get_mut(&watch) {
             house.notified(&mut self.shared, now, notification);
         }
     }
 
-    /// What a call came to.
+    /// Handles the outcome of a call.
     pub(crate) fn answered(
         &mut self,
         now: Now,
@@ -294,14 +302,14 @@ impl Machine {
         }
     }
 
-    /// The broker is there.
+    /// Handles a new connection to the broker.
     pub(crate) fn connected(&mut self, now: Now, limits: BrokerLimits) {
         info!("the broker is connected");
         self.connects += 1;
         self.shared.marks.clear();
         self.shared.outbox.connected(limits);
         self.shared.outbox.hold(BRIDGE);
-        self.online_due = Some(now.monotonic + ONLINE_WITHIN);
+        self.online_due = Some(now.monotonic + ONLINE_TIMEOUT);
         let sync = self.shared.topics.sync.clone();
         self.shared.subscribe(sync, true, false);
         if let Some(prefix) = &self.shared.settings.prefix {
@@ -315,13 +323,13 @@ impl Machine {
         }
         let state = self.shared.topics.state.clone();
         self.shared.outbox.set(BRIDGE, &state, b"online".to_vec());
-        self.tell_info();
+        self.publish_info();
         for house in self.houses.values_mut() {
             house.begin(&mut self.shared, now);
         }
     }
 
-    /// The broker is away.
+    /// Handles the loss of the connection to the broker.
     pub(crate) fn lost(&mut self) {
         self.shared.marks.clear();
         self.shared.outbox.lost();
@@ -335,8 +343,8 @@ impl Machine {
         }
     }
 
-    /// Another broker takes the place of the one so far, or none. `commands` says whether commands
-    /// that come from it are carried out.
+    /// Switches to another broker, or to none. `commands` is whether commands from it are carried
+    /// out.
     pub(crate) fn replace_broker(&mut self, commands: bool) {
         self.lost();
         self.has_listed = false;
@@ -346,23 +354,23 @@ impl Machine {
         for house in self.houses.values_mut() {
             house.forget_broker();
             if is_other {
-                // What may not be commanded is announced as what can only be seen.
+                // Without commands, entities are announced as read-only.
                 house.announce_all(&mut self.shared);
             }
         }
-        self.tell_info();
+        self.publish_info();
     }
 
-    /// The broker has taken a publication, or refuses it.
+    /// Handles the broker's acknowledgement, or refusal, of a publication.
     pub(crate) fn acknowledged(&mut self, now: Now, id: PublicationId, is_taken: bool) {
         self.shared.outbox.acknowledged(id, is_taken);
         self.settle(now);
     }
 
-    /// A message came.
+    /// Handles a message from the broker.
     pub(crate) fn message(&mut self, now: Now, message: &Message) {
         if message.topic == self.shared.topics.sync {
-            self.reached(now, &message.payload);
+            self.handle_mark(now, &message.payload);
             return;
         }
         if message.topic == self.shared.topics.state {
@@ -375,7 +383,7 @@ impl Machine {
             && let Some(rest) = message.topic.strip_prefix(prefix.as_str())
         {
             if rest == "/status" {
-                self.born(now, &message.payload);
+                self.handle_birth(now, &message.payload);
             } else {
                 self.found(message);
             }
@@ -388,9 +396,9 @@ impl Machine {
         }
     }
 
-    /// A discovery message was found on the broker.
+    /// Handles a discovery message from the broker.
     fn found(&mut self, message: &Message) {
-        if !message.retain || message.payload.len() > LONGEST_FOUND {
+        if !message.retain || message.payload.len() > MAX_FOUND {
             return;
         }
         let Some(prefix) = self.shared.settings.prefix.as_deref() else {
@@ -400,7 +408,7 @@ impl Machine {
             house.uuid().is_some_and(|uuid| {
                 message
                     .topic
-                    .starts_with(&Place::base(prefix, &uuid_slug(uuid)))
+                    .starts_with(&Announcer::base(prefix, &uuid_slug(uuid)))
             })
         };
         if let Some(owner) = self.houses.values().find(of_topic).map(House::owner) {
@@ -410,10 +418,10 @@ impl Machine {
         }
     }
 
-    /// Home Assistant has started, or stops.
-    fn born(&mut self, now: Now, payload: &[u8]) {
+    /// Handles the birth message or last will of Home Assistant.
+    fn handle_birth(&mut self, now: Now, payload: &[u8]) {
         if payload == b"online" && self.birth_due.is_none() {
-            let delay = BIRTH_SPREAD.mul_f64(self.random.f64());
+            let delay = MAX_BIRTH_DELAY.mul_f64(self.random.f64());
             debug!(
                 ?delay,
                 "Home Assistant has started: discovery and states follow"
@@ -422,8 +430,8 @@ impl Machine {
         }
     }
 
-    /// A mark came back.
-    fn reached(&mut self, now: Now, payload: &[u8]) {
+    /// Handles a mark that came back.
+    fn handle_mark(&mut self, now: Now, payload: &[u8]) {
         let number = std::str::from_utf8(payload).ok().and_then(|text| {
             let (nonce, number) = text.split_once('-')?;
             (nonce.parse() == Ok(self.shared.nonce)).then(|| number.parse::<u64>().ok())?
@@ -449,7 +457,7 @@ impl Machine {
         }
     }
 
-    /// Time has passed.
+    /// Handles the passing of time.
     pub(crate) fn tick(&mut self, now: Now) {
         let due = |at: Instant| at <= now.monotonic;
         let overdue: Vec<u64> = self
@@ -461,7 +469,7 @@ impl Machine {
             .collect();
         for number in overdue {
             if let Some(mark) = self.shared.marks.remove(&number) {
-                debug!(step = ?mark.step, "a mark did not come back: this broker keeps no order");
+                debug!(step = ?mark.step, "a mark did not come back in time");
                 self.pass(now, mark);
             }
         }
@@ -475,7 +483,7 @@ impl Machine {
         self.settle(now);
     }
 
-    /// Sends everything once more, discovery before states.
+    /// Sends everything again, discovery messages before states.
     fn repeat_all(&mut self) {
         let prefix = self.shared.settings.prefix.clone().unwrap_or_default();
         let is_discovery = |topic: &str| topic.starts_with(&prefix);
@@ -488,19 +496,19 @@ impl Machine {
         self.shared.outbox.repeat(BRIDGE, |_| true);
     }
 
-    /// Lets the bridge's own state go out once everything else is on the broker.
+    /// Releases the bridge's own state once everything else is on the broker.
     fn settle(&mut self, now: Now) {
         let Some(due) = self.online_due else { return };
         let is_settled = self.shared.marks.is_empty()
             && self.shared.outputs.is_empty()
-            && self.shared.outbox.is_idle_but(BRIDGE);
+            && self.shared.outbox.is_idle_except(BRIDGE);
         if is_settled || due <= now.monotonic {
             self.online_due = None;
             self.shared.outbox.release(BRIDGE);
         }
     }
 
-    fn tell_info(&mut self) {
+    fn publish_info(&mut self) {
         let controllers: Vec<&str> = self.houses.values().map(House::name).collect();
         let info = serde_json::json!({
             "version": env!("CARGO_PKG_VERSION"),
@@ -513,7 +521,7 @@ impl Machine {
             .set(BRIDGE, &topic, info.to_string().into_bytes());
     }
 
-    /// The next thing to do, or `None` for now.
+    /// Takes the next output, or `None` if there is none for now.
     pub(crate) fn poll(&mut self) -> Option<Output> {
         if let Some(output) = self.shared.outputs.pop_front() {
             return Some(output);
@@ -532,7 +540,7 @@ impl Machine {
         marks.chain(houses).chain(own).min()
     }
 
-    /// What the machine has done with the broker.
+    /// Returns the broker statistics.
     pub(crate) fn broker_stats(&self) -> BrokerStats {
         let counts = self.shared.outbox.counts();
         BrokerStats {
@@ -548,7 +556,7 @@ impl Machine {
         }
     }
 
-    /// Sends a command of the page. The answer has the number that this returns.
+    /// Sends a command from the page. Returns the number of the call.
     pub(crate) fn page_command(
         &mut self,
         controller: &str,
@@ -561,7 +569,7 @@ impl Machine {
         house.page_command(&mut self.shared, target, payload)
     }
 
-    /// What the page shows of a house.
+    /// Returns the page's view of a house.
     pub(crate) fn view(&self, watch: WatchId) -> Option<View<'_>> {
         let settings = &self.shared.settings;
         Some(View {
@@ -585,11 +593,11 @@ impl Shared {
         }));
     }
 
-    /// Publishes a mark that ends a step: messages before it were on the broker already.
+    /// Publishes a mark that ends a step: messages before it were already on the broker.
     fn mark(&mut self, now: Now, watch: Option<WatchId>, step: Step) {
         let number = self.next_mark;
         self.next_mark += 1;
-        let due = now.monotonic + MARK_WITHIN;
+        let due = now.monotonic + MARK_TIMEOUT;
         self.marks.insert(number, Mark { watch, step, due });
         self.outputs.push_back(Output::Mark {
             topic: self.topics.sync.as_str().into(),

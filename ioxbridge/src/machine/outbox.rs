@@ -1,4 +1,5 @@
-//! What is to be on the broker, what is there, and what is on its way.
+//! The outgoing messages: what each topic should hold, what the broker holds, and what is in
+//! flight.
 //!
 //! ```text
 //!            set, clear                    next            acknowledged
@@ -9,16 +10,18 @@
 //!
 //! Rules:
 //!
-//! * Of each topic the latest payload is kept, and one publication at a time is in flight. A newer
-//!   payload waits for the acknowledgement of the older one.
-//! * A topic is sent if what it is to hold differs from what the broker is known to hold. After a
-//!   lost connection nothing is known, so that everything is sent again.
-//! * An owner that is held keeps its topics queued: what is on the broker is being listed.
+//! * Each topic has its latest payload and at most one publication in flight. A newer payload waits
+//!   for the acknowledgement of the older one.
+//! * A topic is sent if its wanted payload differs from the payload that the broker is known to
+//!   hold. After a lost connection no payload is known, so everything is sent again.
+//! * The topics of a held owner stay queued. An owner is held while its retained messages are
+//!   listed.
 //! * Owners take turns.
-//! * Events have no latest payload. At most [`MOST_EVENTS`] wait; the rest are dropped and counted,
-//!   as are all while the broker is away, and those in flight when it is lost.
-//! * What the broker refuses, or what is larger than it takes, counts as known: it is not sent
-//!   again before it changes or the broker comes back.
+//! * Events are sent at most once and are not merged. At most [`MAX_EVENTS`] wait; beyond that,
+//!   the oldest is dropped and counted. Events are also dropped and counted while the broker is
+//!   disconnected, and if they are in flight when the connection is lost.
+//! * A payload that the broker refuses, or that is too large for it, counts as known: it is sent
+//!   again only after a change or on the next connection.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
@@ -28,36 +31,39 @@ use tracing::warn;
 
 use super::{Publication, PublicationId};
 
-/// How many events wait for the broker.
-pub(super) const MOST_EVENTS: usize = 1000;
+/// The maximum number of events that wait for the broker.
+pub(super) const MAX_EVENTS: usize = 1000;
 
-/// How many publications are in flight at a time, if the broker does not take fewer.
-const MOST_IN_FLIGHT: usize = 32;
+/// The maximum number of publications in flight, if the broker's limit is not lower.
+const MAX_IN_FLIGHT: usize = 32;
 
-/// What an MQTT message needs beside topic and payload, at most.
+/// The maximum size of an MQTT message without its topic and payload, in bytes.
 const OVERHEAD: usize = 16;
 
-/// Whose topic it is: a number of the machine's.
+/// Identifies the owner of a topic: a house, or the bridge itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Owner(pub(super) u64);
 
+/// The outgoing messages of all owners.
 #[derive(Debug)]
 pub(super) struct Outbox {
     topics: BTreeMap<Arc<str>, Entry>,
+    /// The topics to send, by owner.
     queues: BTreeMap<Owner, VecDeque<Arc<str>>>,
+    /// The owners whose topics stay queued.
     held: BTreeSet<Owner>,
-    /// Whose turn was last.
+    /// The owner that had the last turn.
     turn: Owner,
     events: VecDeque<(Arc<str>, Arc<[u8]>)>,
     in_flight: BTreeMap<PublicationId, InFlight>,
     next_id: u64,
     limits: Option<BrokerLimits>,
-    /// Counts the connections.
+    /// The number of connections so far.
     connection: u64,
     counts: OutboxCounts,
 }
 
-/// What the outbox has counted.
+/// The counters of the outbox.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct OutboxCounts {
     pub(super) published: u64,
@@ -65,12 +71,12 @@ pub(super) struct OutboxCounts {
     pub(super) refused: u64,
 }
 
-/// What a broker takes, as it said when it was connected.
+/// The limits that a broker announces when it accepts a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BrokerLimits {
     /// The largest packet, in bytes.
     pub(crate) packet: usize,
-    /// How many publications it takes before it has acknowledged one.
+    /// The maximum number of unacknowledged publications.
     pub(crate) in_flight: usize,
 }
 
@@ -83,28 +89,30 @@ impl Default for BrokerLimits {
     }
 }
 
+/// The state of one topic.
 #[derive(Debug)]
 struct Entry {
     owner: Owner,
     want: Want,
-    /// What the broker holds; `None` if that is not known.
+    /// The payload that the broker holds; `None` if unknown.
     known: Option<Arc<[u8]>>,
-    /// The connection on which that was found, for what is not claimed.
+    /// For an unclaimed topic, the connection on which it was found.
     found_on: u64,
     is_queued: bool,
     is_in_flight: bool,
 }
 
-/// What a topic is to hold.
+/// What a topic should hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Want {
-    /// The bridge does not say: it was found on the broker.
+    /// Found on the broker; the bridge has not decided yet.
     Unclaimed,
-    /// Nothing.
+    /// No retained message.
     Nothing,
     Payload(Arc<[u8]>),
 }
 
+/// What a publication in flight carries.
 #[derive(Debug)]
 enum InFlight {
     State(Arc<str>, Arc<[u8]>),
@@ -127,12 +135,12 @@ impl Outbox {
         }
     }
 
-    /// Lets a topic hold a payload.
+    /// Sets the payload that a topic should hold.
     pub(super) fn set(&mut self, owner: Owner, topic: &str, payload: Vec<u8>) {
         self.want(owner, topic, Want::Payload(payload.into()));
     }
 
-    /// Removes what a topic holds.
+    /// Removes the retained message of a topic.
     pub(super) fn clear(&mut self, owner: Owner, topic: &str) {
         self.want(owner, topic, Want::Nothing);
     }
@@ -140,7 +148,7 @@ impl Outbox {
     fn want(&mut self, owner: Owner, topic: &str, want: Want) {
         match self.topics.get_mut(topic) {
             Some(entry) => {
-                // What an earlier connection found may be gone.
+                // A payload that was found on an earlier connection may be outdated.
                 if entry.want == Want::Unclaimed && entry.found_on != self.connection {
                     entry.known = None;
                 }
@@ -162,7 +170,7 @@ impl Outbox {
         self.queue(topic);
     }
 
-    /// Queues a topic if it is to be sent and neither queued nor in flight.
+    /// Queues a topic if it is due and neither queued nor in flight.
     fn queue(&mut self, topic: &str) {
         let Some((topic, _)) = self.topics.get_key_value(topic) else {
             return;
@@ -177,20 +185,20 @@ impl Outbox {
         }
     }
 
-    /// An event: sent once or not at all.
+    /// Adds an event, which is sent once or dropped.
     pub(super) fn event(&mut self, topic: &str, payload: Vec<u8>) {
         if self.limits.is_none() {
             self.counts.dropped_events += 1;
             return;
         }
-        if self.events.len() == MOST_EVENTS {
+        if self.events.len() == MAX_EVENTS {
             self.events.pop_front();
             self.counts.dropped_events += 1;
         }
         self.events.push_back((topic.into(), payload.into()));
     }
 
-    /// What a topic was found to hold.
+    /// Notes the payload that a topic was found to hold.
     pub(super) fn found(&mut self, owner: Owner, topic: &str, payload: &[u8]) {
         let entry = self.topics.entry(topic.into()).or_insert_with(|| Entry {
             owner,
@@ -207,7 +215,7 @@ impl Outbox {
         self.queue(topic);
     }
 
-    /// What a topic is to hold, or was found to hold if the bridge does not say.
+    /// Returns the wanted payload of a topic, or the found one if the topic is unclaimed.
     pub(super) fn payload(&self, topic: &str) -> Option<&[u8]> {
         let entry = self.topics.get(topic)?;
         match &entry.want {
@@ -217,13 +225,13 @@ impl Outbox {
         }
     }
 
-    /// What the broker holds as far as that is known, else what the topic is to hold.
-    pub(super) fn held(&self, topic: &str) -> Option<&[u8]> {
+    /// Returns the payload that the broker holds or, if unknown, the wanted payload.
+    pub(super) fn held_payload(&self, topic: &str) -> Option<&[u8]> {
         let known = self.topics.get(topic)?.known.as_deref();
         known.or_else(|| self.payload(topic))
     }
 
-    /// The topics that begin like this and hold something, found ones too.
+    /// Returns the topics with this prefix that have a payload, including unclaimed ones.
     pub(super) fn topics_under(&self, prefix: &str) -> Vec<Arc<str>> {
         let from: (Bound<&str>, Bound<&str>) = (Bound::Included(prefix), Bound::Unbounded);
         self.topics
@@ -243,13 +251,13 @@ impl Outbox {
         self.held.remove(&owner);
     }
 
-    /// Sends what an owner's topics of these hold once more.
-    pub(super) fn repeat(&mut self, owner: Owner, is_meant: impl Fn(&str) -> bool) {
+    /// Sends the payloads of an owner's topics again, for the topics that `is_selected` selects.
+    pub(super) fn repeat(&mut self, owner: Owner, is_selected: impl Fn(&str) -> bool) {
         let topics: Vec<Arc<str>> = self
             .topics
             .iter()
             .filter(|(topic, entry)| {
-                entry.owner == owner && matches!(entry.want, Want::Payload(_)) && is_meant(topic)
+                entry.owner == owner && matches!(entry.want, Want::Payload(_)) && is_selected(topic)
             })
             .map(|(topic, _)| Arc::clone(topic))
             .collect();
@@ -261,14 +269,13 @@ impl Outbox {
         }
     }
 
-    /// Another broker takes the place of the one so far: what was found there, and what was removed
-    /// there, says nothing of it.
+    /// Forgets what was found and removed on the previous broker, because another one replaces it.
     pub(super) fn forget_found(&mut self) {
         self.topics
             .retain(|_, entry| matches!(entry.want, Want::Payload(_)));
     }
 
-    /// The broker is there. What it holds is not known.
+    /// Handles a new connection: what the broker holds is unknown.
     pub(super) fn connected(&mut self, limits: BrokerLimits) {
         self.lost();
         self.limits = Some(limits);
@@ -284,7 +291,7 @@ impl Outbox {
         }
     }
 
-    /// The broker is away.
+    /// Handles the loss of the connection.
     pub(super) fn lost(&mut self) {
         self.limits = None;
         self.counts.dropped_events += self.events.len() as u64;
@@ -303,11 +310,11 @@ impl Outbox {
         }
     }
 
-    /// The next publication, if the broker is there and takes another.
+    /// Takes the next publication, if the broker is connected and accepts another.
     pub(super) fn next(&mut self) -> Option<Publication> {
         let limits = self.limits?;
         loop {
-            if self.in_flight.len() >= limits.in_flight.min(MOST_IN_FLIGHT) {
+            if self.in_flight.len() >= limits.in_flight.min(MAX_IN_FLIGHT) {
                 return None;
             }
             let (topic, payload, retain) = match self.events.pop_front() {
@@ -318,7 +325,7 @@ impl Outbox {
                 }
             };
             if topic.len() + payload.len() + OVERHEAD > limits.packet {
-                warn!(%topic, bytes = payload.len(), limit = limits.packet, "the broker takes no message of this size: it is left out");
+                warn!(%topic, bytes = payload.len(), limit = limits.packet, "the message exceeds the broker's limit and is not sent");
                 self.counts.refused += 1;
                 if let Some(entry) = self.topics.get_mut(&topic).filter(|_| retain) {
                     entry.known = Some(payload);
@@ -342,7 +349,7 @@ impl Outbox {
         }
     }
 
-    /// The next topic of the owner whose turn it is, and its payload.
+    /// Takes the next topic of the owner whose turn it is, and its payload.
     fn next_state(&mut self) -> Option<(Arc<str>, Arc<[u8]>)> {
         loop {
             let ready = |owner: &Owner| !self.held.contains(owner);
@@ -363,7 +370,7 @@ impl Outbox {
                 continue;
             };
             if entry.owner != owner {
-                // Its new owner's queue has it as well, or will once it is due again.
+                // The topic has a new owner: queue it there if it is still due.
                 entry.is_queued = false;
                 self.queue(&topic);
                 continue;
@@ -381,7 +388,7 @@ impl Outbox {
         }
     }
 
-    /// The broker has taken a publication, or refuses it.
+    /// Handles the broker's acknowledgement, or refusal, of a publication.
     pub(super) fn acknowledged(&mut self, id: PublicationId, is_taken: bool) {
         let Some(in_flight) = self.in_flight.remove(&id) else {
             return;
@@ -415,8 +422,8 @@ impl Outbox {
         self.in_flight.len()
     }
 
-    /// Whether nothing is queued or in flight but topics of this owner.
-    pub(super) fn is_idle_but(&self, owner: Owner) -> bool {
+    /// Whether nothing is in flight, and only topics of this owner are queued.
+    pub(super) fn is_idle_except(&self, owner: Owner) -> bool {
         self.in_flight.is_empty() && self.queues.keys().all(|queued| *queued == owner)
     }
 
@@ -430,7 +437,7 @@ impl Outbox {
 }
 
 impl Entry {
-    /// Whether the broker holds something else than it should.
+    /// Whether the broker's payload is unknown or differs from the wanted one.
     fn is_due(&self) -> bool {
         match &self.want {
             Want::Unclaimed => false,

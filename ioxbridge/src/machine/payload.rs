@@ -1,4 +1,4 @@
-//! The payloads of state topics.
+//! The payloads of state and event topics.
 
 use std::time::SystemTime;
 
@@ -8,10 +8,10 @@ use ioxproto::view::{ControllerTime, Decimal, NodeCommand, Timestamp};
 use ioxproto::{Now, StatusChange};
 use serde_json::{Value, json};
 
-/// What stands before the time, which is the last member of a property's payload.
+/// The text before the time, which is the last member of a property's payload.
 const TIME: &str = ",\"time\":";
 
-/// A property: value, unit, text, and when it was heard.
+/// The payload of a property: value, unit, text and time.
 pub(super) fn property(property: &Property, now: Now) -> Vec<u8> {
     let shown = property.shown();
     let value = value(&shown);
@@ -21,7 +21,7 @@ pub(super) fn property(property: &Property, now: Now) -> Vec<u8> {
     format!("{{\"value\":{value},\"unit\":{unit},\"text\":{text}{TIME}{time}}}").into_bytes()
 }
 
-/// The number where there is one, else the text; `null` for what is not known.
+/// The number if there is one, else the text; `null` for an unknown value.
 fn value(shown: &ShownValue<'_>) -> Value {
     match shown.number {
         Some(number) => decimal(number),
@@ -30,7 +30,7 @@ fn value(shown: &ShownValue<'_>) -> Value {
     }
 }
 
-/// Whether two payloads of a property differ in their times alone.
+/// Whether two payloads of a property are equal except for their times.
 pub(super) fn is_same_value(one: &[u8], other: &[u8]) -> bool {
     let head = |payload: &[u8]| -> Option<usize> {
         let text = std::str::from_utf8(payload).ok()?;
@@ -42,32 +42,32 @@ pub(super) fn is_same_value(one: &[u8], other: &[u8]) -> bool {
     }
 }
 
-/// A scene: on if a member is.
+/// The payload of a scene.
 pub(super) fn scene(is_on: bool, now: Now) -> Vec<u8> {
     let (value, text) = if is_on { (1, "On") } else { (0, "Off") };
     let time = utc(now.utc);
     format!("{{\"value\":{value},\"unit\":\"\",\"text\":\"{text}\"{TIME}{time}}}").into_bytes()
 }
 
-/// What a battery sensor said last.
+/// The payload of a battery sensor: the state that it reported last.
 pub(super) fn active(is_active: bool, now: Now) -> Vec<u8> {
     let value = u8::from(is_active);
     format!("{{\"value\":{value}{TIME}{}}}", utc(now.utc)).into_bytes()
 }
 
-/// Whether a payload can be what [`active`] made.
+/// Whether a payload looks like one from [`active`].
 pub(super) fn is_active_payload(payload: &[u8]) -> bool {
     let is_short = payload.len() <= 100;
     let value: Option<Value> = serde_json::from_slice(payload).ok().filter(|_| is_short);
     value.is_some_and(|value| matches!(value["value"].as_u64(), Some(0 | 1)))
 }
 
-/// Whether a node is enabled.
+/// The payload that says whether a node is enabled.
 pub(super) fn enabled(is_enabled: bool) -> Vec<u8> {
     json!({ "value": is_enabled }).to_string().into_bytes()
 }
 
-/// A command or a press of a button, as Home Assistant takes events.
+/// The payload of a command or button press, in the form that Home Assistant expects of events.
 pub(super) fn event(command: &NodeCommand<'_>, now: Now) -> Vec<u8> {
     let parameter = command.parameter();
     let event = json!({
@@ -79,7 +79,7 @@ pub(super) fn event(command: &NodeCommand<'_>, now: Now) -> Vec<u8> {
     event.to_string().into_bytes()
 }
 
-/// A program.
+/// The payload of a program.
 pub(super) fn program(program: &Program) -> Vec<u8> {
     let time = |time: Option<ControllerTime>| {
         time.and_then(ControllerTime::instant)
@@ -97,7 +97,7 @@ pub(super) fn program(program: &Program) -> Vec<u8> {
     program.to_string().into_bytes()
 }
 
-/// A variable.
+/// The payload of a variable.
 pub(super) fn variable(variable: &Variable) -> Vec<u8> {
     let number = |number: Option<Decimal>| number.map_or(Value::Null, decimal);
     let time = variable.time.and_then(ControllerTime::instant);
@@ -109,7 +109,7 @@ pub(super) fn variable(variable: &Variable) -> Vec<u8> {
     variable.to_string().into_bytes()
 }
 
-/// A stream's status.
+/// The payload of a stream's status.
 pub(super) fn status(change: &StatusChange, uuid: &str, reconnects: u64, drift: u64) -> Vec<u8> {
     let status = json!({
         "status": change.status.as_str(),
@@ -122,7 +122,7 @@ pub(super) fn status(change: &StatusChange, uuid: &str, reconnects: u64, drift: 
     status.to_string().into_bytes()
 }
 
-/// A number without loss.
+/// An integer if the number has no decimal places, else a float.
 fn decimal(number: Decimal) -> Value {
     match number.to_i64() {
         Some(whole) if number.scale() <= 0 => Value::from(whole),
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn times_alone_are_no_difference() {
+    fn payloads_that_differ_only_in_time_have_the_same_value() {
         let lamp = Property::new("255").with_unit("100", Some(0));
         let later = Now {
             utc: SystemTime::now(),

@@ -1,4 +1,4 @@
-//! The connection to the broker.
+//! Keeps a connection to the broker.
 //!
 //! ```text
 //!            connected                lost, refused
@@ -9,14 +9,14 @@
 //!
 //! Rules:
 //!
-//! * The bridge tries for ever. The waits start over once a connection has held for 30 s.
-//! * Each connection has a client of its own, so that nothing of the one before it is sent again by
-//!   the library: the machine says what is to be sent.
-//! * The session outlives the connection by [`SESSION_EXPIRY`], since a broker publishes the last
-//!   will when the session ends: with an expiry of 0 the delay of the will would be void, and with
-//!   a clean start every reconnection would publish it. What the session kept meanwhile is late,
-//!   and the machine ignores it.
-//! * [`Link`] is all that the bridge asks of an MQTT library.
+//! * The bridge retries without a limit. A connection that lasts 30 s resets the backoff.
+//! * Each connection uses a new client of the library, so that the library does not resend messages
+//!   of the previous connection. The machine decides what is sent.
+//! * The session outlives the connection by [`SESSION_EXPIRY`], because the broker publishes the
+//!   last will at the latest when the session ends. With an expiry of 0 the delay of the will would
+//!   have no effect, and with a clean start every reconnect would publish the will. The machine
+//!   ignores commands that the broker kept for the session.
+//! * [`Link`] is the only interface of the bridge to an MQTT library.
 
 mod rumqtt;
 
@@ -31,39 +31,39 @@ use tracing::{debug, warn};
 use crate::Broker;
 use crate::machine::{BrokerLimits, Message, Publication, PublicationId, Subscription};
 
-/// How long the last will waits, and the session with it.
+/// The delay of the last will, and the expiry of the session.
 pub(crate) const SESSION_EXPIRY: Duration = Duration::from_secs(30);
-/// The largest message that the broker may send, in bytes.
-const LONGEST_MESSAGE: u32 = 256 * 1024;
-/// How many pieces of news wait for the bridge.
-const WAITING_NEWS: usize = 1024;
+/// The maximum size of a packet from the broker, in bytes.
+const MAX_PACKET: u32 = 256 * 1024;
+/// The maximum number of events that wait for the bridge.
+const MAX_WAITING_EVENTS: usize = 1024;
 /// The waits between attempts, in seconds.
 const BACKOFF: [u64; 6] = [1, 2, 5, 10, 30, 60];
 /// A connection that lasted this long resets the backoff.
-const PROVED: Duration = Duration::from_secs(30);
+const STABLE_AFTER: Duration = Duration::from_secs(30);
 
-/// What the broker tells.
+/// An event from the connection to a broker.
 pub(crate) enum BrokerEvent {
     Connected(Box<dyn Link>, BrokerLimits),
     Lost,
     Message(Message),
-    /// The broker has taken a publication, or refuses it.
+    /// The broker has accepted a publication (`true`) or refused it.
     Acknowledged(PublicationId, bool),
 }
 
-/// An open connection to a broker. Its methods queue; they never wait.
+/// An open connection to a broker. Its methods queue a request and return at once.
 pub(crate) trait Link: Send {
-    /// Publishes at least once, and tells when the broker has taken it.
+    /// Publishes with QoS 1, and reports the acknowledgement as [`BrokerEvent::Acknowledged`].
     fn publish(&self, publication: Publication);
-    /// Publishes at least once, not retained.
+    /// Publishes a mark: with QoS 1, not retained.
     fn mark(&self, topic: &str, payload: String);
     fn subscribe(&self, subscription: Subscription);
     fn unsubscribe(&self, filter: String);
-    /// Ends the connection.
+    /// Closes the connection.
     fn leave(&self, parting: Parting);
 }
 
-/// How a connection is ended.
+/// How a connection is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Parting {
     /// The last will is published after its delay.
@@ -72,48 +72,48 @@ pub(crate) enum Parting {
     Silent,
 }
 
-/// What is left on the broker when the bridge goes.
+/// The message that the broker publishes when the connection is lost.
 #[derive(Clone, Debug)]
 pub(crate) struct LastWill {
     pub(crate) topic: String,
     pub(crate) payload: &'static str,
 }
 
-/// Keeps a connection to the broker.
+/// A task that keeps a connection to a broker.
 #[derive(Debug)]
 pub(crate) struct Session {
-    news: mpsc::Receiver<BrokerEvent>,
+    events: mpsc::Receiver<BrokerEvent>,
     task: JoinHandle<()>,
-    /// Whether another session is to take its place: its end is then no reason for a warning.
+    /// Whether another session will replace this one. A lost connection is then not a warning.
     is_outgoing: Arc<AtomicBool>,
 }
 
 impl Session {
     pub(crate) fn start(broker: Broker, client_id: String, will: LastWill) -> Self {
-        let (sender, news) = mpsc::channel(WAITING_NEWS);
+        let (sender, events) = mpsc::channel(MAX_WAITING_EVENTS);
         let is_outgoing = Arc::<AtomicBool>::default();
         let outgoing = Arc::clone(&is_outgoing);
         let task = tokio::spawn(keep(broker, client_id, will, sender, outgoing));
         Self {
-            news,
+            events,
             task,
             is_outgoing,
         }
     }
 
-    /// Says whether another session is to take its place.
+    /// Sets whether another session will replace this one.
     pub(crate) fn set_outgoing(&self, is_outgoing: bool) {
         self.is_outgoing.store(is_outgoing, Ordering::Relaxed);
     }
 
     /// Waits until the connection has ended.
-    pub(crate) async fn ended(&mut self) {
+    pub(crate) async fn wait_for_end(&mut self) {
         while !matches!(self.next().await, None | Some(BrokerEvent::Lost)) {}
     }
 
-    /// What the broker tells next. A dropped future has taken nothing.
+    /// Waits for the next event. Cancel-safe.
     pub(crate) async fn next(&mut self) -> Option<BrokerEvent> {
-        self.news.recv().await
+        self.events.recv().await
     }
 }
 
@@ -127,18 +127,18 @@ async fn keep(
     broker: Broker,
     client_id: String,
     will: LastWill,
-    news: mpsc::Sender<BrokerEvent>,
+    sender: mpsc::Sender<BrokerEvent>,
     is_outgoing: Arc<AtomicBool>,
 ) {
     let mut failures = 0;
     let mut last_error = String::new();
     loop {
         let began = Instant::now();
-        let error = rumqtt::run(&broker, &client_id, &will, &news).await;
-        if news.send(BrokerEvent::Lost).await.is_err() {
+        let error = rumqtt::run(&broker, &client_id, &will, &sender).await;
+        if sender.send(BrokerEvent::Lost).await.is_err() {
             return;
         }
-        if began.elapsed() >= PROVED {
+        if began.elapsed() >= STABLE_AFTER {
             failures = 0;
         }
         let wait = Duration::from_secs(BACKOFF[failures.min(BACKOFF.len() - 1)]);
@@ -147,11 +147,11 @@ async fn keep(
         let is_expected = has_left || is_outgoing.load(Ordering::Relaxed);
         let error = error.to_string();
         let (host, port) = (&broker.host, broker.port);
-        // Said once: a broker that is away for a day says the same a thousand times.
+        // Warn only when the error changes: an outage of a day repeats it a thousand times.
         if error == last_error || is_expected {
-            debug!(host, port, ?wait, "the broker is away: {error}");
+            debug!(host, port, ?wait, "the broker is not connected: {error}");
         } else {
-            warn!(host, port, ?wait, "the broker is away: {error}");
+            warn!(host, port, ?wait, "the broker is not connected: {error}");
         }
         last_error = error;
         tokio::time::sleep(wait).await;

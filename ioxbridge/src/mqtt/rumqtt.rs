@@ -1,4 +1,4 @@
-//! A connection by the library `rumqttc`.
+//! A [`Link`] that uses the library `rumqttc`.
 
 use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,34 +15,34 @@ use thiserror::Error;
 use tokio::sync::mpsc;
 use tracing::debug;
 
-use super::{BrokerEvent, LONGEST_MESSAGE, LastWill, Link, Parting, SESSION_EXPIRY};
+use super::{BrokerEvent, LastWill, Link, MAX_PACKET, Parting, SESSION_EXPIRY};
 use crate::Broker;
 use crate::machine::{BrokerLimits, Message, Publication, Subscription};
 
-/// How long the connection may be silent until the broker is pinged, in seconds.
+/// How long the connection may be idle before the broker is pinged, in seconds.
 const KEEP_ALIVE: u16 = 20;
-/// How many messages of the bridge the library sends before the broker has acknowledged the first.
-/// The library keeps 16 MB for each connection if it may send as many as there are numbers.
-const MOST_UNACKNOWLEDGED: u16 = 256;
-/// The longest that connecting may take.
-const CONNECT_WITHIN: Duration = Duration::from_secs(10);
+/// The maximum number of unacknowledged messages that the library sends. With the maximum of the
+/// protocol, the library would allocate 16 MB for each connection.
+const MAX_UNACKNOWLEDGED: u16 = 256;
+/// How long an attempt to connect may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Why there is no connection.
+/// The reason why a connection failed or ended.
 #[derive(Debug, Error)]
 pub(super) enum LinkError {
     #[error("it refuses the user name or password")]
     Credentials,
-    #[error("it does not speak MQTT 5: use a broker that does, such as Mosquitto 2")]
+    #[error("it does not support MQTT 5: use a broker that does, such as Mosquitto 2")]
     Version,
     #[error(
-        "it keeps no retained messages, without which states are lost: turn retained messages on in the broker"
+        "it does not support retained messages, which the bridge needs: enable them in the broker"
     )]
     NoRetained,
     #[error(
-        "another client with the same client id has taken over: give each bridge an instance name of its own"
+        "another client with the same client id has taken over: give each bridge a different instance name"
     )]
     TakenOver,
-    #[error("the bridge has left")]
+    #[error("the bridge has disconnected")]
     Left,
     #[error("it refuses the connection ({0:?})")]
     Refused(ConnectReturnCode),
@@ -50,22 +50,22 @@ pub(super) enum LinkError {
     Other(String),
 }
 
-/// Connects, and passes on what the broker tells until the connection ends. Says why it did.
+/// Connects, and forwards events until the connection ends. Returns the reason why it ended.
 pub(super) async fn run(
     broker: &Broker,
     client_id: &str,
     will: &LastWill,
-    news: &mpsc::Sender<BrokerEvent>,
+    sender: &mpsc::Sender<BrokerEvent>,
 ) -> LinkError {
     let options = options(broker, client_id, will);
-    // What is queued is bounded by what the machine has in flight.
+    // The machine limits the messages in flight, which bounds this queue.
     let built = AsyncClient::builder(options).unbounded().try_build();
     let (client, mut events) = match built {
         Ok(built) => built,
         Err(error) => return LinkError::Other(error.to_string()),
     };
     loop {
-        let told = match events.poll().await {
+        let event = match events.poll().await {
             Ok(Event::Incoming(Packet::ConnAck(accepted))) => {
                 let limits = match limits(&accepted) {
                     Ok(limits) => limits,
@@ -73,7 +73,7 @@ pub(super) async fn run(
                 };
                 let link = RumqttLink {
                     client: client.clone(),
-                    news: news.clone(),
+                    sender: sender.clone(),
                     subscribing: Mutex::default(),
                 };
                 BrokerEvent::Connected(Box::new(link), limits)
@@ -89,9 +89,9 @@ pub(super) async fn run(
                 })
             }
             Ok(_) => continue,
-            Err(error) => return explain(error),
+            Err(error) => return link_error(error),
         };
-        if news.send(told).await.is_err() {
+        if sender.send(event).await.is_err() {
             return LinkError::Left;
         }
     }
@@ -115,9 +115,9 @@ fn options(broker: &Broker, client_id: &str, will: &LastWill) -> MqttOptions {
         .set_clean_start(false)
         .set_session_expiry_interval(Some(delay))
         .set_session_store(NothingInFlight)
-        .set_outgoing_inflight_upper_limit(MOST_UNACKNOWLEDGED)
-        .set_max_packet_size(Some(LONGEST_MESSAGE))
-        .set_connect_timeout(CONNECT_WITHIN)
+        .set_outgoing_inflight_upper_limit(MAX_UNACKNOWLEDGED)
+        .set_max_packet_size(Some(MAX_PACKET))
+        .set_connect_timeout(CONNECT_TIMEOUT)
         .set_last_will(rumqttc::LastWill::new(
             will.topic.as_str(),
             will.payload,
@@ -135,10 +135,9 @@ fn options(broker: &Broker, client_id: &str, will: &LastWill) -> MqttOptions {
     options
 }
 
-/// The session of a client that has nothing in flight: each connection begins so, whatever the one
-/// before it had sent. Without it the library refuses to publish in a session that the broker has
-/// kept. At least once is all that the bridge asks for, so nothing else has to be known of a
-/// session.
+/// A session store with nothing in flight: every connection starts like this, whatever the previous
+/// one sent. Without a stored session, the library refuses to publish when the broker resumes the
+/// session. Nothing else needs to be stored, because the bridge uses only QoS 0 and 1.
 #[derive(Debug)]
 struct NothingInFlight;
 
@@ -151,7 +150,7 @@ impl SessionStore for NothingInFlight {
             client_id: key.client_id().to_owned(),
             clean_start: false,
             session_expiry_interval: Some(session_expiry()),
-            outgoing_inflight_upper_limit: Some(MOST_UNACKNOWLEDGED),
+            outgoing_inflight_upper_limit: Some(MAX_UNACKNOWLEDGED),
             ack_mode: PersistedAckMode::Automatic,
             last_pkid: 0,
             last_puback: 0,
@@ -170,12 +169,12 @@ impl SessionStore for NothingInFlight {
     }
 }
 
-/// In seconds.
+/// The expiry of the session, in seconds.
 fn session_expiry() -> u32 {
     u32::try_from(SESSION_EXPIRY.as_secs()).unwrap_or(u32::MAX)
 }
 
-/// What the broker takes.
+/// Returns the limits that the broker announces.
 fn limits(accepted: &ConnAck) -> Result<BrokerLimits, LinkError> {
     let mut limits = BrokerLimits::default();
     if let Some(properties) = &accepted.properties {
@@ -185,14 +184,14 @@ fn limits(accepted: &ConnAck) -> Result<BrokerLimits, LinkError> {
         if let Some(packet) = properties.max_packet_size {
             limits.packet = usize::try_from(packet).unwrap_or(usize::MAX);
         }
-        if let Some(most) = properties.receive_max {
-            limits.in_flight = usize::from(most.max(1));
+        if let Some(max) = properties.receive_max {
+            limits.in_flight = usize::from(max.max(1));
         }
     }
     Ok(limits)
 }
 
-fn explain(error: ConnectionError) -> LinkError {
+fn link_error(error: ConnectionError) -> LinkError {
     match error {
         ConnectionError::ConnectionRefused(code) => match code {
             ConnectReturnCode::BadUserNamePassword | ConnectReturnCode::NotAuthorized => {
@@ -211,9 +210,10 @@ fn explain(error: ConnectionError) -> LinkError {
     }
 }
 
+/// A connection to a broker through rumqttc.
 struct RumqttLink {
     client: AsyncClient,
-    news: mpsc::Sender<BrokerEvent>,
+    sender: mpsc::Sender<BrokerEvent>,
     /// Subscriptions since the last mark that may not have been acknowledged.
     subscribing: Mutex<Vec<SubscribeNotice>>,
 }
@@ -225,8 +225,8 @@ impl RumqttLink {
     }
 }
 
-/// What cannot be queued is lost with the connection, which has ended then: the machine hears of
-/// that.
+/// A request that cannot be queued is dropped: the connection has ended, and the machine is
+/// notified of that.
 impl Link for RumqttLink {
     fn publish(&self, publication: Publication) {
         let options = PublishOptions::at_least_once().retain(publication.retain);
@@ -235,28 +235,28 @@ impl Link for RumqttLink {
         let Ok(notice) = self.client.try_publish_tracked(topic, payload, options) else {
             return;
         };
-        let news = self.news.clone();
+        let sender = self.sender.clone();
         tokio::spawn(async move {
             let is_taken = match notice.wait_async().await {
                 Ok(_) => true,
                 Err(PublishNoticeError::Recv | PublishNoticeError::SessionReset) => return,
                 Err(_) => false,
             };
-            let told = BrokerEvent::Acknowledged(publication.id, is_taken);
-            // The bridge has left.
-            let _ = news.send(told).await;
+            let event = BrokerEvent::Acknowledged(publication.id, is_taken);
+            // An error means that the bridge has stopped.
+            let _ = sender.send(event).await;
         });
     }
 
-    /// The library sends publications before subscriptions, so that a mark has to wait for the
-    /// acknowledgement of the subscriptions before it.
+    /// The library sends publications before subscriptions, so a mark must wait for the
+    /// acknowledgement of the preceding subscriptions.
     fn mark(&self, topic: &str, payload: String) {
         let before = std::mem::take(&mut *self.subscribing());
         let (client, topic) = (self.client.clone(), topic.to_owned());
         tokio::spawn(async move {
             for notice in before {
                 if let Err(error) = notice.wait_async().await {
-                    debug!("a subscription came to nothing: {error}");
+                    debug!("a subscription failed: {error}");
                 }
             }
             let _ = client.try_publish(topic, payload, PublishOptions::at_least_once());

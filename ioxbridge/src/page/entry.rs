@@ -1,4 +1,4 @@
-//! One line of the page: a node, scene, program or variable, or a controller; as JSON.
+//! One line of the page as JSON: a node, scene, program, variable or controller.
 
 use std::time::{Duration, SystemTime};
 
@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::BrokerStats;
 use crate::topics::variable;
 
-/// Names an entry of a controller.
+/// Identifies an entry of a controller.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Key {
     /// A node or scene, by its address.
@@ -20,8 +20,8 @@ pub(crate) enum Key {
 }
 
 impl Key {
-    /// The key among all controllers.
-    pub(super) fn written(&self, controller: &str) -> String {
+    /// Formats the key so that it is unique among all controllers.
+    pub(super) fn to_text(&self, controller: &str) -> String {
         match self {
             Self::Node(address) => format!("{controller}/node/{address}"),
             Self::Program(id) => format!("{controller}/program/{id}"),
@@ -29,7 +29,8 @@ impl Key {
         }
     }
 
-    /// The controller and the key that were written. Names of controllers have no slash.
+    /// Parses a key that [`to_text`](Self::to_text) formatted. Returns it with the controller's
+    /// name, which must not contain a slash.
     pub(crate) fn parse(written: &str) -> Option<(&str, Self)> {
         let (controller, rest) = written.split_once('/')?;
         let (kind, id) = rest.split_once('/')?;
@@ -46,7 +47,7 @@ impl Key {
     }
 }
 
-/// What an entry is.
+/// The kind of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Kind {
@@ -56,29 +57,29 @@ pub(crate) enum Kind {
     Variable,
 }
 
-/// What is shown of an entry.
+/// The displayed data of an entry.
 #[derive(Clone, Debug)]
-pub(crate) struct Shown {
+pub(crate) struct ShownEntry {
     pub(crate) kind: Kind,
     pub(crate) name: String,
     /// The folders that it is in, outermost first.
     pub(crate) folders: Vec<String>,
-    /// The value that stands for it, with its unit.
+    /// The main value, with its unit.
     pub(crate) value: String,
-    /// Whether it is on, where that can be said.
+    /// Whether it is on; `None` if that is unknown or does not apply.
     pub(crate) is_on: Option<bool>,
-    /// When it was last heard of.
+    /// When a value was last received.
     pub(crate) heard: Option<SystemTime>,
     pub(crate) is_disabled: bool,
     pub(crate) has_comm_error: bool,
-    /// The payloads of commands that it takes, such as `ON`; `level` stands for all levels.
+    /// The payloads of the commands that it accepts, such as `ON`; `LEVEL` stands for all levels.
     pub(crate) commands: Vec<&'static str>,
     pub(crate) properties: Vec<ShownProperty>,
-    /// Further facts, each with its name.
+    /// Other facts, each with its name.
     pub(crate) facts: Vec<(&'static str, String)>,
 }
 
-/// What is shown of a property.
+/// The displayed data of a property.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct ShownProperty {
     pub(crate) control: String,
@@ -86,10 +87,11 @@ pub(crate) struct ShownProperty {
     pub(crate) text: String,
     pub(crate) raw: String,
     pub(crate) uom: String,
-    /// When it was last heard of, in milliseconds since 1970.
+    /// When the value was last received, in milliseconds since 1970.
     pub(crate) at: Option<u64>,
 }
 
+/// A displayed object, as JSON.
 #[derive(Serialize)]
 struct Line<'a> {
     key: String,
@@ -108,7 +110,7 @@ struct Line<'a> {
     facts: Vec<(&'static str, String)>,
 }
 
-impl Shown {
+impl ShownEntry {
     pub(crate) fn new(kind: Kind, name: &str) -> Self {
         Self {
             kind,
@@ -131,10 +133,10 @@ impl Shown {
             Key::Program(id) => id.to_string(),
             Key::Variable(id) => id.to_string(),
         };
-        let id = safe(&id);
-        let name = safe(&self.name);
+        let id = neutralise(&id);
+        let name = neutralise(&self.name);
         json(&Line {
-            key: key.written(controller),
+            key: key.to_text(controller),
             controller,
             kind: self.kind,
             name: if name.trim().is_empty() {
@@ -143,8 +145,12 @@ impl Shown {
                 name
             },
             id,
-            folders: self.folders.iter().map(|folder| safe(folder)).collect(),
-            value: safe(&self.value),
+            folders: self
+                .folders
+                .iter()
+                .map(|folder| neutralise(folder))
+                .collect(),
+            value: neutralise(&self.value),
             on: self.is_on,
             at: self.heard.map(millis),
             disabled: self.is_disabled,
@@ -152,7 +158,7 @@ impl Shown {
             commands: &self.commands,
             properties: &self.properties,
             facts: (self.facts.iter())
-                .map(|(name, fact)| (*name, safe(fact)))
+                .map(|(name, fact)| (*name, neutralise(fact)))
                 .collect(),
         })
     }
@@ -161,11 +167,11 @@ impl Shown {
 impl ShownProperty {
     pub(crate) fn new(control: &str, property: &ioxproto::state::Property) -> Self {
         Self {
-            control: safe(control),
-            name: safe(property.name().trim()),
-            text: safe(&property.shown().to_string()),
-            raw: safe(property.raw()),
-            uom: safe(property.uom()),
+            control: neutralise(control),
+            name: neutralise(property.name().trim()),
+            text: neutralise(&property.shown().to_string()),
+            raw: neutralise(property.raw()),
+            uom: neutralise(property.uom()),
             at: None,
         }
     }
@@ -176,7 +182,7 @@ impl ShownProperty {
     }
 }
 
-/// What is shown of a controller beside its status.
+/// The displayed data of a controller, apart from its status.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ShownController {
     pub(crate) uuid: Option<String>,
@@ -185,6 +191,7 @@ pub(crate) struct ShownController {
     pub(crate) drift: u64,
 }
 
+/// A controller, as JSON.
 #[derive(Serialize)]
 struct ControllerLine<'a> {
     name: &'a str,
@@ -198,8 +205,9 @@ struct ControllerLine<'a> {
     firmware: String,
     reconnects: u64,
     drift: u64,
-    /// Live events of each of the last minutes, the current one last, and the minute that is.
+    /// The number of live events in each of the last minutes, the current one last.
     per_minute: &'a [u64],
+    /// The current minute.
     minute: u64,
 }
 
@@ -217,11 +225,14 @@ impl ShownController {
             status: status.status.as_str(),
             connected: status.status == Status::Connected,
             since: millis(since),
-            reason: status.reason.as_ref().map(|why| safe(&why.to_string())),
+            reason: status
+                .reason
+                .as_ref()
+                .map(|why| neutralise(&why.to_string())),
             retry_at: status.retry_in.map(|wait| millis(since + wait)),
-            last_loss: last_loss.map(|(at, why)| (millis(*at), safe(why))),
-            uuid: self.uuid.as_deref().map(safe),
-            firmware: safe(&self.firmware),
+            last_loss: last_loss.map(|(at, why)| (millis(*at), neutralise(why))),
+            uuid: self.uuid.as_deref().map(neutralise),
+            firmware: neutralise(&self.firmware),
             reconnects: self.reconnects,
             drift: self.drift,
             per_minute,
@@ -230,7 +241,7 @@ impl ShownController {
     }
 }
 
-/// The state of the broker; `null` without one.
+/// Renders the state of the broker; `null` if there is no broker.
 pub(super) fn broker(broker: Option<&BrokerStats>) -> String {
     #[derive(Serialize)]
     struct Line {
@@ -247,12 +258,12 @@ pub(super) fn broker(broker: Option<&BrokerStats>) -> String {
     }))
 }
 
-/// A text of a controller that can be shown.
-pub(super) fn safe(text: &str) -> String {
+/// Returns a string from a controller in a form that is safe to display.
+pub(super) fn neutralise(text: &str) -> String {
     neutralised(text).to_string()
 }
 
-/// Milliseconds since 1970.
+/// Returns the milliseconds since 1970.
 pub(super) fn millis(time: SystemTime) -> u64 {
     let since = time.duration_since(SystemTime::UNIX_EPOCH);
     let millis = since.unwrap_or(Duration::ZERO).as_millis();
@@ -260,6 +271,6 @@ pub(super) fn millis(time: SystemTime) -> u64 {
 }
 
 pub(super) fn json(value: &impl Serialize) -> String {
-    // Only maps with keys that are no strings fail.
+    // Serialisation fails only for maps whose keys are not strings.
     serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned())
 }

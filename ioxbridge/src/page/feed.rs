@@ -1,5 +1,5 @@
-//! The model of the page, shared by the loop of the bridge, which feeds it, and the HTTP server,
-//! which reads it.
+//! The model of the page, shared by the bridge's loop, which updates it, and the HTTP server, which
+//! reads it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,19 +7,20 @@ use tokio::sync::watch;
 
 use super::Page;
 
-/// The page of a bridge. Without a server for it, it has no model and costs nothing.
+/// The shared page of a bridge. The model exists only while a server serves the page.
 #[derive(Debug)]
 pub(crate) struct Feed {
-    wanted: Mutex<Option<Wanted>>,
+    /// The request of a server that the bridge has not taken yet.
+    wanted: Mutex<Option<ModelRequest>>,
     page: Mutex<Option<Page>>,
-    /// Changes with each change of the page.
+    /// Counts the changes of the page, to wake readers.
     changed: watch::Sender<u64>,
 }
 
-/// What the server of a page wants shown.
+/// A server's request for a model of the page.
 #[derive(Clone, Debug)]
-pub(crate) struct Wanted {
-    /// Tells the changes of this process from those of an earlier one.
+pub(crate) struct ModelRequest {
+    /// Identifies the server, to distinguish its changes from those of an earlier process.
     pub(crate) instance: String,
     pub(crate) are_commands_allowed: bool,
 }
@@ -35,23 +36,23 @@ impl Default for Feed {
 }
 
 impl Feed {
-    /// Asks the bridge to keep the model from now on.
-    pub(crate) fn want(&self, wanted: Wanted) {
+    /// Requests a model from the bridge.
+    pub(crate) fn request_model(&self, wanted: ModelRequest) {
         *lock(&self.wanted) = Some(wanted);
     }
 
-    /// Takes what a server asked for since the last call.
-    pub(crate) fn take_wanted(&self) -> Option<Wanted> {
+    /// Takes the request of a server, if there is a new one.
+    pub(crate) fn take_wanted(&self) -> Option<ModelRequest> {
         lock(&self.wanted).take()
     }
 
-    /// Begins with a model.
+    /// Sets the model, and wakes all readers.
     pub(crate) fn begin(&self, page: Page) {
         *lock(&self.page) = Some(page);
-        self.tell();
+        self.wake_readers();
     }
 
-    /// Ends the model of a server that has ended, unless another server has begun one since.
+    /// Removes the model of a server that has stopped, unless another server has replaced it.
     pub(crate) fn end(&self, instance: &str) {
         lock(&self.page).take_if(|page| page.instance() == instance);
         lock(&self.wanted).take_if(|wanted| wanted.instance == instance);
@@ -63,16 +64,16 @@ impl Feed {
     }
 
     /// Wakes all readers.
-    pub(crate) fn tell(&self) {
+    pub(crate) fn wake_readers(&self) {
         self.changed.send_modify(|count| *count += 1);
     }
 
-    /// Completes with each change after this call.
+    /// Returns a receiver that is notified of each change after this call.
     pub(crate) fn subscribe(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()
     }
 
-    /// What a reader needs that has seen this event id. Empty before the first model.
+    /// Returns what a reader that has seen this event id needs. Empty if there is no model.
     pub(crate) fn since(&self, seen: Option<&str>) -> Vec<(String, Arc<str>)> {
         let page = lock(&self.page);
         page.as_ref().map_or_else(Vec::new, |page| page.since(seen))
@@ -92,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_ends_takes_its_own_model_along_and_no_other() {
+    fn a_server_that_stops_removes_only_its_own_model() {
         let feed = Feed::default();
         begun(&feed, "old");
         feed.end("old");
@@ -103,9 +104,9 @@ mod tests {
     }
 
     #[test]
-    fn a_model_that_nobody_wants_any_more_is_not_begun() {
+    fn a_withdrawn_request_creates_no_model() {
         let feed = Feed::default();
-        feed.want(Wanted {
+        feed.request_model(ModelRequest {
             instance: "old".to_owned(),
             are_commands_allowed: true,
         });

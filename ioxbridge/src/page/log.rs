@@ -1,4 +1,4 @@
-//! The event log of the page: the latest entries, and how many events came in each minute.
+//! The event log of the page: the latest entries, and the number of events per minute.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -7,16 +7,16 @@ use std::time::SystemTime;
 use ioxproto::Now;
 use serde::Serialize;
 
-use super::entry::{json, millis, safe};
+use super::entry::{json, millis, neutralise};
 
-/// How many entries are kept.
+/// The maximum number of entries.
 pub(super) const LIMIT: usize = 500;
-/// The longest text of an entry, in characters.
-const LONGEST: usize = 400;
-/// How many minutes are counted.
+/// The maximum length of an entry's text, in characters.
+const MAX_TEXT: usize = 400;
+/// The number of minutes for which events are counted.
 const MINUTES: usize = 30;
 
-/// How an entry looks.
+/// The kind of an entry, which is also its style class.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Tone {
@@ -35,7 +35,7 @@ pub(super) struct Entry {
     at: u64,
     controller: String,
     tone: Tone,
-    /// The address of the node that it is about; empty if none.
+    /// The address of the node that the entry is about; empty if there is none.
     node: String,
     /// The name of that node.
     name: String,
@@ -56,18 +56,18 @@ impl Entry {
     }
 
     pub(super) fn about(mut self, node: &str, name: &str) -> Self {
-        self.node = safe(node);
-        self.name = safe(name);
+        self.node = neutralise(node);
+        self.name = neutralise(name);
         self
     }
 
     pub(super) fn saying(mut self, text: &str) -> Self {
-        self.text = safe(text).chars().take(LONGEST).collect();
+        self.text = neutralise(text).chars().take(MAX_TEXT).collect();
         self
     }
 }
 
-/// The log, each entry as JSON.
+/// The log, with each entry as JSON.
 #[derive(Debug, Default)]
 pub(super) struct Log {
     entries: VecDeque<Arc<str>>,
@@ -75,7 +75,7 @@ pub(super) struct Log {
 }
 
 impl Log {
-    /// Adds an entry, and gives it its number. Returns it as JSON.
+    /// Numbers and adds an entry. Returns it as JSON.
     pub(super) fn add(&mut self, entry: &Entry) -> Arc<str> {
         self.last += 1;
         if self.entries.len() == LIMIT {
@@ -95,6 +95,7 @@ impl Log {
     }
 }
 
+/// A log entry with its number, as JSON.
 #[derive(Serialize)]
 struct Numbered<'a> {
     number: u64,
@@ -102,7 +103,7 @@ struct Numbered<'a> {
     entry: &'a Entry,
 }
 
-/// How many live events came in each of the last minutes.
+/// The number of live events in each of the last minutes.
 #[derive(Debug, Default)]
 pub(super) struct Minutes {
     counts: VecDeque<(u64, u64)>,
@@ -112,7 +113,7 @@ impl Minutes {
     pub(super) fn count(&mut self, now: SystemTime) {
         let minute = millis(now) / 60_000;
         match self.counts.back_mut() {
-            // A clock that was set back counts on in the minute that it had reached.
+            // If the clock was set back, keep counting in the latest minute.
             Some((last, count)) if *last >= minute => *count += 1,
             _ => {
                 if self.counts.len() == MINUTES {
@@ -123,7 +124,7 @@ impl Minutes {
         }
     }
 
-    /// The current minute, and the counts of the minutes up to it.
+    /// Returns the current minute, and the counts of the minutes up to and including it.
     pub(super) fn latest(&self, now: SystemTime) -> (u64, Vec<u64>) {
         let current = millis(now) / 60_000;
         let mut latest = vec![0; MINUTES];

@@ -1,5 +1,5 @@
-//! What the web page shows, as a pure model: notifications, answers and time go in; a snapshot and
-//! numbered changes come out, as JSON.
+//! A pure model of the web page: it takes notifications, answers and time, and produces a snapshot
+//! and numbered changes as JSON.
 //!
 //! ```text
 //!   notifications, answers ──► mark what may have changed ──► flush: render it, keep what differs
@@ -10,11 +10,11 @@
 //!
 //! Rules:
 //!
-//! * A change is what differs from what was rendered before, so that a reader that applies all
-//!   changes to a snapshot has the state of the latest snapshot.
-//! * A reader that missed more changes than are kept gets a snapshot.
-//! * Memory is bounded: by the entries of the controllers, the event log and the kept changes.
-//! * Texts of controllers are neutralised here, once.
+//! * A change contains what differs from the previous rendering. A reader that applies all changes
+//!   to a snapshot arrives at the state of the latest snapshot.
+//! * A reader that has missed more changes than are kept gets a snapshot.
+//! * Memory is bounded by the limits on a controller's entries, the event log and the kept changes.
+//! * Texts from controllers are neutralised only here.
 
 mod entry;
 mod feed;
@@ -28,42 +28,42 @@ use std::time::SystemTime;
 use ioxproto::view::View;
 use ioxproto::{Event, Notification, Now, StatusChange};
 
-pub(crate) use self::entry::{Key, Kind as EntryKind, Shown, ShownController, ShownProperty};
-pub(crate) use self::feed::{Feed, Wanted};
+pub(crate) use self::entry::{Key, Kind as EntryKind, ShownController, ShownEntry, ShownProperty};
+pub(crate) use self::feed::{Feed, ModelRequest};
 use self::log::Log;
 use crate::BrokerStats;
 use crate::watch::WatchId;
 
-/// How many changes are kept for readers that come back.
+/// The maximum number of changes that are kept for readers that reconnect.
 const CHANGES: usize = 1024;
-/// How many bytes the kept changes may have.
+/// The maximum size of the kept changes, in bytes.
 const CHANGES_BYTES: usize = 4 * 1024 * 1024;
 
-/// What is shown of one house, asked for when the model renders.
+/// The source of the displayed data of one house, read when the model renders.
 pub(crate) trait Source {
-    /// The keys of everything that is shown.
+    /// Returns the keys of all entries.
     fn keys(&self) -> Vec<Key>;
 
-    /// One entry; `None` if it is gone.
-    fn entry(&self, key: &Key) -> Option<Shown>;
+    /// Returns an entry; `None` if it is gone.
+    fn entry(&self, key: &Key) -> Option<ShownEntry>;
 
-    /// The controller itself.
+    /// Returns the data of the controller.
     fn controller(&self) -> ShownController;
 }
 
 /// The model of the page.
 #[derive(Debug)]
 pub(crate) struct Page {
-    /// Tells the changes of this process from those of an earlier one.
+    /// Distinguishes the changes of this page from those of an earlier process.
     instance: String,
     are_commands_allowed: bool,
     houses: BTreeMap<WatchId, House>,
     broker: String,
     is_broker_marked: bool,
     log: Log,
-    /// Log entries of the next change, as JSON.
+    /// The log entries for the next change, as JSON.
     new_log: Vec<Arc<str>>,
-    /// Keys of entries of houses that were removed.
+    /// The names of removed houses, and the keys of their entries, for the next change.
     removed: Vec<String>,
     /// The number of the latest change.
     last: u64,
@@ -71,12 +71,13 @@ pub(crate) struct Page {
     changes_bytes: usize,
 }
 
-/// What is rendered of one house, and what may have changed since.
+/// The rendered data of one house, with marks on what may have changed since.
 #[derive(Debug)]
 struct House {
     name: String,
     controller: String,
     entries: BTreeMap<Key, String>,
+    /// The objects to render.
     marked: BTreeSet<Key>,
     is_all_marked: bool,
     is_controller_marked: bool,
@@ -107,7 +108,7 @@ impl Page {
         &self.instance
     }
 
-    /// Begins to show a house.
+    /// Adds a house.
     pub(crate) fn add(&mut self, now: Now, watch: WatchId, name: &str, status: StatusChange) {
         self.houses.insert(
             watch,
@@ -126,7 +127,7 @@ impl Page {
         );
     }
 
-    /// Ends with a house.
+    /// Removes a house.
     pub(crate) fn remove(&mut self, watch: WatchId) {
         let Some(house) = self.houses.remove(&watch) else {
             return;
@@ -134,12 +135,12 @@ impl Page {
         if !self.houses.values().any(|other| other.name == house.name) {
             let entries = house.entries.keys();
             self.removed
-                .extend(entries.map(|key| key.written(&house.name)));
+                .extend(entries.map(|key| key.to_text(&house.name)));
             self.removed.push(house.name);
         }
     }
 
-    /// Takes in a notification. `words` gives the name of an event's node, and what the event says.
+    /// Handles a notification. `words` returns the name of an event's node and the event's text.
     pub(crate) fn notified(
         &mut self,
         now: Now,
@@ -182,20 +183,20 @@ impl Page {
             _ => return,
         };
         self.new_log.push(self.log.add(&entry));
-        // A replay of thousands of events between two changes: the log keeps no more either.
+        // A replay may bring thousands of events between two changes; the log keeps no more either.
         if self.new_log.len() > log::LIMIT {
             self.new_log.remove(0);
         }
     }
 
-    /// Anything of a house may have changed: a part of it was read.
+    /// Marks everything in a house as possibly changed.
     pub(crate) fn mark_all(&mut self, watch: WatchId) {
         if let Some(house) = self.houses.get_mut(&watch) {
             house.is_all_marked = true;
         }
     }
 
-    /// Takes in the state of the broker.
+    /// Sets the state of the broker.
     pub(crate) fn take_broker(&mut self, broker: Option<&BrokerStats>) {
         let shown = entry::broker(broker);
         if shown != self.broker {
@@ -213,8 +214,8 @@ impl Page {
             || houses.into_iter().any(House::is_marked)
     }
 
-    /// Renders what was marked, and keeps what differs as one change. Returns whether something
-    /// did.
+    /// Renders what is marked, and keeps the differences as one change. Returns whether there are
+    /// any.
     pub(crate) fn flush<S: Source>(
         &mut self,
         now: Now,
@@ -261,8 +262,8 @@ impl Page {
         }
     }
 
-    /// What a reader needs that has seen this event id, with the id that it has seen then: the
-    /// changes since, or a snapshot.
+    /// Returns what a reader that has seen this event id needs: the changes since, or a snapshot,
+    /// each with its event id.
     pub(crate) fn since(&self, seen: Option<&str>) -> Vec<(String, Arc<str>)> {
         let seen = seen
             .and_then(|id| id.strip_prefix(&self.instance)?.strip_prefix('-'))
@@ -286,7 +287,7 @@ impl Page {
         format!("{}-{number}", self.instance)
     }
 
-    /// Everything that is shown, as it was rendered last.
+    /// Returns everything that is displayed, as last rendered.
     fn snapshot(&self) -> String {
         let mut text = String::from("{\"type\":\"snapshot\"");
         let _ = write!(text, ",\"commands\":{}", self.are_commands_allowed);
@@ -309,7 +310,7 @@ impl Page {
     }
 }
 
-/// Appends a member whose value is a list of JSON texts.
+/// Appends a member whose value is a list of JSON values.
 fn push_list<T: AsRef<str>>(out: &mut String, name: &str, list: impl IntoIterator<Item = T>) {
     let _ = write!(out, ",\"{name}\":[");
     for (at, item) in list.into_iter().enumerate() {
@@ -326,7 +327,7 @@ impl House {
         self.is_all_marked || self.is_controller_marked || !self.marked.is_empty()
     }
 
-    /// Marks what a notification may change.
+    /// Marks what a notification may have changed.
     fn mark(&mut self, now: Now, notification: &Notification) {
         match notification {
             Notification::Event(event) => {
@@ -340,7 +341,7 @@ impl House {
             Notification::Drift(drift) => {
                 self.marked.insert(Key::Node(drift.node.to_string()));
             }
-            // What was dropped may have changed anything.
+            // Any entry may have changed in the dropped notifications.
             Notification::Dropped(_) => self.is_all_marked = true,
             _ => {}
         }
@@ -357,7 +358,7 @@ impl House {
             Ok(View::Variable(variable)) => {
                 self.marked.insert(Key::Variable(variable.id));
             }
-            // Names, folders, and which nodes there are.
+            // A change of names, folders or the set of nodes affects any entry.
             Ok(View::Lifecycle(_)) => self.is_all_marked = true,
             _ => {}
         }
@@ -373,7 +374,7 @@ impl House {
         self.is_controller_marked = true;
     }
 
-    /// Renders what is marked; adds what differs from before.
+    /// Renders what is marked, and adds what differs to the lists.
     fn render(
         &mut self,
         now: Now,
@@ -402,7 +403,7 @@ impl House {
             self.entries.retain(|key, _| {
                 let is_present = present.contains(key);
                 if !is_present {
-                    removed.push(key.written(&self.name));
+                    removed.push(key.to_text(&self.name));
                 }
                 is_present
             });
@@ -418,7 +419,7 @@ impl House {
                     }
                 }
                 None if self.entries.remove(&key).is_some() => {
-                    removed.push(key.written(&self.name));
+                    removed.push(key.to_text(&self.name));
                 }
                 None => {}
             }

@@ -1,4 +1,4 @@
-//! A Mosquitto for a test, and a client of it that watches.
+//! A Mosquitto for tests, and a client that watches it.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -12,19 +12,19 @@ use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-/// The longest that anything in a test may take.
+/// The time limit for every wait in a test.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
-/// Waits until something holds.
-pub(crate) async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+/// Waits until a condition is met.
+pub(crate) async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let began = Instant::now();
-    while !holds() {
+    while !condition() {
         assert!(began.elapsed() < LIMIT, "not in time: {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
-/// A Mosquitto on a free port of the loopback address. It ends with the test.
+/// A Mosquitto on a free port of the loopback address. Dropping it ends the process.
 pub(crate) struct Mosquitto {
     port: u16,
     folder: TempDir,
@@ -32,19 +32,20 @@ pub(crate) struct Mosquitto {
 }
 
 impl Mosquitto {
-    /// Starts one that lets everybody in; `None`, said loudly, where Mosquitto is not installed.
+    /// Starts a Mosquitto that accepts everybody. Returns `None`, with a clear message, if
+    /// Mosquitto is not installed.
     pub(crate) async fn start() -> Option<Self> {
         Self::start_with("allow_anonymous true\n").await
     }
 
-    /// Starts one with these lines of configuration.
+    /// Starts a Mosquitto with these lines of configuration.
     pub(crate) async fn start_with(lines: &str) -> Option<Self> {
         let mut mosquitto = Self::configured(lines)?;
         mosquitto.run().await;
         Some(mosquitto)
     }
 
-    /// One that is not started yet.
+    /// Configures a Mosquitto without starting it.
     pub(crate) fn configured(lines: &str) -> Option<Self> {
         if program().is_none() {
             eprintln!(
@@ -63,7 +64,7 @@ impl Mosquitto {
         Some(mosquitto)
     }
 
-    /// Other lines of configuration, from the next start on.
+    /// Replaces the lines of configuration, from the next start on.
     pub(crate) fn configure(&self, lines: &str) {
         let mut file = std::fs::File::create(self.folder.path().join("mosquitto.conf")).unwrap();
         write!(
@@ -74,7 +75,8 @@ impl Mosquitto {
         .unwrap();
     }
 
-    /// Starts it again after a [`kill`](Self::kill), on the same port and with nothing retained.
+    /// Starts the process, also after a [`kill`](Self::kill): on the same port, with no retained
+    /// messages.
     pub(crate) async fn run(&mut self) {
         let child = Command::new(program().unwrap())
             .arg("-c")
@@ -92,7 +94,7 @@ impl Mosquitto {
         }
     }
 
-    /// Stops its process, so that it reads and answers nothing, or lets it go on.
+    /// Suspends the process, so that it neither reads nor answers, or resumes it.
     pub(crate) fn freeze(&self, is_frozen: bool) {
         let signal = if is_frozen { "-STOP" } else { "-CONT" };
         let process = self.process.as_ref().unwrap().id().to_string();
@@ -111,7 +113,7 @@ impl Mosquitto {
         self.port
     }
 
-    /// Writes a file beside its configuration, and gives its path.
+    /// Writes a file next to the configuration, and returns its path.
     pub(crate) fn write(&self, name: &str, text: &str) -> String {
         let path = self.folder.path().join(name);
         std::fs::write(&path, text).unwrap();
@@ -149,11 +151,11 @@ pub(crate) fn free_port() -> u16 {
 pub(crate) struct Seen {
     pub(crate) topic: String,
     pub(crate) payload: String,
-    /// Whether it was retained when it came, or published to be.
+    /// The retain flag, as published.
     pub(crate) retain: bool,
 }
 
-/// Subscribes, and keeps what it sees. The retain flag is as it was published.
+/// A client that subscribes and records messages with the retain flag as published.
 pub(crate) struct Watcher {
     client: AsyncClient,
     seen: mpsc::UnboundedReceiver<Seen>,
@@ -223,7 +225,7 @@ impl Watcher {
         }
     }
 
-    /// Takes up what has come meanwhile.
+    /// Processes the messages that have arrived.
     pub(crate) fn take(&mut self) {
         while let Ok(seen) = self.seen.try_recv() {
             if seen.retain {
@@ -238,17 +240,17 @@ impl Watcher {
         }
     }
 
-    /// What a topic retains.
+    /// Returns the retained message of a topic.
     pub(crate) fn retained(&self, topic: &str) -> Option<String> {
         self.retained.get(topic).cloned()
     }
 
-    /// All that is retained.
+    /// Returns all retained messages, by topic.
     pub(crate) fn all(&self) -> &BTreeMap<String, String> {
         &self.retained
     }
 
-    /// Everything seen since the last call.
+    /// Returns all messages since the last call.
     pub(crate) fn drain(&mut self) -> Vec<Seen> {
         self.take();
         std::mem::take(&mut self.log)

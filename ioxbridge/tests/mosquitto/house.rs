@@ -1,4 +1,4 @@
-//! Simulated controllers and bridges for a test.
+//! Simulated controllers and bridges for tests.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -13,13 +13,13 @@ use tokio::task::JoinHandle;
 
 use crate::broker::{Mosquitto, Watcher, eventually, free_port};
 
-/// The address of the dimmer that a simulated house begins with, and its slug.
+/// The address and the slug of a dimmer in a simulated house.
 pub(crate) struct Lamp {
     pub(crate) address: String,
     pub(crate) slug: String,
 }
 
-/// A controller with this many nodes, on a port that another can have later.
+/// Starts a controller with this many nodes, on a port that a later one can reuse.
 pub(crate) async fn house(nodes: usize) -> Server {
     house_at(free_port(), nodes).await
 }
@@ -28,7 +28,7 @@ pub(crate) async fn house_at(port: u16, nodes: usize) -> Server {
     start(port, nodes, Uuid::default()).await
 }
 
-/// A controller with another UUID and the same nodes.
+/// Starts a controller with another UUID and the same nodes.
 pub(crate) async fn twin(nodes: usize) -> Server {
     start(free_port(), nodes, Uuid::default().plus(1)).await
 }
@@ -50,7 +50,7 @@ async fn start(port: u16, nodes: usize, uuid: Uuid) -> Server {
     Server::start(options).await.unwrap()
 }
 
-/// An Insteon dimmer of a house.
+/// Returns an Insteon dimmer of a house.
 pub(crate) fn lamp(server: &Server) -> Lamp {
     let control = server.control();
     let is_dimmer = |node: &String| node.contains(' ') && control.last(node, "OL").is_some();
@@ -70,7 +70,7 @@ pub(crate) fn controller(name: &str, url: impl Into<String>) -> Controller {
     Controller::new(name, options)
 }
 
-/// A bridge that runs.
+/// A running bridge.
 pub(crate) struct Bridge {
     pub(crate) handle: Handle,
     task: JoinHandle<Result<(), OptionsError>>,
@@ -83,20 +83,20 @@ impl Bridge {
         Self { handle, task }
     }
 
-    /// A bridge of one controller.
+    /// Starts a bridge for one controller.
     pub(crate) fn of(broker: &Mosquitto, server: &Server) -> Self {
         let options = Options::new().broker(broker.options());
         Self::start(options, vec![controller("home", server.url())])
     }
 
-    /// Stops it as a signal does.
+    /// Stops the bridge like a signal.
     pub(crate) async fn stop(self) {
         self.handle.request_stop();
         let stopped = tokio::time::timeout(Duration::from_secs(10), self.task).await;
         stopped.unwrap().unwrap().unwrap();
     }
 
-    /// Ends it without a word, as a crash does.
+    /// Ends the bridge abruptly, like a crash.
     pub(crate) async fn kill(self) {
         self.task.abort();
         assert!(self.task.await.unwrap_err().is_cancelled());
@@ -110,7 +110,7 @@ impl Bridge {
     }
 }
 
-/// A broker with a bridge of one controller, and what is seen of it.
+/// A broker, a bridge for one controller, and a watcher of the broker.
 pub(crate) struct Setup {
     pub(crate) broker: Mosquitto,
     pub(crate) server: Server,
@@ -124,7 +124,8 @@ pub(crate) struct Setup {
 }
 
 impl Setup {
-    /// A house of this many nodes that is on the broker; `None`, said loudly, without a Mosquitto.
+    /// Starts a house with this many nodes, and waits until it is on the broker. Returns `None`,
+    /// with a clear message, if there is no Mosquitto.
     pub(crate) async fn of(nodes: usize, filter: &str) -> Option<Self> {
         let broker = Mosquitto::start().await?;
         let server = house(nodes).await;
@@ -144,10 +145,10 @@ impl Setup {
         let state = format!("iox/home/{}/ST", lamp.slug);
         eventually("the house is there", || {
             watcher.take();
-            let holds = |topic: &str| watcher.retained(topic);
-            holds("iox/bridge/bridge/state").as_deref() == Some("online")
-                && holds("iox/home/availability").as_deref() == Some("online")
-                && holds(&state).is_some()
+            let retained = |topic: &str| watcher.retained(topic);
+            retained("iox/bridge/bridge/state").as_deref() == Some("online")
+                && retained("iox/home/availability").as_deref() == Some("online")
+                && retained(&state).is_some()
         })
         .await;
         Self {
@@ -162,7 +163,7 @@ impl Setup {
     }
 }
 
-/// Passes connections on. It can cut all of them, and refuse new ones.
+/// A proxy that forwards connections. It can cut all of them and refuse new ones.
 pub(crate) struct Proxy {
     pub(crate) port: u16,
     is_open: Arc<AtomicBool>,
@@ -202,7 +203,7 @@ impl Proxy {
         }
     }
 
-    /// Cuts all connections; until it is opened again, new ones are closed at once.
+    /// Cuts all connections. Until the proxy is opened again, it closes new ones at once.
     pub(crate) fn close(&self) {
         self.is_open.store(false, Ordering::SeqCst);
         self.cut.notify_waiters();
@@ -221,7 +222,7 @@ impl Drop for Proxy {
 
 async fn pass_on(mut client: TcpStream, to: SocketAddr) {
     if let Ok(mut server) = TcpStream::connect(to).await {
-        // Its end is the end of the connection, whatever the reason.
+        // An error only means that the connection has ended.
         let _ = copy_bidirectional(&mut client, &mut server).await;
     }
 }

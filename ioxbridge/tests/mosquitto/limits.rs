@@ -1,4 +1,4 @@
-//! Brokers that refuse something, and payloads that nobody should send.
+//! Tests of brokers that refuse the bridge, and of invalid payloads.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::broker::{Mosquitto, Watcher, eventually};
 use crate::house::{Bridge, Setup, controller, house, lamp};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_broker_with_a_small_packet_and_one_with_a_receive_maximum_of_1_get_what_they_take() {
+async fn a_broker_with_a_small_packet_limit_or_a_receive_maximum_of_1_is_respected() {
     for (lines, is_narrow) in [
         ("allow_anonymous true\nmax_packet_size 900\n", true),
         ("allow_anonymous true\nmax_inflight_messages 1\n", false),
@@ -44,7 +44,7 @@ async fn a_broker_with_a_small_packet_and_one_with_a_receive_maximum_of_1_get_wh
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refused_password_is_tried_again_and_heals() {
+async fn a_refused_password_is_retried_until_it_is_accepted() {
     let Some(mut broker) = Mosquitto::configured("") else {
         return;
     };
@@ -78,7 +78,7 @@ async fn a_refused_password_is_tried_again_and_heals() {
     );
     eventually("the right password is taken", || right.is_connected()).await;
     right.stop().await;
-    // The broker takes the wrong one from now on.
+    // From now on, the broker accepts the wrong password.
     broker.kill();
     broker.configure("allow_anonymous true\n");
     broker.run().await;
@@ -108,7 +108,7 @@ async fn a_broker_that_refuses_mqtt_5_and_one_that_drops_at_once_are_tried_again
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_broker_by_tls_is_pinned_and_a_wrong_pin_is_refused() {
+async fn a_broker_with_tls_is_pinned_and_a_wrong_pin_is_refused() {
     let identity = Tls::self_signed().unwrap();
     let Some(mut broker) = Mosquitto::configured("") else {
         return;
@@ -142,7 +142,7 @@ async fn a_broker_by_tls_is_pinned_and_a_wrong_pin_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn senseless_payloads_do_nothing_and_a_retained_command_is_ignored() {
+async fn invalid_payloads_do_nothing_and_a_retained_command_is_ignored() {
     let Some(setup) = Setup::of(3, "iox/#").await else {
         return;
     };
@@ -160,11 +160,11 @@ async fn senseless_payloads_do_nothing_and_a_retained_command_is_ignored() {
     let ignored = ignored();
     assert_eq!(ignored.get("not_understood"), Some(&2), "{ignored:?}");
     assert_eq!(ignored.get("not_text"), Some(&1), "{ignored:?}");
-    // The broker keeps what is larger than a bridge takes.
+    // The broker does not deliver the message that exceeds the bridge's maximum packet size.
     assert_eq!(ignored.get("too_long"), Some(&1), "{ignored:?}");
     watcher.take();
     assert_eq!(watcher.retained(&state), Some(before));
-    // And it still listens.
+    // The bridge still carries out commands.
     watcher.publish(&set, "33", false).await;
     eventually("a command is carried out", || {
         watcher.take();
@@ -177,7 +177,7 @@ async fn senseless_payloads_do_nothing_and_a_retained_command_is_ignored() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn controllers_that_flood_or_say_nothing_harm_no_other() {
+async fn controllers_that_flood_or_are_silent_do_not_affect_others() {
     let Some(broker) = Mosquitto::start().await else {
         return;
     };

@@ -1,4 +1,4 @@
-//! The bridge against a real broker and simulated controllers.
+//! Tests of the bridge with a real broker and simulated controllers.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -19,7 +19,7 @@ use crate::broker::{Mosquitto, Watcher, eventually};
 use crate::house::{Bridge, Setup, controller, house, lamp, twin};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_house_appears_is_commanded_and_its_buttons_are_heard() {
+async fn a_house_appears_accepts_commands_and_reports_its_buttons() {
     let Some(setup) = Setup::of(5, "#").await else {
         return;
     };
@@ -60,7 +60,7 @@ async fn a_house_appears_is_commanded_and_its_buttons_are_heard() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_controllers_with_the_same_addresses_do_not_meet() {
+async fn two_controllers_with_the_same_addresses_do_not_interfere() {
     let Some(broker) = Mosquitto::start().await else {
         return;
     };
@@ -103,7 +103,7 @@ async fn two_controllers_with_the_same_addresses_do_not_meet() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn five_thousand_nodes_come_at_once() {
+async fn five_thousand_nodes_are_published_at_once() {
     let Some(broker) = Mosquitto::start().await else {
         return;
     };

@@ -1,4 +1,4 @@
-//! Brokers and controllers that are away.
+//! Tests of outages of brokers and controllers.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::broker::{Mosquitto, Watcher, eventually};
 use crate::house::{Bridge, Proxy, Setup, controller, house, house_at, lamp};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_broker_that_comes_late_and_one_that_is_killed_have_everything_in_the_end() {
+async fn a_broker_that_starts_late_or_is_killed_gets_everything_in_the_end() {
     let Some(mut broker) = Mosquitto::configured("allow_anonymous true\n") else {
         return;
     };
@@ -52,7 +52,7 @@ async fn a_broker_that_comes_late_and_one_that_is_killed_have_everything_in_the_
         assert!(seen.iter().all(|seen| !seen.topic.ends_with("/event")));
         broker.kill();
         eventually("the loss is noticed", || !bridge.is_connected()).await;
-        // What happens meanwhile: the state is kept, the event is not.
+        // During the outage, the state is kept and the event is dropped.
         let on = Event::new("ST", level.to_string())
             .node(&lamp.address)
             .uom("100", "0");
@@ -102,7 +102,7 @@ async fn a_replay_after_a_reconnect_refreshes_states_and_publishes_no_event() {
         home.stream.reconnects == 1 && home.status == ioxproto::Status::Connected
     })
     .await;
-    // A mark behind everything that the replay may have caused.
+    // This message follows everything that the replay may have caused.
     control.emit(&Event::new("ST", "201").node(&lamp.address).uom("100", "0"));
     let mut after = Vec::new();
     eventually("what comes after the replay is published", || {
@@ -169,12 +169,12 @@ async fn a_connection_to_the_broker_that_is_lost_for_five_seconds_changes_no_ava
     watcher.drain();
     proxy.close();
     eventually("the loss is noticed", || !bridge.is_connected()).await;
-    // What is sent meanwhile is not carried out late.
+    // A command that was sent during the outage is not carried out later.
     watcher.publish(&setup.set, "99", false).await;
     tokio::time::sleep(Duration::from_secs(5)).await;
     proxy.open();
     eventually("the broker is back", || bridge.is_connected()).await;
-    // A mark behind everything.
+    // This message follows all earlier ones.
     server
         .control()
         .emit(&Event::new("ST", "201").node(&lamp.address).uom("100", "0"));
@@ -208,14 +208,14 @@ async fn a_broker_that_stops_reading_is_left_and_has_everything_later() {
         return;
     };
     let stats = || setup.bridge.handle.stats();
-    // Counts are a second old at most: without this, the state before the connect would be seen.
+    // The statistics may be up to 1 s old: without this wait, they could predate the connect.
     eventually("the bridge counts the connection", || {
         setup.bridge.is_connected()
     })
     .await;
     setup.broker.freeze(true);
     let control = setup.server.control();
-    // More than sockets and queues hold.
+    // Send more than sockets and queues can hold.
     for level in 0..20_000_u32 {
         let level = Event::new("ST", (level % 200).to_string()).node(&setup.lamp.address);
         control.emit(&level.uom("100", "0"));
@@ -263,7 +263,7 @@ async fn a_controller_that_is_lost_for_five_seconds_changes_no_availability() {
     tokio::time::sleep(Duration::from_secs(5)).await;
     control.accept_normally();
     eventually("the controller is back", is_connected).await;
-    // A mark behind everything.
+    // This message follows all earlier ones.
     let mark = Event::new("ST", "201").node(&setup.lamp.address);
     control.emit(&mark.uom("100", "0"));
     let mut seen = Vec::new();

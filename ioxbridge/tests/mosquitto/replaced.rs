@@ -1,4 +1,4 @@
-//! Another broker in the place of the one so far, while the bridge runs.
+//! Tests of a change of the broker while the bridge runs.
 
 use std::time::{Duration, Instant};
 
@@ -62,7 +62,7 @@ async fn another_broker_is_used_once_it_is_there_and_the_old_one_until_then() {
         1,
         "the controller was touched"
     );
-    // And without any.
+    // Switch to no broker.
     setup.bridge.handle.replace_broker(None);
     let stats = || setup.bridge.handle.stats();
     eventually("no broker is in use", || stats().broker.is_none()).await;
@@ -85,7 +85,7 @@ async fn another_client_id_at_the_same_broker_changes_no_availability() {
     };
     eventually("the bridge has connected again", connects).await;
     let began = Instant::now();
-    // The delay of the last will of the connection that was left.
+    // Wait for longer than the delay of the old connection's last will.
     while began.elapsed() < Duration::from_secs(33) {
         tokio::time::sleep(Duration::from_secs(1)).await;
     }

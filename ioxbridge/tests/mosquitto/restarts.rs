@@ -1,4 +1,4 @@
-//! Bridges that end and start again, and Home Assistant's birth.
+//! Tests of restarts of the bridge and of Home Assistant.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ async fn a_killed_bridge_is_offline_after_thirty_seconds_and_not_before() {
     };
     let bridge = Bridge::of(&broker, &server);
     eventually("the bridge is online", || is_online(&mut watcher)).await;
-    // Killed and started again at once: nobody notices.
+    // Killed and restarted at once: no availability changes.
     bridge.kill().await;
     let bridge = Bridge::of(&broker, &server);
     eventually("it is connected again", || bridge.is_connected()).await;
@@ -38,7 +38,7 @@ async fn a_killed_bridge_is_offline_after_thirty_seconds_and_not_before() {
         seen.iter().all(|seen| seen.payload != "offline"),
         "{seen:?}"
     );
-    // Killed for good: the last will, after its delay.
+    // Killed and not restarted: the last will is published after its delay.
     bridge.kill().await;
     let killed = Instant::now();
     eventually("the last will is published", || {
@@ -51,7 +51,7 @@ async fn a_killed_bridge_is_offline_after_thirty_seconds_and_not_before() {
         "{:?}",
         killed.elapsed()
     );
-    // And after that: nothing is available before the controller is.
+    // After a later start, nothing is available before the controller is.
     watcher.drain();
     let bridge = Bridge::of(&broker, &server);
     eventually("it is online again", || {
@@ -154,7 +154,7 @@ async fn a_restarted_bridge_sends_what_changed_and_removes_what_is_gone() {
         })
     })
     .await;
-    // Of what is still there, nothing was announced again.
+    // Nothing that still exists was announced again.
     let again: Vec<_> = seen
         .iter()
         .filter(|seen| before.contains(&seen.topic) && !seen.payload.is_empty())
@@ -165,7 +165,7 @@ async fn a_restarted_bridge_sends_what_changed_and_removes_what_is_gone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn at_home_assistants_birth_everything_comes_again() {
+async fn everything_is_sent_again_when_home_assistant_starts() {
     let Some(setup) = Setup::of(3, "#").await else {
         return;
     };

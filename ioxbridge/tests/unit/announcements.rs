@@ -1,4 +1,4 @@
-//! Discovery messages of every kind of entity, judged by Home Assistant's own rules.
+//! Checks the discovery messages of every kind of entity against Home Assistant's own rules.
 
 use std::collections::BTreeSet;
 
@@ -22,8 +22,8 @@ fn texts(list: &Value) -> BTreeSet<&str> {
         .collect()
 }
 
-/// Judges a message as Home Assistant does. Gives the platforms that it has.
-fn judge(rules: &Value, announcement: &Announcement) -> BTreeSet<String> {
+/// Checks a message by the rules of Home Assistant. Returns its platforms.
+fn check_message(rules: &Value, announcement: &Announcement) -> BTreeSet<String> {
     let message = &announcement.payload;
     let what = serde_json::to_string_pretty(message).unwrap();
     let check = |object: &Value, rule: &Value| {
@@ -157,7 +157,7 @@ fn judge_class(rules: &Value, platform: &str, component: &Value, what: &str) {
         && let Some(units) = rules["sensor_units"].get(class)
     {
         let unit = component.get("unit_of_measurement").unwrap_or(&Value::Null);
-        // Home Assistant looks at units that are there only.
+        // Home Assistant checks a unit only if there is one.
         assert!(
             unit.is_null() || units.as_array().unwrap().contains(unit),
             "{unit} in {what}"
@@ -168,15 +168,15 @@ fn judge_class(rules: &Value, platform: &str, component: &Value, what: &str) {
     }
 }
 
-/// A place, and a node in it.
+/// Returns the discovery message of a node with these facts.
 fn announce(
     facts: Facts<'_>,
     properties: &[(&str, &str)],
-    change: Option<&NodeOverride>,
+    node_override: Option<&NodeOverride>,
     commands: bool,
 ) -> Option<Announcement> {
     let topics = ControllerTopics::new("home");
-    let place = Place {
+    let announcer = Announcer {
         prefix: "homeassistant",
         uuid: "0021b9a1b2c3",
         name: "home",
@@ -193,7 +193,7 @@ fn announce(
             name: "",
         })
         .collect();
-    place.node(&Node {
+    announcer.node(&Node {
         slug: "1A_2B_3C_01",
         name: "Hall lamp — Küche",
         folder: "Ground floor",
@@ -201,7 +201,7 @@ fn announce(
         facts,
         properties: &properties,
         commands,
-        change,
+        node_override,
     })
 }
 
@@ -232,7 +232,7 @@ fn every_kind_of_entity_follows_the_rules_of_home_assistant() {
                     Some(&change),
                     commands,
                 );
-                platforms.extend(judge(&rules, &announced.unwrap()));
+                platforms.extend(check_message(&rules, &announced.unwrap()));
             }
         }
         for definition in [
@@ -265,13 +265,13 @@ fn every_kind_of_entity_follows_the_rules_of_home_assistant() {
                 None,
                 commands,
             );
-            platforms.extend(judge(&rules, &announced.unwrap()));
+            platforms.extend(check_message(&rules, &announced.unwrap()));
         }
         let scene = Facts {
             is_scene: true,
             ..Facts::default()
         };
-        platforms.extend(judge(
+        platforms.extend(check_message(
             &rules,
             &announce(scene, &[], None, commands).unwrap(),
         ));
@@ -283,7 +283,7 @@ fn every_kind_of_entity_follows_the_rules_of_home_assistant() {
 }
 
 #[test]
-fn every_unit_gives_a_sensor_that_home_assistant_takes() {
+fn every_unit_gives_a_sensor_that_home_assistant_accepts() {
     let rules = rules();
     for unit in ioxproto::unit::Unit::all() {
         let uom = unit.id().to_string();
@@ -292,7 +292,7 @@ fn every_unit_gives_a_sensor_that_home_assistant_takes() {
             "WEIGHT",
         ] {
             let announced = announce(facts("IMETER_SOLO", &uom), &[(control, &uom)], None, true);
-            judge(&rules, &announced.unwrap());
+            check_message(&rules, &announced.unwrap());
         }
     }
 }
@@ -332,7 +332,7 @@ fn controllers_programs_and_variables_follow_the_rules_too() {
     let rules = rules();
     let topics = ControllerTopics::new("my home");
     for commands in [true, false] {
-        let place = Place {
+        let announcer = Announcer {
             prefix: "homeassistant",
             uuid: "0021b9a1b2c3",
             name: "my home",
@@ -341,10 +341,10 @@ fn controllers_programs_and_variables_follow_the_rules_too() {
             bridge: "iox/bridge/bridge/state",
             commands,
         };
-        judge(&rules, &place.controller());
-        judge(
+        check_message(&rules, &announcer.controller());
+        check_message(
             &rules,
-            &place.program(ProgramId::new(0x8d), "Porch at dusk"),
+            &announcer.program(ProgramId::new(0x8d), "Porch at dusk"),
         );
         for places in [0, 1, 9] {
             let id = VariableId {
@@ -352,7 +352,10 @@ fn controllers_programs_and_variables_follow_the_rules_too() {
                 number: 12,
             };
             let name = "HA.Guests";
-            judge(&rules, &place.variable(&VariableFacts { id, name, places }));
+            check_message(
+                &rules,
+                &announcer.variable(&VariableFacts { id, name, places }),
+            );
         }
     }
 }
@@ -377,7 +380,7 @@ fn ids_are_of_addresses_and_the_area_stays_out_of_entity_ids() {
     assert_eq!(light["unique_id"], "iox_0021b9a1b2c3_1A_2B_3C_01_light");
     assert_eq!(light["default_entity_id"], "light.hall_lamp_k_che");
     assert!(light["name"].is_null());
-    // A plain "on" is no level: the device's own on-level applies.
+    // A plain "on" has no level, so that the device's own on-level applies.
     let on = light["command_on_template"].as_str().unwrap();
     assert!(on.contains("'ON'") && !on.contains("255"), "{on}");
     let both = announced.payload["availability"].as_array().unwrap();
@@ -402,7 +405,7 @@ fn overrides_hide_rename_and_change_what_a_node_is() {
         .payload;
     assert_eq!(announced["device"]["name"], "Gate");
     assert_eq!(announced["components"]["cover"]["device_class"], "gate");
-    // A class that is none of the component's is left out: Home Assistant would refuse the entity.
+    // A class that the component does not have is omitted: Home Assistant would refuse the entity.
     let wrong = NodeOverride::new().device_class("gate");
     let announced = announce(relay, &properties, Some(&wrong), true)
         .unwrap()
@@ -427,7 +430,7 @@ fn battery_sensors_enabled_switches_and_backlights_follow_the_rules() {
                     ..facts("", "100")
                 };
                 let announced = announce(facts, &[("ST", "100")], None, commands).unwrap();
-                judge(&rules, &announced);
+                check_message(&rules, &announced);
                 let sensor = &announced.payload["components"]["binary_sensor"];
                 assert_eq!(
                     sensor["state_topic"], "iox/home/1A_2B_3C_01/active",
@@ -439,7 +442,7 @@ fn battery_sensors_enabled_switches_and_backlights_follow_the_rules() {
             let properties = [("ST", "100")];
             let announced = announce(facts(definition, "100"), &properties, None, commands);
             let announced = announced.unwrap();
-            judge(&rules, &announced);
+            check_message(&rules, &announced);
             let components = &announced.payload["components"];
             assert_eq!(components["enabled"].is_object(), commands);
             assert_eq!(components["backlight"].is_object(), commands);

@@ -1,4 +1,4 @@
-//! The model of the page, stepped without a bridge.
+//! Tests of the page's model, without a bridge.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use super::*;
 
 const HOUSE: WatchId = WatchId(1);
 
-/// A house of nodes with values, as a source of entries.
+/// A source of entries: the nodes of a house with their values.
 #[derive(Clone, Debug, Default)]
 struct Nodes(BTreeMap<String, String>);
 
@@ -19,9 +19,9 @@ impl Source for &Nodes {
         self.0.keys().cloned().map(Key::Node).collect()
     }
 
-    fn entry(&self, key: &Key) -> Option<Shown> {
+    fn entry(&self, key: &Key) -> Option<ShownEntry> {
         let Key::Node(address) = key else { return None };
-        let mut shown = Shown::new(EntryKind::Node, address);
+        let mut shown = ShownEntry::new(EntryKind::Node, address);
         shown.value = self.0.get(address)?.clone();
         Some(shown)
     }
@@ -58,13 +58,13 @@ impl Stage {
         self.page.flush(self.now, |_| Some(&self.nodes))
     }
 
-    /// A value of a node, as an event.
+    /// Sets the value of a node, with a live event.
     fn set(&mut self, node: &str, value: &str) {
         self.nodes.0.insert(node.to_owned(), value.to_owned());
-        self.tell(node, value, true);
+        self.report(node, value, true);
     }
 
-    fn tell(&mut self, node: &str, value: &str, is_live: bool) {
+    fn report(&mut self, node: &str, value: &str, is_live: bool) {
         let text = format!(
             "<Event><control>ST</control><action uom=\"51\">{value}</action><node>{node}</node></Event>"
         );
@@ -77,20 +77,20 @@ impl Stage {
         });
     }
 
-    /// What a reader gets.
+    /// Returns what a reader that has seen this event id gets.
     fn read(&self, seen: Option<&str>) -> Vec<(String, Value)> {
         let read = self.page.since(seen).into_iter();
         read.map(|(id, json)| (id, serde_json::from_str(&json).unwrap()))
             .collect()
     }
 
-    /// The id of the latest change.
+    /// Returns the id of the latest change.
     fn last(&self) -> String {
         self.page.since(None)[0].0.clone()
     }
 }
 
-/// A reader: what a browser keeps.
+/// The state that a browser keeps.
 #[derive(Debug, Default, PartialEq)]
 struct Reader {
     seen: Option<String>,
@@ -172,7 +172,7 @@ fn a_reader_that_missed_too_much_gets_a_snapshot_and_memory_is_bounded() {
 }
 
 #[test]
-fn what_did_not_change_is_not_sent() {
+fn unchanged_entries_are_not_sent() {
     let mut stage = Stage::new();
     stage.set("a", "1");
     assert!(stage.page.is_marked());
@@ -230,8 +230,8 @@ fn texts_of_a_controller_are_neutralised_and_keys_are_not() {
 #[test]
 fn replayed_events_are_marked_and_not_counted() {
     let mut stage = Stage::new();
-    stage.tell("a", "1", false);
-    stage.tell("a", "2", true);
+    stage.report("a", "1", false);
+    stage.report("a", "2", true);
     stage.flush();
     let snapshot = &stage.read(None)[0].1;
     assert_eq!(snapshot["log"][0]["tone"], "replay");
@@ -252,7 +252,7 @@ fn each_key_is_read_back() {
         Key::Program(ioxproto::view::ProgramId::new(0x8d)),
         Key::Variable(variable),
     ] {
-        let written = key.written("home");
+        let written = key.to_text("home");
         assert_eq!(Key::parse(&written), Some(("home", key)), "{written}");
     }
     for wrong in [

@@ -1,4 +1,4 @@
-//! The page in a headless Chromium; skipped with a loud line where there is none.
+//! Tests of the page in a headless Chromium. Skipped with a clear message if there is none.
 
 use std::time::Instant;
 
@@ -9,7 +9,7 @@ use tokio::task::block_in_place;
 use crate::chromium::Chromium;
 use crate::house::{House, quiet};
 
-/// The text of the row of a node, by the name that it shows.
+/// A JavaScript expression for the text of a node's row, by the node's displayed name.
 fn row(name: &str) -> String {
     let name = serde_json::Value::from(name);
     format!(
@@ -56,7 +56,7 @@ async fn a_command_is_sent_by_keyboard_confirmed_and_shown() {
         let on = "[...document.querySelectorAll('.row:not(.on) button')].find((button) => button.textContent === 'On')";
         browser.wait_for(&format!("{on} !== undefined"));
         browser.value_of(&format!("window.switched = {on}.closest('.row'); 0"));
-        // From the link before the button to the button, and on it goes.
+        // Move the focus from the link to the button after it.
         browser.value_of("window.switched.querySelector('.name').focus(); 0");
         browser.press("Tab");
         assert_eq!(browser.value_of("document.activeElement.textContent"), "On");
@@ -167,7 +167,7 @@ async fn a_password_is_asked_for_and_kept_in_no_url() {
         };
         sign_in(&mut browser, "guess");
         browser.wait_for(
-            "document.querySelector('#sign-in-problem').textContent.includes('not the password')",
+            "document.querySelector('#sign-in-problem').textContent.includes('wrong password')",
         );
         sign_in(&mut browser, "open sesame");
         browser.wait_for(&format!("{ROWS} >= 12"));
@@ -231,7 +231,7 @@ async fn the_picture_of_the_readme() {
     });
 }
 
-/// Prints how long a house of 5,000 nodes takes; `PERFORMANCE.md` has the figures.
+/// Prints how long the page takes for a house of 5,000 nodes. `PERFORMANCE.md` has the figures.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_house_of_5000_nodes_is_shown_and_followed() {
     let house = House::with(quiet(5000), Options::new(), PageOptions::new()).await;

@@ -17,7 +17,7 @@ use crate::house::LIMIT;
 
 const NAMES: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 
-/// A browser with one page. It ends when it is dropped.
+/// A browser with one page. Dropping it ends the browser.
 pub(crate) struct Chromium {
     child: Child,
     socket: WebSocket<MaybeTlsStream<TcpStream>>,
@@ -28,7 +28,7 @@ pub(crate) struct Chromium {
 }
 
 impl Chromium {
-    /// `None`, with a loud line, where there is no Chromium.
+    /// Starts a browser. Returns `None`, with a clear message, if there is no Chromium.
     pub(crate) fn start() -> Option<Self> {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let mut folders = std::env::split_paths(&path);
@@ -75,7 +75,7 @@ impl Chromium {
                 )
             })
             .expect("chromium says where it listens");
-        // Or it would wait for a reader.
+        // Without this, the browser would wait for a reader.
         thread::spawn(move || lines.for_each(drop));
         let (socket, _) = tungstenite::connect(url.trim()).unwrap();
         let mut browser = Self {
@@ -102,8 +102,14 @@ impl Chromium {
         browser
     }
 
-    /// Calls a method of the protocol, and returns its result.
+    /// Calls a method of the protocol and returns its result.
     pub(crate) fn call(&mut self, method: &str, parameters: Value) -> Value {
+        let result = self.try_call(method, parameters);
+        result.unwrap_or_else(|error| panic!("{method}: {error}"))
+    }
+
+    /// Calls a method of the protocol and returns its result, or the error message.
+    fn try_call(&mut self, method: &str, parameters: Value) -> Result<Value, Value> {
         self.next += 1;
         let id = self.next;
         let mut call = json!({"id": id, "method": method, "params": parameters});
@@ -117,8 +123,10 @@ impl Chromium {
             };
             let message: Value = serde_json::from_str(&text).unwrap();
             if message["id"] == id {
-                assert!(message.get("error").is_none(), "{method}: {message}");
-                return message["result"].clone();
+                return match message.get("error") {
+                    Some(error) => Err(error.clone()),
+                    None => Ok(message["result"].clone()),
+                };
             }
             self.events.push(message);
         }
@@ -128,24 +136,30 @@ impl Chromium {
         self.call("Page.navigate", json!({"url": url}));
     }
 
-    /// The value of a JavaScript expression, which may be a promise.
+    /// Evaluates a JavaScript expression, which may be a promise.
     pub(crate) fn value_of(&mut self, expression: &str) -> Value {
+        let value = self.try_value_of(expression);
+        value.unwrap_or_else(|error| panic!("{expression}: {error}"))
+    }
+
+    fn try_value_of(&mut self, expression: &str) -> Result<Value, Value> {
         let parameters =
             json!({"expression": expression, "returnByValue": true, "awaitPromise": true});
-        let result = self.call("Runtime.evaluate", parameters);
+        let result = self.try_call("Runtime.evaluate", parameters)?;
         assert!(
             result.get("exceptionDetails").is_none(),
             "{expression}: {result}"
         );
-        result["result"]["value"].clone()
+        Ok(result["result"]["value"].clone())
     }
 
-    /// Waits until an expression is true. One that fails is not true yet.
+    /// Waits until an expression is true. An expression that fails counts as not true, and so does
+    /// one that a navigation interrupts.
     pub(crate) fn wait_for(&mut self, expression: &str) {
         let began = Instant::now();
         let tried =
             format!("(() => {{ try {{ return {expression}; }} catch {{ return false; }} }})()");
-        while self.value_of(&tried) != true {
+        while self.try_value_of(&tried) != Ok(Value::Bool(true)) {
             if began.elapsed() > LIMIT {
                 let shown = self.value_of("document.body.innerText.slice(0, 1000)");
                 panic!("waited in vain for {expression}; shown:\n{shown}");
@@ -160,7 +174,7 @@ impl Chromium {
         self.call("Emulation.setDeviceMetricsOverride", size);
     }
 
-    /// What is shown, as a PNG.
+    /// Takes a screenshot as a PNG.
     pub(crate) fn screenshot(&mut self) -> Vec<u8> {
         let taken = self.call("Page.captureScreenshot", json!({"format": "png"}));
         let data = taken["data"].as_str().unwrap();
@@ -183,9 +197,9 @@ impl Chromium {
         }
     }
 
-    /// What went wrong on the page: errors and warnings of the console, exceptions, refusals.
+    /// Returns the problems on the page: console errors and warnings, exceptions, refusals.
     pub(crate) fn problems(&mut self) -> Vec<String> {
-        // Events that were sent before the answer to this have come.
+        // The answer to this call arrives after all earlier events.
         self.value_of("1");
         let is_problem = |event: &&Value| match event["method"].as_str() {
             Some("Runtime.exceptionThrown") => true,
@@ -198,7 +212,7 @@ impl Chromium {
         problems.map(ToString::to_string).collect()
     }
 
-    /// The URLs of all requests so far.
+    /// Returns the URLs of all requests so far.
     pub(crate) fn requests(&mut self) -> Vec<String> {
         self.value_of("1");
         let requests = self
@@ -209,7 +223,7 @@ impl Chromium {
         urls.map(|url| url.unwrap_or_default().to_owned()).collect()
     }
 
-    /// Forgets what happened so far.
+    /// Forgets the events so far.
     pub(crate) fn forget(&mut self) {
         self.value_of("1");
         self.events.clear();

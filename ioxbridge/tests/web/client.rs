@@ -1,4 +1,4 @@
-//! A client that sends a request as it is written, and reads answers and events.
+//! An HTTP client that sends a request verbatim and reads answers and server-sent events.
 
 use std::net::SocketAddr;
 
@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use crate::house::LIMIT;
 
-/// A whole answer.
+/// A complete answer.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -17,7 +17,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// The value of a header, by its name in lower case.
+    /// Returns the value of a header, given its name in lower case.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let lines = self.head.lines().filter_map(|line| line.split_once(": "));
         let mut values = lines.filter(|(each, _)| each.eq_ignore_ascii_case(name));
@@ -25,7 +25,7 @@ impl Answer {
     }
 }
 
-/// Sends a request whose head, without its end, and body are given.
+/// Sends a request. `head` has no empty line at its end.
 pub(crate) async fn send(address: SocketAddr, head: &str, body: &str) -> Answer {
     let mut socket = TcpStream::connect(address).await.unwrap();
     let length = body.len();
@@ -52,7 +52,7 @@ pub(crate) async fn get(address: SocketAddr, path: &str) -> Answer {
     send(address, &format!("GET {path} HTTP/1.1"), "").await
 }
 
-/// A `POST` as the page sends it.
+/// Sends a `POST` request like the page.
 pub(crate) async fn post(address: SocketAddr, path: &str, headers: &str, body: &str) -> Answer {
     let head = format!("POST {path} HTTP/1.1\r\nX-Iox-Request: 1{headers}");
     send(address, &head, body).await
@@ -61,12 +61,12 @@ pub(crate) async fn post(address: SocketAddr, path: &str, headers: &str, body: &
 /// A reader of server-sent events.
 pub(crate) struct Events {
     lines: tokio::io::Lines<BufReader<TcpStream>>,
-    /// The id of the event that came last.
+    /// The id of the last event.
     pub(crate) id: String,
 }
 
 impl Events {
-    /// `None` if the server refuses it.
+    /// Connects; `None` if the server refuses.
     pub(crate) async fn open(address: SocketAddr, headers: &str) -> Option<Self> {
         let mut socket = TcpStream::connect(address).await.unwrap();
         let request = format!("GET /events HTTP/1.1\r\nHost: {address}{headers}\r\n\r\n");
@@ -79,7 +79,7 @@ impl Events {
         })
     }
 
-    /// The next event; `None` at the end.
+    /// Reads the next event; `None` at the end.
     pub(crate) async fn next(&mut self) -> Option<serde_json::Value> {
         loop {
             let line = timeout(LIMIT, self.lines.next_line()).await.unwrap();
@@ -92,7 +92,7 @@ impl Events {
         }
     }
 
-    /// Reads until an event has an entry that fits.
+    /// Reads events until one has a matching entry.
     pub(crate) async fn entry(
         &mut self,
         fits: impl Fn(&serde_json::Value) -> bool,

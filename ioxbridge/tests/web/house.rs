@@ -9,10 +9,10 @@ use ioxsim::{Control, HouseOptions, Server, ServerOptions};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-/// How long a test waits for what must come; far longer than it takes on a busy machine.
+/// How long a test waits for an expected result: much longer than necessary on a busy machine.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
-/// What a test needs; everything ends when it is dropped.
+/// The parts that a test needs. Dropping it stops them.
 pub(crate) struct House {
     server: Server,
     pub(crate) handle: Handle,
@@ -21,7 +21,7 @@ pub(crate) struct House {
     serving: Option<JoinHandle<()>>,
 }
 
-/// Of this many nodes, to which nothing happens by itself.
+/// Options of a house with this many nodes, which sends no events by itself.
 pub(crate) fn quiet(nodes: usize) -> HouseOptions {
     HouseOptions {
         nodes,
@@ -54,7 +54,7 @@ impl House {
         house
     }
 
-    /// Serves the page, at the address that it had before.
+    /// Serves the page at its previous address.
     pub(crate) async fn serve(&mut self, page: PageOptions) {
         let options = HttpOptions::new(self.address).page(page);
         let server = HttpServer::bind(&options, self.handle.clone()).await;
@@ -67,7 +67,7 @@ impl House {
         })));
     }
 
-    /// Ends the server of the page, and nothing else.
+    /// Stops only the server of the page.
     pub(crate) async fn stop_serving(&mut self) {
         self.stop = None;
         if let Some(serving) = self.serving.take() {

@@ -1,4 +1,4 @@
-//! The web page of a bridge: its server on real sockets, and the page in a headless browser.
+//! Tests of the web page: its server on real sockets, and the page in a headless browser.
 
 #![expect(
     clippy::unwrap_used,

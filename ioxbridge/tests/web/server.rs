@@ -1,4 +1,4 @@
-//! The server of the page: who may do what, and what comes.
+//! Tests of the server of the page: access, commands and server-sent events.
 
 use ioxbridge::{Handle, HttpError, HttpOptions, HttpServer, Options, PageOptions};
 use ioxsim::Event;
@@ -12,7 +12,7 @@ fn with_password() -> PageOptions {
     PageOptions::new().password(PASSWORD.into())
 }
 
-/// The node that a test switches, as the page knows it.
+/// The key of the node that a test switches.
 async fn lamp(house: &House) -> (String, String) {
     let mut events = Events::open(house.address, "").await.unwrap();
     let lamp = events
@@ -27,7 +27,7 @@ fn command(key: &str, payload: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_page_allows_nothing_from_elsewhere() {
+async fn the_page_loads_nothing_from_other_origins() {
     let house = House::start(PageOptions::new()).await;
     for path in ["/", "/app.js", "/style.css", "/session", "/metrics"] {
         let answer = get(house.address, path).await;
@@ -78,7 +78,7 @@ async fn a_page_for_the_network_needs_a_password_or_a_proxy() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_session_nothing_of_the_house_is_shown_and_nothing_is_done() {
+async fn without_a_session_the_house_is_not_shown_and_no_command_is_carried_out() {
     let house = House::start(with_password()).await;
     assert_eq!(get(house.address, "/").await.status, 200);
     assert_eq!(get(house.address, "/session").await.status, 401);
@@ -114,7 +114,7 @@ async fn a_session_begins_with_the_password_and_ends_with_sign_out() {
         204
     );
     assert!(Events::open(house.address, &cookie).await.is_none());
-    // A page that is open ends with the next change.
+    // An open stream of events ends at the next change.
     house.control().emit(&Event::new("ST", "7").node("n1"));
     while events.next().await.is_some() {}
 }
@@ -187,7 +187,7 @@ async fn a_command_is_carried_out_confirmed_and_seen() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_command_that_cannot_be_carried_out_says_why() {
+async fn a_command_that_cannot_be_carried_out_reports_the_reason() {
     let house = House::start(PageOptions::new()).await;
     let (key, _) = lamp(&house).await;
     let long = "x".repeat(5000);
@@ -232,19 +232,19 @@ async fn a_reader_that_comes_back_misses_nothing() {
     let mut house = House::start(PageOptions::new()).await;
     let mut events = Events::open(house.address, "").await.unwrap();
     house.control().emit(&Event::new("ST", "1").node("n1"));
-    let told = |value: &'static str| {
+    let changed_to = |value: &'static str| {
         move |entry: &serde_json::Value| {
             entry["id"] == "n1" && entry["properties"][0]["raw"] == value
         }
     };
-    events.entry(told("1")).await;
+    events.entry(changed_to("1")).await;
     let seen = events.id.clone();
     drop(events);
     for value in ["2", "3"] {
         house.control().emit(&Event::new("ST", value).node("n1"));
         let mut other = Events::open(house.address, "").await.unwrap();
         other
-            .entry(told(if value == "2" { "2" } else { "3" }))
+            .entry(changed_to(if value == "2" { "2" } else { "3" }))
             .await;
     }
     let header = format!("\r\nLast-Event-ID: {seen}");
@@ -254,7 +254,7 @@ async fn a_reader_that_comes_back_misses_nothing() {
     let logged = first["log"].to_string() + &events.next().await.unwrap()["log"].to_string();
     assert!(logged.contains('2') && logged.contains('3'), "{logged}");
 
-    // Another server has another count.
+    // Another server numbers its changes differently.
     house.stop_serving().await;
     house.serve(PageOptions::new()).await;
     let mut events = Events::open(house.address, &header).await.unwrap();
@@ -262,7 +262,7 @@ async fn a_reader_that_comes_back_misses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reader_that_does_not_read_holds_nobody_up() {
+async fn a_reader_that_does_not_read_blocks_no_other() {
     let house = House::with(quiet(12), Options::new(), PageOptions::new()).await;
     let _stuck = Events::open(house.address, "").await.unwrap();
     let mut events = Events::open(house.address, "").await.unwrap();

@@ -8,23 +8,24 @@ use clap::Args;
 use ioxdriver::Fingerprint;
 use ioxproto::Profile;
 
-use super::{Auth, Logging, StateFormat, profile, seconds, username};
+use super::values::{profile, seconds, username};
+use super::{Auth, Logging, StateFormat};
 use crate::service::shard::Shard;
 
 #[derive(Debug, Args)]
 pub(crate) struct Bridge {
-    /// The configuration [default: ~/.config/iox/config.toml, or in XDG_CONFIG_HOME or
+    /// The configuration [default: ~/.config/iox/config.toml, or the same in XDG_CONFIG_HOME or
     /// APPDATA]
     #[arg(long, value_name = "FILE", env = "IOX_CONFIG")]
     pub(crate) config: Option<PathBuf>,
-    /// Check the configuration, passwords and certificates included, and connect to nothing
+    /// Check the configuration, including passwords and certificates, without connecting
     #[arg(long)]
     pub(crate) check: bool,
-    /// Watch only the share I of N processes that have the same configuration: 2/3 is the second of
-    /// three
+    /// Watch only share I of the controllers, of N processes with the same configuration: 2/3 is
+    /// the second of three
     #[arg(long, value_name = "I/N")]
     pub(crate) shard: Option<Shard>,
-    /// Where to serve metrics and health checks, instead of what the configuration says
+    /// Address for metrics and health checks, instead of the configured one
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) http: Option<SocketAddr>,
     #[command(flatten)]
@@ -33,10 +34,10 @@ pub(crate) struct Bridge {
 
 #[derive(Debug, Args)]
 pub(crate) struct Discover {
-    /// Ask this address alone, where a search of the network does not reach
+    /// Search only at this address, which a search of the network may not reach
     #[arg(long, value_name = "ADDRESS[:PORT]", value_parser = ssdp_address)]
     pub(crate) to: Option<SocketAddr>,
-    /// How to show it: text for people, json for programs (one object a line)
+    /// Output format: text for people, json for programs (one object per line)
     #[arg(short, long, value_enum, default_value_t = StateFormat::Text)]
     pub(crate) format: StateFormat,
     /// How long to wait for answers
@@ -52,33 +53,33 @@ pub(crate) struct Setup {
         help = "The controller's base URL, such as https://eisy.local:8443 [default: search the network]"
     )]
     pub(crate) url: Option<String>,
-    /// Under which name to keep it: letters, digits, - and _
+    /// Its name in the configuration: letters, digits, - and _
     #[arg(long)]
     pub(crate) name: Option<String>,
-    /// The configuration to add it to [default: config.toml in the folder iox of the platform's
-    /// place, such as ~/.config]
+    /// The configuration to add it to [default: ~/.config/iox/config.toml, or the same in
+    /// XDG_CONFIG_HOME or APPDATA]
     #[arg(long, value_name = "FILE", env = "IOX_CONFIG")]
     pub(crate) config: Option<PathBuf>,
     /// User name: the controller's own, or the e-mail of a portal account. The password comes from
-    /// the environment (IOX_PASSWORD), from --password-file, or is asked for
+    /// the environment (IOX_PASSWORD), from --password-file, or from a prompt
     #[arg(short, long, value_name = "NAME", value_parser = username)]
     pub(crate) username: Option<String>,
     /// Read the password from the first line of a file
     #[arg(long, value_name = "FILE")]
     pub(crate) password_file: Option<PathBuf>,
-    /// Whose account it is [default: portal if the user name has an @, else local]
+    /// The kind of account [default: portal if the user name has an @, else local]
     #[arg(long, value_enum)]
     pub(crate) auth: Option<Auth>,
-    /// What kind of controller it is: iox or isy994 [default: iox]
+    /// The kind of controller: iox or isy994 [default: iox]
     #[arg(long, value_parser = profile)]
     pub(crate) profile: Option<Profile>,
-    /// The fingerprint that the certificate must have; it is not asked for then
+    /// The fingerprint that the certificate must have, instead of asking for confirmation
     #[arg(long, value_name = "sha256:HEX")]
     pub(crate) pin: Option<Fingerprint>,
-    /// Take whoever answers for the controller, without asking
+    /// Accept the controller that answers, without asking
     #[arg(long)]
     pub(crate) yes: bool,
-    /// Search at this address alone
+    /// Search only at this address
     #[arg(long, value_name = "ADDRESS[:PORT]", value_parser = ssdp_address, conflicts_with = "url")]
     pub(crate) to: Option<SocketAddr>,
     /// How long to wait for answers to the search
@@ -88,7 +89,7 @@ pub(crate) struct Setup {
     #[arg(long, value_name = "HOST[:PORT]")]
     pub(crate) mqtt: Option<String>,
     /// User name at the broker. The password comes from the environment (IOX_MQTT_PASSWORD), from
-    /// --mqtt-password-file, or is asked for
+    /// --mqtt-password-file, or from a prompt
     #[arg(long, value_name = "NAME", requires = "mqtt")]
     pub(crate) mqtt_username: Option<String>,
     /// Read the password at the broker from the first line of a file
@@ -98,7 +99,7 @@ pub(crate) struct Setup {
     pub(crate) logging: Logging,
 }
 
-/// An address with the port of SSDP, if it has none.
+/// Parses an address. Its port defaults to the SSDP port, 1900.
 fn ssdp_address(text: &str) -> Result<SocketAddr, String> {
     let address = text.trim_start_matches('[').trim_end_matches(']');
     match (text.parse(), address.parse::<IpAddr>()) {

@@ -13,7 +13,7 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 use super::watch_line::WatchLine;
 
 /// The longest frame that spans several lines, in bytes. A longer one counts as truncated.
-const LONGEST: usize = 1024 * 1024;
+const MAX_FRAME: usize = 1024 * 1024;
 
 /// The end tag of a frame.
 const END: &[u8] = b"</Event>";
@@ -58,7 +58,7 @@ impl LineReader {
             .unwrap_or(line)
             .trim_ascii_end();
         if !self.begun.is_empty() {
-            if is_continuation(&self.begun, line) && self.begun.len() + line.len() < LONGEST {
+            if is_continuation(&self.begun, line) && self.begun.len() + line.len() < MAX_FRAME {
                 self.begun.push(b'\n');
                 self.begun.extend_from_slice(line);
                 if memmem::find(line, END).is_some() {
@@ -86,7 +86,7 @@ impl LineReader {
                 self.emit(line, content, each);
             }
             _ if is_json(line) => each(self, Content::Frame(line)),
-            _ => self.log_line(line, "there is no frame in it", each),
+            _ => self.log_line(line, "it contains no frame", each),
         }
     }
 
@@ -154,7 +154,7 @@ impl LineReader {
             JsonContent::Broken(error) => each(self, Content::Broken(error)),
             JsonContent::NotJson => self.log_line(
                 line,
-                "there is no frame in it: it begins as JSON and is not",
+                "it contains no frame: it begins like JSON but is not JSON",
                 each,
             ),
         }
@@ -192,13 +192,13 @@ impl LineReader {
         match (&*self.direction, opcode, data) {
             ("send", ..) => JsonContent::Nothing,
             ("receive", _, false) => JsonContent::Broken(
-                "a message of a recording, but its \"data\" is not there, or no string".to_owned(),
+                "a message of a recording, but its \"data\" is missing or not a string".to_owned(),
             ),
             ("receive", 1, true) => JsonContent::Text,
             ("receive", 2, true) => match BASE64.decode(&self.text) {
                 Ok(_) => JsonContent::Binary,
                 Err(error) => {
-                    JsonContent::Broken(format!("a binary message, but no base64: {error}"))
+                    JsonContent::Broken(format!("a binary message, but not valid base64: {error}"))
                 }
             },
             ("receive", ..) => JsonContent::Broken(format!(
@@ -251,6 +251,7 @@ struct Message<'a> {
     time: &'a mut Option<f64>,
 }
 
+/// The name of a member of a recorded message.
 #[derive(Deserialize)]
 #[serde(field_identifier, rename_all = "snake_case")]
 enum Name {
@@ -300,9 +301,10 @@ impl<'de> Visitor<'de> for Message<'_> {
     }
 }
 
-/// Reads any value. Writes a text to the string and skips other values.
+/// Reads any value. Writes a string to the buffer and skips other values.
 struct Take<'a>(&'a mut String);
 
+/// The kind of a JSON value.
 #[derive(PartialEq)]
 enum Value {
     Text,
@@ -393,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_stands_as_it_is_or_in_a_json_string_or_in_a_recording() {
+    fn a_frame_is_plain_or_in_a_json_string_or_in_a_recording() {
         assert_eq!(frame("  <Event/>\r"), "<Event/>");
         assert_eq!(frame("\u{feff}<Event/>"), "<Event/>");
         assert_eq!(frame(r#""<Event sid=\"1\"/>""#), r#"<Event sid="1"/>"#);
@@ -441,7 +443,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_a_frame_says_so_in_plain_words() {
+    fn a_line_without_a_frame_is_reported() {
         for line in [
             "junk",
             "{",
@@ -450,10 +452,7 @@ mod tests {
             "2026-05-06 connected",
         ] {
             let said = frame(line);
-            assert!(
-                said.starts_with("broken: there is no frame in it"),
-                "{said}"
-            );
+            assert!(said.starts_with("broken: it contains no frame"), "{said}");
         }
     }
 
@@ -513,7 +512,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_that_is_cut_off_ends_where_another_line_begins() {
+    fn a_truncated_frame_ends_where_another_line_begins() {
         let whole = r#"<?xml version="1.0"?><Event seqnum="2"><control>ST</control></Event>"#;
         for next in [whole, "junk", r#"{"type":"event","data":""}"#, "\"x\""] {
             let found = contents(&["<Event seqnum=\"1\"><control>S", next]);
@@ -524,7 +523,7 @@ mod tests {
     }
 
     #[test]
-    fn the_lines_of_watch_are_read_again() {
+    fn the_lines_of_watch_are_recognised() {
         for line in [
             r#"{"type":"event","time":null,"live":true,"seqnum":1,"control":"ST"}"#,
             r#"{"type":"status","time":"2026-05-06T01:52:41.901Z","status":"connected"}"#,
@@ -536,7 +535,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sent_and_blank_lines_are_nothing() {
+    fn sent_messages_and_blank_lines_are_skipped() {
         for line in [
             "",
             "  \r",
@@ -547,13 +546,13 @@ mod tests {
     }
 
     #[test]
-    fn binary_messages_are_told_apart() {
+    fn binary_messages_are_recognised() {
         let line = r#"{"direction":"receive","opcode":2,"time":1,"data":"AP8H"}"#;
         assert_eq!(frame(line), "binary");
     }
 
     #[test]
-    fn what_is_not_what_it_looks_like_says_so() {
+    fn a_malformed_line_is_reported_with_its_cause() {
         for (line, cause) in [
             (r#""<Even"#, "not a whole JSON string"),
             (r#""a" "b""#, "not a whole JSON string"),

@@ -6,7 +6,7 @@ use std::io::{self, Read};
 const BLOCK: usize = 256 * 1024;
 
 /// The longest line accepted, in bytes.
-const LONGEST: usize = 16 * 1024 * 1024;
+const MAX_LINE: usize = 16 * 1024 * 1024;
 
 /// One line, without its line feed.
 #[derive(Debug, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub(super) struct Lines<R> {
     searched: usize,
     end: usize,
     /// Whether the rest of a line that is too long is being skipped.
-    passing: bool,
+    is_skipping: bool,
 }
 
 impl<R: Read> Lines<R> {
@@ -36,7 +36,7 @@ impl<R: Read> Lines<R> {
             start: 0,
             searched: 0,
             end: 0,
-            passing: false,
+            is_skipping: false,
         }
     }
 
@@ -51,7 +51,7 @@ impl<R: Read> Lines<R> {
         let line = self.start..feed;
         self.start = feed + 1;
         self.searched = self.start;
-        if std::mem::take(&mut self.passing) {
+        if std::mem::take(&mut self.is_skipping) {
             return Some(Line::TooLong);
         }
         Some(Line::Whole(&self.buffer[line]))
@@ -59,8 +59,8 @@ impl<R: Read> Lines<R> {
 
     /// Reads more bytes; returns 0 at the end.
     pub(super) fn fill(&mut self) -> io::Result<usize> {
-        if self.passing || self.end - self.start > LONGEST {
-            self.passing = true;
+        if self.is_skipping || self.end - self.start > MAX_LINE {
+            self.is_skipping = true;
             self.end = self.start;
         }
         self.buffer.copy_within(self.start..self.end, 0);
@@ -87,7 +87,7 @@ impl<R: Read> Lines<R> {
 
     /// The text after the last line feed. Call at the end.
     pub(super) fn last(&mut self) -> Option<Line<'_>> {
-        if self.passing {
+        if self.is_skipping {
             return Some(Line::TooLong);
         }
         (self.start < self.end).then(|| Line::Whole(&self.buffer[self.start..self.end]))
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_come_whole_however_they_are_read() {
+    fn lines_are_complete_for_any_size_of_reads() {
         let text = b"one\n\ntwo three\nlast";
         for at_a_time in [1, 2, 3, 7, 100] {
             let expected =
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_longer_than_a_block_is_taken() {
+    fn a_line_longer_than_a_block_is_returned() {
         let mut text = vec![b'x'; 3 * BLOCK];
         text.extend_from_slice(b"\nshort");
         let lines = all(&text, usize::MAX);
@@ -151,15 +151,15 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_too_long_is_passed_over_in_bounded_memory() {
-        let endless = io::repeat(b'x').take(10 * LONGEST as u64);
+    fn a_line_that_is_too_long_is_skipped_in_bounded_memory() {
+        let endless = io::repeat(b'x').take(10 * MAX_LINE as u64);
         let mut lines = Lines::new(endless.chain(&b"\nshort\n"[..]));
         let mut found = Vec::new();
         while lines.fill().unwrap() > 0 {
             while let Some(line) = lines.next() {
                 found.push(line == Line::TooLong);
             }
-            assert!(lines.buffer.len() <= 4 * LONGEST);
+            assert!(lines.buffer.len() <= 4 * MAX_LINE);
         }
         assert_eq!(found, [true, false]);
     }

@@ -57,7 +57,7 @@ pub(crate) fn run(decode: &Decode) -> Result<(), ExitError> {
         Err(Failure::Writing(error)) => Err(ExitError::other(format!(
             "cannot write to standard output: {error}"
         ))),
-        Err(Failure::Reading(trouble)) => Err(trouble),
+        Err(Failure::Reading(error)) => Err(error),
         Ok(()) => Ok(()),
     }
 }
@@ -96,11 +96,13 @@ impl Source {
     }
 }
 
+/// Why decoding ends early.
 enum Failure {
     Reading(ExitError),
     Writing(io::Error),
 }
 
+/// The numbers of decoded frames, by kind.
 #[derive(Clone, Copy, Debug, Default)]
 struct Counts {
     events: u64,
@@ -108,6 +110,7 @@ struct Counts {
     malformed: u64,
 }
 
+/// Reads sources line by line and writes what they contain.
 struct Decoder<W> {
     output: DecodeOutput,
     lines: LineReader,

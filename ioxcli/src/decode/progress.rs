@@ -8,6 +8,7 @@ use crate::arguments::Format;
 
 const BAR: &str = "{bar:30} {percent:>3} %  {bytes} of {total_bytes}  {bytes_per_sec}  {eta} left";
 
+/// A progress bar on standard error.
 pub(super) struct Progress(ProgressBar);
 
 impl Progress {

@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_event_is_the_same_after_its_line() {
+    fn an_event_survives_the_way_through_its_line() {
         for frame in [
             r#"<Event seqnum="16" sid="uuid:1" timestamp="2026-05-05T18:52:41.875777-07:00"><control>ST</control><action uom="100" prec="0">0</action><node>42 92 8C 1</node><eventInfo></eventInfo><fmtAct>Off "&amp;" &lt;</fmtAct><fmtName>Status</fmtName></Event>"#,
             r#"<Event><control>_1</control><action>0</action><eventInfo><id>8D</id><on /><s>22</s></eventInfo></Event>"#,
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_none_of_ours_is_left_to_others() {
+    fn other_lines_are_not_parsed() {
         for line in [
             r#"{"type":"event","data":"<Event/>"}"#,
             r#"{"type":"spolisy"}"#,

@@ -1,10 +1,10 @@
-//! Texts from the controller, neutralised for one line of a terminal.
+//! Neutralises strings from the controller, for display on one line of a terminal.
 
 use std::fmt;
 
 use ioxproto::words::neutralised;
 
-/// A text from the controller that cannot move the cursor or change colours.
+/// A string from the controller that cannot move the cursor or change colours.
 pub(in crate::output) struct Clean<'a>(pub(in crate::output) &'a str);
 
 impl fmt::Display for Clean<'_> {
@@ -13,7 +13,7 @@ impl fmt::Display for Clean<'_> {
     }
 }
 
-/// The neutralised text.
-pub(crate) fn harmless(text: &str) -> String {
+/// Returns the neutralised text.
+pub(crate) fn neutralise(text: &str) -> String {
     neutralised(text).to_string()
 }

@@ -26,7 +26,7 @@ pub(super) fn write(line: Line<'_>, received: Option<SystemTime>, out: &mut Vec<
         Some(time) => line.received(time),
         None => line,
     };
-    // Cannot fail: texts and numbers always serialize, and writing to a vector succeeds.
+    // Cannot fail: strings and numbers always serialize, and writing to a vector succeeds.
     let _ = serde_json::to_writer(&mut *out, &line);
     out.push(b'\n');
 }

@@ -15,8 +15,8 @@ use std::time::SystemTime;
 use ioxproto::line::Line;
 use ioxproto::{Event, Notification, Stats, Status};
 
-pub(crate) use self::clean::harmless;
-pub(crate) use self::screen::{Ended, Screen, is_closed_pipe, stdout_has_colour};
+pub(crate) use self::clean::neutralise;
+pub(crate) use self::screen::{Ended, Screen, is_closed_pipe, print, stdout_has_colour};
 pub(crate) use self::table::{Stamps, controllers, house, listed, silent, silent_json};
 use self::text::Text;
 use crate::arguments::Format;
@@ -119,7 +119,7 @@ impl View {
         out: &mut Vec<u8>,
     ) {
         if let Self::Text(text) = self {
-            text.told_status(status, message, retry_in, out);
+            text.input_status(status, message, retry_in, out);
         }
     }
 

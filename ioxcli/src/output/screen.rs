@@ -3,12 +3,17 @@
 
 use std::io::{self, IsTerminal as _, Write};
 use std::thread;
+use std::time::Duration;
 
 use anstream::{AutoStream, ColorChoice};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 
-/// The limit for pieces waiting to be written. When it is reached, the stream is not read.
-const WAITING: usize = 16;
+use crate::exit_error::ExitError;
+
+/// The maximum number of pieces that wait to be written. When it is reached, the stream is not
+/// read.
+const MAX_WAITING_PIECES: usize = 16;
 
 /// Whether to use colours: standard output is a terminal, and `NO_COLOR` is not set.
 pub(crate) fn stdout_has_colour() -> bool {
@@ -29,7 +34,7 @@ pub(crate) struct Screen {
 /// How the writing ended.
 #[derive(Debug)]
 pub(crate) enum Ended {
-    /// All is written.
+    /// Everything has been written.
     Done,
     /// The reader has closed the pipe, as in `iox … | head`.
     ReaderClosed,
@@ -44,7 +49,7 @@ impl Screen {
     }
 
     fn start(name: &str, mut to: impl Write + Send + 'static) -> io::Result<Self> {
-        let (pieces, mut waiting) = mpsc::channel::<Vec<u8>>(WAITING);
+        let (pieces, mut waiting) = mpsc::channel::<Vec<u8>>(MAX_WAITING_PIECES);
         let (sender, ended) = oneshot::channel();
         thread::Builder::new()
             .name(name.to_owned())
@@ -83,6 +88,18 @@ impl Screen {
     }
 }
 
+/// How long to wait for a reader that has stopped reading.
+const PRINT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Writes a result to standard output. It is not an error if the reader has closed the pipe or does
+/// not read.
+pub(crate) async fn print(text: impl Into<Vec<u8>>) -> Result<(), ExitError> {
+    let screen = Screen::stdout()
+        .map_err(|error| ExitError::other(format!("cannot write to standard output: {error}")))?;
+    let _ = timeout(PRINT_TIMEOUT, screen.finish(text.into())).await;
+    Ok(())
+}
+
 /// Whether a write error only means that the reader has closed the pipe.
 pub(crate) fn is_closed_pipe(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::BrokenPipe
@@ -105,7 +122,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_cannot_be_written_is_told_at_the_end() {
+    async fn a_write_error_is_reported_at_the_end() {
         let screen = Screen::start("test", Full).unwrap();
         let ended = screen.finish(b"line\n".to_vec()).await;
         assert!(
@@ -127,7 +144,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_reader_that_is_gone_is_no_failure() {
+    async fn a_closed_pipe_is_not_an_error() {
         let (reader, writer) = io::pipe().unwrap();
         drop(reader);
         let screen = Screen::start("test", writer).unwrap();

@@ -24,7 +24,7 @@ pub(super) fn counts(stats: &Stats) -> String {
 }
 
 /// One line for people at the end; omits counts that are zero.
-pub(super) fn sentence(stats: &Stats) -> String {
+pub(super) fn describe(stats: &Stats) -> String {
     let replayed = stats.events.saturating_sub(stats.live_events);
     let mut text = format!(
         "{} live, {} replayed",
@@ -59,11 +59,11 @@ mod tests {
         let mut stats = Stats::default();
         stats.events = 5;
         stats.live_events = 1;
-        assert_eq!(sentence(&stats), "1 event live, 4 replayed");
+        assert_eq!(describe(&stats), "1 event live, 4 replayed");
         stats.reconnects = 2;
         stats.gaps = 1;
         assert_eq!(
-            sentence(&stats),
+            describe(&stats),
             "1 event live, 4 replayed, 2 reconnects, 1 gap"
         );
     }

@@ -37,7 +37,8 @@ impl Stamps {
     }
 }
 
-/// Shows the whole state, with a table for each kind that is not empty. Nodes are in their folders.
+/// Formats the whole state, as one table for each kind that is not empty. Nodes are in their
+/// folders.
 pub(crate) fn house(
     state: &ControllerState,
     stamps: Stamps,
@@ -115,7 +116,7 @@ fn local(time: Option<ControllerTime>) -> String {
     }
 }
 
-/// The nodes without an event for longer than this, with the time of their last event.
+/// Formats the nodes without an event for longer than this, with the time since their last event.
 pub(crate) fn silent(
     state: &ControllerState,
     names: &Names,
@@ -131,7 +132,7 @@ pub(crate) fn silent(
     table(["NODE", "IN", "ADDRESS", "SILENT FOR"], rows)
 }
 
-/// The same as one JSON object.
+/// Formats the same nodes as one JSON object.
 pub(crate) fn silent_json(
     state: &ControllerState,
     now: SystemTime,
@@ -152,12 +153,12 @@ pub(crate) fn silent_json(
     serde_json::json!({ "silent": nodes }).to_string()
 }
 
-/// Names with their folder and address or number.
+/// Formats names with their folder and address or number.
 pub(crate) fn listed(rows: Vec<[String; 3]>) -> String {
     table(["NAME", "IN", "ADDRESS"], rows.into_iter())
 }
 
-/// Discovered controllers: name, URL, model, version and UUID.
+/// Formats discovered controllers: name, URL, model, version and UUID.
 pub(crate) fn controllers(rows: Vec<[String; 5]>) -> String {
     let heads = ["NAME", "URL", "MODEL", "VERSION", "UUID"];
     table(heads, rows.into_iter())

@@ -1,4 +1,4 @@
-//! The format for people: aligned columns, colours, a dimmed replay.
+//! The text format for people: aligned columns, colours, a dimmed replay.
 
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
@@ -11,7 +11,7 @@ use jiff::ZonedDateTime;
 
 use super::clean::Clean;
 use super::{summary, time};
-use crate::connection::sentence;
+use crate::connection::reason_text;
 use crate::names::Names;
 
 /// The initial widths of the columns. A longer text widens its column, up to [`WIDEST`].
@@ -35,7 +35,7 @@ enum Moment {
     /// The time of receipt, or a mark for the replay.
     Arrival,
     /// The time in the event.
-    Its,
+    Event,
 }
 
 /// Writes lines for people.
@@ -45,6 +45,7 @@ pub(crate) struct Text {
     moment: Moment,
     node: usize,
     name: usize,
+    /// The number of replayed events since the subscription.
     replayed: u64,
 }
 
@@ -61,7 +62,7 @@ impl Text {
 
     /// Shows the time in an event instead of the time of its receipt.
     pub(super) fn with_times_of_events(mut self) -> Self {
-        self.moment = Moment::Its;
+        self.moment = Moment::Event;
         self
     }
 
@@ -73,7 +74,7 @@ impl Text {
     /// Appends the summary at the end, if the output is a terminal.
     pub(super) fn finish(&self, stats: &Stats, out: &mut Vec<u8>) {
         if std::io::stdout().is_terminal() {
-            self.line(DIM, &summary::sentence(stats), out);
+            self.line(DIM, &summary::describe(stats), out);
         }
     }
 
@@ -119,12 +120,12 @@ impl Text {
     }
 
     fn status(&mut self, change: &StatusChange, out: &mut Vec<u8>) {
-        let sentence = sentence(change);
+        let sentence = reason_text(change);
         self.status_line(change.status, sentence.as_deref(), change.retry_in, out);
     }
 
     /// Appends the status of an input line, with its message.
-    pub(super) fn told_status(
+    pub(super) fn input_status(
         &mut self,
         status: Status,
         message: &str,
@@ -178,7 +179,7 @@ impl Text {
             self.replayed += 1;
         }
         let time = match self.moment {
-            Moment::Its => date_and_time(event.timestamp()),
+            Moment::Event => date_and_time(event.timestamp()),
             Moment::Arrival if replay => "replay".to_owned(),
             Moment::Arrival => self.now(),
         };
@@ -188,7 +189,7 @@ impl Text {
                     "" => property.control,
                     name => name,
                 };
-                self.of_node(&time, event, names, [name, &property.shown().text])
+                self.node_line(&time, event, names, [name, &property.shown().text])
             }
             Ok(View::Command(command)) => {
                 let parameter = command.parameter();
@@ -196,7 +197,7 @@ impl Text {
                     Some(shown) if shown.text != command.title() => &*shown.text,
                     _ => "",
                 };
-                self.of_node(&time, event, names, [command.title(), value])
+                self.node_line(&time, event, names, [command.title(), value])
             }
             Ok(View::Other) | Err(_) => undecoded(&time, event),
             Ok(view) => {
@@ -214,7 +215,7 @@ impl Text {
     }
 
     /// Formats node, name and value in columns.
-    fn of_node(
+    fn node_line(
         &mut self,
         time: &str,
         event: &Event,
@@ -238,7 +239,7 @@ impl Text {
     fn now(&self) -> String {
         match self.moment {
             Moment::Arrival => ZonedDateTime::now().strftime("%H:%M:%S").to_string(),
-            Moment::Its => date_and_time(""),
+            Moment::Event => date_and_time(""),
         }
     }
 
@@ -346,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn the_controllers_own_events_are_told_in_words() {
+    fn system_events_are_described_in_words() {
         for (text, words) in [
             (
                 "<Event><control>_1</control><action>0</action><eventInfo><id>8D</id><s>22</s></eventInfo></Event>",
@@ -371,14 +372,14 @@ mod tests {
     }
 
     #[test]
-    fn replay_is_dimmed_where_there_is_colour() {
+    fn the_replay_is_dimmed_if_there_is_colour() {
         let line = shown(&mut Text::new(true), &event(LAMP));
         assert!(line.starts_with("\u{1b}[2mreplay"), "{line:?}");
         assert!(line.ends_with("On\u{1b}[0m\n"), "{line:?}");
     }
 
     #[test]
-    fn a_loss_says_why_and_when_it_goes_on() {
+    fn a_loss_shows_its_reason_and_the_next_attempt() {
         let mut change = StatusChange::new(Status::LostConnection);
         change.reason = Some(Reason::Closed {
             code: Some(1001),

@@ -10,7 +10,7 @@ use super::time::on_readers_clock;
 use crate::names::Names;
 
 /// A node with its folders and its shown name.
-struct Placed<'a> {
+struct PlacedNode<'a> {
     /// Its folders, outermost first.
     folders: Vec<String>,
     name: String,
@@ -25,12 +25,12 @@ pub(super) fn rows(
     names: &Names,
     now: SystemTime,
 ) -> Vec<[String; 6]> {
-    let mut placed: Vec<Placed<'_>> = state
+    let mut placed: Vec<PlacedNode<'_>> = state
         .nodes()
         .map(|address| {
             let folder = names.known().folder(address);
             let folders = folder.split('/').filter(|name| !name.is_empty());
-            Placed {
+            PlacedNode {
                 folders: folders.map(str::to_owned).collect(),
                 name: names.of_node(address).to_owned(),
                 address,
@@ -38,7 +38,7 @@ pub(super) fn rows(
         })
         .collect();
     if names.are_known() {
-        let order = |node: &Placed<'_>| (node.folders.clone(), node.name.to_lowercase());
+        let order = |node: &PlacedNode<'_>| (node.folders.clone(), node.name.to_lowercase());
         placed.sort_by_cached_key(order);
     }
     let mut rows = Vec::new();
@@ -102,7 +102,7 @@ fn indent(depth: usize) -> String {
     "  ".repeat(depth)
 }
 
-/// The marks shown before a node's values.
+/// The marks shown after a node's name.
 pub(super) fn marks(state: &ControllerState, node: &str) -> &'static str {
     match (state.has_comm_error(node), state.is_disabled(node)) {
         (_, true) => " (disabled)",

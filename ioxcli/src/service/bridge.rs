@@ -1,9 +1,9 @@
-//! `iox bridge`: the bridge as a service.
+//! `iox bridge`: runs the bridge as a service.
 //!
 //! ```text
 //!  configuration ─► Plan ─► queue of controllers ─► ioxbridge ─► counts ─► status, watchdog, HTTP
 //!       ▲                   (a few at a time)
-//!    SIGHUP: a broken file changes nothing; else what differs is added, replaced or removed
+//!    SIGHUP: adds, replaces and removes what differs; an invalid file changes nothing
 //! ```
 
 use std::collections::{BTreeMap, VecDeque};
@@ -18,31 +18,31 @@ use tracing::{error, info, warn};
 
 use crate::arguments::Bridge;
 use crate::exit_error::ExitError;
-use crate::output::Screen;
+use crate::output;
 use crate::service::config::{self, Config, Name};
 use crate::service::http::Http;
 use crate::service::notify::ServiceManager;
-use crate::service::plan::{Fixed, Plan, Watched};
+use crate::service::plan::{FixedSettings, Plan, WatchedController};
 use crate::signals::{Reload, Stop};
 
 /// The time between the starts of two controllers, so that thousands do not connect at once.
-const SPREAD: Duration = Duration::from_millis(10);
+const START_INTERVAL: Duration = Duration::from_millis(10);
 
-/// How often the service manager is told how things stand.
+/// How often the status is reported to the service manager.
 const STATUS: Duration = Duration::from_secs(5);
 
-/// How long a stop may take.
+/// The time limit for a stop.
 const STOP: Duration = Duration::from_secs(5);
 
-/// Runs until it is asked to stop.
+/// Runs the bridge until it is asked to stop.
 pub(crate) async fn run(arguments: Bridge, mut stop: Stop) -> Result<(), ExitError> {
-    let path = config::place(arguments.config.as_deref())?;
+    let path = config::locate(arguments.config.as_deref())?;
     let plan = tokio::select! {
         plan = read_plan(&path, &arguments) => plan?,
         () = stop.requested() => return Ok(()),
     };
     if arguments.check {
-        return told(&summary(&path, &plan)).await;
+        return output::print(summary(&path, &plan)).await;
     }
     let mut reload =
         Reload::on_signal().map_err(|error| ExitError::other(format!("cannot start: {error}")))?;
@@ -52,8 +52,8 @@ pub(crate) async fn run(arguments: Bridge, mut stop: Stop) -> Result<(), ExitErr
     let mut bridge = tokio::spawn(ioxbridge::run(options, Vec::new(), handle.clone()));
     let mut service = Service::new(plan, handle, http);
     let controllers = service.controllers.len();
-    info!(configuration = %path.display(), controllers, "the bridge runs");
-    let mut spread = every(SPREAD);
+    info!(configuration = %path.display(), controllers, "the bridge has started");
+    let mut spread = every(START_INTERVAL);
     let mut status = every(STATUS);
     let mut watchdog = ServiceManager::watchdog_interval().map(every);
     service.manager.ready();
@@ -69,14 +69,14 @@ pub(crate) async fn run(arguments: Bridge, mut stop: Stop) -> Result<(), ExitErr
                     () = stop.requested() => break,
                 }
                 service.manager.ready();
-                service.tell_status();
+                service.report_status();
             }
             _ = spread.tick(), if !service.waiting.is_empty() => service.start_next(),
-            () = due(&mut watchdog) => service.manager.alive(service.handle.stats().turns),
-            _ = status.tick() => service.tell_status(),
+            () = next_tick(&mut watchdog) => service.manager.send_keep_alive(service.handle.stats().turns),
+            _ = status.tick() => service.report_status(),
         }
     }
-    info!("the bridge stops");
+    info!("the bridge is stopping");
     service.manager.stopping();
     service.handle.request_stop();
     let both = async {
@@ -104,7 +104,7 @@ fn every(period: Duration) -> Interval {
     interval
 }
 
-async fn due(interval: &mut Option<Interval>) {
+async fn next_tick(interval: &mut Option<Interval>) {
     match interval {
         Some(interval) => _ = interval.tick().await,
         None => std::future::pending().await,
@@ -119,24 +119,24 @@ fn ended_early(ended: Result<Result<(), OptionsError>, JoinError>) -> ExitError 
     })
 }
 
-/// A bridge that runs, and what it was made of.
+/// A running bridge, and the plan that it follows.
 struct Service {
     handle: Handle,
     manager: ServiceManager,
-    controllers: BTreeMap<Name, Watched>,
-    /// Those that are yet to be started.
+    controllers: BTreeMap<Name, WatchedController>,
+    /// The controllers still to be started.
     waiting: VecDeque<Name>,
     broker: Option<Broker>,
     http: Http,
-    fixed: Fixed,
-    /// Whether the configuration that was read last cannot be used.
-    is_refused: bool,
+    fixed: FixedSettings,
+    /// Whether the last reload failed, so that the old configuration is still used.
+    has_invalid_config: bool,
 }
 
 impl Service {
     fn new(plan: Plan, handle: Handle, http: Http) -> Self {
         let mut waiting: Vec<Name> = plan.controllers.keys().cloned().collect();
-        // A building of many controllers is not visited by all of them in a row.
+        // Controllers at the same site often follow each other: do not connect them all in a row.
         fastrand::shuffle(&mut waiting);
         Self {
             handle,
@@ -146,7 +146,7 @@ impl Service {
             broker: plan.broker,
             http,
             fixed: plan.fixed,
-            is_refused: false,
+            has_invalid_config: false,
         }
     }
 
@@ -157,19 +157,19 @@ impl Service {
         }
     }
 
-    /// Takes a new configuration in place of the old one, if it can be used. Controllers that are
-    /// the same in both are not touched, unless they were given up: somebody may have mended the
-    /// account. The broker and the port for metrics are replaced if they differ.
+    /// Replaces the configuration, if the new one is valid. Unchanged controllers are not affected,
+    /// unless their stream has failed, because their account may have been fixed. The broker and
+    /// the metrics port are replaced if they differ.
     async fn reload(&mut self, plan: Result<Plan, ExitError>) {
         let plan = match plan {
             Ok(plan) => plan,
-            Err(trouble) => {
-                error!("{trouble}; the old configuration stays in force");
-                self.is_refused = true;
+            Err(error) => {
+                error!("{error}; the old configuration stays in use");
+                self.has_invalid_config = true;
                 return;
             }
         };
-        self.is_refused = false;
+        self.has_invalid_config = false;
         let old = std::mem::replace(&mut self.controllers, plan.controllers);
         let mut removed = 0;
         for name in old.keys() {
@@ -182,8 +182,10 @@ impl Service {
         let mut changed = 0;
         let stats = self.handle.stats();
         for (name, watched) in &self.controllers {
-            let of = stats.controllers.get(name.as_str());
-            let is_given_up = of.is_some_and(|of| of.status == Status::ReconnectFailed);
+            let is_given_up = stats
+                .controllers
+                .get(name.as_str())
+                .is_some_and(|controller| controller.status == Status::ReconnectFailed);
             if is_given_up || old.get(name) != Some(watched) {
                 changed += 1;
                 if !self.waiting.contains(name) {
@@ -191,7 +193,7 @@ impl Service {
                 }
             }
         }
-        info!(changed, removed, "the configuration was read again");
+        info!(changed, removed, "the configuration was reloaded");
         if self.broker != plan.broker {
             self.handle.replace_broker(plan.broker.clone());
             self.broker = plan.broker;
@@ -202,9 +204,9 @@ impl Service {
         }
     }
 
-    fn tell_status(&mut self) {
+    fn report_status(&mut self) {
         let mut status = status(&self.handle.stats(), self.controllers.len());
-        if self.is_refused {
+        if self.has_invalid_config {
             status += "; the configuration on disk cannot be used, the old one is in force";
         }
         self.manager.status(status);
@@ -214,7 +216,7 @@ impl Service {
 fn status(stats: &Stats, controllers: usize) -> String {
     let count = |status| {
         let all = stats.controllers.values();
-        all.filter(|of| of.status == status).count()
+        all.filter(|controller| controller.status == status).count()
     };
     let connected = count(Status::Connected);
     let given_up = match count(Status::ReconnectFailed) {
@@ -229,7 +231,7 @@ fn status(stats: &Stats, controllers: usize) -> String {
     format!("{connected} of {controllers} controllers connected{given_up}, {broker}")
 }
 
-/// What `--check` prints of a configuration that can be used.
+/// The output of `--check` for a valid configuration.
 fn summary(path: &Path, plan: &Plan) -> String {
     let names: Vec<&str> = plan.controllers.keys().map(Name::as_str).collect();
     let commands = match plan.options.are_commands_allowed() {
@@ -250,11 +252,4 @@ fn summary(path: &Path, plan: &Plan) -> String {
         text += &format!("metrics      http://{address}/metrics\n");
     }
     text
-}
-
-async fn told(text: &str) -> Result<(), ExitError> {
-    let cannot = |error| ExitError::other(format!("cannot write to standard output: {error}"));
-    let screen = Screen::stdout().map_err(cannot)?;
-    screen.finish(text.as_bytes().to_vec()).await;
-    Ok(())
 }

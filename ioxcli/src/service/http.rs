@@ -1,4 +1,4 @@
-//! The port for the web page, metrics and health checks, and its replacement while the bridge runs.
+//! The HTTP server for the web page, metrics and health checks, and its replacement on a reload.
 
 use std::net::SocketAddr;
 
@@ -11,10 +11,10 @@ use tracing::{error, info, warn};
 use crate::exit_error::ExitError;
 use crate::service::config;
 
-/// What is to be served, and where.
+/// What to serve, and where.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct HttpPlan {
-    /// None if nothing is to be served.
+    /// `None` if nothing is served.
     pub(crate) address: Option<SocketAddr>,
     pub(crate) settings: config::Http,
     /// The password of the page.
@@ -27,8 +27,8 @@ impl HttpPlan {
         self.page().is_some()
     }
 
-    /// The page, if it is wanted: by default where only people of this machine, with the password,
-    /// or of a proxy come in.
+    /// The options of the page; `None` without a page. By default there is a page if access is
+    /// limited: on a loopback address, with a password, or behind a proxy.
     fn page(&self) -> Option<PageOptions> {
         let settings = &self.settings;
         let is_local = self.address?.ip().is_loopback();
@@ -50,20 +50,21 @@ impl HttpPlan {
     }
 }
 
-/// The server that runs, if one is to.
+/// The HTTP server, if one is configured.
 pub(crate) struct Http {
     plan: HttpPlan,
     handle: Handle,
-    running: Option<Running>,
+    running: Option<RunningServer>,
 }
 
-struct Running {
+/// A running server and the means to stop it.
+struct RunningServer {
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
 
 impl Http {
-    /// Serves as planned. Fails with what to do if the port cannot be had.
+    /// Starts the server. If the port is not available, the error has advice.
     pub(crate) async fn start(plan: &HttpPlan, handle: &Handle) -> Result<Self, ExitError> {
         Ok(Self {
             plan: plan.clone(),
@@ -72,14 +73,14 @@ impl Http {
         })
     }
 
-    /// Serves as another plan says. If its port cannot be had, the old one stays, and that is
-    /// logged.
+    /// Replaces the server according to a new plan. If its port is not available, logs an error and
+    /// keeps the old server.
     pub(crate) async fn replace(&mut self, plan: &HttpPlan) {
         if *plan == self.plan {
             return;
         }
-        let is_ended = plan.address.is_none() && self.running.is_some();
-        // Two servers cannot have one port: the old one has to go first.
+        let is_switched_off = plan.address.is_none() && self.running.is_some();
+        // The old server must release the port first if the new one uses the same.
         let port = |plan: &HttpPlan| plan.address.map(|address| address.port());
         let old = if port(plan) == port(&self.plan) {
             self.stop().await;
@@ -92,18 +93,18 @@ impl Http {
                 self.running = running;
                 self.plan = plan.clone();
                 stop(old).await;
-                if is_ended {
-                    info!("metrics are no longer served");
+                if is_switched_off {
+                    info!("the HTTP server has stopped");
                 }
             }
-            Err(trouble) => {
-                error!("{trouble}. Metrics are served as before");
+            Err(error) => {
+                error!("{error}. HTTP is served as before");
                 self.running = match old {
                     Some(running) => Some(running),
                     None => match serve(&self.plan, &self.handle).await {
                         Ok(running) => running,
-                        Err(trouble) => {
-                            error!("{trouble}. Metrics are not served any more");
+                        Err(error) => {
+                            error!("{error}. The HTTP server has stopped");
                             None
                         }
                     },
@@ -112,22 +113,22 @@ impl Http {
         }
     }
 
-    /// Ends the server, with the answers that are under way.
+    /// Stops the server after its current answers.
     pub(crate) async fn stop(&mut self) {
         stop(self.running.take()).await;
     }
 }
 
-async fn stop(running: Option<Running>) {
-    if let Some(Running { stop, task }) = running {
+async fn stop(running: Option<RunningServer>) {
+    if let Some(RunningServer { stop, task }) = running {
         drop(stop);
-        // Its last answers are not worth an error.
+        // A failed last answer is not reported.
         let _ = task.await;
     }
 }
 
-/// Opens the port, so that one in use shows at once, and serves.
-async fn serve(plan: &HttpPlan, handle: &Handle) -> Result<Option<Running>, ExitError> {
+/// Opens the port and starts serving. A port in use is an error.
+async fn serve(plan: &HttpPlan, handle: &Handle) -> Result<Option<RunningServer>, ExitError> {
     let Some(address) = plan.address else {
         return Ok(None);
     };
@@ -143,7 +144,7 @@ async fn serve(plan: &HttpPlan, handle: &Handle) -> Result<Option<Running>, Exit
     let server = HttpServer::bind(&options, handle.clone()).await;
     let server = server.map_err(|error| {
         ExitError::other(format!(
-            "{error}. It is listen of [http] in the configuration, or --http; enabled = false does without"
+            "{error}. The address is listen in [http] of the configuration, or --http; enabled = false switches the server off"
         ))
     })?;
     match has_page {
@@ -158,8 +159,8 @@ async fn serve(plan: &HttpPlan, handle: &Handle) -> Result<Option<Running>, Exit
     }
     let (stop, stopped) = oneshot::channel::<()>();
     let task = tokio::spawn(server.serve(async {
-        // Dropped or sent: both are the end.
+        // Completes when the sender is dropped.
         let _ = stopped.await;
     }));
-    Ok(Some(Running { stop, task }))
+    Ok(Some(RunningServer { stop, task }))
 }

@@ -1,4 +1,4 @@
-//! The configuration, and the commands that make and use it: `setup`, `discover` and `bridge`.
+//! The configuration, and the commands that write and use it: `setup`, `discover` and `bridge`.
 
 pub(crate) mod bridge;
 pub(crate) mod config;

@@ -1,4 +1,4 @@
-//! What a service manager is told: ready, status, alive, stopping. Without one, nothing.
+//! Notifies the service manager: ready, status, keep-alive, stopping. Does nothing without one.
 
 use std::time::Duration;
 
@@ -6,78 +6,78 @@ use std::time::Duration;
 use sd_notify::NotifyState;
 use tracing::debug;
 
-/// The service manager, systemd for one.
+/// The service manager, such as systemd.
 #[derive(Debug, Default)]
 pub(crate) struct ServiceManager {
-    /// What it was told last.
+    /// The last reported status.
     status: String,
-    /// The turns of the loop at the last sign of life.
+    /// The turns of the bridge's loop at the last keep-alive.
     turns: Option<u64>,
 }
 
 impl ServiceManager {
-    /// How often a sign of life is due; `None` if nobody waits for one.
+    /// How often a keep-alive is due; `None` without a watchdog.
     pub(crate) fn watchdog_interval() -> Option<Duration> {
         #[cfg(unix)]
         {
-            // Twice in its time, as systemd recommends.
+            // Twice per timeout, as systemd recommends.
             sd_notify::watchdog_enabled().map(|limit| limit / 2)
         }
         #[cfg(not(unix))]
         None
     }
 
-    /// Everything is started.
+    /// Reports that the service has started, or has finished a reload.
     pub(crate) fn ready(&mut self) {
         #[cfg(unix)]
-        tell(&[NotifyState::Ready]);
+        notify(&[NotifyState::Ready]);
     }
 
-    /// The configuration is read again.
+    /// Reports that the configuration is being reloaded.
     pub(crate) fn reloading(&mut self) {
         #[cfg(unix)]
         match NotifyState::monotonic_usec_now() {
-            Ok(now) => tell(&[NotifyState::Reloading, now]),
-            Err(_) => tell(&[NotifyState::Reloading]),
+            Ok(now) => notify(&[NotifyState::Reloading, now]),
+            Err(_) => notify(&[NotifyState::Reloading]),
         }
     }
 
-    /// The end has begun.
+    /// Reports that the service is stopping.
     pub(crate) fn stopping(&mut self) {
         #[cfg(unix)]
-        tell(&[NotifyState::Stopping]);
+        notify(&[NotifyState::Stopping]);
     }
 
-    /// One line for people; told when it changed.
+    /// Reports a status line for people, if it has changed.
     pub(crate) fn status(&mut self, status: String) {
         if status != self.status {
             #[cfg(unix)]
-            tell(&[NotifyState::Status(&status)]);
+            notify(&[NotifyState::Status(&status)]);
             self.status = status;
         }
     }
 
-    /// Gives a sign of life if the bridge's loop has turned since the last one.
-    pub(crate) fn alive(&mut self, turns: u64) {
+    /// Sends a keep-alive to the watchdog if the bridge's loop has turned since the last one.
+    pub(crate) fn send_keep_alive(&mut self, turns: u64) {
         if !self.has_turned(turns) {
-            debug!(turns, "the loop has not turned: no sign of life is given");
+            debug!(turns, "the loop makes no progress: no keep-alive is sent");
             return;
         }
         #[cfg(unix)]
-        tell(&[NotifyState::Watchdog]);
+        notify(&[NotifyState::Watchdog]);
     }
 
-    /// Whether the loop has turned since this was asked last.
+    /// Whether the loop has turned since the last call.
     fn has_turned(&mut self, turns: u64) -> bool {
         self.turns.replace(turns) != Some(turns)
     }
 }
 
 #[cfg(unix)]
-fn tell(state: &[NotifyState<'_>]) {
-    // A manager that is gone is no reason to stop.
+fn notify(state: &[NotifyState<'_>]) {
+    // An unreachable service manager does not stop the service.
     if let Err(error) = sd_notify::notify(state) {
-        debug!(%error, "the service manager cannot be told");
+        debug!(%error, "cannot notify the service manager");
     }
 }
 
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_loop_that_stands_still_gives_no_sign_of_life() {
+    fn a_loop_without_progress_sends_no_keep_alive() {
         let mut manager = ServiceManager::default();
         let turned = [5, 6, 6, 6, 7].map(|turns| manager.has_turned(turns));
         assert_eq!(turned, [true, true, false, false, true]);

@@ -1,4 +1,4 @@
-//! From a configuration to what the bridge is to do.
+//! Turns a configuration into a plan for the bridge.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -13,45 +13,44 @@ use crate::service::config::{self, Config, Name, Settings};
 use crate::service::http::HttpPlan;
 use crate::service::shard::Shard;
 
-/// What the bridge is to do, with all passwords and certificates at hand.
+/// The plan of a bridge, with all passwords and certificates loaded.
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) options: Options,
     /// The controllers of this process.
-    pub(crate) controllers: BTreeMap<Name, Watched>,
-    /// How many the configuration names for all processes.
+    pub(crate) controllers: BTreeMap<Name, WatchedController>,
+    /// The number of configured controllers, of all processes.
     pub(crate) configured: usize,
     pub(crate) broker: Option<Broker>,
     pub(crate) http: HttpPlan,
-    pub(crate) fixed: Fixed,
+    pub(crate) fixed: FixedSettings,
 }
 
-/// A controller, with what its options were made of: they are compared when the configuration is
-/// read again.
+/// A controller, with the settings that a reload compares.
 #[derive(Clone, Debug)]
-pub(crate) struct Watched {
+pub(crate) struct WatchedController {
     entry: config::Controller,
     password: Secret,
     trust: Trust,
     pub(crate) controller: ioxbridge::Controller,
 }
 
-impl PartialEq for Watched {
+impl PartialEq for WatchedController {
     fn eq(&self, other: &Self) -> bool {
         (&self.entry, &self.password, &self.trust) == (&other.entry, &other.password, &other.trust)
     }
 }
 
-/// What takes effect at a start alone.
+/// The settings that take effect only at a start.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Fixed {
+pub(crate) struct FixedSettings {
     bridge: config::Bridge,
     homeassistant: config::HomeAssistant,
     overrides: BTreeMap<String, config::NodeOverride>,
 }
 
-impl Fixed {
-    /// The parts of a configuration in which another differs.
+impl FixedSettings {
+    /// The names of the parts that differ.
     pub(crate) fn differences(&self, other: &Self) -> Vec<&'static str> {
         let of_home_assistant = (&self.homeassistant, &self.overrides);
         [
@@ -128,7 +127,7 @@ impl Plan {
                 settings: metrics.clone(),
                 password: page_password(config).await?,
             },
-            fixed: Fixed {
+            fixed: FixedSettings {
                 bridge: bridge.clone(),
                 homeassistant: homeassistant.clone(),
                 overrides,
@@ -141,11 +140,11 @@ async fn watched(
     config: &Config,
     name: &Name,
     entry: &config::Controller,
-) -> Result<Watched, ExitError> {
+) -> Result<WatchedController, ExitError> {
     let endpoint = Endpoint::configured(config, name.clone())?;
     let Some(source) = &entry.password else {
         return Err(ExitError::usage(format!(
-            "the controller {name} has no password in {}, and a bridge cannot ask for one: add password_file, say",
+            "the controller {name} has no password in {}, and a bridge cannot ask for one: add password_file, for example",
             config.path().display()
         )));
     };
@@ -154,7 +153,7 @@ async fn watched(
     let options = endpoint.options_with(password.clone());
     let checked = options.check();
     checked.map_err(|error| ExitError::usage(format!("{whose}: {error}")))?;
-    Ok(Watched {
+    Ok(WatchedController {
         entry: entry.clone(),
         password,
         trust: endpoint.trust().clone(),
@@ -162,7 +161,7 @@ async fn watched(
     })
 }
 
-/// The broker, with its password.
+/// Builds the options of the broker. Fetches its password.
 async fn broker(config: &Config) -> Result<Option<Broker>, ExitError> {
     let Some(mqtt) = &config.settings.mqtt else {
         return Ok(None);
@@ -192,15 +191,15 @@ async fn page_password(config: &Config) -> Result<Option<Secret>, ExitError> {
     }
 }
 
-/// The name of this process among the bridges on one broker.
+/// The name that distinguishes this process from other bridges on the same broker.
 fn instance(bridge: &config::Bridge, shard: Option<Shard>) -> String {
     let name = bridge.instance.as_deref().unwrap_or("bridge");
     let suffix = shard.map(Shard::suffix).unwrap_or_default();
     format!("{name}{suffix}")
 }
 
-/// Processes of one configuration on one machine each have a port: that of the configuration, and
-/// those that follow it.
+/// The HTTP address of this process. The first share has the configured port, and each further
+/// share the next one.
 fn listen(mut address: SocketAddr, shard: Option<Shard>) -> SocketAddr {
     if let Some(shard) = shard
         && address.port() != 0

@@ -1,5 +1,5 @@
-//! Where the password of a configured account comes from: a file, a command, the environment or a
-//! systemd credential. In the configuration itself it need not stand.
+//! Fetches the password of a configured account: from the configuration itself, a file, a command,
+//! the environment or a systemd credential.
 
 use std::env::{self, VarError};
 use std::path::{Path, PathBuf};
@@ -17,54 +17,54 @@ use crate::password;
 use crate::service::config::Config;
 use crate::stderr::say;
 
-/// How long a command may take to print the password.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The time limit for a command that prints the password.
+const TIME_LIMIT: Duration = Duration::from_secs(10);
 
-/// The most that a command may print, in bytes.
+/// The limit for the output of a command, in bytes.
 const MAX_OUTPUT: usize = 4 * 1024;
 
-/// The folder of the credentials that systemd hands to a service.
+/// The environment variable with the folder of a service's systemd credentials.
 const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 
 /// Where a password comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// It stands in the configuration.
+    /// The configuration itself.
     Inline(Secret),
     /// The first line of a file.
     File(PathBuf),
-    /// The first line that a program prints: its name and arguments, no shell.
+    /// The first line that a program prints. Given as name and arguments, run without a shell.
     Command(Vec<String>),
-    /// A variable of the environment.
+    /// An environment variable.
     Variable(String),
-    /// A systemd credential, by its name.
+    /// The name of a systemd credential.
     Credential(String),
 }
 
 impl Source {
-    /// Fetches the password. `whose` it is stands in errors, the password never does.
+    /// Fetches the password. Errors name its owner, `whose`, but never contain the password.
     pub(crate) async fn fetch(&self, config: &Config, whose: &str) -> Result<Secret, ExitError> {
-        let wrong = |what: String| ExitError::usage(format!("the password of {whose}: {what}"));
+        let error = |what: String| ExitError::usage(format!("the password of {whose}: {what}"));
         match self {
             Self::Inline(password) => Ok(password.clone()),
             Self::File(path) => from_file(config.resolve(path)).await,
             Self::Command(command) => {
-                check_owner(config.path()).map_err(wrong)?;
-                run(command).await.map_err(wrong)
+                check_owner(config.path()).map_err(error)?;
+                run(command).await.map_err(error)
             }
             Self::Variable(name) => match env::var(name) {
                 Ok(password) if !password.is_empty() => Ok(Secret::from(password)),
-                Ok(_) | Err(VarError::NotPresent) => Err(wrong(format!(
-                    "the environment variable {name} is not set, or empty"
+                Ok(_) | Err(VarError::NotPresent) => Err(error(format!(
+                    "the environment variable {name} is not set or is empty"
                 ))),
-                Err(VarError::NotUnicode(_)) => Err(wrong(format!(
+                Err(VarError::NotUnicode(_)) => Err(error(format!(
                     "the environment variable {name} is not valid UTF-8"
                 ))),
             },
             Self::Credential(name) => match env::var_os(CREDENTIALS) {
                 Some(folder) => from_file(Path::new(&folder).join(name)).await,
-                None => Err(wrong(format!(
-                    "there is no systemd credential {name}: {CREDENTIALS} is not set. Give it to the service with LoadCredential="
+                None => Err(error(format!(
+                    "there is no systemd credential {name}: {CREDENTIALS} is not set. Pass it to the service with LoadCredential="
                 ))),
             },
         }
@@ -72,7 +72,7 @@ impl Source {
 }
 
 async fn from_file(path: PathBuf) -> Result<Secret, ExitError> {
-    // A pipe may be slow.
+    // A pipe may block.
     let read = tokio::task::spawn_blocking(move || password::from_file(&path));
     match read.await {
         Ok(password) => password,
@@ -80,7 +80,7 @@ async fn from_file(path: PathBuf) -> Result<Secret, ExitError> {
     }
 }
 
-/// Says so if others can read a file that holds a secret.
+/// Warns if other users can read a file that contains a secret.
 pub(crate) fn warn_if_shared(what: &str, path: &Path) {
     #[cfg(unix)]
     {
@@ -98,7 +98,7 @@ pub(crate) fn warn_if_shared(what: &str, path: &Path) {
     let _ = (what, path);
 }
 
-/// Whoever can write the configuration can have a command run as its owner.
+/// Fails if another user can write the configuration, because that user could run any command.
 fn check_owner(path: &Path) -> Result<(), String> {
     #[cfg(unix)]
     {
@@ -107,13 +107,13 @@ fn check_owner(path: &Path) -> Result<(), String> {
         let about = std::fs::metadata(path).map_err(|error| format!("{shown}: {error}"))?;
         if about.mode() & 0o022 != 0 {
             return Err(format!(
-                "password_command is not run, since others can write {shown}: chmod go-w {shown}"
+                "password_command is not run, because others can write {shown}: chmod go-w {shown}"
             ));
         }
         let own = rustix::process::geteuid().as_raw();
         if about.uid() != own && about.uid() != 0 {
             return Err(format!(
-                "password_command is not run, since {shown} belongs to another user"
+                "password_command is not run, because {shown} belongs to another user"
             ));
         }
     }
@@ -122,7 +122,7 @@ fn check_owner(path: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Runs a command and takes the first line of its output.
+/// Runs a command and returns the first line of its output.
 async fn run(command: &[String]) -> Result<Secret, String> {
     let [program, arguments @ ..] = command else {
         return Err("password_command is empty".to_owned());
@@ -131,7 +131,7 @@ async fn run(command: &[String]) -> Result<Secret, String> {
         .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        // It does not speak for the service.
+        // The command must not send notifications for the service.
         .env_remove("NOTIFY_SOCKET")
         .kill_on_drop(true)
         .spawn()
@@ -153,10 +153,10 @@ async fn run(command: &[String]) -> Result<Secret, String> {
         }
         Ok(())
     };
-    let done = timeout(PATIENCE, read).await;
+    let done = timeout(TIME_LIMIT, read).await;
     done.map_err(|_| {
-        let seconds = PATIENCE.as_secs();
-        format!("{program} was ended, since it printed nothing whole within {seconds} s")
+        let seconds = TIME_LIMIT.as_secs();
+        format!("{program} was killed, because it did not finish within {seconds} s")
     })??;
     password::first_line(&output).map_err(|what| format!("what {program} prints {what}"))
 }
@@ -187,16 +187,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_command_gives_its_first_line() {
+    async fn the_first_line_of_a_command_is_the_password() {
         let password = fetch(&command("echo 'pa ss'; echo more")).await.unwrap();
         assert_eq!(password.expose(), "pa ss");
-        // No shell between: an argument stays what it is.
+        // No shell expands the arguments.
         let literal = Source::Command(vec!["echo".to_owned(), "$HOME; ls".to_owned()]);
         assert_eq!(fetch(&literal).await.unwrap().expose(), "$HOME; ls");
     }
 
     #[tokio::test]
-    async fn a_command_that_misbehaves_is_named_and_its_output_is_not() {
+    async fn the_error_of_a_command_does_not_repeat_its_output() {
         for (script, word) in [
             ("yes hunter2", "more than 4096 bytes"),
             ("echo hunter2; exit 3", "exit status: 3"),
@@ -216,13 +216,13 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_command_that_hangs_is_ended() {
+    async fn a_command_that_hangs_is_killed() {
         let error = fetch(&command("sleep 600")).await.unwrap_err();
         assert!(error.contains("within 10 s"), "{error}");
     }
 
     #[tokio::test]
-    async fn a_command_from_a_file_that_others_can_write_is_not_run() {
+    async fn a_command_is_not_run_if_others_can_write_the_file() {
         let ran = tempfile::tempdir().unwrap();
         let marker = ran.path().join("ran");
         let script = format!("touch {}; echo x", marker.display());
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn variables_and_credentials_that_are_not_there_are_named() {
+    async fn missing_variables_and_credentials_are_reported() {
         let variable = Source::Variable("IOX_NO_SUCH_VARIABLE".to_owned());
         let error = fetch(&variable).await.unwrap_err();
         assert!(error.contains("IOX_NO_SUCH_VARIABLE"), "{error}");

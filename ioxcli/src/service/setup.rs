@@ -1,11 +1,12 @@
-//! `iox setup`: from nothing to a configuration that works.
+//! `iox setup`: finds a controller, checks access to it and writes a working configuration.
 //!
 //! ```text
 //!  URL, or search ─► name ─► certificate: yes? ─► account ─► trial ─► [broker] ─► files
 //! ```
 //!
-//! Nothing is written before everything is known and tried, so that a Ctrl-C or a failure on the
-//! way leaves no trace. No password is sent before a person, or an option, has confirmed to whom.
+//! Nothing is written until all answers are known and have been tested, so that Ctrl-C or a failure
+//! leaves no trace. The password is sent only after the user, or an option, has confirmed the
+//! controller.
 
 use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
@@ -21,19 +22,19 @@ use crate::connection;
 use crate::exit_error::ExitError;
 use crate::password;
 use crate::service::config::{self, Config, Name};
-use crate::service::discover::{self, Found};
+use crate::service::discover::{self, FoundController};
 use crate::service::written::{Entry, MqttEntry, write};
 use crate::signals::Stop;
 use crate::source::Source;
 use crate::stderr::say;
-use crate::trust::{describe, look, print};
+use crate::trust::{describe, inspect, print};
 
-/// How long the trial may take; the replay of a large house is in it.
-const TRIAL: Duration = Duration::from_secs(60);
+/// The time limit for the trial, including the replay of a large house.
+const TRIAL_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Asks what the options leave open, tries it, writes it.
+/// Asks for what the options do not give, tests the account and writes the configuration.
 pub(crate) async fn run(setup: Setup, stop: Stop) -> Result<(), ExitError> {
-    let path = config::place(setup.config.as_deref())?;
+    let path = config::locate(setup.config.as_deref())?;
     let mut wizard = Wizard {
         existing: match path.exists() {
             true => Some(Config::load(&path)?),
@@ -65,7 +66,7 @@ pub(crate) async fn run(setup: Setup, stop: Stop) -> Result<(), ExitError> {
     write(&wizard.path, &entry, mqtt.as_ref())?;
     let (name, path) = (&entry.name, wizard.path.display());
     print(format!(
-        "Written to {path}. Watch it with: iox watch {name}\nKeep it on MQTT and in Home Assistant with: iox bridge\n"
+        "Written to {path}. Watch it with: iox watch {name}\nPublish it to MQTT and Home Assistant with: iox bridge\n"
     ))
     .await;
     Ok(())
@@ -75,6 +76,7 @@ fn interrupted() -> ExitError {
     ExitError::other("stopped; nothing was written")
 }
 
+/// The dialogue that collects the settings.
 struct Wizard {
     setup: Setup,
     path: PathBuf,
@@ -83,7 +85,7 @@ struct Wizard {
 }
 
 impl Wizard {
-    /// The controller's URL, and a name for it.
+    /// Returns the controller's URL, and suggests a name for it.
     async fn choose_controller(&mut self) -> Result<(Address, String), ExitError> {
         if let Some(url) = &self.setup.url {
             return Ok((connection::address(url)?, "home".to_owned()));
@@ -95,7 +97,7 @@ impl Wizard {
             () = self.stop.requested() => return Err(interrupted()),
         };
         if found.is_empty() {
-            return Err(ExitError::other(discover::nobody(self.setup.to)));
+            return Err(ExitError::other(discover::no_answer(self.setup.to)));
         }
         let mut list = String::new();
         for (place, found) in found.iter().enumerate() {
@@ -106,7 +108,7 @@ impl Wizard {
             1 => 0,
             _ => {
                 let answer = self
-                    .ask("Which one? [1] ", "give the URL of the one that is meant")
+                    .ask("Which one? [1] ", "give the URL of your controller")
                     .await?;
                 let number = if answer.is_empty() {
                     Ok(1)
@@ -116,7 +118,7 @@ impl Wizard {
                 number
                     .ok()
                     .filter(|number| (1..=found.len()).contains(number))
-                    .ok_or_else(|| ExitError::usage("there is no controller of that number"))?
+                    .ok_or_else(|| ExitError::usage("there is no controller with that number"))?
                     - 1
             }
         };
@@ -148,15 +150,16 @@ impl Wizard {
         Ok(name)
     }
 
-    /// Shows who answers and asks if that is the controller; its certificate from then on.
+    /// Shows the controller's certificate and asks for confirmation. Returns its fingerprint, which
+    /// is pinned from then on.
     async fn confirm_identity(&mut self, url: &Address) -> Result<Option<Fingerprint>, ExitError> {
         if !url.has_tls() {
             say(format_args!(
-                "{url} is plain http: whoever is on the network between here and the controller can read the password and pretend to be the controller"
+                "{url} is plain http: anyone on the network between here and the controller can read the password and impersonate the controller"
             ));
             if self.setup.pin.is_some() {
                 return Err(ExitError::usage(
-                    "--pin is about the certificate of a https:// controller, and http:// has none",
+                    "--pin applies to the certificate of an https:// controller, and http:// has none",
                 ));
             }
             self.confirm("Send the password there anyway? [y/N] ")
@@ -164,7 +167,7 @@ impl Wizard {
             return Ok(None);
         }
         let certificate = tokio::select! {
-            certificate = look(url) => certificate?,
+            certificate = inspect(url) => certificate?,
             () = self.stop.requested() => return Err(interrupted()),
         };
         let shown = certificate.fingerprint;
@@ -186,7 +189,7 @@ impl Wizard {
             return Ok(());
         }
         let answer = self
-            .ask(question, "say --yes once you have compared it")
+            .ask(question, "give --yes after you have compared it")
             .await?;
         match answer.to_ascii_lowercase().as_str() {
             "y" | "yes" => Ok(()),
@@ -216,7 +219,7 @@ impl Wizard {
         }
     }
 
-    /// Connects once as a watch would, to the end of the replay.
+    /// Connects once, like `iox watch`, until the replay has ended.
     async fn try_account(
         &mut self,
         url: &Address,
@@ -233,7 +236,7 @@ impl Wizard {
         let mut stream = Source::start(options, Transport::Tokio)?;
         let handle = stream.handle();
         let tried = tokio::select! {
-            tried = timeout(TRIAL, connected(&mut stream)) => tried,
+            tried = timeout(TRIAL_TIMEOUT, connected(&mut stream)) => tried,
             () = self.stop.requested() => return Err(interrupted()),
         };
         handle.request_stop();
@@ -245,14 +248,17 @@ impl Wizard {
                 return Err(ended.err().unwrap_or_else(interrupted));
             }
             Err(_) => {
-                let seconds = TRIAL.as_secs();
+                let seconds = TRIAL_TIMEOUT.as_secs();
                 return Err(ExitError::other(format!(
-                    "{url} was not connected within {seconds} s; nothing was written"
+                    "no connection to {url} within {seconds} s; nothing was written"
                 )));
             }
         };
         while stream.next().await.is_some() {}
-        print(format!("Connected: {nodes} nodes have told their state.\n")).await;
+        print(format!(
+            "Connected: {nodes} nodes have reported their state.\n"
+        ))
+        .await;
         Ok(())
     }
 
@@ -302,8 +308,8 @@ impl Wizard {
         MqttEntry::parse(&broker, account).map(Some)
     }
 
-    /// The answer of a person, without blanks around it. `otherwise` is what to do where nobody can
-    /// be asked.
+    /// Asks a question and returns the trimmed answer. `otherwise` is the advice if there is no
+    /// terminal.
     async fn ask(&mut self, question: &str, otherwise: &str) -> Result<String, ExitError> {
         if !io::stdin().is_terminal() {
             return Err(ExitError::usage(format!(
@@ -330,8 +336,8 @@ impl Wizard {
     }
 }
 
-/// The nodes that have told their state, once the replay is over. Fails with the reason of a lost
-/// connection, or with none at the end of the stream.
+/// Waits for the end of the replay and returns the number of nodes with a known state. Fails with
+/// the reason of a lost connection, or with `None` if the stream ends.
 async fn connected(stream: &mut Source) -> Result<usize, Option<String>> {
     let mut state = ControllerState::new();
     while let Some(notification) = stream.next().await {
@@ -340,7 +346,7 @@ async fn connected(stream: &mut Source) -> Result<usize, Option<String>> {
             Notification::Status(change) => match change.status {
                 Status::Connected => return Ok(state.nodes().count()),
                 Status::LostConnection => {
-                    let sentence = connection::sentence(&change);
+                    let sentence = connection::reason_text(&change);
                     return Err(Some(
                         sentence.unwrap_or_else(|| "connection lost".to_owned()),
                     ));
@@ -353,7 +359,7 @@ async fn connected(stream: &mut Source) -> Result<usize, Option<String>> {
     Err(None)
 }
 
-fn title(found: &Found) -> String {
+fn title(found: &FoundController) -> String {
     match &found.description {
         Ok(description) => {
             let of = |text: &Option<String>| text.clone().unwrap_or_default();
@@ -363,7 +369,7 @@ fn title(found: &Found) -> String {
     }
 }
 
-/// A name that can stand in topics, from what a controller calls itself.
+/// Derives a name that is valid in topics from a controller's own name.
 fn suggested_name(title: &str) -> String {
     let title = title.split('(').next().unwrap_or_default().trim();
     let mut name = String::new();
@@ -386,7 +392,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_made_of_what_a_controller_calls_itself() {
+    fn a_name_is_derived_from_the_controllers_own_name() {
         for (title, name) in [
             ("Barn & home (eisy)", "barn-home"),
             ("My ISY ()", "my-isy"),

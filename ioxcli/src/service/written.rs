@@ -1,4 +1,4 @@
-//! What `iox setup` writes: the configuration, and each password in a file of its own.
+//! Writes the files of `iox setup`: the configuration, and a file for each password.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -12,7 +12,7 @@ use crate::exit_error::ExitError;
 use crate::file::Target;
 use crate::service::config::{Config, Name};
 
-/// A controller to be added.
+/// A controller to add.
 pub(crate) struct Entry {
     pub(crate) name: Name,
     pub(crate) url: Address,
@@ -23,7 +23,7 @@ pub(crate) struct Entry {
     pub(crate) profile: Option<Profile>,
 }
 
-/// A broker to be added.
+/// A broker to add.
 pub(crate) struct MqttEntry {
     host: String,
     port: u16,
@@ -31,13 +31,13 @@ pub(crate) struct MqttEntry {
 }
 
 impl MqttEntry {
-    /// Reads `host` or `host:port`.
+    /// Parses `host` or `host:port`.
     pub(crate) fn parse(
         broker: &str,
         account: Option<(String, Secret)>,
     ) -> Result<Self, ExitError> {
         let (host, port) = match broker.rsplit_once(':') {
-            // An IPv6 address has colons of its own.
+            // An IPv6 address contains colons.
             Some((host, port)) if !host.contains(':') || host.ends_with(']') => (host, Some(port)),
             _ => (broker, None),
         };
@@ -56,7 +56,7 @@ impl MqttEntry {
     }
 }
 
-/// Adds them to a configuration, which is made if there is none. What is in it stays as it is.
+/// Adds the entries to a configuration, which is created if it does not exist. Its text is kept.
 pub(crate) fn write(path: &Path, entry: &Entry, mqtt: Option<&MqttEntry>) -> Result<(), ExitError> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -77,47 +77,57 @@ pub(crate) fn write(path: &Path, entry: &Entry, mqtt: Option<&MqttEntry>) -> Res
     }
     let secret = format!("{}.password", entry.name);
     text += &controller(entry, &secret);
-    let mut secrets = vec![(folder.join(&secret), &entry.password)];
+    let mut secrets = vec![(
+        folder.join(&secret),
+        &entry.password,
+        "the file exists: move it away, or choose another --name",
+    )];
     if let Some(mqtt) = mqtt {
         text += &broker(mqtt);
         if let Some((_, password)) = &mqtt.account {
-            secrets.push((folder.join("mqtt.password"), password));
+            secrets.push((
+                folder.join("mqtt.password"),
+                password,
+                "the file exists: move it away",
+            ));
         }
     }
-    // What others have written since the start may not go with it.
+    // Another process may have added conflicting entries since the start.
     Config::parse(path, &text).map_err(ExitError::usage)?;
-    let mut written = Written::default();
-    for (path, password) in &secrets {
-        written.secret(path, password).map_err(cannot(path))?;
+    let mut files = PasswordFiles::default();
+    for (path, password, if_exists) in &secrets {
+        files
+            .write(path, password, if_exists)
+            .map_err(cannot(path))?;
     }
     let target = Target::new(path, "the configuration")?;
     target.replace(text.as_bytes()).map_err(cannot(path))?;
-    written.keep();
+    files.keep();
     Ok(())
 }
 
-/// Password files that go again if the configuration cannot be written.
+/// New password files. Deletes them when dropped, unless [`keep`](Self::keep) is called.
 #[derive(Default)]
-struct Written(Vec<PathBuf>);
+struct PasswordFiles(Vec<PathBuf>);
 
-impl Written {
-    /// Writes a password whole or not at all, for its owner alone.
-    fn secret(&mut self, path: &Path, password: &Secret) -> io::Result<()> {
+impl PasswordFiles {
+    /// Writes a password atomically, to a file that only its owner can read. `if_exists` is the
+    /// error if there is such a file.
+    fn write(&mut self, path: &Path, password: &Secret, if_exists: &'static str) -> io::Result<()> {
         let folder = path.parent().ok_or(io::ErrorKind::NotFound)?;
-        // Made with mode 600.
+        // The file is created with mode 600.
         let mut file = tempfile::Builder::new()
             .prefix(".iox-")
             .tempfile_in(folder)?;
         file.write_all(password.expose().as_bytes())?;
         file.write_all(b"\n")?;
         file.as_file().sync_all()?;
-        // A file that is there may belong to something else.
+        // Never replace a file: it may be used by something else.
         file.persist_noclobber(path)
             .map_err(|error| match error.error.kind() {
-                io::ErrorKind::AlreadyExists => io::Error::new(
-                    io::ErrorKind::AlreadyExists,
-                    "it is there already: move it away, or choose another --name",
-                ),
+                io::ErrorKind::AlreadyExists => {
+                    io::Error::new(io::ErrorKind::AlreadyExists, if_exists)
+                }
                 _ => error.error,
             })?;
         self.0.push(path.to_owned());
@@ -129,16 +139,16 @@ impl Written {
     }
 }
 
-impl Drop for Written {
+impl Drop for PasswordFiles {
     fn drop(&mut self) {
         for path in &self.0 {
-            // There is nobody left to tell.
+            // An error cannot be reported here.
             let _ = fs::remove_file(path);
         }
     }
 }
 
-/// Makes a folder for its owner alone; one that is there stays as it is.
+/// Creates a folder that only its owner can access. An existing folder is not changed.
 fn make_folder(folder: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
@@ -184,7 +194,7 @@ fn broker(mqtt: &MqttEntry) -> String {
     text
 }
 
-/// A text as TOML writes it.
+/// Quotes a string as in TOML.
 fn quoted(text: &str) -> String {
     let mut quoted = String::from("\"");
     for letter in text.chars() {
@@ -218,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_back_and_what_was_there_stays() {
+    fn new_entries_are_read_back_and_existing_text_is_kept() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("new").join("config.toml");
         let odd = "a\"b\\c\td\u{7f}é@x";
@@ -251,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fails_leaves_nothing_behind() {
+    fn a_failure_leaves_no_files_behind() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("config.toml");
         let names = || {
@@ -260,7 +270,7 @@ mod tests {
             names.sort();
             names
         };
-        // The name is taken, by what another setup has written meanwhile.
+        // Another setup has added the same name in the meantime.
         write(&path, &entry("home", "admin"), None).unwrap();
         let before = (names(), fs::read_to_string(&path).unwrap());
         let error = write(&path, &entry("home", "admin"), None).unwrap_err();
@@ -269,12 +279,13 @@ mod tests {
             "{error}"
         );
         assert_eq!((names(), fs::read_to_string(&path).unwrap()), before);
-        // The second password file is there already.
+        // The second password file already exists.
         fs::write(folder.path().join("mqtt.password"), "other").unwrap();
         let mqtt = MqttEntry::parse("x", Some(("iox".to_owned(), Secret::from("y")))).unwrap();
         let before = (names(), fs::read_to_string(&path).unwrap());
         let error = write(&path, &entry("barn", "admin"), Some(&mqtt)).unwrap_err();
-        assert!(error.to_string().contains("there already"), "{error}");
+        let error = error.to_string();
+        assert!(error.ends_with("the file exists: move it away"), "{error}");
         assert_eq!((names(), fs::read_to_string(&path).unwrap()), before);
     }
 

@@ -1,14 +1,14 @@
-//! From a key to a command: what it goes to, and what it does.
+//! Turns keys into commands to a node, scene or program.
 
 use ioxproto::rest::{Command, Level, ProgramCommand, RequestError};
 use ioxproto::view::ProgramId;
 
 use super::controller::Controller;
-use super::log::Tone;
+use super::log::EntryKind;
 use super::model::{Effect, Model, PendingCommand, Prompt};
-use crate::output::harmless;
+use crate::output::neutralise;
 
-/// What a command goes to.
+/// The target of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Target {
     /// A node or a scene, by its address.
@@ -20,11 +20,11 @@ impl Target {
     fn name(&self, controller: &Controller) -> String {
         match self {
             Self::Node(address) => match controller.name_of(address) {
-                name if name == address => harmless(name),
-                name => harmless(&format!("{name} ({address})")),
+                name if name == address => neutralise(name),
+                name => neutralise(&format!("{name} ({address})")),
             },
             Self::Program(id) => match controller.house.names().program(*id) {
-                Some(name) => harmless(&format!("program {name} ({id})")),
+                Some(name) => neutralise(&format!("program {name} ({id})")),
                 None => format!("program {id}"),
             },
         }
@@ -32,9 +32,8 @@ impl Target {
 }
 
 impl Model {
-    /// Asks whether to switch on (`o`), switch off (`f`) or, for a program, evaluate (`r`) what is
-    /// selected. A program that is switched on runs its *then*, one that is switched off its
-    /// *else*.
+    /// Asks for confirmation to switch the selected target on (`o`) or off (`f`), or to run a
+    /// program by its condition (`r`). For a program, `o` runs its *then* and `f` its *else*.
     pub(super) fn ask(&mut self, key: char) {
         let Some(target) = self.ready_target() else {
             return;
@@ -43,7 +42,10 @@ impl Model {
             (Target::Node(address), 'o') => ("on", Command::on(address)),
             (Target::Node(address), 'f') => ("off", Command::off(address)),
             (Target::Node(_), _) => {
-                self.say(Tone::Warning, "r runs a program, and this is none");
+                self.say(
+                    EntryKind::Warning,
+                    "r runs a program, and this is not a program",
+                );
                 return;
             }
             (Target::Program(id), 'o') => (
@@ -70,15 +72,15 @@ impl Model {
                     typed: String::new(),
                 });
             }
-            Some(Target::Program(_)) => self.say(Tone::Warning, "a program has no level"),
+            Some(Target::Program(_)) => self.say(EntryKind::Warning, "a program has no level"),
             None => {}
         }
     }
 
-    /// A level was typed.
+    /// Asks for confirmation of a typed level.
     pub(super) fn take_level(&mut self, controller: usize, address: &str, typed: &str) {
         let Ok(percent @ 0..=100) = typed.parse::<u8>() else {
-            self.say(Tone::Warning, "a level is a number from 0 to 100");
+            self.say(EntryKind::Warning, "a level is a number from 0 to 100");
             return;
         };
         let command = Level::percent(percent).and_then(|level| Command::level(address, level));
@@ -96,27 +98,27 @@ impl Model {
                     command,
                 }));
             }
-            Err(error) => self.say(Tone::Warning, format!("{what}: {error}")),
+            Err(error) => self.say(EntryKind::Warning, format!("{what}: {error}")),
         }
     }
 
-    /// The question was answered with yes.
-    pub(super) fn send(&mut self, order: PendingCommand) -> Vec<Effect> {
-        self.say(Tone::Notice, format!("{}: sent …", order.what));
-        vec![Effect::Send(order)]
+    /// Sends a command after its confirmation.
+    pub(super) fn send(&mut self, pending: PendingCommand) -> Vec<Effect> {
+        self.say(EntryKind::Notice, format!("{}: sent …", pending.what));
+        vec![Effect::Send(pending)]
     }
 
-    /// The target, if it takes commands; otherwise says why not.
+    /// Returns the target if it accepts commands; otherwise shows why not.
     fn ready_target(&mut self) -> Option<Target> {
         let Some(target) = self.target() else {
             let advice = "select a node, a scene or a program in the house (2) first";
-            self.say(Tone::Warning, advice);
+            self.say(EntryKind::Warning, advice);
             return None;
         };
         if !self.is_connected() {
             let label = &self.controller().label;
             let sentence = format!("{label} is not connected: nothing can be sent");
-            self.say(Tone::Warning, sentence);
+            self.say(EntryKind::Warning, sentence);
             return None;
         }
         if let Target::Node(address) = &target
@@ -124,8 +126,8 @@ impl Model {
         {
             let name = target.name(self.controller());
             self.say(
-                Tone::Warning,
-                format!("{name} is disabled and takes no commands"),
+                EntryKind::Warning,
+                format!("{name} is disabled and accepts no commands"),
             );
             return None;
         }

@@ -1,4 +1,4 @@
-//! One controller: its stream's status, its house, and what was counted in this session.
+//! A controller in `iox top`: its stream's status, its house, and the events of this session.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, SystemTime};
@@ -8,52 +8,52 @@ use ioxproto::state::{ChangeKind, ControllerState, Heard};
 use ioxproto::{Event, Notification, Status, StatusChange};
 
 use super::words;
-use crate::connection::sentence;
-use crate::output::harmless;
+use crate::connection::reason_text;
+use crate::output::neutralise;
 
-/// How many minutes are counted apart.
+/// The number of minutes for which events are counted.
 pub(super) const MINUTES: usize = 30;
 
-/// How many of its latest events are kept of a node.
+/// The limit for events in the history of a node.
 const HISTORY: usize = 20;
 
-/// Of how many nodes events are kept.
+/// The limit for nodes with a history.
 const HISTORIES: usize = 10_000;
 
-/// Something that a node has told in this session.
+/// An event of a node in this session.
 #[derive(Clone, Debug)]
-pub(super) struct Told {
+pub(super) struct HistoryEntry {
     pub(super) at: SystemTime,
     pub(super) text: String,
 }
 
-/// A controller as it is shown.
+/// A controller and what is shown of it.
 #[derive(Debug)]
 pub(super) struct Controller {
-    /// What it is called on the screen: its name in the configuration, or its URL.
+    /// Its name in the configuration, or its URL.
     pub(super) label: String,
     pub(super) status: Status,
-    /// Since when the stream is connected.
+    /// When the stream connected, if it is connected.
     pub(super) connected_since: Option<SystemTime>,
-    /// When the last loss was, and why.
+    /// When the connection was last lost, and why.
     pub(super) last_loss: Option<(SystemTime, String)>,
-    /// When the next attempt follows.
+    /// When the next attempt begins.
     pub(super) retry_at: Option<SystemTime>,
     /// Why there are no names, or why the replay is incomplete.
     pub(super) remark: Option<String>,
     pub(super) house: ControllerState,
     /// Live events of this session.
     pub(super) events: u64,
-    /// The minute since the epoch, and its live events; the latest last.
+    /// The live events of each minute since the epoch, the latest last.
     minutes: VecDeque<(u64, u64)>,
-    histories: BTreeMap<String, VecDeque<Told>>,
+    histories: BTreeMap<String, VecDeque<HistoryEntry>>,
 }
 
 impl Controller {
     pub(super) fn new(label: &str, has_change_times: bool) -> Self {
         let house = ControllerState::new();
         Self {
-            label: harmless(label),
+            label: neutralise(label),
             status: Status::NotStarted,
             connected_since: None,
             last_loss: None,
@@ -69,9 +69,9 @@ impl Controller {
         }
     }
 
-    /// Takes a notification. `true` if there may be other nodes, scenes, programs or variables, or
-    /// other names, than before.
-    pub(super) fn take(&mut self, now: SystemTime, notification: &Notification) -> bool {
+    /// Applies a notification. Returns `true` if names, or the set of nodes, scenes, programs and
+    /// variables, may have changed.
+    pub(super) fn apply(&mut self, now: SystemTime, notification: &Notification) -> bool {
         let entries = self.house.entries();
         let changes = self.house.apply(notification);
         let mut is_restructured = changes.iter().any(|change| {
@@ -87,7 +87,7 @@ impl Controller {
                 is_restructured = true;
                 let has_nodes = read.names.has(NamesPart::Nodes);
                 let error = read.error(NamesPart::Nodes).filter(|_| !has_nodes);
-                self.remark = error.map(|error| harmless(&format!("without names: {error}")));
+                self.remark = error.map(|error| neutralise(&format!("without names: {error}")));
             }
             _ => {}
         }
@@ -97,7 +97,7 @@ impl Controller {
     fn take_status(&mut self, now: SystemTime, change: &StatusChange) {
         self.status = change.status;
         self.retry_at = change.retry_in.map(|wait| now + wait);
-        let reason = sentence(change).map(|reason| harmless(&reason));
+        let reason = reason_text(change).map(|reason| neutralise(&reason));
         match change.status {
             Status::Connected => {
                 self.connected_since = Some(now);
@@ -134,14 +134,14 @@ impl Controller {
             history.pop_front();
         }
         let text = ioxproto::words::of_event(event, self.house.names());
-        history.push_back(Told { at: now, text });
+        history.push_back(HistoryEntry { at: now, text });
     }
 
     fn has_full_histories(&self) -> bool {
         self.histories.len() >= HISTORIES
     }
 
-    /// The live events of each of the last minutes, the current one last.
+    /// The number of live events in each of the last minutes, the current one last.
     pub(super) fn per_minute(&self, now: SystemTime) -> [u64; MINUTES] {
         let current = minute_of(now);
         let mut counts = [0; MINUTES];
@@ -156,8 +156,8 @@ impl Controller {
         counts
     }
 
-    /// What a node has told in this session, the latest first.
-    pub(super) fn history(&self, node: &str) -> impl Iterator<Item = &Told> {
+    /// The events of a node in this session, the latest first.
+    pub(super) fn history(&self, node: &str) -> impl Iterator<Item = &HistoryEntry> {
         self.histories.get(node).into_iter().flatten().rev()
     }
 
@@ -169,7 +169,7 @@ impl Controller {
         }
     }
 
-    /// What is wrong with a node, in a mark and in words.
+    /// The problem of a node, as a mark and in words.
     pub(super) fn mark(
         &self,
         now: SystemTime,
@@ -193,7 +193,7 @@ fn minute_of(time: SystemTime) -> u64 {
     since.unwrap_or_default().as_secs() / 60
 }
 
-/// How long ago something was heard; with `>` where it was not heard since.
+/// Formats how long ago a node was heard, with `>` if it may have been longer ago.
 pub(super) fn age(now: SystemTime, heard: Option<Heard>) -> String {
     let Some(heard) = heard else {
         return String::new();

@@ -1,15 +1,15 @@
-//! What keys do.
+//! Handles keys.
 
 use super::model::{Effect, Key, Model, Prompt, View};
 use super::rows::Row;
 
 /// The longest filter, in characters.
-const LONGEST_FILTER: usize = 100;
+const MAX_FILTER: usize = 100;
 
 impl Model {
-    /// Takes a key.
+    /// Handles a key.
     pub(super) fn press(&mut self, key: Key) -> Vec<Effect> {
-        // These work whatever is asked.
+        // These keys also work in a prompt.
         match key {
             Key::Control('c') => return vec![Effect::Quit],
             Key::Control('z') => return vec![Effect::Suspend],
@@ -20,7 +20,7 @@ impl Model {
             return self.answer(prompt, key);
         }
         if self.has_help {
-            // Any key leaves the help.
+            // Any key closes the help.
             self.has_help = false;
             return match key {
                 Key::Character('q') => vec![Effect::Quit],
@@ -48,11 +48,12 @@ impl Model {
             }
             Key::Enter | Key::Right => self.open(),
             Key::Escape | Key::Left | Key::Backspace => self.back(),
-            key => self.walk(key),
+            key => self.move_cursor(key),
         }
         Vec::new()
     }
 
+    /// Handles a key in a prompt.
     fn answer(&mut self, prompt: Prompt, key: Key) -> Vec<Effect> {
         match (prompt, key) {
             (Prompt::Filter, Key::Enter) => {}
@@ -60,7 +61,7 @@ impl Model {
             (Prompt::Filter, key) => {
                 let mut filter = self.filter.clone();
                 match key {
-                    Key::Character(typed) if filter.chars().count() < LONGEST_FILTER => {
+                    Key::Character(typed) if filter.chars().count() < MAX_FILTER => {
                         filter.extend(typed.to_lowercase());
                     }
                     Key::Backspace => _ = filter.pop(),
@@ -70,7 +71,7 @@ impl Model {
                 self.set_filter(filter);
                 self.prompt = Some(Prompt::Filter);
             }
-            (Prompt::Confirm(order), Key::Character('y' | 'Y')) => return self.send(order),
+            (Prompt::Confirm(pending), Key::Character('y' | 'Y')) => return self.send(pending),
             (Prompt::Confirm(_), _) => {}
             (
                 Prompt::Level {
@@ -113,7 +114,7 @@ impl Model {
     fn pause(&mut self) {
         self.paused = match self.paused {
             Some(_) => None,
-            None => Some(self.log.last()),
+            None => Some(self.log.last_number()),
         };
         self.scrolled = 0;
     }
@@ -131,7 +132,7 @@ impl Model {
         }
     }
 
-    /// Goes into what is selected.
+    /// Opens the selected row: folds a folder, or shows the details of a node.
     fn open(&mut self) {
         match self.view {
             View::Controllers => self.view = View::House,
@@ -154,7 +155,8 @@ impl Model {
         }
     }
 
-    /// Goes back: from the details to the house; elsewhere the filter goes, then the scrolling.
+    /// Goes back from the details to the house. In other views, clears the filter or, if there is
+    /// none, the scrolling and the pause.
     fn back(&mut self) {
         if self.view == View::Node {
             self.view = View::House;
@@ -166,7 +168,8 @@ impl Model {
         }
     }
 
-    fn walk(&mut self, key: Key) {
+    /// Moves the cursor of the current view.
+    fn move_cursor(&mut self, key: Key) {
         let page = usize::from(self.height.saturating_sub(4)).max(1);
         let step = |at: usize, last: usize| match key {
             Key::Up | Key::Character('k') => at.saturating_sub(1),
@@ -194,20 +197,20 @@ impl Model {
         }
     }
 
-    /// The log has its latest entry at the bottom: up goes back in time.
+    /// Scrolls the log. Its latest entry is at the bottom, so up goes back in time.
     fn scroll(&mut self, key: Key, page: usize) {
         let until = self.paused.unwrap_or(u64::MAX);
-        let count = self.log.latest(until, &self.filter).count();
-        let most = count.saturating_sub(page);
+        let count = self.log.entries_until(until, &self.filter).count();
+        let max = count.saturating_sub(page);
         self.scrolled = match key {
             Key::Up | Key::Character('k') => self.scrolled + 1,
             Key::Down | Key::Character('j') => self.scrolled.saturating_sub(1),
             Key::PageUp => self.scrolled + page,
             Key::PageDown => self.scrolled.saturating_sub(page),
-            Key::Home | Key::Character('g') => most,
+            Key::Home | Key::Character('g') => max,
             Key::End | Key::Character('G') => 0,
             _ => self.scrolled,
         }
-        .min(most);
+        .min(max);
     }
 }

@@ -1,8 +1,8 @@
-//! `iox top`: controllers, their houses and their events on a terminal, live.
+//! `iox top`: shows controllers, their houses and their live events full-screen.
 //!
-//! [`model`] decides, [`render`] draws, [`terminal`] has the terminal; here is the loop that
-//! connects them with streams, signals and the clock. The screen is drawn when the model asks for
-//! it, and at most ten times a second.
+//! [`model`] makes the decisions, [`render`] draws the screen and [`terminal`] controls the
+//! terminal. The loop in this file connects them with the streams, signals and the clock. It draws
+//! when the model asks for it, at most ten times per second.
 
 mod command;
 mod controller;
@@ -32,6 +32,7 @@ use self::controller::Controller;
 use self::model::{Effect, Input, Model, PendingCommand};
 use self::terminal::Screen;
 use crate::arguments::{Top, Transport};
+use crate::command::CONFIRMED_WITHIN;
 use crate::connection::{self, Endpoint};
 use crate::exit_error::ExitError;
 use crate::names;
@@ -39,32 +40,29 @@ use crate::output::stdout_has_colour;
 use crate::signals::{Continue, Reload, Stop};
 use crate::source::{Handle, Source};
 
-/// The shortest time between two drawings.
-const FRAME: Duration = Duration::from_millis(100);
+/// The minimum time between two redraws.
+const REDRAW_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Notifications that may wait, of all controllers.
-const WAITING: usize = 1024;
+/// The maximum number of notifications that wait, for all controllers together.
+const MAX_WAITING_NOTIFICATIONS: usize = 1024;
 
-/// How long to wait for the event that confirms a command.
-const CONFIRMED_WITHIN: Duration = Duration::from_secs(10);
-
-/// How long a stop of all streams may take.
+/// The time limit for stopping all streams.
 const STOP: Duration = Duration::from_millis(1500);
 
-/// How long a node must say nothing to be called silent, if nothing else was asked for.
+/// The default time without an event after which a node is marked as silent.
 pub(crate) const SILENT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// One controller to show.
-pub(crate) struct Shown {
-    /// What to call it.
+pub(crate) struct ShownController {
+    /// Its name on the screen.
     pub(crate) label: String,
     pub(crate) options: Options,
     pub(crate) transport: Transport,
-    /// Whether its events carry the times of the changes.
+    /// Whether its replayed events have the times of the changes.
     pub(crate) has_change_times: bool,
 }
 
-/// Shows the controllers that the command line names, until it is asked to stop.
+/// Shows the controllers of the command line, until it is asked to stop.
 pub(crate) async fn run(top: Top, mut stop: Stop) -> Result<(), ExitError> {
     terminal::check()?;
     let mut all = Vec::new();
@@ -74,9 +72,9 @@ pub(crate) async fn run(top: Top, mut stop: Stop) -> Result<(), ExitError> {
             return Ok(());
         };
         let is_url = controller.contains("://");
-        all.push(Shown {
+        all.push(ShownController {
             label: match is_url {
-                // The address of a URL holds no password.
+                // Unlike the given URL, a parsed address never contains a password.
                 true => endpoint.address.to_string(),
                 false => controller.clone(),
             },
@@ -90,19 +88,19 @@ pub(crate) async fn run(top: Top, mut stop: Stop) -> Result<(), ExitError> {
 
 /// Shows controllers, until it is asked to stop.
 pub(crate) async fn show(
-    all: Vec<Shown>,
+    all: Vec<ShownController>,
     silent_after: Duration,
     panics: bool,
     mut stop: Stop,
 ) -> Result<(), ExitError> {
     terminal::check()?;
-    let (sender, inputs) = mpsc::channel(WAITING);
+    let (sender, inputs) = mpsc::channel(MAX_WAITING_NOTIFICATIONS);
     let mut streams = JoinSet::new();
     let mut controllers = Vec::new();
     let mut handles = Vec::new();
     for (index, shown) in all.into_iter().enumerate() {
         controllers.push(Controller::new(&shown.label, shown.has_change_times));
-        let options = shown.options.read_names(names::read(true));
+        let options = shown.options.read_names(names::read_option(true));
         let source = Source::start(options, shown.transport)?;
         handles.push((source.handle(), shown.label));
         streams.spawn(forward(source, index, sender.clone()));
@@ -127,13 +125,13 @@ pub(crate) async fn show(
     let Session {
         screen, handles, ..
     } = session;
-    // The terminal is given back first: a second signal ends the program at once.
+    // Restore the terminal first, because a second signal ends the program immediately.
     drop(screen);
     for (handle, _) in &handles {
         handle.request_stop();
     }
     let ended = async { while streams.join_next().await.is_some() {} };
-    // What is not done by then ends with the program.
+    // Streams that have not ended by then end with the program.
     let _ = timeout(STOP, ended).await;
     shown?;
     for (handle, label) in &handles {
@@ -144,14 +142,14 @@ pub(crate) async fn show(
     Ok(())
 }
 
-/// Hands on what a stream tells; once nobody listens, lets it end.
+/// Forwards the notifications of a stream until it ends, even if the receiver is gone.
 async fn forward(mut source: Source, index: usize, sender: mpsc::Sender<Input>) {
     while let Some(notification) = source.next().await {
         let _ = sender.send(Input::Notification(index, notification)).await;
     }
 }
 
-/// A screen that shows streams.
+/// The streams and the screen that shows them.
 struct Session {
     screen: Screen,
     model: Model,
@@ -165,10 +163,10 @@ struct Session {
     panics: bool,
 }
 
-/// Whether the loop goes on.
+/// Whether the loop continues.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Turn {
-    GoOn,
+    Continue,
     Quit,
 }
 
@@ -181,10 +179,12 @@ impl Session {
         let mut second = interval(Duration::from_secs(1));
         second.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let height = self.screen.height();
-        self.take(Input::Resized(height)).map_err(cannot)?;
+        self.handle_input(Input::Resized(height)).map_err(cannot)?;
         let mut is_due = self.model.take_redraw();
         loop {
-            let next = self.drawn.map_or_else(Instant::now, |drawn| drawn + FRAME);
+            let next = self
+                .drawn
+                .map_or_else(Instant::now, |drawn| drawn + REDRAW_INTERVAL);
             let turn = tokio::select! {
                 biased;
                 () = stop.requested() => Turn::Quit,
@@ -195,22 +195,22 @@ impl Session {
                         false => self.screen.suspend(),
                     }.map_err(cannot)?;
                     is_due = true;
-                    Turn::GoOn
+                    Turn::Continue
                 }
                 () = sleep_until(next), if is_due => {
                     self.screen.draw(&self.model).map_err(cannot)?;
                     self.drawn = Some(Instant::now());
                     is_due = false;
-                    Turn::GoOn
+                    Turn::Continue
                 }
                 key = keys.recv() => match key {
                     Some(_) if self.panics => panic!("a panic was asked for"),
-                    Some(key) => self.take(key).map_err(cannot)?,
+                    Some(key) => self.handle_input(key).map_err(cannot)?,
                     // The terminal is gone.
                     None => Turn::Quit,
                 },
-                Some(input) = self.inputs.recv() => self.take(input).map_err(cannot)?,
-                _ = second.tick() => self.take(Input::Tick).map_err(cannot)?,
+                Some(input) = self.inputs.recv() => self.handle_input(input).map_err(cannot)?,
+                _ = second.tick() => self.handle_input(Input::Tick).map_err(cannot)?,
             };
             if turn == Turn::Quit {
                 return Ok(());
@@ -222,31 +222,31 @@ impl Session {
         }
     }
 
-    fn take(&mut self, input: Input) -> std::io::Result<Turn> {
+    fn handle_input(&mut self, input: Input) -> std::io::Result<Turn> {
         for effect in self.model.update(SystemTime::now(), input) {
             match effect {
                 Effect::Quit => return Ok(Turn::Quit),
                 Effect::Suspend => self.screen.suspend()?,
                 Effect::Repaint => self.screen.repaint()?,
-                Effect::Send(order) => self.send(order),
+                Effect::Send(pending) => self.send(pending),
             }
         }
-        Ok(Turn::GoOn)
+        Ok(Turn::Continue)
     }
 
-    fn send(&self, order: PendingCommand) {
+    fn send(&self, pending: PendingCommand) {
         let PendingCommand {
             controller,
             what,
             command,
-        } = order;
+        } = pending;
         let house = &self.model.controllers[controller].house;
         let call = command.confirmed(CONFIRMED_WITHIN, house);
         let handle = self.handles[controller].0.clone();
         let sender = self.sender.clone();
         tokio::spawn(async move {
             let outcome = handle.call(call).await;
-            // Nobody is left to hear of it only if the program ends.
+            // Fails only if the program is ending.
             let _ = sender.send(Input::Outcome(controller, what, outcome)).await;
         });
     }

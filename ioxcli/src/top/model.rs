@@ -1,17 +1,17 @@
-//! What the screen shows, and what becomes of keys: a machine without terminal, clock or streams.
+//! The model of the screen, as a state machine without terminal, clock or streams.
 //!
 //! ```text
 //!  keys, notifications, outcomes, ticks  ──►  ┌───────┐  ──►  send a command, suspend, quit
 //!                        each with "now"      │ Model │
-//!                                             └───────┘  ──►  whether to draw it again
+//!                                             └───────┘  ──►  whether to redraw
 //! ```
 //!
 //! Rules:
 //!
-//! * Whatever changes something that is seen asks for a redraw; nothing else does.
-//! * A command is sent only after a question that was answered with `y`.
-//! * A question is about an address: nothing that is renamed or moves meanwhile changes it.
-//! * Everything that grows with time has a limit: the log, the histories, the house.
+//! * An input asks for a redraw if and only if it changes something visible.
+//! * A command is sent only after it is confirmed with `y`.
+//! * A question refers to an address, so a rename or move in the meantime does not change it.
+//! * Everything that grows over time has a limit: the log, the histories, the house.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
@@ -22,20 +22,20 @@ use jiff::tz::TimeZone;
 
 use super::command::Target;
 use super::controller::Controller;
-use super::log::{Log, Tone};
+use super::log::{EntryKind, Log};
 use super::rows::{Path, Row, rows};
 
-/// What is on the screen.
+/// The view on the screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum View {
     Controllers,
     House,
     Events,
-    /// The details of one node, over the house.
+    /// The details of one node, opened from the house.
     Node,
 }
 
-/// What is asked in the last line.
+/// The prompt in the last line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Prompt {
     /// The filter is being typed.
@@ -46,29 +46,29 @@ pub(super) enum Prompt {
         address: String,
         typed: String,
     },
-    /// Whether to send a command.
+    /// A command waits for confirmation.
     Confirm(PendingCommand),
 }
 
-/// A command that somebody wants to send.
+/// A command before its confirmation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct PendingCommand {
     pub(super) controller: usize,
-    /// What it does, in words: `Hall lamp: on`.
+    /// The command in words, such as `Hall lamp: on`.
     pub(super) what: String,
     pub(super) command: Command,
 }
 
-/// What happens.
+/// An input of the model.
 #[derive(Debug)]
 pub(super) enum Input {
     Key(Key),
     /// The screen has this many lines.
     Resized(u16),
     Notification(usize, Notification),
-    /// The outcome of a command, with its words.
+    /// The outcome of a command, with the controller's index and the command in words.
     Outcome(usize, String, Result<Confirmation, CallError>),
-    /// A second has gone by.
+    /// One second has passed.
     Tick,
 }
 
@@ -92,18 +92,18 @@ pub(super) enum Key {
     End,
 }
 
-/// What is to be done.
+/// An action that the model requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Effect {
     Send(PendingCommand),
-    /// Give the terminal back, and stop until continued.
+    /// Restore the terminal, and stop the process until it is continued.
     Suspend,
-    /// Draw everything, whatever is believed to be on the screen.
+    /// Draw the whole screen, in case its content was changed from outside.
     Repaint,
     Quit,
 }
 
-/// The whole.
+/// The state of the screen.
 #[derive(Debug)]
 pub(super) struct Model {
     pub(super) controllers: Vec<Controller>,
@@ -121,16 +121,18 @@ pub(super) struct Model {
     pub(super) scrolled: usize,
     pub(super) house_rows: Vec<Row>,
     pub(super) cursor: usize,
+    /// The folders whose contents are hidden.
     pub(super) folded: BTreeSet<Path>,
     /// The node whose details are shown.
     pub(super) node: String,
     /// How many lines the details are scrolled.
     pub(super) details_scrolled: usize,
-    /// The last thing that was said, in the last line.
-    pub(super) message: Option<(Tone, String)>,
+    /// The message in the last line, until the next key.
+    pub(super) message: Option<(EntryKind, String)>,
     pub(super) now: SystemTime,
     pub(super) zone: TimeZone,
     pub(super) silent_after: Duration,
+    /// The height of the terminal, in rows.
     pub(super) height: u16,
     needs_redraw: bool,
 }
@@ -170,12 +172,12 @@ impl Model {
         }
     }
 
-    /// Whether something that is seen has changed since this was last asked.
+    /// Whether something visible has changed since the last call.
     pub(super) fn take_redraw(&mut self) -> bool {
         std::mem::take(&mut self.needs_redraw)
     }
 
-    /// Takes what has happened, and says what is to be done.
+    /// Processes an input and returns the requested actions.
     pub(super) fn update(&mut self, now: SystemTime, input: Input) -> Vec<Effect> {
         self.now = now;
         match input {
@@ -187,7 +189,9 @@ impl Model {
                 self.height = height;
                 self.needs_redraw = true;
             }
-            Input::Notification(index, notification) => self.take(index, &notification),
+            Input::Notification(index, notification) => {
+                self.apply_notification(index, &notification);
+            }
             Input::Outcome(index, what, outcome) => self.take_outcome(index, &what, &outcome),
             // Ages, uptimes and waits are shown everywhere but in the log.
             Input::Tick => self.needs_redraw |= self.view != View::Events,
@@ -195,15 +199,17 @@ impl Model {
         Vec::new()
     }
 
-    fn take(&mut self, index: usize, notification: &Notification) {
+    fn apply_notification(&mut self, index: usize, notification: &Notification) {
         let Some(controller) = self.controllers.get_mut(index) else {
             return;
         };
-        let is_restructured = controller.take(self.now, notification);
-        let entry = self.log.take(self.now, index, controller, notification);
+        let is_restructured = controller.apply(self.now, notification);
+        let entry = self
+            .log
+            .add_notification(self.now, index, controller, notification);
         let is_entry_shown = entry.is_some_and(|entry| entry.matches(&self.filter));
         if is_entry_shown && self.scrolled > 0 && self.paused.is_none() {
-            // What somebody reads stays where it is.
+            // Keep the entries that are being read in place.
             self.scrolled += 1;
         }
         if is_restructured && index == self.selected {
@@ -227,41 +233,42 @@ impl Model {
         what: &str,
         outcome: &Result<Confirmation, CallError>,
     ) {
-        let (tone, text) = match outcome {
-            Ok(Confirmation::Confirmed) => (Tone::Notice, format!("{what}: confirmed")),
-            Ok(Confirmation::Unchanged) => {
-                (Tone::Notice, format!("{what}: accepted; it was so already"))
-            }
+        let (kind, text) = match outcome {
+            Ok(Confirmation::Confirmed) => (EntryKind::Notice, format!("{what}: confirmed")),
+            Ok(Confirmation::Unchanged) => (
+                EntryKind::Notice,
+                format!("{what}: accepted; it already had this state"),
+            ),
             Ok(_) => (
-                Tone::Warning,
+                EntryKind::Warning,
                 format!("{what}: accepted, but no event shows that it was carried out"),
             ),
-            Err(error) => (Tone::Warning, format!("{what}: {error}")),
+            Err(error) => (EntryKind::Warning, format!("{what}: {error}")),
         };
-        self.note(index, tone, &text);
-        self.say(tone, text);
+        self.note(index, kind, &text);
+        self.say(kind, text);
     }
 
     /// Adds a line to the log.
-    fn note(&mut self, index: usize, tone: Tone, text: &str) {
+    fn note(&mut self, index: usize, kind: EntryKind, text: &str) {
         if let Some(controller) = self.controllers.get(index) {
             let named = (index, &*controller.label);
-            self.log.add(self.now, named, tone, ("", ""), text);
+            self.log.add(self.now, named, kind, ("", ""), text);
         }
     }
 
     /// Shows a message until the next key.
-    pub(super) fn say(&mut self, tone: Tone, text: impl Into<String>) {
-        self.message = Some((tone, text.into()));
+    pub(super) fn say(&mut self, kind: EntryKind, text: impl Into<String>) {
+        self.message = Some((kind, text.into()));
         self.needs_redraw = true;
     }
 
     pub(super) fn controller(&self) -> &Controller {
-        // There is at least one, and `selected` is only ever set to the index of one.
+        // There is at least one controller, and `selected` is always a valid index.
         &self.controllers[self.selected]
     }
 
-    /// Makes the rows of the house, and keeps the cursor on the thing that it is on.
+    /// Rebuilds the rows of the house, and keeps the cursor on its row.
     pub(super) fn arrange(&mut self) {
         let before = self.house_rows.get(self.cursor).cloned();
         self.house_rows = rows(&self.controller().house, &self.folded, &self.filter);
@@ -273,7 +280,7 @@ impl Model {
         self.cursor = found.unwrap_or(self.cursor).min(last);
     }
 
-    /// What a command would go to.
+    /// The target of a command in the current view, if any.
     pub(super) fn target(&self) -> Option<Target> {
         match self.view {
             View::Node => Some(Target::Node(self.node.clone())),
@@ -288,7 +295,7 @@ impl Model {
         }
     }
 
-    /// Whether commands can be sent at the moment.
+    /// Whether commands can be sent now.
     pub(super) fn is_connected(&self) -> bool {
         self.controller().status == Status::Connected
     }

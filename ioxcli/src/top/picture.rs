@@ -1,17 +1,17 @@
-//! A drawn screen as SVG, for documents.
+//! Converts a drawn screen to SVG, for the README.
 
 use std::fmt::Write as _;
 
 use ratatui::buffer::Buffer;
 use ratatui::style::{Color, Modifier};
 
-/// The size of a cell and of its letters.
+/// The size of a cell and of its text, in pixels.
 const CELL: (usize, usize) = (8, 17);
 const LETTERS: usize = 13;
 const PAPER: &str = "#16181d";
 const INK: &str = "#d8dee9";
 
-/// Draws each cell at its place, so that no font moves a column.
+/// Converts a buffer. Each cell has its own position, so that columns do not depend on the font.
 pub(super) fn svg(buffer: &Buffer) -> String {
     let (cell_width, cell_height) = CELL;
     let width = usize::from(buffer.area.width) * cell_width;

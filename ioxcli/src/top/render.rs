@@ -1,8 +1,8 @@
 //! Draws the model into a buffer.
 //!
-//! The first line names the views and the selected controller, the last one has a question, a
-//! message or the keys. Lists are scrolled so that the cursor stays in the middle: nothing of what
-//! is seen is kept beside the model.
+//! The first line shows the views and the selected controller; the last line shows a question, a
+//! message or the keys. Lists are scrolled so that the cursor is in the middle, so drawing needs no
+//! state other than the model.
 
 use std::time::SystemTime;
 
@@ -13,18 +13,18 @@ use ratatui::style::{Color, Modifier, Style};
 
 use super::controller::{Controller, MINUTES};
 use super::details;
-use super::log::Tone;
+use super::log::EntryKind;
 use super::model::{Model, Prompt, View};
 use super::rows::Row;
 use super::words;
-use crate::output::harmless;
+use crate::output::neutralise;
 
 mod house;
 
-/// The smallest screen on which something is drawn.
-const SMALLEST: (u16, u16) = (20, 4);
+/// The smallest screen on which the model is drawn.
+const MIN_SIZE: (u16, u16) = (20, 4);
 
-/// The styles; without colour they differ in weight and brightness alone.
+/// The styles. Without colour, they differ only in weight and brightness.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Theme {
     pub(super) has_colour: bool,
@@ -64,12 +64,12 @@ impl Theme {
         }
     }
 
-    fn of_tone(self, tone: Tone) -> Style {
-        match tone {
-            Tone::Live => Style::new(),
-            Tone::Replay => DIM,
-            Tone::Notice => self.busy(),
-            Tone::Warning => self.warning(),
+    fn of_kind(self, kind: EntryKind) -> Style {
+        match kind {
+            EntryKind::Live => Style::new(),
+            EntryKind::Replay => DIM,
+            EntryKind::Notice => self.busy(),
+            EntryKind::Warning => self.warning(),
         }
     }
 }
@@ -81,7 +81,7 @@ const REVERSED: Style = Style::new().add_modifier(Modifier::REVERSED);
 /// Draws everything.
 pub(super) fn render(model: &Model, theme: Theme, area: Rect, buffer: &mut Buffer) {
     buffer.reset();
-    if area.width < SMALLEST.0 || area.height < SMALLEST.1 {
+    if area.width < MIN_SIZE.0 || area.height < MIN_SIZE.1 {
         put(buffer, area, 0, "too small", Style::new());
         return;
     }
@@ -101,14 +101,15 @@ pub(super) fn render(model: &Model, theme: Theme, area: Rect, buffer: &mut Buffe
     footer(model, theme, line(area.height - 1, 1), buffer);
 }
 
-/// Writes a text into the first line of an area, from a column on, as far as it fits; gives the
-/// column behind it. Every text passes here, so that none commands the terminal.
+/// Writes a string into the first line of an area, starting at a column, as far as it fits. Returns
+/// the column after the text. All strings are drawn by this function, which neutralises control
+/// characters.
 fn put(buffer: &mut Buffer, area: Rect, column: u16, text: &str, style: Style) -> u16 {
     let left = area.width.saturating_sub(column);
     if left == 0 || area.height == 0 {
         return column;
     }
-    let text = harmless(text);
+    let text = neutralise(text);
     let (end, _) = buffer.set_stringn(area.x + column, area.y, text, left.into(), style);
     end - area.x
 }
@@ -118,11 +119,11 @@ fn lines(area: Rect) -> impl Iterator<Item = Rect> {
     (0..area.height).map(move |y| Rect::new(area.x, area.y + y, area.width, 1))
 }
 
-/// What of a list of this length is shown, so that the cursor is in the middle.
+/// Returns the first visible row of a list, so that the cursor is in the middle.
 fn window(length: usize, cursor: usize, height: u16) -> usize {
     let height = usize::from(height);
-    let most = length.saturating_sub(height);
-    cursor.saturating_sub(height / 2).min(most)
+    let max = length.saturating_sub(height);
+    cursor.saturating_sub(height / 2).min(max)
 }
 
 fn header(model: &Model, theme: Theme, area: Rect, buffer: &mut Buffer) {
@@ -192,12 +193,12 @@ fn footer(model: &Model, theme: Theme, area: Rect, buffer: &mut Buffer) {
             );
             put(buffer, area, column, " ", REVERSED);
         }
-        (Some(Prompt::Confirm(order)), _) => {
-            // The question comes first: it must not be what a long name pushes out.
-            let text = format!("Send? y/n  {}", order.what);
+        (Some(Prompt::Confirm(pending)), _) => {
+            // The question comes first, so that a long name cannot push it off the screen.
+            let text = format!("Send? y/n  {}", pending.what);
             put(buffer, area, 0, &text, BOLD.patch(theme.warning()));
         }
-        (None, Some((tone, text))) => _ = put(buffer, area, 0, text, theme.of_tone(*tone)),
+        (None, Some((kind, text))) => _ = put(buffer, area, 0, text, theme.of_kind(*kind)),
         (None, None) => {
             let mut column = 0;
             if !model.filter.is_empty() {
@@ -239,7 +240,7 @@ fn help(area: Rect, buffer: &mut Buffer) {
         ("x", "the node is disabled"),
         ("z", "nothing heard for long (--silent)"),
         (">5m", "not heard since it was read, 5 min ago"),
-        ("dimmed", "replay: what was, not what happens"),
+        ("dimmed", "a replayed event, not a live one"),
     ];
     for ((key, meaning), line) in TEXT.iter().zip(lines(area)) {
         put(buffer, line, 1, key, BOLD);
@@ -248,7 +249,7 @@ fn help(area: Rect, buffer: &mut Buffer) {
 }
 
 fn controllers(model: &Model, theme: Theme, area: Rect, buffer: &mut Buffer) {
-    // A controller takes three lines: what it is and how it goes, its events, what went wrong.
+    // A controller has three lines: its label and status, its events, and the last problem.
     const LINES: u16 = 3;
     let shown = (area.height / LINES).max(1);
     let first = window(model.controllers.len(), model.selected, shown);
@@ -311,7 +312,7 @@ fn one_controller(
     }
 }
 
-/// How long the stream has been connected, or when it tries again.
+/// Formats how long the stream has been connected, or when the next attempt begins.
 fn duration(now: SystemTime, controller: &Controller) -> String {
     let connected = controller.connected_since;
     if let Some(since) = connected {
@@ -327,27 +328,30 @@ fn duration(now: SystemTime, controller: &Controller) -> String {
     }
 }
 
-/// A bar for each count, relative to the largest.
+/// Draws a bar for each count, relative to the largest.
 fn sparkline(counts: &[u64]) -> String {
     const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-    let most = counts.iter().copied().max().unwrap_or(0).max(1);
+    let max = counts.iter().copied().max().unwrap_or(0).max(1);
     let bar = |count: u64| match count {
         0 => ' ',
         // At most 7, since no count is above the largest.
-        count => BARS[usize::try_from((count * 8 - 1) / most).unwrap_or(0).min(7)],
+        count => BARS[usize::try_from((count * 8 - 1) / max).unwrap_or(0).min(7)],
     };
     counts.iter().map(|count| bar(*count)).collect()
 }
 
 fn events(model: &Model, theme: Theme, area: Rect, buffer: &mut Buffer) {
     let until = model.paused.unwrap_or(u64::MAX);
-    let entries = model.log.latest(until, &model.filter).skip(model.scrolled);
+    let entries = model
+        .log
+        .entries_until(until, &model.filter)
+        .skip(model.scrolled);
     let entries: Vec<_> = entries.take(area.height.into()).collect();
     let has_several = model.controllers.len() > 1;
     for (entry, line) in entries.into_iter().rev().zip(lines(area)) {
-        let style = theme.of_tone(entry.tone);
-        let time = match entry.tone {
-            Tone::Replay => "replay".to_owned(),
+        let style = theme.of_kind(entry.kind);
+        let time = match entry.kind {
+            EntryKind::Replay => "replay".to_owned(),
             _ => words::time_of_day(entry.at, &model.zone),
         };
         put(buffer, line, 0, &time, style);
@@ -446,7 +450,7 @@ fn node(model: &Model, theme: Theme, area: Rect, buffer: &mut Buffer) {
                 );
                 put(buffer, area, age_at, age, DIM);
             }
-            details::Line::Told { at, text } => {
+            details::Line::Event { at, text } => {
                 put(buffer, area, 2, at, DIM);
                 put(buffer, area, 12, text, Style::new());
             }

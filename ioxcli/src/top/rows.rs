@@ -7,7 +7,7 @@ use ioxproto::state::ControllerState;
 use ioxproto::view::{ProgramId, VariableId};
 
 /// The deepest nesting of folders that is followed.
-const DEEPEST: usize = 16;
+const MAX_DEPTH: usize = 16;
 
 /// The names of folders, outermost first.
 pub(super) type Path = Vec<String>;
@@ -23,7 +23,7 @@ pub(super) enum Row {
 }
 
 impl Row {
-    /// Whether both are about the same thing.
+    /// Whether both rows show the same thing.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Folder { path, .. }, Self::Folder { path: other, .. }) => path == other,
@@ -34,8 +34,8 @@ impl Row {
     }
 }
 
-/// The rows of a house that match a filter in lower case. What is in a folded folder is left out,
-/// unless there is a filter.
+/// Returns the rows of a house that match a filter in lower case. Without a filter, the content of
+/// folded folders is omitted.
 pub(super) fn rows(house: &ControllerState, folded: &BTreeSet<Path>, filter: &str) -> Vec<Row> {
     let names = house.names();
     let mut sorted: BTreeMap<(Path, String, String), bool> = BTreeMap::new();
@@ -70,7 +70,7 @@ pub(super) fn rows(house: &ControllerState, folded: &BTreeSet<Path>, filter: &st
     let mut rows = Vec::with_capacity(sorted.len());
     let mut open: Path = Vec::new();
     for ((path, _, address), is_scene) in sorted {
-        if !enter(&mut rows, &mut open, &path, folded, filter) {
+        if !open_folders(&mut rows, &mut open, &path, folded, filter) {
             continue;
         }
         let depth = path.len();
@@ -84,7 +84,7 @@ pub(super) fn rows(house: &ControllerState, folded: &BTreeSet<Path>, filter: &st
     rows
 }
 
-/// The heading of the programs, which folds like a folder.
+/// The heading of the programs. It can be folded like a folder.
 pub(super) const PROGRAMS: &str = "Programs";
 /// The heading of the variables.
 pub(super) const VARIABLES: &str = "Variables";
@@ -145,8 +145,8 @@ fn add_group(
     }
 }
 
-/// Adds the folders that begin here. `false` if one of them is folded.
-fn enter(
+/// Adds the folders of a path that are not open yet. Returns `false` if one of them is folded.
+fn open_folders(
     rows: &mut Vec<Row>,
     open: &mut Path,
     path: &Path,
@@ -176,7 +176,7 @@ fn enter(
 fn folders(names: &Names, address: &str) -> Path {
     let mut path = Vec::new();
     let mut at = names.node(address).map(|named| named.parent.as_str());
-    for _ in 0..DEEPEST {
+    for _ in 0..MAX_DEPTH {
         let Some(named) = at.and_then(|address| names.node(address)) else {
             break;
         };

@@ -1,7 +1,7 @@
-//! The terminal: taken over, and given back whatever happens.
+//! Sets up the terminal for full-screen output, and restores it in every case.
 //!
-//! It is given back on a regular end, before a suspension, and by a panic in any thread, which
-//! writes its message only then.
+//! The terminal is restored at the end, before a suspension, and by a panic in any thread before
+//! its message is written.
 
 use std::io::{self, IsTerminal as _, Stdout};
 use std::panic;
@@ -22,11 +22,11 @@ use super::model::{Input, Key, Model};
 use super::render::{Theme, render};
 use crate::exit_error::ExitError;
 
-/// Keys that may wait.
-const WAITING: usize = 64;
+/// The maximum number of keys that wait to be handled.
+const MAX_WAITING_KEYS: usize = 64;
 
-/// Whether the terminal is ours at the moment.
-static IS_TAKEN: AtomicBool = AtomicBool::new(false);
+/// Whether the terminal is set up for full-screen output now.
+static IS_SET_UP: AtomicBool = AtomicBool::new(false);
 
 /// The terminal while it shows the model.
 pub(super) struct Screen {
@@ -34,12 +34,12 @@ pub(super) struct Screen {
     theme: Theme,
 }
 
-/// Fails unless there is a terminal that can show it.
+/// Fails if there is no suitable terminal.
 pub(super) fn check() -> Result<(), ExitError> {
-    let advice = "iox watch writes lines, to any terminal, file or pipe";
+    let advice = "iox watch writes lines to any terminal, file or pipe";
     if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
         return Err(ExitError::usage(format!(
-            "iox top needs a terminal for its keys and its screen, and standard input or output is none: {advice}"
+            "iox top needs a terminal for its keys and its screen, but standard input or output is not a terminal: {advice}"
         )));
     }
     match std::env::var("TERM").as_deref() {
@@ -51,10 +51,10 @@ pub(super) fn check() -> Result<(), ExitError> {
 }
 
 impl Screen {
-    /// Takes the terminal over.
+    /// Sets up the terminal.
     pub(super) fn take(has_colour: bool) -> io::Result<Self> {
         restore_on_panic();
-        take_over()?;
+        set_up()?;
         let terminal = ratatui::Terminal::new(CrosstermBackend::new(io::stdout()))?;
         Ok(Self {
             terminal,
@@ -62,7 +62,7 @@ impl Screen {
         })
     }
 
-    /// Draws what has changed.
+    /// Draws the changed cells.
     pub(super) fn draw(&mut self, model: &Model) -> io::Result<()> {
         let theme = self.theme;
         self.terminal.draw(|frame| {
@@ -72,10 +72,10 @@ impl Screen {
         Ok(())
     }
 
-    /// Forgets what is believed to be on the terminal, so that the next drawing draws everything.
+    /// Clears the terminal, so that the next call of `draw` draws every cell.
     pub(super) fn repaint(&mut self) -> io::Result<()> {
-        // ratatui's own `clear` asks the terminal for its cursor, and the answer would be read by
-        // the thread that reads keys.
+        // ratatui's own `clear` queries the cursor position, and the key thread would read the
+        // terminal's answer.
         execute!(io::stdout(), Clear(ClearType::All))?;
         self.terminal = ratatui::Terminal::new(CrosstermBackend::new(io::stdout()))?;
         Ok(())
@@ -86,17 +86,17 @@ impl Screen {
         self.terminal.size().map_or(24, |size| size.height)
     }
 
-    /// Whether a panic has given the terminal back.
+    /// Whether a panic has restored the terminal.
     pub(super) fn is_lost(&self) -> bool {
-        !IS_TAKEN.load(Ordering::SeqCst)
+        !IS_SET_UP.load(Ordering::SeqCst)
     }
 
-    /// Gives the terminal back, stops the process as Ctrl-Z does, and takes the terminal again when
-    /// it is continued.
+    /// Restores the terminal, stops the process as Ctrl-Z does, and sets up the terminal again when
+    /// the process is continued.
     pub(super) fn suspend(&mut self) -> io::Result<()> {
         #[cfg(unix)]
         {
-            give_back();
+            restore();
             rustix::process::kill_process(
                 rustix::process::getpid(),
                 rustix::process::Signal::STOP,
@@ -106,30 +106,30 @@ impl Screen {
         Ok(())
     }
 
-    /// Takes the terminal again, whatever was done to it meanwhile.
+    /// Sets up the terminal again, because its state may have changed in the meantime.
     pub(super) fn resume(&mut self) -> io::Result<()> {
-        give_back();
-        take_over()?;
+        restore();
+        set_up()?;
         self.repaint()
     }
 }
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        give_back();
+        restore();
     }
 }
 
-fn take_over() -> io::Result<()> {
-    IS_TAKEN.store(true, Ordering::SeqCst);
+fn set_up() -> io::Result<()> {
+    IS_SET_UP.store(true, Ordering::SeqCst);
     enable_raw_mode()?;
     execute!(io::stdout(), EnterAlternateScreen, Hide)
 }
 
-/// Gives the terminal back, once.
-fn give_back() {
-    if IS_TAKEN.swap(false, Ordering::SeqCst) {
-        // Nothing can be done if it fails: the terminal is gone, or closed.
+/// Restores the terminal, if it is set up.
+fn restore() {
+    if IS_SET_UP.swap(false, Ordering::SeqCst) {
+        // Fails only if the terminal is closed.
         let _ = execute!(io::stdout(), Show, LeaveAlternateScreen);
         let _ = disable_raw_mode();
     }
@@ -140,15 +140,15 @@ fn restore_on_panic() {
     ONCE.call_once(|| {
         let before = panic::take_hook();
         panic::set_hook(Box::new(move |about| {
-            give_back();
+            restore();
             before(about);
         }));
     });
 }
 
-/// Reads the keyboard on a thread of its own: a read cannot be interrupted.
+/// Reads keys on a separate thread, because a read cannot be interrupted.
 pub(super) fn read_keys() -> io::Result<mpsc::Receiver<Input>> {
-    let (sender, keys) = mpsc::channel(WAITING);
+    let (sender, keys) = mpsc::channel(MAX_WAITING_KEYS);
     let thread = thread::Builder::new().name("keys".to_owned());
     thread.spawn(move || {
         while let Ok(event) = event::read() {

@@ -1,7 +1,7 @@
-//! The model under a fake clock, and what is drawn of it.
+//! Tests of the model with a fake clock, and of its drawing.
 //!
 //! The expected screens are in `ioxcli/tests/top`. `IOX_UPDATE=1 cargo test -p ioxcli top` updates
-//! them and the picture of the README.
+//! them and the picture in the README.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -37,7 +37,7 @@ struct Stage {
 }
 
 impl Stage {
-    /// Of controllers that are not started yet.
+    /// Creates a model of controllers that have not started.
     fn of(labels: &[&str]) -> Self {
         // 2026-05-05 18:52:41 UTC.
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_778_007_161);
@@ -46,14 +46,14 @@ impl Stage {
         Self { model, now }
     }
 
-    /// Of one controller with a house, connected, in which some things have happened.
-    fn lived_in() -> Self {
+    /// Creates a model of one connected controller with a house and some events.
+    fn with_house() -> Self {
         let mut stage = Self::of(&["home"]);
-        stage.live_in(0);
+        stage.fill_house(0);
         stage
     }
 
-    fn live_in(&mut self, controller: usize) {
+    fn fill_house(&mut self, controller: usize) {
         self.status(controller, Status::StreamSyncing);
         self.names(controller, NODES);
         for (node, control, action, uom) in [
@@ -127,7 +127,7 @@ impl Stage {
         effects
     }
 
-    /// Puts the cursor on the row that shows this.
+    /// Moves the cursor to the row with this name.
     fn find(&mut self, name: &str) {
         self.key(Key::Home);
         for _ in 0..self.model.house_rows.len() {
@@ -172,7 +172,7 @@ fn kept(name: &str) -> PathBuf {
         .join(name)
 }
 
-/// Compares with a kept file, or writes it.
+/// Compares a string with a stored file, or updates the file.
 fn same(path: &Path, actual: &str) {
     if has_to_update() {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -187,10 +187,10 @@ fn same(path: &Path, actual: &str) {
 }
 
 #[test]
-fn each_view_looks_as_expected_on_each_size() {
+fn each_view_is_drawn_as_expected_at_each_size() {
     let mut stages: BTreeMap<&str, Stage> = BTreeMap::new();
     let mut several = Stage::of(&["home", "cabin"]);
-    several.live_in(0);
+    several.fill_house(0);
     let mut lost = StatusChange::new(Status::LostConnection).with_reason(Reason::Closed {
         code: Some(1001),
         text: String::new(),
@@ -198,17 +198,17 @@ fn each_view_looks_as_expected_on_each_size() {
     lost.retry_in = Some(Duration::from_secs(5));
     several.put(Input::Notification(1, Notification::Status(lost)));
     stages.insert("controllers", several);
-    stages.insert("house", Stage::lived_in());
+    stages.insert("house", Stage::with_house());
     for (name, keys) in [("events", "3"), ("help", "?"), ("filter", "/lamp")] {
-        let mut stage = Stage::lived_in();
+        let mut stage = Stage::with_house();
         stage.press(keys);
         stages.insert(name, stage);
     }
-    let mut node = Stage::lived_in();
+    let mut node = Stage::with_house();
     node.find("Lamp");
     node.key(Key::Enter);
     stages.insert("node", node);
-    let mut question = Stage::lived_in();
+    let mut question = Stage::with_house();
     question.find("Lamp");
     question.press("o");
     stages.insert("question", question);
@@ -221,8 +221,8 @@ fn each_view_looks_as_expected_on_each_size() {
 }
 
 #[test]
-fn the_picture_in_the_readme_is_what_is_drawn() {
-    let mut stage = Stage::lived_in();
+fn the_picture_in_the_readme_is_up_to_date() {
+    let mut stage = Stage::with_house();
     stage.find("Lamp");
     let picture = picture::svg(&stage.buffer(80, 13));
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/top.svg");
@@ -230,10 +230,10 @@ fn the_picture_in_the_readme_is_what_is_drawn() {
 }
 
 #[test]
-fn no_size_is_too_small_to_draw() {
+fn drawing_works_at_any_size() {
     for stage in [
         Stage::of(&["home"]),
-        Stage::lived_in(),
+        Stage::with_house(),
         Stage::of(&["a", "b"]),
     ] {
         for (width, height) in [(0, 0), (1, 1), (20, 4), (21, 5), (3, 40), (200, 3)] {
@@ -244,7 +244,7 @@ fn no_size_is_too_small_to_draw() {
 
 #[test]
 fn a_command_is_sent_only_after_a_yes() {
-    let mut stage = Stage::lived_in();
+    let mut stage = Stage::with_house();
     stage.find("Lamp");
     assert_eq!(stage.press("on"), []);
     assert_eq!(stage.press("y"), [], "the question was answered with no");
@@ -260,7 +260,7 @@ fn a_command_is_sent_only_after_a_yes() {
 
 #[test]
 fn a_level_is_typed_and_confirmed() {
-    let mut stage = Stage::lived_in();
+    let mut stage = Stage::with_house();
     stage.find("Lamp");
     stage.press("l101");
     assert_eq!(stage.key(Key::Enter), []);
@@ -279,7 +279,7 @@ fn a_level_is_typed_and_confirmed() {
 
 #[test]
 fn a_program_runs_after_a_yes() {
-    let mut stage = Stage::lived_in();
+    let mut stage = Stage::with_house();
     stage.find("Porch at dusk");
     for (key, path) in [('r', "run"), ('o', "runThen"), ('f', "runElse")] {
         let effects = stage.press(&format!("{key}y"));
@@ -294,8 +294,8 @@ fn a_program_runs_after_a_yes() {
 }
 
 #[test]
-fn nothing_is_sent_to_what_cannot_take_it() {
-    let mut stage = Stage::lived_in();
+fn nothing_is_sent_to_a_target_that_accepts_no_commands() {
+    let mut stage = Stage::with_house();
     stage.find("Attic");
     assert_eq!(stage.press("oy"), []);
     stage.press("o");
@@ -313,10 +313,10 @@ fn nothing_is_sent_to_what_cannot_take_it() {
 
 #[test]
 fn the_outcome_is_shown_and_logged() {
-    let mut stage = Stage::lived_in();
+    let mut stage = Stage::with_house();
     for (outcome, words) in [
         (Ok(Confirmation::Confirmed), "Lamp: on: confirmed"),
-        (Ok(Confirmation::Unchanged), "it was so already"),
+        (Ok(Confirmation::Unchanged), "it already had this state"),
         (Ok(Confirmation::Unconfirmed), "no event shows"),
         (
             Err(CallError::without_effect(CallProblem::Stopped)),
@@ -331,8 +331,8 @@ fn the_outcome_is_shown_and_logged() {
 }
 
 #[test]
-fn the_filter_narrows_house_and_events_as_one_types() {
-    let mut stage = Stage::lived_in();
+fn the_filter_applies_while_it_is_typed() {
+    let mut stage = Stage::with_house();
     stage.press("/ni");
     let screen = stage.screen(80, 24);
     assert!(screen.contains("Night light") && !screen.contains("Attic"));
@@ -351,8 +351,8 @@ fn the_filter_narrows_house_and_events_as_one_types() {
 }
 
 #[test]
-fn a_paused_log_stands_still_and_misses_nothing() {
-    let mut stage = Stage::lived_in();
+fn a_paused_log_does_not_move_and_misses_nothing() {
+    let mut stage = Stage::with_house();
     stage.press("3p");
     let before = stage.screen(80, 24);
     assert!(before.contains("PAUSED"));
@@ -365,8 +365,8 @@ fn a_paused_log_stands_still_and_misses_nothing() {
 }
 
 #[test]
-fn only_what_is_seen_asks_for_a_redraw() {
-    let mut stage = Stage::lived_in();
+fn only_visible_changes_ask_for_a_redraw() {
+    let mut stage = Stage::with_house();
     stage.press("3/door");
     stage.key(Key::Enter);
     stage.model.take_redraw();
@@ -379,19 +379,19 @@ fn only_what_is_seen_asks_for_a_redraw() {
 }
 
 #[test]
-fn what_grows_with_time_has_a_limit() {
-    let mut stage = Stage::lived_in();
+fn everything_that_grows_over_time_has_a_limit() {
+    let mut stage = Stage::with_house();
     for value in 0..6_000 {
         stage.event(0, true, "1A 2B 3C 1", "GV1", &value.to_string(), "0");
     }
-    assert_eq!(stage.model.log.latest(u64::MAX, "").count(), 5_000);
+    assert_eq!(stage.model.log.entries_until(u64::MAX, "").count(), 5_000);
     assert_eq!(stage.model.controllers[0].history("1A 2B 3C 1").count(), 20);
     assert_eq!(stage.model.controllers[0].events, 6_004);
 }
 
 #[test]
-fn events_are_counted_by_the_minute() {
-    let mut stage = Stage::lived_in();
+fn events_are_counted_per_minute() {
+    let mut stage = Stage::with_house();
     stage.wait(600);
     stage.event(0, true, "1A 2B 3C 1", "ST", "0", "100");
     let counts = stage.model.controllers[0].per_minute(stage.now);
@@ -404,7 +404,7 @@ fn events_are_counted_by_the_minute() {
 
 #[test]
 fn long_silent_nodes_and_comm_errors_are_marked() {
-    let mut stage = Stage::lived_in();
+    let mut stage = Stage::with_house();
     let line = |stage: &Stage, name: &str| {
         let screen = stage.screen(80, 24);
         screen
@@ -422,7 +422,7 @@ fn long_silent_nodes_and_comm_errors_are_marked() {
 
 #[test]
 fn folders_fold_and_the_cursor_stays_on_its_row() {
-    let mut stage = Stage::lived_in();
+    let mut stage = Stage::with_house();
     stage.find("Night light");
     let nodes = NODES.replace("<root>", r#"<root/><node flag="128"><address>n000_new</address><name>Aaa</name><enabled>true</enabled></node><root>"#);
     stage.names(0, &nodes);
@@ -439,7 +439,7 @@ fn folders_fold_and_the_cursor_stays_on_its_row() {
 }
 
 #[test]
-fn texts_from_a_controller_command_no_terminal() {
+fn texts_from_a_controller_cannot_control_the_terminal() {
     let mut stage = Stage::of(&["home"]);
     stage.status(0, Status::StreamSyncing);
     let hostile = NODES.replace("Lamp", "L\u{202e}amp\u{200b}\u{9b}2J");
@@ -459,7 +459,7 @@ fn texts_from_a_controller_command_no_terminal() {
 
 #[test]
 fn keys_quit_suspend_and_repaint() {
-    let mut stage = Stage::lived_in();
+    let mut stage = Stage::with_house();
     assert_eq!(stage.key(Key::Control('z')), [Effect::Suspend]);
     assert_eq!(stage.key(Key::Control('l')), [Effect::Repaint]);
     assert_eq!(stage.press("q"), [Effect::Quit]);

@@ -1,10 +1,10 @@
-//! Spans and times in a few characters, for a cell of the screen.
+//! Formats times and durations in a few characters, for a cell of the screen.
 
 use std::time::{Duration, SystemTime};
 
 use jiff::tz::TimeZone;
 
-/// A span of time in its largest unit, such as `5s`, `12m`, `3h` or `4d`.
+/// Formats a duration in its largest unit, such as `5s`, `12m`, `3h` or `4d`.
 pub(super) fn span(span: Duration) -> String {
     match span.as_secs() {
         seconds @ 0..60 => format!("{seconds}s"),
@@ -14,7 +14,7 @@ pub(super) fn span(span: Duration) -> String {
     }
 }
 
-/// The time of day on the reader's clock.
+/// Formats the time of day in a time zone.
 pub(super) fn time_of_day(time: SystemTime, zone: &TimeZone) -> String {
     let Ok(instant) = jiff::Timestamp::try_from(time) else {
         return String::new();

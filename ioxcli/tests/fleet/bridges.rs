@@ -9,28 +9,28 @@ use tempfile::TempDir;
 
 use crate::houses::House;
 
-/// One process of several that share a configuration.
+/// One `iox bridge` process. All of them use the same configuration file.
 pub(crate) struct Bridge {
-    share: usize,
-    shares: usize,
+    shard: usize,
+    shards: usize,
     config: PathBuf,
     log: PathBuf,
     process: Option<Child>,
     started: Instant,
-    /// Times that it was started.
+    /// How many times the process was started.
     pub(crate) starts: u32,
-    /// Resident memory, in KiB, a second apart, of the process that runs now.
+    /// The resident memory of the current process in KiB, one sample per second.
     pub(crate) memory: Vec<u64>,
-    /// Resident memory of the first process, in KiB, when everything was published.
-    pub(crate) warm: u64,
+    /// The resident memory of the first process in KiB, after everything was published.
+    pub(crate) memory_after_publishing: u64,
 }
 
-/// A configuration that names all controllers, and the bridges that share them.
-pub(crate) fn bridges(
+/// Writes a configuration with all controllers, and creates the bridges, which are not yet started.
+pub(crate) fn create_bridges(
     folder: &TempDir,
     houses: &[House],
     broker: u16,
-    shares: usize,
+    shards: usize,
 ) -> Vec<Bridge> {
     let controllers: String = houses
         .iter()
@@ -46,23 +46,23 @@ pub(crate) fn bridges(
     );
     let path = folder.path().join("config.toml");
     fs::write(&path, config).unwrap();
-    private(&folder.path().join("password"), "admin\n");
-    (1..=shares)
-        .map(|share| Bridge {
-            share,
-            shares,
+    write_private(&folder.path().join("password"), "admin\n");
+    (1..=shards)
+        .map(|shard| Bridge {
+            shard,
+            shards,
             config: path.clone(),
-            log: folder.path().join(format!("bridge-{share}.log")),
+            log: folder.path().join(format!("bridge-{shard}.log")),
             process: None,
             started: Instant::now(),
             starts: 0,
             memory: Vec::new(),
-            warm: 0,
+            memory_after_publishing: 0,
         })
         .collect()
 }
 
-fn private(path: &Path, text: &str) {
+fn write_private(path: &Path, text: &str) {
     use std::os::unix::fs::PermissionsExt as _;
 
     fs::write(path, text).unwrap();
@@ -78,8 +78,8 @@ impl Bridge {
             .unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_iox"));
         command.arg("bridge").arg("--config").arg(&self.config);
-        if self.shares > 1 {
-            command.args(["--shard", &format!("{}/{}", self.share, self.shares)]);
+        if self.shards > 1 {
+            command.args(["--shard", &format!("{}/{}", self.shard, self.shards)]);
         }
         let child = command
             .env_remove("NOTIFY_SOCKET")
@@ -94,7 +94,7 @@ impl Bridge {
         self.memory.clear();
     }
 
-    /// Ends it at once, as a crash does.
+    /// Kills the process, to simulate a crash.
     pub(crate) fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
             process.kill().unwrap();
@@ -102,7 +102,8 @@ impl Bridge {
         }
     }
 
-    pub(crate) fn is_running(&self) -> bool {
+    /// Whether the process was started and not killed. Also true if it has ended by itself.
+    pub(crate) fn has_process(&self) -> bool {
         self.process.is_some()
     }
 
@@ -110,27 +111,27 @@ impl Bridge {
         self.started.elapsed()
     }
 
-    /// Fails if it has ended by itself; takes note of its memory.
-    pub(crate) fn look(&mut self) {
+    /// Records the memory of the process. Panics if the process has ended by itself.
+    pub(crate) fn sample(&mut self) {
         let Some(process) = &mut self.process else {
             return;
         };
         if let Some(status) = process.try_wait().unwrap() {
-            panic!("{} ended ({status}):\n{}", self.name(), self.last_words());
+            panic!("{} ended ({status}):\n{}", self.name(), self.log_tail());
         }
         self.memory.push(resident(process.id()));
     }
 
-    /// Its name at the broker.
+    /// The name in the topic `iox/bridge/NAME`.
     pub(crate) fn name(&self) -> String {
-        match self.shares {
+        match self.shards {
             1 => "bridge".to_owned(),
-            shares => format!("bridge-{}-of-{shares}", self.share),
+            shards => format!("bridge-{}-of-{shards}", self.shard),
         }
     }
 
-    /// The end of its log.
-    pub(crate) fn last_words(&self) -> String {
+    /// The last 20 lines of the log.
+    pub(crate) fn log_tail(&self) -> String {
         let log = fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<&str> = log.lines().rev().take(20).collect();
         lines.into_iter().rev().collect::<Vec<_>>().join("\n")

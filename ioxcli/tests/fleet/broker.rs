@@ -1,4 +1,4 @@
-//! A Mosquitto whose log says who published what.
+//! A Mosquitto broker. Its log records which client publishes which topic.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,29 +21,29 @@ const PLACES: [&str; 3] = [
     "/usr/local/sbin/mosquitto",
 ];
 
-/// A Mosquitto on a free port of the loopback address, without persistence. It ends with the test.
+/// A Mosquitto on a free loopback port, without persistence. It is killed when dropped.
 pub(crate) struct Broker {
     program: &'static str,
     port: u16,
     folder: TempDir,
     process: Option<Child>,
-    witness: Arc<Mutex<Witness>>,
+    record: Arc<Mutex<Record>>,
 }
 
-/// What the broker's log says.
+/// The publications in the broker's log.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Witness {
-    /// Messages that bridges have published.
+pub(crate) struct Record {
+    /// The number of messages that bridges have published.
     pub(crate) published: u64,
-    /// Events among them.
+    /// The number of events among them.
     pub(crate) events: u64,
-    /// The client that publishes the topics of a controller, or of a bridge.
+    /// The client that publishes the topics of each controller and each bridge.
     pub(crate) publishers: BTreeMap<String, String>,
-    /// What must not be.
-    pub(crate) wrong: Vec<String>,
+    /// Errors.
+    pub(crate) errors: Vec<String>,
 }
 
-/// Whether the broker writes down what is published. That takes time.
+/// Whether the broker logs publications, which makes it slower.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Logging {
     On,
@@ -51,7 +51,8 @@ pub(crate) enum Logging {
 }
 
 impl Broker {
-    /// One that is not started yet; `None`, said loudly, where Mosquitto is not installed.
+    /// Creates a broker without starting it; `None`, with a visible message, if Mosquitto is not
+    /// installed.
     pub(crate) fn new(logging: Logging) -> Option<Self> {
         let Some(program) = PLACES.into_iter().find(|path| Path::new(path).exists()) else {
             eprintln!(
@@ -62,7 +63,7 @@ impl Broker {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let folder = tempfile::tempdir().unwrap();
-        // Without bounds, so that a slow observer is not the reason why a message is missing.
+        // The queue is unlimited, so that a slow observer loses no message.
         let log = match logging {
             Logging::On => "log_type debug\n",
             Logging::Off => "",
@@ -77,7 +78,7 @@ impl Broker {
             port,
             folder,
             process: None,
-            witness: Arc::default(),
+            record: Arc::default(),
         })
     }
 
@@ -85,7 +86,7 @@ impl Broker {
         self.port
     }
 
-    /// Starts it, with nothing retained.
+    /// Starts the broker, without retained messages.
     pub(crate) async fn run(&mut self) {
         let mut child = Command::new(self.program)
             .arg("-c")
@@ -95,9 +96,9 @@ impl Broker {
             .spawn()
             .unwrap();
         let log = child.stderr.take().unwrap();
-        let witness = Arc::clone(&self.witness);
-        // It ends with the process, whose log it reads.
-        thread::spawn(move || read_log(log, &witness));
+        let record = Arc::clone(&self.record);
+        // The thread ends when the process closes its log.
+        thread::spawn(move || read_log(log, &record));
         self.process = Some(child);
         let port = self.port;
         until("mosquitto listens", LIMIT, async || {
@@ -110,18 +111,18 @@ impl Broker {
         self.process.is_some()
     }
 
-    /// Ends it at once, and with it all that it retains.
+    /// Kills the broker. Its retained messages are lost.
     pub(crate) fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
             process.kill().unwrap();
             process.wait().unwrap();
-            // Its last words are read by then.
+            // Give the thread time to read the end of the log.
             thread::sleep(Duration::from_millis(50));
         }
     }
 
-    pub(crate) fn witness(&self) -> Witness {
-        self.witness.lock().unwrap().clone()
+    pub(crate) fn record(&self) -> Record {
+        self.record.lock().unwrap().clone()
     }
 }
 
@@ -131,17 +132,17 @@ impl Drop for Broker {
     }
 }
 
-fn read_log(log: ChildStderr, witness: &Mutex<Witness>) {
+fn read_log(log: ChildStderr, record: &Mutex<Record>) {
     for line in BufReader::new(log).split(b'\n') {
         let Ok(line) = line else { return };
         let line = String::from_utf8_lossy(&line);
         if let Some((client, is_retained, topic)) = publication(&line) {
-            witness.lock().unwrap().saw(client, is_retained, topic);
+            record.lock().unwrap().add(client, is_retained, topic);
         }
     }
 }
 
-/// Client, retain flag and topic of a line such as `1795776071: Received PUBLISH from
+/// Parses client, retain flag and topic of a log line such as `1795776071: Received PUBLISH from
 /// iox-bridge-1-of-3 (d0, q1, r1, m1, 'iox/house001/n1/ST', ... (5 bytes))`.
 fn publication(line: &str) -> Option<(&str, bool, &str)> {
     let (_, rest) = line.split_once(": Received PUBLISH from ")?;
@@ -151,8 +152,8 @@ fn publication(line: &str) -> Option<(&str, bool, &str)> {
     Some((client, flags.contains(" r1,"), topic))
 }
 
-impl Witness {
-    fn saw(&mut self, client: &str, is_retained: bool, topic: &str) {
+impl Record {
+    fn add(&mut self, client: &str, is_retained: bool, topic: &str) {
         let Some(rest) = topic.strip_prefix("iox/") else {
             return;
         };
@@ -160,10 +161,10 @@ impl Witness {
         let is_event = topic.ends_with("/event");
         self.events += u64::from(is_event);
         if is_event && is_retained {
-            self.wrong
+            self.errors
                 .push(format!("{topic} was published as retained"));
         }
-        // The topics of a controller, or those of one bridge.
+        // The subject is a controller, or a bridge.
         let levels = if rest.starts_with("bridge/") { 2 } else { 1 };
         let subject: Vec<&str> = rest.split('/').take(levels).collect();
         let subject = subject.join("/");
@@ -172,8 +173,8 @@ impl Witness {
             .entry(subject)
             .or_insert_with(|| client.to_owned());
         if known != client {
-            let wrong = format!("{topic} was published by {client}, and before by {known}");
-            self.wrong.push(wrong);
+            let error = format!("{topic} was published by {client}, and before by {known}");
+            self.errors.push(error);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What the broker is to hold: read from the simulated controllers themselves.
+//! The expected retained messages, computed from the answers of the simulated controllers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -13,21 +13,21 @@ use crate::LIMIT;
 use crate::bridges::Bridge;
 use crate::houses::House;
 
-/// What a topic is to hold.
+/// The expected content of a topic.
 #[derive(Clone, Debug)]
 pub(crate) enum Content {
     /// This text.
     Text(String),
     /// A JSON object with at least these members; numbers are compared as numbers.
     Members(Vec<(&'static str, Value)>),
-    /// The discovery message of a device of this name.
+    /// The discovery message of a device with this name.
     Device(String),
 }
 
-/// What each retained topic is to hold.
+/// The expected content of each retained topic.
 pub(crate) type Expected = BTreeMap<String, Content>;
 
-/// What is to be on the broker for these houses and bridges, and nothing else.
+/// Returns all topics that the broker must retain for these houses and bridges.
 pub(crate) async fn expected(houses: &[House], bridges: &[Bridge]) -> Expected {
     let mut expected = Expected::new();
     for bridge in bridges {
@@ -96,7 +96,7 @@ async fn of_house(house: &House) -> Expected {
             expected.insert(topic, Content::Members(members));
         }
     }
-    // Controllers say nothing of a scene: it is on if a member is.
+    // Controllers report no state of a scene. It is on if a member is on.
     for scene in elements(&nodes, &["group"]) {
         let is_on = scene
             .descendants()
@@ -142,13 +142,13 @@ async fn of_house(house: &House) -> Expected {
     expected
 }
 
-/// In what a broker's retained messages differ from what is expected.
+/// Lists the differences between the retained messages and the expected ones.
 pub(crate) fn differences(expected: &Expected, found: &BTreeMap<String, String>) -> Vec<String> {
     let mut differences = Vec::new();
     for (topic, content) in expected {
         match found.get(topic) {
             None => differences.push(format!("{topic} is not there")),
-            Some(payload) if !content.is(payload) => {
+            Some(payload) if !content.matches(payload) => {
                 differences.push(format!("{topic} is {payload}, not {content:?}"));
             }
             Some(_) => {}
@@ -162,7 +162,7 @@ pub(crate) fn differences(expected: &Expected, found: &BTreeMap<String, String>)
 }
 
 impl Content {
-    fn is(&self, payload: &str) -> bool {
+    fn matches(&self, payload: &str) -> bool {
         let json = || serde_json::from_str::<Value>(payload);
         match self {
             Self::Text(text) => text == payload,
@@ -183,14 +183,15 @@ fn is_equal(one: &Value, other: &Value) -> bool {
     }
 }
 
-/// A raw value and its decimal places as a number.
+/// Converts a raw value with decimal places to a number.
 fn number(raw: &str, places: Option<&str>) -> f64 {
     let raw: f64 = raw.parse().unwrap();
     let places: i32 = places.map_or(0, |places| places.parse().unwrap());
     raw / 10_f64.powi(places)
 }
 
-/// An address as a level of a topic: the bytes of an Insteon address padded and joined by `_`.
+/// Converts an address to a topic level. The bytes of an Insteon address are padded and joined by
+/// `_`.
 fn slug(address: &str) -> String {
     let parts: Vec<String> = address
         .split(' ')
@@ -206,8 +207,8 @@ fn elements<'a, 'input>(
     document: &'a Document<'input>,
     names: &'a [&'a str],
 ) -> impl Iterator<Item = Node<'a, 'input>> {
-    let is_meant = |node: &Node<'_, '_>| names.iter().any(|name| node.has_tag_name(*name));
-    document.root_element().children().filter(is_meant)
+    let has_name = |node: &Node<'_, '_>| names.iter().any(|name| node.has_tag_name(*name));
+    document.root_element().children().filter(has_name)
 }
 
 fn child(node: Node<'_, '_>, name: &str) -> String {
@@ -215,7 +216,7 @@ fn child(node: Node<'_, '_>, name: &str) -> String {
     child.and_then(|child| child.text()).unwrap().to_owned()
 }
 
-/// The body of an answer.
+/// Sends a GET request and returns the body of the answer.
 async fn get(address: SocketAddr, path: &str) -> String {
     let asked = async {
         let mut socket = TcpStream::connect(address).await.unwrap();

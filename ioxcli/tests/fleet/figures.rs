@@ -1,5 +1,5 @@
-//! Figures of the bridge for `PERFORMANCE.md`: memory for a controller, latency of an event from a
-//! controller to a subscriber, and events a second.
+//! Measures the bridge for `PERFORMANCE.md`: memory per controller, latency of an event from a
+//! controller to a subscriber, and events per second.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,21 +8,21 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::time::sleep;
 
-use crate::bridges::{Bridge, bridges};
+use crate::bridges::{Bridge, create_bridges};
 use crate::broker::{Broker, Logging};
 use crate::expected::{differences, expected};
 use crate::houses::{FIRST_TAG, House, houses};
 use crate::subscriber::{Observer, retained};
 use crate::{LIMIT, allow_descriptors, setting, until};
 
-/// How long a bridge is left alone before its memory is read.
-const REST: Duration = Duration::from_secs(10);
-/// Events whose latency is measured, and the time between two of them.
+/// How long to wait before the memory of a bridge is measured.
+const SETTLING: Duration = Duration::from_secs(10);
+/// The number of events whose latency is measured, and the time between two of them.
 const EVENTS: u64 = 2000;
-const APART: Duration = Duration::from_millis(5);
-/// Events that are under way at a time while their rate is measured, and for how long.
-const UNDER_WAY: usize = 256;
-const MEASURED: Duration = Duration::from_secs(10);
+const EVENT_INTERVAL: Duration = Duration::from_millis(5);
+/// The number of events in flight while the rate is measured, and the time of the measurement.
+const IN_FLIGHT: usize = 256;
+const MEASURING: Duration = Duration::from_secs(10);
 
 #[test]
 #[ignore = "takes minutes: cargo test --release -p ioxcli --test fleet figures -- --ignored --nocapture"]
@@ -59,57 +59,57 @@ async fn measure(mut broker: Broker, controllers: usize) {
         observer.seen().is_connected
     })
     .await;
-    let mut pressed = BTreeMap::new();
+    let mut sent = BTreeMap::new();
     let mut tag = FIRST_TAG;
-    let mut press = |pressed: &mut BTreeMap<u64, Instant>| {
+    let mut press = |sent: &mut BTreeMap<u64, Instant>| {
         let house = &houses[tag as usize % houses.len()];
-        pressed.insert(tag, Instant::now());
+        sent.insert(tag, Instant::now());
         house.press(tag);
         tag += 1;
     };
     for _ in 0..EVENTS {
-        press(&mut pressed);
-        sleep(APART).await;
+        press(&mut sent);
+        sleep(EVENT_INTERVAL).await;
     }
-    until("each event has come", LIMIT, async || {
+    until("each event has arrived", LIMIT, async || {
         observer.seen().tags.len() as u64 == EVENTS
     })
     .await;
     let mut times: Vec<Duration> = {
         let seen = observer.seen();
         let time = |(tag, at): (&u64, &Instant)| seen.tags[tag].duration_since(*at);
-        pressed.iter().map(time).collect()
+        sent.iter().map(time).collect()
     };
     times.sort_unstable();
     let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
     println!(
-        "latency of {EVENTS} events, one each {APART:?}: median {:.2} ms, 99th percentile {:.2} ms, longest {:.2} ms",
+        "latency of {EVENTS} events, one each {EVENT_INTERVAL:?}: median {:.2} ms, 99th percentile {:.2} ms, longest {:.2} ms",
         at(0.5),
         at(0.99),
         at(1.0),
     );
 
-    let before = pressed.len();
+    let before = sent.len();
     let began = Instant::now();
-    while began.elapsed() < MEASURED {
-        let come = observer.seen().tags.len();
-        while pressed.len() - come < UNDER_WAY {
-            press(&mut pressed);
+    while began.elapsed() < MEASURING {
+        let arrived = observer.seen().tags.len();
+        while sent.len() - arrived < IN_FLIGHT {
+            press(&mut sent);
         }
         sleep(Duration::from_millis(1)).await;
     }
-    let come = observer.seen().tags.len() - before;
-    let rate = come as f64 / began.elapsed().as_secs_f64();
-    println!("rate, with {UNDER_WAY} events under way: {rate:.0} events a second");
+    let arrived = observer.seen().tags.len() - before;
+    let rate = arrived as f64 / began.elapsed().as_secs_f64();
+    println!("rate, with {IN_FLIGHT} events in flight: {rate:.0} events a second");
     println!("load of the machine after: {}", load().trim());
-    assert!(observer.seen().wrong.is_empty());
+    assert!(observer.seen().errors.is_empty());
     drop(bridge);
 }
 
-/// One bridge of these houses, and its memory in KiB once everything is published.
+/// Starts one bridge for these houses. Returns its memory in KiB after everything is published.
 async fn started(houses: &[House], broker: &mut Broker) -> (u64, (Bridge, TempDir)) {
     let folder = tempfile::tempdir().unwrap();
-    let mut bridges = bridges(&folder, houses, broker.port(), 1);
+    let mut bridges = create_bridges(&folder, houses, broker.port(), 1);
     bridges[0].start();
     let expected = expected(houses, &bridges).await;
     let port = broker.port();
@@ -118,9 +118,9 @@ async fn started(houses: &[House], broker: &mut Broker) -> (u64, (Bridge, TempDi
         found.is_ok_and(|found| differences(&expected, &found).is_empty())
     })
     .await;
-    sleep(REST).await;
+    sleep(SETTLING).await;
     let mut bridge = bridges.remove(0);
-    bridge.look();
+    bridge.sample();
     let memory = bridge.memory[0];
     (memory, (bridge, folder))
 }

@@ -1,4 +1,4 @@
-//! The simulated controllers, and what happens in them.
+//! The simulated controllers, with changes and faults.
 
 use std::time::Duration;
 
@@ -8,13 +8,13 @@ use ioxsim::{
     ServerOptions, Times, Uuid,
 };
 
-/// The value of a command that stands in replays alone.
+/// The value of a command that occurs only in replays.
 pub(crate) const REPLAYED: u64 = 666;
-/// The value of the first command that happens; each has one of its own.
+/// The value of the first live command. Each command has a different value.
 pub(crate) const FIRST_TAG: u64 = 1000;
 
 const NODES: usize = 10;
-/// The folders of a synthetic house; "" is the top.
+/// The folders of a synthetic house; "" is the root.
 const FOLDERS: [&str; 3] = ["31337", "31341", ""];
 
 /// A simulated controller and the name that it has in the configuration.
@@ -23,12 +23,12 @@ pub(crate) struct House {
     pub(crate) uuid: Uuid,
     pub(crate) server: Server,
     pub(crate) control: Control,
-    /// A dimmer, on which buttons are pressed.
+    /// A dimmer that sends commands.
     pub(crate) lamp: String,
     renames: u32,
 }
 
-/// Starts this many controllers. Nothing happens in them by itself.
+/// Starts this many controllers. They send no events by themselves.
 pub(crate) async fn houses(count: usize, seed: u64) -> Vec<House> {
     let mut houses = Vec::new();
     for number in 0..count {
@@ -52,8 +52,8 @@ pub(crate) async fn houses(count: usize, seed: u64) -> Vec<House> {
         let control = server.control();
         let is_lamp = |node: &&String| control.last(node, "OL").is_some();
         let lamp = control.nodes().iter().find(is_lamp).unwrap().clone();
-        // An old stamp, as all in a replay: it says so even to a stream that has waited in vain for
-        // the end of a replay.
+        // The timestamp is old, as in every replay. It identifies the event as replayed even after
+        // a stream has stopped waiting for the end of the replay.
         control.add_to_replay(format!(
             "<Event seqnum=\"x\" sid=\"uuid:x\" timestamp=\"2026-01-01T00:00:00.000000-07:00\">\
              <control>DON</control><action>{REPLAYED}</action><node>{lamp}</node><eventInfo/></Event>"
@@ -71,14 +71,14 @@ pub(crate) async fn houses(count: usize, seed: u64) -> Vec<House> {
 }
 
 impl House {
-    /// A button is pressed: a command whose value tells it from all others.
+    /// Sends a command with a unique value, as a pressed button does.
     pub(crate) fn press(&self, tag: u64) {
         let command = if tag.is_multiple_of(2) { "DON" } else { "DOF" };
         let event = Event::new(command, tag.to_string()).node(&self.lamp);
         self.control.emit(&event);
     }
 
-    /// Names, places or nodes change.
+    /// Renames, moves, adds or removes a node.
     pub(crate) fn change_structure(&mut self, rng: &mut Rng) {
         let extra = format!("EE 1 {:X} 1", rng.u8(1..=3));
         match rng.u8(..4) {
@@ -101,8 +101,8 @@ impl House {
         }
     }
 
-    /// Something goes wrong with its connections. Gives how long it is to be frozen, if at all.
-    pub(crate) fn break_something(&self, rng: &mut Rng) -> Option<Duration> {
+    /// Injects a random connection fault. Returns how long the controller stays frozen, if it is.
+    pub(crate) fn inject_fault(&self, rng: &mut Rng) -> Option<Duration> {
         match rng.u8(..10) {
             0..=4 => self.control.end(match rng.u8(..4) {
                 0 => Ending::Fin,
@@ -131,7 +131,7 @@ impl House {
             }
             _ => {
                 self.control.freeze();
-                // Mostly seconds; some for longer than a stream believes in a silence.
+                // Mostly a few seconds, sometimes longer than the stall limit of a stream.
                 let share = rng.f64();
                 return Some(Duration::from_secs_f64(0.2 + 60.0 * share * share));
             }
@@ -139,7 +139,7 @@ impl House {
         None
     }
 
-    /// Nothing goes wrong any more.
+    /// Removes all faults.
     pub(crate) fn heal(&self) {
         self.control.thaw();
         self.control.accept_normally();

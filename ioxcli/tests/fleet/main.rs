@@ -1,6 +1,7 @@
-//! A fleet: hundreds of simulated controllers, bridges that share them, and a Mosquitto.
+//! Tests with a fleet: hundreds of simulated controllers, the bridges that watch a shard of them
+//! each, and Mosquitto.
 //!
-//! Both tests take minutes, and run when they are asked for: see `CONTRIBUTING.md`.
+//! Both tests take minutes and run only on request: see `CONTRIBUTING.md`.
 
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -20,10 +21,10 @@ use std::time::{Duration, Instant};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::time::sleep;
 
-/// The longest that a single thing may take, on a machine with much else to do.
+/// The time limit for a single step, generous enough for a busy machine.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// A setting of a test, from the environment.
+/// Reads a setting of a test from the environment.
 fn setting<T: FromStr>(name: &str, default: T) -> T {
     let Ok(text) = env::var(name) else {
         return default;
@@ -34,20 +35,21 @@ fn setting<T: FromStr>(name: &str, default: T) -> T {
     }
 }
 
-/// Waits until something holds.
-async fn until(what: &str, limit: Duration, mut holds: impl AsyncFnMut() -> bool) {
+/// Waits until a condition is met.
+async fn until(what: &str, limit: Duration, mut condition: impl AsyncFnMut() -> bool) {
     let began = Instant::now();
-    while !holds().await {
+    while !condition().await {
         assert!(began.elapsed() < limit, "not in time: {what}");
         sleep(Duration::from_millis(20)).await;
     }
 }
 
-/// Allows this process and its children this many descriptors, if the system lets it.
+/// Raises the descriptor limit of this process and its children. Fails if the system does not
+/// allow it.
 fn allow_descriptors(needed: u64) {
     let now = getrlimit(Resource::Nofile);
     if now.current.is_some_and(|current| current < needed) {
-        let wanted = now.maximum.map_or(needed, |most| most.min(needed));
+        let wanted = now.maximum.map_or(needed, |max| max.min(needed));
         assert!(
             wanted == needed,
             "{needed} descriptors are needed and {wanted} allowed: see ulimit -n"

@@ -1,9 +1,9 @@
-//! The soak: everything goes wrong at random for a while, then nothing does, and what is on the
-//! broker is what is in the houses.
+//! The soak test: injects random faults for a while, removes them, and checks that the broker then
+//! has exactly the state of the houses.
 //!
-//! What goes wrong: connections of controllers are dropped, refused, cut in the middle of an answer
-//! and frozen; the broker is killed and started with nothing retained; bridges are killed and
-//! started. Meanwhile values change, buttons are pressed, and nodes are renamed, moved, added and
+//! The faults: connections of controllers are dropped, refused, cut in the middle of an answer and
+//! frozen; the broker is killed and restarted without retained messages; bridges are killed and
+//! restarted. Meanwhile values change, buttons are pressed, and nodes are renamed, moved, added and
 //! removed.
 
 use std::time::{Duration, Instant, SystemTime};
@@ -11,20 +11,20 @@ use std::time::{Duration, Instant, SystemTime};
 use fastrand::Rng;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-use crate::bridges::{Bridge, bridges};
+use crate::bridges::{Bridge, create_bridges};
 use crate::broker::{Broker, Logging};
 use crate::expected::{differences, expected};
 use crate::houses::{FIRST_TAG, House, houses};
 use crate::subscriber::{Observer, retained};
 use crate::{LIMIT, allow_descriptors, setting, until};
 
-const SHARES: usize = 3;
-/// What happens in all houses together, a second.
+const SHARDS: usize = 3;
+/// Events per second, in all houses together.
 const EVENTS: f64 = 150.0;
-/// What goes wrong with connections of controllers, a second.
+/// Faults of controller connections per second.
 const FAULTS: f64 = 2.0;
-/// How much more memory a bridge may take in the end than when it had published everything for the
-/// first time: a quarter, and this many KiB.
+/// The allowed growth of a bridge's memory after everything has been published for the first time:
+/// a quarter, plus this many KiB.
 const GROWTH: u64 = 4096;
 
 #[test]
@@ -49,10 +49,10 @@ fn soak() {
     runtime.block_on(async {
         let mut soak = Soak::start(broker, controllers, seed).await;
         soak.settle("everything is published").await;
-        soak.go_wrong(Duration::from_secs(seconds)).await;
+        soak.run_with_faults(Duration::from_secs(seconds)).await;
         soak.heal().await;
         soak.settle("everything is right again").await;
-        soak.judge();
+        soak.check();
     });
 }
 
@@ -61,7 +61,7 @@ struct Soak {
     broker: Broker,
     houses: Vec<House>,
     bridges: Vec<Bridge>,
-    /// The bridge that is not killed, whose memory counts from beginning to end.
+    /// The bridge that is never killed, so that its memory is measured over the whole test.
     survivor: usize,
     observer: Observer,
     _folder: tempfile::TempDir,
@@ -79,14 +79,14 @@ struct Counts {
     bridge_kills: u64,
 }
 
-/// When something happens next that does not happen all the time.
+/// When the rare faults occur next, and when they end.
 #[derive(Debug)]
 struct Schedule {
     broker: Instant,
     bridge: Instant,
-    /// Houses that are frozen, and until when.
+    /// The frozen houses, and when they are released.
     frozen: Vec<(Instant, usize)>,
-    /// Bridges that were killed, and until when.
+    /// The killed bridges, and when they are restarted.
     dead: Vec<(Instant, usize)>,
 }
 
@@ -96,12 +96,12 @@ impl Soak {
         broker.run().await;
         let houses = houses(controllers, seed).await;
         let folder = tempfile::tempdir().unwrap();
-        let mut bridges = bridges(&folder, &houses, broker.port(), SHARES);
+        let mut bridges = create_bridges(&folder, &houses, broker.port(), SHARDS);
         for bridge in &mut bridges {
             bridge.start();
         }
         Self {
-            survivor: rng.usize(..SHARES),
+            survivor: rng.usize(..SHARDS),
             rng,
             observer: Observer::start(broker.port()),
             broker,
@@ -113,13 +113,13 @@ impl Soak {
         }
     }
 
-    /// Waits until the broker holds what the houses hold, and nothing else.
+    /// Waits until the broker has exactly the state of the houses.
     async fn settle(&mut self, what: &str) {
         let limit = Duration::from_secs(setting("IOX_SOAK_LIMIT", 300));
         let began = Instant::now();
         let topics = loop {
-            self.look();
-            // Asked for each time: what happens right after a replay waits until that is over.
+            self.sample();
+            // Read the state each time, because changes right after a replay may still be pending.
             let expected = expected(&self.houses, &self.bridges).await;
             let found = retained(self.broker.port()).await;
             let differences = match &found {
@@ -131,7 +131,7 @@ impl Soak {
             }
             if began.elapsed() > limit {
                 let shown: Vec<&String> = differences.iter().take(30).collect();
-                let logs: Vec<String> = self.bridges.iter().map(Bridge::last_words).collect();
+                let logs: Vec<String> = self.bridges.iter().map(Bridge::log_tail).collect();
                 panic!(
                     "{} differences after {limit:?}: {shown:#?}\n{}",
                     differences.len(),
@@ -146,17 +146,17 @@ impl Soak {
         );
     }
 
-    /// Takes note of the bridges' memory; fails if one has ended by itself.
-    fn look(&mut self) {
+    /// Records the memory of the bridges. Panics if one has ended by itself.
+    fn sample(&mut self) {
         for bridge in &mut self.bridges {
-            bridge.look();
+            bridge.sample();
         }
     }
 
-    async fn go_wrong(&mut self, time: Duration) {
-        self.look();
+    async fn run_with_faults(&mut self, time: Duration) {
+        self.sample();
         for bridge in &mut self.bridges {
-            bridge.warm = bridge.memory.iter().copied().max().unwrap();
+            bridge.memory_after_publishing = bridge.memory.iter().copied().max().unwrap();
         }
         let observer = &self.observer;
         until("the observer is connected", LIMIT, async || {
@@ -173,34 +173,34 @@ impl Soak {
         };
         let mut ticks = interval(Duration::from_millis(20));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        let (mut events, mut faults, mut looks) = (0.0, 0.0, 0.0);
+        let (mut events, mut faults, mut samples) = (0.0, 0.0, 0.0);
         let mut last = 0.0;
         while began.elapsed() < time {
             ticks.tick().await;
             let now = began.elapsed().as_secs_f64();
-            // A test that was held up does not make up for it all at once.
+            // After a delay, do not inject all missed events at once.
             let passed = (now - last).min(1.0);
             last = now;
             events += passed * EVENTS;
             faults += passed * FAULTS;
-            looks += passed;
+            samples += passed;
             while events >= 1.0 {
                 events -= 1.0;
-                self.something_happens();
+                self.cause_event();
             }
             while faults >= 1.0 {
                 faults -= 1.0;
-                self.something_breaks(&mut schedule);
+                self.cause_fault(&mut schedule);
             }
-            if looks >= 1.0 {
-                looks = 0.0;
-                self.look();
+            if samples >= 1.0 {
+                samples = 0.0;
+                self.sample();
             }
-            self.keep(&mut schedule, span).await;
+            self.apply_schedule(&mut schedule, span).await;
         }
     }
 
-    fn something_happens(&mut self) {
+    fn cause_event(&mut self) {
         let house = self.rng.usize(..self.houses.len());
         let house = &mut self.houses[house];
         self.counts.events += 1;
@@ -217,17 +217,17 @@ impl Soak {
         }
     }
 
-    fn something_breaks(&mut self, schedule: &mut Schedule) {
+    fn cause_fault(&mut self, schedule: &mut Schedule) {
         let house = self.rng.usize(..self.houses.len());
         self.counts.faults += 1;
-        if let Some(frozen) = self.houses[house].break_something(&mut self.rng) {
+        if let Some(frozen) = self.houses[house].inject_fault(&mut self.rng) {
             self.counts.freezes += 1;
             schedule.frozen.push((Instant::now() + frozen, house));
         }
     }
 
-    /// Kills and starts what is due.
-    async fn keep(&mut self, schedule: &mut Schedule, span: Duration) {
+    /// Ends and begins the faults that are due.
+    async fn apply_schedule(&mut self, schedule: &mut Schedule, span: Duration) {
         let now = Instant::now();
         for (_, house) in schedule.frozen.extract_if(.., |(until, _)| *until <= now) {
             self.houses[house].control.thaw();
@@ -237,8 +237,8 @@ impl Soak {
         }
         if schedule.bridge <= now {
             schedule.bridge = now + span.mul_f64(0.1 + 0.2 * self.rng.f64());
-            let others = (self.survivor + 1 + self.rng.usize(..SHARES - 1)) % SHARES;
-            if self.bridges[others].is_running() {
+            let others = (self.survivor + 1 + self.rng.usize(..SHARDS - 1)) % SHARDS;
+            if self.bridges[others].has_process() {
                 self.counts.bridge_kills += 1;
                 self.bridges[others].kill();
                 let until = now + Duration::from_secs_f64(4.0 * self.rng.f64());
@@ -258,7 +258,7 @@ impl Soak {
         }
     }
 
-    /// Nothing goes wrong any more, and nothing happens any more.
+    /// Ends all faults and all events.
     async fn heal(&mut self) {
         for house in &self.houses {
             house.heal();
@@ -267,48 +267,48 @@ impl Soak {
             self.broker.run().await;
         }
         for bridge in &mut self.bridges {
-            if !bridge.is_running() {
+            if !bridge.has_process() {
                 bridge.start();
             }
         }
     }
 
-    fn judge(&mut self) {
-        let witness = self.broker.witness();
-        // Copied, so that the observer goes on if this fails.
-        let (tags, wrong) = {
+    fn check(&mut self) {
+        let record = self.broker.record();
+        // Copy, so that the lock is released if an assertion fails.
+        let (tags, errors) = {
             let seen = self.observer.seen();
-            (seen.tags.len(), seen.wrong.clone())
+            (seen.tags.len(), seen.errors.clone())
         };
         println!("{:?}", self.counts);
         println!(
             "the bridges published {} messages, {} events among them; {} of {} tagged events were observed",
-            witness.published,
-            witness.events,
+            record.published,
+            record.events,
             tags,
             self.next_tag - FIRST_TAG,
         );
-        let few = |wrong: &[String]| wrong.iter().take(20).cloned().collect::<Vec<_>>();
-        assert!(witness.wrong.is_empty(), "{:#?}", few(&witness.wrong));
-        assert!(wrong.is_empty(), "{:#?}", few(&wrong));
+        let few = |errors: &[String]| errors.iter().take(20).cloned().collect::<Vec<_>>();
+        assert!(record.errors.is_empty(), "{:#?}", few(&record.errors));
+        assert!(errors.is_empty(), "{:#?}", few(&errors));
         assert!(tags > 0, "no event came through");
         let subjects = self.houses.len() + self.bridges.len();
-        assert_eq!(witness.publishers.len(), subjects, "{witness:?}");
+        assert_eq!(record.publishers.len(), subjects, "{record:?}");
         for house in &self.houses {
             let subscribers = house.control.subscribers();
-            assert_eq!(subscribers, 1, "{} has so many subscribers", house.name);
+            assert_eq!(subscribers, 1, "subscribers of {}", house.name);
         }
         assert!(self.counts.broker_kills > 0 && self.counts.bridge_kills > 0);
         for bridge in &self.bridges {
-            let (memory, warm) = (&bridge.memory, bridge.warm);
+            let (memory, baseline) = (&bridge.memory, bridge.memory_after_publishing);
             let end = memory[memory.len() - 1];
             println!(
-                "{}: started {} times, runs for {:.0} s; {warm} KiB once warm, {end} KiB at the end",
+                "{}: started {} times, runs for {:.0} s; {baseline} KiB after publishing, {end} KiB at the end",
                 bridge.name(),
                 bridge.starts,
                 bridge.age().as_secs_f64(),
             );
-            assert!(end <= warm + warm / 4 + GROWTH, "{memory:?}");
+            assert!(end <= baseline + baseline / 4 + GROWTH, "{memory:?}");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Clients of the broker: one that watches the events all the time, and one that looks at what is
-//! retained.
+//! Clients of the broker: one observes the events during the whole test, one reads the retained
+//! messages.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -15,7 +15,7 @@ use tokio::time::{sleep, timeout};
 use crate::LIMIT;
 use crate::houses::{FIRST_TAG, REPLAYED};
 
-/// A connection that has subscribed; the retain flag is as it was published.
+/// Connects and subscribes. The retain flag of messages is kept as published.
 async fn subscribe(
     id: &str,
     port: u16,
@@ -33,7 +33,7 @@ async fn subscribe(
     Ok((client, events))
 }
 
-/// What the broker retains.
+/// Returns the retained messages of the broker.
 pub(crate) async fn retained(port: u16) -> Result<BTreeMap<String, String>, String> {
     const MARK: &str = "fleet/mark";
     let listing = async {
@@ -41,7 +41,7 @@ pub(crate) async fn retained(port: u16) -> Result<BTreeMap<String, String>, Stri
         let mut found = BTreeMap::new();
         loop {
             match events.poll().await.map_err(|error| error.to_string())? {
-                // What is retained has been sent before this; a mark behind it ends the list.
+                // The broker has sent the retained messages by now: a marker message ends the list.
                 Event::Incoming(Packet::SubAck(_)) => {
                     let options = PublishOptions::at_most_once();
                     let marked = client.publish(MARK, "", options).await;
@@ -71,20 +71,20 @@ fn texts(publish: &Publish) -> (String, String) {
     (text(&publish.topic), text(&publish.payload))
 }
 
-/// Watches the events of all controllers, over restarts of the broker.
+/// Observes the events of all controllers, across restarts of the broker.
 pub(crate) struct Observer {
     seen: Arc<Mutex<Seen>>,
     task: JoinHandle<()>,
 }
 
-/// What an observer has seen.
+/// The observed messages.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
-    /// The commands that came, by the values that tell them apart, and when.
+    /// The received commands, by their unique values, and when they arrived.
     pub(crate) tags: BTreeMap<u64, Instant>,
-    /// What must not be.
-    pub(crate) wrong: Vec<String>,
-    /// Whether the broker is there.
+    /// Errors.
+    pub(crate) errors: Vec<String>,
+    /// Whether the broker is connected.
     pub(crate) is_connected: bool,
 }
 
@@ -114,7 +114,7 @@ async fn observe(port: u16, seen: Arc<Mutex<Seen>>) {
                 match event {
                     Event::Incoming(Packet::SubAck(_)) => seen.lock().unwrap().is_connected = true,
                     Event::Incoming(Packet::Publish(publish)) => {
-                        seen.lock().unwrap().saw(&publish);
+                        seen.lock().unwrap().add(&publish);
                     }
                     _ => {}
                 }
@@ -126,23 +126,24 @@ async fn observe(port: u16, seen: Arc<Mutex<Seen>>) {
 }
 
 impl Seen {
-    fn saw(&mut self, publish: &Publish) {
+    fn add(&mut self, publish: &Publish) {
         let (topic, payload) = texts(publish);
         if publish.retain {
-            self.wrong
+            self.errors
                 .push(format!("{topic} came as retained: {payload}"));
         }
         let event: Value = serde_json::from_str(&payload).unwrap_or_default();
         let value = event["value"].as_u64();
         if value == Some(REPLAYED) {
-            let wrong = format!("{topic} was published during a replay: {payload}");
-            self.wrong.push(wrong);
+            let error = format!("{topic} was published during a replay: {payload}");
+            self.errors.push(error);
         }
         // A replay repeats the last command of each kind.
         if let Some(tag) = value.filter(|tag| *tag >= FIRST_TAG)
             && self.tags.insert(tag, Instant::now()).is_some()
         {
-            self.wrong.push(format!("{topic} came twice: {payload}"));
+            self.errors
+                .push(format!("{topic} arrived twice: {payload}"));
         }
     }
 }

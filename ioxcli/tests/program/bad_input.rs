@@ -1,11 +1,11 @@
-//! What cannot work says so in a sentence, with the exit code for it; what can heal is tried again.
+//! Unusable input ends the program with a message and an exit code; temporary failures are retried.
 
 use ioxsim::{OnUpgrade, Times};
 
 use crate::house::{House, closed_port, greeting};
 use crate::iox::{Finished, Running, iox, run, watch, without_time};
 
-/// Expects a wrong usage whose message holds these words.
+/// Expects exit code 2 and a message that contains these words.
 fn refused(finished: &Finished, words: &[&str]) {
     assert_eq!(finished.code, Some(2), "{finished:?}");
     assert_eq!(finished.stdout, "", "{finished:?}");
@@ -18,7 +18,7 @@ fn refused(finished: &Finished, words: &[&str]) {
 }
 
 #[test]
-fn a_url_without_scheme_is_answered_with_the_right_one() {
+fn a_url_without_scheme_gets_a_hint_with_the_right_one() {
     let finished = run(watch("eisy.local:8443", &[]));
     refused(&finished, &["no scheme", "https://eisy.local:8443"]);
 }
@@ -37,7 +37,7 @@ fn a_password_in_the_url_is_refused_and_not_repeated() {
 }
 
 #[test]
-fn without_a_password_all_ways_to_give_one_are_named() {
+fn without_a_password_all_ways_to_provide_one_are_listed() {
     let finished = run(iox(&["watch", "http://127.0.0.1:9", "--username", "admin"]));
     refused(
         &finished,
@@ -46,7 +46,7 @@ fn without_a_password_all_ways_to_give_one_are_named() {
 }
 
 #[test]
-fn an_empty_password_is_no_password() {
+fn an_empty_password_is_refused() {
     let mut command = watch("http://127.0.0.1:9", &[]);
     command.env("IOX_PASSWORD", "");
     refused(&run(command), &["IOX_PASSWORD", "empty"]);
@@ -59,7 +59,7 @@ fn a_password_is_never_an_argument() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_is_named() {
+fn a_file_that_cannot_be_read_is_reported() {
     let missing = "/no/such/file";
     let with_password = watch("http://127.0.0.1:9", &["--password-file", missing]);
     let cases = [
@@ -75,7 +75,7 @@ fn a_file_that_cannot_be_read_is_named() {
 }
 
 #[test]
-fn what_is_no_recording_cannot_be_replayed() {
+fn an_invalid_recording_cannot_be_replayed() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let path = file.path().to_str().unwrap();
     std::fs::write(path, "<Event/>\n").unwrap();
@@ -129,7 +129,7 @@ fn refused_credentials_are_final() {
 }
 
 #[test]
-fn the_password_is_taken_from_a_file() {
+fn the_password_is_read_from_a_file() {
     let house = House::quiet();
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), "admin\r\n").unwrap();
@@ -140,8 +140,9 @@ fn the_password_is_taken_from_a_file() {
     assert_eq!(run(command).code, Some(0));
 }
 
-/// Watches what does not work, sees it tried again, and stops it. Gives what was said.
-fn tried_again(url: &str, reason: &[&str]) -> String {
+/// Watches an address that does not work, expects a retry for one of these reasons, and stops.
+/// Returns the text on standard error.
+fn expect_retry(url: &str, reason: &[&str]) -> String {
     let running = Running::start(watch(url, &["--format", "json"]));
     let first = running.wait_for_status("lost_connection").unwrap();
     assert!(reason.contains(&&*first), "{first}");
@@ -157,47 +158,47 @@ fn tried_again(url: &str, reason: &[&str]) -> String {
 }
 
 #[test]
-fn a_port_that_refuses_is_tried_again() {
+fn a_refused_connection_is_retried() {
     let url = format!("http://127.0.0.1:{}", closed_port());
-    let said = tried_again(&url, &["connection_refused"]);
+    let said = expect_retry(&url, &["connection_refused"]);
     assert!(said.contains("refused"), "{said}");
 }
 
 #[test]
-fn a_name_that_does_not_resolve_is_tried_again() {
+fn a_name_that_does_not_resolve_is_retried() {
     let url = "http://no-such-controller.invalid";
-    // A resolver that cannot be reached may take its time.
-    let said = tried_again(url, &["name_not_resolved", "timed_out"]);
+    // An unreachable resolver may cause a time-out.
+    let said = expect_retry(url, &["name_not_resolved", "timed_out"]);
     assert!(said.contains("no-such-controller.invalid"), "{said}");
 }
 
 #[test]
-fn a_web_server_that_is_no_controller_is_tried_again() {
+fn a_web_server_that_is_not_a_controller_is_retried() {
     let house = House::quiet();
     house
         .control()
         .on_upgrade(OnUpgrade::refuse(404), Times::Always);
-    let said = tried_again(&house.url, &["upgrade_refused"]);
+    let said = expect_retry(&house.url, &["upgrade_refused"]);
     assert!(said.contains("404"), "{said}");
     assert!(said.contains("right port"), "{said}");
 }
 
 #[test]
-fn an_ssh_server_and_garbage_are_tried_again() {
+fn an_ssh_server_and_garbage_are_retried() {
     for bytes in [
         &b"SSH-2.0-OpenSSH_9.6\r\n"[..],
         b"\x00\xff\x07garbage\r\n\r\n",
     ] {
         let url = format!("http://127.0.0.1:{}", greeting(bytes));
-        let said = tried_again(&url, &["not_a_controller"]);
+        let said = expect_retry(&url, &["not_a_controller"]);
         assert!(said.contains("does not look like a controller"), "{said}");
     }
 }
 
 #[test]
-fn plain_http_on_a_https_address_is_named() {
+fn plain_http_at_a_https_address_is_reported() {
     let house = House::quiet();
     let url = house.url.replace("http:", "https:");
-    let said = tried_again(&url, &["tls_failed", "unexpected_end", "connection_reset"]);
+    let said = expect_retry(&url, &["tls_failed", "unexpected_end", "connection_reset"]);
     assert!(said.contains("TLS"), "{said}");
 }

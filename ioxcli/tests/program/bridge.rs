@@ -1,4 +1,4 @@
-//! `iox bridge` as a service: its configuration, its port, its service manager.
+//! `iox bridge` as a service: its configuration, its port and its service manager.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -15,11 +15,11 @@ use crate::configured::{entry, folder, within, write};
 use crate::house::{House, closed_port};
 use crate::iox::{Finished, LIMIT, Running, iox, run};
 
-/// A bridge, its folder, and a service manager that listens to it.
+/// A bridge, its folder, and a socket that receives its notifications as a service manager.
 struct Service {
     folder: TempDir,
     manager: UnixDatagram,
-    told: Vec<String>,
+    notifications: Vec<String>,
     running: Running,
     port: u16,
 }
@@ -30,7 +30,8 @@ impl Service {
         Self::with(config, &["--http", &format!("127.0.0.1:{port}")], port)
     }
 
-    /// One that serves metrics on this port if its arguments or its configuration say so.
+    /// Starts a bridge. It serves metrics on this port only if the arguments or the configuration
+    /// say so.
     fn with(config: &str, arguments: &[&str], port: u16) -> Self {
         let folder = folder(config);
         let socket = folder.path().join("notify");
@@ -43,28 +44,25 @@ impl Service {
         Self {
             folder,
             manager,
-            told: Vec::new(),
+            notifications: Vec::new(),
             running: Running::start(command),
             port,
         }
     }
 
-    /// Waits until the service manager was told a line that holds this.
+    /// Waits for a notification with a line that contains this text, and returns it.
     fn wait_for(&mut self, text: &str) -> String {
         let began = Instant::now();
         let mut buffer = [0; 4096];
         while began.elapsed() < LIMIT {
-            let length = self
-                .manager
-                .recv(&mut buffer)
-                .expect("a word to the manager");
+            let length = self.manager.recv(&mut buffer).expect("a notification");
             let words = String::from_utf8(buffer[..length].to_vec()).unwrap();
-            self.told.extend(words.lines().map(str::to_owned));
+            self.notifications.extend(words.lines().map(str::to_owned));
             if let Some(line) = words.lines().find(|line| line.contains(text)) {
                 return line.to_owned();
             }
         }
-        panic!("no {text:?} in {:?}", self.told);
+        panic!("no {text:?} in {:?}", self.notifications);
     }
 
     fn config(&self) -> PathBuf {
@@ -84,7 +82,7 @@ impl Service {
         answer
     }
 
-    /// Waits until the metrics hold this line.
+    /// Waits until the metrics contain this line.
     fn wait_for_metric(&self, line: &str) {
         let began = Instant::now();
         while !self.metrics().lines().any(|got| got == line) {
@@ -94,7 +92,7 @@ impl Service {
     }
 }
 
-/// An answer, head and body.
+/// Sends a request and returns the answer, head and body.
 fn request(port: u16, request: &str, host: &str) -> String {
     let mut socket = TcpStream::connect(("127.0.0.1", port)).unwrap();
     socket.set_read_timeout(Some(LIMIT)).unwrap();
@@ -112,7 +110,7 @@ fn check(config: &str) -> Finished {
 }
 
 #[test]
-fn a_bridge_tells_its_service_manager_and_serves_metrics_and_health() {
+fn a_bridge_notifies_its_service_manager_and_serves_metrics_and_health() {
     let house = House::quiet();
     let mut service = Service::start(&entry("home", &house));
     service.wait_for("READY=1");
@@ -166,11 +164,11 @@ fn a_reload_adds_and_removes_controllers_without_touching_the_others() {
     let both = entry("home", &home) + &entry("barn", &barn);
     service.reload(&both);
     service.wait_for_metric("iox_controller_up{controller=\"barn\"} 1");
-    // A broken file changes nothing, and is told.
+    // An invalid file changes nothing, and is reported.
     service.reload("[controllers.home]\nurl = 1\n");
     service.wait_for("the configuration on disk cannot be used");
     service.wait_for_metric("iox_streams{status=\"connected\"} 2");
-    // A password that was changed is fetched again.
+    // A changed password is fetched again.
     service.reload(&entry("barn", &barn));
     service.wait_for_metric("iox_streams{status=\"connected\"} 1");
     assert!(!service.metrics().contains("controller=\"home\""));
@@ -179,7 +177,7 @@ fn a_reload_adds_and_removes_controllers_without_touching_the_others() {
     service.running.signal(Signal::TERM);
     let finished = service.running.finish();
     assert_eq!(finished.code, Some(0), "{finished:?}");
-    for word in ["config.toml:2: ", "the old configuration stays in force"] {
+    for word in ["config.toml:2: ", "the old configuration stays in use"] {
         assert!(finished.stderr.contains(word), "{finished:?}");
     }
 }
@@ -214,15 +212,15 @@ fn a_reload_serves_metrics_on_another_port_or_as_before_if_that_is_in_use() {
     assert_eq!(finished.code, Some(0), "{finished:?}");
     for word in [
         &*format!("cannot serve HTTP on 127.0.0.1:{taken}"),
-        "Metrics are served as before",
-        "metrics are no longer served",
+        "HTTP is served as before",
+        "the HTTP server has stopped",
     ] {
         assert!(finished.stderr.contains(word), "{word}: {finished:?}");
     }
 }
 
 #[test]
-fn a_reload_replaces_the_broker_and_says_what_has_to_wait_for_a_start() {
+fn a_reload_replaces_the_broker_and_reports_what_needs_a_restart() {
     let house = House::quiet();
     let brokers = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
     let config = |broker: &TcpListener, more: &str| {
@@ -234,7 +232,7 @@ fn a_reload_replaces_the_broker_and_says_what_has_to_wait_for_a_start() {
         let (mut socket, _) = broker.accept().unwrap();
         socket.set_read_timeout(Some(LIMIT)).unwrap();
         socket.read_exact(&mut first).unwrap();
-        // The type of a CONNECT.
+        // The packet type of CONNECT.
         assert_eq!(first, [0x10]);
     };
     let mut service = Service::start(&config(&brokers[0], ""));
@@ -270,13 +268,13 @@ impl Service {
 }
 
 #[test]
-fn a_controller_that_refuses_the_password_is_given_up_until_a_reload() {
+fn a_controller_that_refuses_the_password_is_not_retried_until_a_reload() {
     let house = House::quiet();
     let config = entry("home", &house);
     let mut service = Service::start(&config);
     let password = service.folder.path().join("iox/password");
     service.wait_for_metric_of_first_connection();
-    // Another password is in the file at once, and the reload fetches it.
+    // The reload fetches the changed password from the file.
     write(&password, "wrong\n", 0o600);
     service.reload(&config);
     service.wait_for_metric("iox_streams{status=\"reconnect_failed\"} 1");
@@ -287,7 +285,7 @@ fn a_controller_that_refuses_the_password_is_given_up_until_a_reload() {
 }
 
 #[test]
-fn the_journal_is_told_levels_and_no_times() {
+fn the_journal_gets_levels_and_no_times() {
     let folder = folder(&entry("home", &House::quiet()));
     let path = folder.path().join("journal");
     let journal = fs::File::create(&path).unwrap();
@@ -311,7 +309,7 @@ fn the_journal_is_told_levels_and_no_times() {
 }
 
 #[test]
-fn a_port_in_use_is_named() {
+fn a_port_in_use_is_reported() {
     let house = House::quiet();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
@@ -325,7 +323,7 @@ fn a_port_in_use_is_named() {
 }
 
 #[test]
-fn a_check_connects_to_nothing_and_finds_what_a_start_would() {
+fn a_check_does_not_connect_and_finds_the_errors_of_a_start() {
     let house = House::quiet();
     let good = check(&entry("home", &house));
     assert_eq!(good.code, Some(0), "{good:?}");
@@ -387,7 +385,7 @@ fn a_check_connects_to_nothing_and_finds_what_a_start_would() {
 }
 
 #[test]
-fn overrides_of_nodes_are_read_from_a_file_of_their_own() {
+fn overrides_of_nodes_are_read_from_a_separate_file() {
     let house = House::quiet();
     let config = format!(
         "{}[homeassistant]\noverrides = \"nodes.toml\"\n",
@@ -410,7 +408,7 @@ fn overrides_of_nodes_are_read_from_a_file_of_their_own() {
 }
 
 #[test]
-fn each_of_several_processes_takes_its_share() {
+fn each_of_several_processes_watches_its_share() {
     let house = House::quiet();
     let names: Vec<String> = (0..12).map(|number| format!("house-{number}")).collect();
     let config: String = names.iter().map(|name| entry(name, &house)).collect();

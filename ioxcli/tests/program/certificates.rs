@@ -1,4 +1,4 @@
-//! No password before the certificate is known.
+//! The password is sent only after the certificate has been accepted.
 
 use std::path::{Path, PathBuf};
 
@@ -47,7 +47,7 @@ fn one_of_several_pins_is_enough() {
 }
 
 #[test]
-fn insecure_works_and_says_once_what_it_gives_up() {
+fn insecure_works_and_warns_once() {
     let house = House::secured();
     let finished = run(watch(&house.url, &["--insecure", "--max-events", "1"]));
     assert_eq!(finished.code, Some(0), "{finished:?}");
@@ -63,7 +63,7 @@ fn no_log_shows_the_password_or_other_libraries() {
     let finished = run(command);
     assert_eq!(finished.code, Some(0), "{finished:?}");
     assert!(finished.stderr.contains("ioxproto"), "{finished:?}");
-    // "admin:admin", as HTTP sends it.
+    // "admin:admin" as base64.
     for secret in ["YWRtaW46YWRtaW4", "admin:admin"] {
         assert!(!finished.stderr.contains(secret), "{finished:?}");
     }
@@ -83,7 +83,7 @@ fn fixture(name: &str) -> PathBuf {
     Path::new(folder).join(name)
 }
 
-/// A controller that shows this certificate.
+/// Starts a controller with this certificate.
 fn secured(name: &str) -> House {
     let read = |name: String| std::fs::read(fixture(&name)).unwrap();
     let tls = Tls::new(read(format!("{name}.der")), read(format!("{name}.key.der")));
@@ -94,7 +94,7 @@ fn secured(name: &str) -> House {
 }
 
 #[test]
-fn an_authority_of_ones_own_is_believed_and_no_other() {
+fn only_the_given_authority_is_trusted() {
     let authority = fixture("authority.pem");
     let ca = ["--ca", authority.to_str().unwrap(), "--max-events", "1"];
     let house = secured("signed");
@@ -107,7 +107,7 @@ fn an_authority_of_ones_own_is_believed_and_no_other() {
 }
 
 #[test]
-fn a_certificate_that_has_expired_is_tried_again_with_the_way_to_trust_it() {
+fn an_expired_certificate_is_retried_with_the_way_to_trust_it() {
     let authority = fixture("authority.pem");
     let ca = ["--ca", authority.to_str().unwrap()];
     let house = secured("signed-expired");

@@ -1,4 +1,4 @@
-//! Controllers by their names in a configuration.
+//! Controllers given by their names in a configuration.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::house::House;
 use crate::iox::{Finished, iox, run};
 
-/// A folder with this configuration at the platform's place, and the password of the simulator.
+/// Creates a configuration folder with this configuration and the simulator's password.
 pub(crate) fn folder(config: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let iox = folder.path().join("iox");
@@ -26,7 +26,7 @@ pub(crate) fn write(path: &Path, text: &str, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
 }
 
-/// A controller of the simulator under this name.
+/// Returns the configuration of a simulated controller with this name.
 pub(crate) fn entry(name: &str, house: &House) -> String {
     let pin = match &*house.fingerprint {
         "" => String::new(),
@@ -48,7 +48,7 @@ fn configured(arguments: &[&str], folder: &TempDir) -> Finished {
 }
 
 #[test]
-fn a_name_stands_for_url_account_and_certificate_in_every_command() {
+fn a_name_gives_url_account_and_certificate_in_every_command() {
     let house = House::start(ServerOptions {
         tls: Some(Tls::self_signed().unwrap()),
         ..ServerOptions::of(HouseOptions::default())
@@ -68,12 +68,12 @@ fn a_name_stands_for_url_account_and_certificate_in_every_command() {
 }
 
 #[test]
-fn the_command_line_counts_before_the_configuration() {
+fn the_command_line_overrides_the_configuration() {
     let house = House::quiet();
     let folder = folder(&entry("home", &house));
     let other = configured(&["watch", "home", "--username", "nobody"], &folder);
     assert_eq!(other.code, Some(3), "{other:?}");
-    // A user name of the environment is for a URL; this account has its own.
+    // The user name in the environment applies only to a URL.
     let mut command = within(iox(&["watch", "home", "--max-events", "1"]), &folder);
     command
         .env("IOX_USERNAME", "nobody")
@@ -83,7 +83,7 @@ fn the_command_line_counts_before_the_configuration() {
 }
 
 #[test]
-fn a_configuration_can_be_elsewhere() {
+fn the_configuration_can_be_in_another_place() {
     let house = House::quiet();
     let folder = folder(&entry("home", &house));
     let path = folder.path().join("iox/config.toml");
@@ -97,7 +97,7 @@ fn a_configuration_can_be_elsewhere() {
 }
 
 #[test]
-fn a_name_that_is_not_configured_is_answered_with_what_to_do() {
+fn an_unknown_name_is_reported_with_advice() {
     let house = House::quiet();
     let folder = folder(&entry("home", &house));
     let near = configured(&["watch", "hone"], &folder);
@@ -111,7 +111,7 @@ fn a_name_that_is_not_configured_is_answered_with_what_to_do() {
 }
 
 #[test]
-fn mistakes_are_told_with_file_and_line() {
+fn mistakes_are_reported_with_file_and_line() {
     let folder = folder("[controllers.home]\nurl = \"http://eisy\"\nuser = \"admin\"\n");
     let finished = configured(&["watch", "home"], &folder);
     assert_eq!(finished.code, Some(2), "{finished:?}");
@@ -121,7 +121,7 @@ fn mistakes_are_told_with_file_and_line() {
 }
 
 #[test]
-fn files_with_passwords_that_others_can_read_are_warned_of() {
+fn a_password_file_that_others_can_read_causes_a_warning() {
     let house = House::quiet();
     let folder = folder(&entry("home", &house));
     let iox_folder = folder.path().join("iox");
@@ -134,7 +134,7 @@ fn files_with_passwords_that_others_can_read_are_warned_of() {
             .contains("others can read the password file"),
         "{finished:?}"
     );
-    // A configuration without a password in it is not a secret.
+    // A configuration without a password is not secret.
     let config = entry("home", &house);
     write(&iox_folder.join("config.toml"), &config, 0o644);
     write(&iox_folder.join("password"), "admin\n", 0o600);
@@ -153,7 +153,7 @@ fn files_with_passwords_that_others_can_read_are_warned_of() {
 }
 
 #[test]
-fn without_a_user_name_the_ways_to_give_one_are_told() {
+fn without_a_user_name_the_ways_to_provide_one_are_listed() {
     let finished = run(iox(&["watch", "http://127.0.0.1:9"]));
     assert_eq!(finished.code, Some(2), "{finished:?}");
     for word in ["--username", "IOX_USERNAME", "iox setup"] {

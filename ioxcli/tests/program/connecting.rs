@@ -1,4 +1,4 @@
-//! What people read about connecting: URLs, ports, accounts, certificates, versions.
+//! Messages about connecting: URLs, ports, accounts, certificates, versions.
 
 use std::io::{Read as _, Write as _};
 
@@ -7,13 +7,13 @@ use ioxsim::{Ending, OnConnect, OnUpgrade, Times};
 use crate::house::{House, greeting};
 use crate::iox::{Finished, iox, run, watch};
 
-/// A watch of some seconds at most, in JSON.
-fn tried(url: &str) -> Finished {
+/// Watches for at most 3 s, with JSON output.
+fn watch_briefly(url: &str) -> Finished {
     run(watch(url, &["--format", "json", "--duration", "3"]))
 }
 
 #[test]
-fn a_port_that_speaks_tls_is_named_with_the_right_url() {
+fn a_port_that_speaks_tls_is_reported_with_the_right_url() {
     let house = House::secured();
     let plain = house.url.replace("https:", "http:");
     let page: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/html\r\nContent-Length: 49\r\n\r\n400 The plain HTTP request was sent to HTTPS port";
@@ -23,7 +23,7 @@ fn a_port_that_speaks_tls_is_named_with_the_right_url() {
         format!("http://127.0.0.1:{}", greeting(alert)),
         format!("http://127.0.0.1:{}", greeting(page)),
     ] {
-        let finished = tried(&url);
+        let finished = watch_briefly(&url);
         let expected = format!("use {}", url.replace("http:", "https:"));
         assert!(finished.stderr.contains(&expected), "{url}: {finished:?}");
         assert!(finished.stdout.contains("speaks_tls"), "{finished:?}");
@@ -31,29 +31,29 @@ fn a_port_that_speaks_tls_is_named_with_the_right_url() {
 }
 
 #[test]
-fn a_port_that_just_closes_but_answers_a_hello_speaks_tls() {
+fn a_port_that_closes_but_answers_a_client_hello_speaks_tls() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
         for socket in listener.incoming() {
             let mut socket = socket.unwrap();
             let mut first = [0];
-            // A port of TLS that is silent about anything else.
+            // Like a TLS port that closes other connections without an answer.
             if socket.read(&mut first).is_ok_and(|read| read == 1) && first[0] == 0x16 {
                 let _ = socket.write_all(b"\x15\x03\x03\x00\x02\x02\x46");
             }
         }
     });
-    let finished = tried(&format!("http://127.0.0.1:{port}"));
+    let finished = watch_briefly(&format!("http://127.0.0.1:{port}"));
     let expected = format!("use https://127.0.0.1:{port}");
     assert!(finished.stderr.contains(&expected), "{finished:?}");
 }
 
 #[test]
-fn a_controller_that_just_closes_may_have_no_free_subscription() {
+fn a_controller_that_closes_may_have_no_free_subscription() {
     let house = House::quiet();
     house.control().on_connect(OnConnect::Close, Times::Always);
-    let finished = tried(&house.url);
+    let finished = watch_briefly(&house.url);
     assert!(
         finished.stderr.contains("no free subscription"),
         "{finished:?}"
@@ -62,7 +62,7 @@ fn a_controller_that_just_closes_may_have_no_free_subscription() {
     house
         .control()
         .on_upgrade(OnUpgrade::End(Ending::Fin), Times::Always);
-    let finished = tried(&house.url);
+    let finished = watch_briefly(&house.url);
     assert!(
         finished.stderr.contains("no free subscription"),
         "{finished:?}"
@@ -70,7 +70,7 @@ fn a_controller_that_just_closes_may_have_no_free_subscription() {
 }
 
 #[test]
-fn a_url_that_is_none_gets_a_hint_that_is_one() {
+fn an_invalid_url_gets_a_hint_with_a_valid_one() {
     for (url, hint) in [
         ("https://h:8443/rest/subscribe", "base URL, https://h:8443"),
         ("http://h/rest", "base URL, http://h"),
@@ -84,7 +84,7 @@ fn a_url_that_is_none_gets_a_hint_that_is_one() {
 }
 
 #[test]
-fn an_empty_user_name_is_refused_in_words() {
+fn an_empty_user_name_is_refused() {
     let mut command = iox(&["watch", "http://127.0.0.1:9", "-u", ""]);
     command.env("IOX_PASSWORD", "x");
     let finished = run(command);
@@ -104,7 +104,7 @@ fn url_and_user_name_come_from_the_environment() {
 }
 
 #[test]
-fn smol_carries_a_stream_too() {
+fn smol_runs_a_stream_too() {
     let house = House::quiet();
     let arguments = [
         "--transport",
@@ -119,9 +119,9 @@ fn smol_carries_a_stream_too() {
 }
 
 #[test]
-fn a_link_local_address_with_its_interface_is_connected_to() {
-    // No link-local address is sure to be there; the loopback interface has none. What counts is
-    // that the interface reaches the system, which then says that it cannot.
+fn a_link_local_address_is_used_with_its_interface() {
+    // A test machine may have no link-local address, and the loopback interface has none. It is
+    // enough that the interface is passed to the system, whose error shows it.
     let finished = run(watch(
         "http://[fe80::1%25no-such-interface]:9",
         &["--duration", "1", "--format", "json"],
@@ -144,7 +144,7 @@ fn a_link_local_address_with_its_interface_is_connected_to() {
 }
 
 #[test]
-fn what_is_trusted_is_listed_and_forgotten() {
+fn trusted_certificates_are_listed_and_forgotten() {
     let house = House::secured();
     let folder = tempfile::tempdir().unwrap();
     let trust = |arguments: &[&str]| {
@@ -190,7 +190,7 @@ fn a_changed_certificate_is_refused_once_with_the_way_to_trust_it() {
 
 #[cfg(unix)]
 #[test]
-fn a_password_file_that_others_can_read_is_said_once() {
+fn a_password_file_that_others_can_read_is_reported_once() {
     use std::os::unix::fs::PermissionsExt;
     let house = House::quiet();
     let mut file = tempfile::NamedTempFile::new().unwrap();

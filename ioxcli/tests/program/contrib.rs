@@ -31,17 +31,17 @@ fn systemd_accepts_the_unit() {
         }
     };
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    // What is said of other units of this machine does not matter here.
+    // Ignore messages about other units of this machine.
     let of_ours: Vec<&str> = said.lines().filter(|line| line.contains("iox")).collect();
     assert!(output.status.success() && of_ours.is_empty(), "{output:?}");
-    // Below 2 systemd calls a service's exposure OK; the threshold is in tenths.
+    // systemd rates an exposure below 2 as OK. The threshold is in tenths.
     let output = analyze(&["security", "--offline=true", "--threshold=20"]).unwrap();
     let is_old = String::from_utf8_lossy(&output.stderr).contains("unrecognized option");
     assert!(output.status.success() || is_old, "{output:?}");
 }
 
 #[test]
-fn the_property_list_of_launchd_is_one() {
+fn the_property_list_of_launchd_is_valid() {
     let text = fs::read_to_string(contrib("launchd/org.iox.bridge.plist")).unwrap();
     let options = roxmltree::ParsingOptions {
         allow_dtd: true,

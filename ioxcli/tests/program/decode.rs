@@ -1,4 +1,4 @@
-//! From frames in files to what they say.
+//! `iox decode`: reads frames from files.
 
 use std::io::Write as _;
 
@@ -18,7 +18,7 @@ fn decode(input: &str, format: &str) -> String {
     finished.stdout
 }
 
-/// A frame in each of the shapes in which a line may hold it.
+/// The same frame in each form that a line may have.
 fn shapes() -> [String; 4] {
     let string = serde_json::Value::from(LAMP).to_string();
     let envelope = serde_json::json!({"type": "event", "data": LAMP}).to_string();
@@ -28,7 +28,7 @@ fn shapes() -> [String; 4] {
 }
 
 #[test]
-fn a_frame_reads_the_same_in_every_shape_of_line() {
+fn a_frame_has_the_same_result_in_every_form() {
     let shown = decode(&shapes().join("\n"), "json");
     assert_eq!(shown.lines().count(), 4, "{shown}");
     for line in shown.lines() {
@@ -37,7 +37,7 @@ fn a_frame_reads_the_same_in_every_shape_of_line() {
 }
 
 #[test]
-fn lines_come_out_in_the_order_they_went_in() {
+fn lines_are_written_in_the_order_of_the_input() {
     let sent =
         r#"{"direction":"send","opcode":1,"time":1,"data":"{\"auth\":{\"token\":\"secret\"}}"}"#;
     let lines = [
@@ -96,7 +96,7 @@ fn several_files_are_read_one_after_the_other() {
 }
 
 #[test]
-fn people_get_columns_and_no_commands_for_their_terminal() {
+fn text_has_columns_and_no_control_characters() {
     let hostile = "<Event><control>ST</control><action>1</action><node>a&#27;[2Jb</node></Event>";
     let shown = decode(&format!("{LAMP}\n{hostile}\nnonsense\n"), "text");
     let lines: Vec<_> = shown.lines().collect();

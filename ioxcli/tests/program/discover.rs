@@ -1,4 +1,4 @@
-//! `iox discover`, against a device made by hand.
+//! `iox discover`, with a hand-made device.
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, UdpSocket};
@@ -6,7 +6,7 @@ use std::thread;
 
 use crate::iox::{iox, objects, run};
 
-/// Answers searches and serves this description; the ports of both.
+/// Answers searches and serves this description. Returns the HTTP and the SSDP port.
 pub(crate) fn device(description: &'static str) -> (u16, u16) {
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
     let http = server.local_addr().unwrap().port();
@@ -20,7 +20,7 @@ pub(crate) fn device(description: &'static str) -> (u16, u16) {
     (http, announce(&format!("http://127.0.0.1:{http}")))
 }
 
-/// Answers searches with this URL; the port.
+/// Answers searches with this URL. Returns the port.
 pub(crate) fn announce(url: &str) -> u16 {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let port = socket.local_addr().unwrap().port();
@@ -89,7 +89,7 @@ fn a_controller_that_answers_is_listed_for_people_and_programs() {
 }
 
 #[test]
-fn where_nobody_answers_it_says_what_to_do() {
+fn without_an_answer_there_is_advice() {
     let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
     let to = silent.local_addr().unwrap().to_string();
     let finished = run(iox(&["discover", "--to", &to, "--wait", "0.3"]));

@@ -1,4 +1,4 @@
-//! Ways to end: a reader that goes away, a full disk, time that is over.
+//! Ways to end: a reader that closes the pipe, a full disk, an expired time limit.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::Stdio;
@@ -28,7 +28,7 @@ fn a_reader_that_goes_away_ends_it_quietly() {
 }
 
 #[test]
-fn a_reader_that_goes_away_ends_a_decode_quietly() {
+fn a_closed_pipe_ends_a_decode_without_an_error() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), "<Event/>\n".repeat(100_000)).unwrap();
     let mut child = iox(&["decode", file.path().to_str().unwrap()])
@@ -45,7 +45,7 @@ fn a_reader_that_goes_away_ends_a_decode_quietly() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_full_disk_is_named() {
+fn a_full_disk_is_reported() {
     let full = || std::fs::File::create("/dev/full").unwrap();
     let house = House::lively();
     let mut to_full = watch(&house.url, &[]);

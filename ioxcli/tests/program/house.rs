@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use crate::iox::LIMIT;
 
-/// A controller and the runtime that it lives on.
+/// A simulated controller and its runtime.
 pub(crate) struct House {
     runtime: Runtime,
     server: Option<Server>,
@@ -35,12 +35,12 @@ impl House {
         }
     }
 
-    /// Plain, and nothing happens in it by itself.
+    /// Starts a controller with plain HTTP that sends no events by itself.
     pub(crate) fn quiet() -> Self {
         Self::start(ServerOptions::default())
     }
 
-    /// The same with TLS.
+    /// Starts the same controller with TLS.
     pub(crate) fn secured() -> Self {
         Self::start(ServerOptions {
             tls: Some(Tls::self_signed().unwrap()),
@@ -48,7 +48,7 @@ impl House {
         })
     }
 
-    /// Something happens all the time.
+    /// Starts a controller that sends events all the time.
     pub(crate) fn lively() -> Self {
         Self::start(ServerOptions::of(HouseOptions {
             rate_per_second: 200.0,
@@ -56,7 +56,7 @@ impl House {
         }))
     }
 
-    /// Where it answers searches.
+    /// The address at which it answers searches.
     pub(crate) fn ssdp_address(&self) -> SocketAddr {
         let address = self.server.as_ref().unwrap().ssdp_address();
         address.unwrap()
@@ -66,32 +66,32 @@ impl House {
         self.server.as_ref().unwrap().control()
     }
 
-    /// Waits until what it saw is like this.
-    pub(crate) fn wait_for(&self, holds: impl FnMut(&ioxsim::Observation) -> bool) {
+    /// Waits until the controller's observations satisfy a condition.
+    pub(crate) fn wait_for(&self, condition: impl FnMut(&ioxsim::Observation) -> bool) {
         let control = self.control();
         self.runtime
-            .block_on(timeout_of(control.wait_for(holds)))
+            .block_on(timeout_of(control.wait_for(condition)))
             .expect("what the test waits for");
     }
 
-    /// A lamp is switched.
+    /// Sends the event of a switched lamp.
     pub(crate) fn switch(&self, value: &str) {
         let lamp = Event::new("ST", value).node("42 92 8C 1").uom("100", "0");
         self.control().emit(&lamp);
     }
 
-    /// As if its process were killed.
+    /// Stops the controller as if its process were killed.
     pub(crate) fn kill(&mut self) {
         let server = self.server.take().unwrap();
         self.runtime.block_on(server.kill());
     }
 
-    /// Another one on the same port.
+    /// Starts another controller on the same port.
     pub(crate) fn revive(&mut self) {
         let port = self.url.rsplit(':').next().unwrap().parse().unwrap();
         let mut options = ServerOptions::default();
         options.bind.set_port(port);
-        // Another socket of this machine may have the port for a moment.
+        // Another socket may use the port for a moment.
         let until = Instant::now() + LIMIT;
         let server = loop {
             match self.runtime.block_on(Server::start(options.clone())) {
@@ -109,7 +109,8 @@ async fn timeout_of<T>(future: impl Future<Output = T>) -> Option<T> {
     timeout(LIMIT, future).await.ok()
 }
 
-/// What greets each connection with these bytes and then waits for it to end; its port.
+/// Starts a server that sends these bytes on each connection and waits for its end. Returns the
+/// port.
 pub(crate) fn greeting(bytes: &'static [u8]) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -125,7 +126,7 @@ pub(crate) fn greeting(bytes: &'static [u8]) -> u16 {
     port
 }
 
-/// A port on which nobody listens.
+/// Returns a port without a listener.
 pub(crate) fn closed_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()

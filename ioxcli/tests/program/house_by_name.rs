@@ -1,4 +1,4 @@
-//! The house by name, and commands to it.
+//! Names of the house, and commands by name.
 
 use std::process::Command;
 
@@ -7,7 +7,7 @@ use ioxsim::{Event, HouseOptions, OnCall, ServerOptions, Times};
 use crate::house::House;
 use crate::iox::{Finished, Running, iox, objects, run};
 
-/// Twelve nodes, one of each kind; nothing happens by itself.
+/// Starts a controller with twelve nodes of all kinds. It sends no events by itself.
 fn house() -> House {
     House::start(ServerOptions::of(HouseOptions {
         nodes: 12,
@@ -29,7 +29,7 @@ fn iox_at(house: &House, arguments: &[&str]) -> Finished {
 }
 
 #[test]
-fn what_has_a_name_is_listed() {
+fn named_things_are_listed() {
     let house = house();
     for (what, rows) in [
         (
@@ -67,12 +67,12 @@ fn a_command_by_name_changes_the_house_and_is_confirmed_by_its_event() {
         assert_eq!(confirmed.code, Some(0), "{confirmed:?}");
         assert!(confirmed.stdout.contains(": confirmed"), "{confirmed:?}");
         let control_of = house.control();
-        let told = control_of
+        let is_received = control_of
             .nodes()
             .into_iter()
             .filter_map(|address| control_of.last(&address, control))
             .any(|event| event.action() == value);
-        assert!(told, "{node} {control} = {value}");
+        assert!(is_received, "{node} {control} = {value}");
     }
     for arguments in [
         &["run", "Porch at dusk", "else"][..],
@@ -88,7 +88,7 @@ fn a_command_by_name_changes_the_house_and_is_confirmed_by_its_event() {
     }
     let accepted = iox_at(&house, &["beep", "Hall lamp"]);
     assert!(accepted.stdout.contains("accepted"), "{accepted:?}");
-    for words in [": confirmed", "so already"] {
+    for words in [": confirmed", "already had this state"] {
         let again = iox_at(&house, &["fast-off", "Hall lamp", "--confirm"]);
         assert!(again.stdout.contains(words), "{words}: {again:?}");
     }
@@ -96,14 +96,14 @@ fn a_command_by_name_changes_the_house_and_is_confirmed_by_its_event() {
         iox_at(&house, &["beep", "Hall lamp", "--confirm"]).code,
         Some(4)
     );
-    // A shorter limit for the whole leaves less time for the event.
+    // A shorter time limit leaves less time for the event.
     let beep = ["beep", "Hall lamp", "--confirm", "--timeout", "8"];
     let short = iox_at(&house, &beep);
     assert_eq!(short.code, Some(4), "{short:?}");
 }
 
 #[test]
-fn names_that_cannot_be_read_are_said_at_once_to_be_that() {
+fn names_that_cannot_be_read_are_reported_immediately() {
     for (fault, words) in [
         (OnCall::CutOff, "before the answer was complete"),
         (OnCall::TooShort, "before the answer was complete"),
@@ -121,7 +121,7 @@ fn names_that_cannot_be_read_are_said_at_once_to_be_that() {
 }
 
 #[test]
-fn what_cannot_be_meant_is_said_and_nothing_is_sent() {
+fn an_unusable_target_is_reported_and_nothing_is_sent() {
     let house = house();
     for (arguments, words) in [
         (&["on", "hall lamb"][..], "similar: \"Hall lamp\""),
@@ -153,7 +153,7 @@ fn what_cannot_be_meant_is_said_and_nothing_is_sent() {
 }
 
 #[test]
-fn names_stand_in_text_and_json_and_choose_nodes() {
+fn names_are_shown_in_text_and_json_and_select_nodes() {
     let house = house();
     let lamp = house.control().nodes()[0].clone();
     let switch = |value: &str| {
@@ -207,7 +207,7 @@ fn names_stand_in_text_and_json_and_choose_nodes() {
 }
 
 #[test]
-fn a_large_house_is_named_although_the_replay_waits() {
+fn a_large_house_has_names_before_its_replay() {
     let house = House::start(ServerOptions::of(HouseOptions {
         nodes: 2_000,
         ..HouseOptions::default()
@@ -248,7 +248,7 @@ fn the_state_is_a_tree_by_folder_with_names_in_json() {
 }
 
 #[test]
-fn silent_nodes_need_a_path_that_tells_when_they_were_heard() {
+fn silent_nodes_need_a_path_with_the_times_of_changes() {
     let house = house();
     let refused = iox_at(&house, &["state", "--silent", "25h"]);
     assert_eq!(refused.code, Some(2), "{refused:?}");
@@ -258,7 +258,7 @@ fn silent_nodes_need_a_path_that_tells_when_they_were_heard() {
 }
 
 #[test]
-fn a_rename_is_followed_while_watching() {
+fn a_rename_takes_effect_while_watching() {
     let house = house();
     let lamp = house.control().nodes()[0].clone();
     let running = Running::start(at(&house, &["watch", "--live-only"]));

@@ -1,4 +1,4 @@
-//! Runs the binary and reads what it says.
+//! Runs the binary and reads its output.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -9,18 +9,18 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-/// Nothing takes so long, not even on a busy machine.
+/// The time limit for each step, generous enough for a busy machine.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
-/// The command, with no password and no terminal.
+/// The program with these arguments, without password and terminal.
 pub(crate) fn iox(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_iox"));
     command
         .args(arguments)
         .env_remove("IOX_PASSWORD")
-        // The clock of the reader, whatever that of the machine is.
+        // A fixed time zone, independent of the machine.
         .env("TZ", "<-07>7")
-        // Nothing of who runs the tests is used.
+        // The configuration of the user who runs the tests is not used.
         .env(
             "XDG_CONFIG_HOME",
             concat!(env!("CARGO_TARGET_TMPDIR"), "/nothing"),
@@ -31,13 +31,13 @@ pub(crate) fn iox(arguments: &[&str]) -> Command {
 
 /// A `watch` of this controller with the simulator's account.
 pub(crate) fn watch(url: &str, arguments: &[&str]) -> Command {
-    // Names are asked for in tests of their own.
+    // Names have separate tests.
     let mut command = iox(&["watch", url, "--username", "admin", "--no-names"]);
     command.args(arguments).env("IOX_PASSWORD", "admin");
     command
 }
 
-/// A line of JSON without the time of its receipt, which must be there or null.
+/// Removes the time of receipt from a JSON line. Fails if there is none.
 pub(crate) fn without_time(line: &str) -> String {
     let (before, rest) = line.split_once(r#""time":"#).expect("a time");
     let (time, after) = rest.split_once(',').expect("more members");
@@ -55,7 +55,7 @@ pub(crate) struct Running {
     errors: Option<JoinHandle<String>>,
 }
 
-/// What became of a program.
+/// The result of a program that has ended.
 #[derive(Debug)]
 pub(crate) struct Finished {
     pub(crate) code: Option<i32>,
@@ -68,7 +68,8 @@ impl Running {
         Self::with_stderr(command, Stdio::piped())
     }
 
-    /// Standard error goes there, and is empty in what [`finish`](Self::finish) gives.
+    /// Starts a program with this standard error. It is empty in the result of
+    /// [`finish`](Self::finish).
     pub(crate) fn with_stderr(mut command: Command, stderr: impl Into<Stdio>) -> Self {
         let mut child = command
             .stdout(Stdio::piped())
@@ -92,12 +93,12 @@ impl Running {
         }
     }
 
-    /// The next line.
+    /// Returns the next line.
     pub(crate) fn line(&self) -> String {
         self.lines.recv_timeout(LIMIT).expect("a line of output")
     }
 
-    /// Reads until a line holds this text; gives that line.
+    /// Reads until a line contains this text, and returns that line.
     pub(crate) fn wait_for(&self, text: &str) -> String {
         loop {
             let line = self
@@ -110,7 +111,7 @@ impl Running {
         }
     }
 
-    /// Waits for a change to this status; gives its reason.
+    /// Waits for a change to this status, and returns its reason.
     pub(crate) fn wait_for_status(&self, status: &str) -> Option<String> {
         let line = self.wait_for(&format!(r#","status":"{status}","reason":"#));
         let line: Value = serde_json::from_str(&line).unwrap();
@@ -125,7 +126,7 @@ impl Running {
         kill_process(self.id(), signal).unwrap();
     }
 
-    /// Waits for the end; the output is what was not yet read.
+    /// Waits for the end. The result has the output that has not been read yet.
     pub(crate) fn finish(mut self) -> Finished {
         let status = wait(&mut self.child);
         let rest: Vec<String> = self.lines.iter().collect();
@@ -139,7 +140,7 @@ impl Running {
         }
     }
 
-    /// Asks it to stop, and expects that it does so well.
+    /// Stops the program, and expects a successful end.
     pub(crate) fn stop(self) -> Finished {
         self.signal(Signal::INT);
         let finished = self.finish();
@@ -150,7 +151,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may have ended.
+        // Fails if it has already ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -173,7 +174,7 @@ pub(crate) fn run_with_input(mut command: Command, input: &[u8]) -> Finished {
     finished
 }
 
-/// Waits until a child ends, and kills it when it does not.
+/// Waits until a child ends. Kills it after the time limit.
 pub(crate) fn wait(child: &mut Child) -> ExitStatus {
     let pid = Pid::from_child(child);
     let (done, watched) = mpsc::channel::<()>();
@@ -198,7 +199,7 @@ fn read_along(mut stderr: std::process::ChildStderr) -> JoinHandle<String> {
     })
 }
 
-/// The lines of JSON output.
+/// Parses the lines of JSON output.
 pub(crate) fn objects(stdout: &str) -> Vec<Value> {
     stdout
         .lines()

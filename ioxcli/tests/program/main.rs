@@ -1,4 +1,4 @@
-//! The program as its users meet it: the binary itself, against simulated controllers.
+//! Tests of the binary itself, with simulated controllers.
 
 #![expect(
     clippy::unwrap_used,
@@ -18,13 +18,13 @@ mod decode;
 #[cfg(unix)]
 mod discover;
 mod endings;
-mod healing;
 mod house;
 mod house_by_name;
 mod iox;
 mod output;
 mod portal;
 mod reading;
+mod reconnecting;
 mod resources;
 #[cfg(unix)]
 mod setup;

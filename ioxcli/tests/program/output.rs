@@ -1,11 +1,11 @@
-//! What a watch shows.
+//! The output of `iox watch`.
 
 use serde_json::Value;
 
 use crate::house::House;
 use crate::iox::{Running, iox, objects, run, watch, without_time};
 
-/// The members of each kind of line, and what each may be.
+/// Checks the members of a line, and their types, for its kind.
 fn keeps_the_contract(line: &str) {
     let object: serde_json::Map<String, Value> = serde_json::from_str(line).unwrap();
     let texts: &[&str] = match object["type"].as_str().unwrap() {
@@ -110,7 +110,7 @@ fn the_demo_is_readable_and_has_no_colour_in_a_pipe() {
 }
 
 #[test]
-fn as_many_events_come_as_were_asked_for_and_no_more() {
+fn max_events_is_exact() {
     let house = House::lively();
     for count in [1, 7, 200] {
         for format in ["json", "text"] {
@@ -160,7 +160,7 @@ fn every_line_of_a_troubled_stream_keeps_the_contract() {
 }
 
 #[test]
-fn counting_alone_shows_the_sums() {
+fn the_format_none_shows_the_counts() {
     let house = House::quiet();
     let replay = house.control().replay_frames();
     let finished = run(watch(
@@ -173,7 +173,7 @@ fn counting_alone_shows_the_sums() {
 }
 
 #[test]
-fn a_recording_reads_back_as_what_was_shown() {
+fn a_recording_gives_the_same_output_as_the_watch() {
     let house = House::lively();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("recording.jsonl");
@@ -188,7 +188,7 @@ fn a_recording_reads_back_as_what_was_shown() {
     let decoded = events_as_replayed(&decoded.stdout);
     assert_eq!(decoded[..150], shown);
 
-    // And once more through a simulated controller that plays it.
+    // The same with a simulated controller that replays it.
     let simulator = Running::start(iox(&["simulate", "--replay", path, "--speed", "1000"]));
     let url = simulator.wait_for("url ");
     let url = url.split_whitespace().last().unwrap();
@@ -198,7 +198,7 @@ fn a_recording_reads_back_as_what_was_shown() {
     simulator.stop();
 }
 
-/// The events, as if all of them were replay.
+/// Returns the events, all marked as replayed.
 fn events_as_replayed(stdout: &str) -> Vec<String> {
     stdout
         .lines()

@@ -45,7 +45,7 @@ fn a_refused_login_is_final() {
 }
 
 #[test]
-fn a_controller_that_cannot_log_in_yet_is_tried_again() {
+fn a_controller_that_cannot_log_in_yet_is_retried() {
     let house = House::quiet();
     let booting = OnPost::refuse(503);
     house
@@ -59,7 +59,7 @@ fn a_controller_that_cannot_log_in_yet_is_tried_again() {
 }
 
 #[test]
-fn the_kind_of_account_can_be_said() {
+fn the_kind_of_account_can_be_given() {
     let house = House::quiet();
     let finished = run(watch(&house.url, "secret", &["--auth", "local"]));
     assert_eq!(finished.code, Some(3), "{finished:?}");
@@ -71,7 +71,7 @@ fn the_kind_of_account_can_be_said() {
 }
 
 #[test]
-fn a_simulated_portal_account_refuses_and_expires_as_asked() {
+fn a_simulated_portal_account_refuses_and_expires_as_configured() {
     let arguments = [
         "simulate",
         "--portal-username",

@@ -1,4 +1,4 @@
-//! What people and scripts read: shown values, quiet output, the choice of lines, one clock.
+//! Output for people and scripts: values, hidden events, filters and local times.
 
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::house::House;
 use crate::iox::{Finished, Running, iox, objects, run, run_with_input, watch, without_time};
 
-/// A controller that plays these frames.
+/// Starts a controller that sends these frames.
 fn playing(frames: &[&str]) -> House {
     let lines = frames.iter().map(|frame| {
         json!({"direction": "receive", "opcode": 1, "time": 1.0, "data": frame}).to_string()
@@ -81,22 +81,26 @@ fn every_output_shows_the_same_value() {
         assert!(decode("text", &frame).ends_with(&format!("GV1           {text}")));
         assert_eq!(decode("value", &frame), text);
         let house = playing(&[&frame]);
-        let told = state(&house.url, &["--format", "json"]);
-        let told = &objects(&told.stdout)[0]["nodes"]["n1"]["GV1"];
+        let output = state(&house.url, &["--format", "json"]);
+        let property = &objects(&output.stdout)[0]["nodes"]["n1"]["GV1"];
         assert_eq!(
-            (&told["value"], told["unit"].as_str(), told["text"].as_str()),
+            (
+                &property["value"],
+                property["unit"].as_str(),
+                property["text"].as_str()
+            ),
             (&number, Some(unit), Some(text))
         );
-        let told = state(&house.url, &[]);
+        let output = state(&house.url, &[]);
         assert!(
-            told.stdout.contains(&format!("GV1            {text}")),
-            "{told:?}"
+            output.stdout.contains(&format!("GV1            {text}")),
+            "{output:?}"
         );
     }
 }
 
 #[test]
-fn commands_are_shown_in_words_and_are_no_properties() {
+fn commands_are_shown_in_words_and_are_not_properties() {
     for (control, text) in [
         ("DON", "On"),
         ("DFON", "Fast On"),
@@ -113,10 +117,10 @@ fn commands_are_shown_in_words_and_are_no_properties() {
     }
     let lamp = frame("ST", "<action>0</action>", "n1");
     let house = playing(&[&lamp, &frame("DON", "<action>0</action>", "n1")]);
-    let told = state(&house.url, &[]);
+    let output = state(&house.url, &[]);
     assert!(
-        told.stdout.contains("ST") && !told.stdout.contains("DON"),
-        "{told:?}"
+        output.stdout.contains("ST") && !output.stdout.contains("DON"),
+        "{output:?}"
     );
 }
 
@@ -169,7 +173,7 @@ fn panels_and_weather_are_shown_in_words() {
 }
 
 #[test]
-fn what_many_frames_have_wrong_is_delivered() {
+fn frames_with_common_defects_are_delivered() {
     let nul = "<Event><control>ST</control><action>255</action><node>n1</node><fmtName>Status\0</fmtName></Event>";
     let shown = decode("json", nul);
     assert_eq!(objects(&shown)[0]["formatted_name"], "Status\u{fffd}");
@@ -193,7 +197,7 @@ fn what_many_frames_have_wrong_is_delivered() {
 }
 
 #[test]
-fn people_are_spared_the_talk_of_the_machine_unless_they_ask() {
+fn internal_events_are_hidden_unless_requested() {
     let house = House::quiet();
     let control = house.control();
     let show = |arguments: &[&str]| {
@@ -241,20 +245,21 @@ fn people_are_spared_the_talk_of_the_machine_unless_they_ask() {
 }
 
 #[test]
-fn a_node_is_found_in_any_spelling_and_one_that_is_not_there_is_said() {
+fn a_node_is_found_in_any_spelling_and_a_missing_one_is_reported() {
     let lamp = frame("ST", "<action>0</action>", "1A 2B 3C 1");
     let house = playing(&[&lamp, &frame("ST", "<action>0</action>", "n001_porch")]);
     for written in ["1a.2b.3c.1", "1A 2B 3C", "1a:2b:3c:01"] {
-        let told = state(&house.url, &["--node", written]);
-        assert_eq!(told.code, Some(0), "{told:?}");
-        assert!(told.stdout.contains("1A 2B 3C 1") && !told.stdout.contains("porch"));
+        let output = state(&house.url, &["--node", written]);
+        assert_eq!(output.code, Some(0), "{output:?}");
+        assert!(output.stdout.contains("1A 2B 3C 1") && !output.stdout.contains("porch"));
     }
-    let told = state(&house.url, &["--node", "1A 2B 3C 2"]);
-    assert_eq!(told.code, Some(1), "{told:?}");
+    let output = state(&house.url, &["--node", "1A 2B 3C 2"]);
+    assert_eq!(output.code, Some(1), "{output:?}");
     assert!(
-        told.stderr
+        output
+            .stderr
             .contains(r#"no node matches "1A 2B 3C 2"; similar: "1A 2B 3C 1""#),
-        "{told:?}"
+        "{output:?}"
     );
 
     let arguments = [
@@ -274,13 +279,13 @@ fn a_node_is_found_in_any_spelling_and_one_that_is_not_there_is_said() {
     );
 }
 
-/// Switches a lamp to these values in turn until the program has seen enough.
+/// Switches a lamp to these values in turn until the program ends.
 fn finish_while_switching(house: &House, running: Running, values: &[&str]) -> Finished {
-    let enough = AtomicBool::new(false);
+    let has_ended = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {
             for value in values.iter().cycle() {
-                if enough.load(Ordering::Acquire) {
+                if has_ended.load(Ordering::Acquire) {
                     break;
                 }
                 house.switch(value);
@@ -288,13 +293,13 @@ fn finish_while_switching(house: &House, running: Running, values: &[&str]) -> F
             }
         });
         let finished = running.finish();
-        enough.store(true, Ordering::Release);
+        has_ended.store(true, Ordering::Release);
         finished
     })
 }
 
 #[test]
-fn a_script_can_ask_for_events_or_values_or_changes_alone() {
+fn a_script_can_select_only_events_or_values_or_changes() {
     let house = House::quiet();
     let watch = |arguments: &[&str], values: &[&str]| {
         let common = ["--live-only", "--control", "ST", "--max-events", "4"];
@@ -324,7 +329,7 @@ fn a_script_can_ask_for_events_or_values_or_changes_alone() {
 }
 
 #[test]
-fn the_lines_of_watch_are_read_by_decode() {
+fn decode_reads_the_lines_of_watch() {
     let house = House::quiet();
     let watched = run(watch(
         &house.url,
@@ -341,7 +346,7 @@ fn the_lines_of_watch_are_read_by_decode() {
 }
 
 #[test]
-fn decode_gives_the_time_of_the_recording() {
+fn decode_shows_the_time_of_the_recording() {
     let recorded = json!({"direction": "receive", "opcode": 1, "time": 1_778_032_361.901, "data": frame("ST", "<action>1</action>", "n1")});
     let line = &objects(&decode("json", &recorded.to_string()))[0];
     assert_eq!(line["time"], "2026-05-06T01:52:41.901Z");
@@ -362,11 +367,11 @@ fn frames_are_found_in_logs_and_over_several_lines() {
         .map(|line| line["node_address"].as_str())
         .collect();
     assert_eq!(nodes, [Some("n1"), Some("n2"), None]);
-    assert_eq!(shown[2]["error"], "there is no frame in it");
+    assert_eq!(shown[2]["error"], "it contains no frame");
 }
 
 #[test]
-fn a_recording_that_is_there_is_not_overwritten_without_a_word() {
+fn an_existing_recording_is_not_overwritten_silently() {
     let house = House::quiet();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("recording.jsonl");
@@ -383,7 +388,7 @@ fn a_recording_that_is_there_is_not_overwritten_without_a_word() {
     assert_eq!(refused.code, Some(2), "{refused:?}");
     assert!(refused.stderr.contains("--append") && refused.stderr.contains("--overwrite"));
     assert_eq!(std::fs::read_to_string(&path).unwrap(), first);
-    // The last line of a recording may have been cut off.
+    // The last line of a recording may be truncated.
     std::fs::write(&path, first.trim_end()).unwrap();
     assert_eq!(record(&["--append"]).code, Some(0));
     let both = std::fs::read_to_string(&path).unwrap();
@@ -408,7 +413,7 @@ fn a_recording_that_is_there_is_not_overwritten_without_a_word() {
 }
 
 #[test]
-fn times_are_shown_on_the_readers_clock() {
+fn times_are_shown_in_local_time() {
     let stamped = "<Event timestamp=\"2026-05-05T18:52:41.875777-07:00\"><control>ST</control><action>1</action><node>n1</node></Event>";
     let show = |zone: &str| {
         let mut command: Command = iox(&["decode"]);

@@ -1,4 +1,4 @@
-//! What the system can run out of: descriptors, room on a disk, somebody who reads.
+//! Exhausted resources: descriptors, disk space, a reader of standard output.
 
 use std::path::Path;
 use std::process::Command;
@@ -9,8 +9,9 @@ use crate::iox::{Running, iox, run, watch};
 
 #[cfg(target_os = "linux")]
 #[test]
-fn without_descriptors_the_watch_says_so_waits_and_heals() {
-    // Beside each other, since each waits for some seconds. A name takes descriptors, too.
+fn without_descriptors_the_watch_reports_waits_and_reconnects() {
+    // Run in parallel, because each case waits for some seconds. A name lookup also needs
+    // descriptors.
     thread::scope(|scope| {
         for transport in ["tokio", "async-std", "blocking"] {
             for host in ["127.0.0.1", "localhost"] {
@@ -31,7 +32,7 @@ fn runs_out_of_descriptors(transport: &str, host: &str) {
     let running = Running::start(watch(&url, &arguments));
     running.wait_for_status("connected");
     let usual = getrlimit(Resource::Nofile);
-    // What is open stays open, and nothing new is.
+    // Open descriptors stay open, but no new one can be opened.
     let none = Rlimit {
         current: Some(3),
         maximum: usual.maximum,
@@ -52,7 +53,7 @@ fn runs_out_of_descriptors(transport: &str, host: &str) {
     assert!(finished.stderr.contains(said), "{case}: {finished:?}");
 }
 
-/// A command for a shell to run, with this done before.
+/// Wraps a command in a shell that runs a prelude first.
 fn after(prelude: &str, command: &Command) -> Command {
     let mut shell = Command::new("sh");
     shell.args(["-c", &format!("{prelude} exec \"$0\" \"$@\"")]);
@@ -66,8 +67,8 @@ fn after(prelude: &str, command: &Command) -> Command {
     shell
 }
 
-/// A limit on the size of files takes room from a disk without being root: writes fail in the
-/// middle of the file.
+/// A limit for the size of files simulates a full disk without root: writes fail in the middle of
+/// the file.
 #[cfg(unix)]
 #[test]
 fn a_full_disk_leaves_the_last_state_as_it_was() {
@@ -82,7 +83,7 @@ fn a_full_disk_leaves_the_last_state_as_it_was() {
     assert_eq!(first.code, Some(0), "{first:?}");
     let kept = content();
     assert!(kept.len() > 1024, "{kept}");
-    // In units of 512 or 1024 bytes, as the shell likes: less than the picture takes.
+    // The unit is 512 or 1024 bytes, depending on the shell. Both are less than the state needs.
     let full = after("trap '' XFSZ; ulimit -f 1;", &watch(&house.url, &state));
     let finished = run(full);
     assert_eq!(finished.code, Some(1), "{finished:?}");
@@ -90,12 +91,12 @@ fn a_full_disk_leaves_the_last_state_as_it_was() {
     assert!(finished.stderr.contains(&said), "{finished:?}");
     assert!(finished.stderr.contains("File too large"), "{finished:?}");
     assert_eq!(content(), kept);
-    assert_eq!(names(folder.path()), 1, "nothing is left lying about");
+    assert_eq!(names(folder.path()), 1, "other files remain");
 }
 
 #[cfg(unix)]
 #[test]
-fn a_standard_output_that_is_closed_from_the_start_does_no_harm() {
+fn a_standard_output_that_is_closed_from_the_start_is_tolerated() {
     let house = House::quiet();
     for arguments in [
         &["--max-events", "3"][..],

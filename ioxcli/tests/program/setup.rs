@@ -31,7 +31,7 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[test]
-fn with_options_it_asks_nothing_and_what_it_writes_works() {
+fn with_options_it_asks_nothing_and_writes_a_working_configuration() {
     let house = House::secured();
     let folder = tempfile::tempdir().unwrap();
     let arguments = [&house.url, "--name", "home", "--username", "admin", "--yes"];
@@ -57,7 +57,7 @@ fn with_options_it_asks_nothing_and_what_it_writes_works() {
     let checked = run(within(iox(&["bridge", "--check"]), &folder));
     assert_eq!(checked.code, Some(0), "{checked:?}");
 
-    // A second one goes beside the first; a name that is taken is refused before anybody is asked.
+    // A second controller is added. A name in use is refused before anything is asked.
     let taken = setup(&arguments[..6], "admin", &folder);
     assert_eq!(taken.code, Some(2), "{taken:?}");
     assert!(
@@ -104,7 +104,7 @@ fn no_password_is_sent_before_the_identity_is_confirmed() {
 }
 
 #[test]
-fn an_account_that_is_refused_is_not_written() {
+fn a_refused_account_is_not_written() {
     let house = House::quiet();
     let folder = tempfile::tempdir().unwrap();
     let finished = setup(
@@ -128,7 +128,7 @@ fn a_controller_is_found_by_a_search() {
     assert!(finished.stdout.contains(&house.url), "{finished:?}");
 }
 
-/// The program on a terminal of its own, by `script`.
+/// The program on a separate terminal, run by `script`.
 struct Terminal {
     child: Child,
     keyboard: ChildStdin,
@@ -137,9 +137,9 @@ struct Terminal {
 }
 
 impl Terminal {
-    /// `None` where there is no `script`.
+    /// Starts the program; `None` if `script` is not installed.
     fn start(arguments: &str, folder: &TempDir) -> Option<Self> {
-        // Without `exec`, a shell such as dash stays, dies of the Ctrl-C, and hides the exit code.
+        // Without `exec`, a shell such as dash would die of the Ctrl-C and hide the exit code.
         let command = format!("exec {} setup {arguments}", env!("CARGO_BIN_EXE_iox"));
         let mut script = Command::new("script");
         script
@@ -188,7 +188,7 @@ impl Terminal {
         self.keyboard.write_all(keys.as_bytes()).unwrap();
     }
 
-    /// The exit code and everything that was shown.
+    /// Waits for the end. Returns the exit code and the complete output.
     fn finish(mut self) -> (Option<i32>, String) {
         let began = Instant::now();
         let code = crate::iox::wait(&mut self.child).code();
@@ -227,7 +227,7 @@ fn on_a_terminal_it_asks_step_by_step() {
 }
 
 #[test]
-fn control_c_at_any_question_leaves_nothing() {
+fn control_c_at_any_question_leaves_no_files() {
     let house = House::secured();
     for (stopped_at, (last, _)) in DIALOG.into_iter().enumerate() {
         let folder = tempfile::tempdir().unwrap();
@@ -248,7 +248,7 @@ fn control_c_at_any_question_leaves_nothing() {
 }
 
 #[test]
-fn a_no_sends_nothing() {
+fn the_answer_no_sends_nothing() {
     let house = House::secured();
     let folder = tempfile::tempdir().unwrap();
     let Some(mut terminal) = Terminal::start(&house.url, &folder) else {

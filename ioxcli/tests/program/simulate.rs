@@ -1,4 +1,4 @@
-//! `iox simulate` and a watch on it.
+//! `iox simulate`, and `iox watch` with its controller.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -10,7 +10,7 @@ use rustix::process::Signal;
 use crate::house::House;
 use crate::iox::{LIMIT, Running, iox, run, watch};
 
-/// Connects and sends this.
+/// Connects and sends a request.
 fn send(url: &str, request: &str) -> TcpStream {
     let mut socket = TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();
     socket.set_read_timeout(Some(LIMIT)).unwrap();
@@ -37,7 +37,7 @@ fn a_subscriber_that_does_not_read_is_dropped() {
 }
 
 #[test]
-fn a_connection_without_a_whole_request_is_ended() {
+fn a_connection_without_a_complete_request_is_closed() {
     let house = House::start(ServerOptions {
         request_within: Duration::from_millis(100),
         ..ServerOptions::default()
@@ -55,7 +55,7 @@ fn a_connection_without_a_whole_request_is_ended() {
 }
 
 #[test]
-fn a_path_at_which_nothing_is_served_is_logged_by_its_name() {
+fn an_unknown_path_is_logged() {
     let (running, url) = simulator(&["-vv"]);
     let mut answer = String::new();
     let request = "GET /rest/nowhere HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -66,7 +66,7 @@ fn a_path_at_which_nothing_is_served_is_logged_by_its_name() {
 }
 
 #[test]
-fn one_subscriber_more_than_the_limit_is_refused() {
+fn one_subscriber_too_many_is_refused() {
     let (_running, url) = simulator(&["--max-subscribers", "1"]);
     let first = Running::start(watch(&url, &["--format", "json"]));
     first.wait_for_status("connected");
@@ -77,7 +77,7 @@ fn one_subscriber_more_than_the_limit_is_refused() {
     first.stop();
 }
 
-/// Starts a simulator; gives it and its URL.
+/// Starts a simulator. Returns it with its URL.
 fn simulator(arguments: &[&str]) -> (Running, String) {
     let running = Running::start(iox(&[&["simulate"], arguments].concat()));
     let line = running.wait_for("url ");
@@ -86,7 +86,7 @@ fn simulator(arguments: &[&str]) -> (Running, String) {
 }
 
 #[test]
-fn what_it_prints_is_enough_to_watch_it() {
+fn its_output_is_enough_to_watch_it() {
     let (simulator, url) = simulator(&["--tls", "--nodes", "5"]);
     let line = simulator.wait_for("fingerprint ");
     let pin = line.split_whitespace().last().unwrap();
@@ -116,7 +116,7 @@ fn the_same_seed_makes_the_same_house() {
 }
 
 #[test]
-fn a_port_that_is_taken_is_named() {
+fn a_port_in_use_is_reported() {
     let (_simulator, url) = simulator(&[]);
     let port = url.rsplit(':').next().unwrap();
     let finished = run(iox(&["simulate", "--port", port]));
@@ -125,7 +125,7 @@ fn a_port_that_is_taken_is_named() {
 }
 
 #[test]
-fn a_watch_survives_a_killed_simulator_that_comes_back_on_its_port() {
+fn a_watch_survives_a_killed_simulator_that_restarts_on_its_port() {
     let (first, url) = simulator(&[]);
     let watching = Running::start(watch(&url, &["--format", "json"]));
     watching.wait_for_status("connected");
@@ -163,7 +163,7 @@ fn an_isy_994_wants_its_headers_and_gets_them_either_way() {
 }
 
 #[test]
-fn an_identity_that_is_kept_is_the_same_after_a_restart() {
+fn a_stored_identity_is_the_same_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("identity.pem");
     let identity = ["--identity", path.to_str().unwrap()];
@@ -195,7 +195,7 @@ fn an_identity_that_is_kept_is_the_same_after_a_restart() {
 }
 
 #[test]
-fn it_has_the_uuid_that_was_chosen() {
+fn it_has_the_given_uuid() {
     for (arguments, uuid) in [
         (&[][..], "00:21:b9:00:00:01"),
         (&["--uuid", "00:21:B9:00:00:2a"], "00:21:b9:00:00:2a"),

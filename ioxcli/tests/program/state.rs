@@ -1,4 +1,4 @@
-//! The picture of the house, and the choice of what is shown.
+//! The state of the house, and the filters of its output.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ fn state(url: &str, arguments: &[&str]) -> Finished {
     run(command)
 }
 
-/// A house that was recorded: its nodes say more than once what they are.
+/// Starts a controller that replays several events per node.
 fn recorded() -> House {
     let lines: Vec<_> = [
         ("n1", "ST", "0", "Off"),
@@ -77,7 +77,7 @@ fn the_state_is_one_json_object() {
 }
 
 #[test]
-fn a_state_that_ran_out_of_time_says_so_and_fails() {
+fn an_incomplete_state_is_reported_and_fails() {
     let mut options = ServerOptions::of(HouseOptions {
         nodes: 500,
         ..HouseOptions::default()
@@ -93,7 +93,7 @@ fn a_state_that_ran_out_of_time_says_so_and_fails() {
     assert!(!object["nodes"].as_object().unwrap().is_empty());
     assert!(finished.stderr.contains("--drain-cap"), "{finished:?}");
     assert!(finished.stderr.contains("not complete"), "{finished:?}");
-    // The same controller, quick enough.
+    // The same house without the delay.
     let quick = House::start(ServerOptions::of(HouseOptions::default()));
     let finished = state(&quick.url, &["--format", "json"]);
     assert_eq!(finished.code, Some(0), "{finished:?}");
@@ -102,7 +102,7 @@ fn a_state_that_ran_out_of_time_says_so_and_fails() {
 }
 
 #[test]
-fn a_state_that_does_not_come_is_given_up() {
+fn a_state_that_does_not_arrive_times_out() {
     let house = House::quiet();
     house
         .control()
@@ -120,7 +120,7 @@ fn a_state_that_does_not_come_is_given_up() {
 }
 
 #[test]
-fn a_watch_leaves_a_picture_behind() {
+fn a_watch_writes_the_state_at_the_end() {
     let house = recorded();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.json");
@@ -135,7 +135,7 @@ fn a_watch_leaves_a_picture_behind() {
 }
 
 #[test]
-fn a_picture_that_cannot_be_kept_is_named() {
+fn a_state_that_cannot_be_written_is_reported() {
     let house = House::quiet();
     let missing = run(watch(&house.url, &["--state", "/no/such/folder/state"]));
     assert_eq!(missing.code, Some(2), "{missing:?}");
@@ -150,7 +150,7 @@ fn a_picture_that_cannot_be_kept_is_named() {
 }
 
 #[test]
-fn only_what_is_asked_for_is_shown_and_counted() {
+fn only_selected_events_are_shown_and_counted() {
     let house = House::quiet();
     let arguments = ["--format", "json", "--live-only", "--node", "42 92 8C 1"];
     let limited = [&arguments[..], &["--control", "ST", "--max-events", "2"]].concat();

@@ -1,5 +1,5 @@
-//! Outputs that take nothing: a full pipe, a pipe without a reader. Signals and time limits are
-//! heeded all the same, and the controller is left politely.
+//! Blocked outputs: a full pipe, and a pipe without a reader. Signals and time limits still work,
+//! and the connection is closed cleanly.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _};
@@ -15,8 +15,8 @@ use crate::iox::{Finished, Running, iox, run, watch};
 
 const TRANSPORTS: [&str; 3] = ["tokio", "async-std", "blocking"];
 
-/// A second and a half for the stop, and room for a busy machine.
-const SOON: Duration = Duration::from_secs(6);
+/// The time limit for an end: 1.5 s for the stop, and more for a busy machine.
+const END_TIMEOUT: Duration = Duration::from_secs(6);
 
 fn fifo(folder: &Path) -> String {
     let path = folder.join("fifo");
@@ -25,7 +25,7 @@ fn fifo(folder: &Path) -> String {
     path.to_str().unwrap().to_owned()
 }
 
-/// A house in which so much happens that any pipe is full soon.
+/// Starts a controller that sends enough events to fill any pipe soon.
 fn busy() -> House {
     House::start(ServerOptions::of(HouseOptions {
         nodes: 100,
@@ -39,23 +39,27 @@ fn ends_soon(running: Running, signal: Signal, case: &str) -> Finished {
     let began = Instant::now();
     running.signal(signal);
     let finished = running.finish();
-    assert!(began.elapsed() < SOON, "{case}: {:?}", began.elapsed());
+    assert!(
+        began.elapsed() < END_TIMEOUT,
+        "{case}: {:?}",
+        began.elapsed()
+    );
     finished
 }
 
-/// Waits until any pipe is full that the program writes to.
-fn much_was_sent(house: &House) {
+/// Waits until the controller has sent enough to fill every pipe.
+fn wait_for_full_pipes(house: &House) {
     house.wait_for(|seen| seen.texts_sent() > 5_000);
 }
 
 #[test]
-fn logs_that_nobody_reads_hold_up_no_signal() {
+fn logs_that_nobody_reads_do_not_delay_a_signal() {
     for transport in TRANSPORTS {
         let house = busy();
         let (reader, writer) = io::pipe().unwrap();
         let arguments = ["-vvv", "--format", "none", "--transport", transport];
         let running = Running::with_stderr(watch(&house.url, &arguments), writer);
-        much_was_sent(&house);
+        wait_for_full_pipes(&house);
         let finished = ends_soon(running, Signal::TERM, transport);
         assert_eq!(finished.code, Some(0), "{transport}: {finished:?}");
         house.wait_for(|seen| seen.closes == [Some(1000)]);
@@ -64,11 +68,11 @@ fn logs_that_nobody_reads_hold_up_no_signal() {
 }
 
 #[test]
-fn logs_that_nobody_read_for_a_while_are_counted() {
+fn dropped_log_lines_are_counted() {
     let house = busy();
     let (mut reader, writer) = io::pipe().unwrap();
     let running = Running::with_stderr(watch(&house.url, &["-vvv", "--format", "none"]), writer);
-    // More lines than wait for a reader.
+    // More lines than the queue can hold.
     house.wait_for(|seen| seen.texts_sent() > 30_000);
     let reading = std::thread::spawn(move || {
         let mut text = String::new();
@@ -85,7 +89,7 @@ fn logs_that_nobody_read_for_a_while_are_counted() {
 }
 
 #[test]
-fn a_recording_that_nobody_takes_holds_up_no_signal_and_no_duration() {
+fn a_blocked_recording_does_not_delay_a_signal_or_the_duration() {
     for transport in TRANSPORTS {
         for with_reader in [false, true] {
             let case = format!("{transport}, with a reader: {with_reader}");
@@ -95,10 +99,10 @@ fn a_recording_that_nobody_takes_holds_up_no_signal_and_no_duration() {
             let mut arguments = vec!["--format", "json", "--transport", transport];
             arguments.extend(["--record", &path]);
             let running = Running::start(watch(&house.url, &arguments));
-            // It is open, and never read.
+            // The reader is open, but never reads.
             let reader = with_reader.then(|| File::open(&path).unwrap());
             running.wait_for_status("stream_syncing");
-            much_was_sent(&house);
+            wait_for_full_pipes(&house);
             let finished = ends_soon(running, Signal::INT, &case);
             assert_eq!(finished.code, Some(1), "{case}: {finished:?}");
             assert!(
@@ -116,11 +120,11 @@ fn a_recording_that_nobody_takes_holds_up_no_signal_and_no_duration() {
     let began = Instant::now();
     let finished = run(watch(&house.url, &["--record", &path, "--duration", "0.5"]));
     assert_eq!(finished.code, Some(1), "{finished:?}");
-    assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
+    assert!(began.elapsed() < END_TIMEOUT, "{:?}", began.elapsed());
 }
 
 #[test]
-fn a_recording_that_is_taken_slowly_is_whole() {
+fn a_recording_with_a_slow_reader_is_complete() {
     let house = House::quiet();
     let folder = tempfile::tempdir().unwrap();
     let path = fifo(folder.path());
@@ -141,7 +145,7 @@ fn a_recording_that_is_taken_slowly_is_whole() {
 }
 
 #[test]
-fn with_every_output_stuck_one_signal_ends_it() {
+fn one_signal_ends_a_watch_with_all_outputs_blocked() {
     for transport in TRANSPORTS {
         let house = busy();
         let folder = tempfile::tempdir().unwrap();
@@ -155,18 +159,22 @@ fn with_every_output_stuck_one_signal_ends_it() {
             .stderr(stderr);
         let mut child = command.spawn().unwrap();
         let _recording = File::open(&path).unwrap();
-        much_was_sent(&house);
+        wait_for_full_pipes(&house);
         let began = Instant::now();
         let pid = rustix::process::Pid::from_child(&child);
         rustix::process::kill_process(pid, Signal::TERM).unwrap();
         crate::iox::wait(&mut child);
-        assert!(began.elapsed() < SOON, "{transport}: {:?}", began.elapsed());
+        assert!(
+            began.elapsed() < END_TIMEOUT,
+            "{transport}: {:?}",
+            began.elapsed()
+        );
         house.wait_for(|seen| seen.closes == [Some(1000)]);
     }
 }
 
 #[test]
-fn a_state_that_nobody_takes_is_given_up() {
+fn a_state_without_a_reader_is_abandoned() {
     let house = House::quiet();
     let folder = tempfile::tempdir().unwrap();
     let path = fifo(folder.path());
@@ -178,7 +186,7 @@ fn a_state_that_nobody_takes_is_given_up() {
 }
 
 #[test]
-fn a_state_printed_to_a_full_pipe_heeds_a_signal() {
+fn a_signal_ends_a_state_that_is_printed_to_a_full_pipe() {
     let house = House::start(ServerOptions::of(HouseOptions {
         nodes: 5000,
         ..HouseOptions::default()
@@ -192,11 +200,11 @@ fn a_state_printed_to_a_full_pipe_heeds_a_signal() {
     let pid = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(pid, Signal::INT).unwrap();
     crate::iox::wait(&mut child);
-    assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
+    assert!(began.elapsed() < END_TIMEOUT, "{:?}", began.elapsed());
 }
 
 #[test]
-fn a_simulated_controller_whose_logs_nobody_reads_serves_on() {
+fn a_simulated_controller_with_blocked_logs_continues() {
     let (_reader, stderr) = io::pipe().unwrap();
     let simulate = iox(&["simulate", "-vvv", "--rate", "2000"]);
     let running = Running::with_stderr(simulate, stderr);
@@ -212,19 +220,19 @@ fn a_simulated_controller_whose_logs_nobody_reads_serves_on() {
 }
 
 #[test]
-fn a_password_file_that_is_never_written_heeds_a_signal() {
+fn a_signal_ends_the_wait_for_a_password_file() {
     let house = House::quiet();
     let folder = tempfile::tempdir().unwrap();
     let path = fifo(folder.path());
     let running = Running::start(watch(&house.url, &["--password-file", &path]));
-    // Opens once the program reads.
+    // Returns when the program opens the pipe.
     let _writes_nothing = File::options().write(true).open(&path).unwrap();
     let finished = ends_soon(running, Signal::TERM, "password file");
     assert_eq!(finished.code, Some(0), "{finished:?}");
 }
 
 #[test]
-fn the_state_is_written_on_a_signal_and_now_and_then() {
+fn the_state_is_written_on_a_signal_and_at_an_interval() {
     let house = House::quiet();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.json");
@@ -267,10 +275,10 @@ fn one_file_for_the_recording_and_the_state_is_refused() {
     }
 }
 
-/// Only root may mount, and not everywhere.
+/// Needs the right to mount, which not even root has on every machine.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_state_file_that_is_mounted_by_itself_is_written_in_place() {
+fn a_state_file_that_is_a_mount_point_is_written_in_place() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     for name in ["outside", "inside"] {

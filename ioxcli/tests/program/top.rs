@@ -1,4 +1,4 @@
-//! `iox top` on a real pseudo terminal, against a simulated controller.
+//! `iox top` on a pseudo terminal, with a simulated controller.
 
 use std::io::{Read as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -16,12 +16,12 @@ use rustix::termios::{LocalModes, tcgetattr};
 use crate::house::House;
 use crate::iox::{LIMIT, iox, run, wait};
 
-/// The program on a terminal of its own.
+/// The program on a separate terminal.
 struct Terminal {
     child: Child,
-    /// The keyboard, and the size.
+    /// The side of the keyboard and of the screen size.
     master: Arc<Pty>,
-    /// The other side, kept open so that its modes can be looked at when the program is gone.
+    /// The side of the program, kept open to read its modes after the end of the program.
     slave: OwnedFd,
     before: LocalModes,
     shown: Arc<(Mutex<vt100::Parser>, Condvar)>,
@@ -40,7 +40,7 @@ impl Terminal {
             .env("IOX_PASSWORD", "admin")
             .env("TERM", "xterm-256color")
             .env_remove("NO_COLOR")
-            // A backtrace would push the message of a panic out of the screen.
+            // A backtrace would scroll the panic message off the screen.
             .env("RUST_BACKTRACE", "0")
             .env(
                 "XDG_CONFIG_HOME",
@@ -84,11 +84,11 @@ impl Terminal {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
-    /// Waits until what is on the screen is like this.
-    fn wait_until(&self, what: &str, holds: impl Fn(&vt100::Screen) -> bool) {
+    /// Waits until the screen satisfies a condition.
+    fn wait_until(&self, what: &str, condition: impl Fn(&vt100::Screen) -> bool) {
         let began = Instant::now();
         let mut parser = self.shown.0.lock().unwrap();
-        while !holds(parser.screen()) {
+        while !condition(parser.screen()) {
             let left = LIMIT.saturating_sub(began.elapsed());
             assert!(
                 !left.is_zero(),
@@ -100,14 +100,14 @@ impl Terminal {
     }
 
     /// Waits until the screen shows this text.
-    fn shows(&self, text: &str) {
+    fn wait_for(&self, text: &str) {
         self.wait_until(text, |screen| {
             screen.alternate_screen() && screen.contents().contains(text)
         });
     }
 
-    /// Waits until the terminal is as it was before the program.
-    fn is_restored(&self) {
+    /// Waits until the terminal is restored.
+    fn wait_for_restored(&self) {
         self.wait_until("terminal as before", |screen| {
             !screen.alternate_screen() && !screen.hide_cursor()
         });
@@ -115,33 +115,33 @@ impl Terminal {
         assert_eq!(modes, self.before);
     }
 
-    /// Waits for the end, and expects this exit code and the terminal as it was.
-    fn ends(mut self, code: i32) {
+    /// Waits for the end. Expects this exit code and a restored terminal.
+    fn expect_end(mut self, code: i32) {
         let status = wait(&mut self.child);
         assert_eq!(status.code(), Some(code));
-        self.is_restored();
+        self.wait_for_restored();
     }
 }
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        // It may have ended.
+        // Fails if it has already ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// With names, folders and all kinds of nodes; nothing happens in it by itself.
+/// Starts a controller with names, folders and all kinds of nodes. It sends no events by itself.
 fn house() -> House {
     House::start(ServerOptions::of(HouseOptions::default()))
 }
 
 #[test]
-fn a_lamp_is_found_switched_and_seen_confirmed() {
+fn a_lamp_is_found_and_switched_with_confirmation() {
     let house = house();
     let terminal = Terminal::on(&house, &[]);
-    terminal.shows("connected");
-    terminal.shows("- Hall");
+    terminal.wait_for("connected");
+    terminal.wait_for("- Hall");
     let modes = tcgetattr(&terminal.slave).unwrap().local_modes;
     assert!(!modes.contains(LocalModes::ICANON | LocalModes::ECHO));
     terminal.keys("/hall lamp\r");
@@ -149,30 +149,30 @@ fn a_lamp_is_found_switched_and_seen_confirmed() {
         let contents = screen.contents();
         contents.contains("Hall lamp") && !contents.contains("Living room")
     });
-    // Past the folder. The lamp may be on or off already: a level between is neither.
+    // Move past the folder. The lamp may be on or off already, so set a level in between.
     terminal.keys("jl37\r");
-    terminal.shows("Send? y/n");
+    terminal.wait_for("Send? y/n");
     terminal.keys("y");
-    terminal.shows("37 %: confirmed");
+    terminal.wait_for("37 %: confirmed");
     terminal.keys("f");
-    terminal.shows("Send? y/n");
+    terminal.wait_for("Send? y/n");
     terminal.keys("y");
-    terminal.shows("off: confirmed");
-    // The details have what happened in the session.
+    terminal.wait_for("off: confirmed");
+    // The details show the events of the session.
     terminal.keys("\r");
-    terminal.shows("This session");
+    terminal.wait_for("This session");
     terminal.keys("3");
-    terminal.shows("37 %: confirmed");
+    terminal.wait_for("37 %: confirmed");
     terminal.keys("q");
-    terminal.ends(0);
+    terminal.expect_end(0);
 }
 
 #[test]
-fn it_follows_the_size_of_the_terminal() {
+fn it_adapts_to_the_size_of_the_terminal() {
     let house = house();
     let terminal = Terminal::on(&house, &[]);
-    terminal.shows("2 House");
-    // Narrow screens have the views by number only.
+    terminal.wait_for("2 House");
+    // Narrow screens show only the numbers of the views.
     terminal
         .shown
         .0
@@ -193,9 +193,9 @@ fn it_follows_the_size_of_the_terminal() {
         .screen_mut()
         .set_size(30, 100);
     terminal.master.resize(Size::new(30, 100)).unwrap();
-    terminal.shows("2 House");
+    terminal.wait_for("2 House");
     terminal.keys("q");
-    terminal.ends(0);
+    terminal.expect_end(0);
 }
 
 #[test]
@@ -203,9 +203,9 @@ fn signals_end_it_with_the_terminal_restored() {
     for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
         let house = house();
         let terminal = Terminal::on(&house, &[]);
-        terminal.shows("connected");
+        terminal.wait_for("connected");
         terminal.signal(signal);
-        terminal.ends(0);
+        terminal.expect_end(0);
         assert_eq!(house.control().closes(), [Some(1000)], "{signal:?}");
     }
 }
@@ -214,20 +214,20 @@ fn signals_end_it_with_the_terminal_restored() {
 fn ctrl_c_ends_it() {
     let house = house();
     let terminal = Terminal::on(&house, &[]);
-    terminal.shows("connected");
+    terminal.wait_for("connected");
     terminal.keys("\u{3}");
-    terminal.ends(0);
+    terminal.expect_end(0);
 }
 
 #[test]
-fn a_panic_gives_the_terminal_back_and_shows_its_message() {
+fn a_panic_restores_the_terminal_and_shows_its_message() {
     let house = house();
     let mut terminal = Terminal::on(&house, &["--panic"]);
-    terminal.shows("connected");
+    terminal.wait_for("connected");
     terminal.keys("x");
     let status = wait(&mut terminal.child);
     assert_eq!(status.code(), Some(101));
-    terminal.is_restored();
+    terminal.wait_for_restored();
     terminal.wait_until("message", |screen| {
         screen.contents().contains("a panic was asked for")
     });
@@ -235,10 +235,10 @@ fn a_panic_gives_the_terminal_back_and_shows_its_message() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn it_is_suspended_and_comes_back() {
+fn it_can_be_suspended_and_resumed() {
     let house = house();
     let terminal = Terminal::on(&house, &[]);
-    terminal.shows("connected");
+    terminal.wait_for("connected");
     for by_key in [true, false] {
         match by_key {
             true => terminal.keys("\u{1a}"),
@@ -250,33 +250,33 @@ fn it_is_suspended_and_comes_back() {
             assert!(began.elapsed() < LIMIT, "it was not stopped");
             thread::yield_now();
         }
-        terminal.is_restored();
+        terminal.wait_for_restored();
         terminal.signal(Signal::CONT);
-        terminal.shows("connected");
+        terminal.wait_for("connected");
     }
     terminal.keys("\u{c}?");
-    terminal.shows("another controller");
+    terminal.wait_for("another controller");
     terminal.keys("q");
-    terminal.ends(0);
+    terminal.expect_end(0);
 }
 
 #[test]
-fn the_demo_has_something_to_show() {
+fn the_demo_shows_a_house() {
     let terminal = Terminal::start(&["demo", "--top"], &[]);
-    terminal.shows("connected");
-    terminal.shows("Hall lamp");
+    terminal.wait_for("connected");
+    terminal.wait_for("Hall lamp");
     terminal.keys("q");
-    terminal.ends(0);
+    terminal.expect_end(0);
 }
 
 #[test]
-fn without_colour_there_is_none() {
+fn no_color_is_respected() {
     let house = house();
     let terminal = Terminal::start(
         &["top", &house.url, "--username", "admin"],
         &[("NO_COLOR", "1")],
     );
-    terminal.shows("connected");
+    terminal.wait_for("connected");
     let has_colour = {
         let parser = terminal.shown.0.lock().unwrap();
         let screen = parser.screen();
@@ -288,11 +288,11 @@ fn without_colour_there_is_none() {
     };
     assert!(!has_colour);
     terminal.keys("q");
-    terminal.ends(0);
+    terminal.expect_end(0);
 }
 
 #[test]
-fn without_a_terminal_that_can_show_it_it_says_what_to_do() {
+fn without_a_suitable_terminal_there_is_advice() {
     let mut command = iox(&["top", "http://127.0.0.1:1", "--username", "admin"]);
     command.env("IOX_PASSWORD", "admin");
     let finished = run(command);

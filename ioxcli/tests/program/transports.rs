@@ -1,4 +1,4 @@
-//! To a watcher, the drivers are all the same.
+//! All drivers behave the same.
 
 use rustix::process::Signal;
 
@@ -8,7 +8,7 @@ use crate::iox::{Running, iox, run, watch};
 const ALL: [&str; 3] = ["tokio", "async-std", "blocking"];
 
 #[test]
-fn each_driver_shows_the_same_and_stops_politely() {
+fn each_driver_shows_the_same_and_stops_cleanly() {
     for transport in ALL {
         let house = House::secured();
         let folder = tempfile::tempdir().unwrap();
@@ -40,7 +40,7 @@ fn each_driver_shows_the_same_and_stops_politely() {
 }
 
 #[test]
-fn each_driver_heals_and_refuses_alike() {
+fn each_driver_retries_and_fails_in_the_same_way() {
     for transport in ALL {
         let mut house = House::quiet();
         let arguments = ["--format", "json", "--transport", transport];
@@ -66,7 +66,7 @@ fn each_driver_heals_and_refuses_alike() {
 }
 
 #[test]
-fn a_signal_reaches_each_driver_whose_output_nobody_reads() {
+fn a_signal_ends_each_driver_even_if_nobody_reads_its_output() {
     for transport in ALL {
         let house = House::lively();
         let mut child = watch(&house.url, &["--format", "json", "--transport", transport])

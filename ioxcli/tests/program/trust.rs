@@ -1,4 +1,4 @@
-//! `iox trust`, and what a watch makes of what it keeps.
+//! `iox trust`, and `iox watch` with the certificates that it stores.
 
 use std::path::Path;
 use std::process::Command;
@@ -26,7 +26,7 @@ fn file(folder: &TempDir) -> String {
 }
 
 #[test]
-fn what_was_trusted_once_is_watched_and_what_changes_is_refused() {
+fn a_trusted_certificate_is_accepted_and_a_changed_one_refused() {
     let folder = tempfile::tempdir().unwrap();
     let house = House::secured();
     let unknown = run(with_folder(watch(&house.url, &[]), &folder));
@@ -50,7 +50,7 @@ fn what_was_trusted_once_is_watched_and_what_changes_is_refused() {
     assert_eq!(again.code, Some(0), "{again:?}");
     assert!(again.stdout.contains("trusted already"), "{again:?}");
 
-    // Another controller on the same address.
+    // Another controller at the same address.
     let known = file(&folder);
     let other = House::secured();
     let (host, other_host) = (host(&house.url), host(&other.url));
@@ -73,7 +73,7 @@ fn host(url: &str) -> &str {
 }
 
 #[test]
-fn several_that_are_trusted_at_once_are_all_kept() {
+fn several_concurrent_trusts_are_all_kept() {
     let folder = tempfile::tempdir().unwrap();
     let houses: Vec<House> = (0..6).map(|_| House::secured()).collect();
     let command = |house: &House| with_folder(iox(&["trust", &house.url, "--yes"]), &folder);
@@ -92,7 +92,7 @@ fn several_that_are_trusted_at_once_are_all_kept() {
 }
 
 #[test]
-fn without_a_terminal_nobody_is_asked_and_nothing_is_trusted() {
+fn without_a_terminal_nothing_is_asked_or_trusted() {
     let folder = tempfile::tempdir().unwrap();
     let house = House::secured();
     let finished = trust(&house.url, &[], &folder);
@@ -103,7 +103,7 @@ fn without_a_terminal_nobody_is_asked_and_nothing_is_trusted() {
 }
 
 #[test]
-fn what_shows_no_certificate_cannot_be_trusted() {
+fn a_server_without_a_certificate_cannot_be_trusted() {
     let folder = tempfile::tempdir().unwrap();
     let house = House::quiet();
     let plain = trust(&house.url, &["--yes"], &folder);
@@ -119,14 +119,14 @@ fn what_shows_no_certificate_cannot_be_trusted() {
 }
 
 #[test]
-fn a_damaged_file_of_trust_is_refused_by_name_and_line() {
+fn a_damaged_known_hosts_file_is_refused_with_name_and_line() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("iox")).unwrap();
     std::fs::write(folder.path().join("iox/known_hosts"), "nonsense\n").unwrap();
     let finished = run(with_folder(watch("https://127.0.0.1:9", &[]), &folder));
     assert_eq!(finished.code, Some(2), "{finished:?}");
     assert!(finished.stderr.contains("line 1 of"), "{finished:?}");
-    // What the command line says needs no file.
+    // Trust on the command line does not need the file.
     let house = House::secured();
     let pin = ["--pin", &house.fingerprint, "--max-events", "1"];
     let finished = run(with_folder(watch(&house.url, &pin), &folder));

@@ -1,4 +1,4 @@
-//! Whatever bytes a controller sends reach the core, or end the connection with a reason.
+//! All bytes that a controller sends reach the core, or end the connection with a reason.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -50,7 +50,7 @@ pub fn fragments_with_a_ping_between_are_one_message(bench: &Bench) {
     assert!(watched.event("ST", "in pieces").is_live());
 }
 
-pub fn a_message_that_comes_byte_by_byte_is_one_message(bench: &Bench) {
+pub fn a_message_that_arrives_byte_by_byte_is_one_message(bench: &Bench) {
     let server = bench.server();
     let mut watched = bench.watch(&server);
     watched.connected();
@@ -66,9 +66,9 @@ pub fn a_replayed_message_that_trickles_in_is_still_replay(bench: &Bench) {
     let mut watched = bench.watch(&server);
     watched.until(
         "the held replay",
-        |told| matches!(told, Notification::Event(event) if event.seqnum() == 9),
+        |notification| matches!(notification, Notification::Event(event) if event.seqnum() == 9),
     );
-    // Longer than the quiet that ends a drain.
+    // This takes longer than the silence that ends a drain.
     server
         .control()
         .send_slowly(&event("late"), Duration::from_millis(8));
@@ -90,11 +90,11 @@ pub fn a_replayed_message_in_half_a_tls_record_is_still_replay(bench: &Bench) {
     );
     watched.until(
         "the held replay",
-        |told| matches!(told, Notification::Event(event) if event.seqnum() == 9),
+        |notification| matches!(notification, Notification::Event(event) if event.seqnum() == 9),
     );
     relay.cut_at.store(20, Ordering::Release);
     server.send_text(event("late"));
-    // Several quiets long.
+    // Waits for several times the silence that ends a drain.
     let connected = watched
         .handle()
         .wait_until(&Handle::is_connected, quick().drain_quiet * 4);
@@ -106,10 +106,10 @@ pub fn a_replayed_message_in_half_a_tls_record_is_still_replay(bench: &Bench) {
     assert!(watched.events().iter().all(|event| !event.is_live()));
 }
 
-/// Passes on what a controller sends, and can stop in the middle of it.
+/// Forwards what a controller sends, and can pause in the middle of it.
 struct Relay {
     address: SocketAddr,
-    /// Once: after this many bytes of what comes next.
+    /// Pauses once, after this many of the next bytes; 0 for no pause.
     cut_at: Arc<AtomicUsize>,
     go_on: Sender<()>,
 }
@@ -148,7 +148,7 @@ impl Relay {
     }
 }
 
-pub fn binary_messages_are_no_events_and_do_no_harm(bench: &Bench) {
+pub fn binary_messages_are_ignored(bench: &Bench) {
     let server = bench.server();
     let mut watched = bench.watch(&server);
     watched.connected();
@@ -172,10 +172,10 @@ pub fn an_oversized_message_ends_the_connection_with_the_reason(bench: &Bench) {
     watched.connected();
 }
 
-pub fn a_message_of_256_mib_is_refused_and_hardly_read(bench: &Bench) {
+pub fn a_message_of_256_mib_is_refused_before_most_of_it_is_read(bench: &Bench) {
     const LENGTH: u64 = 256 * 1024 * 1024;
-    // What the kernel's buffers hold at both ends, at most, and then some.
-    const HARDLY: u64 = LENGTH / 8;
+    // More than the kernel's buffers hold at both ends.
+    const MOST_READ: u64 = LENGTH / 8;
     let server = bench.server();
     let mut watched = bench.watch(&server);
     let refused = |watched: &mut Watched| {
@@ -187,13 +187,16 @@ pub fn a_message_of_256_mib_is_refused_and_hardly_read(bench: &Bench) {
         watched.connected();
     };
     watched.connected();
-    // As long as may be, in fragments: it is read, and is not a frame of a controller's.
+    // The longest message allowed, in fragments: it is read, but is not a controller's frame.
     server.send_long(1024 * 1024, 70_000);
-    watched.until("the longest message", |told| {
-        matches!(told, Notification::Malformed(_) | Notification::Ignored(_))
+    watched.until("the longest message", |notification| {
+        matches!(
+            notification,
+            Notification::Malformed(_) | Notification::Ignored(_)
+        )
     });
     assert_eq!(watched.handle().stats().attempts, 1);
-    // A head that promises more is enough; nothing of it comes.
+    // A header that announces a longer message is enough; no payload follows.
     server.send_raw([&b"\x81\x7f"[..], &LENGTH.to_be_bytes()].concat());
     refused(&mut watched);
     for fragment in [LENGTH, 64 * 1024, 125] {
@@ -202,11 +205,11 @@ pub fn a_message_of_256_mib_is_refused_and_hardly_read(bench: &Bench) {
         refused(&mut watched);
         let all = |seen: &Observation| seen.sent.values().map(|sent| sent.bytes).sum::<u64>();
         let sent = all(&server.control().seen()) - all(&before);
-        assert!(sent < HARDLY, "{sent} bytes in fragments of {fragment}");
+        assert!(sent < MOST_READ, "{sent} bytes in fragments of {fragment}");
     }
 }
 
-pub fn what_is_no_websocket_frame_ends_the_connection_with_the_reason(bench: &Bench) {
+pub fn invalid_websocket_frames_end_the_connection_with_the_reason(bench: &Bench) {
     let server = bench.server();
     let mut watched = bench.watch(&server);
     watched.connected();
@@ -226,7 +229,7 @@ pub fn endless_empty_fragments_end_the_connection_with_the_reason(bench: &Bench)
     watched.connected();
 }
 
-pub fn one_bad_frame_is_one_bad_frame(bench: &Bench) {
+pub fn a_malformed_frame_is_counted_and_the_stream_stays_up(bench: &Bench) {
     let server = bench.server();
     let mut watched = bench.watch(&server);
     watched.connected();
@@ -248,7 +251,7 @@ pub fn one_bad_frame_is_one_bad_frame(bench: &Bench) {
     assert!(watched.handle().is_connected());
 }
 
-pub fn a_large_message_does_not_disturb_what_follows(bench: &Bench) {
+pub fn a_large_message_does_not_affect_later_messages(bench: &Bench) {
     let server = bench.server();
     let mut watched = bench.watch(&server);
     watched.connected();
@@ -256,7 +259,7 @@ pub fn a_large_message_does_not_disturb_what_follows(bench: &Bench) {
         let large = format!("{round}{}", "x".repeat(400_000));
         server.send_text(event(&large));
         watched.event("ST", &large);
-        // At once after it, and after a pause in which the driver waits.
+        // One immediately afterwards, and one after a pause in which the driver waits.
         for action in [format!("{round} at once"), format!("{round} later")] {
             server.send_text(event(&action));
             watched.event("ST", &action);

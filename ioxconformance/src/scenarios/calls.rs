@@ -1,4 +1,4 @@
-//! Calls beside the stream.
+//! Calls alongside the stream.
 
 use std::sync::mpsc;
 use std::thread;
@@ -112,7 +112,7 @@ pub fn the_simulated_house_is_read_and_its_lamps_switched(bench: &Bench) {
     let nothing_known = ControllerState::new();
     assert_eq!(switch(!is_on, &nothing_known), Confirmation::Confirmed);
     assert_eq!(switch(is_on, &nothing_known), Confirmation::Confirmed);
-    // The simulated controller still sends the event, before or after its answer.
+    // The simulated controller sends the event even if nothing changes, before or after its answer.
     assert_ne!(switch(is_on, &house), Confirmation::Unconfirmed);
 }
 
@@ -125,7 +125,7 @@ pub fn an_answer_of_megabytes_is_read(bench: &Bench) {
 }
 
 pub fn a_refused_call_leaves_the_stream_alone(bench: &Bench) {
-    // The simulated controller itself, which has no such paths.
+    // The simulated controller itself has no such path.
     let server = bench.server();
     let mut watched = bench.watch(&server);
     watched.connected();
@@ -154,7 +154,7 @@ pub fn a_refused_call_leaves_the_stream_alone(bench: &Bench) {
     );
 }
 
-pub fn a_busy_controller_is_asked_again(bench: &Bench) {
+pub fn a_call_to_a_busy_controller_is_retried(bench: &Bench) {
     let (front, _sim, watched) = connected(bench);
     front.reply(ON, [busy(), Reply::Answer(404, String::new()), accepted()]);
     let handle = watched.handle();
@@ -167,9 +167,9 @@ pub fn a_busy_controller_is_asked_again(bench: &Bench) {
     assert_eq!(paths(&front).len(), 4, "a step is not repeated");
 }
 
-/// What becomes of a read, of an absolute command and of a step on the simulated controller, each
-/// with a fault of its own at its first attempt: `ok`, or the code of the error, with `?` where the
-/// command may have been carried out.
+/// The outcomes of a read, an absolute command and a step on the simulated controller, each with
+/// this fault at its first attempt: `ok`, or the code of the error, with `?` if the command may
+/// have been carried out.
 fn after_a_fault(sim: &Sim, handle: &ioxdriver::Handle<Blocking>, fault: OnCall) -> [String; 3] {
     fn code<A>(outcome: Result<A, CallError>) -> String {
         match outcome {
@@ -179,23 +179,24 @@ fn after_a_fault(sim: &Sim, handle: &ioxdriver::Handle<Blocking>, fault: OnCall)
         }
     }
     let lamp = sim.control().nodes()[0].clone();
-    let planned = || sim.control().on_call(fault, Times::Next(1));
-    planned();
+    let plan_fault = || sim.control().on_call(fault, Times::Next(1));
+    plan_fault();
     let read = code(handle.call(rest::nodes()));
-    planned();
+    plan_fault();
     let command = code(handle.call(Command::on(&lamp).unwrap()));
-    planned();
+    plan_fault();
     let step = code(handle.call(Command::dim(&lamp).unwrap()));
     [read, command, step]
 }
 
-pub fn each_fault_of_a_call_is_named_and_leaves_the_stream_alone(bench: &Bench) {
+pub fn each_fault_of_a_call_is_reported_and_leaves_the_stream_alone(bench: &Bench) {
     let server = bench.server();
     let mut watched = bench.watch(&server);
     watched.connected();
     let handle = watched.handle();
     for (fault, expected) in [
-        // What may be sent again is. A 404 leaves open whether a step was carried out.
+        // Reads and absolute commands are sent again. After a 404 it is unknown whether a step was
+        // carried out.
         (
             OnCall::Busy { carried_out: false },
             ["ok", "ok", "refused?"],
@@ -216,16 +217,16 @@ pub fn each_fault_of_a_call_is_named_and_leaves_the_stream_alone(bench: &Bench) 
                 "unreadable_answer?",
             ],
         ),
-        // The status alone accepts a command.
+        // For a command, the status is enough.
         (OnCall::Empty, ["unreadable_answer", "ok", "ok"]),
         (OnCall::TooLong, ["unreadable_answer", "ok", "ok"]),
         (OnCall::TooShort, ["not_http", "not_http?", "not_http?"]),
         (OnCall::CutOff, ["not_http", "not_http?", "not_http?"]),
         (OnCall::Slow(Duration::from_millis(300)), ["ok", "ok", "ok"]),
     ] {
-        let came_to = after_a_fault(&server, &handle, fault);
-        assert_eq!(came_to, expected, "{fault:?}");
-        // Nothing of it is left for the next call.
+        let outcomes = after_a_fault(&server, &handle, fault);
+        assert_eq!(outcomes, expected, "{fault:?}");
+        // The fault does not affect the next call.
         handle.call(rest::nodes()).unwrap();
     }
     assert!(handle.is_connected());
@@ -296,8 +297,10 @@ pub fn a_call_within_the_loop_works_with_a_queue_of_one(bench: &Bench) {
     for round in 0..3 {
         sim.flood(500);
         sim.emit(&Event::new("ST", format!("last {round}")).node("n1"));
-        watched.until("an event", |told| matches!(told, Notification::Event(_)));
-        // The queue is full, or about to be, and nobody takes.
+        watched.until("an event", |notification| {
+            matches!(notification, Notification::Event(_))
+        });
+        // The queue is full, or soon will be, and nobody reads it.
         let nodes = handle.call(rest::nodes()).unwrap();
         assert_eq!(nodes.nodes.len(), 1);
         watched.event("ST", &format!("last {round}"));
@@ -316,7 +319,7 @@ pub fn a_command_is_confirmed_by_its_event_within_the_loop(bench: &Bench) {
         let confirmed = on().confirmed(WITHIN, &house);
         let ticket = handle.submit(confirmed);
         if !unchanged {
-            // Behind more than the queue holds, and nobody takes.
+            // The event comes after more events than the queue holds, and nobody reads the queue.
             sim.flood(200);
             sim.emit(&Event::new("ST", "255").node(LAMP));
         }
@@ -329,7 +332,7 @@ pub fn a_command_is_confirmed_by_its_event_within_the_loop(bench: &Bench) {
         if !unchanged {
             let event = watched.until(
                 "the event",
-                |told| matches!(told, Notification::Event(event) if event.node() == LAMP),
+                |notification| matches!(notification, Notification::Event(event) if event.node() == LAMP),
             );
             house.seed_property(LAMP, "ST", Property::new("255"));
             assert!(matches!(event, Notification::Event(event) if event.is_live()));
@@ -337,7 +340,7 @@ pub fn a_command_is_confirmed_by_its_event_within_the_loop(bench: &Bench) {
     }
 }
 
-pub fn a_call_ends_in_time_while_the_consumer_takes_nothing(bench: &Bench) {
+pub fn a_call_ends_in_time_while_the_consumer_does_not_read(bench: &Bench) {
     let (front, sim) = bench.front();
     front.reply(NODES, [Reply::Silence]);
     let mut timing = quick();
@@ -346,14 +349,14 @@ pub fn a_call_ends_in_time_while_the_consumer_takes_nothing(bench: &Bench) {
     let mut watched = bench.start(options);
     watched.connected();
     let handle = watched.handle();
-    // More than what is read past a full queue.
+    // More events than are read past a full queue.
     sim.flood(20_000);
     let error = handle.call(rest::nodes()).unwrap_err();
     assert_eq!(error.code(), "timed_out");
     assert!(handle.is_connected());
 }
 
-pub fn within_a_callback_a_call_is_made_and_not_waited_for(bench: &Bench) {
+pub fn a_callback_can_make_a_call_but_not_wait_for_it(bench: &Bench) {
     type Made = (Result<Nodes, CallError>, Ticket<Nodes, Blocking>);
     let (front, _sim) = bench.front();
     front.reply(NODES, [nodes(1)]);
@@ -361,9 +364,11 @@ pub fn within_a_callback_a_call_is_made_and_not_waited_for(bench: &Bench) {
     let (tell, made) = mpsc::channel::<Made>();
     let mut own: Option<Handle> = None;
     let mut done = false;
-    let stream = bench.start_with(bench.options_of(&front), move |told| {
+    let stream = bench.start_with(bench.options_of(&front), move |notification| {
         own = own.take().or_else(|| handle.recv().ok());
-        let Notification::Event(_) = told else { return };
+        let Notification::Event(_) = notification else {
+            return;
+        };
         if let Some(handle) = own.as_ref().filter(|_| !done) {
             done = true;
             let waited = handle.call(rest::nodes());
@@ -382,7 +387,7 @@ pub fn within_a_callback_a_call_is_made_and_not_waited_for(bench: &Bench) {
     stream.stop();
 }
 
-pub fn what_is_never_answered_is_given_up(bench: &Bench) {
+pub fn an_unanswered_call_times_out(bench: &Bench) {
     let (front, _sim) = bench.front();
     front.reply(ON, [Reply::Silence]);
     let mut timing = quick();
@@ -396,7 +401,7 @@ pub fn what_is_never_answered_is_given_up(bench: &Bench) {
     assert!(handle.is_connected());
 }
 
-pub fn an_answer_that_stops_halfway_is_given_up(bench: &Bench) {
+pub fn an_answer_that_stops_halfway_times_out(bench: &Bench) {
     let (front, _sim) = bench.front();
     front.reply(NODES, [Reply::Half]);
     let mut timing = quick();
@@ -410,7 +415,7 @@ pub fn an_answer_that_stops_halfway_is_given_up(bench: &Bench) {
     assert!(began.elapsed() >= Duration::from_millis(900), "{error}");
 }
 
-pub fn an_end_after_the_request_may_mean_that_it_was_carried_out(bench: &Bench) {
+pub fn a_command_may_have_been_carried_out_if_its_connection_ends(bench: &Bench) {
     let (front, _sim, watched) = connected(bench);
     front.reply(ON, [Reply::End]);
     front.reply(NODES, [Reply::End]);
@@ -421,18 +426,18 @@ pub fn an_end_after_the_request_may_mean_that_it_was_carried_out(bench: &Bench) 
     assert!(!error.may_have_been_carried_out, "{error}");
 }
 
-pub fn a_dropped_ticket_does_not_take_the_call_back(bench: &Bench) {
+pub fn dropping_a_ticket_does_not_cancel_the_call(bench: &Bench) {
     let (front, _sim, watched) = connected(bench);
     front.reply(ON, [accepted()]);
     front.reply(OFF, [accepted()]);
     let handle = watched.handle();
     drop(handle.submit(on()));
-    // Sent after it, since it is for the same node.
+    // Commands to one node keep their order, so this one is sent after the first.
     handle.call(Command::off(LAMP).unwrap()).unwrap();
     assert_eq!(paths(&front), [ON, OFF]);
 }
 
-pub fn a_call_can_be_taken_back(bench: &Bench) {
+pub fn a_call_can_be_cancelled(bench: &Bench) {
     let (front, _sim, watched) = connected(bench);
     front.reply(ON, [Reply::Silence]);
     let handle = watched.handle();

@@ -1,5 +1,5 @@
-//! What embedding applications need: restarts, exchanges, their own way to the controller,
-//! callbacks.
+//! Features for applications that embed a stream: restarts, replaced accounts and pins, their own
+//! resolver and connector, callbacks.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
@@ -10,7 +10,7 @@ use ioxsim::Event;
 
 use crate::{Bench, LIMIT};
 
-pub fn a_stream_that_was_stopped_starts_again_and_goes_on_telling(bench: &Bench) {
+pub fn a_stopped_stream_starts_again_and_keeps_delivering_notifications(bench: &Bench) {
     let server = bench.server();
     let mut watched = bench.watch(&server);
     watched.connected();
@@ -29,7 +29,7 @@ pub fn a_stream_that_was_stopped_starts_again_and_goes_on_telling(bench: &Bench)
     server.seen("one socket", |seen| seen.open == 1);
 }
 
-pub fn a_start_while_it_stops_begins_anew_afterwards(bench: &Bench) {
+pub fn a_start_during_a_stop_takes_effect_after_it(bench: &Bench) {
     let server = bench.server();
     let mut watched = bench.watch(&server);
     watched.connected();
@@ -43,7 +43,7 @@ pub fn a_start_while_it_stops_begins_anew_afterwards(bench: &Bench) {
     assert_eq!(server.upgrades(), 2);
 }
 
-pub fn refused_credentials_are_exchanged_and_it_starts_again(bench: &Bench) {
+pub fn refused_credentials_can_be_replaced_and_the_stream_restarted(bench: &Bench) {
     let server = bench.server();
     let options = bench.options(&server).local_account("admin", "wrong");
     let mut watched = bench.start(options);
@@ -67,7 +67,7 @@ pub fn refused_credentials_are_exchanged_and_it_starts_again(bench: &Bench) {
     watched.connected();
 }
 
-pub fn a_refused_pin_is_exchanged_and_it_starts_again(bench: &Bench) {
+pub fn a_refused_pin_can_be_replaced_and_the_stream_restarted(bench: &Bench) {
     let server = bench.server();
     let pin = |text: &str| Trust::Pins(vec![text.parse().unwrap()]);
     let wrong = pin(&format!("sha256:{}", "ab".repeat(32)));
@@ -80,7 +80,7 @@ pub fn a_refused_pin_is_exchanged_and_it_starts_again(bench: &Bench) {
     watched.connected();
 }
 
-pub fn the_callers_own_resolver_is_asked(bench: &Bench) {
+pub fn the_callers_resolver_is_used(bench: &Bench) {
     let server = bench.server();
     let address = server.server().address();
     let asked = Arc::new(AtomicUsize::new(0));
@@ -95,7 +95,7 @@ pub fn the_callers_own_resolver_is_asked(bench: &Bench) {
 }
 
 #[cfg(unix)]
-pub fn the_callers_own_connector_leads_through_a_unix_socket(bench: &Bench) {
+pub fn the_callers_connector_connects_through_a_unix_socket(bench: &Bench) {
     use std::net::TcpStream;
     use std::os::unix::net::UnixStream;
 
@@ -124,7 +124,7 @@ pub fn the_callers_own_connector_leads_through_a_unix_socket(bench: &Bench) {
     server.seen("the socket gone", |seen| seen.open == 0);
 }
 
-pub fn a_connector_that_fails_is_a_loss_with_its_words(bench: &Bench) {
+pub fn a_connector_error_is_reported_as_a_loss_with_its_message(bench: &Bench) {
     let server = bench.server();
     let options = bench
         .options(&server)
@@ -137,10 +137,13 @@ pub fn a_connector_that_fails_is_a_loss_with_its_words(bench: &Bench) {
 
 pub fn callbacks_are_called_in_order_and_end_with_the_handle(bench: &Bench) {
     let server = bench.server();
-    let (sender, told) = mpsc::channel();
-    let started = bench.start_with(bench.options(&server), move |told: &Notification| {
-        let _ = sender.send(told.clone());
-    });
+    let (sender, notifications) = mpsc::channel();
+    let started = bench.start_with(
+        bench.options(&server),
+        move |notification: &Notification| {
+            let _ = sender.send(notification.clone());
+        },
+    );
     let Some(handle) = started else { return };
     let connected = handle.wait_until(&|handle| handle.is_connected(), LIMIT);
     assert_eq!(connected, Ok(()));
@@ -148,7 +151,7 @@ pub fn callbacks_are_called_in_order_and_end_with_the_handle(bench: &Bench) {
     let mut statuses = Vec::new();
     let mut events = 0;
     loop {
-        match told.recv_timeout(LIMIT).unwrap() {
+        match notifications.recv_timeout(LIMIT).unwrap() {
             Notification::Status(change) => statuses.push(change.status.to_string()),
             Notification::Event(event) if event.is_live() => {
                 assert_eq!((event.node(), event.action()), ("n1", "6"));
@@ -167,8 +170,8 @@ pub fn callbacks_are_called_in_order_and_end_with_the_handle(bench: &Bench) {
     server.seen("the close frame", |seen| {
         seen.closes == [Some(1000)] && seen.open == 0
     });
-    // The listener goes with the driver, so that nothing is left.
-    let last = told.iter().last();
+    // The listener is dropped with the driver, so the channel ends.
+    let last = notifications.iter().last();
     assert!(
         matches!(last, Some(Notification::Status(change)) if change.status == Status::Disconnected)
     );

@@ -1,4 +1,4 @@
-//! Polite stops, and dropped handles.
+//! Stops with a close frame, and dropped handles.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use ioxproto::Status;
 
 use crate::{Bench, Handle};
 
-pub fn stop_when_connected_closes_politely(bench: &Bench) {
+pub fn stop_when_connected_sends_a_close_frame(bench: &Bench) {
     let server = bench.server();
     let mut watched = bench.watch(&server);
     watched.connected();
@@ -21,7 +21,7 @@ pub fn stop_when_connected_closes_politely(bench: &Bench) {
     });
 }
 
-pub fn stop_while_syncing_closes_politely(bench: &Bench) {
+pub fn stop_while_syncing_sends_a_close_frame(bench: &Bench) {
     let server = bench.server();
     server.hold_replay(5);
     let mut watched = bench.watch(&server);
@@ -34,10 +34,10 @@ pub fn stop_while_syncing_closes_politely(bench: &Bench) {
     });
 }
 
-pub fn stop_while_the_queue_is_full_and_nobody_takes(bench: &Bench) {
+pub fn stop_while_the_queue_is_full_and_is_not_read(bench: &Bench) {
     let server = bench.server();
     let mut watched = bench.start(bench.options(&server).queue(1));
-    bench.held_up(&watched);
+    bench.wait_until_queue_full(&watched);
     watched.stop();
     watched.end();
     assert_eq!(watched.statuses().last().unwrap(), "disconnected");
@@ -57,7 +57,7 @@ pub fn dropping_the_stream_and_every_handle_stops(bench: &Bench) {
     });
 }
 
-pub fn wait_for_sees_a_status_or_the_end_or_is_over_in_time(bench: &Bench) {
+pub fn wait_until_returns_on_the_condition_the_end_or_the_timeout(bench: &Bench) {
     let server = bench.server();
     let watched = bench.watch(&server);
     let handle = watched.handle();
@@ -78,12 +78,12 @@ pub fn wait_for_sees_a_status_or_the_end_or_is_over_in_time(bench: &Bench) {
     assert!(handle.has_ended());
 }
 
-pub fn closed_waits_for_the_end_and_says_why(bench: &Bench) {
+pub fn closed_waits_for_the_end_and_returns_its_reason(bench: &Bench) {
     let server = bench.server();
     let mut watched = bench.watch(&server);
     watched.connected();
     let handle = watched.handle();
-    // Under way, and not over.
+    // Only begins the stop.
     handle.request_stop();
     assert_eq!(handle.closed(), Ok(()));
     assert!(handle.has_ended());
@@ -91,7 +91,7 @@ pub fn closed_waits_for_the_end_and_says_why(bench: &Bench) {
     let watched = bench.start(wrong);
     let handle = watched.handle();
     let Err(EndError::Failed(reason)) = handle.closed() else {
-        panic!("it ended well")
+        panic!("it did not fail")
     };
     assert_eq!(Some(reason), handle.last_reason());
 }

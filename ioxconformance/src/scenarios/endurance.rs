@@ -1,19 +1,20 @@
-//! Many reconnects: each ends connected, and nothing grows. `IOX_RECONNECTS` says how many; a few
-//! if it is not set.
+//! Many reconnects: each one succeeds, and the use of resources does not grow. `IOX_RECONNECTS`
+//! sets the number.
 
 use std::env;
 use std::time::Duration;
 
 use ioxsim::{Ending, Event, HouseOptions, OnUpgrade, ServerOptions, Times, Tls};
 
-use crate::belongings::{belongings, resident_kib, wait_for_no_more_than};
+use crate::resources::{resident_kib, resources_in_use, wait_for_no_more_than};
 use crate::{Bench, Sim, Watched, quick};
 
 const DEFAULT_RECONNECTS: usize = 10;
 
-/// What each reconnect may add to the memory in use, in KiB, and what allocator and system may add
-/// at any time. A connection that is kept takes far more than the former.
+/// How much the memory in use may grow with each reconnect, in KiB. A leaked connection would take
+/// much more.
 const GROWTH_PER_RECONNECT: u64 = 2;
+/// How much the allocator and the system may add at any time, in KiB.
 const SLACK: u64 = 1024;
 
 /// How a connection is lost.
@@ -21,13 +22,13 @@ const SLACK: u64 = 1024;
 enum Loss {
     /// The controller ends it.
     Ended(Ending),
-    /// The same, and the next attempt is refused.
+    /// The controller ends it and refuses the next attempt.
     EndedAndRefused,
-    /// The controller is killed, and comes back on the same port.
+    /// The controller is killed and restarts on the same port.
     Killed,
 }
 
-/// One after the other, and again from the first.
+/// The losses, in a cycle.
 const LOSSES: [Loss; 6] = [
     Loss::Ended(Ending::Close(1001)),
     Loss::Ended(Ending::Reset),
@@ -37,7 +38,7 @@ const LOSSES: [Loss; 6] = [
     Loss::Ended(Ending::MidFrame),
 ];
 
-pub fn each_reconnect_ends_connected_and_nothing_grows(bench: &Bench) {
+pub fn each_reconnect_succeeds_and_resource_use_stays_constant(bench: &Bench) {
     bench.alone(|| {
         let reconnects =
             env::var("IOX_RECONNECTS").map_or(DEFAULT_RECONNECTS, |count| count.parse().unwrap());
@@ -45,16 +46,17 @@ pub fn each_reconnect_ends_connected_and_nothing_grows(bench: &Bench) {
         let mut timing = quick();
         timing.drain_quiet = Duration::from_millis(60);
         timing.drain_quiet_after_mark = Duration::from_millis(30);
-        // The wait does not grow, however seldom a connection lasts long enough to prove itself.
+        // The wait does not grow, although few connections last long enough to prove stable.
         timing.backoff = vec![Duration::from_millis(10)];
         let options = bench.options(controller.sim()).timing(timing);
         let mut watched = bench.start(options);
         watched.connected();
-        // Each loss once: what runtime, allocator and TLS library make for the first stays.
+        // Each loss once first: the runtime, the allocator and the TLS library keep what they
+        // allocate for the first one.
         for loss in LOSSES {
             controller.reconnects(&mut watched, loss);
         }
-        let before = belongings();
+        let before = resources_in_use();
         let memory = resident_kib();
         for loss in LOSSES.into_iter().cycle().take(reconnects) {
             controller.reconnects(&mut watched, loss);
@@ -71,10 +73,10 @@ pub fn each_reconnect_ends_connected_and_nothing_grows(bench: &Bench) {
     });
 }
 
-/// A controller that can be killed and comes back.
+/// A controller that can be killed and restarted.
 struct Controller {
     options: ServerOptions,
-    /// There but while it is killed.
+    /// `None` only while it is killed.
     sim: Option<Sim>,
 }
 
@@ -99,8 +101,8 @@ impl Controller {
         self.sim.as_ref().unwrap()
     }
 
-    /// The connection is lost, and the stream is connected again: its replay is whole and not live,
-    /// and what happens next is.
+    /// Loses the connection and waits until the stream has reconnected. The replay must be complete
+    /// and not live, and the next event must be live.
     fn reconnects(&mut self, watched: &mut Watched, loss: Loss) {
         watched.forget();
         match loss {

@@ -11,7 +11,7 @@ use crate::{Bench, Front, Reply, Watched, quick};
 
 const LAMP: &str = "1 1 1 1";
 
-/// Scripts the answers to all that is read.
+/// Scripts the answers to all requests for names.
 fn answer(front: &Front, lamp: &str) {
     let nodes = format!(
         "<nodes><folder><address>7</address><name>Hall</name></folder>\
@@ -36,19 +36,19 @@ fn options(bench: &Bench, front: &Front, when: ReadNames) -> Options {
     bench.options_of(front).timing(timing).read_names(when)
 }
 
-/// The name of the lamp in what was read.
-fn read(told: &Notification) -> Option<&str> {
-    match told {
+/// The name of the lamp, if the notification has names that were read.
+fn read(notification: &Notification) -> Option<&str> {
+    match notification {
         Notification::Names(read) => Some(read.names.node(LAMP)?.name.as_str()),
         _ => None,
     }
 }
 
-/// Everything that changed in the house so far, in words, and the house.
+/// All changes in the house so far, as text, and the state of the house.
 fn changes(watched: &Watched) -> (Vec<String>, ControllerState) {
     let mut state = ControllerState::new();
-    let told = watched.told().iter();
-    let changes = told.flat_map(|told| state.apply(told));
+    let notifications = watched.notifications().iter();
+    let changes = notifications.flat_map(|notification| state.apply(notification));
     (changes.map(|change| change.to_string()).collect(), state)
 }
 
@@ -57,15 +57,15 @@ pub fn names_are_read_before_the_subscription(bench: &Bench) {
     answer(&front, "Lamp");
     let mut watched = bench.start(options(bench, &front, ReadNames::BeforeSubscribing));
     watched.connected();
-    let place = |is: &dyn Fn(&Notification) -> bool| watched.told().iter().position(is);
-    let named = place(&|told| read(told) == Some("Lamp"));
-    let subscribed = place(
-        &|told| matches!(told, Notification::Status(change) if change.status == Status::StreamSyncing),
+    let position = |is: &dyn Fn(&Notification) -> bool| watched.notifications().iter().position(is);
+    let named = position(&|notification| read(notification) == Some("Lamp"));
+    let subscribed = position(
+        &|notification| matches!(notification, Notification::Status(change) if change.status == Status::StreamSyncing),
     );
     assert!(
         named.is_some() && named < subscribed,
         "{:?}",
-        watched.told()
+        watched.notifications()
     );
     let (_, state) = changes(&watched);
     assert_eq!(state.names().folder(LAMP), "Hall");
@@ -74,7 +74,7 @@ pub fn names_are_read_before_the_subscription(bench: &Bench) {
     watched.stop();
 }
 
-pub fn without_an_answer_the_subscription_goes_on(bench: &Bench) {
+pub fn the_stream_subscribes_even_if_names_are_not_answered(bench: &Bench) {
     let (front, _sim) = bench.front();
     front.reply("/rest/nodes", [Reply::Silence]);
     let options = options(bench, &front, ReadNames::BeforeSubscribing);
@@ -82,30 +82,37 @@ pub fn without_an_answer_the_subscription_goes_on(bench: &Bench) {
     timing.names_before = Duration::from_millis(200);
     let mut watched = bench.start(options.timing(timing));
     watched.connected();
-    let missing =
-        |told: &Notification| matches!(told, Notification::Names(read) if !read.is_complete());
-    assert!(watched.told().iter().any(missing), "{:?}", watched.told());
+    let missing = |notification: &Notification| matches!(notification, Notification::Names(read) if !read.is_complete());
+    assert!(
+        watched.notifications().iter().any(missing),
+        "{:?}",
+        watched.notifications()
+    );
     watched.stop();
 }
 
-pub fn names_are_followed_and_read_again(bench: &Bench) {
+pub fn renames_are_applied_and_names_are_read_again(bench: &Bench) {
     let (front, sim) = bench.front();
     answer(&front, "Lamp");
     let mut watched = bench.start(options(bench, &front, ReadNames::AfterConnected));
     watched.connected();
-    watched.until("the names", |told| read(told) == Some("Lamp"));
+    watched.until("the names", |notification| {
+        read(notification) == Some("Lamp")
+    });
     let rename = Event::new("_3", "NN").node(LAMP);
     sim.emit(&rename.info("<newName>Hall lamp</newName>"));
     watched.event("_3", "NN");
-    let (told, _) = changes(&watched);
+    let (texts, _) = changes(&watched);
     let renamed = "node 1 1 1 1: renamed from Lamp to Hall lamp".to_owned();
-    assert!(told.contains(&renamed), "{told:?}");
+    assert!(texts.contains(&renamed), "{texts:?}");
     answer(&front, "Porch lamp");
     sim.emit(&Event::new("_3", "AA").node(LAMP));
-    watched.until("the names again", |told| read(told) == Some("Porch lamp"));
-    let (told, state) = changes(&watched);
+    watched.until("the names again", |notification| {
+        read(notification) == Some("Porch lamp")
+    });
+    let (texts, state) = changes(&watched);
     let found = "node 1 1 1 1: renamed from Hall lamp to Porch lamp (found by reading)";
-    assert!(told.contains(&found.to_owned()), "{told:?}");
+    assert!(texts.contains(&found.to_owned()), "{texts:?}");
     assert_eq!(
         state.names().path(state.names().node(LAMP).unwrap()),
         "Hall/Porch lamp"

@@ -1,4 +1,4 @@
-//! Who the controller is, and whether it knows us.
+//! The identity of the controller, and accounts that it refuses.
 
 use ioxdriver::Trust;
 use ioxproto::{Failure, IdentityProblem, Reason, Status};
@@ -6,7 +6,7 @@ use ioxsim::{OnUpgrade, Times};
 
 use crate::{Bench, options};
 
-pub fn a_wrong_pin_is_final_and_the_controller_saw_no_byte_of_http(bench: &Bench) {
+pub fn a_wrong_pin_is_final_and_no_http_is_sent(bench: &Bench) {
     let server = bench.server();
     let wrong = format!("sha256:{}", "ab".repeat(32));
     let mut watched = bench.start(
@@ -36,7 +36,7 @@ pub fn a_wrong_pin_is_final_and_the_controller_saw_no_byte_of_http(bench: &Bench
     assert_eq!(server.control().connections(), 1);
 }
 
-pub fn an_unknown_certificate_is_refused_by_default_and_shows_its_fingerprint(bench: &Bench) {
+pub fn an_unknown_certificate_is_refused_by_default_and_its_fingerprint_is_reported(bench: &Bench) {
     let server = bench.server();
     let mut watched = bench.start(bench.options(&server).trust(Trust::System));
     let change = watched.status(Status::ReconnectFailed);
@@ -51,7 +51,7 @@ pub fn an_unknown_certificate_is_refused_by_default_and_shows_its_fingerprint(be
     assert_eq!(server.control().http_bytes(), 0);
 }
 
-pub fn insecure_takes_any_certificate(bench: &Bench) {
+pub fn insecure_accepts_any_certificate(bench: &Bench) {
     let server = bench.server();
     let mut watched = bench.start(bench.options(&server).trust(Trust::Insecure));
     watched.connected();
@@ -108,7 +108,7 @@ pub fn the_isy_994_headers_are_tried_after_a_400(bench: &Bench) {
     assert_eq!(headers["sec-websocket-protocol"], "ISYSUB");
 }
 
-pub fn tls_where_there_is_none_is_named(bench: &Bench) {
+pub fn tls_to_a_plain_port_is_reported(bench: &Bench) {
     let server = bench.server();
     let url = server.url().replace("http://", "https://");
     let mut watched = bench.start(options(url).trust(Trust::Insecure));

@@ -13,9 +13,9 @@ const NODES: &str = "/rest/nodes";
 const ON: &str = "/rest/nodes/1%201%201%201/cmd/DON";
 const STEP: &str = "/rest/nodes/1%201%201%201/cmd/BRT";
 const LAMP: &str = "1 1 1 1";
-/// Far longer than a scenario takes.
+/// Much longer than a scenario takes.
 const LONG: Duration = LIMIT;
-/// Soon over.
+/// Expires during a scenario.
 const SHORT: Duration = Duration::from_millis(200);
 
 fn no_nodes() -> String {
@@ -80,7 +80,7 @@ pub fn calls_in_a_row_share_a_connection(bench: &Bench) {
         switch_on(&handle).unwrap();
     }
     assert_eq!(connections(&front), [2; 6]);
-    // Sent on the kept one it might be carried out twice, or not at all.
+    // A step uses a new connection: on a kept one it could be carried out twice, or not at all.
     step(&handle).unwrap();
     assert_eq!(connections(&front)[6..], [3]);
     read(&handle).unwrap();
@@ -107,7 +107,7 @@ pub fn the_simulated_controller_keeps_connections_too(bench: &Bench) {
     assert!(handle.is_connected());
 }
 
-pub fn a_404_that_breaks_the_framing_spoils_no_later_answer(bench: &Bench) {
+pub fn a_badly_framed_404_does_not_affect_later_answers(bench: &Bench) {
     let server = bench.server_with(|controller| controller.firmware = ioxsim::Firmware::Isy994);
     let options = bench.options(&server).timing(keep_alive(LONG));
     let mut watched = bench.start(options);
@@ -120,7 +120,7 @@ pub fn a_404_that_breaks_the_framing_spoils_no_later_answer(bench: &Bench) {
         server
             .control()
             .on_call(ioxsim::OnCall::BrokenFraming, ioxsim::Times::Next(1));
-        // Refused, and repeated on another connection.
+        // The read is refused, and repeated on another connection.
         read(&handle).unwrap();
         assert_eq!(connections(), before + faults);
     }
@@ -137,12 +137,12 @@ pub fn an_idle_connection_is_closed_in_time(bench: &Bench) {
     assert!(handle.is_connected());
 }
 
-pub fn an_idle_connection_is_closed_while_the_consumer_takes_nothing(bench: &Bench) {
+pub fn an_idle_connection_is_closed_while_the_consumer_does_not_read(bench: &Bench) {
     let (front, sim, watched) = connected(bench, SHORT, |options| options.queue(4));
     let handle = watched.handle();
     read(&handle).unwrap();
     sim.flood(20_000);
-    bench.held_up(&watched);
+    bench.wait_until_queue_full(&watched);
     wait_for("the end of its time", || front.open() == 1);
 }
 
@@ -157,7 +157,7 @@ pub fn an_idle_connection_may_be_closed_by_the_controller(bench: &Bench) {
     assert!(handle.is_connected());
 }
 
-pub fn a_request_on_a_connection_that_ends_just_then_is_sent_again_once(bench: &Bench) {
+pub fn a_request_on_a_kept_connection_that_ends_is_resent_once(bench: &Bench) {
     let (front, _sim, watched) = connected(bench, LONG, |options| options);
     let handle = watched.handle();
     front.reply(NODES, [nodes(), Reply::End, nodes(), Reply::End]);
@@ -167,7 +167,7 @@ pub fn a_request_on_a_connection_that_ends_just_then_is_sent_again_once(bench: &
     assert_eq!(connections(&front), [2, 2, 3]);
     switch_on(&handle).unwrap();
     assert_eq!(connections(&front), [2, 2, 3, 3, 4]);
-    // Once only: the new connection ends likewise.
+    // It is sent again only once, although the new connection ends in the same way.
     let error = switch_on(&handle).unwrap_err();
     assert_eq!(connections(&front)[5..], [4, 5]);
     assert!(error.may_have_been_carried_out, "{error}");
@@ -177,7 +177,7 @@ pub fn a_request_on_a_connection_that_ends_just_then_is_sent_again_once(bench: &
     assert!(handle.is_connected());
 }
 
-pub fn a_step_is_never_sent_again(bench: &Bench) {
+pub fn a_relative_command_is_never_resent(bench: &Bench) {
     let (front, _sim, watched) = connected(bench, LONG, |options| options);
     let handle = watched.handle();
     front.reply(STEP, [Reply::End]);
@@ -193,15 +193,15 @@ pub fn a_404_ends_the_connection(bench: &Bench) {
     let handle = watched.handle();
     front.reply(NODES, [nodes(), Reply::Answer(404, String::new()), nodes()]);
     read(&handle).unwrap();
-    // Refused, and repeated after a moment.
+    // The read is refused, and repeated after a short wait.
     read(&handle).unwrap();
     assert_eq!(connections(&front), [2, 2, 3]);
 }
 
-pub fn an_isy_994_is_never_shown_more_connections_than_it_serves(bench: &Bench) {
+pub fn an_isy_994_never_gets_more_connections_than_it_accepts(bench: &Bench) {
     let isy994 = |options: Options| options.profile(Profile::Isy994);
     let (front, _sim, mut watched) = connected(bench, LONG, isy994);
-    // The stream's, and those of calls.
+    // One connection of the stream, the others of calls.
     front.limit(if bench.has_tls() { 2 } else { 3 });
     let shared = watched.handle().shared().clone();
     watched.meanwhile(|| {
@@ -232,7 +232,7 @@ pub fn a_stop_closes_idle_connections(bench: &Bench) {
     watched.stop();
     wait_for("the end of both connections", || front.open() == 0);
     watched.end();
-    // Nothing is left for the next session.
+    // The next session uses no kept connection.
     let handle = watched.handle();
     handle.start();
     watched.connected();

@@ -3,28 +3,28 @@
 use ioxdriver::Options;
 use ioxproto::{Notification, rest};
 
-use crate::belongings::{belongings, wait_for_no_more_than};
+use crate::resources::{resources_in_use, wait_for_no_more_than};
 use crate::{Bench, LIMIT, Reply, State, Witness, quick, wait_for};
 
-/// This many at a time, so that one more or less from elsewhere hides none.
+/// How many streams to drop at a time: with only one, an unrelated change of a count could hide it.
 const STREAMS: usize = 2;
 
 pub fn a_dropped_stream_leaves_no_task_thread_or_socket(bench: &Bench) {
     bench.alone(|| {
-        // What a runtime makes for its first stream stays.
-        dropped_in(bench, State::IsConnected);
-        let before = belongings();
+        // A runtime keeps what it creates for its first stream.
+        dropped_in(bench, State::Connected);
+        let before = resources_in_use();
         for state in State::ALL {
             dropped_in(bench, state);
             wait_for_no_more_than(&before, &format!("{state:?}"));
         }
         dropped_with_callbacks(bench);
         wait_for_no_more_than(&before, "with callbacks");
-        dropped_after_a_look_up(bench);
-        wait_for_no_more_than(&before, "after a look-up");
+        dropped_after_a_name_lookup(bench);
+        wait_for_no_more_than(&before, "after a name lookup");
         stopped_with_an_idle_connection(bench);
         wait_for_no_more_than(&before, "after a call");
-        println!("there was and is {before:?}");
+        println!("in use before and after: {before:?}");
     });
 }
 
@@ -34,18 +34,18 @@ fn dropped_in(bench: &Bench, state: State) {
     let Some(streams) = (0..STREAMS).map(|_| reach()).collect::<Option<Vec<_>>>() else {
         return;
     };
-    let mut worlds = Vec::new();
+    let mut peers = Vec::new();
     for reached in streams {
         let handle = reached.watched.handle();
         drop(reached.watched);
         drop(handle);
-        worlds.push(reached.world);
+        peers.push(reached.peer);
     }
     wait_for(&format!("the driver gone: {state:?}"), || {
         witness.is_alone()
     });
-    for world in &worlds {
-        world.parted();
+    for peer in &peers {
+        peer.wait_until_disconnected();
     }
 }
 
@@ -64,7 +64,7 @@ fn dropped_with_callbacks(bench: &Bench) {
     server.seen("the socket gone", |seen| seen.open == 0);
 }
 
-/// What a stream holds at rest is the same after a call whose connection was kept.
+/// A stream at rest uses the same resources after a call whose connection was kept.
 fn stopped_with_an_idle_connection(bench: &Bench) {
     let (front, _sim) = bench.front();
     front.reply("/rest/nodes", [Reply::Answer(200, "<nodes/>".to_owned())]);
@@ -83,14 +83,14 @@ fn stopped_with_an_idle_connection(bench: &Bench) {
         watched.end();
         wait_for("the ends of the connections", || front.open() == 0);
         match &at_rest {
-            None => at_rest = Some(belongings()),
+            None => at_rest = Some(resources_in_use()),
             Some(before) => wait_for_no_more_than(before, "at rest after a call"),
         }
         handle.start();
     }
 }
 
-/// The stream keeps the witness for as long as it is there.
+/// Makes the stream hold the witness as long as it exists.
 fn keep(options: Options, witness: &Witness) -> Options {
     let witness = witness.clone();
     options.tap(move |_| {
@@ -98,8 +98,8 @@ fn keep(options: Options, witness: &Witness) -> Options {
     })
 }
 
-/// By the system, on a thread that outlives the stream only where the system hangs.
-fn dropped_after_a_look_up(bench: &Bench) {
+/// Uses the system's name lookup. Its thread outlives the stream only if the system hangs.
+fn dropped_after_a_name_lookup(bench: &Bench) {
     let server = bench.server();
     let witness = Witness::default();
     let by_name = server.url().replace("127.0.0.1", "localhost");

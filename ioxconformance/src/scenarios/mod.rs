@@ -1,9 +1,9 @@
-//! The scenarios. Their names say what must hold.
+//! The scenarios. Their names state the requirements.
 #![expect(
     missing_docs,
     clippy::missing_panics_doc,
     clippy::unwrap_used,
-    reason = "a scenario is a test, which is documented by its name and ends by a panic"
+    reason = "a scenario is a test, which is documented by its name and fails with a panic"
 )]
 
 pub mod bytes;
@@ -11,12 +11,12 @@ pub mod calls;
 pub mod embedding;
 pub mod endings;
 pub mod endurance;
-pub mod healing;
 pub mod house;
 pub mod identity;
 pub mod keep_alive;
 pub mod leftovers;
 pub mod portal;
+pub mod reconnecting;
 pub mod replay;
 pub mod secrets;
 pub mod slow_consumer;

@@ -1,4 +1,4 @@
-//! Portal accounts, tokens of the caller's own, and the JSON path.
+//! Portal accounts, the caller's own tokens, and the JSON path.
 
 use ioxproto::{Notification, Reason, Secret, Status, SubscribePath};
 use ioxsim::{Endpoint, Event, FirstFrames, OnPost, Times};
@@ -31,8 +31,8 @@ pub fn the_json_path_works(bench: &Bench) {
     watched.status(Status::StreamSyncing);
     server.service_status("active");
     live_and_stop(&server, &mut watched);
-    let gap = |told: &Notification| matches!(told, Notification::Gap(_));
-    assert!(!watched.told().iter().any(gap));
+    let gap = |notification: &Notification| matches!(notification, Notification::Gap(_));
+    assert!(!watched.notifications().iter().any(gap));
 }
 
 pub fn both_shapes_of_the_first_frame_are_tried(bench: &Bench) {
@@ -72,7 +72,7 @@ pub fn a_login_that_is_refused_is_final(bench: &Bench) {
     assert_eq!(server.upgrades(), 0);
 }
 
-pub fn a_login_in_trouble_is_waited_out(bench: &Bench) {
+pub fn a_failed_login_is_retried(bench: &Bench) {
     let server = bench.server();
     server.on_post(Endpoint::Login, OnPost::refuse(500), Times::Next(1));
     server.on_post(Endpoint::Login, OnPost::BrokenJson, Times::Next(1));
@@ -88,7 +88,7 @@ pub fn a_login_in_trouble_is_waited_out(bench: &Bench) {
     watched.connected();
 }
 
-pub fn a_login_that_is_never_answered_is_given_up(bench: &Bench) {
+pub fn an_unanswered_login_times_out(bench: &Bench) {
     let mut timing = crate::quick();
     timing.http = std::time::Duration::from_millis(500);
     let server = bench.server();
@@ -99,16 +99,17 @@ pub fn a_login_that_is_never_answered_is_given_up(bench: &Bench) {
     assert!(reason.to_string().contains("logging in"), "{reason}");
 }
 
-pub fn tokens_of_the_callers_own_are_asked_for(bench: &Bench) {
+pub fn tokens_come_from_the_callers_token_provider(bench: &Bench) {
     let server = bench.server();
-    // Somebody else's login gives a token.
+    // The login of another stream provides a token.
     let mut other = bench.start(bench.portal(&server));
     other.connected();
     let issued = server.control().seen().portal.issued;
     let token: Secret = issued.front().cloned().unwrap();
     let options = bench.options(&server).own_tokens();
     let mut watched = bench.start(options);
-    let wanted = |told: &Notification| matches!(told, Notification::TokenWanted { .. });
+    let wanted =
+        |notification: &Notification| matches!(notification, Notification::TokenWanted { .. });
     watched.until("the question", wanted);
     watched.handle().provide_token(None);
     assert_eq!(watched.lost(), Reason::NoToken);

@@ -1,4 +1,4 @@
-//! The main job: replay, then live, in order and marked.
+//! The main task of a stream: to deliver replayed events, then live ones, in order and marked.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use ioxsim::{Ending, Event, Firmware};
 
 use crate::{Bench, Handle, quick};
 
-pub fn replay_and_live_come_in_order_and_marked(bench: &Bench) {
+pub fn replay_and_live_events_arrive_in_order_and_are_marked(bench: &Bench) {
     let server = bench.server();
     let control = &server;
     let mut watched = bench.watch(&server);
@@ -44,7 +44,7 @@ pub fn replay_and_live_come_in_order_and_marked(bench: &Bench) {
     assert_eq!((stats.events, stats.live_events), (replayed as u64 + 1, 1));
 }
 
-pub fn a_replay_that_the_network_holds_up_is_replay_after_the_drain_too(bench: &Bench) {
+pub fn replay_frames_delayed_past_the_drain_are_marked_as_replay(bench: &Bench) {
     let server = bench.server();
     server.hold_replay(10);
     let mut watched = bench.watch(&server);
@@ -54,7 +54,7 @@ pub fn a_replay_that_the_network_holds_up_is_replay_after_the_drain_too(bench: &
     watched.event("_22", "1");
     assert_eq!(watched.events().len(), server.replay_frames());
     assert!(watched.events().iter().all(|event| !event.is_live()));
-    // Within half a second of the mark's stamp, a property may still be of the replay.
+    // A property whose stamp is within 0.5 s of the end mark's may still belong to the replay.
     let mut values = 0..;
     let live = loop {
         let value = values.next().unwrap_or(0).to_string();
@@ -64,12 +64,13 @@ pub fn a_replay_that_the_network_holds_up_is_replay_after_the_drain_too(bench: &
         }
     };
 
-    // This controller marks the end of its replay, so the next time the mark is waited for.
+    // The stream now knows that this controller marks the end of its replay, so the next replay
+    // lasts until the mark.
     server.hold_replay(10);
     server.end(Ending::Close(1000));
     watched.until(
         "the replay of another connection",
-        |told| matches!(told, Notification::Event(event) if event.seqnum() == 9),
+        |notification| matches!(notification, Notification::Event(event) if event.seqnum() == 9),
     );
     let connected = watched
         .handle()
@@ -80,7 +81,7 @@ pub fn a_replay_that_the_network_holds_up_is_replay_after_the_drain_too(bench: &
     assert_eq!(watched.handle().stats().live_events, live);
 }
 
-pub fn a_replay_with_the_stamps_of_its_changes_is_replay_after_the_drain_too(bench: &Bench) {
+pub fn replay_frames_with_original_timestamps_are_marked_as_replay_after_the_drain(bench: &Bench) {
     let server = bench.server();
     server.hold_replay(10);
     let mut watched = bench.start(bench.portal(&server).path(SubscribePath::Api));
@@ -97,7 +98,7 @@ pub fn a_replay_with_the_stamps_of_its_changes_is_replay_after_the_drain_too(ben
     );
 }
 
-pub fn a_replay_that_runs_out_of_time_is_called_incomplete(bench: &Bench) {
+pub fn a_replay_that_exceeds_its_time_limit_is_reported_as_incomplete(bench: &Bench) {
     let server = bench.server_with(|options| {
         options.firmware = Firmware::Isy994;
         options.replay_burst = 1;
@@ -114,27 +115,27 @@ pub fn a_replay_that_runs_out_of_time_is_called_incomplete(bench: &Bench) {
     assert_eq!(watched.handle().stats().incomplete_replays, 1);
 }
 
-pub fn a_burst_of_live_events_loses_none(bench: &Bench) {
+pub fn a_burst_of_live_events_is_delivered_completely(bench: &Bench) {
     let server = bench.server();
     let mut watched = bench.watch(&server);
     watched.connected();
     let before = watched.events().len();
     server.control().flood(20_000);
     let mut more = 0;
-    watched.until("20,000 events", |told| {
-        more += usize::from(matches!(told, Notification::Event(event) if event.is_live()));
+    watched.until("20,000 events", |notification| {
+        more += usize::from(matches!(notification, Notification::Event(event) if event.is_live()));
         more == 20_000
     });
     assert_eq!(watched.events().len(), before + 20_000);
     assert!(
         !watched
-            .told()
+            .notifications()
             .iter()
-            .any(|told| matches!(told, Notification::Gap(_)))
+            .any(|notification| matches!(notification, Notification::Gap(_)))
     );
 }
 
-pub fn two_streams_on_one_controller_do_not_mind_each_other(bench: &Bench) {
+pub fn two_streams_on_one_controller_are_independent(bench: &Bench) {
     let server = bench.server();
     let (mut one, mut other) = (bench.watch(&server), bench.watch(&server));
     one.connected();

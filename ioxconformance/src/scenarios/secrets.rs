@@ -1,7 +1,7 @@
-//! Whole sessions with every log of every crate captured at its most talkative: no secret is in it,
-//! in any encoding.
+//! Captures the logs of all crates at their most verbose level during whole sessions. They must not
+//! contain a secret in any encoding.
 //!
-//! The simulated controller runs in the same process, so that its logs are captured too.
+//! The simulated controller runs in the same process, so its logs are captured, too.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use ioxsim::{
     OnUpgrade, PortalOptions, Times,
 };
 
-use crate::secrets::{found, heard, listen};
+use crate::secrets::{capture_logs, captured_logs, find_encodings};
 use crate::{Bench, Sim, Watched, quick};
 
 const USER: &str = "user@example.test";
@@ -24,9 +24,9 @@ const PASSWORD: &str = "k0rrekt-pf\u{e4}rd/\"batterie\" %20+";
 const LOCAL_PASSWORD: &str = "stapel&klammer=\u{20ac}9!";
 const OWN_TOKEN: &str = "own.token-of_the~application.0123456789";
 
-pub fn no_secret_is_logged_by_anybody_in_any_encoding(bench: &Bench) {
+pub fn no_secret_is_logged_in_any_encoding(bench: &Bench) {
     bench.alone(|| {
-        listen();
+        capture_logs();
         let mut secrets = vec![
             PASSWORD.to_owned(),
             LOCAL_PASSWORD.to_owned(),
@@ -34,28 +34,28 @@ pub fn no_secret_is_logged_by_anybody_in_any_encoding(bench: &Bench) {
             STANDARD.encode(format!("admin:{LOCAL_PASSWORD}")),
         ];
         sessions(bench, &mut secrets);
-        let log = heard();
+        let log = captured_logs();
         for targets in [
             &["tungstenite"][..],
             &["ioxproto"],
             &["ioxsim"],
             &["ioxdriver", "ioxtransport"],
         ] {
-            let of_it = |line: &&str| targets.iter().any(|target| line.starts_with(target));
-            let lines = log.lines().filter(of_it).count();
+            let is_from = |line: &&str| targets.iter().any(|target| line.starts_with(target));
+            let lines = log.lines().filter(is_from).count();
             assert!(lines > 5, "{targets:?} was heard {lines} times");
         }
         assert!(secrets.len() > 10, "{}", secrets.len());
         for secret in &secrets {
-            let found = found(&log, secret);
+            let found = find_encodings(&log, secret);
             assert!(found.is_empty(), "{secret:?} shows as {found:?}");
         }
         println!("{} bytes of logs, {} secrets", log.len(), secrets.len());
     });
 }
 
-/// Each refusal and trouble that makes somebody talk, then a session to its end, with each kind of
-/// account.
+/// Runs a session to its end with each kind of account, with refusals and errors that cause log
+/// messages.
 fn sessions(bench: &Bench, secrets: &mut Vec<String>) {
     let portal = |options: Options| options.portal_account(USER, PASSWORD);
 
@@ -93,7 +93,7 @@ fn sessions(bench: &Bench, secrets: &mut Vec<String>) {
 
     session = Session::new(bench, FirstFrames::Either);
     let mut watched = session.start(Options::own_tokens);
-    let asked_or_given_up = |told: &Notification| match told {
+    let asked_or_given_up = |notification: &Notification| match notification {
         Notification::TokenWanted { .. } => true,
         Notification::Status(change) => change.status == Status::ReconnectFailed,
         _ => false,
@@ -105,6 +105,7 @@ fn sessions(bench: &Bench, secrets: &mut Vec<String>) {
     session.end(watched, secrets);
 }
 
+/// A stream and its controller, both of which have secrets.
 struct Session<'a> {
     bench: &'a Bench,
     server: Sim,
@@ -116,7 +117,7 @@ impl<'a> Session<'a> {
         let server = bench.server_with(|controller| {
             *controller = ControllerOptions {
                 accounts: vec![Account::new("admin", LOCAL_PASSWORD)],
-                // A small house, for each frame is logged many times over.
+                // A small house, because each frame is logged many times.
                 house: HouseOptions {
                     nodes: 2,
                     ..HouseOptions::default()
@@ -152,14 +153,14 @@ impl<'a> Session<'a> {
         self.bench.start(account(options))
     }
 
-    /// The controller drops the connection, and the stream comes back.
+    /// Ends the connection at the controller, and waits until the stream has reconnected.
     fn reconnect(&self, watched: &mut Watched) {
         self.server.end(Ending::Fin);
         watched.lost();
         watched.connected();
     }
 
-    /// Stops, and says whatever else there is to say.
+    /// Makes a call, stops the stream, and logs everything that a program could log.
     fn end(&self, mut watched: Watched, secrets: &mut Vec<String>) {
         let handle = watched.handle();
         let call = rest::get("/api/nodes").unwrap();
@@ -172,13 +173,13 @@ impl<'a> Session<'a> {
         let handle = watched.handle();
         let (handle, outcome) = (handle.shared(), handle.outcome());
         tracing::info!(?handle, reason = ?handle.last_reason(), ?outcome, ?seen, "the end");
-        for told in watched.told() {
-            if let Notification::Status(change) = told
+        for notification in watched.notifications() {
+            if let Notification::Status(change) = notification
                 && let Some(reason) = &change.reason
             {
-                tracing::info!(%reason, "told");
+                tracing::info!(%reason, "reported");
             }
-            tracing::info!(?told, "told");
+            tracing::info!(?notification, "reported");
         }
         let portal = seen.portal;
         secrets.extend(portal.issued.iter().map(|token| token.expose().to_owned()));

@@ -1,4 +1,4 @@
-//! A consumer that does not take what is told.
+//! A consumer that does not read the queue.
 
 use std::time::Duration;
 
@@ -8,18 +8,18 @@ use ioxsim::Event;
 
 use crate::{Bench, Handle, LIMIT, quick};
 
-/// More than the queue, the library's buffers and the kernel's hold together.
+/// More events than the queue and the buffers of the library and the kernel hold together.
 const MANY: usize = 40_000;
 
-pub fn a_full_queue_stops_the_reading_and_loses_nothing(bench: &Bench) {
+pub fn a_full_queue_pauses_reading_and_loses_nothing(bench: &Bench) {
     let server = bench.server();
     let mut watched = bench.start(bench.options(&server).queue(16));
     watched.connected();
     let before = watched.handle().stats().events;
     server.flood(MANY);
     server.emit(&Event::new("ST", "last").node("n1"));
-    // The queue fills, then the reading stops: nothing is taken here meanwhile.
-    bench.held_up(&watched);
+    // The queue fills, and then the driver stops reading, because nothing is taken here.
+    bench.wait_until_queue_full(&watched);
     let held = watched.handle().stats().events - before;
     assert!(
         (16..=64).contains(&held),
@@ -32,13 +32,17 @@ pub fn a_full_queue_stops_the_reading_and_loses_nothing(bench: &Bench) {
         .filter(|event| event.is_live())
         .count();
     assert_eq!(live, MANY + 1);
-    let lost =
-        |told: &Notification| matches!(told, Notification::Gap(_) | Notification::Dropped(_));
-    assert!(!watched.told().iter().any(lost));
+    let lost = |notification: &Notification| {
+        matches!(
+            notification,
+            Notification::Gap(_) | Notification::Dropped(_)
+        )
+    };
+    assert!(!watched.notifications().iter().any(lost));
     assert_eq!(watched.statuses().len(), 3, "{:?}", watched.statuses());
 }
 
-pub fn the_oldest_are_dropped_on_request_and_their_count_is_told(bench: &Bench) {
+pub fn the_oldest_notifications_are_dropped_if_configured_and_counted(bench: &Bench) {
     let server = bench.server();
     let options = bench
         .options(&server)
@@ -54,11 +58,11 @@ pub fn the_oldest_are_dropped_on_request_and_their_count_is_told(bench: &Bench) 
     let read = handle.wait_until(&|handle: &Handle| handle.stats().events == all, LIMIT);
     assert_eq!(read, Ok(()));
     watched.event("ST", "last");
-    let dropped = |told: &Notification| match told {
+    let dropped = |notification: &Notification| match notification {
         Notification::Dropped(count) => *count,
         _ => 0,
     };
-    let dropped: u64 = watched.told().iter().map(dropped).sum();
+    let dropped: u64 = watched.notifications().iter().map(dropped).sum();
     assert_eq!(dropped + watched.events().len() as u64, all);
     assert_eq!(
         watched.statuses(),
@@ -67,14 +71,14 @@ pub fn the_oldest_are_dropped_on_request_and_their_count_is_told(bench: &Bench) 
     );
 }
 
-pub fn replay_never_passes_as_live_while_the_consumer_blocks(bench: &Bench) {
+pub fn replay_is_never_marked_live_while_the_consumer_blocks(bench: &Bench) {
     let mut timing = quick();
     timing.drain_quiet = Duration::from_millis(100);
     timing.drain_quiet_after_mark = Duration::from_millis(100);
     let server = bench.server();
     let mut watched = bench.start(bench.options(&server).timing(timing).queue(1));
-    bench.held_up(&watched);
-    // Several quiets long, the driver waits for room and listens to nothing.
+    bench.wait_until_queue_full(&watched);
+    // For several times the silence that ends a drain, the driver waits for room and does not read.
     let never = watched.handle().wait_until(
         &|handle: &Handle| handle.is_connected(),
         Duration::from_millis(600),
@@ -85,7 +89,7 @@ pub fn replay_never_passes_as_live_while_the_consumer_blocks(bench: &Bench) {
     assert!(watched.events().iter().all(|event| !event.is_live()));
 }
 
-pub fn a_slow_consumer_is_no_stall(bench: &Bench) {
+pub fn a_slow_consumer_is_not_a_stall(bench: &Bench) {
     let mut timing = quick();
     timing.stall_default = Duration::from_millis(500);
     timing.stall_max = Duration::from_millis(500);
@@ -94,7 +98,7 @@ pub fn a_slow_consumer_is_no_stall(bench: &Bench) {
     timing.pong_within = Duration::from_millis(200);
     let server = bench.server();
     let mut watched = bench.start(bench.options(&server).timing(timing).queue(4));
-    bench.held_up(&watched);
+    bench.wait_until_queue_full(&watched);
     let lost = |handle: &Handle| handle.status() == Status::LostConnection;
     let waited = watched
         .handle()

@@ -1,5 +1,5 @@
-//! A stop is done within 100 ms, from every state; and where a close handshake, a logout or a login
-//! is under way that is not answered, as soon after its limit.
+//! A stop takes at most 100 ms in every state. If a close handshake, a logout or a login is not
+//! answered, it takes at most 100 ms longer than the time limit of that.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use ioxproto::Status;
 use crate::{Bench, State};
 
 const AT_ONCE: Duration = Duration::from_millis(100);
-/// One stop in time is enough: a machine that is busy is not so each time, a driver that waits for
+/// One stop in time is enough: a busy machine is not slow every time, but a driver that waits for
 /// something is.
 const TRIES: usize = 10;
 
@@ -26,7 +26,7 @@ fn in_time(bench: &Bench, state: State) {
         assert_eq!(handle.outcome(), Some(Ok(())));
         reached.watched.end();
         assert_eq!(reached.watched.statuses().last().unwrap(), "disconnected");
-        reached.world.parted();
+        reached.peer.wait_until_disconnected();
         if took.last().is_some_and(|took| *took <= limit) {
             println!("{state:?}: stopped after {took:?}");
             return;
@@ -36,61 +36,61 @@ fn in_time(bench: &Bench, state: State) {
 }
 
 pub fn while_a_name_is_looked_up(bench: &Bench) {
-    in_time(bench, State::LooksUpAName);
+    in_time(bench, State::ResolvingName);
 }
 
-pub fn while_nobody_answers_a_connect(bench: &Bench) {
-    in_time(bench, State::ConnectsToWhereNobodyAnswers);
+pub fn while_the_connect_is_not_answered(bench: &Bench) {
+    in_time(bench, State::ConnectingUnanswered);
 }
 
-pub fn while_nothing_is_ever_said(bench: &Bench) {
-    in_time(bench, State::HearsNothing);
+pub fn while_the_server_is_silent(bench: &Bench) {
+    in_time(bench, State::ServerSilent);
 }
 
 pub fn while_the_upgrade_is_not_answered(bench: &Bench) {
-    in_time(bench, State::WaitsForTheUpgrade);
+    in_time(bench, State::UpgradeUnanswered);
 }
 
 pub fn while_the_login_is_not_answered(bench: &Bench) {
-    in_time(bench, State::WaitsForTheLogin);
+    in_time(bench, State::LoginUnanswered);
 }
 
-pub fn while_a_token_is_waited_for(bench: &Bench) {
-    in_time(bench, State::WaitsForAToken);
+pub fn while_waiting_for_a_token(bench: &Bench) {
+    in_time(bench, State::WaitingForToken);
 }
 
-pub fn while_the_replay_comes(bench: &Bench) {
-    in_time(bench, State::TakesTheReplay);
+pub fn during_the_replay(bench: &Bench) {
+    in_time(bench, State::InReplay);
 }
 
 pub fn when_connected(bench: &Bench) {
-    in_time(bench, State::IsConnected);
+    in_time(bench, State::Connected);
 }
 
 pub fn while_the_controller_is_frozen(bench: &Bench) {
-    in_time(bench, State::IsConnectedToAFrozenController);
+    in_time(bench, State::ControllerFrozen);
 }
 
 pub fn while_the_logout_is_not_answered(bench: &Bench) {
-    in_time(bench, State::CannotLogOut);
+    in_time(bench, State::LogoutUnanswered);
 }
 
-pub fn while_the_queue_is_full_and_nobody_takes(bench: &Bench) {
-    in_time(bench, State::IsHeldUp);
+pub fn while_the_queue_is_full_and_is_not_read(bench: &Bench) {
+    in_time(bench, State::QueueFull);
 }
 
-pub fn in_the_middle_of_a_flood(bench: &Bench) {
-    in_time(bench, State::IsFlooded);
+pub fn during_a_burst_of_events(bench: &Bench) {
+    in_time(bench, State::InBurst);
 }
 
-pub fn while_the_controller_does_not_cease_to_send(bench: &Bench) {
-    in_time(bench, State::IsSentEndlessly);
+pub fn while_empty_frames_arrive_endlessly(bench: &Bench) {
+    in_time(bench, State::EndlessFrames);
 }
 
 pub fn during_the_wait_for_the_next_attempt(bench: &Bench) {
-    in_time(bench, State::WaitsForTheNextAttempt);
+    in_time(bench, State::InBackoff);
 }
 
 pub fn at_rest(bench: &Bench) {
-    in_time(bench, State::IsAtRest);
+    in_time(bench, State::AtRest);
 }

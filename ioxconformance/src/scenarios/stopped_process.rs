@@ -1,6 +1,7 @@
-//! A process that is stopped in the middle of the replay, as a debugger or a laptop's lid does it.
+//! A process that is stopped in the middle of the replay, as by a debugger or by closing a laptop.
 //!
-//! The process is this test's own program once more, running one test: [`the_watched_process`].
+//! The process runs this test's own program with only one test:
+//! [`child_process_for_the_next_test`].
 
 use std::env;
 use std::io::{BufRead as _, BufReader};
@@ -13,14 +14,15 @@ use ioxproto::{Notification, Status};
 use crate::{Bench, LIMIT, options, quick};
 
 const URL: &str = "IOX_CONFORMANCE_URL";
-const MARK: &str = "told: ";
+const MARK: &str = "notified: ";
 
-/// Tells what it sees, up to the first live event; does nothing where it is not asked to.
-pub fn the_watched_process(bench: &Bench) {
+/// Prints its notifications up to the first live event. Does nothing unless
+/// `IOX_CONFORMANCE_URL` is set.
+pub fn child_process_for_the_next_test(bench: &Bench) {
     let Ok(url) = env::var(URL) else { return };
     let mut watched = bench.start(options(url));
-    watched.until("a live event", |told| {
-        match told {
+    watched.until("a live event", |notification| {
+        match notification {
             Notification::Status(change) => println!("\n{MARK}{}", change.status),
             Notification::Event(event) => println!(
                 "\n{MARK}{} {}",
@@ -29,11 +31,11 @@ pub fn the_watched_process(bench: &Bench) {
             ),
             _ => {}
         }
-        matches!(told, Notification::Event(event) if event.is_live())
+        matches!(notification, Notification::Event(event) if event.is_live())
     });
 }
 
-pub fn replay_never_passes_as_live_when_the_process_is_stopped(bench: &Bench) {
+pub fn replay_is_never_marked_live_when_the_process_is_stopped(bench: &Bench) {
     if cfg!(not(unix)) {
         return;
     }
@@ -45,13 +47,14 @@ pub fn replay_never_passes_as_live_when_the_process_is_stopped(bench: &Bench) {
     server.release_replay();
     let all = server.replay_frames() as u64;
     server.seen("the whole replay sent", |seen| seen.latest().texts == all);
-    // Several quiets long nothing is read, and the replay lies in the socket.
-    let silent = process.told.recv_timeout(quick().drain_quiet * 4);
+    // For several times the silence that ends a drain, the process does not read, and the replay
+    // waits in the socket.
+    let silent = process.lines.recv_timeout(quick().drain_quiet * 4);
     assert_eq!(silent, Err(RecvTimeoutError::Timeout), "it is stopped");
     process.signal("CONT");
     let before = process.until(Status::Connected.as_str());
     assert!(
-        before.iter().all(|told| told.starts_with("replay")),
+        before.iter().all(|line| line.starts_with("replay")),
         "{before:#?}"
     );
     assert_eq!(before.len() as u64, all - 10);
@@ -59,38 +62,39 @@ pub fn replay_never_passes_as_live_when_the_process_is_stopped(bench: &Bench) {
     process.until(&format!("live {all}"));
 }
 
+/// The child process, and the lines that report its notifications.
 struct Process {
     child: Child,
-    told: Receiver<String>,
+    lines: Receiver<String>,
 }
 
 impl Process {
     fn start(url: &str) -> Self {
         let mut child = Command::new(env::current_exe().unwrap())
-            .args(["the_watched_process", "--nocapture"])
+            .args(["child_process_for_the_next_test", "--nocapture"])
             .env(URL, url)
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let (sender, told) = channel();
+        let output = BufReader::new(child.stdout.take().unwrap()).lines();
+        let (sender, lines) = channel();
         thread::spawn(move || {
-            for line in lines.map_while(Result::ok) {
+            for line in output.map_while(Result::ok) {
                 if let Some(line) = line.strip_prefix(MARK) {
                     let _ = sender.send(line.to_owned());
                 }
             }
         });
-        Self { child, told }
+        Self { child, lines }
     }
 
-    /// What it tells before it tells this.
+    /// Waits until the process prints this, and returns everything that it printed before.
     fn until(&self, wanted: &str) -> Vec<String> {
         let mut before = Vec::new();
         loop {
-            match self.told.recv_timeout(LIMIT) {
-                Ok(told) if told == wanted => return before,
-                Ok(told) => before.push(told),
+            match self.lines.recv_timeout(LIMIT) {
+                Ok(line) if line == wanted => return before,
+                Ok(line) => before.push(line),
                 Err(error) => panic!("never {wanted:?} ({error}), but {before:#?}"),
             }
         }

@@ -1,11 +1,11 @@
-//! The forms in which a secret could show.
+//! The forms in which a secret could appear in a log.
 
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
-/// By name.
+/// The encodings of a secret, by name.
 fn forms(secret: &str) -> BTreeMap<String, String> {
     let bytes = secret.as_bytes();
     let mut forms = BTreeMap::new();
@@ -35,8 +35,8 @@ fn forms(secret: &str) -> BTreeMap<String, String> {
         byte => format!("%{byte:02X}"),
     });
     form("percent", percent.collect());
-    // Wherever it stands within what is encoded: the characters at its edges depend on its
-    // neighbours.
+    // At each offset in the encoded text, without the characters at its edges, which also depend on
+    // the neighbouring bytes.
     for offset in 0..3 {
         let shifted = [&b"..."[..offset], bytes].concat();
         for (name, engine) in [("base64", STANDARD_NO_PAD), ("base64url", URL_SAFE_NO_PAD)] {
@@ -52,8 +52,8 @@ fn json_text(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"")
 }
 
-/// What of a secret to look for, as itself and as it stands in JSON; of a token, its own parts too,
-/// for its head is that of every token.
+/// The strings to search for: the secret itself and as a JSON string. For a token, also its payload
+/// and its signature; all tokens have the same header. For a PEM key, also its lines.
 fn parts(secret: &str) -> Vec<String> {
     let mut parts = vec![secret.to_owned(), json_text(secret)];
     parts.dedup();
@@ -76,8 +76,8 @@ fn parts(secret: &str) -> Vec<String> {
     parts
 }
 
-/// Where a secret shows in a text.
-pub(crate) fn found(text: &str, secret: &str) -> Vec<String> {
+/// The names of the encodings in which a string contains a secret.
+pub(crate) fn find_encodings(text: &str, secret: &str) -> Vec<String> {
     let mut found = Vec::new();
     for part in parts(secret) {
         let seen = forms(&part)
@@ -113,9 +113,9 @@ mod tests {
                 format!("{}", secret.as_bytes().escape_ascii()),
             ];
             for text in texts {
-                assert!(!found(&text, secret).is_empty(), "{text}");
+                assert!(!find_encodings(&text, secret).is_empty(), "{text}");
             }
-            assert!(found("nothing here", secret).is_empty());
+            assert!(find_encodings("nothing here", secret).is_empty());
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Everything that is logged in a process, by every crate at its most talkative.
+//! Captures everything that this process logs: every crate at its most verbose level.
 
 use std::fmt::{self, Write as _};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,9 +7,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tracing::field::{Field, Visit};
 use tracing::span;
 
-/// All that was logged, with the target in front of each line.
+/// Everything that was logged, with the target at the beginning of each line.
 static LOG: Mutex<String> = Mutex::new(String::new());
 
+/// Collects the fields of an event or span as text.
 struct Lines(String);
 
 impl Visit for Lines {
@@ -22,34 +23,34 @@ impl Visit for Lines {
     }
 }
 
-fn keep(target: &str, record: impl FnOnce(&mut Lines)) {
+fn append(target: &str, record: impl FnOnce(&mut Lines)) {
     let mut lines = Lines(String::new());
     record(&mut lines);
-    let _ = writeln!(kept(), "{target}{}", lines.0);
+    let _ = writeln!(lock_log(), "{target}{}", lines.0);
 }
 
-/// Takes everything that goes through `tracing`.
-struct Spans(AtomicU64);
+/// Captures what is logged with `tracing`. Holds the number of spans.
+struct TracingCapture(AtomicU64);
 
-impl tracing::Subscriber for Spans {
+impl tracing::Subscriber for TracingCapture {
     fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
         true
     }
 
     fn new_span(&self, attributes: &span::Attributes<'_>) -> span::Id {
         let target = attributes.metadata().target();
-        keep(target, |lines| attributes.record(lines));
+        append(target, |lines| attributes.record(lines));
         span::Id::from_u64(self.0.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
     fn record(&self, _: &span::Id, values: &span::Record<'_>) {
-        keep("span", |lines| values.record(lines));
+        append("span", |lines| values.record(lines));
     }
 
     fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
 
     fn event(&self, event: &tracing::Event<'_>) {
-        keep(event.metadata().target(), |lines| event.record(lines));
+        append(event.metadata().target(), |lines| event.record(lines));
     }
 
     fn enter(&self, _: &span::Id) {}
@@ -57,16 +58,16 @@ impl tracing::Subscriber for Spans {
     fn exit(&self, _: &span::Id) {}
 }
 
-/// Takes everything that goes through `log`, as tungstenite does.
-struct Records;
+/// Captures what is logged with `log`, which tungstenite uses.
+struct LogCapture;
 
-impl log::Log for Records {
+impl log::Log for LogCapture {
     fn enabled(&self, _: &log::Metadata<'_>) -> bool {
         true
     }
 
     fn log(&self, record: &log::Record<'_>) {
-        keep(record.target(), |lines| {
+        append(record.target(), |lines| {
             let _ = write!(lines.0, " {}", record.args());
         });
     }
@@ -74,23 +75,20 @@ impl log::Log for Records {
     fn flush(&self) {}
 }
 
-/// From here on all is kept that is logged in this process: there is one logger in each.
-#[expect(
-    clippy::expect_used,
-    reason = "a scenario that cannot go on has failed"
-)]
-pub(crate) fn listen() {
-    let spans = tracing::subscriber::set_global_default(Spans(AtomicU64::new(0)));
-    spans.expect("nobody else listens");
-    log::set_logger(&Records).expect("nobody else listens");
+/// Starts capturing. Can be called once in a process, because the loggers are global.
+#[expect(clippy::expect_used, reason = "a panic fails the scenario")]
+pub(crate) fn capture_logs() {
+    let installed = tracing::subscriber::set_global_default(TracingCapture(AtomicU64::new(0)));
+    installed.expect("no other subscriber is set");
+    log::set_logger(&LogCapture).expect("no other logger is set");
     log::set_max_level(log::LevelFilter::Trace);
 }
 
-/// What was logged so far.
-pub(crate) fn heard() -> String {
-    kept().clone()
+/// Everything that was logged so far.
+pub(crate) fn captured_logs() -> String {
+    lock_log().clone()
 }
 
-fn kept() -> MutexGuard<'static, String> {
+fn lock_log() -> MutexGuard<'static, String> {
     LOG.lock().unwrap_or_else(PoisonError::into_inner)
 }

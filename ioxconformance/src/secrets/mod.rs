@@ -1,7 +1,7 @@
-//! Looking for secrets in all that is logged.
+//! Searches everything that is logged for secrets.
 
 mod forms;
 mod log;
 
-pub(crate) use forms::found;
-pub(crate) use log::{heard, listen};
+pub(crate) use forms::find_encodings;
+pub(crate) use log::{capture_logs, captured_logs};

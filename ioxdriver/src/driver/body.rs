@@ -1,16 +1,16 @@
-//! The body of every driver: carries out what the core asks for, delivers, and tells the core what
-//! happened. To be read beside `ioxproto::driver`.
+//! The loop of every driver: it carries out the core's actions, delivers notifications, and reports
+//! to the core what happened. Read it together with `ioxproto::driver`.
 //!
 //! ```text
-//!   start ──► turn ──► Moved      there may be more: turn again
+//!   start ──► turn ──► Moved      there may be more to do: turn again
 //!             ▲  │ ──► Drained    something happened, and the socket is empty now ──┐
 //!             │  │ ──► Idle       nothing happened                                ──┤
 //!             │  │                                                                  ▼
-//!             │  │      listen gives the deadline; wait for it, for the socket, or for a command
+//!             │  │      listen returns the deadline; wait for it, the socket, or a command
 //!             │  │                                                                  │
 //!             ├──┼──────────────────────────────────────────────────────────────────┤ woken
-//!             └──┼── tick ◄──────────── the deadline came, and a turn was Idle since┘
-//!                ├───► HeldUp     wait for room in the queue, or for a command, and turn again
+//!             └──┼── tick ◄───── the deadline passed, and a turn after it was Idle ─┘
+//!                ├───► HeldUp     wait for room in the queue or for a command; turn again
 //!                └───► AtRest     the stream has ended; start runs it again
 //! ```
 
@@ -25,76 +25,78 @@ use ioxproto::{
 use tracing::debug;
 
 use super::link::{Link, LinkEvent};
-use super::shared::{CallCommand, Command, Exchanged};
+use super::shared::{CallCommand, Command, Replacements};
 use super::ticket::Slot;
 use super::{Delivery, Seam, Shared};
 use crate::net::exchange::Answer;
-use crate::net::{Answered, Attempt, IdleConnections, Route};
+use crate::net::{Attempt, CompletedExchange, IdleConnections, Route};
 use crate::options::{Listener, Options, Tap, Tapped};
 use crate::websocket::Received;
 use crate::{BuildError, tls};
 
-/// The messages after which a stream that is stopping looks at its deadline.
-const STOP_LOOKS_UP: u32 = 256;
-/// While calls are pending, this many notifications are read past a full queue: its consumer may be
-/// waiting for one of them.
-const BEYOND: usize = 4096;
-/// A batch with room for more than this is freed before a wait, so that an idle stream does not
-/// keep it.
-const IDLE: usize = 4;
+/// A stream that is stopping checks its deadline each time it has received this many inputs.
+const STOP_CHECK_INTERVAL: u32 = 256;
+/// How many notifications are read past a full queue while calls are pending. The consumer may be
+/// waiting for the answer of a call and therefore not read the queue.
+const CALL_HEADROOM: usize = 4096;
+/// A batch with a larger capacity is freed before a wait, so that an idle stream uses little
+/// memory.
+const IDLE_BATCH_CAPACITY: usize = 4;
 
-/// The loop of a driver.
+/// The loop of a driver and its state.
 pub struct Body<S: Seam> {
     core: StreamMachine,
     route: Route<S>,
     link: Link<S>,
-    /// Logins, refreshes and logouts under way, one at a time as a rule, and the exchanges of
-    /// calls.
+    /// The exchanges in progress alongside the stream: logins, refreshes, logouts and calls.
     requests: Vec<(RequestId, Attempt<S>)>,
-    /// Connections of calls that were answered, for the next ones.
+    /// Connections kept after the exchange of a call, for the next calls.
     idle: IdleConnections<S::Io, S::Timer>,
-    /// The calls that are not over, and where what they come to is awaited.
+    /// The pending calls, each with the slot for its outcome.
     calls: Vec<(CallId, Arc<Slot>)>,
+    /// The request for a token that the application has not answered.
     token_wanted: Option<RequestId>,
     delivery: Arc<Delivery>,
-    /// Called in the queue's place.
+    /// Receives the notifications instead of the queue.
     listener: Option<Listener>,
     shared: Arc<Shared>,
     tap: Option<Tap>,
-    /// Notifications not yet delivered, and how many the queue has room for.
+    /// Notifications not yet delivered.
     batch: Vec<Notification>,
+    /// How many more notifications the queue accepts.
     room: usize,
+    /// Whether a full queue keeps the driver from reading.
     held_up: bool,
     /// Sampled once for each turn.
     now: Option<Now>,
-    /// The things that happened since the driver last waited.
+    /// The number of inputs since the driver last waited.
     busy: u32,
 }
 
-/// What one turn came to.
+/// The result of one turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "a driver must act on each")]
 pub enum Turn {
     /// Something happened, and there may be more to do.
     Moved,
-    /// Something happened, and there is nothing to do now but to wait.
+    /// Something happened, and the driver must now wait.
     Drained,
-    /// Nothing happened, and there is nothing to do but to wait.
+    /// Nothing happened, and the driver must wait.
     Idle,
-    /// The consumer leaves no room: nothing is read, and no silence counts.
+    /// The queue is full: the driver does not read, and the time does not count as silence.
     HeldUp,
     /// The stream has ended.
     AtRest,
 }
 
-/// What there is to tell the core.
+/// An input for the core.
 enum Input<S> {
     Link(LinkEvent<S>),
     Answered(RequestId, Box<Result<Answer, Failure>>),
 }
 
 impl<S: Seam> Body<S> {
-    /// A stream at rest, with what handles and the consumer share with it.
+    /// Creates a stream at rest.
     ///
     /// # Errors
     ///
@@ -138,7 +140,7 @@ impl<S: Seam> Body<S> {
         &self.delivery
     }
 
-    /// What handles share with the driver.
+    /// The state that handles share with the driver.
     pub fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }
@@ -148,23 +150,24 @@ impl<S: Seam> Body<S> {
         &self.route.seam
     }
 
-    /// Whether the stream is on its way to an orderly end.
+    /// Whether the stream is stopping.
     pub fn is_stopping(&self) -> bool {
         self.core.is_stopping()
     }
 
-    /// How many things happened since the last call of [`listen`](Self::listen).
+    /// The number of inputs since the last call of [`listen`](Self::listen).
     pub fn busy(&self) -> u32 {
         self.busy
     }
 
-    /// Starts the stream, for the first time or again, with what was exchanged since it last ran.
+    /// Starts the stream, for the first time or again, with the account and the trust policy that
+    /// were set since it last ran.
     pub fn start(&mut self) {
-        let Exchanged { account, trust } = self.shared.begin();
+        let Replacements { account, trust } = self.shared.begin();
         if let Some(account) = account
             && let Err(error) = self.core.exchange_account(account)
         {
-            debug!(%error, "the account does not fit, the old one stays");
+            debug!(%error, "the new account does not fit; keeping the old one");
         }
         if let (Some(trust), Some(tls)) = (trust, &mut self.route.tls) {
             *tls = tls::client_config(&trust);
@@ -175,7 +178,7 @@ impl<S: Seam> Body<S> {
         self.settle();
     }
 
-    /// One round without waiting: a command, or what there is to read.
+    /// Handles one command or the available input, without waiting.
     pub fn turn(&mut self, context: &mut Context<'_>) -> Turn {
         self.now = None;
         let turn = self.round(context);
@@ -197,19 +200,19 @@ impl<S: Seam> Body<S> {
             self.command(command);
             return Turn::Moved;
         }
-        if self.room == 0 && self.may_pause() {
-            let beyond = self.beyond();
-            if self.delivery.poll_room(context, beyond).is_pending() {
+        if self.room == 0 && self.can_pause() {
+            let headroom = self.headroom();
+            if self.delivery.poll_room(context, headroom).is_pending() {
                 return self.hold_up(context);
             }
-            self.room = self.delivery.room(beyond);
+            self.room = self.delivery.room(headroom);
         }
         if std::mem::take(&mut self.held_up) {
             let now = self.now();
             self.shared.update(&self.core, now);
         }
         for taken in 0..S::TURN {
-            let Poll::Ready(input) = self.poll_world(context) else {
+            let Poll::Ready(input) = self.poll_input(context) else {
                 return match self.shared.poll_command(context) {
                     Poll::Ready(command) => {
                         self.command(command);
@@ -222,12 +225,12 @@ impl<S: Seam> Body<S> {
             self.handle(input);
             self.busy = self.busy.wrapping_add(1);
             let stopping = self.core.is_stopping();
-            if stopping && self.busy.is_multiple_of(STOP_LOOKS_UP) {
-                // A controller that never ceases to send does not keep the stream from its end.
+            if stopping && self.busy.is_multiple_of(STOP_CHECK_INTERVAL) {
+                // Otherwise a controller that sends without a pause would prevent the stop.
                 let now = self.now();
                 self.core.tick(now);
             }
-            let more = S::READS_ON || self.link.holds_more();
+            let more = S::READS_ON || self.link.has_more();
             let full = self.batch.len() >= self.room;
             if !more || full || stopping || self.shared.has_command() {
                 break;
@@ -252,45 +255,45 @@ impl<S: Seam> Body<S> {
         Turn::HeldUp
     }
 
-    /// The socket is empty and the driver is about to wait: tells the core how things stand, and
-    /// asks when to wake. To be called right before the wait.
+    /// Prepares a wait on an empty socket: reports the progress to the core and returns the
+    /// deadline. Call it immediately before the wait.
     pub fn listen(&mut self) -> Option<Instant> {
         self.busy = 0;
-        if self.batch.capacity() > IDLE {
+        if self.batch.capacity() > IDLE_BATCH_CAPACITY {
             self.batch = Vec::new();
         }
         let now = self.now();
-        self.tell_progress(now);
+        self.report_progress(now);
         self.core.poll_timeout(now).map(|deadline| deadline.at)
     }
 
-    /// The deadline has come, and the socket is still empty.
+    /// Handles a deadline that has passed while the socket is still empty.
     pub fn tick(&mut self) {
         self.now = None;
         let now = self.now();
-        self.tell_progress(now);
+        self.report_progress(now);
         self.core.tick(now);
         self.settle();
     }
 
-    /// When to wake although the consumer leaves no room: a call is due.
+    /// The next deadline of a call, for a driver that waits for room in the queue.
     pub fn held_up_until(&mut self) -> Option<Instant> {
         let now = self.now();
-        self.tell_call_phases(now);
+        self.report_call_phases(now);
         self.core.call_deadline().map(|deadline| deadline.at)
     }
 
-    /// That has come: calls end in time, whatever the consumer does.
+    /// Handles the deadline of [`held_up_until`](Self::held_up_until), so that calls time out even
+    /// if the consumer does not read.
     pub fn tick_held_up(&mut self) {
         self.now = None;
         let now = self.now();
-        self.tell_call_phases(now);
+        self.report_call_phases(now);
         self.core.tick_calls(now);
         self.settle();
     }
 
-    /// Leaves without waiting: what can be sent at once is sent (a close frame), everything is
-    /// dropped.
+    /// Ends without waiting: sends a close frame if that is possible at once, and drops everything.
     pub fn hang_up(&mut self) {
         self.now = None;
         let now = self.now();
@@ -301,7 +304,8 @@ impl<S: Seam> Body<S> {
         self.idle.clear();
     }
 
-    /// Nothing more happens: the consumer and handles learn of it. Harmless after a rest.
+    /// Reports the end of the driver to the consumer and the handles. Has no effect on a stream at
+    /// rest.
     pub fn finish(&mut self) {
         for (_, slot) in self.calls.drain(..) {
             slot.fill(Err(CallError::driver_gone()));
@@ -317,22 +321,26 @@ impl<S: Seam> Body<S> {
         })
     }
 
-    /// Carries out what the core asks for, and delivers. Handles know what the consumer is about
-    /// to be told.
+    /// Carries out the core's actions and delivers the notifications. Updates the handles first, so
+    /// that they are never behind the consumer.
     fn settle(&mut self) {
         self.carry_out();
         let now = self.now();
         self.shared.update(&self.core, now);
-        let beyond = self.beyond();
-        self.room = self.delivery.push_all(&mut self.batch, beyond);
+        let headroom = self.headroom();
+        self.room = self.delivery.push_all(&mut self.batch, headroom);
     }
 
     /// How many notifications may be read past a full queue.
-    fn beyond(&self) -> usize {
-        if self.calls.is_empty() { 0 } else { BEYOND }
+    fn headroom(&self) -> usize {
+        if self.calls.is_empty() {
+            0
+        } else {
+            CALL_HEADROOM
+        }
     }
 
-    /// Does everything that the core asks for.
+    /// Carries out the core's actions.
     fn carry_out(&mut self) {
         while let Some(action) = self.core.poll_action() {
             match action {
@@ -341,7 +349,7 @@ impl<S: Seam> Body<S> {
                     address,
                     upgrade,
                 } => {
-                    // The last connection was lost, and these may be dead with it.
+                    // The last connection was lost, so these may be dead, too.
                     self.idle.clear();
                     let attempt = Attempt::new(&self.route, address, upgrade);
                     self.link = Link::Attempt(id, Box::new(attempt));
@@ -390,7 +398,7 @@ impl<S: Seam> Body<S> {
                     }
                 }
                 Action::Notify(notification) => self.notify(notification),
-                other => debug!(?other, "an action that this driver does not know"),
+                other => debug!(?other, "unknown action"),
             }
         }
     }
@@ -403,8 +411,8 @@ impl<S: Seam> Body<S> {
         }
         match &mut self.listener {
             Some(listener) => {
-                let _calling_back = self.shared.calling_back();
-                listener.tell(&notification);
+                let _in_callback = self.shared.enter_callback();
+                listener.call(&notification);
             }
             None => self.batch.push(notification),
         }
@@ -418,10 +426,10 @@ impl<S: Seam> Body<S> {
         }
     }
 
-    /// Whether reading may pause: only on an open connection or between attempts. An attempt under
-    /// way goes on, and so does a login, since their time limits run; and a stream that is stopping
-    /// delivers nothing more that needs room.
-    fn may_pause(&self) -> bool {
+    /// Whether reading may pause: only on an open connection or between attempts. The time limit of
+    /// an attempt or a login keeps running, so these continue. A stream that is stopping delivers
+    /// nothing else that needs room.
+    fn can_pause(&self) -> bool {
         let under_way = match self.link {
             Link::Open(_) => false,
             Link::None => !self.requests.is_empty(),
@@ -430,10 +438,10 @@ impl<S: Seam> Body<S> {
         !under_way && !self.core.is_stopping()
     }
 
-    /// How far the attempt is, or that a message has begun to arrive. Told before each wait and
-    /// before each tick, since either may have changed in a wait that it did not end.
-    fn tell_progress(&mut self, now: Now) {
-        self.tell_call_phases(now);
+    /// Reports to the core the phase of the attempt, or that bytes have arrived. Called before each
+    /// wait and each tick, because progress does not always end the wait.
+    fn report_progress(&mut self, now: Now) {
+        self.report_call_phases(now);
         match &mut self.link {
             Link::Open(open) => {
                 if let Some(mid_message) = open.take_received() {
@@ -445,8 +453,9 @@ impl<S: Seam> Body<S> {
         }
     }
 
-    /// How far the exchanges beside the stream are; it matters for those of calls.
-    fn tell_call_phases(&mut self, now: Now) {
+    /// Reports to the core the phase of each exchange alongside the stream. Only the phases of
+    /// calls matter.
+    fn report_call_phases(&mut self, now: Now) {
         for (id, attempt) in &self.requests {
             let reached = attempt.call_phase();
             if reached != CallPhase::Opening {
@@ -460,7 +469,8 @@ impl<S: Seam> Body<S> {
             if let Poll::Ready(exchanged) = attempt.poll(&self.route, context) {
                 let now = Instant::now();
                 let answer = exchanged.map(|answered| {
-                    // Before the core hears of the answer, which may ask for the next exchange.
+                    // Before the core receives the answer, because it may then start the next
+                    // exchange.
                     if let Some(time) = answered.keep_alive {
                         let address = attempt.address().clone();
                         self.idle.keep(now, address, answered.connection, time);
@@ -473,7 +483,7 @@ impl<S: Seam> Body<S> {
         Poll::Pending
     }
 
-    fn poll_world(&mut self, context: &mut Context<'_>) -> Poll<Input<S::Io>> {
+    fn poll_input(&mut self, context: &mut Context<'_>) -> Poll<Input<S::Io>> {
         if let Poll::Ready(input) = self.poll_requests(context) {
             return Poll::Ready(input);
         }
@@ -513,10 +523,10 @@ impl<S: Seam> Body<S> {
         let now = self.now();
         match input {
             Input::Link(LinkEvent::Received(id, message)) => {
-                return self.received(now, id, message);
+                return self.handle_message(now, id, message);
             }
             Input::Link(LinkEvent::Exchanged(id, exchanged)) => match *exchanged {
-                Ok(Answered {
+                Ok(CompletedExchange {
                     answer,
                     connection,
                     early,
@@ -530,8 +540,8 @@ impl<S: Seam> Body<S> {
                     self.core.upgrade_answered(now, id, answer);
                 }
                 Err(failure) => {
-                    // How far it had come is part of what the failure means.
-                    self.tell_progress(now);
+                    // The meaning of a failure depends on the phase.
+                    self.report_progress(now);
                     self.link = Link::None;
                     self.core.failed(now, id, failure);
                 }
@@ -544,7 +554,7 @@ impl<S: Seam> Body<S> {
                 }
             }
             Input::Answered(id, answer) => {
-                self.tell_call_phases(now);
+                self.report_call_phases(now);
                 self.requests.retain(|(request, _)| *request != id);
                 match *answer {
                     Ok(answer) => self.core.http_answered(now, id, answer),
@@ -555,7 +565,7 @@ impl<S: Seam> Body<S> {
         self.carry_out();
     }
 
-    fn received(&mut self, now: Now, id: ConnectionId, received: Received) {
+    fn handle_message(&mut self, now: Now, id: ConnectionId, received: Received) {
         let notification = match received {
             Received::Text(range) => match &self.link {
                 Link::Open(open) => {
@@ -601,7 +611,7 @@ impl<S: Seam> Body<S> {
 }
 
 impl<S: Seam> Drop for Body<S> {
-    /// At the end, and when a runtime drops its task before that.
+    /// Covers the case that a runtime drops the task before the end.
     fn drop(&mut self) {
         self.finish();
     }

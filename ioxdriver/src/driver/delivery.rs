@@ -8,27 +8,28 @@ use ioxproto::Notification;
 
 use crate::sync::{Mutex, MutexGuard, PoisonError};
 
-/// What becomes of notifications that the consumer does not take in time.
+/// What happens to notifications if the consumer does not take them in time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Overflow {
-    /// A full queue stops the reading until it is half empty: nothing is lost here, memory is
-    /// bounded. The controller feels it, and may drop a subscriber that does not read; that is then
-    /// reported like any loss.
+    /// When the queue is full, the driver stops reading until it is half empty. No notification is
+    /// lost here, and memory is bounded. The back-pressure reaches the controller, which may
+    /// disconnect a subscriber that does not read. The stream reports that like any lost
+    /// connection.
     #[default]
     Wait,
-    /// The oldest are dropped, and their count is delivered. Status changes and questions for a
-    /// token are kept, up to four times what the queue holds; beyond that the oldest of them go
-    /// too, and the latest of each kind stays.
+    /// The oldest notifications are dropped, and their count is delivered. Status changes and
+    /// requests for a token are kept, up to four times the capacity of the queue. Beyond that, the
+    /// oldest of them are dropped, too; the latest of each kind is always kept.
     DropOldest,
 }
 
-/// An empty queue that had room for more than this gives it back, so that an idle stream does not
-/// keep what a replay took.
-const IDLE: usize = 16;
+/// An empty queue with a larger capacity is freed, so that an idle stream does not keep the memory
+/// of a replay.
+const IDLE_CAPACITY: usize = 16;
 
-/// The queue. Wakers make it fit every runtime, and none: a blocking driver brings one that unparks
-/// a thread.
+/// The queue from a driver to its consumer. It uses wakers only, so it works with every runtime and
+/// without one: a blocking driver supplies a waker that unparks a thread.
 #[derive(Debug)]
 pub struct Delivery {
     queue: Mutex<Queue>,
@@ -36,18 +37,24 @@ pub struct Delivery {
     overflow: Overflow,
 }
 
+/// The notifications that wait, and the wakers of both ends.
 #[derive(Debug, Default)]
 struct Queue {
     waiting: VecDeque<Notification>,
+    /// The number of notifications dropped since the last report.
     dropped: u64,
+    /// Whether the driver has finished: no notification follows.
     finished: bool,
+    /// Whether the consumer is gone.
     abandoned: bool,
+    /// The waker of the consumer, if it waits for a notification.
     consumer: Option<Waker>,
+    /// The waker of the driver, if it waits for room.
     producer: Option<Waker>,
 }
 
 impl Delivery {
-    /// A queue for this many notifications; at least one.
+    /// Creates a queue for this many notifications, at least one.
     pub(crate) fn new(capacity: usize, overflow: Overflow) -> Self {
         Self {
             queue: Mutex::default(),
@@ -56,11 +63,11 @@ impl Delivery {
         }
     }
 
-    /// Delivers these. All of them are taken, so that the queue may hold a few more than its
-    /// capacity: the driver asks [`poll_room`](Self::poll_room) before it reads on. Says how many
-    /// more there is room for now, with this many `beyond` the capacity; with
-    /// [`Overflow::DropOldest`], or without a consumer, there is always room.
-    pub(crate) fn push_all(&self, notifications: &mut Vec<Notification>, beyond: usize) -> usize {
+    /// Delivers these notifications. It takes all of them, so the queue may exceed its capacity;
+    /// the driver calls [`poll_room`](Self::poll_room) before it continues to read. Returns how
+    /// many more the queue accepts, with `headroom` added to its capacity. With
+    /// [`Overflow::DropOldest`], or without a consumer, the room is unlimited.
+    pub(crate) fn push_all(&self, notifications: &mut Vec<Notification>, headroom: usize) -> usize {
         let mut queue = self.lock();
         if queue.abandoned {
             drop(queue);
@@ -69,21 +76,21 @@ impl Delivery {
         }
         let news = !notifications.is_empty();
         if queue.waiting.is_empty() && notifications.len() <= self.capacity {
-            // All change hands at once, and the storage of the empty queue is the next batch's.
+            // Swap the buffers instead of moving each notification.
             let batch = std::mem::take(notifications).into();
             *notifications = std::mem::replace(&mut queue.waiting, batch).into();
         }
         for notification in notifications.drain(..) {
             if self.overflow == Overflow::DropOldest
                 && queue.waiting.len() >= self.capacity
-                && let Some(at) = queue.dispensable(self.capacity)
+                && let Some(at) = queue.find_droppable(self.capacity)
             {
                 queue.waiting.remove(at);
                 queue.dropped += 1;
             }
             queue.waiting.push_back(notification);
         }
-        let room = self.room_in(&queue, beyond);
+        let room = self.room_in(&queue, headroom);
         let waker = queue.consumer.take_if(|_| news);
         drop(queue);
         if let Some(waker) = waker {
@@ -92,34 +99,34 @@ impl Delivery {
         room
     }
 
-    /// How many more there is room for now, with this many `beyond` the capacity.
-    pub(crate) fn room(&self, beyond: usize) -> usize {
-        self.room_in(&self.lock(), beyond)
+    /// How many more notifications the queue accepts, with `headroom` added to its capacity.
+    pub(crate) fn room(&self, headroom: usize) -> usize {
+        self.room_in(&self.lock(), headroom)
     }
 
-    fn room_in(&self, queue: &Queue, beyond: usize) -> usize {
-        let most = self.capacity.saturating_add(beyond);
+    fn room_in(&self, queue: &Queue, headroom: usize) -> usize {
+        let max = self.capacity.saturating_add(headroom);
         match self.overflow {
             _ if queue.abandoned => usize::MAX,
-            Overflow::Wait => most.saturating_sub(queue.waiting.len()),
+            Overflow::Wait => max.saturating_sub(queue.waiting.len()),
             Overflow::DropOldest => usize::MAX,
         }
     }
 
-    /// Ready when the driver may read on, with this many `beyond` the capacity; one that waits is
-    /// woken once the queue is half empty.
-    pub(crate) fn poll_room(&self, context: &mut Context<'_>, beyond: usize) -> Poll<()> {
+    /// Ready when the driver may continue to read, with `headroom` added to the capacity. A waiting
+    /// driver is woken once the queue is half empty.
+    pub(crate) fn poll_room(&self, context: &mut Context<'_>, headroom: usize) -> Poll<()> {
         let mut queue = self.lock();
-        let room = queue.waiting.len() < self.capacity.saturating_add(beyond);
-        if room || queue.abandoned || self.overflow == Overflow::DropOldest {
+        let has_room = queue.waiting.len() < self.capacity.saturating_add(headroom);
+        if has_room || queue.abandoned || self.overflow == Overflow::DropOldest {
             return Poll::Ready(());
         }
         queue.producer = Some(context.waker().clone());
         Poll::Pending
     }
 
-    /// The consumer takes the next notification; `None` once the driver has finished and all are
-    /// taken.
+    /// Takes the next notification, for the consumer; `None` once the driver has finished and the
+    /// queue is empty.
     pub fn poll_next(&self, context: &mut Context<'_>) -> Poll<Option<Notification>> {
         let mut queue = self.lock();
         if queue.dropped > 0 {
@@ -131,15 +138,15 @@ impl Delivery {
             if queue.finished {
                 return Poll::Ready(None);
             }
-            if queue.waiting.capacity() > IDLE {
+            if queue.waiting.capacity() > IDLE_CAPACITY {
                 queue.waiting = VecDeque::new();
             }
             queue.consumer = Some(context.waker().clone());
             return Poll::Pending;
         };
-        // Not for each that is taken, where driver and consumer are on different threads.
-        let room = queue.waiting.len() <= self.capacity / 2;
-        let waker = queue.producer.take_if(|_| room);
+        // Waking a driver on another thread for each notification would be expensive.
+        let is_half_empty = queue.waiting.len() <= self.capacity / 2;
+        let waker = queue.producer.take_if(|_| is_half_empty);
         drop(queue);
         if let Some(waker) = waker {
             waker.wake();
@@ -147,7 +154,7 @@ impl Delivery {
         Poll::Ready(Some(next))
     }
 
-    /// The driver has nothing more to deliver.
+    /// Ends the queue: the driver delivers no more notifications.
     pub fn finish(&self) {
         let mut queue = self.lock();
         queue.finished = true;
@@ -158,12 +165,13 @@ impl Delivery {
         }
     }
 
-    /// Opens the queue again after [`finish`](Self::finish), for a driver that starts again.
+    /// Reopens the queue after [`finish`](Self::finish), for a driver that starts again.
     pub fn resume(&self) {
         self.lock().finished = false;
     }
 
-    /// The consumer is gone: what is delivered from now on is discarded, and blocks nobody.
+    /// Marks the consumer as gone: the queue discards all notifications and no longer blocks the
+    /// driver.
     pub fn abandon(&self) {
         let mut queue = self.lock();
         queue.abandoned = true;
@@ -177,18 +185,19 @@ impl Delivery {
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
-        // Nothing panics while the lock is held; were it to, the queue would still be sound.
+        // No code panics while it holds the lock, and the queue would remain valid if one did.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Queue {
-    /// What goes first where there is no room.
-    fn dispensable(&self, capacity: usize) -> Option<usize> {
+    /// The position of the notification to drop when the queue is full.
+    fn find_droppable(&self, capacity: usize) -> Option<usize> {
         let waiting = &self.waiting;
-        let oldest = waiting.iter().position(may_be_dropped);
+        let oldest = waiting.iter().position(is_droppable);
         oldest.or_else(|| {
-            // A consumer that never takes does not make a stream that flaps fill the memory.
+            // Bounds the memory if a stream reconnects again and again and the consumer does not
+            // read.
             if waiting.len() < capacity.saturating_mul(4) {
                 return None;
             }
@@ -202,8 +211,8 @@ impl Queue {
     }
 }
 
-/// Status changes, and questions that wait for an answer, always get through.
-fn may_be_dropped(notification: &Notification) -> bool {
+/// Whether a notification may be dropped: all except status changes and requests for a token.
+fn is_droppable(notification: &Notification) -> bool {
     !matches!(
         notification,
         Notification::Status(_) | Notification::TokenWanted { .. }
@@ -238,7 +247,7 @@ mod tests {
         Notification::Status(StatusChange::new(status))
     }
 
-    /// Takes everything that is there, as short texts.
+    /// Takes everything in the queue, as short texts.
     fn taken(delivery: &Delivery) -> Vec<String> {
         let mut context = Context::from_waker(Waker::noop());
         let mut taken = Vec::new();
@@ -266,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_are_dropped_on_request_and_counted_and_status_changes_never() {
+    fn drop_oldest_counts_dropped_notifications_and_keeps_status_changes() {
         let delivery = Delivery::new(3, Overflow::DropOldest);
         delivery.push(status(Status::StreamSyncing));
         for seqnum in 0..5 {
@@ -285,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn status_changes_that_nobody_takes_are_bounded_and_the_latest_stays() {
+    fn unread_status_changes_are_bounded_and_the_latest_is_kept() {
         let delivery = Delivery::new(2, Overflow::DropOldest);
         delivery.push(Notification::TokenWanted { rejected: false });
         for _ in 0..1000 {
@@ -299,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn an_abandoned_queue_blocks_nobody_and_keeps_nothing() {
+    fn an_abandoned_queue_never_blocks_and_stays_empty() {
         let delivery = Delivery::new(1, Overflow::Wait);
         delivery.push(event(0));
         delivery.abandon();
@@ -335,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_says_how_much_room_is_left() {
+    fn push_all_returns_the_room_left() {
         let delivery = Delivery::new(3, Overflow::Wait);
         assert_eq!(delivery.push_all(&mut vec![event(0), event(1)], 0), 1);
         assert_eq!(delivery.push_all(&mut vec![event(2), event(3)], 0), 0);
@@ -344,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_room_beyond_the_capacity_for_who_asks() {
+    fn headroom_is_added_to_the_capacity() {
         let delivery = Delivery::new(1, Overflow::Wait);
         let mut context = Context::from_waker(Waker::noop());
         assert_eq!(delivery.push_all(&mut vec![event(0), event(1)], 2), 1);
@@ -369,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn a_finished_queue_ends_after_what_it_holds() {
+    fn a_finished_queue_ends_after_its_last_notification() {
         let delivery = Delivery::new(1, Overflow::Wait);
         delivery.push(event(0));
         delivery.finish();

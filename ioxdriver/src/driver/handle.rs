@@ -1,5 +1,4 @@
-//! What an application knows of a running stream and can ask of it, from anywhere. How it waits is
-//! in `waiting`.
+//! The handle on a running stream, for any thread or task. The methods that wait are in `waiting`.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -14,49 +13,49 @@ use super::{Shared, Ticket};
 use crate::Trust;
 use crate::sync::Ordering;
 
-/// A cheap handle on a running stream; clones are equal. When the last one is dropped, the stream
-/// stops.
+/// A handle on a running stream, cheap to clone. When the last one is dropped, the stream stops.
 ///
-/// `M` says how it waits: [`Async`] or [`Blocking`]. The methods that wait have the same names. A
-/// driver crate shows the kind that is right for its streams as its own `Handle`. Futures belong to
-/// no particular runtime, and may be dropped at any time; the stream does not notice.
+/// `M` is the way it waits: [`Async`] or [`Blocking`]. The methods that wait have the same names in
+/// both. A driver crate re-exports the kind that fits its streams as its own `Handle`. The futures
+/// work on any runtime. They may be dropped at any time without an effect on the stream.
 pub struct Handle<M> {
     pub(super) shared: Arc<Shared>,
     mode: PhantomData<fn() -> M>,
 }
 
-/// Marks handles and tickets that wait in futures.
+/// Marks handles and tickets that wait asynchronously.
 #[derive(Debug)]
 #[expect(clippy::exhaustive_enums, reason = "a marker has no values")]
 pub enum Async {}
 
-/// Marks handles and tickets that wait on the thread that calls them.
+/// Marks handles and tickets that block the calling thread.
 #[derive(Debug)]
 #[expect(clippy::exhaustive_enums, reason = "a marker has no values")]
 pub enum Blocking {}
 
-/// The same handle, which waits in another way. For programs that watch streams of both kinds: a
-/// future on a blocking stream needs somebody who drives it, such as a thread in the background.
+/// Converts a handle to one that waits in another way, for programs that watch streams of both
+/// kinds. A future on a blocking stream only completes if something drives the stream, such as a
+/// background thread.
 #[must_use]
 pub fn waiting_otherwise<M, N>(handle: &Handle<M>) -> Handle<N> {
     Handle::new(Arc::clone(&handle.shared))
 }
 
-/// Why waiting for a status came to nothing.
+/// Why a wait for a status failed.
 #[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum WaitError {
-    /// The time was over first.
+    /// The wait timed out.
     #[error("the stream is still {status} after {after:?}{}", because(.reason.as_ref()))]
     TimedOut {
         /// The status at the end of the wait.
         status: Status,
-        /// The time that was given.
+        /// The timeout.
         after: Duration,
-        /// Why the status is what it is, where there is something to say.
+        /// The reason for the status, if there is one.
         reason: Option<Reason>,
     },
-    /// The stream ended first. It can be started again.
+    /// The stream ended during the wait. It can be started again.
     #[error("the stream has ended as {status}{}", because(.reason.as_ref()))]
     Ended {
         /// The status at the end.
@@ -66,15 +65,15 @@ pub enum WaitError {
     },
 }
 
-/// Why a stream ended that nobody stopped.
+/// Why a stream ended without being stopped.
 #[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum EndError {
-    /// It gave up: a person must act.
+    /// It failed permanently: a person must fix the cause.
     #[error("the stream has given up: {0}")]
     Failed(Reason),
-    /// The driver is gone: the stream was dropped where only its consumer drove it, its runtime was
-    /// shut down, or what it called back has panicked.
+    /// The driver is gone: the stream was dropped while only its consumer drove it, its runtime was
+    /// shut down, or a callback panicked.
     #[error(
         "the stream's driver is gone: the stream was dropped while only its consumer drove it, its runtime was shut down, or it panicked"
     )]
@@ -88,7 +87,7 @@ fn because(reason: Option<&Reason>) -> String {
 }
 
 impl<M> Handle<M> {
-    /// The first handle on what a driver shares.
+    /// Creates a handle from the state that a driver shares.
     #[must_use]
     pub fn new(shared: Arc<Shared>) -> Self {
         shared.handles.fetch_add(1, Ordering::Relaxed);
@@ -98,120 +97,121 @@ impl<M> Handle<M> {
         }
     }
 
-    /// The status now.
+    /// The current status.
     #[must_use]
     pub fn status(&self) -> Status {
         self.shared.snapshot().status
     }
 
-    /// Whether the stream is live: true in [`Status::Connected`] alone.
+    /// Whether the stream is live: true only in [`Status::Connected`].
     #[must_use]
     pub fn is_connected(&self) -> bool {
         self.status() == Status::Connected
     }
 
-    /// UTC of the last text frame of any kind.
+    /// When the last text frame of any kind arrived.
     #[must_use]
     pub fn last_event_at(&self) -> Option<SystemTime> {
         self.shared.snapshot().last_event_at
     }
 
-    /// The subscription's id; empty before the connection's first event.
+    /// The id of the subscription; empty before the first event of the connection.
     #[must_use]
     pub fn sid(&self) -> Arc<str> {
         Arc::clone(&self.shared.snapshot().sid)
     }
 
-    /// What the stream has seen so far; a copy. Told by the driver whenever it waits, so that it
-    /// may lag a little while the stream is busy.
+    /// The stream's statistics so far. The driver updates them when it waits, so they may lag
+    /// slightly while the stream is busy.
     #[must_use]
     pub fn stats(&self) -> Stats {
         let snapshot = self.shared.snapshot();
-        let since = snapshot.taken.filter(|_| !snapshot.ended());
+        let since = snapshot.taken.filter(|_| !snapshot.has_ended());
         let passed = since.map(|taken| taken.elapsed()).unwrap_or_default();
         snapshot.stats.and_in(snapshot.status, passed)
     }
 
-    /// Whether a full queue keeps the driver from reading: the consumer is too slow, or does not
-    /// take anything.
+    /// Whether a full queue prevents the driver from reading: the consumer is too slow, or has
+    /// stopped taking notifications.
     #[must_use]
     pub fn is_waiting_for_consumer(&self) -> bool {
-        self.shared.snapshot().waits_for_consumer
+        self.shared.snapshot().is_waiting_for_consumer
     }
 
-    /// Why the status is what it is, where the last change had a reason: after the end, why it
-    /// ended.
+    /// The reason for the last change of status, if it had one. After the end, the reason for the
+    /// end.
     #[must_use]
     pub fn last_reason(&self) -> Option<Reason> {
         self.shared.snapshot().last_reason.clone()
     }
 
-    /// Whether the stream has come to its end: stopped, or failed for good. A
+    /// Whether the stream has ended: it was stopped, or has failed permanently.
     /// [`start`](Self::start) starts it again.
     #[must_use]
     pub fn has_ended(&self) -> bool {
-        self.shared.snapshot().ended()
+        self.shared.snapshot().has_ended()
     }
 
-    /// How the stream ended: `None` while it runs, `Ok` when it was stopped.
+    /// How the stream ended: `None` while it runs, `Ok` if it was stopped.
     ///
     /// # Errors
     ///
-    /// [`EndError`] when it ended without being stopped.
+    /// [`EndError`] if it ended without being stopped.
     #[must_use]
     pub fn outcome(&self) -> Option<Result<(), EndError>> {
         self.shared.snapshot().outcome()
     }
 
-    /// Starts again after a stop or a failure, with the same queue and the same listeners. Does
-    /// nothing while the stream runs; while it is stopping, it starts again once it has stopped.
+    /// Starts the stream again after a stop or a failure, with the same queue and the same
+    /// listeners. Does nothing while the stream runs. If the stream is stopping, it starts again
+    /// once it has stopped.
     pub fn start(&self) {
         self.shared.start();
     }
 
-    /// Another account from the next [`start`](Self::start) on.
+    /// Replaces the account from the next [`start`](Self::start) on.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] when the account does not go with the other settings; the old one stays.
+    /// [`ConfigError`] if the account does not fit the other settings; the old one is kept.
     pub fn exchange_account(&self, account: Account) -> Result<(), ConfigError> {
         self.shared.exchange_account(account)
     }
 
-    /// Other rules for the controller's certificate, another pin say, from the next
-    /// [`start`](Self::start) on.
+    /// Replaces the policy for the controller's certificate, for example with another pin, from the
+    /// next [`start`](Self::start) on.
     pub fn exchange_trust(&self, trust: Trust) {
         self.shared.exchange_trust(trust);
     }
 
-    /// Asks the stream to stop: a close frame and a logout, 1.5 s for both at most. Returns at
-    /// once; harmless twice.
+    /// Asks the stream to stop. It sends a close frame and logs out, which takes at most 1.5 s.
+    /// Returns immediately; a second call has no effect.
     pub fn request_stop(&self) {
         self.shared.request_stop();
     }
 
-    /// Makes a call without waiting, from any thread, also within callbacks. The ticket waits for
-    /// the answer.
+    /// Makes a call without waiting for the answer, from any thread and in callbacks. Use the
+    /// ticket to wait for the answer.
     pub fn submit<A>(&self, call: impl Into<Call<A>>) -> Ticket<A, M> {
         let call = call.into();
         let slot = self.shared.make_call(call.request().clone());
         Ticket::new(call, slot, Arc::clone(&self.shared))
     }
 
-    /// Answers [`Notification::TokenWanted`](ioxproto::Notification::TokenWanted): an access token,
-    /// or none at present (then the stream asks again later).
+    /// Answers [`Notification::TokenWanted`](ioxproto::Notification::TokenWanted) with an access
+    /// token. With `None`, the stream asks again later.
     pub fn provide_token(&self, token: Option<Secret>) {
         self.shared.provide_token(token);
     }
 
-    /// What a wait came to. What held once need not hold any more.
-    pub(super) fn waited(&self, held: bool, after: Duration) -> Result<(), WaitError> {
+    /// The result of a wait. `held` is whether the condition was met, even if it no longer is.
+    pub(super) fn wait_result(&self, held: bool, after: Duration) -> Result<(), WaitError> {
         if held {
             return Ok(());
         }
         let snapshot = self.shared.snapshot();
         let (status, reason) = (snapshot.status, snapshot.last_reason.clone());
-        Err(if snapshot.ended() {
+        Err(if snapshot.has_ended() {
             WaitError::Ended { status, reason }
         } else {
             WaitError::TimedOut {

@@ -1,4 +1,4 @@
-//! The one attempt or connection that a driver has at a time.
+//! The attempt or connection of the stream; a driver has one at a time.
 
 use std::task::{Context, Poll};
 
@@ -8,11 +8,11 @@ use super::Seam;
 use crate::net::{Attempt, Connection, Exchanged, Route};
 use crate::websocket::{Open, Received};
 
-/// The attempt or the connection.
+/// The stream's attempt or connection.
 pub(crate) enum Link<S: Seam> {
     None,
     Attempt(ConnectionId, Box<Attempt<S>>),
-    /// Answered; the core decides what follows.
+    /// The upgrade was answered; the core decides what follows.
     Answered {
         id: ConnectionId,
         connection: Connection<S::Io>,
@@ -21,12 +21,12 @@ pub(crate) enum Link<S: Seam> {
     Open(Box<Open<S>>),
 }
 
-/// What polling a link gave.
+/// An event of a link.
 pub(crate) enum LinkEvent<S> {
-    /// Boxed, since it is large and messages are many.
+    /// Boxed, because it is large and most events are messages.
     Exchanged(ConnectionId, Box<Exchanged<S>>),
     Received(ConnectionId, Received),
-    /// It is over; `None` for an end without a close frame.
+    /// The connection has ended; `None` for an end without a close frame.
     Ended(ConnectionId, Option<Failure>),
 }
 
@@ -46,16 +46,16 @@ impl<S: Seam> Link<S> {
         }
     }
 
-    /// Whether a message, or the beginning of one, was read from the socket and not yet taken.
-    pub(crate) fn holds_more(&self) -> bool {
-        matches!(self, Self::Open(open) if open.holds_more())
+    /// Whether a message, or the beginning of one, was read from the socket and has not been taken.
+    pub(crate) fn has_more(&self) -> bool {
+        matches!(self, Self::Open(open) if open.has_more())
     }
 
     pub(crate) fn take(&mut self) -> Self {
         std::mem::replace(self, Self::None)
     }
 
-    /// The answered connection becomes a WebSocket; anything else is dropped.
+    /// Turns the answered connection into a WebSocket. Drops any other.
     pub(crate) fn upgrade(&mut self, id: ConnectionId, max_message_bytes: usize) {
         if let Self::Answered {
             id: answered,
@@ -69,7 +69,7 @@ impl<S: Seam> Link<S> {
         }
     }
 
-    /// The peer has closed, or the driver leaves: what can be sent without waiting is sent.
+    /// Closes the connection. Sends waiting frames if that is possible without blocking.
     pub(crate) fn hang_up(&mut self) {
         if let Self::Open(open) = self.take() {
             open.hang_up();

@@ -1,7 +1,9 @@
-//! The driver, written once: what it does with the core's actions, and what it tells the core.
+//! The driver, which all driver crates share: it carries out the actions of the core and reports
+//! the results to it.
 //!
-//! [`Body`] is the loop. A driver crate supplies a [`Seam`] and runs the body: an async crate as a
-//! task, the blocking crate on whichever thread waits. Not for applications, and not stable.
+//! [`Body`] is the loop. A driver crate supplies a [`Seam`] and runs the body: an async crate runs
+//! it as a task, the blocking crate on the thread that waits. This module is not for applications,
+//! and its API is not stable.
 
 mod body;
 mod delivery;

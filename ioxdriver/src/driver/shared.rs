@@ -1,14 +1,14 @@
-//! What handles and the driver share: the driver reports, handles command.
+//! The state that handles share with the driver: snapshots from the driver, commands from handles.
 //!
 //! ```text
-//!             start, or a handle's start        stop, or a failure that a person must mend
+//!             start, or a handle's start        stop, or a failure that a person must fix
 //!   ┌─────────┐ ─────────────► ┌─────────┐ ──────────────────────────────► ┌─────────┐
 //!   │ at rest │                │ running │                                 │ at rest │ ─► the driver has left its
-//!   └─────────┘                └─────────┘ ◄── a start that came meanwhile └─────────┘    `Relaunch` here, and is gone
+//!   └─────────┘                └─────────┘ ◄── a start requested meanwhile └─────────┘    `Relaunch` here, and is gone
 //! ```
 //!
-//! A driver at rest has neither a task nor a thread. It leaves a `Relaunch` that starts it again,
-//! which is dropped with the last handle.
+//! A driver at rest has neither a task nor a thread. It leaves a `Relaunch` here, which starts it
+//! again. The last handle drops the `Relaunch`.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -31,47 +31,51 @@ use crate::sync::{
     PoisonError,
 };
 
-/// Starts a driver that is at rest. Dropped once nobody can ask for that.
+/// Starts a driver that is at rest. Dropped with the last handle.
 pub type Relaunch = Box<dyn FnOnce() + Send>;
 
 /// A timer of the driver's runtime, for handles that wait.
 pub type Sleep = Box<dyn Fn(Instant) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
-/// A driver without a thread of its own: whoever waits drives it.
+/// A driver without a thread of its own: the threads that wait run it.
 pub trait Drive: Send + Sync {
-    /// Waits until it holds or the time is over, and drives meanwhile.
-    fn wait(&self, until: Option<Instant>, holds: &mut dyn FnMut() -> bool);
+    /// Runs the driver until the condition is met or the deadline has passed.
+    fn wait(&self, until: Option<Instant>, condition: &mut dyn FnMut() -> bool);
 
-    /// The stream has been stopped: waits until nothing is left of it.
+    /// Waits until a stopped stream has released its resources.
     fn join(&self);
 }
 
-/// What handles and the driver share.
+/// The state that handles share with the driver.
 pub struct Shared {
     config: Config,
     sleep: Option<Sleep>,
     drive: OnceLock<Weak<dyn Drive>>,
     snapshot: Mutex<Snapshot>,
+    /// Notified when the snapshot has changed.
     changed: Event,
     commands: Mutex<Commands>,
-    /// Whether there may be a command, so that a busy driver need not lock to see that there is
-    /// none.
+    /// Whether there may be a command. A busy driver can check this without the lock.
     commanded: AtomicBool,
     pub(crate) handles: AtomicUsize,
 }
 
+/// The state of the stream that handles can read.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
     pub(crate) status: Status,
     pub(crate) last_event_at: Option<SystemTime>,
     pub(crate) sid: Arc<str>,
     pub(crate) stats: Stats,
+    /// When the snapshot was taken.
     pub(crate) taken: Option<Instant>,
     pub(crate) last_reason: Option<Reason>,
-    pub(crate) waits_for_consumer: bool,
+    pub(crate) is_waiting_for_consumer: bool,
+    /// `None` while the driver runs.
     end: Option<End>,
 }
 
+/// How a driver has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     AtRest,
@@ -79,7 +83,7 @@ enum End {
 }
 
 impl Snapshot {
-    pub(crate) fn ended(&self) -> bool {
+    pub(crate) fn has_ended(&self) -> bool {
         self.end.is_some()
     }
 
@@ -95,31 +99,34 @@ impl Snapshot {
     }
 }
 
+/// The commands that the driver has not taken yet.
 #[derive(Default)]
 struct Commands {
     stop: bool,
-    /// A stop was taken by the driver, which is not yet at rest.
+    /// Whether the driver has taken a stop and is not yet at rest.
     stopping: bool,
     start: bool,
+    /// The answer to a request for a token; `Some(None)` if the application has no token.
     token: Option<Option<Secret>>,
     calls: VecDeque<CallCommand>,
-    exchanged: Exchanged,
+    replacements: Replacements,
+    /// The waker of the driver, if it waits for a command.
     driver: Option<Waker>,
     relaunch: Option<Relaunch>,
 }
 
-/// What an application asks of the driver.
+/// A command of the application to the driver.
 #[derive(Debug)]
 pub(crate) enum Command {
-    /// Stop politely.
+    /// Stop the stream with a close frame and a logout.
     Stop,
     /// The answer to [`Notification::TokenWanted`](ioxproto::Notification::TokenWanted).
     Token(Option<Secret>),
-    /// A call is made, or taken back.
+    /// Make or cancel a call.
     Call(CallCommand),
 }
 
-/// What is asked of the driver about a call.
+/// A command about a call.
 #[derive(Debug)]
 pub(crate) enum CallCommand {
     Make(Box<Request>, Arc<Slot>),
@@ -127,31 +134,33 @@ pub(crate) enum CallCommand {
 }
 
 thread_local! {
-    /// The stream whose callback this thread is in, by its address; 0 in none.
-    static CALLING_BACK: Cell<usize> = const { Cell::new(0) };
+    /// The stream whose callback runs on this thread, as the address of its [`Shared`]; 0 if none.
+    static IN_CALLBACK_OF: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Until it is dropped, this thread is in a callback of a stream.
-pub(crate) struct CallingBack(usize);
+/// Marks this thread as running a callback of a stream until it is dropped. Holds the previous
+/// mark.
+pub(crate) struct CallbackGuard(usize);
 
-impl Drop for CallingBack {
+impl Drop for CallbackGuard {
     fn drop(&mut self) {
-        CALLING_BACK.set(self.0);
+        IN_CALLBACK_OF.set(self.0);
     }
 }
 
-/// What a driver is to exchange before it starts.
+/// Settings that replace those of the driver at its next start.
 #[derive(Debug, Default)]
-pub(crate) struct Exchanged {
+pub(crate) struct Replacements {
     /// For [`StreamMachine::exchange_account`]; already checked against the other options.
     pub(crate) account: Option<Account>,
-    /// Other rules for certificates.
+    /// The policy for certificates.
     pub(crate) trust: Option<Trust>,
 }
 
 impl Shared {
-    /// Nothing has happened yet. Without a timer, the futures of [`Handle`](crate::Handle) that
-    /// wait are never over in time: a driver without one shows the methods that block only.
+    /// Creates the state before the first start. Without a timer, the futures of
+    /// [`Handle`](crate::Handle) never time out, so a driver without one must only offer the
+    /// methods that block.
     pub(crate) fn new(config: Config, sleep: Option<Sleep>) -> Self {
         Self {
             config,
@@ -164,7 +173,7 @@ impl Shared {
                 stats: Stats::default(),
                 taken: None,
                 last_reason: None,
-                waits_for_consumer: false,
+                is_waiting_for_consumer: false,
                 end: None,
             }),
             changed: Event::new(),
@@ -175,24 +184,29 @@ impl Shared {
     }
 }
 
-/// For the driver.
+/// The methods for the driver.
 impl Shared {
-    /// Threads that wait on a handle drive from now on.
+    /// From now on, threads that wait on a handle run this driver.
     pub fn driven_by(&self, drive: Weak<dyn Drive>) {
         let _ = self.drive.set(drive);
     }
 
-    /// The driver tells what it knows, before it delivers and before it waits.
+    /// Updates the snapshot. The driver calls it before it delivers and before it waits.
     pub(crate) fn update(&self, stream: &StreamMachine, now: Now) {
-        self.tell(stream, now, |snapshot| snapshot.waits_for_consumer = false);
+        self.update_with(stream, now, |snapshot| {
+            snapshot.is_waiting_for_consumer = false;
+        });
     }
 
-    /// The driver waits until the consumer leaves room.
+    /// Updates the snapshot of a driver that waits for room in the queue.
     pub(crate) fn held_up(&self, stream: &StreamMachine, now: Now) {
-        self.tell(stream, now, |snapshot| snapshot.waits_for_consumer = true);
+        self.update_with(stream, now, |snapshot| {
+            snapshot.is_waiting_for_consumer = true;
+        });
     }
 
-    /// The driver tells of a change of status, before it delivers it.
+    /// Updates the snapshot with a change of status. The driver calls it before it delivers the
+    /// change.
     pub(crate) fn status_changed(
         &self,
         stream: &StreamMachine,
@@ -200,13 +214,13 @@ impl Shared {
         status: Status,
         reason: Option<Reason>,
     ) {
-        self.tell(stream, now, |snapshot| {
+        self.update_with(stream, now, |snapshot| {
             snapshot.status = status;
             snapshot.last_reason = reason;
         });
     }
 
-    fn tell(&self, stream: &StreamMachine, now: Now, more: impl FnOnce(&mut Snapshot)) {
+    fn update_with(&self, stream: &StreamMachine, now: Now, more: impl FnOnce(&mut Snapshot)) {
         let mut snapshot = self.snapshot();
         snapshot.last_event_at = stream.last_event_at();
         snapshot.stats = stream.stats(now);
@@ -219,21 +233,21 @@ impl Shared {
         self.notify();
     }
 
-    /// The driver is about to start the stream, for the first time or again.
-    pub(crate) fn begin(&self) -> Exchanged {
+    /// Prepares a start of the stream, the first or a later one. Returns the settings to replace.
+    pub(crate) fn begin(&self) -> Replacements {
         let mut commands = self.commands();
-        // A start is carried out by this one, but for a start that came after a stop: that stop is
-        // still to be seen, and the start with it.
+        // This start fulfils a requested one, unless a stop is pending: then the driver first
+        // stops and starts again afterwards.
         commands.start &= commands.stop;
-        // An answer that came too late for the last session's question is none to this one's.
+        // A token for the last session's request must not answer a request of this session.
         commands.token = None;
         self.snapshot().end = None;
-        std::mem::take(&mut commands.exchanged)
+        std::mem::take(&mut commands.replacements)
     }
 
-    /// The driver has come to rest. `true` if it must start again at once, because a start was
-    /// requested meanwhile. Else `leave` is called: it lets the consumer know of the end, and
-    /// returns what begins anew.
+    /// Reports that the driver has come to rest. Returns `true` if it must start again immediately,
+    /// because a start was requested meanwhile. Otherwise calls `leave`, which reports the end to
+    /// the consumer and returns the relaunch.
     pub fn rest(&self, leave: impl FnOnce() -> Relaunch) -> bool {
         let mut commands = self.commands();
         commands.stopping = false;
@@ -241,13 +255,13 @@ impl Shared {
         if std::mem::take(&mut commands.start) {
             return true;
         }
-        // All of it under the lock, which a start takes too: who has seen the end finds what begins
-        // anew.
-        self.ended(End::AtRest);
+        // All of this happens under the lock, which `start` takes, too. So a start after the end
+        // always finds the relaunch.
+        self.set_end(End::AtRest);
         let relaunch = leave();
-        // Calls that came too late; later ones see the end.
+        // The driver does not take these calls any more. Later calls see the end.
         let calls = std::mem::take(&mut commands.calls);
-        // The last handle's drop takes the lock too, so one of the two sees the other.
+        // The drop of the last handle takes the lock, too, so one of the two drops the relaunch.
         if self.handles.load(Ordering::Acquire) > 0 {
             commands.relaunch = Some(relaunch);
             drop(commands);
@@ -259,10 +273,11 @@ impl Shared {
         false
     }
 
-    /// The driver is gone without having come to rest. Harmless after [`rest`](Self::rest).
+    /// Reports that the driver is gone without having come to rest. Has no effect on the status
+    /// after [`rest`](Self::rest).
     pub fn gone(&self) {
-        if !self.snapshot().ended() {
-            self.ended(End::DriverGone);
+        if !self.snapshot().has_ended() {
+            self.set_end(End::DriverGone);
         }
         let calls = std::mem::take(&mut self.commands().calls);
         self.end_calls(calls, &CallError::driver_gone());
@@ -286,27 +301,27 @@ impl Shared {
         CallError::without_effect(CallProblem::NotRunning { reason })
     }
 
-    /// Notes that this thread is in a callback of this stream, until what is returned is dropped.
-    pub(crate) fn calling_back(&self) -> CallingBack {
-        CallingBack(CALLING_BACK.replace(self.place()))
+    /// Marks this thread as running a callback of this stream until the guard is dropped.
+    pub(crate) fn enter_callback(&self) -> CallbackGuard {
+        CallbackGuard(IN_CALLBACK_OF.replace(self.callback_key()))
     }
 
-    /// Shows a message to the tap, if there is one.
+    /// Passes a message to the tap, if there is one.
     pub(crate) fn show(&self, tap: Option<&Tap>, message: Tapped<'_>) {
         if let Some(tap) = tap {
-            let _calling_back = self.calling_back();
-            tap.see(message);
+            let _in_callback = self.enter_callback();
+            tap.call(message);
         }
     }
 
-    fn place(&self) -> usize {
+    fn callback_key(&self) -> usize {
         std::ptr::from_ref(self).addr()
     }
 
-    fn ended(&self, end: End) {
+    fn set_end(&self, end: End) {
         let mut snapshot = self.snapshot();
         snapshot.end = Some(end);
-        snapshot.waits_for_consumer = false;
+        snapshot.is_waiting_for_consumer = false;
         if !snapshot.status.is_at_rest() {
             snapshot.status = Status::Disconnected;
             snapshot.last_reason = None;
@@ -315,7 +330,7 @@ impl Shared {
         self.notify();
     }
 
-    /// The next thing that the application asks for, if there is one.
+    /// Takes the next command of the application, if there is one.
     pub(crate) fn command(&self) -> Option<Command> {
         if !self.has_command() {
             return None;
@@ -329,12 +344,12 @@ impl Shared {
         command
     }
 
-    /// Whether there may be something that the application asks for.
+    /// Whether there may be a command of the application.
     pub(crate) fn has_command(&self) -> bool {
         self.commanded.load(Ordering::Acquire)
     }
 
-    /// The next thing that the application asks for.
+    /// Takes the next command of the application.
     pub(crate) fn poll_command(&self, context: &mut Context<'_>) -> Poll<Command> {
         let mut commands = self.commands();
         if let Some(command) = commands.take() {
@@ -362,30 +377,30 @@ impl Commands {
     }
 }
 
-/// For handles.
+/// The methods for handles.
 impl Shared {
     pub(crate) fn request_stop(&self) {
-        self.ask(|commands| {
+        self.send_command(|commands| {
             commands.stop = true;
             commands.start = false;
         });
     }
 
     pub(crate) fn provide_token(&self, token: Option<Secret>) {
-        self.ask(|commands| commands.token = Some(token));
+        self.send_command(|commands| commands.token = Some(token));
     }
 
-    /// Makes a call. At rest it is over at once.
+    /// Makes a call. If the stream is at rest, it fails immediately.
     pub(crate) fn make_call(&self, request: Request) -> Arc<Slot> {
         let slot = Arc::new(Slot::default());
         let limit = self.config.call_limit();
         let mut refused = None;
-        self.ask(|commands| {
-            // Under the lock, which the driver takes when it comes to rest.
-            if self.snapshot().ended() {
+        self.send_command(|commands| {
+            // Checked under the lock, which the driver takes when it comes to rest.
+            if self.snapshot().has_ended() {
                 refused = Some(self.not_running());
             } else if commands.calls.len() >= limit {
-                // A driver that nobody drives takes none.
+                // A driver that no thread runs does not take calls, so the queue is bounded here.
                 let full = CallProblem::QueueFull { limit };
                 refused = Some(CallError::without_effect(full));
             } else {
@@ -400,31 +415,31 @@ impl Shared {
     }
 
     pub(crate) fn cancel_call(&self, slot: &Arc<Slot>) {
-        self.ask(|commands| {
+        self.send_command(|commands| {
             let is_cancelled = commands.calls.iter().any(|call| match call {
                 CallCommand::Cancel(other) => Arc::ptr_eq(other, slot),
                 CallCommand::Make(..) => false,
             });
-            if !is_cancelled && !self.snapshot().ended() {
+            if !is_cancelled && !self.snapshot().has_ended() {
                 let call = CallCommand::Cancel(Arc::clone(slot));
                 commands.calls.push_back(call);
             }
         });
     }
 
-    /// Whether this thread is in a callback of this stream, so that nothing happens before it
-    /// returns.
-    pub(crate) fn is_calling_back(&self) -> bool {
-        CALLING_BACK.get() == self.place()
+    /// Whether this thread is running a callback of this stream. The driver cannot proceed before
+    /// the callback returns.
+    pub(crate) fn is_in_callback(&self) -> bool {
+        IN_CALLBACK_OF.get() == self.callback_key()
     }
 
-    /// Waits on this thread until it holds, or the time is over.
-    pub(crate) fn wait_blocking(&self, mut holds: impl FnMut() -> bool, over: Option<Instant>) {
+    /// Blocks this thread until the condition is met or the deadline has passed.
+    pub(crate) fn wait_blocking(&self, mut condition: impl FnMut() -> bool, over: Option<Instant>) {
         if let Some(drive) = self.drive() {
-            drive.wait(over, &mut holds);
+            drive.wait(over, &mut condition);
             return;
         }
-        while let Some(change) = self.unless(&mut holds) {
+        while let Some(change) = self.listen_unless(&mut condition) {
             match over {
                 None => change.wait(),
                 Some(over) if change.wait_deadline(over).is_none() => return,
@@ -433,30 +448,33 @@ impl Shared {
         }
     }
 
-    /// `None` when the condition holds, else what to wait for before looking again.
-    pub(crate) fn unless(&self, mut holds: impl FnMut() -> bool) -> Option<EventListener> {
-        if holds() {
+    /// Returns a listener for the next change, or `None` if the condition is met.
+    pub(crate) fn listen_unless(
+        &self,
+        mut condition: impl FnMut() -> bool,
+    ) -> Option<EventListener> {
+        if condition() {
             return None;
         }
         let change = self.listen();
-        // It may have come to hold before the listener was there.
-        (!holds()).then_some(change)
+        // The condition may have been met before the listener was registered.
+        (!condition()).then_some(change)
     }
 
     pub(crate) fn exchange_account(&self, account: Account) -> Result<(), ConfigError> {
         self.config.check_account(&account)?;
-        self.commands().exchanged.account = Some(account);
+        self.commands().replacements.account = Some(account);
         Ok(())
     }
 
     pub(crate) fn exchange_trust(&self, trust: Trust) {
-        self.commands().exchanged.trust = Some(trust);
+        self.commands().replacements.trust = Some(trust);
     }
 
     pub(crate) fn start(&self) {
         let mut commands = self.commands();
         let Some(relaunch) = commands.relaunch.take() else {
-            // Not yet at rest, but about to be: it starts again from there.
+            // The driver is about to come to rest. It then starts again.
             commands.start |=
                 commands.stop || commands.stopping || self.snapshot().status.is_at_rest();
             return;
@@ -467,7 +485,7 @@ impl Shared {
         relaunch();
     }
 
-    /// The last handle is gone.
+    /// Stops the stream permanently, because the last handle is gone.
     pub(crate) fn abandon(&self) {
         self.request_stop();
         let relaunch = self.commands().relaunch.take();
@@ -478,13 +496,13 @@ impl Shared {
         self.drive.get()?.upgrade()
     }
 
-    /// Completes at the next change of what handles can see, or at the next
+    /// Returns a listener that completes at the next change of the snapshot, or at the next
     /// [`notify`](Self::notify).
     pub fn listen(&self) -> EventListener {
         self.changed.listen()
     }
 
-    /// Lets all who wait look again.
+    /// Wakes everything that waits, to check its condition again.
     pub fn notify(&self) {
         self.changed.notify(usize::MAX);
     }
@@ -497,11 +515,11 @@ impl Shared {
     }
 
     pub(crate) fn snapshot(&self) -> MutexGuard<'_, Snapshot> {
-        // Nothing panics while the lock is held; were it to, the snapshot would still be sound.
+        // No code panics while it holds the lock, and the snapshot would remain valid if one did.
         self.snapshot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn ask(&self, give: impl FnOnce(&mut Commands)) {
+    fn send_command(&self, give: impl FnOnce(&mut Commands)) {
         let mut commands = self.commands();
         give(&mut commands);
         self.commanded.store(true, Ordering::Release);
@@ -533,7 +551,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn calls_that_no_driver_takes_are_bounded() {
+    fn the_number_of_waiting_calls_is_limited() {
         let config = Config::new("http://127.0.0.1").local_account("admin", "x");
         let shared = Arc::new(Shared::new(config.max_calls(2), None));
         let handle: Handle<Async> = Handle::new(Arc::clone(&shared));
@@ -545,7 +563,7 @@ mod tests {
     }
 
     #[test]
-    fn what_handles_give_can_be_sent_to_other_threads() {
+    fn futures_and_tickets_of_handles_are_send() {
         fn sent<T: Send>(it: T) -> T {
             it
         }
@@ -556,7 +574,7 @@ mod tests {
     }
 
     #[test]
-    fn a_late_token_is_no_answer_to_the_next_sessions_question() {
+    fn a_late_token_does_not_answer_the_next_sessions_request() {
         let config = Config::new("http://127.0.0.1").local_account("admin", "x");
         let shared = Shared::new(config, None);
         let _ = shared.begin();

@@ -1,4 +1,4 @@
-//! The ticket of a call that was made.
+//! The ticket of a pending call.
 
 use std::fmt;
 use std::future::Future;
@@ -19,16 +19,18 @@ type Outcome = Result<RawAnswer, CallError>;
 #[derive(Debug, Default)]
 pub(crate) struct Slot(Mutex<State>);
 
+/// The outcome of a call, once it is known, and the waker of the task that waits for it.
 #[derive(Debug, Default)]
 struct State {
     outcome: Option<Outcome>,
-    /// The outcome was taken.
+    /// Whether the outcome was taken.
     taken: bool,
+    /// The waker of the task that waits for the outcome.
     waiting: Option<Waker>,
 }
 
 impl Slot {
-    /// The call is over. Only the first outcome counts.
+    /// Stores the outcome of the call. Only the first outcome counts.
     pub(crate) fn fill(&self, outcome: Outcome) {
         let mut state = self.lock();
         if state.taken || state.outcome.is_some() {
@@ -64,15 +66,15 @@ impl Slot {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing panics while the lock is held; were it to, the state would still be sound.
+        // No code panics while it holds the lock, and the state would remain valid if one did.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A call that was made. `M` says how it waits for the answer: [`Async`] makes it a future,
-/// [`Blocking`] gives it [`wait`](Self::wait).
+/// A call whose answer can be waited for. `M` is the way it waits: with [`Async`] it is a future,
+/// with [`Blocking`] it has [`wait`](Self::wait).
 ///
-/// Dropping it does not cancel the call: a command goes on, and its result is discarded.
+/// Dropping it does not cancel the call: a command is still sent, and its result is discarded.
 #[must_use = "the answer, and whether there is one, is in the ticket"]
 pub struct Ticket<A, M> {
     call: Call<A>,
@@ -91,28 +93,29 @@ impl<A, M> Ticket<A, M> {
         }
     }
 
-    /// Whether the call is over, so that waiting for it takes no time.
+    /// Whether the call is complete, so that waiting for it does not block.
     #[must_use]
     pub fn is_done(&self) -> bool {
         self.slot.is_full()
     }
 
-    /// Cancels the call. A command that was sent may still be carried out. The ticket then gives
-    /// [`Cancelled`](ioxproto::rest::CallProblem::Cancelled), unless the call is over already.
+    /// Cancels the call. A command that was already sent may still be carried out. The ticket then
+    /// returns [`Cancelled`](ioxproto::rest::CallProblem::Cancelled), unless the call is complete.
     pub fn cancel(&self) {
         self.shared.cancel_call(&self.slot);
     }
 }
 
 impl<A> Ticket<A, Blocking> {
-    /// Waits for the answer, on this thread. Within a callback of the same stream nothing can
-    /// happen before the callback returns: there this fails at once, and the call goes on.
+    /// Blocks this thread until the answer arrives. In a callback of the same stream, the driver
+    /// cannot proceed before the callback returns. There this method fails immediately, and the
+    /// call continues.
     ///
     /// # Errors
     ///
-    /// [`CallError`] says why there is no answer, and if a command may have been carried out.
+    /// [`CallError`] says why there is no answer, and whether a command may have been carried out.
     pub fn wait(self) -> Result<A, CallError> {
-        if self.shared.is_calling_back() && !self.is_done() {
+        if self.shared.is_in_callback() && !self.is_done() {
             return self.call.outcome(Err(CallError::in_callback()));
         }
         self.shared.wait_blocking(|| self.slot.is_full(), None);

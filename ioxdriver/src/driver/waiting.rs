@@ -1,4 +1,4 @@
-//! The two ways in which a handle waits: in futures, and on the thread that calls.
+//! The methods of a handle that wait: as futures, or by blocking the calling thread.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -12,56 +12,56 @@ use super::handle::{Async, Blocking};
 use super::{EndError, Handle, WaitError};
 
 impl Handle<Async> {
-    /// Stops and waits until it is done. Dropping the future leaves the stop under way.
+    /// Stops the stream and waits until it has ended. If the future is dropped, the stop continues.
     pub async fn stop(&self) {
         self.request_stop();
         self.end().await;
     }
 
-    /// Waits until the stream has ended: `Ok` if it was stopped. It says what
-    /// [`outcome`](Self::outcome) says at the end of a loop over the notifications.
+    /// Waits until the stream has ended: `Ok` if it was stopped. After a loop over the
+    /// notifications has ended, [`outcome`](Self::outcome) returns the same result.
     ///
     /// # Errors
     ///
-    /// [`EndError`] when it ended without being stopped.
+    /// [`EndError`] if it ended without being stopped.
     pub async fn closed(&self) -> Result<(), EndError> {
         self.end().await;
         self.outcome().unwrap_or(Ok(()))
     }
 
     async fn end(&self) {
-        while let Some(change) = self.shared.unless(|| self.has_ended()) {
+        while let Some(change) = self.shared.listen_unless(|| self.has_ended()) {
             change.await;
         }
     }
 
-    /// Waits for a status, at most this long. A status that comes and goes meanwhile may be
-    /// missed; all of them are among the notifications.
+    /// Waits for a status, at most this long. It may miss a status that lasts only a short time;
+    /// the notifications report every status.
     ///
     /// # Errors
     ///
-    /// [`WaitError`] when the time is over, or the stream ends without it.
+    /// [`WaitError`] if the wait times out, or the stream ends with another status.
     pub async fn wait_for(&self, status: Status, timeout: Duration) -> Result<(), WaitError> {
         self.wait_until(|handle| handle.status() == status, timeout)
             .await
     }
 
-    /// Waits until something holds, at most this long. It is looked at whenever the driver has
-    /// news, so it should ask this handle.
+    /// Waits until a condition is met, at most this long. The condition is evaluated whenever the
+    /// driver updates its handles, so it should depend on this handle.
     ///
     /// # Errors
     ///
-    /// [`WaitError`] when the time is over, or the stream ends and it still does not hold.
+    /// [`WaitError`] if the wait times out, or the stream ends before the condition is met.
     pub async fn wait_until(
         &self,
-        holds: impl Fn(&Self) -> bool,
+        condition: impl Fn(&Self) -> bool,
         timeout: Duration,
     ) -> Result<(), WaitError> {
         let over = Instant::now().checked_add(timeout);
         let mut alarm = over.and_then(|over| self.shared.sleep_until(over));
         let mut held = false;
-        while let Some(mut change) = self.shared.unless(|| {
-            held = holds(self);
+        while let Some(mut change) = self.shared.listen_unless(|| {
+            held = condition(self);
             held || self.has_ended()
         }) {
             let timed_out = poll_fn(|context| {
@@ -77,19 +77,19 @@ impl Handle<Async> {
                 break;
             }
         }
-        self.waited(held || holds(self), timeout)
+        self.wait_result(held || condition(self), timeout)
     }
 
-    /// Makes a call to the controller's REST interface, beside the stream and with its account, and
-    /// waits for the answer.
+    /// Makes a call to the controller's REST interface, alongside the stream and with its account,
+    /// and waits for the answer.
     ///
     /// While the stream connects or reconnects, the call waits for it, within 60 s in all
     /// ([`Timing::call`](ioxproto::Timing::call)). While calls are pending, the driver reads up to
     /// 4,096 notifications past a full queue, so that a consumer may wait for a call between two
     /// notifications.
     ///
-    /// Dropping the future does not cancel the call: a command may be carried out.
-    /// [`Ticket::cancel`](super::Ticket::cancel) cancels it, as far as that is possible.
+    /// Dropping the future does not cancel the call: a command may still be carried out. To cancel
+    /// a call, use [`submit`](Self::submit) and [`Ticket::cancel`](super::Ticket::cancel).
     ///
     /// ```no_run
     /// use ioxdriver::{Async, Handle};
@@ -106,17 +106,17 @@ impl Handle<Async> {
     ///
     /// # Errors
     ///
-    /// [`CallError`] says why there is no answer, and if a command may have been carried out.
+    /// [`CallError`] says why there is no answer, and whether a command may have been carried out.
     pub async fn call<A>(&self, call: impl Into<Call<A>>) -> Result<A, CallError> {
         self.submit(call).await
     }
 }
 
-/// On this thread, which drives the stream if no other does: not on the only thread of an async
-/// runtime. Within a callback of the same stream nothing can happen before the callback returns:
-/// there these methods return at once.
+/// These methods block the calling thread, which drives the stream if no other thread does. Do not
+/// call them on the only thread of an async runtime. In a callback of the same stream they return
+/// immediately, because the driver cannot proceed before the callback returns.
 impl Handle<Blocking> {
-    /// Stops and waits until it is done.
+    /// Stops the stream and waits until it has ended.
     pub fn stop(&self) {
         self.request_stop();
         self.shared.wait_blocking(|| self.has_ended(), None);
@@ -125,56 +125,56 @@ impl Handle<Blocking> {
         }
     }
 
-    /// Waits until the stream has ended: `Ok` if it was stopped. It says what
-    /// [`outcome`](Self::outcome) says at the end of a loop over the notifications.
+    /// Waits until the stream has ended: `Ok` if it was stopped. After a loop over the
+    /// notifications has ended, [`outcome`](Self::outcome) returns the same result.
     ///
     /// # Errors
     ///
-    /// [`EndError`] when it ended without being stopped.
+    /// [`EndError`] if it ended without being stopped.
     pub fn closed(&self) -> Result<(), EndError> {
         self.shared.wait_blocking(|| self.has_ended(), None);
         self.outcome().unwrap_or(Ok(()))
     }
 
-    /// Waits for a status, at most this long. A status that comes and goes meanwhile may be
-    /// missed; all of them are among the notifications.
+    /// Waits for a status, at most this long. It may miss a status that lasts only a short time;
+    /// the notifications report every status.
     ///
     /// # Errors
     ///
-    /// [`WaitError`] when the time is over, or the stream ends without it.
+    /// [`WaitError`] if the wait times out, or the stream ends with another status.
     pub fn wait_for(&self, status: Status, timeout: Duration) -> Result<(), WaitError> {
         self.wait_until(|handle| handle.status() == status, timeout)
     }
 
-    /// Waits until something holds, at most this long. It is looked at whenever the driver has
-    /// news, so it should ask this handle.
+    /// Waits until a condition is met, at most this long. The condition is evaluated whenever the
+    /// driver updates its handles, so it should depend on this handle.
     ///
     /// # Errors
     ///
-    /// [`WaitError`] when the time is over, or the stream ends and it still does not hold.
+    /// [`WaitError`] if the wait times out, or the stream ends before the condition is met.
     pub fn wait_until(
         &self,
-        holds: impl Fn(&Self) -> bool,
+        condition: impl Fn(&Self) -> bool,
         timeout: Duration,
     ) -> Result<(), WaitError> {
         let over = Instant::now().checked_add(timeout);
         let mut held = false;
         let enough = || {
-            held = holds(self);
+            held = condition(self);
             held || self.has_ended()
         };
         self.shared.wait_blocking(enough, over);
-        self.waited(held || holds(self), timeout)
+        self.wait_result(held || condition(self), timeout)
     }
 
-    /// Makes a call to the controller's REST interface, beside the stream and with its account, and
-    /// waits for the answer.
+    /// Makes a call to the controller's REST interface, alongside the stream and with its account,
+    /// and waits for the answer.
     ///
     /// While the stream connects or reconnects, the call waits for it, within 60 s in all
     /// ([`Timing::call`](ioxproto::Timing::call)). While calls are pending, the driver reads up to
     /// 4,096 notifications past a full queue, so that a consumer may wait for a call between two
-    /// notifications. Within a callback of the same stream the call is not made:
-    /// [`submit`](Self::submit) makes it without waiting.
+    /// notifications. In a callback of the same stream the call is not made; use
+    /// [`submit`](Self::submit), which does not wait.
     ///
     /// ```no_run
     /// use ioxdriver::{Blocking, Handle};
@@ -188,10 +188,10 @@ impl Handle<Blocking> {
     ///
     /// # Errors
     ///
-    /// [`CallError`] says why there is no answer, and if a command may have been carried out;
-    /// [`InCallback`](ioxproto::rest::CallProblem::InCallback) within a callback.
+    /// [`CallError`] says why there is no answer, and whether a command may have been carried out;
+    /// [`InCallback`](ioxproto::rest::CallProblem::InCallback) in a callback.
     pub fn call<A>(&self, call: impl Into<Call<A>>) -> Result<A, CallError> {
-        if self.shared.is_calling_back() {
+        if self.shared.is_in_callback() {
             let mut error = CallError::in_callback();
             error.may_have_been_carried_out = false;
             return Err(error);

@@ -5,7 +5,7 @@
 //!   new ───► │ Opening │ ─────────► │ Open │ ──────────────────────────────────────────► over
 //!            └─────────┘            └──────┘ ◄─── kept
 //!                 ▲                     │
-//!                 └─────────────────────┘ a kept one ended before a byte of the answer came
+//!                 └─────────────────────┘ a kept one ended before a byte of the answer arrived
 //! ```
 //!
 //! A controller may close a kept connection at any time, even while a request is being sent. Then
@@ -32,10 +32,10 @@ const READS: u32 = 64;
 pub(crate) type Answer = Result<http::Response<Vec<u8>>, ExchangeError>;
 
 /// The result of an exchange: the answer, or why there is none.
-pub(crate) type Exchanged<S> = Result<Answered<S>, Failure>;
+pub(crate) type Exchanged<S> = Result<CompletedExchange<S>, Failure>;
 
 /// A completed exchange.
-pub(crate) struct Answered<S> {
+pub(crate) struct CompletedExchange<S> {
     pub(crate) answer: Answer,
     pub(crate) connection: Connection<S>,
     /// The bytes received after the answer.
@@ -52,6 +52,7 @@ pub(crate) struct Attempt<S: Seam> {
     progress: ExchangeProgress,
 }
 
+/// The connection of an exchange: still opening, or open.
 enum Stage<S: Seam> {
     Opening(Opening<S>),
     Open {
@@ -170,7 +171,7 @@ impl<S: Seam> Attempt<S> {
                 )),
             };
             if is_kept && !self.progress.answering {
-                debug!("the kept connection is gone, the request goes on a new one");
+                debug!("the kept connection has ended; sending the request on a new one");
                 self.progress.is_resending = self.progress.written > 0;
                 self.progress.written = 0;
                 self.stage = Stage::Opening(Opening::new(route, self.address.clone()));
@@ -178,7 +179,7 @@ impl<S: Seam> Attempt<S> {
             }
             let end = end.map_err(|error| {
                 let place = self.address.authority();
-                failure::broken(&error, &place, "before the answer came")
+                failure::connection_failure(&error, &place, "before the answer arrived")
             })?;
             return self.finish(end);
         }
@@ -203,7 +204,7 @@ impl<S: Seam> Attempt<S> {
             End::EndOfInput => None,
         };
         let (answer, early) = exchange.into_answer();
-        Poll::Ready(Ok(Answered {
+        Poll::Ready(Ok(CompletedExchange {
             answer,
             connection,
             early,
@@ -292,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn a_controller_that_talks_on_leaves_commands_and_deadlines_their_turn() {
+    fn an_endless_answer_does_not_block_commands_and_deadlines() {
         let config = Config::new("http://127.0.0.1").local_account("admin", "x");
         let mut core = StreamMachine::new(config).unwrap();
         core.start(Now {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ioxproto::{Failure, FailureKind};
 
 /// The failure of a name lookup.
-pub(crate) fn unresolved(host: &str, error: &io::Error) -> Failure {
+pub(crate) fn lookup_failure(host: &str, error: &io::Error) -> Failure {
     if is_out_of_resources(error) {
         return Failure::transport(
             FailureKind::Resources,
@@ -29,7 +29,7 @@ pub(crate) fn unconnected(error: &io::Error, peer: &str) -> Failure {
         io::ErrorKind::ConnectionRefused => (
             FailureKind::ConnectionRefused,
             format!(
-                "nobody listens on {peer} (connection refused): is the controller on, and the port right?"
+                "nothing listens on {peer} (connection refused): is the controller on, and the port right?"
             ),
         ),
         io::ErrorKind::HostUnreachable
@@ -50,7 +50,7 @@ pub(crate) fn unconnected(error: &io::Error, peer: &str) -> Failure {
 }
 
 /// The failure of a connection in the phase `when`.
-pub(crate) fn broken(error: &io::Error, peer: &str, when: &str) -> Failure {
+pub(crate) fn connection_failure(error: &io::Error, peer: &str, when: &str) -> Failure {
     let kind = kind(error);
     let what = match kind {
         FailureKind::ConnectionReset => format!("{peer} reset the connection"),
@@ -61,7 +61,7 @@ pub(crate) fn broken(error: &io::Error, peer: &str, when: &str) -> Failure {
 }
 
 /// The failure of an open connection; `None` for an end without a close frame.
-pub(crate) fn ended(error: &io::Error) -> Option<Failure> {
+pub(crate) fn open_connection_failure(error: &io::Error) -> Option<Failure> {
     let (kind, detail) = match kind(error) {
         FailureKind::UnexpectedEnd => return None,
         FailureKind::ConnectionReset => (

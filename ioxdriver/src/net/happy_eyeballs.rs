@@ -15,7 +15,9 @@ const STAGGER: Duration = Duration::from_millis(250);
 
 /// Connection attempts to the addresses of one host.
 pub(crate) struct HappyEyeballs<S: Seam> {
+    /// The addresses that have not been tried yet.
     untried: std::vec::IntoIter<SocketAddr>,
+    /// The connects in progress.
     connecting: Vec<S::Connecting>,
     /// When to try the next address, unless the last attempt fails earlier.
     next_at: Option<Instant>,

@@ -9,7 +9,8 @@
 //! * **Each request takes one idle connection**, to use it or to close it. So the number of
 //!   connections, idle and in use, never exceeds the limit of concurrent calls.
 //! * **A connection is only used for the address that it was opened to, with the same TLS policy.**
-//!   Neither changes while a stream runs. When the stream stops or fails for good, all are closed.
+//!   Neither changes while a stream runs. When the stream stops or fails permanently, all are
+//!   closed.
 //!
 //! [`Exchange::keep_alive`]: ioxproto::Exchange::keep_alive
 
@@ -29,9 +30,11 @@ pub(crate) struct IdleConnections<S, T> {
     timer: Option<T>,
 }
 
+/// An idle connection, and until when it is kept.
 struct Idle<S> {
     connection: Connection<S>,
     address: Address,
+    /// When the connection is closed.
     until: Instant,
 }
 
@@ -72,7 +75,7 @@ impl<S: PollIo, T: Timer> IdleConnections<S, T> {
         if may_reuse && last.until > now && last.address == *address {
             return Some(last.connection);
         }
-        debug!("an idle connection is closed: this request needs a new one");
+        debug!("closing an idle connection: this request needs a new one");
         last.connection.close();
         None
     }
@@ -92,7 +95,7 @@ impl<S: PollIo, T: Timer> IdleConnections<S, T> {
             if timer.poll(until, context).is_pending() {
                 return;
             }
-            debug!("an idle connection is closed: its time is over");
+            debug!("closing an idle connection: it has expired");
             close_if(&mut self.idle, |idle| idle.until <= until);
         }
         self.timer = None;
@@ -118,10 +121,10 @@ pub(super) fn poll_disturbance<S: PollIo>(
 ) -> Poll<()> {
     match ready!(connection.poll_read(context, &mut [0; 64])) {
         Ok(1..) => {
-            debug!("an idle connection is closed: the controller sent what is not an answer");
+            debug!("closing an idle connection: the controller sent unexpected bytes");
         }
-        Ok(0) => debug!("an idle connection is closed: the controller has ended it"),
-        Err(error) => debug!(%error, "an idle connection is closed: it broke"),
+        Ok(0) => debug!("closing an idle connection: the controller has ended it"),
+        Err(error) => debug!(%error, "closing an idle connection: it failed"),
     }
     Poll::Ready(())
 }
@@ -137,21 +140,21 @@ mod tests {
 
     /// What a socket has received: nothing, the end, or a byte.
     #[derive(Clone, Copy)]
-    enum Came {
+    enum SocketInput {
         Nothing,
         End,
         Byte,
     }
 
     /// A socket that the test can observe while it is open.
-    struct Socket(Arc<Mutex<Came>>);
+    struct Socket(Arc<Mutex<SocketInput>>);
 
     impl PollIo for Socket {
         fn poll_read(&mut self, _: &mut Context<'_>, _: &mut [u8]) -> Poll<io::Result<usize>> {
             match *self.0.lock().unwrap() {
-                Came::Nothing => Poll::Pending,
-                Came::End => Poll::Ready(Ok(0)),
-                Came::Byte => Poll::Ready(Ok(1)),
+                SocketInput::Nothing => Poll::Pending,
+                SocketInput::End => Poll::Ready(Ok(0)),
+                SocketInput::Byte => Poll::Ready(Ok(1)),
             }
         }
 
@@ -182,7 +185,7 @@ mod tests {
     struct Idling {
         idle: IdleConnections<Socket, Clock>,
         clock: Clock,
-        sockets: Vec<Arc<Mutex<Came>>>,
+        sockets: Vec<Arc<Mutex<SocketInput>>>,
     }
 
     impl Idling {
@@ -195,9 +198,9 @@ mod tests {
         }
 
         fn keep(&mut self, seconds: u64) {
-            let came = Arc::new(Mutex::new(Came::Nothing));
-            self.sockets.push(Arc::clone(&came));
-            let connection = Connection::Plain(Socket(came));
+            let input = Arc::new(Mutex::new(SocketInput::Nothing));
+            self.sockets.push(Arc::clone(&input));
+            let connection = Connection::Plain(Socket(input));
             let time = Duration::from_secs(seconds);
             let now = self.clock.now();
             self.idle.keep(now, address("a.test"), connection, time);
@@ -217,11 +220,11 @@ mod tests {
         fn take(&mut self, host: &str, may_reuse: bool) -> Option<usize> {
             let now = self.clock.now();
             let taken = self.idle.take(now, &address(host), may_reuse)?;
-            let Connection::Plain(Socket(came)) = taken else {
+            let Connection::Plain(Socket(input)) = taken else {
                 unreachable!()
             };
             let mut sockets = self.sockets.iter();
-            sockets.position(|socket| Arc::ptr_eq(socket, &came))
+            sockets.position(|socket| Arc::ptr_eq(socket, &input))
         }
 
         /// Whether each socket is open.
@@ -236,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn each_is_closed_when_its_own_time_is_over() {
+    fn each_connection_is_closed_when_its_time_expires() {
         let mut idling = Idling::new();
         idling.poll();
         idling.keep(4);
@@ -258,17 +261,17 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_disturbed_is_closed_and_the_others_stay() {
+    fn a_disturbed_connection_is_closed_and_the_others_are_kept() {
         let mut idling = Idling::new();
         (0..3).for_each(|_| idling.keep(4));
-        *idling.sockets[0].lock().unwrap() = Came::End;
-        *idling.sockets[2].lock().unwrap() = Came::Byte;
+        *idling.sockets[0].lock().unwrap() = SocketInput::End;
+        *idling.sockets[2].lock().unwrap() = SocketInput::Byte;
         idling.poll();
         assert_eq!(idling.open(), [false, true, false]);
     }
 
     #[test]
-    fn the_last_used_is_taken_first() {
+    fn the_most_recently_used_is_taken_first() {
         let mut idling = Idling::new();
         idling.keep(4);
         idling.keep(4);
@@ -278,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_that_cannot_use_one_has_it_closed() {
+    fn a_connection_that_a_request_cannot_use_is_closed() {
         let mut idling = Idling::new();
         (0..4).for_each(|_| idling.keep(4));
         assert_eq!(idling.take("a.test", false), None);

@@ -11,7 +11,7 @@ mod route;
 use std::io;
 use std::task::Poll;
 
-pub(crate) use self::exchange::{Answered, Attempt, Exchanged};
+pub(crate) use self::exchange::{Attempt, CompletedExchange, Exchanged};
 pub(crate) use self::idle::IdleConnections;
 pub use self::opening::Connection;
 pub(crate) use self::opening::{Opening, Route};

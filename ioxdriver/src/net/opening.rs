@@ -33,6 +33,7 @@ pub(crate) struct Opening<S: Seam> {
     stage: Stage<S>,
 }
 
+/// The current step of opening a connection.
 enum Stage<S: Seam> {
     Resolving(Boxed<Vec<SocketAddr>>),
     Connecting(HappyEyeballs<S>),
@@ -76,7 +77,7 @@ impl<S: Seam> Opening<S> {
             let connected = match &mut self.stage {
                 Stage::Resolving(lookup) => {
                     let found = ready!(lookup.as_mut().poll(context))
-                        .map_err(|error| failure::unresolved(self.address.host(), &error))?;
+                        .map_err(|error| failure::lookup_failure(self.address.host(), &error))?;
                     self.stage = Stage::Connecting(HappyEyeballs::new(&route.seam, found));
                     continue;
                 }
@@ -113,7 +114,7 @@ pub enum Connection<S> {
     /// Without TLS.
     Plain(S),
     /// With TLS.
-    #[expect(private_interfaces, reason = "made by an `Opening` alone")]
+    #[expect(private_interfaces, reason = "only an `Opening` creates it")]
     Tls(Box<tls::Session<S>>),
     /// The placeholder for a connection that was moved out.
     Closed,

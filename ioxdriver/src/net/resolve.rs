@@ -26,21 +26,24 @@ pub(crate) fn lookup(host: &str, port: u16) -> Lookup {
 
 /// A lookup in progress, for any runtime.
 #[derive(Debug)]
-#[must_use = "a look-up is a future"]
+#[must_use = "a lookup is a future"]
 pub(crate) struct Lookup {
     pending: Arc<Pending>,
     port: u16,
 }
 
+/// The lookup of one name, which all its callers share.
 #[derive(Debug, Default)]
 struct Pending {
     state: Mutex<State>,
 }
 
+/// The answer, once it is known, and the wakers of the callers.
 #[derive(Debug, Default)]
 struct State {
     /// The addresses with the scope that mDNS returns for link-local ones, and without the port.
     answer: Option<Result<Vec<SocketAddr>, Arc<io::Error>>>,
+    /// The wakers of the tasks that wait for the answer.
     waiting: Vec<Waker>,
 }
 
@@ -99,10 +102,10 @@ fn cause(error: io::Error) -> io::Error {
 }
 
 /// The lookups in progress in this process, by name.
-static UNDER_WAY: Mutex<BTreeMap<String, Arc<Pending>>> = Mutex::new(BTreeMap::new());
+static IN_PROGRESS: Mutex<BTreeMap<String, Arc<Pending>>> = Mutex::new(BTreeMap::new());
 
 fn pending(host: &str) -> Arc<Pending> {
-    let mut under_way = lock(&UNDER_WAY);
+    let mut under_way = lock(&IN_PROGRESS);
     if let Some(pending) = under_way.get(host) {
         return Arc::clone(pending);
     }
@@ -112,7 +115,7 @@ fn pending(host: &str) -> Arc<Pending> {
         .name("iox-lookup".into())
         .spawn(move || {
             let answer = (name.as_str(), 0).to_socket_addrs().map_err(cause);
-            lock(&UNDER_WAY).remove(&name);
+            lock(&IN_PROGRESS).remove(&name);
             place.answer(answer.map(Iterator::collect));
         });
     match spawned {

@@ -42,7 +42,7 @@ impl From<std::os::unix::net::UnixStream> for Socket {
 pub(crate) struct Resolver(Arc<dyn Fn(String, u16) -> Boxed<Vec<SocketAddr>> + Send + Sync>);
 
 impl Resolver {
-    /// Of a function.
+    /// Wraps a function.
     pub(crate) fn new<F>(resolve: impl Fn(String, u16) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'static,
@@ -62,7 +62,7 @@ impl fmt::Debug for Resolver {
 pub(crate) struct Connector(Arc<dyn Fn(Address) -> Boxed<Socket> + Send + Sync>);
 
 impl Connector {
-    /// Of a function.
+    /// Wraps a function.
     pub(crate) fn new<F>(connect: impl Fn(Address) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = io::Result<Socket>> + Send + 'static,

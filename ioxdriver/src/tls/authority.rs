@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_authority_is_refused_and_named() {
+    fn files_without_a_usable_authority_are_refused_with_the_reason() {
         let text = String::from_utf8(PEM.to_vec()).unwrap();
         let error = |bytes: &[u8]| Authority::from_pem(bytes).unwrap_err();
         assert_eq!(error(b""), AuthorityError::NoCertificate { der: false });

@@ -9,7 +9,7 @@ use crate::Fingerprint;
 
 /// Texts and lists of a certificate are truncated after this many characters or entries, because
 /// they are not trusted.
-const LONGEST: usize = 256;
+const MAX_SHOWN: usize = 256;
 
 /// A server's certificate. Nothing in it is verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +34,7 @@ impl ServerCertificate {
     /// Reads a certificate in DER, of any version of X.509. `None` if it is not a certificate.
     ///
     /// Drivers get it from the TLS library: it is the first of `peer_certificates`. Control
-    /// characters in texts are replaced, so that they can be shown on a terminal.
+    /// characters in strings are replaced, so that they can be shown on a terminal.
     #[must_use]
     pub fn from_der(der: &[u8]) -> Option<Self> {
         let (_, parsed) = X509Certificate::from_der(der).ok()?;
@@ -48,7 +48,7 @@ impl ServerCertificate {
             issuer: shown_name(parsed.issuer()),
             not_before: time(parsed.validity().not_before.timestamp())?,
             not_after: time(parsed.validity().not_after.timestamp())?,
-            names: names.filter_map(host).take(LONGEST).collect(),
+            names: names.filter_map(host).take(MAX_SHOWN).collect(),
         })
     }
 }
@@ -70,7 +70,7 @@ fn shown_name(name: &X509Name<'_>) -> String {
 }
 
 fn shown(text: &str) -> String {
-    let harmless = |character: char| match character {
+    let neutralise = |character: char| match character {
         character if character.is_control() => char::REPLACEMENT_CHARACTER,
         // These change the writing direction.
         '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
@@ -78,7 +78,7 @@ fn shown(text: &str) -> String {
         }
         character => character,
     };
-    text.chars().take(LONGEST).map(harmless).collect()
+    text.chars().take(MAX_SHOWN).map(neutralise).collect()
 }
 
 fn time(since_epoch: i64) -> Option<SystemTime> {
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_certificate_is_none_and_no_panic() {
+    fn malformed_certificates_are_none_and_do_not_panic() {
         let der = include_bytes!("../../tests/certificates/signed.der");
         for length in 0..der.len() {
             assert_eq!(ServerCertificate::from_der(&der[..length]), None);
@@ -124,16 +124,16 @@ mod tests {
     }
 
     #[test]
-    fn texts_are_harmless_on_a_terminal() {
+    fn control_characters_are_escaped_on_a_terminal() {
         assert_eq!(
             shown("a\u{1b}[2Jb\u{202e}c\n"),
             "a\u{fffd}[2Jb\u{fffd}c\u{fffd}"
         );
-        assert_eq!(shown(&"x".repeat(5000)).len(), LONGEST);
+        assert_eq!(shown(&"x".repeat(5000)).len(), MAX_SHOWN);
     }
 
     #[test]
-    fn dates_before_1970_are_dates() {
+    fn dates_before_1970_are_converted() {
         assert_eq!(
             time(-1),
             Some(SystemTime::UNIX_EPOCH - Duration::from_secs(1))

@@ -41,7 +41,7 @@ pub enum InspectError {
         detail: String,
     },
     /// The server's certificate cannot be parsed.
-    #[error("what {place} shows as its certificate cannot be read")]
+    #[error("the certificate of {place} cannot be read")]
     Unreadable {
         /// Host and port.
         place: String,
@@ -63,18 +63,20 @@ pub struct Inspection<S: Seam> {
     route: Route<S>,
     opening: Opening<S>,
     timer: S::Timer,
+    /// When the inspection times out.
     until: Instant,
-    patience: Duration,
+    /// The time limit, for error messages.
+    timeout: Duration,
     place: String,
 }
 
 impl<S: Seam> Inspection<S> {
-    /// Starts the inspection; it takes at most `patience`.
+    /// Starts the inspection; it takes at most `timeout`.
     ///
     /// # Errors
     ///
     /// [`InspectError::Plain`] for an address without TLS.
-    pub fn new(seam: S, address: &Address, patience: Duration) -> Result<Self, InspectError> {
+    pub fn new(seam: S, address: &Address, timeout: Duration) -> Result<Self, InspectError> {
         if !address.has_tls() {
             let place = address.to_string();
             return Err(InspectError::Plain { place });
@@ -91,8 +93,8 @@ impl<S: Seam> Inspection<S> {
             opening: Opening::new(&route, address.clone()),
             timer,
             // If the deadline is beyond the clock's range, a day is long enough.
-            until: now.checked_add(patience).unwrap_or(now + A_DAY),
-            patience,
+            until: now.checked_add(timeout).unwrap_or(now + A_DAY),
+            timeout,
             place: address.authority(),
             route,
         })
@@ -119,7 +121,7 @@ impl<S: Seam> Inspection<S> {
             Poll::Pending if self.timer.poll(self.until, context).is_ready() => {
                 Poll::Ready(Err(InspectError::TimedOut {
                     place: place(),
-                    after: self.patience,
+                    after: self.timeout,
                 }))
             }
             Poll::Pending => Poll::Pending,

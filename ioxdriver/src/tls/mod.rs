@@ -78,7 +78,7 @@ fn new_config(trust: &Trust) -> Arc<ClientConfig> {
         Trust::Pins(pins) => Policy::Pins(pins.clone()),
         Trust::Insecure => Policy::Any,
     };
-    let judge = Judge {
+    let verifier = PolicyVerifier {
         policy,
         own,
         provider: Arc::clone(&provider),
@@ -93,7 +93,7 @@ fn new_config(trust: &Trust) -> Arc<ClientConfig> {
         .expect("ring speaks TLS 1.2 and 1.3");
     let builder = builder
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(judge));
+        .with_custom_certificate_verifier(Arc::new(verifier));
     let mut config = builder.with_no_client_auth();
     // Streams last for weeks, so there is nothing to resume.
     config.resumption = rustls::client::Resumption::disabled();
@@ -117,7 +117,7 @@ pub(crate) fn handshake_failure(error: &std::io::Error, place: &str) -> Failure 
     match tls {
         Some(Error::InvalidCertificate(CertificateError::Other(OtherError(cause)))) => {
             if let Some(weak) = cause.downcast_ref::<WeakKey>() {
-                return too_old(place, &weak.to_string());
+                return tls_too_old(place, &weak.to_string());
             }
             match cause.downcast_ref::<Refusal>() {
                 Some(refusal) => refusal.failure(place),
@@ -132,7 +132,7 @@ pub(crate) fn handshake_failure(error: &std::io::Error, place: &str) -> Failure 
             IdentityProblem::Unverifiable,
             "",
             format!(
-                "whoever answers at {place} shows a certificate but does not hold the key to it (bad signature): somebody is in between, or the controller's TLS is broken; nothing was sent"
+                "the peer at {place} shows a certificate but does not hold the key to it (bad signature): someone is intercepting the connection, or the controller's TLS is broken; nothing was sent"
             ),
         ),
         Some(Error::InvalidCertificate(cause)) => Failure::identity(
@@ -151,25 +151,25 @@ pub(crate) fn handshake_failure(error: &std::io::Error, place: &str) -> Failure 
             alert @ (AlertDescription::ProtocolVersion
             | AlertDescription::HandshakeFailure
             | AlertDescription::InsufficientSecurity),
-        )) => too_old(place, &format!("{alert:?}")),
-        Some(Error::PeerIncompatible(what)) => too_old(place, &format!("{what:?}")),
+        )) => tls_too_old(place, &format!("{alert:?}")),
+        Some(Error::PeerIncompatible(what)) => tls_too_old(place, &format!("{what:?}")),
         Some(Error::AlertReceived(alert)) => Failure::transport(
             FailureKind::Tls,
-            format!("{place} broke off the TLS handshake ({alert:?})"),
+            format!("{place} aborted the TLS handshake ({alert:?})"),
         ),
         Some(other) => Failure::transport(
             FailureKind::Tls,
             format!("the TLS handshake with {place} failed: {other}"),
         ),
-        None => failure::broken(error, place, "during the TLS handshake"),
+        None => failure::connection_failure(error, place, "during the TLS handshake"),
     }
 }
 
-fn too_old(place: &str, what: &str) -> Failure {
+fn tls_too_old(place: &str, what: &str) -> Failure {
     Failure::transport(
         FailureKind::TlsTooOld,
         format!(
-            "{place} speaks only TLS that is too old to be safe ({what}), as an ISY-994 does: use http:// with it, on a network that you trust"
+            "{place} supports only TLS versions that are too old to be safe ({what}), as an ISY-994 does: use http:// with it, on a network that you trust"
         ),
     )
 }
@@ -206,7 +206,7 @@ impl Refusal {
             IdentityProblem::WrongPin => {
                 let pins: Vec<_> = self.pins.iter().map(Fingerprint::to_string).collect();
                 format!(
-                    "{place} shows another certificate than the pinned one: it shows {shown}, pinned is {}. Either the controller has a new certificate, or somebody is in between; nothing was sent. If you know that it is new, pin the new one",
+                    "{place} shows a certificate that is not pinned: it shows {shown}, but the pin is {}. Either the controller has a new certificate, or someone is intercepting the connection; nothing was sent. If you know that it is new, pin the new one",
                     pins.join(" and ")
                 )
             }
@@ -223,11 +223,11 @@ impl Refusal {
             }
             IdentityProblem::UnknownIssuer if self.is_authority => {
                 format!(
-                    "the certificate of {place} is itself the one given as an authority, which vouches for others but not for itself: if {shown} is the fingerprint of your controller, pin it instead"
+                    "the certificate of {place} is itself the one given as an authority, and an authority can only verify other certificates: if {shown} is the fingerprint of your controller, pin it instead"
                 )
             }
             IdentityProblem::UnknownIssuer => {
-                format!("nobody who is trusted here has signed the certificate of {place}; {how}")
+                format!("no trusted authority has signed the certificate of {place}; {how}")
             }
             _ => format!("the certificate of {place} cannot be verified; {how}"),
         };
@@ -235,6 +235,7 @@ impl Refusal {
     }
 }
 
+/// Which certificates are accepted.
 #[derive(Debug)]
 enum Policy {
     Chain(Option<Arc<dyn ServerCertVerifier>>),
@@ -242,15 +243,16 @@ enum Policy {
     Any,
 }
 
+/// Verifies certificates by a policy.
 #[derive(Debug)]
-struct Judge {
+struct PolicyVerifier {
     policy: Policy,
     /// The certificates of the private authority.
     own: Vec<Fingerprint>,
     provider: Arc<CryptoProvider>,
 }
 
-impl Judge {
+impl PolicyVerifier {
     fn refuse(&self, problem: IdentityProblem, certificate: &CertificateDer<'_>) -> Error {
         let pins = match &self.policy {
             Policy::Pins(pins) => pins.clone(),
@@ -279,7 +281,7 @@ impl Judge {
     }
 }
 
-impl ServerCertVerifier for Judge {
+impl ServerCertVerifier for PolicyVerifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,

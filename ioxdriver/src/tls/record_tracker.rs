@@ -11,6 +11,7 @@ pub(crate) struct RecordTracker {
     header: u8,
     /// The number of bytes of the record that are still missing.
     missing: u16,
+    /// Whether bytes were received since the last query.
     received: bool,
 }
 
@@ -62,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_is_half_there_from_its_first_byte_to_before_its_last_however_it_is_cut() {
+    fn a_record_is_incomplete_until_its_last_byte_in_pieces_of_any_size() {
         let lengths = [1, 0, 300, 16_640];
         let bytes: Vec<u8> = lengths.into_iter().flat_map(record).collect();
         let mut ends = vec![0];
@@ -85,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn that_bytes_came_is_told_once() {
+    fn received_bytes_are_reported_once() {
         let mut records = RecordTracker::default();
         assert!(!records.take_received());
         records.receive(&[0x17]);

@@ -122,8 +122,8 @@ impl<S: PollIo> Session<S> {
     /// Writes the bytes that rustls has ready.
     fn send(&mut self, context: &mut Context<'_>) -> io::Result<()> {
         while self.tls.wants_write() {
-            let mut below = Below::new(&mut self.socket, &mut self.records, context);
-            if self.tls.write_tls(&mut below)? == 0 {
+            let mut adapter = BlockingAdapter::new(&mut self.socket, &mut self.records, context);
+            if self.tls.write_tls(&mut adapter)? == 0 {
                 return Err(io::ErrorKind::WriteZero.into());
             }
         }
@@ -132,8 +132,8 @@ impl<S: PollIo> Session<S> {
 
     /// Reads once from the socket; 0 at the end of its bytes.
     fn receive(&mut self, context: &mut Context<'_>) -> io::Result<usize> {
-        let mut below = Below::new(&mut self.socket, &mut self.records, context);
-        let length = self.tls.read_tls(&mut below)?;
+        let mut adapter = BlockingAdapter::new(&mut self.socket, &mut self.records, context);
+        let length = self.tls.read_tls(&mut adapter)?;
         if let Err(error) = self.tls.process_new_packets() {
             // Send the alert that rustls has prepared.
             let _ = self.send(context);
@@ -144,13 +144,13 @@ impl<S: PollIo> Session<S> {
 }
 
 /// Adapts the socket to the blocking traits that rustls uses.
-struct Below<'a, 'b, S> {
+struct BlockingAdapter<'a, 'b, S> {
     socket: &'a mut S,
     records: &'a mut RecordTracker,
     context: &'a mut Context<'b>,
 }
 
-impl<'a, 'b, S> Below<'a, 'b, S> {
+impl<'a, 'b, S> BlockingAdapter<'a, 'b, S> {
     fn new(
         socket: &'a mut S,
         records: &'a mut RecordTracker,
@@ -164,7 +164,7 @@ impl<'a, 'b, S> Below<'a, 'b, S> {
     }
 }
 
-impl<S: PollIo> Read for Below<'_, '_, S> {
+impl<S: PollIo> Read for BlockingAdapter<'_, '_, S> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let length = ready_or_blocked(self.socket.poll_read(self.context, buffer))?;
         self.records.receive(&buffer[..length]);
@@ -172,7 +172,7 @@ impl<S: PollIo> Read for Below<'_, '_, S> {
     }
 }
 
-impl<S: PollIo> Write for Below<'_, '_, S> {
+impl<S: PollIo> Write for BlockingAdapter<'_, '_, S> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         ready_or_blocked(self.socket.poll_write(self.context, bytes))
     }

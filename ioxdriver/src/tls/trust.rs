@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_fingerprint_is_refused() {
+    fn texts_that_are_not_fingerprints_are_refused() {
         for text in [
             "",
             "sha256:",

@@ -27,7 +27,7 @@ const READ_BUFFER: usize = 1024;
 /// The limit for bytes waiting to be written, if a peer sends pings and does not read the pongs.
 /// Beyond it, only the latest pong is kept.
 pub const WRITE_BUFFER: usize = 64 * 1024;
-/// A message of more bytes than this enlarges the library's buffer for good.
+/// A message of more bytes than this enlarges the library's buffer permanently.
 const LARGE: usize = 64 * 1024;
 
 /// The settings of tungstenite for a stream with this message limit.
@@ -80,7 +80,7 @@ fn ended_by(error: Error, objection: Option<&str>) -> Option<Failure> {
         Error::ConnectionClosed
         | Error::AlreadyClosed
         | Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => return None,
-        Error::Io(error) => return failure::ended(&error),
+        Error::Io(error) => return failure::open_connection_failure(&error),
         Error::Capacity(error) => (FailureKind::MessageTooLarge, error.to_string()),
         other => (
             FailureKind::Protocol,
@@ -132,15 +132,15 @@ impl<S: PollIo> Filtered<S> {
         }
         let read = |buffer: &mut [u8]| self.connection.poll_read(context, buffer);
         let unread = ready!(self.ahead.poll_unread(read))?;
-        let most = unread.len().min(buffer.len());
-        let length = self.filter.filter_frame(&mut unread[..most]);
+        let max = unread.len().min(buffer.len());
+        let length = self.filter.filter_frame(&mut unread[..max]);
         buffer[..length].copy_from_slice(&unread[..length]);
         self.ahead.consume(length);
         self.received |= length > 0;
         Poll::Ready(Ok(length))
     }
 
-    /// Takes the next message if it is a text that the library need not see: it has arrived
+    /// Takes the next message if it is a text message that the library need not see: it has arrived
     /// completely in one frame, and the library is not in the middle of a message.
     fn take_text(&mut self) -> Option<Range<usize>> {
         if !self.filter.is_between_messages() || self.filter.is_closing() {
@@ -152,8 +152,8 @@ impl<S: PollIo> Filtered<S> {
     }
 
     /// Whether a message, or the beginning of one, was read from the socket and has not been taken.
-    fn holds_more(&self) -> bool {
-        self.filter.holds_more() || self.ahead.holds_more()
+    fn has_more(&self) -> bool {
+        self.filter.has_more() || self.ahead.has_more()
     }
 
     /// Writes some of these bytes.
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_without_a_close_frame_is_no_failure() {
+    fn an_end_without_a_close_frame_is_not_a_failure() {
         let resets = Error::Protocol(ProtocolError::ResetWithoutClosingHandshake);
         let end = Error::Io(io::ErrorKind::UnexpectedEof.into());
         for error in [Error::ConnectionClosed, Error::AlreadyClosed, resets, end] {
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn each_failure_has_its_kind_and_says_what_happened() {
+    fn each_failure_has_its_kind_and_describes_the_cause() {
         let reset = meaning(Error::Io(io::ErrorKind::ConnectionReset.into())).unwrap();
         assert_eq!(reset.0, FailureKind::ConnectionReset);
         assert!(reset.1.contains("reset the connection"), "{}", reset.1);
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_filter_objects_to_is_named_as_that() {
+    fn violations_found_by_the_filter_are_reported() {
         let cases: [(&[u8], &str); 2] = [
             (&[0x01, 0x00, 0x81, 0x00], "in the middle of another"),
             (&[0x00, 0x00].repeat(65_538)[..], "65,536 fragments"),
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_close_frame_has_the_code_that_was_asked_for() {
+    fn a_close_frame_has_the_requested_code() {
         let Message::Close(Some(frame)) = close(1000) else {
             panic!("no close frame")
         };
@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_handed_on_behind_what_was_read_before() {
+    fn an_error_is_reported_after_the_bytes_read_before_it() {
         let reset = Some(io::ErrorKind::ConnectionReset);
         let reading = read_pieces(&[4096, 5000], 4096, reset);
         assert_eq!((reading.read, reading.error), (reading.delivered, reset));

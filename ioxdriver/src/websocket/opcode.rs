@@ -1,9 +1,9 @@
 //! Changes the opcode Text to Binary below the WebSocket library, so that every byte of a text
 //! message reaches the core.
 //!
-//! WebSocket libraries close the connection if a text is not UTF-8, and controllers send such texts
-//! in every replay. The filter parses the frame headers as bytes arrive, in pieces of any size, and
-//! remembers which messages were text.
+//! WebSocket libraries close the connection if a text message is not UTF-8, and controllers send
+//! such messages in every replay. The filter parses the frame headers as bytes arrive, in pieces of
+//! any size, and remembers which messages were text.
 //!
 //! The library reads within one call until a message is complete, so endless empty fragments would
 //! block the stream. Therefore the number of fragments in a message is limited: the filter sets
@@ -21,10 +21,10 @@ const CLOSE: u8 = 0x8;
 const RESERVED: u8 = 0x70;
 
 /// How much of the payload of a close frame is kept, in bytes; more than is allowed.
-const CLOSE_KEPT: usize = 256;
+const MAX_CLOSE: usize = 256;
 
 /// Far more than any controller sends in a message within the size limit.
-const MOST_FRAGMENTS: u32 = 65_536;
+const MAX_FRAGMENTS: u32 = 65_536;
 
 /// Parses the frame headers of a server (RFC 6455 section 5.2).
 #[derive(Debug, Default)]
@@ -54,6 +54,7 @@ pub(crate) struct CloseSent {
     pub(crate) text: String,
 }
 
+/// The part of a frame that comes next.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Stage {
     #[default]
@@ -157,7 +158,7 @@ impl TextAsBinary {
 
     fn keep_close(&mut self, bytes: &[u8]) {
         if let Some(close) = &mut self.close {
-            let room = CLOSE_KEPT - close.len();
+            let room = MAX_CLOSE - close.len();
             close.extend_from_slice(&bytes[..bytes.len().min(room)]);
         }
     }
@@ -169,7 +170,7 @@ impl TextAsBinary {
 
     /// Whether a data message, or the beginning of one, has arrived that the library has not
     /// delivered.
-    pub(crate) fn holds_more(&self) -> bool {
+    pub(crate) fn has_more(&self) -> bool {
         !self.texts.is_empty()
     }
 
@@ -205,7 +206,7 @@ impl TextAsBinary {
             CONTINUATION => {
                 self.open = byte & FINAL == 0;
                 self.fragments = self.fragments.saturating_add(1);
-                if self.fragments <= MOST_FRAGMENTS {
+                if self.fragments <= MAX_FRAGMENTS {
                     return byte;
                 }
                 self.objection = Some("a message in more than 65,536 fragments");
@@ -304,19 +305,19 @@ mod tests {
         let mut filter = TextAsBinary::default();
         let mut first = [frame(0x01, b"half"), frame(0x89, b"ping")].concat();
         filter.filter(&mut first);
-        assert!(filter.is_mid_message() && filter.holds_more());
+        assert!(filter.is_mid_message() && filter.has_more());
         assert_eq!(first[0], 0x02);
         let mut rest = frame(0x80, b"whole");
         filter.filter(&mut rest);
         assert!(!filter.is_mid_message());
         assert_eq!(rest[0], 0x80);
         assert!(filter.take_was_text());
-        assert!(!filter.holds_more());
+        assert!(!filter.has_more());
         assert!(!filter.take_was_text());
     }
 
     #[test]
-    fn a_message_of_endless_empty_fragments_is_no_websocket_message() {
+    fn a_message_of_endless_empty_fragments_is_made_invalid() {
         let mut filter = TextAsBinary::default();
         filter.filter(&mut frame(0x01, b""));
         let mut allowed = [0x00, 0x00].repeat(65_536);
@@ -352,7 +353,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn pieces_of_any_size_give_the_same(
+        fn pieces_of_any_size_give_the_same_result(
             messages in proptest::collection::vec((0u8..3, proptest::collection::vec(any::<u8>(), 0..300)), 0..12),
             cuts in proptest::collection::vec(1usize..50, 1..40),
         ) {
@@ -402,6 +403,6 @@ mod tests {
             close(&[&[0, 0][..], &[b'x'; 130]].concat()),
             sent(Some(0), &"x".repeat(130))
         );
-        assert_eq!(close(&[b'x'; 1000]).text.len(), CLOSE_KEPT - 2);
+        assert_eq!(close(&[b'x'; 1000]).text.len(), MAX_CLOSE - 2);
     }
 }

@@ -20,6 +20,7 @@ pub struct Open<S: Seam> {
     config: WebSocketConfig,
     /// A frame that bypasses the WebSocket library.
     secret_frame: Option<SecretFrame>,
+    /// Whether the socket may hold bytes that were not sent yet.
     unflushed: bool,
     /// A large message has arrived, and the library's buffer still has that size.
     oversized: bool,
@@ -74,8 +75,8 @@ impl<S: Seam> Open<S> {
         self.send(super::close(code));
     }
 
-    /// Starts sending a text that must bypass the library, which logs what it sends. Must be the
-    /// first message on this connection.
+    /// Starts sending a text message that must bypass the library, which logs what it sends. Must
+    /// be the first message on this connection.
     pub(crate) fn send_secret(&mut self, text: &Secret) {
         self.secret_frame = Some(SecretFrame::new(text));
     }
@@ -92,8 +93,8 @@ impl<S: Seam> Open<S> {
     }
 
     /// Whether a message, or the beginning of one, was read from the socket and has not been taken.
-    pub(crate) fn holds_more(&self) -> bool {
-        self.socket.io().holds_more()
+    pub(crate) fn has_more(&self) -> bool {
+        self.socket.io().has_more()
     }
 
     /// The text of [`Received::Text`].
@@ -139,7 +140,7 @@ impl<S: Seam> Open<S> {
         while let Some(frame) = &mut self.secret_frame {
             match self.socket.io_mut().poll_write(context, frame.left()) {
                 Poll::Ready(Ok(length)) if length > 0 => {
-                    frame.wrote(length);
+                    frame.advance(length);
                     if frame.left().is_empty() {
                         self.secret_frame = None;
                         self.unflushed = true;

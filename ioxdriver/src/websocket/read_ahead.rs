@@ -18,7 +18,7 @@ use super::READ_BUFFER;
 /// The size of the large buffer at first, in bytes, enough for most bursts.
 const LARGE: usize = 8 * 1024;
 /// Its size once a read has filled it, in bytes; holds about 200 frames.
-const LARGEST: usize = 64 * 1024;
+const MAX_LARGE: usize = 64 * 1024;
 /// The first byte of an unfragmented text message (RFC 6455 section 5.2).
 const WHOLE_TEXT: u8 = 0x81;
 
@@ -40,19 +40,19 @@ impl ReadAhead {
 
     /// Whether the socket is busy. Frees the large buffer if the last read did not need it.
     pub(super) fn is_busy(&mut self) -> bool {
-        if !self.holds_more() && (1..=READ_BUFFER).contains(&self.end) {
+        if !self.has_more() && (1..=READ_BUFFER).contains(&self.end) {
             *self = Self::default();
         }
         !self.buffer.is_empty()
     }
 
     /// Whether bytes were read from the socket that nobody has taken.
-    pub(super) fn holds_more(&self) -> bool {
+    pub(super) fn has_more(&self) -> bool {
         self.start < self.end
     }
 
-    /// Takes the next message if it is a text in one frame that has arrived completely. Returns
-    /// where its payload is in [`bytes`](Self::bytes).
+    /// Takes the next message if it is a text message in one frame that has arrived completely.
+    /// Returns where its payload is in [`bytes`](Self::bytes).
     pub(super) fn take_text(&mut self) -> Option<Range<usize>> {
         let (header, length) = match self.buffer[self.start..self.end] {
             [WHOLE_TEXT, length @ 0..126, ..] => (2, usize::from(length)),
@@ -79,9 +79,9 @@ impl ReadAhead {
         &mut self,
         read: impl FnOnce(&mut [u8]) -> Poll<io::Result<usize>>,
     ) -> Poll<io::Result<&mut [u8]>> {
-        if !self.holds_more() {
-            if self.end == self.buffer.len() && self.end < LARGEST {
-                self.buffer = vec![0; LARGEST];
+        if !self.has_more() {
+            if self.end == self.buffer.len() && self.end < MAX_LARGE {
+                self.buffer = vec![0; MAX_LARGE];
             }
             let result = read(&mut self.buffer);
             (self.start, self.end) = match result {
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_texts_are_taken_and_all_else_is_left() {
+    fn complete_texts_are_taken_and_everything_else_is_left() {
         let long = [&[0x81, 126, 1, 0][..], &[b'x'; 256]].concat();
         let texts_first = [&long[..], b"\x81\x00", b"\x81\x02hi"].concat();
         for rest in [
@@ -152,7 +152,7 @@ mod tests {
             let mut ahead = busy(&[&texts_first, rest].concat());
             let expected = [&[b'x'; 256][..], b"", b"hi"];
             assert_eq!(texts(&mut ahead), expected);
-            assert_eq!(ahead.holds_more(), !rest.is_empty());
+            assert_eq!(ahead.has_more(), !rest.is_empty());
             if !rest.is_empty() {
                 assert_eq!(fill(&mut ahead, b"unused"), rest);
             }
@@ -164,7 +164,7 @@ mod tests {
         let mut ahead = ReadAhead::default();
         assert!(!ahead.is_busy());
         ahead.enlarge();
-        for length in [READ_BUFFER + 1, LARGE, LARGEST, READ_BUFFER] {
+        for length in [READ_BUFFER + 1, LARGE, MAX_LARGE, READ_BUFFER] {
             assert!(ahead.is_busy());
             assert_eq!(fill(&mut ahead, &vec![b'x'; length]).len(), length);
             assert!(ahead.is_busy());

@@ -29,7 +29,7 @@ impl SecretFrame {
     }
 
     /// Reports that this many more bytes have been written.
-    pub(crate) fn wrote(&mut self, length: usize) {
+    pub(crate) fn advance(&mut self, length: usize) {
         self.written = self.frame.len().min(self.written.saturating_add(length));
     }
 }
@@ -101,10 +101,10 @@ mod tests {
         let mut frame = SecretFrame::new(&Secret::from("token"));
         let whole = frame.left().to_vec();
         assert_eq!((whole[0], whole[1], whole.len()), (0x81, 0x85, 11));
-        frame.wrote(4);
+        frame.advance(4);
         assert_eq!(frame.left(), &whole[4..]);
         assert_eq!(format!("{frame:?}"), "SecretFrame { left: 7, .. }");
-        frame.wrote(100);
+        frame.advance(100);
         assert!(frame.left().is_empty());
     }
 }

@@ -1,5 +1,5 @@
-//! The policies of TLS identity, each over TLS 1.2 and 1.3: handshakes in memory with the
-//! certificates beside this file.
+//! Tests of each trust policy over TLS 1.2 and 1.3: handshakes in memory with the certificates in
+//! `tests/certificates`.
 
 use std::io;
 use std::path::Path;
@@ -19,8 +19,8 @@ use rustls::{
 const BOTH: [&SupportedProtocolVersion; 2] = [&TLS12, &TLS13];
 const PLACE: &str = "eisy.test:8443";
 
-/// What a handshake came to: which version, and what the client saw.
-type Shaken = Result<(ProtocolVersion, ServerCertificate), Failure>;
+/// The result of a handshake: the TLS version, and the certificate that the client saw.
+type HandshakeResult = Result<(ProtocolVersion, ServerCertificate), Failure>;
 
 fn file(name: &str) -> Vec<u8> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/certificates");
@@ -45,25 +45,25 @@ fn authority() -> Trust {
     Trust::Authority(Authority::from_pem(&file("authority.pem")).unwrap())
 }
 
-/// A handshake with a server of this certificate and its key.
-fn shake(
+/// Performs a handshake with a server that has this certificate and its key.
+fn perform_handshake(
     trust: &Trust,
     host: &str,
     name: &str,
     version: &'static SupportedProtocolVersion,
-) -> Shaken {
-    shake_with(trust, host, certificate(name), key(name), version)
+) -> HandshakeResult {
+    perform_handshake_with(trust, host, certificate(name), key(name), version)
 }
 
-fn shake_with(
+fn perform_handshake_with(
     trust: &Trust,
     host: &str,
     certificate: Vec<u8>,
     key: Arc<dyn SigningKey>,
     version: &'static SupportedProtocolVersion,
-) -> Shaken {
+) -> HandshakeResult {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    // Not by `with_single_cert`, which looks into the certificate and refuses version 1.
+    // `with_single_cert` would parse the certificate and refuse X.509 v1.
     let shown = CertifiedKey::new(vec![CertificateDer::from(certificate)], key);
     let config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[version])
@@ -94,8 +94,8 @@ fn shake_with(
     Ok((client.protocol_version().unwrap(), seen))
 }
 
-fn refused(shaken: Shaken) -> (IdentityProblem, String, String) {
-    match shaken {
+fn refused(result: HandshakeResult) -> (IdentityProblem, String, String) {
+    match result {
         Err(Failure::Identity {
             problem,
             fingerprint,
@@ -108,7 +108,7 @@ fn refused(shaken: Shaken) -> (IdentityProblem, String, String) {
 #[track_caller]
 fn a_pin_suffices(name: &str, host: &str) {
     for version in BOTH {
-        let (spoken, seen) = shake(&pin(name), host, name, version).unwrap();
+        let (spoken, seen) = perform_handshake(&pin(name), host, name, version).unwrap();
         assert_eq!(spoken, version.version);
         assert_eq!(seen.fingerprint, Fingerprint::of(&certificate(name)));
     }
@@ -152,7 +152,7 @@ fn a_pin_suffices_for_another_host_name() {
 }
 
 #[test]
-fn a_pin_suffices_for_ip_literals_and_for_names_that_are_none() {
+fn a_pin_suffices_for_ip_literals_and_invalid_names() {
     for host in ["192.168.1.17", "fd00::17", "my_eisy", ""] {
         a_pin_suffices("ec-good", host);
     }
@@ -163,9 +163,9 @@ fn one_of_several_pins_suffices() {
     let pins = ["rsa-v1", "ec-good"].map(|name| Fingerprint::of(&certificate(name)));
     let trust = Trust::Pins(pins.to_vec());
     for version in BOTH {
-        assert!(shake(&trust, "eisy.test", "ec-good", version).is_ok());
-        assert!(shake(&trust, "eisy.test", "rsa-v1", version).is_ok());
-        assert!(shake(&trust, "eisy.test", "ec-v1", version).is_err());
+        assert!(perform_handshake(&trust, "eisy.test", "ec-good", version).is_ok());
+        assert!(perform_handshake(&trust, "eisy.test", "rsa-v1", version).is_ok());
+        assert!(perform_handshake(&trust, "eisy.test", "ec-v1", version).is_err());
     }
 }
 
@@ -174,8 +174,12 @@ fn a_wrong_pin_is_refused_and_both_fingerprints_are_shown() {
     let shown = Fingerprint::of(&certificate("ec-good")).to_string();
     let pinned = Fingerprint::of(&certificate("ec-v1")).to_string();
     for version in BOTH {
-        let (problem, fingerprint, detail) =
-            refused(shake(&pin("ec-v1"), "eisy.test", "ec-good", version));
+        let (problem, fingerprint, detail) = refused(perform_handshake(
+            &pin("ec-v1"),
+            "eisy.test",
+            "ec-good",
+            version,
+        ));
         assert_eq!(problem, IdentityProblem::WrongPin);
         assert_eq!(fingerprint, shown);
         assert!(
@@ -187,10 +191,10 @@ fn a_wrong_pin_is_refused_and_both_fingerprints_are_shown() {
 }
 
 #[test]
-fn no_pins_trust_nobody() {
+fn an_empty_list_of_pins_trusts_no_certificate() {
     for version in BOTH {
         let trust = Trust::Pins(Vec::new());
-        let (problem, _, _) = refused(shake(&trust, "eisy.test", "ec-good", version));
+        let (problem, _, _) = refused(perform_handshake(&trust, "eisy.test", "ec-good", version));
         assert_eq!(problem, IdentityProblem::WrongPin);
     }
 }
@@ -205,8 +209,9 @@ fn a_server_with_the_certificate_but_not_its_key_is_refused_under_each_policy() 
             (authority(), "signed", "ec-no-san"),
             (Trust::Insecure, "ec-good", "ec-no-san"),
         ] {
-            let shaken = shake_with(&trust, "eisy.test", certificate(shown), key(held), version);
-            let (problem, _, detail) = refused(shaken);
+            let result =
+                perform_handshake_with(&trust, "eisy.test", certificate(shown), key(held), version);
+            let (problem, _, detail) = refused(result);
             assert_eq!(problem, IdentityProblem::Unverifiable);
             assert!(detail.contains("does not hold the key"), "{detail}");
         }
@@ -214,10 +219,10 @@ fn a_server_with_the_certificate_but_not_its_key_is_refused_under_each_policy() 
 }
 
 #[test]
-fn an_own_authority_vouches_for_its_certificates_by_name_and_by_address() {
+fn a_private_authority_verifies_its_certificates_by_name_and_by_address() {
     for version in BOTH {
         for host in ["eisy.test", "127.0.0.1"] {
-            let (spoken, seen) = shake(&authority(), host, "signed", version).unwrap();
+            let (spoken, seen) = perform_handshake(&authority(), host, "signed", version).unwrap();
             assert_eq!(spoken, version.version);
             assert_eq!(seen.issuer, "CN=Home CA");
         }
@@ -225,7 +230,7 @@ fn an_own_authority_vouches_for_its_certificates_by_name_and_by_address() {
 }
 
 #[test]
-fn an_own_authority_does_not_vouch_for_another_name() {
+fn a_private_authority_refuses_another_name() {
     for version in BOTH {
         for (host, name) in [
             ("eisy.test", "signed-wrong-name"),
@@ -233,7 +238,8 @@ fn an_own_authority_does_not_vouch_for_another_name() {
             ("192.168.1.17", "signed"),
             ("my_eisy", "signed"),
         ] {
-            let (problem, _, detail) = refused(shake(&authority(), host, name, version));
+            let (problem, _, detail) =
+                refused(perform_handshake(&authority(), host, name, version));
             assert_eq!(problem, IdentityProblem::WrongName);
             assert!(detail.contains("is for another name"), "{detail}");
         }
@@ -241,31 +247,41 @@ fn an_own_authority_does_not_vouch_for_another_name() {
 }
 
 #[test]
-fn an_own_authority_checks_dates_and_says_that_time_may_heal_them() {
+fn a_private_authority_checks_dates_which_time_may_fix() {
     for version in BOTH {
-        let (problem, _, _) = refused(shake(&authority(), "eisy.test", "signed-expired", version));
+        let (problem, _, _) = refused(perform_handshake(
+            &authority(),
+            "eisy.test",
+            "signed-expired",
+            version,
+        ));
         assert_eq!(problem, IdentityProblem::Expired);
         assert!(problem.is_about_dates_only());
     }
 }
 
 #[test]
-fn an_own_authority_vouches_for_nobody_else() {
+fn a_private_authority_refuses_other_issuers() {
     for version in BOTH {
         for name in ["ec-good", "ec-no-san", "rsa-no-san"] {
             let (problem, fingerprint, detail) =
-                refused(shake(&authority(), "eisy.test", name, version));
+                refused(perform_handshake(&authority(), "eisy.test", name, version));
             assert_eq!(problem, IdentityProblem::UnknownIssuer, "{name}");
             assert_eq!(fingerprint, Fingerprint::of(&certificate(name)).to_string());
             assert!(detail.contains(&fingerprint), "{detail}");
         }
-        let (problem, _, _) = refused(shake(&authority(), "eisy.test", "ec-v1", version));
+        let (problem, _, _) = refused(perform_handshake(
+            &authority(),
+            "eisy.test",
+            "ec-v1",
+            version,
+        ));
         assert!(!problem.is_about_dates_only());
     }
 }
 
 #[test]
-fn a_controllers_own_certificate_given_as_an_authority_is_taken_or_the_pin_is_advised() {
+fn a_controllers_own_certificate_as_an_authority_is_accepted_or_pinning_is_advised() {
     let trust = |name: &str| {
         let pem = file(&format!("{name}.pem"));
         Trust::Authority(Authority::from_pem(&pem).unwrap())
@@ -273,20 +289,24 @@ fn a_controllers_own_certificate_given_as_an_authority_is_taken_or_the_pin_is_ad
     for version in BOTH {
         let name = "ec-self-authority";
         let (problem, fingerprint, detail) =
-            refused(shake(&trust(name), "eisy.test", name, version));
+            refused(perform_handshake(&trust(name), "eisy.test", name, version));
         assert_eq!(problem, IdentityProblem::UnknownIssuer);
         assert!(detail.contains(&fingerprint), "{detail}");
         assert!(detail.contains("pin it instead"), "{detail}");
-        // One that does not call itself an authority is its own root.
-        assert!(shake(&trust("ec-good"), "eisy.test", "ec-good", version).is_ok());
+        // A self-signed certificate without the CA flag is accepted as its own root.
+        assert!(perform_handshake(&trust("ec-good"), "eisy.test", "ec-good", version).is_ok());
     }
 }
 
 #[test]
 fn the_platforms_roots_refuse_a_self_signed_certificate_and_say_how_to_trust_it() {
     for version in BOTH {
-        let (problem, fingerprint, detail) =
-            refused(shake(&Trust::System, "eisy.test", "ec-good", version));
+        let (problem, fingerprint, detail) = refused(perform_handshake(
+            &Trust::System,
+            "eisy.test",
+            "ec-good",
+            version,
+        ));
         assert_eq!(problem, IdentityProblem::UnknownIssuer);
         let way = format!(
             "if {fingerprint} is the fingerprint of your controller, trust it by pinning it"
@@ -298,19 +318,19 @@ fn the_platforms_roots_refuse_a_self_signed_certificate_and_say_how_to_trust_it(
 }
 
 #[test]
-fn insecure_takes_any_certificate() {
+fn insecure_accepts_any_certificate() {
     for version in BOTH {
         for name in ["ec-expired", "rsa-v1", "ec-nameless", "signed-wrong-name"] {
-            assert!(shake(&Trust::Insecure, "192.168.1.17", name, version).is_ok());
+            assert!(perform_handshake(&Trust::Insecure, "192.168.1.17", name, version).is_ok());
         }
     }
 }
 
 #[test]
-fn a_key_as_short_as_that_of_an_isy_994_is_named_as_too_old() {
+fn the_short_key_of_an_isy_994_is_reported_as_too_old() {
     for version in BOTH {
         let (trust, shown) = (pin("rsa-1024"), certificate("rsa-1024"));
-        match shake_with(&trust, "eisy.test", shown, Arc::new(Anything), version) {
+        match perform_handshake_with(&trust, "eisy.test", shown, Arc::new(Anything), version) {
             Err(Failure::Transport { kind, detail }) => {
                 assert_eq!(kind, FailureKind::TlsTooOld);
                 assert!(detail.contains("an RSA key of 1024 bits"), "{detail}");
@@ -321,7 +341,7 @@ fn a_key_as_short_as_that_of_an_isy_994_is_named_as_too_old() {
     }
 }
 
-/// Signs with anything: no library here signs with so short a key.
+/// A key that produces invalid signatures: no library here signs with such a short key.
 #[derive(Debug)]
 struct Anything;
 

@@ -1,4 +1,4 @@
-//! Pins among the options.
+//! Tests of pins in the options.
 
 use crate::{BuildError, Fingerprint, FingerprintError, Options, Trust};
 
@@ -7,7 +7,7 @@ fn options() -> Options {
 }
 
 #[test]
-fn pins_are_collected_and_take_the_place_of_other_trust() {
+fn pins_are_collected_and_replace_other_trust() {
     let [first, second] = [Fingerprint::of(b"1"), Fingerprint::of(b"2")];
     let options = options().trust(Trust::Insecure).pin(first.to_string());
     assert_eq!(options.trust, Trust::Pins(vec![first]));
@@ -18,12 +18,12 @@ fn pins_are_collected_and_take_the_place_of_other_trust() {
 }
 
 #[test]
-fn a_text_that_is_no_fingerprint_is_an_error_of_the_check() {
+fn a_pin_that_is_not_a_fingerprint_fails_the_check() {
     let good = Fingerprint::of(b"1");
     for options in [options().pin("sha256:00"), options().pin("x").pin(good)] {
         let error = options.clone().retarget::<()>().config().unwrap_err();
         assert!(matches!(error, BuildError::Pin(FingerprintError)));
-        // What `main() -> Result` prints.
+        // `main() -> Result` prints the `Debug` output.
         assert_eq!(format!("{error:?}"), error.to_string());
         assert!(error.to_string().starts_with("not a fingerprint: "));
     }

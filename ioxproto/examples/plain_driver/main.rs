@@ -1,5 +1,5 @@
-//! A driver over `std::net`: plain `http`, a local account, one thread. Read it beside the driver
-//! chapter. `websocket.rs` has no sockets, so that other drivers can use it.
+//! A driver over `std::net`: plain `http`, a local account, one thread. Read it together with the
+//! driver chapter. `websocket.rs` has no sockets, so that other drivers can use it.
 //!
 //! `IOX_PASSWORD=… cargo run -p ioxproto --example plain_driver -- http://eisy.local:8080 admin`
 
@@ -76,8 +76,8 @@ pub(crate) fn watch(mut core: StreamMachine, mut deliver: impl FnMut(Notificatio
                     _,
                 ) => request(&mut core, id, &address, exchange),
                 (Action::Notify(notification), _) => deliver(&mut core, notification),
-                // A local account needs no SendText and no ProvideToken. Requests are over before
-                // the machine could abandon them.
+                // A local account needs no SendText and no ProvideToken. Requests end before the
+                // machine can abandon them.
                 _ => {}
             }
         }
@@ -111,8 +111,8 @@ fn connect(
     None
 }
 
-/// Runs an exchange beside the stream, such as the test whether a silent port speaks TLS. Blocks at
-/// most until the machine's deadline.
+/// Runs an exchange alongside the stream, such as the test whether a silent port speaks TLS. Blocks
+/// at most until the machine's deadline.
 fn request(core: &mut StreamMachine, id: RequestId, to: &Address, request: Exchange) {
     let limit = core.poll_timeout(now());
     match exchange(to, request, limit, |_| {}) {
@@ -164,7 +164,7 @@ fn read_or_wait(
             }
         }
     }
-    // The machine was told that the connection is over: drop it.
+    // The machine knows that the connection is over: drop it.
     *link = None;
     None
 }

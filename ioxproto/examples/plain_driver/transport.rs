@@ -1,4 +1,4 @@
-//! The socket of the plain driver: an upgraded TCP connection with a WebSocket on it, and the
+//! The socket of the plain driver, an upgraded TCP connection with a WebSocket on it, and the
 //! clocks.
 
 use std::io::{self, Read as _, Write as _};
@@ -32,7 +32,7 @@ pub(crate) fn exchange(
         return Err(io::Error::other("this driver speaks http only"));
     }
     enter(Phase::Resolving);
-    // The look-up of the standard library has no time limit.
+    // The name lookup of the standard library has no time limit.
     let addresses = (to.host(), to.port()).to_socket_addrs()?;
     enter(Phase::Connecting);
     let mut connected = Err(io::ErrorKind::AddrNotAvailable.into());
@@ -67,9 +67,9 @@ impl Connection {
     }
 
     /// Waits for bytes. Returns how many were received; 0 at the end of the connection.
-    pub(crate) fn read(&mut self, patience: Duration) -> io::Result<usize> {
+    pub(crate) fn read(&mut self, timeout: Duration) -> io::Result<usize> {
         let mut bytes = [0; 4096];
-        self.socket.set_read_timeout(Some(patience))?;
+        self.socket.set_read_timeout(Some(timeout))?;
         let length = self.socket.read(&mut bytes)?;
         self.websocket.receive(&bytes[..length]);
         Ok(length)
@@ -82,7 +82,7 @@ impl Connection {
     }
 }
 
-/// An error of a socket, as the machine reports it.
+/// Converts an error of the socket to a failure of the machine.
 pub(crate) fn io_failure(error: &io::Error) -> Failure {
     let kind = match error.kind() {
         io::ErrorKind::ConnectionRefused => FailureKind::ConnectionRefused,
@@ -96,7 +96,7 @@ pub(crate) fn io_failure(error: &io::Error) -> Failure {
     Failure::transport(kind, error.to_string())
 }
 
-/// A refusal of the WebSocket, as the machine reports it.
+/// Converts an error of the WebSocket to a failure of the machine.
 pub(crate) fn websocket_failure(refused: &Refused) -> Failure {
     match refused {
         Refused::TooLarge => Failure::transport(FailureKind::MessageTooLarge, "over the limit"),
@@ -104,10 +104,10 @@ pub(crate) fn websocket_failure(refused: &Refused) -> Failure {
     }
 }
 
-/// The time to the deadline, at least 1 ms: sockets refuse a timeout of 0.
+/// The time until the deadline, at least 1 ms: sockets refuse a timeout of 0.
 pub(crate) fn until(deadline: Option<Deadline>) -> Duration {
-    let patience = deadline.map(|due| due.at.saturating_duration_since(Instant::now()));
-    patience.unwrap_or_default().max(Duration::from_millis(1))
+    let timeout = deadline.map(|due| due.at.saturating_duration_since(Instant::now()));
+    timeout.unwrap_or_default().max(Duration::from_millis(1))
 }
 
 pub(crate) fn is_timeout(error: &io::Error) -> bool {

@@ -1,12 +1,12 @@
-//! The client side of RFC 6455, without sockets: bytes in, messages out. It knows only what a
-//! controller needs, and does not interpret text, so that invalid UTF-8 reaches the machine.
+//! The client side of RFC 6455, without sockets: bytes in, messages out. It implements only what a
+//! controller needs, and does not decode text, so that invalid UTF-8 reaches the machine.
 
 /// Turns received bytes into messages, and payloads into frames to send.
 #[derive(Default)]
 pub(crate) struct WebSocket {
-    /// Received bytes that are not a whole frame yet.
+    /// Received bytes that are not a complete frame yet.
     unread: Vec<u8>,
-    /// The opcode and the fragments so far of an unfinished message.
+    /// The opcode and the content so far of an incomplete message.
     fragments: Option<(Opcode, Vec<u8>)>,
     pub(crate) max_message_bytes: usize,
 }
@@ -20,7 +20,7 @@ pub(crate) enum Opcode {
     Pong = 0xA,
 }
 
-/// Why the received bytes cannot be read on.
+/// Why no more messages can be read.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
     /// The next message exceeds the limit.
@@ -70,7 +70,7 @@ impl WebSocket {
         Ok(None)
     }
 
-    /// The first byte of the next frame, where its payload begins, and its length.
+    /// The first byte of the next frame, the offset of its payload, and the length of its payload.
     fn header(&self) -> Result<Option<(u8, usize, usize)>, Refused> {
         let [first, second, rest @ ..] = self.unread.as_slice() else {
             return Ok(None);

@@ -39,7 +39,7 @@ const LOGIN: &str = "/api/login";
 const REFRESH: &str = "/api/jwt/refresh";
 const LOGOUT: &str = "/api/jwt/logout";
 
-/// A token that expires within this time is stale: refreshed before it is used.
+/// A token that expires within this time is stale, and is refreshed before it is used.
 const MARGIN: Duration = Duration::from_secs(60);
 
 /// The credentials of a stream, and the requests that renew them.
@@ -50,14 +50,15 @@ pub(crate) struct Credentials {
     next_account: Option<Account>,
     address: Address,
     tokens: Option<Tokens>,
-    asked: Option<Asked>,
-    /// Counts the tokens so far, to distinguish each token from the next.
+    pending: Option<TokenRequest>,
+    /// Counts the tokens so far, to identify the token in use.
     generation: u64,
     pub(crate) policy: AccessPolicy,
 }
 
+/// The kind of a request for tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Asked {
+enum TokenRequest {
     Login,
     Refresh,
 }
@@ -69,11 +70,11 @@ enum Asked {
     reason = "made once for each attempt, and taken apart at once"
 )]
 pub(crate) enum Access {
-    /// Ready.
+    /// The upgrade can be sent now.
     Granted,
     /// Send this request and wait for its answer first.
     Request(Exchange),
-    /// Ask the caller for a token: for another one if the last was refused.
+    /// Ask the caller for a token, and for a different one if the last was refused.
     AskCaller { refused: bool },
 }
 
@@ -102,7 +103,7 @@ impl Credentials {
             next_account: None,
             address,
             tokens: None,
-            asked: None,
+            pending: None,
             generation: 0,
             policy: AccessPolicy::new(path),
         }
@@ -113,7 +114,7 @@ impl Credentials {
         self.next_account = Some(account);
     }
 
-    /// The stream starts, without tokens.
+    /// Starts a session without tokens, with the account set for it.
     pub(crate) fn begin_session(&mut self) {
         if let Some(account) = self.next_account.take() {
             self.account = account;
@@ -122,7 +123,7 @@ impl Credentials {
         self.policy.begin_session();
     }
 
-    /// What is needed before the next attempt.
+    /// Returns what is needed before the next attempt.
     pub(crate) fn access(&mut self, utc: SystemTime) -> Access {
         match &self.account {
             Account::Local { .. } => Access::Granted,
@@ -146,12 +147,12 @@ impl Credentials {
         self.policy.refuse_upgrade(renewable)
     }
 
-    /// Which token is in use.
+    /// The number of the token in use.
     pub(crate) fn generation(&self) -> u64 {
         self.generation
     }
 
-    /// A call with this token was refused with 401. Returns whether the next one can have another
+    /// A call with this token was refused with 401. Returns whether the next call can have another
     /// token.
     pub(crate) fn refuse_call(&mut self, generation: u64) -> bool {
         if matches!(self.account, Account::Local { .. }) {
@@ -171,7 +172,7 @@ impl Credentials {
     /// Forgets the tokens.
     pub(crate) fn forget(&mut self) {
         self.tokens = None;
-        self.asked = None;
+        self.pending = None;
     }
 
     /// The value of the `Authorization` header, if the next upgrade carries one.
@@ -192,7 +193,7 @@ impl Credentials {
         }
     }
 
-    /// Whether a text contains the password, or the credentials as they are in an upgrade.
+    /// Whether a string contains the password, or the credentials as they are in an upgrade.
     pub(crate) fn show_in(&self, text: &str) -> bool {
         let shown = self.authorization();
         let shown = shown
@@ -209,7 +210,7 @@ impl Credentials {
         secrets.any(|secret| !secret.is_empty() && text.contains(secret))
     }
 
-    /// The text of the next first frame, on the path that has one.
+    /// The text of the first frame, on the path that requires one.
     pub(crate) fn first_frame(&self) -> Option<Secret> {
         let shape = self.policy.first_frame()?;
         debug!(?shape, "the token goes into the first frame");
@@ -234,25 +235,25 @@ impl Credentials {
     pub(crate) fn receive_answer(&mut self, answer: Response<Zeroizing<Vec<u8>>>) -> Outcome {
         let status = answer.status().as_u16();
         let body = answer.into_body();
-        let asked = self.asked.take();
+        let pending = self.pending.take();
         let reply = match status {
             200..=299 => tokens::read_reply(&body),
             401 | 403 => Reply::No,
             // The refresh token has expired, or the controller has rebooted and does not know it.
-            400 | 404 if asked == Some(Asked::Refresh) => Reply::No,
+            400 | 404 if pending == Some(TokenRequest::Refresh) => Reply::No,
             // Time-outs and rate limits are temporary.
             408 | 425 | 429 => Reply::Broken,
             400..=499 if matches!(tokens::read_reply(&body), Reply::No) => Reply::No,
             _ => Reply::Broken,
         };
-        match (reply, asked) {
+        match (reply, pending) {
             (Reply::Tokens(tokens), _) => {
                 self.tokens = Some(tokens);
                 self.generation += 1;
                 self.policy.grant();
                 Outcome::Granted
             }
-            (Reply::No, Some(Asked::Refresh)) => {
+            (Reply::No, Some(TokenRequest::Refresh)) => {
                 debug!(status, "the refresh was refused");
                 self.tokens = None;
                 self.policy.drop_token();
@@ -262,12 +263,12 @@ impl Credentials {
                 self.tokens = None;
                 Outcome::Refused(status)
             }
-            (Reply::Broken, asked) => {
-                if asked == Some(Asked::Refresh) {
+            (Reply::Broken, pending) => {
+                if pending == Some(TokenRequest::Refresh) {
                     self.policy.leave_refresh_undecided();
                 }
                 let detail = match status {
-                    200..=299 => "the answer holds no tokens",
+                    200..=299 => "the answer contains no tokens",
                     300..=399 => {
                         "a redirect, which is not followed: credentials go only to the host that was named"
                     }
@@ -280,12 +281,12 @@ impl Credentials {
 
     /// Whether a login or refresh is pending.
     pub(crate) fn is_asking(&self) -> bool {
-        self.asked.is_some()
+        self.pending.is_some()
     }
 
     /// The pending request failed without an answer.
     pub(crate) fn abandon_request(&mut self) {
-        self.asked = None;
+        self.pending = None;
     }
 
     /// The request that ends the session: the logout, or a refresh first if the token is stale.
@@ -323,7 +324,7 @@ impl Credentials {
         })
     }
 
-    /// Whether new tokens are requested by a refresh.
+    /// Whether new tokens can be requested with a refresh.
     fn can_refresh(&self) -> bool {
         self.tokens.is_some() && self.policy.can_refresh()
     }
@@ -331,7 +332,7 @@ impl Credentials {
     fn renew(&mut self) -> Exchange {
         if let Some(tokens) = self.tokens.as_ref().filter(|_| self.can_refresh()) {
             debug!("refreshing the tokens");
-            self.asked = Some(Asked::Refresh);
+            self.pending = Some(TokenRequest::Refresh);
             return self.request(
                 REFRESH,
                 &RefreshBody {
@@ -340,7 +341,7 @@ impl Credentials {
             );
         }
         debug!("logging in");
-        self.asked = Some(Asked::Login);
+        self.pending = Some(TokenRequest::Login);
         let (username, password) = match &self.account {
             Account::Local { username, password } | Account::Portal { username, password } => {
                 (username.as_str(), password.expose())
@@ -351,7 +352,7 @@ impl Credentials {
     }
 
     fn request(&self, path: &str, body: &impl Serialize) -> Exchange {
-        // Enough capacity for all of it, so that growing leaves no copy of a secret behind.
+        // Enough capacity for the whole body: growth would leave a copy of a secret behind.
         let mut json = Zeroizing::new(Vec::with_capacity(16 * 1024));
         // Writing strings into memory cannot fail. If it did, the controller would refuse an empty
         // body.
@@ -360,12 +361,14 @@ impl Credentials {
     }
 }
 
+/// The body of a login, as JSON.
 #[derive(Serialize)]
 struct LoginBody<'a> {
     username: &'a str,
     password: &'a str,
 }
 
+/// The body of a refresh, as JSON.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct RefreshBody<'a> {

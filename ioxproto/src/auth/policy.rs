@@ -41,7 +41,7 @@ use crate::SubscribePath;
 /// After this many inconclusive answers to a refresh in a row, log in again.
 const INCONCLUSIVE_REFRESHES: u8 = 2;
 
-/// What is known about the controller's use of credentials, and about the token in use.
+/// What is known about how the controller accepts credentials, and about the token in use.
 #[derive(Clone, Debug)]
 pub(crate) struct AccessPolicy {
     path: SubscribePath,
@@ -71,7 +71,7 @@ impl AccessPolicy {
         }
     }
 
-    /// The stream starts, without tokens. Keeps what is known about the controller.
+    /// Starts a session without tokens. Keeps what is known about the controller.
     pub(super) fn begin_session(&mut self) {
         *self = Self {
             token_on_upgrade: self.token_on_upgrade,
@@ -154,7 +154,7 @@ impl AccessPolicy {
         }
     }
 
-    /// The shape of the next first frame, on the path that has one.
+    /// The shape of the first frame, on the path that requires one.
     pub(super) fn first_frame(&self) -> Option<TokenShape> {
         match self.path {
             SubscribePath::Rest => None,
@@ -182,8 +182,9 @@ mod tests {
     const DROPPED: Step = AccessPolicy::drop_token;
     const UNDECIDED: Step = AccessPolicy::leave_refresh_undecided;
 
-    /// Whether the upgrade carries the token, the shape of the first frame, and whether the token
-    /// in use was refused, is renewed by a refresh, and is renewed at once when it is refused.
+    /// The steps. Then: whether the upgrade carries the token, the shape of the first frame, and
+    /// whether the token in use was refused, is renewed by a refresh, and is renewed at once when
+    /// it is refused.
     type Row = (&'static [Step], bool, TokenShape, [bool; 3]);
 
     #[rustfmt::skip]
@@ -204,11 +205,11 @@ mod tests {
         // A refused call causes a renewal, and the upgrade may still cause its own.
         (&[CALL_REFUSED], false, Typed, [true, true, true]),
         (&[CALL_REFUSED, GRANTED], false, Typed, [false, true, true]),
-        // What was accepted is kept.
+        // A token that was accepted on the upgrade stays there.
         (&[REFUSED, GRANTED, ACCEPTED], true, Typed, [false, true, true]),
         (&[REFUSED, GRANTED, ACCEPTED, ATTEMPT], true, Typed, [false, true, true]),
         (&[REFUSED, GRANTED, ACCEPTED, SESSION], true, Typed, [false, true, true]),
-        // Both shapes in turn, then new tokens, in the shape that was refused last.
+        // Each shape once, then new tokens in the shape that was refused last.
         (&[TOKEN_REFUSED], false, Bare, [false, true, true]),
         (&[TOKEN_REFUSED, ATTEMPT, TOKEN_REFUSED], false, Bare, [true, true, true]),
         (&[TOKEN_REFUSED, TOKEN_REFUSED, GRANTED], false, Bare, [false, true, true]),

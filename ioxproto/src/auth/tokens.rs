@@ -9,8 +9,8 @@ use zeroize::Zeroizing;
 
 use crate::Secret;
 
-/// The longest token that is searched for an expiry; a controller's token has about 300 bytes.
-const LONGEST_TOKEN: usize = 16 * 1024;
+/// The longest token that is searched for an expiry, in bytes; real ones have about 300.
+const MAX_TOKEN: usize = 16 * 1024;
 
 /// The two tokens of a session.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ pub(super) fn expiry(token: &Secret) -> Option<SystemTime> {
         exp: f64,
     }
     let token = token.expose();
-    if token.len() > LONGEST_TOKEN {
+    if token.len() > MAX_TOKEN {
         return None;
     }
     let payload = token.split('.').nth(1)?.trim_end_matches('=');
@@ -62,7 +62,7 @@ pub(super) fn read_reply(body: &[u8]) -> Reply {
         access_token: Option<Zeroizing<String>>,
         refresh_token: Option<Zeroizing<String>>,
     }
-    /// A refusal may contain data of any shape.
+    /// Ignores `data`, which may have any shape in a refusal.
     #[derive(Deserialize)]
     struct Verdict {
         successful: bool,
@@ -88,8 +88,8 @@ pub(super) fn read_reply(body: &[u8]) -> Reply {
     }
 }
 
-/// Whether a text can be a token, in a header and in a JSON string: printable ASCII without spaces,
-/// quotation marks and backslashes.
+/// Whether a string can be a token, in a header and in a JSON string: printable ASCII without
+/// spaces, quotation marks or backslashes.
 pub(crate) fn is_token(text: &str) -> bool {
     !text.is_empty()
         && text
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn the_expiry_is_looked_for_up_to_the_longest_token() {
+    fn a_token_over_the_length_limit_is_not_searched_for_an_expiry() {
         let payload = URL_SAFE_NO_PAD.encode(r#"{"exp":7}"#);
         let of_length = |length: usize| {
             let header = "h".repeat(length - payload.len() - 2);
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clear_no_is_told_from_nonsense() {
+    fn a_refusal_is_distinguished_from_an_invalid_answer() {
         assert!(matches!(
             read_reply(br#"{"successful":false,"data":"no such user"}"#),
             Reply::No
@@ -227,7 +227,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn anything_may_come_as_an_answer_or_a_token(
+        fn no_answer_or_token_causes_a_panic(
             body in proptest::collection::vec(proptest::num::u8::ANY, 0..400),
             token in ".{0,200}",
             claims in ".{0,80}",

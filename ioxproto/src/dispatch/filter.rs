@@ -77,7 +77,7 @@ impl Filter {
     }
 }
 
-/// Whether the list is empty or contains the text.
+/// Whether the list is empty or contains the string.
 fn is_named(named: &[Box<str>], this: &str) -> bool {
     named.is_empty() || named.iter().any(|name| **name == *this)
 }

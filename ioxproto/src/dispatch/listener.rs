@@ -12,7 +12,8 @@ type Listener<T> = Box<dyn Fn(&T) + Send + Sync>;
 type EventListener<T> = Box<dyn Fn(&T, &Event) + Send + Sync>;
 type LifecycleListener = Box<dyn Fn(&LifecycleChange<'_>, &Event) + Send + Sync>;
 
-pub(super) enum Call {
+/// A listener, by what it is called for.
+pub(super) enum Callback {
     Event(Filter, Listener<Event>),
     Lifecycle(Filter, LifecycleListener),
     Program(Filter, EventListener<ProgramStatus>),
@@ -22,7 +23,7 @@ pub(super) enum Call {
     Panic(Listener<ListenerPanic>),
 }
 
-impl Call {
+impl Callback {
     pub(super) fn kind(&self) -> &'static str {
         match self {
             Self::Event(..) => "event",
@@ -57,15 +58,16 @@ impl Call {
     }
 }
 
+/// A registered listener.
 pub(super) struct Entry {
-    pub(super) call: Call,
+    pub(super) callback: Callback,
     active: AtomicBool,
 }
 
 impl Entry {
-    pub(super) fn new(call: Call) -> Self {
+    pub(super) fn new(callback: Callback) -> Self {
         Self {
-            call,
+            callback,
             active: AtomicBool::new(true),
         }
     }

@@ -4,13 +4,14 @@
 //!
 //! * Listeners are called in the order of their registration, across all kinds.
 //! * An attached state is updated before any listener runs. Listeners for changes are called after
-//!   the other listeners of the notification, so that a scene follows its node.
+//!   the other listeners of the notification, so that the change of a scene is reported after the
+//!   event of its node.
 //! * If a listener panics, this is reported, the listener stays registered, and the other listeners
 //!   are called.
 //! * No lock is held while a listener runs: it may register, unregister, dispatch and read the
 //!   state.
-//! * A listener is not called again after it is unregistered. A call that has already begun on
-//!   another thread continues.
+//! * A listener is not called again after it is unregistered. If it is running on another thread at
+//!   that moment, it runs to its end.
 //! * A listener registered during a dispatch is first called in the next dispatch.
 
 mod filter;
@@ -26,7 +27,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tracing::{debug, warn};
 
 pub use self::filter::Filter;
-use self::listener::{Call, Entry};
+use self::listener::{Callback, Entry};
 pub use self::registration::Registration;
 use crate::state::{Change, SharedState};
 use crate::view::{LifecycleChange, ProgramStatus, VariableTable, View};
@@ -34,8 +35,9 @@ use crate::{Event, Notification, StatusChange};
 
 /// Calls listeners with notifications. Cheap to clone; all clones share the listeners.
 ///
-/// A driver calls it in callback mode; a test may call it with events of its own. It has no thread:
-/// listeners run in the thread that calls [`dispatch`](Self::dispatch), so they should be quick.
+/// A driver calls it in callback mode, and a test may call it with its own events. It has no
+/// thread: listeners run in the thread that calls [`dispatch`](Self::dispatch), so they should be
+/// quick.
 ///
 /// ```
 /// use std::sync::{Arc, Mutex};
@@ -61,6 +63,7 @@ pub struct Dispatcher {
     shared: Arc<Shared>,
 }
 
+/// The state that a dispatcher shares with its clones and registrations.
 #[derive(Default)]
 struct Shared {
     /// A dispatch clones the pointer; a registration replaces the list.
@@ -76,7 +79,7 @@ pub struct ListenerPanic {
     /// The kind of listener: `event`, `lifecycle`, `program`, `variable_table`, `status`, `change`
     /// or `panic`.
     pub listener: &'static str,
-    /// The message of the panic, if it is a text.
+    /// The panic message, or `no text` if the payload is not a string.
     pub message: String,
 }
 
@@ -115,7 +118,7 @@ impl Dispatcher {
         filter: Filter,
         listener: impl Fn(&Event) + Send + Sync + 'static,
     ) -> Registration {
-        self.register(Call::Event(filter, Box::new(listener)))
+        self.register(Callback::Event(filter, Box::new(listener)))
     }
 
     /// Calls `listener` with each lifecycle event that passes the filter.
@@ -125,7 +128,7 @@ impl Dispatcher {
         filter: Filter,
         listener: impl Fn(&LifecycleChange<'_>, &Event) + Send + Sync + 'static,
     ) -> Registration {
-        self.register(Call::Lifecycle(filter, Box::new(listener)))
+        self.register(Callback::Lifecycle(filter, Box::new(listener)))
     }
 
     /// Calls `listener` with each program status that passes the filter. Skips events whose payload
@@ -136,7 +139,7 @@ impl Dispatcher {
         filter: Filter,
         listener: impl Fn(&ProgramStatus, &Event) + Send + Sync + 'static,
     ) -> Registration {
-        self.register(Call::Program(filter, Box::new(listener)))
+        self.register(Callback::Program(filter, Box::new(listener)))
     }
 
     /// Calls `listener` when a variable table has changed. Skips events whose payload cannot be
@@ -147,7 +150,7 @@ impl Dispatcher {
         filter: Filter,
         listener: impl Fn(&VariableTable, &Event) + Send + Sync + 'static,
     ) -> Registration {
-        self.register(Call::VariableTable(filter, Box::new(listener)))
+        self.register(Callback::VariableTable(filter, Box::new(listener)))
     }
 
     /// Calls `listener` with each change of the stream's status.
@@ -156,7 +159,7 @@ impl Dispatcher {
         &self,
         listener: impl Fn(&StatusChange) + Send + Sync + 'static,
     ) -> Registration {
-        self.register(Call::Status(Box::new(listener)))
+        self.register(Callback::Status(Box::new(listener)))
     }
 
     /// Calls `listener` with each change of the attached state, after the notification that caused
@@ -164,7 +167,7 @@ impl Dispatcher {
     /// Without an attached state it is never called.
     #[must_use = "dropping the registration unregisters the listener"]
     pub fn on_change(&self, listener: impl Fn(&Change) + Send + Sync + 'static) -> Registration {
-        self.register(Call::Change(Box::new(listener)))
+        self.register(Callback::Change(Box::new(listener)))
     }
 
     /// Calls `listener` when another listener has panicked. If `listener` panics itself, that is
@@ -174,7 +177,7 @@ impl Dispatcher {
         &self,
         listener: impl Fn(&ListenerPanic) + Send + Sync + 'static,
     ) -> Registration {
-        self.register(Call::Panic(Box::new(listener)))
+        self.register(Callback::Panic(Box::new(listener)))
     }
 
     /// The number of panics of listeners.
@@ -189,7 +192,7 @@ impl Dispatcher {
         lock(&self.shared.listeners).len()
     }
 
-    /// Calls the listeners of a notification. Call it from one place only, so that notifications
+    /// Calls the listeners for a notification. Call it from one place only, so that notifications
     /// are dispatched one after the other.
     pub fn dispatch(&self, notification: &Notification) {
         match notification {
@@ -201,11 +204,11 @@ impl Dispatcher {
                     None => drop(state.apply_status(change)),
                 });
                 for entry in listeners.iter() {
-                    if let Call::Status(listener) = &entry.call {
+                    if let Callback::Status(listener) = &entry.callback {
                         self.call(&listeners, entry, &|| listener(change));
                     }
                 }
-                self.tell_changes(&listeners, &changes);
+                self.report_changes(&listeners, &changes);
             }
             Notification::Names(_) | Notification::Drift(_) => {
                 let listeners = self.snapshot();
@@ -213,13 +216,13 @@ impl Dispatcher {
                     Some(changes) => changes.extend(state.apply(notification)),
                     None => drop(state.apply(notification)),
                 });
-                self.tell_changes(&listeners, &changes);
+                self.report_changes(&listeners, &changes);
             }
             _ => {}
         }
     }
 
-    /// Calls the listeners of an event, which need not come from a stream.
+    /// Calls the listeners for an event. The event need not come from a stream.
     pub fn dispatch_event(&self, event: &Event) {
         let listeners = self.snapshot();
         let changes = self.update(&listeners, |state, changes| match changes {
@@ -229,10 +232,10 @@ impl Dispatcher {
         // Decode the payload at most once, and only if a listener needs it.
         let mut decoded: Option<Option<View<'_>>> = None;
         for entry in listeners.iter() {
-            if !entry.call.is_selected(event) {
+            if !entry.callback.is_selected(event) {
                 continue;
             }
-            if let Call::Event(_, listener) = &entry.call {
+            if let Callback::Event(_, listener) = &entry.callback {
                 self.call(&listeners, entry, &|| listener(event));
                 continue;
             }
@@ -244,24 +247,24 @@ impl Dispatcher {
                 }
             });
             let Some(view) = view else { continue };
-            match (&entry.call, view) {
-                (Call::Lifecycle(_, listener), View::Lifecycle(change)) => {
+            match (&entry.callback, view) {
+                (Callback::Lifecycle(_, listener), View::Lifecycle(change)) => {
                     self.call(&listeners, entry, &|| listener(change, event));
                 }
-                (Call::Program(_, listener), View::Program(program)) => {
+                (Callback::Program(_, listener), View::Program(program)) => {
                     self.call(&listeners, entry, &|| listener(program, event));
                 }
-                (Call::VariableTable(_, listener), View::VariableTable(table)) => {
+                (Callback::VariableTable(_, listener), View::VariableTable(table)) => {
                     self.call(&listeners, entry, &|| listener(table, event));
                 }
                 _ => {}
             }
         }
-        self.tell_changes(&listeners, &changes);
+        self.report_changes(&listeners, &changes);
     }
 
-    fn register(&self, call: Call) -> Registration {
-        let entry = Arc::new(Entry::new(call));
+    fn register(&self, callback: Callback) -> Registration {
+        let entry = Arc::new(Entry::new(callback));
         let mut listeners = lock(&self.shared.listeners);
         let mut list = Vec::with_capacity(listeners.len() + 1);
         list.extend(listeners.iter().cloned());
@@ -286,18 +289,18 @@ impl Dispatcher {
     ) -> Vec<Change> {
         let mut changes = Vec::new();
         if let Some(state) = self.state() {
-            let wanted = listeners
+            let has_listener = listeners
                 .iter()
-                .any(|entry| matches!(entry.call, Call::Change(_)));
-            state.update(|state| apply(state, wanted.then_some(&mut changes)));
+                .any(|entry| matches!(entry.callback, Callback::Change(_)));
+            state.update(|state| apply(state, has_listener.then_some(&mut changes)));
         }
         changes
     }
 
-    fn tell_changes(&self, listeners: &[Arc<Entry>], changes: &[Change]) {
+    fn report_changes(&self, listeners: &[Arc<Entry>], changes: &[Change]) {
         for change in changes {
             for entry in listeners {
-                if let Call::Change(listener) = &entry.call {
+                if let Callback::Change(listener) = &entry.callback {
                     self.call(listeners, entry, &|| listener(change));
                 }
             }
@@ -305,28 +308,28 @@ impl Dispatcher {
     }
 
     /// Calls a listener that is still registered, and catches its panic.
-    fn call(&self, listeners: &[Arc<Entry>], entry: &Entry, call: &dyn Fn()) {
+    fn call(&self, listeners: &[Arc<Entry>], entry: &Entry, run: &dyn Fn()) {
         if !entry.is_active() {
             return;
         }
-        let Err(payload) = catch_unwind(AssertUnwindSafe(call)) else {
+        let Err(payload) = catch_unwind(AssertUnwindSafe(run)) else {
             return;
         };
         self.shared.panics.fetch_add(1, Ordering::Relaxed);
         let panic = ListenerPanic {
-            listener: entry.call.kind(),
+            listener: entry.callback.kind(),
             message: message(payload),
         };
         warn!(
             listener = panic.listener,
             message = panic.message,
-            "a listener panicked; the others are served"
+            "a listener panicked; the other listeners are still called"
         );
-        if matches!(entry.call, Call::Panic(_)) {
+        if matches!(entry.callback, Callback::Panic(_)) {
             return;
         }
         for entry in listeners {
-            if let Call::Panic(listener) = &entry.call {
+            if let Callback::Panic(listener) = &entry.callback {
                 self.call(listeners, entry, &|| listener(&panic));
             }
         }

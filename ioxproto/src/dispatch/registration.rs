@@ -21,7 +21,8 @@ impl Registration {
     }
 
     /// Unregisters the listener. May be called again, and from within a callback. The listener is
-    /// not called after this, but a call that has already begun on another thread continues.
+    /// not called after this, but if it is running on another thread at that moment, it runs to its
+    /// end.
     pub fn unregister(&self) {
         let (Some(shared), Some(entry)) = (self.shared.upgrade(), self.entry.upgrade()) else {
             return;

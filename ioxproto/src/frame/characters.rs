@@ -9,7 +9,7 @@ pub(super) const REPLACEMENT: char = char::REPLACEMENT_CHARACTER;
 /// Finds the first character that XML forbids, with its offset. Forbidden are the C0 controls
 /// except tab and line ends, U+FFFE and U+FFFF.
 pub(super) fn first_forbidden(text: &str) -> Option<(usize, char)> {
-    // Nearly all texts contain neither, and scanning bytes is faster than scanning characters.
+    // Nearly all messages contain neither, and scanning bytes is faster than scanning characters.
     let odd =
         |byte: &u8| (*byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r')) | (*byte == 0xef);
     let from = text.as_bytes().iter().position(odd)?;

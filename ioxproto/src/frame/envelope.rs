@@ -23,6 +23,7 @@ pub(super) enum Envelope {
     Other,
 }
 
+/// The members of a JSON frame that are read.
 #[derive(Deserialize)]
 struct Object {
     #[serde(rename = "type", default = "absent")]

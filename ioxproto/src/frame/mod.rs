@@ -15,7 +15,7 @@ pub(crate) use self::characters::without_forbidden;
 use self::envelope::Envelope;
 pub(crate) use self::recover::repair;
 use self::xml::Document;
-pub(crate) use self::xml::reference;
+pub(crate) use self::xml::resolve_reference;
 use crate::Event;
 use crate::event::{ESCAPED_QUOTE, Parts, Span};
 
@@ -61,8 +61,8 @@ pub enum IgnoredKind {
     OtherType(Arc<str>),
     /// XML with another root than `Event`, such as `SubscriptionResponse`; the root's name.
     OtherRoot(Arc<str>),
-    /// JSON without an event: an array, a number, `null`, or an object whose `data` is not a
-    /// string.
+    /// JSON without an event: an array, a number, `null`, or an object of type `event` whose `data`
+    /// is not a string.
     OtherJson,
     /// An empty frame.
     Empty,
@@ -82,7 +82,7 @@ impl fmt::Display for IgnoredKind {
             Self::OtherType(name) if name.is_empty() => f.write_str("a message without a type"),
             Self::OtherType(name) => write!(f, "a message of type {name}"),
             Self::OtherRoot(name) => write!(f, "an XML document {name}"),
-            Self::OtherJson => f.write_str("JSON that holds no event"),
+            Self::OtherJson => f.write_str("JSON that contains no event"),
             Self::Empty => f.write_str("an empty frame"),
         }
     }
@@ -117,7 +117,9 @@ pub struct Malformed {
 /// ```
 #[derive(Debug, Default)]
 pub struct FrameReader {
+    /// Working memory for decoded text.
     decoded: String,
+    /// Working memory for a repaired document.
     repaired: String,
     more: VecDeque<Frame>,
     forbidden: usize,

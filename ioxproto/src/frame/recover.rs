@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use super::characters::REPLACEMENT;
-use super::xml::{reference, starts_name};
+use super::xml::{resolve_reference, starts_name};
 
 /// A start tag whose end tag has not been found yet.
 struct Open<'a> {
@@ -24,7 +24,7 @@ struct Mistake {
     reference: usize,
 }
 
-/// Escapes the mistakes of a text and replaces references to forbidden characters by U+FFFD.
+/// Escapes the mistakes in a message and replaces references to forbidden characters by U+FFFD.
 /// Returns the number of replaced references. Linear in time, except for sorting the mistakes.
 pub(crate) fn repair(text: &str, into: &mut String) -> usize {
     into.clear();
@@ -105,6 +105,7 @@ fn mistakes(text: &str) -> Vec<Mistake> {
     mistakes
 }
 
+/// What a `<` begins.
 enum Markup<'a> {
     /// Not markup: the `<` is literal.
     None,
@@ -191,7 +192,7 @@ fn wrong_reference(text: &str, at: usize) -> Option<Mistake> {
     let end = rest.bytes().take(24).position(|byte| byte == b';');
     let whole = end.map(|end| &rest[..=end]);
     match whole {
-        Some(whole) if reference(whole).is_some() => None,
+        Some(whole) if resolve_reference(whole).is_some() => None,
         Some(whole) if is_forbidden(whole) => Some(Mistake {
             at,
             reference: whole.len(),

@@ -31,7 +31,7 @@ const ENVELOPE: &str = "{\"type\":\"event\",\"data\":\"";
 const OPENING: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Event seqnum=\"";
 const ESCAPED_OPENING: &str = r#"<?xml version=\"1.0\" encoding=\"UTF-8\"?><Event seqnum=\""#;
 /// The limit of a payload, for its nesting depth and for the attributes of one element.
-const MOST: usize = 8;
+const PAYLOAD_LIMIT: usize = 8;
 
 /// Reads a document.
 pub(super) fn document(text: &str) -> Option<Parts> {
@@ -157,7 +157,7 @@ impl<'a, const ESCAPED: bool> Scan<'a, ESCAPED> {
         if self.text.as_bytes()[from..].starts_with(b"</") {
             return Some(span(from, from));
         }
-        let mut open = [""; MOST];
+        let mut open = [""; PAYLOAD_LIMIT];
         let mut depth = 0;
         loop {
             self.text()?;
@@ -187,7 +187,7 @@ impl<'a, const ESCAPED: bool> Scan<'a, ESCAPED> {
 
     /// Reads the rest of a start tag. `false` if the element is empty.
     fn attributes(&mut self) -> Option<bool> {
-        let mut names = [""; MOST];
+        let mut names = [""; PAYLOAD_LIMIT];
         for count in 0.. {
             if self.maybe(">") {
                 return Some(true);
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn integers_are_what_the_standard_library_takes_for_them() {
+    fn integers_are_parsed_as_by_the_standard_library() {
         let values = [
             "",
             "0",
@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn what_must_be_decoded_or_refused_is_declined() {
+    fn a_text_that_must_be_decoded_or_refused_is_declined() {
         let plain = LAYOUTS[0];
         for odd in [
             "&amp;",
@@ -386,14 +386,14 @@ mod tests {
     }
 
     #[test]
-    fn a_payload_deeper_than_is_kept_count_of_is_declined() {
+    fn a_payload_beyond_the_depth_limit_is_declined() {
         let nested = |depth| {
             LAYOUTS[3].replace(
                 "<eventInfo>",
                 &format!("<eventInfo>{}{}", "<a>".repeat(depth), "</a>".repeat(depth)),
             )
         };
-        assert!(document(&nested(MOST)).is_some());
-        assert!(document(&nested(MOST + 1)).is_none());
+        assert!(document(&nested(PAYLOAD_LIMIT)).is_some());
+        assert!(document(&nested(PAYLOAD_LIMIT + 1)).is_none());
     }
 }

@@ -1,7 +1,7 @@
 //! Splits a message that holds several `Event` documents.
 
 /// The limit for the number of documents read from one message.
-const MOST: usize = 64;
+const MAX_DOCUMENTS: usize = 64;
 
 /// The error of a message that exceeds the limit.
 pub(super) const TOO_MANY: &str = "more than 64 documents in one message: the rest is left out";
@@ -17,13 +17,13 @@ pub(super) enum Rest<'a> {
 }
 
 /// Splits after each `</Event>` that another document follows. Returns the pieces and the rest, or
-/// `None` if there is only one document. A `</Event>` may be part of a text: the reader of the
-/// pieces finds out.
+/// `None` if there is only one document. A `</Event>` may be part of an element's text: the reader
+/// of the pieces finds out.
 pub(super) fn documents(text: &str) -> Option<(Vec<&str>, Rest<'_>)> {
     let mut pieces = Vec::new();
     let mut rest = super::trimmed(text);
     while let Some(length) = first_end(rest) {
-        if pieces.len() == MOST {
+        if pieces.len() == MAX_DOCUMENTS {
             return Some((pieces, Rest::TooMany(rest)));
         }
         let after = super::trimmed(&rest[length..]);
@@ -40,7 +40,7 @@ pub(super) fn documents(text: &str) -> Option<(Vec<&str>, Rest<'_>)> {
     }
 }
 
-/// Whether a text begins like a document, or is a truncated beginning of one.
+/// Whether a string begins like a document, or is a truncated beginning of one.
 fn begins_document(text: &str) -> bool {
     ["<?xml", "<Event"]
         .iter()

@@ -2,10 +2,11 @@
 //!
 //! quick-xml does the tokenizing. This module refuses the errors that quick-xml accepts: truncated
 //! input, text or a second element after the root, duplicate attributes, invalid names, control
-//! characters, a declaration in the middle, and document types (which are never expanded).
+//! characters, an XML declaration that is not at the start, and document types (which are never
+//! expanded).
 
 use quick_xml::Reader;
-use quick_xml::events::{BytesStart, Event as Piece};
+use quick_xml::events::{BytesStart, Event as Token};
 
 use super::characters;
 use crate::event::{Parts, Span};
@@ -22,34 +23,37 @@ pub(super) enum Document {
 }
 
 /// Reads a document. Spans below the length of `text` point into `text`, the others into `decoded`,
-/// which holds the pieces that had to be decoded.
+/// which holds the strings that had to be decoded.
 pub(super) fn read(text: &str, decoded: &mut String) -> Result<Document, String> {
     decoded.clear();
     check_characters(text)?;
     let mut reader = Reader::from_str(text);
     reader.config_mut().check_comments = false;
-    let mut walk = Walk::new(text, decoded);
+    let mut parser = Parser::new(text, decoded);
     loop {
         let from = offset(reader.buffer_position());
-        let piece = reader.read_event().map_err(|error| error.to_string())?;
+        let token = reader.read_event().map_err(|error| error.to_string())?;
         let to = offset(reader.buffer_position());
-        match piece {
-            Piece::Start(tag) => walk.start(&tag, from, to)?,
-            Piece::Empty(tag) => {
-                walk.start(&tag, from, to)?;
-                walk.end(to);
+        match token {
+            Token::Start(tag) => parser.start(&tag, from, to)?,
+            Token::Empty(tag) => {
+                parser.start(&tag, from, to)?;
+                // The content is empty and ends where the tag ends.
+                parser.end(to);
             }
-            Piece::End(_) => walk.end(from),
-            Piece::Text(_) => walk.text(from, to)?,
-            Piece::CData(_) => walk.cdata(from + "<![CDATA[".len(), to - "]]>".len())?,
-            Piece::GeneralRef(_) => walk.reference(from, to)?,
-            Piece::Decl(_) if from == 0 => {}
-            Piece::Decl(_) => {
-                return Err(format!("an XML declaration in the middle, at byte {from}"));
+            Token::End(_) => parser.end(from),
+            Token::Text(_) => parser.handle_text(from, to)?,
+            Token::CData(_) => parser.handle_cdata(from + "<![CDATA[".len(), to - "]]>".len())?,
+            Token::GeneralRef(_) => parser.handle_reference(from, to)?,
+            Token::Decl(_) if from == 0 => {}
+            Token::Decl(_) => {
+                return Err(format!(
+                    "an XML declaration that is not at the start, at byte {from}"
+                ));
             }
-            Piece::DocType(_) => return Err("a document type, which is never expanded".to_owned()),
-            Piece::Comment(_) | Piece::PI(_) => {}
-            Piece::Eof => return walk.finish(),
+            Token::DocType(_) => return Err("a document type, which is never expanded".to_owned()),
+            Token::Comment(_) | Token::PI(_) => {}
+            Token::Eof => return parser.finish(),
         }
     }
 }
@@ -93,7 +97,8 @@ impl Child {
     }
 }
 
-struct Walk<'a> {
+/// Collects the parts of an event from the tokens.
+struct Parser<'a> {
     text: &'a str,
     decoded: &'a mut String,
     depth: usize,
@@ -105,7 +110,7 @@ struct Walk<'a> {
     child: Option<Open>,
 }
 
-/// An open child that is read.
+/// A wanted child element whose end tag has not been reached.
 struct Open {
     child: Child,
     content_from: usize,
@@ -113,15 +118,15 @@ struct Open {
     value: Value,
 }
 
-/// The character data of an element: a slice of the text if it is contiguous and needs no decoding,
-/// otherwise decoded.
+/// The character data of an element: one slice of `text` if it is a single chunk without
+/// references, otherwise a copy in `decoded`.
 enum Value {
     Nothing,
-    Stretch(Span),
+    Slice(Span),
     Decoded { from: usize },
 }
 
-impl<'a> Walk<'a> {
+impl<'a> Parser<'a> {
     fn new(text: &'a str, decoded: &'a mut String) -> Self {
         Self {
             text,
@@ -139,7 +144,7 @@ impl<'a> Walk<'a> {
         let name_to = from + 1 + tag.name().as_ref().len();
         let name = self.text.get(from + 1..name_to).unwrap_or_default();
         if !is_name(name) {
-            return Err(format!("a tag without a proper name, at byte {from}"));
+            return Err(format!("a tag without a valid name, at byte {from}"));
         }
         match self.depth {
             0 if self.root.is_some() => {
@@ -203,7 +208,7 @@ impl<'a> Walk<'a> {
                 .as_ref()
                 .is_some_and(|open| open.child == Child::Action);
             let value = match (self.depth, name) {
-                // Those of another root are dropped with it.
+                // If the root is not `Event`, these values are discarded with `parts`.
                 (1, "seqnum" | "sid" | "timestamp") => self.attribute_value(attribute.value)?,
                 (2, "uom" | "prec") if on_action => self.attribute_value(attribute.value)?,
                 _ => {
@@ -212,8 +217,8 @@ impl<'a> Walk<'a> {
                 }
             };
             match name {
-                "seqnum" => self.parts.seqnum = self.piece(value).trim().parse().ok(),
-                "prec" => self.parts.prec = self.piece(value).trim().parse().ok(),
+                "seqnum" => self.parts.seqnum = self.slice(value).trim().parse().ok(),
+                "prec" => self.parts.prec = self.slice(value).trim().parse().ok(),
                 "sid" => self.parts.sid = value,
                 "timestamp" => self.parts.timestamp = value,
                 _ => self.parts.uom = value,
@@ -245,7 +250,7 @@ impl<'a> Walk<'a> {
         };
         let value = match open.value {
             Value::Nothing => Span::default(),
-            Value::Stretch(stretch) => stretch,
+            Value::Slice(slice) => slice,
             Value::Decoded { from } => {
                 span(self.text.len() + from, self.text.len() + self.decoded.len())
             }
@@ -263,7 +268,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn text(&mut self, from: usize, to: usize) -> Result<(), String> {
+    fn handle_text(&mut self, from: usize, to: usize) -> Result<(), String> {
         if self.depth == 0 {
             let blank = |text: &str| {
                 text.trim_matches(['\u{feff}', ' ', '\t', '\r', '\n'])
@@ -272,29 +277,29 @@ impl<'a> Walk<'a> {
             return if blank(&self.text[from..to]) {
                 Ok(())
             } else {
-                Err(format!("text outside the document, at byte {from}"))
+                Err(format!("text outside the root element, at byte {from}"))
             };
         }
-        self.stretch(from, to);
+        self.append_text(from, to);
         Ok(())
     }
 
-    fn cdata(&mut self, from: usize, to: usize) -> Result<(), String> {
+    fn handle_cdata(&mut self, from: usize, to: usize) -> Result<(), String> {
         if self.depth == 0 {
-            return Err(format!("text outside the document, at byte {from}"));
+            return Err(format!("text outside the root element, at byte {from}"));
         }
-        self.stretch(from, to);
+        self.append_text(from, to);
         Ok(())
     }
 
-    fn reference(&mut self, from: usize, to: usize) -> Result<(), String> {
+    fn handle_reference(&mut self, from: usize, to: usize) -> Result<(), String> {
         let text = self.text;
         let character = text
             .get(from..to)
-            .and_then(reference)
-            .ok_or_else(|| format!("a reference to nothing known, at byte {from}"))?;
+            .and_then(resolve_reference)
+            .ok_or_else(|| format!("an unknown reference, at byte {from}"))?;
         if self.depth == 0 {
-            return Err(format!("text outside the document, at byte {from}"));
+            return Err(format!("text outside the root element, at byte {from}"));
         }
         if self.depth == 2 && self.child.is_some() {
             self.move_to_decoded();
@@ -303,15 +308,15 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// Appends character data that needs no decoding.
-    fn stretch(&mut self, from: usize, to: usize) {
+    /// Appends character data without references to the value of the open child.
+    fn append_text(&mut self, from: usize, to: usize) {
         let text = self.text;
         let Some(open) = self.child.as_mut().filter(|_| self.depth == 2) else {
             return;
         };
         match &open.value {
-            Value::Nothing => open.value = Value::Stretch(span(from, to)),
-            Value::Stretch(_) => {
+            Value::Nothing => open.value = Value::Slice(span(from, to)),
+            Value::Slice(_) => {
                 self.move_to_decoded();
                 self.decoded.push_str(&text[from..to]);
             }
@@ -321,18 +326,18 @@ impl<'a> Walk<'a> {
 
     fn move_to_decoded(&mut self) {
         let Some(open) = &mut self.child else { return };
-        let stretch = match open.value {
+        let chunk = match open.value {
             Value::Nothing => "",
-            Value::Stretch(stretch) => &self.text[stretch.start as usize..stretch.end as usize],
+            Value::Slice(slice) => &self.text[slice.start as usize..slice.end as usize],
             Value::Decoded { .. } => return,
         };
         open.value = Value::Decoded {
             from: self.decoded.len(),
         };
-        self.decoded.push_str(stretch);
+        self.decoded.push_str(chunk);
     }
 
-    fn piece(&self, span: Span) -> &str {
+    fn slice(&self, span: Span) -> &str {
         let (start, end) = (span.start as usize, span.end as usize);
         match start.checked_sub(self.text.len()) {
             None => &self.text[start..end],
@@ -341,14 +346,14 @@ impl<'a> Walk<'a> {
     }
 
     fn trimmed(&self, whole: Span) -> Span {
-        let text = self.piece(whole);
+        let text = self.slice(whole);
         let start = whole.start as usize + (text.len() - text.trim_start().len());
         span(start, start + text.trim().len())
     }
 
     fn finish(self) -> Result<Document, String> {
         if self.depth > 0 {
-            return Err("the document ends in the middle".to_owned());
+            return Err("the document ends before its root element is closed".to_owned());
         }
         match self.root {
             None => Err("no element".to_owned()),
@@ -358,7 +363,8 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// The conversions cannot fail: a frame is shorter than 4 GiB ([`super::MAX_FRAME`]).
+/// Creates a span. The conversions cannot fail: a frame is at most 1 GiB ([`super::MAX_FRAME`]),
+/// and decoding can at most double the length.
 fn span(start: usize, end: usize) -> Span {
     let narrow = |offset: usize| u32::try_from(offset).unwrap_or(u32::MAX);
     Span {
@@ -375,7 +381,7 @@ struct Attribute {
 
 /// XML 1.0 section 3.1: whitespace, name, equals sign, quoted value without `<`.
 fn next_attribute(text: &str, from: usize, to: usize) -> Result<Option<Attribute>, String> {
-    let broken = || format!("a broken attribute, at byte {from}");
+    let malformed = || format!("a malformed attribute, at byte {from}");
     let bytes = &text.as_bytes()[..to];
     let blanks = |mut at: usize| {
         while bytes.get(at).is_some_and(|byte| byte.is_ascii_whitespace()) {
@@ -388,14 +394,14 @@ fn next_attribute(text: &str, from: usize, to: usize) -> Result<Option<Attribute
         return Ok(None);
     }
     if name_from == from {
-        return Err(broken());
+        return Err(malformed());
     }
     let stop = |byte: &u8| *byte == b'=' || byte.is_ascii_whitespace();
     let name_to = bytes[name_from..]
         .iter()
         .position(stop)
         .map(|length| name_from + length)
-        .ok_or_else(broken)?;
+        .ok_or_else(malformed)?;
     let equals = blanks(name_to);
     let quote_at = blanks(equals + 1);
     let quote = bytes
@@ -403,17 +409,17 @@ fn next_attribute(text: &str, from: usize, to: usize) -> Result<Option<Attribute
         .copied()
         .filter(|byte| matches!(byte, b'"' | b'\''));
     let (Some(b'='), Some(quote)) = (bytes.get(equals), quote) else {
-        return Err(broken());
+        return Err(malformed());
     };
     let value_from = quote_at + 1;
     let length = bytes[value_from..]
         .iter()
         .position(|byte| *byte == quote)
-        .ok_or_else(broken)?;
+        .ok_or_else(malformed)?;
     let value = (value_from, value_from + length);
     let name_ok = is_name(&text[name_from..name_to]);
     if !name_ok || bytes[value.0..value.1].contains(&b'<') {
-        return Err(broken());
+        return Err(malformed());
     }
     Ok(Some(Attribute {
         name: (name_from, name_to),
@@ -440,9 +446,9 @@ fn decode(raw: &str, into: &mut String) -> Result<(), String> {
             rest = &rest[1..];
             continue;
         }
-        let unknown = || "a reference to nothing known in an attribute".to_owned();
+        let unknown = || "an unknown reference in an attribute".to_owned();
         let length = rest.find(';').ok_or_else(unknown)? + 1;
-        into.push(reference(&rest[..length]).ok_or_else(unknown)?);
+        into.push(resolve_reference(&rest[..length]).ok_or_else(unknown)?);
         rest = &rest[length..];
     }
     into.push_str(rest);
@@ -450,7 +456,7 @@ fn decode(raw: &str, into: &mut String) -> Result<(), String> {
 }
 
 /// The character that a complete reference (`&amp;`, `&#65;`, `&#x41;`) denotes.
-pub(crate) fn reference(text: &str) -> Option<char> {
+pub(crate) fn resolve_reference(text: &str) -> Option<char> {
     let name = text.strip_prefix('&')?.strip_suffix(';')?;
     let number = match name {
         "lt" => return Some('<'),
@@ -471,7 +477,7 @@ pub(crate) fn reference(text: &str) -> Option<char> {
     allowed.then_some(character)
 }
 
-/// Whether a text is a name (XML 1.0 section 2.3). Accepts every character beyond ASCII as a
+/// Whether a string is a name (XML 1.0 section 2.3). Accepts every character beyond ASCII as a
 /// letter.
 pub(super) fn is_name(text: &str) -> bool {
     let mut bytes = text.bytes();

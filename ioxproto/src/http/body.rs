@@ -4,9 +4,9 @@
 use http::{HeaderMap, StatusCode, header};
 use zeroize::Zeroizing;
 
-use super::exchange::{ExchangeError, ROOM};
+use super::exchange::{ExchangeError, INITIAL_CAPACITY};
 
-/// The limit in bytes for the line before a chunk, and for all trailer lines together.
+/// The limit for the line before a chunk and for all trailer lines together, in bytes.
 const MAX_LINE: usize = 8 * 1024;
 
 /// Reads one body from bytes as they arrive.
@@ -21,6 +21,7 @@ pub(super) struct Body {
     trailer: usize,
 }
 
+/// How the rest of the body is delimited.
 #[derive(Clone, Copy)]
 enum Framing {
     Length(usize),
@@ -45,12 +46,13 @@ impl Body {
             framing,
             is_certain: is_certain(framing, headers),
             limit,
-            content: Zeroizing::new(Vec::with_capacity(ROOM)),
+            content: Zeroizing::new(Vec::with_capacity(INITIAL_CAPACITY)),
             trailer: 0,
         })
     }
 
-    /// Consumes bytes of the body from the front. Returns `true` once the body is complete.
+    /// Removes the bytes of the body from the front of `bytes`. Returns whether the body is
+    /// complete.
     pub(super) fn receive(
         &mut self,
         bytes: &mut Zeroizing<Vec<u8>>,
@@ -134,8 +136,8 @@ impl Body {
         std::mem::take(&mut *self.content)
     }
 
-    fn take(&mut self, bytes: &[u8], most: usize) -> Result<usize, ExchangeError> {
-        let taken = bytes.len().min(most);
+    fn take(&mut self, bytes: &[u8], max: usize) -> Result<usize, ExchangeError> {
+        let taken = bytes.len().min(max);
         if self.content.len() + taken > self.limit {
             return Err(ExchangeError::TooLarge(self.limit));
         }
@@ -154,7 +156,7 @@ fn is_certain(framing: Framing, headers: &HeaderMap) -> bool {
     match framing {
         Framing::Length(_) => lengths == 1,
         Framing::ChunkSize => lengths == 0 && codings.count() == 1,
-        // Without a body.
+        // The answer has no body.
         Framing::Complete => lengths == 0 && codings.count() == 0,
         _ => false,
     }

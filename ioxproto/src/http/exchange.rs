@@ -16,16 +16,16 @@ const MAX_HEAD: usize = 64 * 1024;
 /// The beginning of every answer.
 const START: &[u8] = b"HTTP/1.";
 /// The initial capacity for an answer, in bytes; an answer with tokens fits.
-pub(super) const ROOM: usize = 16 * 1024;
+pub(super) const INITIAL_CAPACITY: usize = 16 * 1024;
 /// The limit for the header lines of an answer.
 const MAX_HEADERS: usize = 100;
 /// The longest body of a refusal that is read, in bytes.
-const REFUSAL: usize = 4 * 1024;
+const MAX_REFUSAL_BODY: usize = 4 * 1024;
 /// The longest body of an answer about the account, in bytes; a login answer has a few thousand.
-const ACCOUNT_BODY: usize = 1024 * 1024;
+const MAX_ACCOUNT_BODY: usize = 1024 * 1024;
 /// The longest body of an answer to a call, in bytes; the node list of a large house has about 2
 /// MB.
-const CALL_BODY: usize = 16 * 1024 * 1024;
+const MAX_CALL_BODY: usize = 16 * 1024 * 1024;
 /// The limit for interim answers before the final one; controllers send none.
 const MAX_INTERIM: u8 = 16;
 
@@ -73,6 +73,7 @@ pub struct Exchange {
     is_repeatable: bool,
 }
 
+/// The part of the answer that is being received.
 enum Stage {
     Head,
     Body(Response<()>, Body),
@@ -93,15 +94,14 @@ pub enum Progress {
 #[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ExchangeError {
-    /// Not HTTP: garbage, an SSH banner, TLS on a plain port. Holds the first bytes, made
-    /// printable.
+    /// Not HTTP, such as an SSH banner. Holds the first bytes, made printable.
     #[error("the answer is not HTTP, it begins with \"{0}\"")]
     NotHttp(String),
     /// TLS records: the port expects TLS, but the request was plain HTTP.
     #[error("the answer is TLS, not HTTP")]
     Tls,
-    /// HTTP with an invalid head: the rule that it breaks.
-    #[error("the head of the answer is broken: {0}")]
+    /// The head is not valid HTTP. Holds the rule that it breaks.
+    #[error("the head of the answer is malformed: {0}")]
     BrokenHead(&'static str),
     /// More header lines than this.
     #[error("the answer has more than {0} header lines")]
@@ -113,7 +113,7 @@ pub enum ExchangeError {
     #[error("the connection ended before the answer was complete")]
     Truncated,
     /// The body's length or chunks are invalid.
-    #[error("the answer's body is broken: its length or its chunks make no sense")]
+    #[error("the answer's body is malformed: its length or its chunks are invalid")]
     BrokenBody,
     /// The answer is longer than the limit in bytes.
     #[error("the answer is longer than {0} bytes")]
@@ -123,7 +123,7 @@ pub enum ExchangeError {
 crate::debug_is_display! { ExchangeError }
 
 impl Exchange {
-    /// An upgrade: the answer ends with its head.
+    /// Creates an upgrade: the answer ends with its head.
     pub(crate) fn upgrade(request: Zeroizing<Vec<u8>>) -> Self {
         Self {
             request,
@@ -131,30 +131,32 @@ impl Exchange {
             stage: Stage::Head,
             interim: 0,
             head_only: true,
-            max_body: ACCOUNT_BODY,
+            max_body: MAX_ACCOUNT_BODY,
             max_idle: Duration::ZERO,
             keep_alive: None,
             is_repeatable: false,
         }
     }
 
-    /// A request whose answer has a body.
+    /// Creates a request whose answer has a body.
     pub(crate) fn whole(request: Zeroizing<Vec<u8>>) -> Self {
         Self {
             head_only: false,
-            // Enough capacity for the answer to a login, so that growing leaves no copy of a token
+            // Enough capacity for the answer to a login: growth would leave a copy of a token
             // behind.
-            received: Zeroizing::new(Vec::with_capacity(ROOM)),
+            received: Zeroizing::new(Vec::with_capacity(INITIAL_CAPACITY)),
             ..Self::upgrade(request)
         }
     }
 
-    /// Sends bytes that are not HTTP, to find out what protocol answers. They hold no credentials.
+    /// Creates an exchange that sends bytes other than HTTP, to find out which protocol the port
+    /// speaks. They contain no credentials.
     pub(crate) fn probe(bytes: Vec<u8>) -> Self {
         Self::whole(Zeroizing::new(bytes))
     }
 
-    /// A call: the answer may be long, and the connection may be idle for `max_idle` after it.
+    /// Creates a call: the answer may be long, and the connection may be idle for `max_idle` after
+    /// it.
     pub(crate) fn call(
         request: Zeroizing<Vec<u8>>,
         max_idle: Duration,
@@ -162,14 +164,14 @@ impl Exchange {
     ) -> Self {
         Self {
             head_only: false,
-            max_body: CALL_BODY,
+            max_body: MAX_CALL_BODY,
             max_idle,
             is_repeatable,
             ..Self::upgrade(request)
         }
     }
 
-    /// The bytes of the request, head and body. They hold credentials: do not log them.
+    /// The bytes of the request, head and body. They contain credentials: do not log them.
     #[must_use]
     pub fn request(&self) -> &[u8] {
         &self.request
@@ -199,7 +201,7 @@ impl Exchange {
     pub fn receive(&mut self, bytes: &[u8]) -> Progress {
         let begun = self.received.len() >= START.len();
         self.received.extend_from_slice(bytes);
-        // A head ends with a line end: without a new line end there is no need to parse again.
+        // A head ends with a line end: parse again only if a new one has arrived.
         let same_line = begun && self.received.len() <= MAX_HEAD && !bytes.contains(&b'\n');
         loop {
             let next = match &mut self.stage {
@@ -232,7 +234,7 @@ impl Exchange {
                 },
                 Stage::Body(_, body) => match body.receive(&mut self.received) {
                     Ok(false) => return Progress::More,
-                    Ok(true) => self.completed(),
+                    Ok(true) => self.complete(),
                     Err(error) => Stage::Over(Err(error)),
                 },
             };
@@ -244,7 +246,7 @@ impl Exchange {
     pub fn end_of_input(&mut self) {
         self.stage = match &self.stage {
             Stage::Over(_) => return,
-            Stage::Body(_, body) if body.end_of_input() => self.completed(),
+            Stage::Body(_, body) if body.end_of_input() => self.complete(),
             Stage::Body(..) => Stage::Over(Err(ExchangeError::Truncated)),
             Stage::Head if self.received.is_empty() && self.interim == 0 => {
                 Stage::Over(Err(ExchangeError::Unanswered))
@@ -257,8 +259,8 @@ impl Exchange {
         };
     }
 
-    /// The stage after a complete body.
-    fn completed(&mut self) -> Stage {
+    /// Completes the body. Returns the next stage.
+    fn complete(&mut self) -> Stage {
         match std::mem::replace(&mut self.stage, Stage::Head) {
             Stage::Body(response, body) => {
                 if body.has_certain_end() && self.interim == 0 {
@@ -290,7 +292,7 @@ impl Exchange {
             // for.
             let length = answer.headers().get(CONTENT_LENGTH);
             let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
-            if length == Some(self.received.len()) && self.received.len() <= REFUSAL {
+            if length == Some(self.received.len()) && self.received.len() <= MAX_REFUSAL_BODY {
                 *answer.body_mut() = self.received.to_vec();
             }
         }
@@ -306,6 +308,7 @@ impl fmt::Debug for Exchange {
     }
 }
 
+/// The result of parsing the head of an answer.
 enum Head {
     Partial,
     Complete {
@@ -377,11 +380,11 @@ fn broken_rule(head: &[u8]) -> Option<&'static str> {
                     return Some("control characters in the value of a header");
                 }
             }
-            Some((1.., b' ' | b'\t')) => return Some("a blank before the colon of a header"),
-            Some(_) => return Some("the name of a header holds what HTTP does not allow"),
+            Some((1.., b' ' | b'\t')) => return Some("a space before the colon of a header"),
+            Some(_) => return Some("the name of a header contains invalid characters"),
         }
     }
-    Some("it holds bytes that HTTP does not allow")
+    Some("it contains bytes that HTTP does not allow")
 }
 
 /// Whether a byte may be part of a header name (RFC 9110 section 5.6.2).
@@ -404,7 +407,7 @@ fn response(head: &httparse::Response<'_, '_>) -> Option<Response<()>> {
     Some(response)
 }
 
-/// The first bytes of an answer as printable text.
+/// The first bytes of an answer, as printable text.
 fn printable(bytes: &[u8]) -> String {
     let first = &bytes[..bytes.len().min(24)];
     first.escape_ascii().to_string()
@@ -451,7 +454,7 @@ mod tests {
     }
 
     #[test]
-    fn a_greeting_that_is_not_http_is_told_at_once() {
+    fn a_greeting_that_is_not_http_is_recognised_at_once() {
         let (answer, _) = answer(&[b"SSH-2.0-OpenSSH_9.2"]);
         assert_eq!(
             answer.unwrap_err(),
@@ -460,7 +463,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_that_breaks_a_rule_is_named_by_it_however_it_is_split() {
+    fn an_invalid_head_names_the_broken_rule_however_it_is_split() {
         for (head, rule) in [
             (
                 &b"HTTP/1.1 200 OK\r\n\x00\x01\x02\r\n\r\n"[..],
@@ -487,7 +490,7 @@ mod tests {
     }
 
     #[test]
-    fn a_version_that_nobody_knows_is_no_http_however_it_is_split() {
+    fn an_unknown_version_is_not_http_however_it_is_split() {
         for head in [
             &b"HTTP/1.130TP/1.1 503 Busy\r\n\r\n"[..],
             b"HTTP/1.2 200 OK\r\n\r\n",
@@ -503,7 +506,7 @@ mod tests {
     }
 
     #[test]
-    fn more_headers_than_anybody_sends_are_named_as_that() {
+    fn too_many_headers_are_an_error_of_their_own() {
         let head = |lines: usize| format!("HTTP/1.1 200 OK\r\n{}\r\n", "A: b\r\n".repeat(lines));
         assert!(answer(&[head(100).as_bytes()]).0.is_ok());
         let error = answer(&[head(101).as_bytes()]).0.unwrap_err();
@@ -520,7 +523,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_within_what_is_no_http_is_told_alike_however_it_is_split() {
+    fn a_truncated_answer_that_is_not_http_gives_the_same_error_however_it_is_split() {
         let broken = b"HTTP/1.1 1.";
         for at in 0..broken.len() {
             let error = answer(&[&broken[..at], &broken[at..]]).0.unwrap_err();
@@ -537,7 +540,7 @@ mod tests {
         );
     }
 
-    /// Reads a whole answer in pieces of one size.
+    /// Receives an answer with a body in pieces of this size.
     fn whole(bytes: &[u8], piece: usize) -> Result<Response<Vec<u8>>, ExchangeError> {
         let mut exchange = Exchange::whole(Zeroizing::default());
         let done = bytes

@@ -1,4 +1,4 @@
-//! Requests of calls.
+//! GET requests, for calls.
 
 use std::time::Duration;
 

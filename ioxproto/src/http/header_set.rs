@@ -1,4 +1,4 @@
-//! Which headers the upgrade carries in addition to the account's, and how a 400 changes them.
+//! The headers that the upgrade carries in addition to the account's, and how a 400 changes them.
 //!
 //! ```text
 //!   ┌───────┐  400: retry at once   ┌─────────┐  accepted   ┌─────────┐      ┌────────┐
@@ -15,23 +15,24 @@
 //! An ISY-994 requires two more headers on the upgrade and may answer 400 without them; most other
 //! controllers do not need them. So the first 400 is retried once with both headers, and the set
 //! that was accepted is used until it fails with a 400. If the controller answers 400 to both sets,
-//! each further attempt sends one request, with the sets in turn.
+//! each further attempt sends one request and alternates between the sets.
 
 use crate::Profile;
 
+/// A state of the diagram above: which headers the next upgrade has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HeaderSet {
-    /// No further headers.
+    /// No additional headers.
     Plain,
     /// The ISY-994 headers, in this attempt only.
     OnTrial,
     /// The ISY-994 headers: an upgrade was accepted with them after a 400 without.
     Learned,
-    /// No further headers, after a 400 to both sets.
+    /// No additional headers, after a 400 to both sets.
     TurnPlain,
     /// The ISY-994 headers, after a 400 to both sets.
     TurnIsy,
-    /// The ISY-994 headers, whatever the controller answers.
+    /// The ISY-994 headers, regardless of the answers.
     Always,
 }
 

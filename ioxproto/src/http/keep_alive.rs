@@ -1,20 +1,21 @@
 //! Keep-alive: whether a connection may carry another exchange after an answer, and how long it may
-//! be idle before.
+//! be idle until then.
 //!
 //! The rules:
 //!
-//! * **Only if the request asked for it** and the answer agrees, by the version and the
-//!   `Connection` header (RFC 9112 section 9.3).
+//! * **Only if the request allows it** and the answer agrees, by the version and the `Connection`
+//!   header (RFC 9112 section 9.3).
 //! * **Only if the end of the answer is unambiguous**: one length or one chunked coding, no interim
-//!   answer, no byte after it. Otherwise a call could receive the answer of another.
+//!   answer, no byte after it. Otherwise a call could receive the answer to another.
 //! * **Not after a 404**: an ISY-994 sends some of them with a wrong length (inferred from its
-//!   other clients), and one that accepts the upgrade without its headers is not known as one.
+//!   other clients). This applies to all controllers, because an ISY-994 that accepts the upgrade
+//!   without its headers is not recognised as one.
 
 use std::time::Duration;
 
 use http::{Response, StatusCode, Version, header};
 
-/// How much earlier than the controller the driver closes an idle connection.
+/// How long before the controller's own time-out the driver closes an idle connection.
 const MARGIN: Duration = Duration::from_secs(1);
 
 /// How long the connection may be idle after this answer, `limit` at most; `None` if it must not be
@@ -83,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_is_kept_after_an_answer_that_is_whole() {
+    fn a_connection_is_kept_after_a_complete_answer() {
         for answer in [
             "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi",
             "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: Keep-Alive\r\n\r\n",
@@ -98,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_is_not_kept_where_the_answer_or_a_doubt_speaks_against_it() {
+    fn a_connection_is_not_kept_if_the_answer_forbids_it_or_is_ambiguous() {
         for answer in [
             // The header asks to close.
             "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi",
@@ -128,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn the_controller_may_shorten_the_time_and_not_lengthen_it() {
+    fn the_controller_may_shorten_the_idle_time_but_not_extend_it() {
         for (header, expected) in [
             ("Keep-Alive: timeout=3, max=9", Some(2)),
             ("Keep-Alive: max=9, Timeout = \"5\"", Some(4)),
@@ -143,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_that_completes_an_answer_leaves_nothing_to_keep() {
+    fn a_connection_whose_end_completes_the_answer_is_not_kept() {
         let mut exchange = Exchange::call(Zeroizing::default(), LIMIT, true);
         exchange.receive(b"HTTP/1.1 200 OK\r\n\r\nhi");
         exchange.end_of_input();

@@ -1,4 +1,4 @@
-//! Requests with a JSON body, and how a request's head ends.
+//! POST requests with a JSON body, and the end of every request's head.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::Exchange;
 use crate::{Address, Secret};
 
-/// Creates a POST request with a JSON body, which may be empty, for a path on the controller.
+/// Creates a POST request for a path on the controller. The JSON body may be empty.
 pub(crate) fn post(
     address: &Address,
     path: &str,
@@ -34,8 +34,8 @@ pub(crate) fn post(
     Exchange::whole(request)
 }
 
-/// Completes a request's head, with credentials if there are any. Allocates the buffer in its final
-/// size, so that growing leaves no copy of a secret behind.
+/// Completes a request's head, with the credentials if there are any. Allocates the buffer at its
+/// final size: growth would leave a copy of a secret behind.
 pub(super) fn finish(head: &mut Vec<u8>, authorization: Option<&Secret>) -> Zeroizing<Vec<u8>> {
     let value = authorization.map_or("", Secret::expose);
     let mut request = Zeroizing::new(Vec::with_capacity(head.len() + value.len() + 32));

@@ -3,7 +3,7 @@
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Response};
 
-/// The named references that error pages use, with their characters.
+/// The character references that error pages use, with their characters.
 const REFERENCES: [(&str, &str); 6] = [
     ("&nbsp;", " "),
     ("&lt;", "<"),
@@ -37,7 +37,7 @@ fn is_text(headers: &HeaderMap) -> bool {
     kind.is_some_and(|kind| kind.trim_start().starts_with("text/"))
 }
 
-/// Removes tags, and elements that browsers do not show.
+/// Removes tags and the elements that browsers do not show.
 fn without_markup(html: &str) -> String {
     let mut text = String::new();
     let mut rest = html;
@@ -54,7 +54,8 @@ fn without_markup(html: &str) -> String {
     text + rest
 }
 
-/// Whether a character is visible: no control, no change of the writing direction, no zero width.
+/// Whether a character is visible: not a control character, a direction mark or a zero-width
+/// character.
 fn is_visible(c: char) -> bool {
     !c.is_control()
         && !matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
@@ -83,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_text_is_not_shown() {
+    fn a_body_that_is_not_text_is_not_shown() {
         assert_eq!(shown("application/json", b"{}"), "");
         assert_eq!(text(&Response::new(b"some".to_vec())), "");
         assert_eq!(

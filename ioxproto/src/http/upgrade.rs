@@ -16,6 +16,7 @@ const ACCEPT_SUFFIX: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 /// What is needed to check the answer to an upgrade request.
 #[derive(Clone, Debug)]
 pub(crate) struct Upgrade {
+    /// The accept key that the answer must have.
     accept: String,
 }
 
@@ -73,7 +74,7 @@ impl Upgrade {
         }
         if !has_token(headers, header::UPGRADE, "websocket") {
             return Verdict::NotWebSocket(
-                "the answer to the upgrade switches to something else than WebSocket",
+                "the answer to the upgrade switches to a protocol other than WebSocket",
             );
         }
         if !has_token(headers, header::CONNECTION, "upgrade") {
@@ -91,7 +92,7 @@ impl Upgrade {
         }
         if headers.contains_key(header::SEC_WEBSOCKET_EXTENSIONS) {
             return Verdict::NotWebSocket(
-                "the answer to the upgrade turns on an extension that was not asked for",
+                "the answer to the upgrade enables an extension that was not requested",
             );
         }
         Verdict::Accepted
@@ -163,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn the_isy_994_headers_are_added_when_asked_for() {
+    fn the_isy_994_profile_adds_its_headers() {
         let (_, exchange) = request(None, HeaderSet::Always, KEY);
         let text = std::str::from_utf8(exchange.request()).unwrap();
         assert!(text.contains("\r\nSec-WebSocket-Protocol: ISYSUB\r\n"));
@@ -171,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proper_101_is_accepted_without_a_subprotocol_echo() {
+    fn a_valid_101_is_accepted_without_a_subprotocol_echo() {
         let (upgrade, _) = request(None, HeaderSet::Always, KEY);
         let good = [
             ("Upgrade", "WebSocket"),

@@ -92,6 +92,7 @@ pub(super) enum Kind<'a> {
     },
 }
 
+/// The members of a lifecycle event.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Lifecycle<'a> {
     verb: &'a str,
@@ -106,6 +107,7 @@ pub(super) struct Lifecycle<'a> {
     enabled: Option<bool>,
 }
 
+/// The members of a program's status.
 #[derive(Debug, Serialize)]
 pub(super) struct Program {
     program: Text<crate::view::ProgramId>,
@@ -119,6 +121,7 @@ pub(super) struct Program {
     next_run: Option<ControllerTime>,
 }
 
+/// The members of a variable's change.
 #[derive(Debug, Serialize)]
 pub(super) struct Variable<'a> {
     variable_type: Text<String>,
@@ -141,14 +144,14 @@ impl<T: Display> Serialize for Text<T> {
 /// Serializes as `kind` and the members of that kind.
 impl Serialize for View<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Kind::seen(self.clone(), || self.to_string()).serialize(serializer)
+        Kind::of_view(self.clone(), || self.to_string()).serialize(serializer)
     }
 }
 
 impl<'a> Kind<'a> {
     pub(super) fn of(event: &'a Event) -> Self {
         match event.view() {
-            Ok(view) => Self::seen(view, || event.describe()),
+            Ok(view) => Self::of_view(view, || event.describe()),
             Err(error) => Self::Unreadable {
                 description: event.describe(),
                 error: error.to_string(),
@@ -156,7 +159,7 @@ impl<'a> Kind<'a> {
         }
     }
 
-    fn seen(view: View<'a>, describe: impl FnOnce() -> String) -> Self {
+    fn of_view(view: View<'a>, describe: impl FnOnce() -> String) -> Self {
         match view {
             View::Property(property) => {
                 let shown = property.shown();
@@ -330,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_is_none_of_the_properties() {
+    fn a_command_is_not_a_property() {
         for (control, action, expected) in [
             (
                 "DON",
@@ -430,7 +433,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lifecycle_event_has_its_verb_and_what_goes_with_it() {
+    fn a_lifecycle_event_has_its_verb_and_details() {
         assert_eq!(
             kind(
                 "<Event><control>_3</control><action>NN</action><node>n1</node><eventInfo><newName>Porch</newName></eventInfo></Event>"
@@ -440,7 +443,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_view_is_described_and_what_cannot_be_read_says_so() {
+    fn an_event_without_a_view_is_described_and_an_unreadable_one_has_an_error() {
         assert_eq!(
             kind("<Event><control>_99</control><action>x</action></Event>"),
             json!({"kind": "other", "description": "_99 = x"})

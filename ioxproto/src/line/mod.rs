@@ -4,11 +4,12 @@
 //! never null. Requires the feature `serde`.
 //!
 //! Every line has `type` and `time`, the time of receipt in UTC (`2026-05-06T01:52:41.901Z`; null
-//! if it is not known), and `controller` where one output holds several controllers.
+//! if it is not known). If one output has lines of several controllers, every line also has
+//! `controller`.
 //!
 //! | `type` | members |
 //! |---|---|
-//! | `status` | `status`, `reason` (the reason's code, or null), `close_code`, `http_status`, `retry_in` (seconds), `message` (a sentence for people); null where there is nothing to say |
+//! | `status` | `status`, `reason` (the reason's code, or null), `close_code`, `http_status`, `retry_in` (seconds), `message` (a sentence for people); a member that does not apply is null |
 //! | `event` | `live`, `seqnum`, `sid`, `timestamp`, `control`, `action`, `node_address`, `formatted_action`, `formatted_name`, `uom`, `precision` (or null), `event_info`, `kind`, and the members of that kind |
 //! | `gap` | `expected`, `got` |
 //! | `malformed` | `error` |
@@ -25,7 +26,7 @@
 //! | `node_property` | `value`, `unit`, `text`: the [shown value](crate::unit::ShownValue); `value` is null if it is not a number |
 //! | `command` | `command` (`on`, `fast_on`, …), `value` and `unit` of its parameter, `text` |
 //! | `heartbeat` | `promised_seconds` |
-//! | `node_lifecycle` | `verb`, `is_reload_needed`, and of `name`, `node`, `parent`, `enabled` what it has |
+//! | `node_lifecycle` | `verb`, `requires_reload`, and those of `name`, `node`, `parent` and `enabled` that it has |
 //! | `program_status` | `program`, `status`, `enabled`, `run_at_reboot`, `run_state`, `evaluation`, `last_run`, `last_finish`, `next_run` |
 //! | `variable_value`, `variable_init` | `variable_type`, `variable_id`, `raw`, `value`, `changed_at` |
 //! | `variable_table` | `variable_type` |
@@ -42,8 +43,8 @@
 //! | `other` | `description` |
 //! | `unreadable` | `description`, `error` |
 //!
-//! An [`Event`], [`StatusChange`], [`Gap`], [`Malformed`] or [`Ignored`] alone serializes as the
-//! members of its line, without `type` and `time`.
+//! Serialized on its own, an [`Event`], [`StatusChange`], [`Gap`], [`Malformed`] or [`Ignored`] has
+//! the members of its line, without `type` and `time`.
 //!
 //! ```
 //! use ioxproto::line::Line;
@@ -101,6 +102,7 @@ struct KnownNames<'a> {
     variable_name: Option<&'a str>,
 }
 
+/// The members of a line, by the kind of its notification.
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
 enum Members<'a> {
@@ -113,8 +115,8 @@ enum Members<'a> {
 }
 
 impl<'a> Line<'a> {
-    /// Creates the line of a notification. `None` for a notification that asks the caller for
-    /// something.
+    /// Creates the line of a notification. `None` for a notification that has no line: a request
+    /// for a token, names, or a drift.
     #[must_use]
     pub fn of(notification: &'a Notification) -> Option<Self> {
         Some(match notification {
@@ -188,6 +190,7 @@ impl<'a> Line<'a> {
     }
 }
 
+/// The members of an event, in the order of the contract.
 #[derive(Serialize)]
 struct EventMembers<'a> {
     live: bool,
@@ -227,6 +230,7 @@ impl Serialize for Event {
     }
 }
 
+/// The members of a status change, in the order of the contract.
 #[derive(Serialize)]
 struct StatusMembers<'a> {
     status: Status,
@@ -326,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_event_lacks_is_empty_and_only_the_precision_is_null() {
+    fn missing_parts_of_an_event_are_empty_and_only_the_precision_is_null() {
         assert_eq!(
             shown(&event("<Event/>")),
             concat!(
@@ -374,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_in_a_line_serialises_alone() {
+    fn the_content_of_a_line_serialises_on_its_own() {
         let Notification::Event(event) =
             event("<Event><control>_0</control><action>90</action><node></node></Event>")
         else {
@@ -397,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_that_are_no_events_say_why() {
+    fn frames_that_are_not_events_have_a_reason() {
         let lines = [
             Line::ignored("a binary message"),
             Line::malformed("cut \"short\""),

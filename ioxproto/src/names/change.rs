@@ -1,4 +1,4 @@
-//! What changed in the names of a house.
+//! The changes of the names of a house.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Named, NamedKind, Names, NamesPart};
 use crate::view::{ProgramId, VariableId};
 
-/// What has a name.
+/// An item that has a name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum NamedItem {
@@ -22,36 +22,36 @@ pub enum NamedItem {
     Variable(VariableId),
 }
 
-/// A change of what there is in a house, or of what it is called.
+/// An item of a house was added, removed, renamed, moved, enabled or disabled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NameChange {
-    /// What changed.
+    /// The item that changed.
     pub item: NamedItem,
-    /// How.
+    /// How it changed.
     pub kind: NameChangeKind,
 }
 
-/// How something changed.
+/// How an item changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NameChangeKind {
-    /// It is new.
+    /// It was added.
     Added,
-    /// It is gone.
+    /// It was removed.
     Removed,
-    /// It has another name.
+    /// It was renamed.
     Renamed {
-        /// The name before.
+        /// The old name.
         before: String,
-        /// The name.
+        /// The new name.
         after: String,
     },
-    /// It is in another folder, or below another node.
+    /// It was moved to another folder or another parent node.
     Moved {
-        /// The address of its parent before; empty at the top.
+        /// The address of the old parent; empty at the top level.
         before: String,
-        /// The address of its parent; empty at the top.
+        /// The address of the new parent; empty at the top level.
         after: String,
     },
     /// It was enabled.
@@ -120,7 +120,7 @@ impl fmt::Display for NameChange {
     }
 }
 
-/// What is different in `after`.
+/// Appends the changes between two versions of an entry.
 pub(super) fn of_entry(before: Option<&Named>, after: Option<&Named>, out: &mut Vec<NameChange>) {
     let (before, after) = match (before, after) {
         (None, None) => return,
@@ -131,7 +131,7 @@ pub(super) fn of_entry(before: Option<&Named>, after: Option<&Named>, out: &mut 
         (Some(before), Some(after)) => (before, after),
     };
     if before.kind != after.kind {
-        // The address names another entry.
+        // The address was reused for another kind of entry.
         out.push(NamedItem::of(before).changed(NameChangeKind::Removed));
         return out.push(NamedItem::of(after).changed(NameChangeKind::Added));
     }
@@ -160,8 +160,8 @@ fn renamed(before: &str, after: &str) -> NameChangeKind {
 }
 
 impl Names {
-    /// What is different in what was read here, as far as it was known before: a first reading is
-    /// no news.
+    /// The changes since `before`. Compares only the parts that both have, so the first reading of
+    /// a part reports no changes.
     pub(crate) fn changes_since(&self, before: &Self) -> Vec<NameChange> {
         let mut out = Vec::new();
         let both = |part| self.has(part) && before.has(part);
@@ -177,7 +177,7 @@ impl Names {
         }
         if both(NamesPart::Programs) {
             let (before, after) = (before.programs.iter(), &self.programs);
-            named(before, after.iter(), NamedItem::Program, &mut out);
+            append_changes(before, after.iter(), NamedItem::Program, &mut out);
         }
         for part in &self.read {
             if let NamesPart::Variables(kind) = part
@@ -186,15 +186,15 @@ impl Names {
                 let of_kind = |(id, _): &(&VariableId, &String)| id.kind == *kind;
                 let before = before.variables.iter().filter(of_kind);
                 let after = self.variables.iter().filter(of_kind);
-                named(before, after, NamedItem::Variable, &mut out);
+                append_changes(before, after, NamedItem::Variable, &mut out);
             }
         }
         out
     }
 }
 
-/// What is different between two lists of names, both in the order of their keys.
-fn named<'a, K: Copy + Ord + 'a>(
+/// Appends the changes between two lists of names.
+fn append_changes<'a, K: Copy + Ord + 'a>(
     before: impl Iterator<Item = (&'a K, &'a String)>,
     after: impl Iterator<Item = (&'a K, &'a String)>,
     item: impl Fn(K) -> NamedItem,

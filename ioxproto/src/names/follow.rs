@@ -1,16 +1,18 @@
-//! Lifecycle events keep the names fresh.
+//! Updates the names from lifecycle events.
 //!
-//! | event | what becomes of the names | reading again |
+//! | event | effect on the names | names must be read again |
 //! |---|---|---|
-//! | renamed, enabled, moved to a parent | changed | if the address is unknown |
-//! | does not answer, answers again | kept with the node | no |
-//! | node, scene, folder removed | removed | no |
-//! | node added or revised, with the whole `<node>` | taken from it | no |
-//! | node or scene added with a name alone | added, as far as it is told | yes |
-//! | node into a scene, out of a scene | the scene's members changed | if the scene is unknown |
+//! | renamed, enabled or disabled, parent changed | updated | if the address is unknown |
+//! | node stopped answering, answers again | error flag of the node updated | no |
+//! | node, scene or folder removed | removed | no |
+//! | node added or revised, with the whole `<node>` | replaced by this node | if it cannot be parsed |
+//! | node or scene added, with only a name | added with this name | yes |
+//! | node added to a scene | members of the scene updated | if the scene is unknown |
+//! | node removed from a scene | members of the scene updated | no |
 //! | folder added, type information or links changed, discovery complete | none | yes |
 //!
-//! The caller decides which events to follow: a replayed one is history, which may be undone since.
+//! The caller decides which events to apply. It should not apply replayed events, because later
+//! events may have undone them.
 
 use super::change;
 use super::{NameChange, NameChangeKind, Named, NamedItem, NamedKind, Names};
@@ -20,52 +22,53 @@ use crate::spelling::Spelling;
 use crate::view::{LifecycleChange, LifecycleDetails};
 use crate::vocabulary::{Code, Lifecycle};
 
-/// The most nodes, scenes and folders that events may add up to.
-const MOST: usize = 100_000;
-/// The longest name that is taken from an event, in bytes.
-const LONGEST: usize = 4096;
+/// The limit for the number of nodes, scenes and folders; events do not add more.
+const MAX_ENTRIES: usize = 100_000;
+/// The maximum length of a name or address from an event, in bytes.
+const MAX_LENGTH: usize = 4096;
 
-/// What an event did to the names.
+/// The effect of an event on the names.
 #[derive(Debug, Default)]
-pub(crate) struct Followed {
+pub(crate) struct NameEffects {
     pub(crate) changes: Vec<NameChange>,
-    /// The event does not say all that changed.
+    /// Whether the names must be read again, because the event does not contain everything that
+    /// changed.
     pub(crate) needs_reading: bool,
 }
 
 impl Names {
-    /// Follows a lifecycle event: what was renamed, moved, enabled, added or removed. `true` if
-    /// something changed, or if the names should be read again because of it.
+    /// Applies a lifecycle event. Returns whether something changed or the names should be read
+    /// again.
     pub fn update(&mut self, event: &Event) -> bool {
         let Ok(change) = event.lifecycle() else {
             return false;
         };
         let members = self.members.clone();
-        let followed = self.follow(&change);
-        followed.needs_reading || !followed.changes.is_empty() || members != self.members
+        let effects = self.follow(&change);
+        effects.needs_reading || !effects.changes.is_empty() || members != self.members
     }
 
-    pub(crate) fn follow(&mut self, change: &LifecycleChange<'_>) -> Followed {
-        let mut followed = Followed::default();
+    pub(crate) fn follow(&mut self, change: &LifecycleChange<'_>) -> NameEffects {
+        let mut effects = NameEffects::default();
         let Code::Known(verb) = change.verb else {
-            return followed;
+            return effects;
         };
         let Ok(details) = change.details() else {
-            followed.needs_reading = change.is_reload_needed();
-            return followed;
+            effects.needs_reading = change.is_reload_needed();
+            return effects;
         };
         let address = change.address;
         match (verb, details) {
             (Lifecycle::NodeRemoved | Lifecycle::SceneRemoved | Lifecycle::FolderRemoved, _) => {
-                self.remove(address, &mut followed);
+                self.remove(address, &mut effects);
             }
-            (_, LifecycleDetails::Renamed { name }) if name.len() <= LONGEST => {
-                self.change(address, &mut followed, |entry| {
+            (_, LifecycleDetails::Renamed { name }) if name.len() <= MAX_LENGTH => {
+                self.change(address, &mut effects, |entry| {
                     entry.name = name.into_owned();
                 });
             }
             (_, LifecycleDetails::Enabled(enabled)) => {
-                self.change(address, &mut followed, |entry| entry.is_enabled = enabled);
+                self.change(address, &mut effects, |entry| entry.is_enabled = enabled);
             }
             (Lifecycle::CommError, _) => self.set_error(address, true),
             (Lifecycle::CommErrorCleared, _) => self.set_error(address, false),
@@ -74,8 +77,8 @@ impl Names {
                     ("", Some(node)) => node,
                     _ => address,
                 };
-                let parent = parent.filter(|parent| parent.len() <= LONGEST);
-                self.change(address, &mut followed, |entry| {
+                let parent = parent.filter(|parent| parent.len() <= MAX_LENGTH);
+                self.change(address, &mut effects, |entry| {
                     entry.parent = parent.map_or_else(String::new, |parent| parent.into_owned());
                 });
             }
@@ -88,14 +91,14 @@ impl Names {
                 | LifecycleDetails::NodeRevised {
                     node_xml: Some(xml),
                 },
-            ) => self.take_node(xml, &mut followed),
+            ) => self.take_node(xml, &mut effects),
             (
                 _,
                 LifecycleDetails::NodeAdded {
                     name: Some(name), ..
                 },
             ) => {
-                self.add(NamedKind::Node, address, &name, 1, &mut followed);
+                self.add(NamedKind::Node, address, &name, 1, &mut effects);
             }
             (
                 _,
@@ -103,28 +106,28 @@ impl Names {
                     name: Some(name), ..
                 },
             ) => {
-                self.add(NamedKind::Scene, address, &name, 6, &mut followed);
+                self.add(NamedKind::Scene, address, &name, 6, &mut effects);
             }
             (_, LifecycleDetails::MovedIntoScene { node, link_type }) => {
                 let number = link_type.and_then(|text| text.trim().parse().ok());
-                followed.needs_reading =
-                    !self.join(address, &node, LinkType::of(number.unwrap_or(0)));
+                effects.needs_reading =
+                    !self.add_member(address, &node, LinkType::of(number.unwrap_or(0)));
             }
-            (_, LifecycleDetails::RemovedFromScene { node }) => self.leave(address, &node),
-            (Lifecycle::SceneLinkUpdated, _) => followed.needs_reading = true,
-            _ => followed.needs_reading = change.is_reload_needed(),
+            (_, LifecycleDetails::RemovedFromScene { node }) => self.remove_member(address, &node),
+            (Lifecycle::SceneLinkUpdated, _) => effects.needs_reading = true,
+            _ => effects.needs_reading = change.is_reload_needed(),
         }
-        followed
+        effects
     }
 
-    fn change(&mut self, address: &str, followed: &mut Followed, to: impl FnOnce(&mut Named)) {
+    fn change(&mut self, address: &str, effects: &mut NameEffects, to: impl FnOnce(&mut Named)) {
         let Some(entry) = self.entries.get_mut(&Spelling::of(address)) else {
-            followed.needs_reading = true;
+            effects.needs_reading = true;
             return;
         };
         let before = entry.clone();
         to(entry);
-        change::of_entry(Some(&before), Some(entry), &mut followed.changes);
+        change::of_entry(Some(&before), Some(entry), &mut effects.changes);
     }
 
     fn set_error(&mut self, address: &str, is_in_error: bool) {
@@ -133,9 +136,9 @@ impl Names {
         }
     }
 
-    fn remove(&mut self, address: &str, followed: &mut Followed) {
+    fn remove(&mut self, address: &str, effects: &mut NameEffects) {
         let gone = self.entries.remove(&Spelling::of(address));
-        change::of_entry(gone.as_ref(), None, &mut followed.changes);
+        change::of_entry(gone.as_ref(), None, &mut effects.changes);
         if let Some(gone) = gone {
             self.members.remove(&gone.address);
             for members in self.members.values_mut() {
@@ -144,34 +147,35 @@ impl Names {
         }
     }
 
-    /// A whole node, in the place of what was known of it.
-    fn take_node(&mut self, xml: &str, followed: &mut Followed) {
+    /// Adds or replaces a node, given its whole element.
+    fn take_node(&mut self, xml: &str, effects: &mut NameEffects) {
         let Ok(node) = NodeEntry::parse(xml.as_bytes()) else {
-            followed.needs_reading = true;
+            effects.needs_reading = true;
             return;
         };
         let spelling = Spelling::of(&node.address);
         let before = self.entries.get(&spelling).cloned();
-        if before.is_none() && self.entries.len() >= MOST || node.name.len() > LONGEST {
+        if before.is_none() && self.entries.len() >= MAX_ENTRIES || node.name.len() > MAX_LENGTH {
             return;
         }
         let after = Named::of_node(&node);
-        change::of_entry(before.as_ref(), Some(&after), &mut followed.changes);
+        change::of_entry(before.as_ref(), Some(&after), &mut effects.changes);
         self.entries.insert(spelling, after);
     }
 
-    /// What an event tells by its name alone.
+    /// Adds a node or scene of which the event contains only the name.
     fn add(
         &mut self,
         kind: NamedKind,
         address: &str,
         name: &str,
         family: u32,
-        followed: &mut Followed,
+        effects: &mut NameEffects,
     ) {
-        followed.needs_reading = true;
+        effects.needs_reading = true;
         let spelling = Spelling::of(address);
-        let fits = self.entries.len() < MOST && name.len() <= LONGEST && !address.is_empty();
+        let fits =
+            self.entries.len() < MAX_ENTRIES && name.len() <= MAX_LENGTH && !address.is_empty();
         if !fits || self.entries.contains_key(&spelling) {
             return;
         }
@@ -180,14 +184,14 @@ impl Names {
             instance: None,
         };
         let entry = Named::new(kind, address, name, None, &family);
-        followed
+        effects
             .changes
             .push(NamedItem::of(&entry).changed(NameChangeKind::Added));
         self.entries.insert(spelling, entry);
     }
 
-    /// Whether the scene is known.
-    fn join(&mut self, scene: &str, node: &str, link: LinkType) -> bool {
+    /// Adds a node to a scene, or updates its link. Returns whether the scene is known.
+    fn add_member(&mut self, scene: &str, node: &str, link: LinkType) -> bool {
         let Some(scene) = self.node(scene).map(|scene| scene.address.clone()) else {
             return false;
         };
@@ -196,7 +200,7 @@ impl Names {
             .map_or(node, |node| &node.address)
             .to_owned();
         let members = self.members.entry(scene).or_default();
-        let fits = members.len() < MOST && address.len() <= LONGEST;
+        let fits = members.len() < MAX_ENTRIES && address.len() <= MAX_LENGTH;
         match members.iter_mut().find(|member| member.address == address) {
             Some(member) => member.link = link,
             None if fits => members.push(SceneMember { address, link }),
@@ -205,7 +209,7 @@ impl Names {
         true
     }
 
-    fn leave(&mut self, scene: &str, node: &str) {
+    fn remove_member(&mut self, scene: &str, node: &str) {
         let Some(scene) = self.node(scene).map(|scene| scene.address.clone()) else {
             return;
         };
@@ -246,20 +250,20 @@ mod tests {
         }
     }
 
-    /// What the event told, in words, and whether the names are to be read again.
+    /// Applies an event. Returns the changes as text, and whether the names must be read again.
     fn follow(names: &mut Names, action: &str, node: &str, info: &str) -> (Vec<String>, bool) {
         let event = lifecycle(action, node, info);
-        let followed = names.follow(&event.lifecycle().unwrap());
-        let changes = followed.changes.iter().map(ToString::to_string);
-        (changes.collect(), followed.needs_reading)
+        let effects = names.follow(&event.lifecycle().unwrap());
+        let changes = effects.changes.iter().map(ToString::to_string);
+        (changes.collect(), effects.needs_reading)
     }
 
-    fn told(text: &str) -> (Vec<String>, bool) {
+    fn only(text: &str) -> (Vec<String>, bool) {
         (vec![text.to_owned()], false)
     }
 
     #[test]
-    fn renames_moves_and_enabling_come_from_the_event_alone() {
+    fn renames_moves_and_enabling_need_no_reading() {
         let mut names = names();
         assert_eq!(
             follow(
@@ -268,41 +272,41 @@ mod tests {
                 "1a 2b 3c 1",
                 "<newName>Hall lamp</newName>"
             ),
-            told("node 1A 2B 3C 1: renamed from Lamp to Hall lamp")
+            only("node 1A 2B 3C 1: renamed from Lamp to Hall lamp")
         );
         assert_eq!(names.find("Hall lamp"), Found::One("1A 2B 3C 1"));
         assert_eq!(
             follow(&mut names, "FN", "7", "<newName>Entrance</newName>"),
-            told("folder 7: renamed from Hall to Entrance")
+            only("folder 7: renamed from Hall to Entrance")
         );
         assert_eq!(names.folder("1A 2B 3C 2"), "Entrance/Upstairs");
         let moved = "<node>1A 2B 3C 2</node><nodeType>1</nodeType>";
         assert_eq!(
             follow(&mut names, "PC", "1A 2B 3C 2", moved),
-            told("node 1A 2B 3C 2: moved from 8 to the top")
+            only("node 1A 2B 3C 2: moved from 8 to the top")
         );
         assert_eq!(
             follow(&mut names, "EN", "n003_t1", "<enabled>true</enabled>"),
-            told("node n003_t1: enabled")
+            only("node n003_t1: enabled")
         );
         assert!(names.node("n003_t1").is_some_and(|node| node.is_enabled));
-        // The same once more is not a change.
+        // A repeated event is not a change.
         let same = follow(&mut names, "EN", "n003_t1", "<enabled>true</enabled>");
         assert_eq!(same, (vec![], false));
     }
 
     #[test]
-    fn what_is_removed_has_no_name_and_is_in_no_scene() {
+    fn a_removed_item_has_no_name_and_is_in_no_scene() {
         let mut names = names();
         assert_eq!(
             follow(&mut names, "NR", "1A 2B 3C 1", ""),
-            told("node 1A 2B 3C 1: removed")
+            only("node 1A 2B 3C 1: removed")
         );
         assert_eq!(names.node("1A 2B 3C 1"), None);
         assert_eq!(names.scenes().next(), Some(("20481", &[][..])));
         assert_eq!(
             follow(&mut names, "GR", "20481", ""),
-            told("scene 20481: removed")
+            only("scene 20481: removed")
         );
         assert_eq!(names.scenes().next(), None);
     }
@@ -313,18 +317,18 @@ mod tests {
         let node = r#"<node flag="128" nodeDefId="Dimmer"><address>1A 2B 3D 1</address><name>New</name><parent type="3">8</parent></node>"#;
         assert_eq!(
             follow(&mut names, "ND", "1A 2B 3D 1", node),
-            told("node 1A 2B 3D 1: added")
+            only("node 1A 2B 3D 1: added")
         );
         assert_eq!(names.find("hall/upstairs/new"), Found::One("1A 2B 3D 1"));
         let node = node.replace("New", "Newer");
         assert_eq!(
             follow(&mut names, "RV", "1A 2B 3D 1", &node),
-            told("node 1A 2B 3D 1: renamed from New to Newer")
+            only("node 1A 2B 3D 1: renamed from New to Newer")
         );
     }
 
     #[test]
-    fn what_an_event_does_not_tell_is_to_be_read() {
+    fn names_that_an_event_does_not_contain_must_be_read() {
         let mut names = names();
         let added = follow(
             &mut names,
@@ -349,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn scenes_take_in_and_let_go_of_nodes() {
+    fn nodes_are_added_to_and_removed_from_scenes() {
         let mut names = names();
         let moved = "<movedNode>1A 2B 3C 2</movedNode><linkType>16</linkType>";
         assert!(names.update(&lifecycle("MV", "20481", moved)));

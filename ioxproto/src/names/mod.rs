@@ -1,13 +1,13 @@
-//! The names of a house: of its nodes, scenes and folders, its programs and variables.
+//! The names of a house: of its nodes, scenes, folders, programs and variables.
 //!
-//! Events carry addresses and numbers; people have names. They are read by REST calls
-//! ([`rest::nodes`](crate::rest::nodes) and its like), kept here, and kept fresh by the lifecycle
-//! events that rename, move and remove. What is not known has no name, and nothing fails.
+//! Events have addresses and numbers, but people use names. REST calls such as
+//! [`rest::nodes`](crate::rest::nodes) read the names. [`Names`] stores them, and lifecycle events
+//! update them. An unknown item has no name; this is not an error.
 //!
-//! A stream reads them by itself ([`Config::read_names`](crate::Config::read_names)) and delivers
-//! them as [`Notification::Names`](crate::Notification::Names); a
-//! [`ControllerState`](crate::state::ControllerState) takes them from there, follows events, and
-//! says what changed.
+//! If [`Config::read_names`](crate::Config::read_names) is set, a stream reads the names itself and
+//! delivers them as [`Notification::Names`](crate::Notification::Names). A
+//! [`ControllerState`](crate::state::ControllerState) that receives this notification stores the
+//! names, updates them from lifecycle events, and reports what changed.
 //!
 //! ```
 //! use ioxproto::names::{Found, Names};
@@ -39,46 +39,46 @@ use crate::rest::{
 use crate::spelling::Spelling;
 use crate::view::{ProgramId, VariableId, VariableType};
 
-/// The deepest nesting of folders that is followed.
-const DEEPEST: usize = 16;
+/// The maximum nesting depth of folders in a path.
+const MAX_DEPTH: usize = 16;
 
-/// The names of what is in a house.
+/// The names of the nodes, scenes, folders, programs and variables of a house.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Names {
-    /// Nodes, scenes and folders, by their address in its normal spelling.
+    /// Nodes, scenes and folders, by their normalized address.
     entries: BTreeMap<Spelling, Named>,
     /// The members of each scene, by its address.
     members: BTreeMap<String, Vec<SceneMember>>,
     programs: BTreeMap<ProgramId, String>,
     variables: BTreeMap<VariableId, String>,
-    /// What was read, be there nothing in it.
+    /// The parts that were read, including empty ones.
     read: BTreeSet<NamesPart>,
 }
 
-/// A node, a scene or a folder, and its name.
+/// A node, a scene or a folder, with its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Named {
-    /// What it is.
+    /// Whether it is a node, a scene or a folder.
     pub kind: NamedKind,
     /// Its address, as the controller writes it.
     pub address: String,
     /// Its name.
     pub name: String,
-    /// The address of the folder, or of the node, that it is in; empty at the top.
+    /// The address of its parent, a folder or a node; empty at the top level.
     pub parent: String,
-    /// Whether it is enabled; scenes and folders are.
+    /// Whether it is enabled; always `true` for a scene or folder.
     pub is_enabled: bool,
     /// Whether it does not answer the controller.
     pub is_in_error: bool,
-    /// Its technology, and for a plug-in node the plug-in's slot.
+    /// Its device family, and for a plug-in node the slot of the plug-in.
     pub family: Family,
-    /// Its node definition (`nodeDefId`), such as `DimmerLampSwitch_ADV`; empty on old firmware,
-    /// and of a folder.
+    /// Its node definition (`nodeDefId`), such as `DimmerLampSwitch_ADV`; empty on old firmware and
+    /// for a folder.
     pub node_def_id: String,
-    /// Its device type (`type`), such as `1.32.69.0`; empty of a scene or folder.
+    /// Its device type (`type`), such as `1.32.69.0`; empty for a scene or folder.
     pub device_type: String,
-    /// The first node of its device (`pnode`); empty where it is not said, and of a folder.
+    /// The first node of its device (`pnode`); empty if it is not known, and for a folder.
     pub primary: String,
 }
 
@@ -128,7 +128,7 @@ impl Named {
     }
 }
 
-/// What a [`Named`] is.
+/// The kind of a [`Named`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum NamedKind {
@@ -140,18 +140,18 @@ pub enum NamedKind {
     Folder,
 }
 
-/// What a look-up by name or address came to.
+/// The result of a lookup by name or address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(
     clippy::exhaustive_enums,
     reason = "there is none, one, or more than one"
 )]
 pub enum Found<T> {
-    /// Nothing.
+    /// No match.
     None,
-    /// This one.
+    /// Exactly one match.
     One(T),
-    /// All of these; there are at least two.
+    /// Several matches: at least two.
     Several(Vec<T>),
 }
 
@@ -165,7 +165,7 @@ impl<T> Found<T> {
 }
 
 impl Names {
-    /// Takes all nodes, scenes and folders of an answer, in the place of those known before.
+    /// Replaces all nodes, scenes and folders with those of an answer.
     pub fn take_nodes(&mut self, nodes: &Nodes) {
         self.entries.clear();
         self.members.clear();
@@ -191,7 +191,7 @@ impl Names {
         self.read.insert(NamesPart::Nodes);
     }
 
-    /// Takes all programs of an answer, folders left out.
+    /// Replaces all programs with those of an answer. Skips program folders.
     pub fn take_programs(&mut self, programs: &Programs) {
         let programs = programs.programs.iter();
         let programs = programs.filter(|program| !program.is_folder);
@@ -201,7 +201,7 @@ impl Names {
         self.read.insert(NamesPart::Programs);
     }
 
-    /// Replaces the variables of this type by those of an answer.
+    /// Replaces the variables of this type with those of an answer.
     pub fn take_variables(&mut self, kind: VariableType, definitions: &VariableDefinitions) {
         self.variables.retain(|id, _| id.kind != kind);
         for definition in &definitions.definitions {
@@ -211,13 +211,13 @@ impl Names {
         self.read.insert(NamesPart::Variables(kind));
     }
 
-    /// Whether this part was read, or seeded, at any time.
+    /// Whether this part was ever read or seeded.
     #[must_use]
     pub fn has(&self, part: NamesPart) -> bool {
         self.read.contains(&part)
     }
 
-    /// Takes the parts that the other has, in the place of those known before.
+    /// Replaces each part that the other has.
     pub(crate) fn take_parts(&mut self, other: &Self) {
         for part in &other.read {
             match part {
@@ -246,19 +246,20 @@ impl Names {
         self.entries.insert(Spelling::of(&named.address), named);
     }
 
-    /// The node, scene or folder of an address, in any spelling.
+    /// Looks up a node, scene or folder by its address, in any spelling.
     #[must_use]
     pub fn node(&self, address: &str) -> Option<&Named> {
         self.entries.get(&Spelling::of(address))
     }
 
-    /// The folders that something is in, outermost first, joined by `/`; empty at the top.
+    /// The folders that contain a node, scene or folder, outermost first, joined by `/`. Empty at
+    /// the top level.
     #[must_use]
     pub fn folder(&self, address: &str) -> String {
         let mut path: Vec<&str> = Vec::new();
         let mut at = self.node(address).map(|entry| entry.parent.as_str());
         while let Some(entry) = at.and_then(|address| self.node(address)) {
-            if path.len() == DEEPEST {
+            if path.len() == MAX_DEPTH {
                 break;
             }
             if entry.kind == NamedKind::Folder {
@@ -287,7 +288,7 @@ impl Names {
         self.entries.values()
     }
 
-    /// The address of each scene, and its members with how they are linked, as they were read.
+    /// The address of each scene, with its members and the type of their links.
     pub fn scenes(&self) -> impl Iterator<Item = (&str, &[SceneMember])> {
         let scenes = self.members.iter();
         scenes.map(|(scene, members)| (scene.as_str(), members.as_slice()))
@@ -303,9 +304,9 @@ impl Names {
         self.variables.iter().map(|(id, name)| (*id, name.as_str()))
     }
 
-    /// The address of the node or scene that somebody means by an address in any spelling, by a
-    /// name, or by folder and name (`Hall/Ceiling lamp`). Letter case does not matter. An address
-    /// counts before a name.
+    /// Finds nodes and scenes by address in any spelling, by name, or by folder and name
+    /// (`Hall/Ceiling lamp`). Returns their addresses. Ignores case. If an address matches, names
+    /// are not compared.
     #[must_use]
     pub fn find(&self, written: &str) -> Found<&str> {
         let targets = || {
@@ -332,7 +333,7 @@ impl Names {
         Found::of(by_name.map(|entry| entry.address.as_str()).collect())
     }
 
-    /// The id of the program that somebody means by its id or name.
+    /// Finds programs by id or name. Ignores case.
     #[must_use]
     pub fn find_program(&self, written: &str) -> Found<ProgramId> {
         let wanted = written.trim().to_lowercase();
@@ -346,7 +347,7 @@ impl Names {
         Found::of(by_name.into_iter().collect())
     }
 
-    /// The variable that somebody means by its name, or by type and number (`state 12`, `2/12`).
+    /// Finds variables by name, or by type and number (`state 12`, `2/12`). Ignores case.
     #[must_use]
     pub fn find_variable(&self, written: &str) -> Found<VariableId> {
         let wanted = written.trim().to_lowercase();
@@ -358,7 +359,7 @@ impl Names {
         Found::of(found.map(|(id, _)| id).collect())
     }
 
-    /// Folder and name: `Hall/Ceiling lamp`.
+    /// The folder path and name of an entry, such as `Hall/Ceiling lamp`.
     #[must_use]
     pub fn path(&self, entry: &Named) -> String {
         match self.folder(&entry.address) {
@@ -406,7 +407,7 @@ mod tests {
         let both = Found::Several(vec!["1A 2B 3C 1", "1A 2B 3C 2"]);
         assert_eq!(names.find("Lamp"), both);
         assert_eq!(names.find("1A 2B 3C"), both);
-        // A folder takes no commands.
+        // Folders are not found, because they accept no commands.
         assert_eq!(names.find("Hall & stairs"), Found::None);
         assert_eq!(names.find("7"), Found::None);
         assert_eq!(names.find(""), Found::None);

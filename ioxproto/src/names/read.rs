@@ -1,4 +1,4 @@
-//! Names that a stream has read.
+//! The result of reading the names of a house.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use super::Names;
 use crate::rest::CallError;
 use crate::view::VariableType;
 
-/// A part of the names of a house, as one call reads it.
+/// A part of the names of a house, which one call reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum NamesPart {
@@ -30,16 +30,16 @@ impl fmt::Display for NamesPart {
     }
 }
 
-/// A stream has read the names of the house, as far as it could.
+/// The names of the house that a stream has read, and the parts that it could not read.
 ///
 /// `Debug` shows counts, since a house may have thousands of names.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NamesRead {
-    /// All names that are known, those of earlier readings too where a part could not be read. They
-    /// follow every lifecycle event that was delivered before this.
+    /// All known names. If a part could not be read, it has the names of an earlier reading. All
+    /// lifecycle events that were delivered before this are applied.
     pub names: Arc<Names>,
-    /// What could not be read this time, and why.
+    /// The parts that could not be read this time.
     pub missing: Vec<Missing>,
 }
 
@@ -49,12 +49,12 @@ pub struct NamesRead {
 pub struct Missing {
     /// The part.
     pub part: NamesPart,
-    /// Why.
+    /// Why it could not be read.
     pub error: CallError,
 }
 
 impl NamesRead {
-    /// A reading with nothing missing, for a caller that has read the names itself.
+    /// Creates a complete reading, for a caller that has read the names itself.
     #[must_use]
     pub fn new(names: Arc<Names>) -> Self {
         Self {

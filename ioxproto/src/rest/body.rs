@@ -1,18 +1,18 @@
-//! The body of an answer: XML, JSON or a web page, and the reading of its entries.
+//! Reads the body of an answer: distinguishes XML, JSON and web pages, and reads the entries.
 
 use std::borrow::Cow;
 
 use super::document::{self, Element, shortened};
 use super::{AnswerError, json};
-use crate::view::truth;
+use crate::view::parse_bool;
 
-/// The most entries of one kind in an answer; the largest houses have some thousands.
+/// The limit for entries of one kind in an answer; the largest houses have a few thousand.
 const MAX_ENTRIES: usize = 100_000;
 
-/// The text of a body. Its first character tells XML from JSON.
+/// The text of a body, trimmed. Its first character distinguishes XML from JSON.
 pub(super) fn text(body: &[u8]) -> Result<Cow<'_, str>, AnswerError> {
     let blank = |c: char| c == '\u{feff}' || c.is_ascii_whitespace();
-    // What is not UTF-8 becomes U+FFFD, as in frames.
+    // Invalid UTF-8 becomes U+FFFD, as in frames.
     let text = match String::from_utf8_lossy(body) {
         Cow::Borrowed(text) => Cow::Borrowed(text.trim_matches(blank)),
         Cow::Owned(text) => Cow::Owned(text.trim_matches(blank).to_owned()),
@@ -35,7 +35,7 @@ fn begins_with(text: &str, start: &str) -> bool {
         .is_some_and(|begin| begin.eq_ignore_ascii_case(start))
 }
 
-/// Whether a text is HTML: by its document type or its first element, comments before it aside.
+/// Whether a body is HTML, by its document type or its first element. Skips leading comments.
 pub(super) fn is_web_page(text: &str) -> bool {
     let mut rest = text.trim_start();
     while let Some((_, behind)) = rest
@@ -47,7 +47,7 @@ pub(super) fn is_web_page(text: &str) -> bool {
     begins_with(rest, "<!doctype html") || begins_with(rest, "<html")
 }
 
-/// A web page's title, in one line.
+/// The title of a web page, on one line; empty if it has none.
 fn title(text: &str) -> String {
     let tag = |name: &str| {
         let mut places = text.match_indices('<').map(|(at, _)| at);
@@ -61,18 +61,18 @@ fn title(text: &str) -> String {
     shortened(title.trim())
 }
 
-/// Where an answer has its entries, in XML and in JSON.
+/// Where the entries of an answer are, in XML and in JSON.
 pub(super) struct Shape {
-    /// The names of the XML root.
+    /// The accepted names of the XML root.
     pub(super) roots: &'static [&'static str],
     /// The JSON members that lead to the entries.
     pub(super) path: &'static [&'static str],
-    /// What an entry of a JSON list is called.
+    /// The name given to the entries of a JSON list.
     pub(super) item: &'static str,
 }
 
 impl Shape {
-    /// Hands the entries of a body to `each`, by the names that they have in XML.
+    /// Passes each entry of a body to `each`, under the name that it has in XML.
     pub(super) fn read<T: Default>(
         &self,
         body: &[u8],
@@ -87,7 +87,7 @@ impl Shape {
     }
 }
 
-/// Keeps an entry, if there are not too many.
+/// Adds an entry to the list, up to the limit.
 pub(super) fn keep<E>(list: &mut Vec<E>, entry: E) -> Result<(), AnswerError> {
     if list.len() >= MAX_ENTRIES {
         return Err(AnswerError::TooMany {
@@ -99,17 +99,17 @@ pub(super) fn keep<E>(list: &mut Vec<E>, entry: E) -> Result<(), AnswerError> {
     Ok(())
 }
 
-/// One entry, to be read with errors that name it.
+/// One entry, with the name that errors about it use.
 #[derive(Clone, Copy)]
 pub(super) struct Entry<'a> {
     pub(super) element: &'a Element,
-    /// What it is called in errors: `node`, or `node 12`.
+    /// Its name in errors, such as `node` or `node 12`.
     pub(super) name: &'a str,
 }
 
 impl<'a> Entry<'a> {
-    /// A part that must be there and say something.
-    pub(super) fn needed(self, part: &'static str) -> Result<&'a str, AnswerError> {
+    /// A part that must be present and not empty.
+    pub(super) fn required(self, part: &'static str) -> Result<&'a str, AnswerError> {
         let text = self.element.field(part).filter(|text| !text.is_empty());
         text.ok_or_else(|| AnswerError::Missing {
             part,
@@ -117,29 +117,29 @@ impl<'a> Entry<'a> {
         })
     }
 
-    /// A part as text; empty where it is missing.
+    /// A part as text; empty if it is missing.
     pub(super) fn text(self, part: &str) -> String {
         self.element.field(part).unwrap_or_default().to_owned()
     }
 
-    /// A number that must be there.
-    pub(super) fn needed_number<N: std::str::FromStr>(
+    /// A number that must be present and valid.
+    pub(super) fn required_number<N: std::str::FromStr>(
         self,
         part: &'static str,
     ) -> Result<N, AnswerError> {
-        let text = self.needed(part)?;
+        let text = self.required(part)?;
         text.parse()
             .map_err(|_| self.invalid(part, text, "a number"))
     }
 
-    /// A number, where the part is there and says one.
+    /// A number, if the part is present and valid.
     pub(super) fn number<N: std::str::FromStr>(self, part: &str) -> Option<N> {
         self.element.field(part)?.parse().ok()
     }
 
-    /// A truth value, where the part is there and says one.
-    pub(super) fn truth(self, part: &str) -> Option<bool> {
-        truth(self.element.field(part)?)
+    /// A truth value, if the part is present and valid.
+    pub(super) fn boolean(self, part: &str) -> Option<bool> {
+        parse_bool(self.element.field(part)?)
     }
 
     pub(super) fn invalid(

@@ -1,4 +1,4 @@
-//! Calls: a request with the type of its answer.
+//! Calls: requests with the type of their answer.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::{
     NodeStatus, Nodes, Programs, RequestError, Statuses, VariableDefinitions, VariableEntry,
     Variables, body,
 };
-use crate::config::LONGEST;
+use crate::config::MAX_DURATION;
 use crate::state::ControllerState;
 use crate::view::VariableType;
 
@@ -23,13 +23,14 @@ pub struct Request {
     expectation: Option<Box<Expectation>>,
 }
 
+/// What a request does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Purpose {
     Read {
         path: String,
         not_found: NotFound,
     },
-    /// A path of the caller's own, which may do anything.
+    /// A path from the caller, which may do anything.
     Raw {
         path: String,
     },
@@ -39,11 +40,11 @@ enum Purpose {
 /// What a 404 to a read means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum NotFound {
-    /// The controller is busy, or there is no such thing: worth repeating.
+    /// The controller is busy, or the item does not exist: repeat the read.
     Busy,
-    /// There are none: an empty answer.
+    /// There are no items: the answer is empty.
     None,
-    /// There is no such thing.
+    /// The item does not exist.
     Refusal,
 }
 
@@ -56,7 +57,7 @@ impl Request {
         }
     }
 
-    /// The path that is asked for, percent-encoded.
+    /// The requested path, percent-encoded.
     #[must_use]
     pub fn path(&self) -> &str {
         match &self.purpose {
@@ -65,7 +66,7 @@ impl Request {
         }
     }
 
-    /// The command, if it is one.
+    /// The command, if the request is one.
     #[must_use]
     pub fn command(&self) -> Option<&Command> {
         match &self.purpose {
@@ -74,7 +75,7 @@ impl Request {
         }
     }
 
-    /// What it sets, if it is a command.
+    /// What the request sets, if it is a command.
     #[must_use]
     pub fn target(&self) -> Option<&Target> {
         self.command().map(Command::target)
@@ -84,8 +85,8 @@ impl Request {
         self.expectation.as_deref()
     }
 
-    /// Whether it may be sent twice without harm: a read of this module's, or an absolute command.
-    /// A path of the caller's own may do anything.
+    /// Whether the request may be sent twice without harm: a read of this module, or an absolute
+    /// command. Not a path from the caller, which may do anything.
     #[must_use]
     pub fn is_repeatable(&self) -> bool {
         match &self.purpose {
@@ -95,7 +96,7 @@ impl Request {
         }
     }
 
-    /// Whether an answer of this HTTP status is worth a repeat.
+    /// Whether to repeat the request after an answer with this HTTP status.
     #[must_use]
     pub fn is_repeated_after(&self, status: u16) -> bool {
         match &self.purpose {
@@ -107,7 +108,7 @@ impl Request {
         }
     }
 
-    /// Whether this HTTP status means that there are none, such as no variables of a type.
+    /// Whether this HTTP status means that there are no items, such as no variables of a type.
     #[must_use]
     pub fn is_none_after(&self, status: u16) -> bool {
         let may_be_none = matches!(
@@ -136,13 +137,13 @@ impl<A> From<Call<A>> for Request {
     }
 }
 
-/// The answer to a request, not read yet.
+/// The answer to a request, before it is parsed.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RawAnswer {
     /// The HTTP status.
     pub status: u16,
-    /// The `Content-Type`; empty where there is none.
+    /// The `Content-Type`; empty if there is none.
     pub content_type: String,
     /// The body.
     pub body: Vec<u8>,
@@ -150,7 +151,7 @@ pub struct RawAnswer {
     pub confirmation: Option<Confirmation>,
 }
 
-/// Shows the body's length only: bodies are long and may hold secrets.
+/// Shows only the length of the body: bodies are long and may contain secrets.
 impl fmt::Debug for RawAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RawAnswer")
@@ -167,15 +168,16 @@ impl fmt::Debug for RawAnswer {
 #[non_exhaustive]
 pub struct Accepted;
 
-/// A request, and how its answer is read.
+/// A request with the parser of its answer.
 ///
-/// The functions of [`rest`](crate::rest) make them.
+/// The functions of [`rest`](crate::rest) create calls.
 #[derive(Clone, Debug)]
 pub struct Call<A> {
     request: Request,
     read: Reader<A>,
 }
 
+/// The function that parses an answer, with the argument that it needs.
 #[derive(Clone, Debug)]
 enum Reader<A> {
     Plain(fn(&RawAnswer) -> Result<A, AnswerError>),
@@ -200,7 +202,7 @@ impl<A> Call<A> {
         &self.request
     }
 
-    /// Reads the answer.
+    /// Parses the answer.
     ///
     /// # Errors
     ///
@@ -215,11 +217,11 @@ impl<A> Call<A> {
 }
 
 impl<A> Call<A> {
-    /// The result of the call, with its answer read.
+    /// The result of the call, with the answer parsed.
     ///
     /// # Errors
     ///
-    /// The [`CallError`] of the call, or one that says that the answer cannot be read.
+    /// The [`CallError`] of the call, or [`CallProblem::Answer`] if the answer cannot be parsed.
     pub fn outcome(&self, outcome: Result<RawAnswer, CallError>) -> Result<A, CallError> {
         let is_command = self.request.command().is_some();
         let outcome = outcome.and_then(|answer| {
@@ -235,7 +237,7 @@ impl<A> Call<A> {
     }
 }
 
-/// A call whose answer is not read.
+/// A call whose answer is not parsed.
 impl From<Request> for Call<RawAnswer> {
     fn from(request: Request) -> Self {
         Self::new(request, |answer| Ok(answer.clone()))
@@ -258,11 +260,11 @@ fn accepted(answer: &RawAnswer) -> Result<Accepted, AnswerError> {
 
 impl Command {
     /// A call that sends the command and then waits for the event that shows that it was carried
-    /// out: for `within` after the controller's answer at most, and never longer than a day. Only
-    /// live events count, from the moment that the command is sent.
+    /// out. It waits for at most `within` after the controller's answer, and at most a day. Only
+    /// live events that arrive after the command was sent count.
     ///
-    /// `house` says which members a scene has, and whether the value is set already, so that no
-    /// event is due. With an empty state the call always waits.
+    /// `house` supplies the members of a scene. It also shows whether the value is already set, in
+    /// which case no event follows. With an empty state the call always waits.
     ///
     /// ```
     /// use std::time::Duration;
@@ -278,7 +280,7 @@ impl Command {
     /// ```
     #[must_use]
     pub fn confirmed(self, within: Duration, house: &ControllerState) -> Call<Confirmation> {
-        let expectation = Expectation::of(&self, within.min(LONGEST), house);
+        let expectation = Expectation::of(&self, within.min(MAX_DURATION), house);
         let mut request = Request::from(self);
         request.expectation = Some(Box::new(expectation));
         Call::new(request, |answer| match answer.confirmation {
@@ -288,7 +290,7 @@ impl Command {
     }
 }
 
-/// What the controller is: firmware, product, features (`/rest/config`).
+/// The controller's firmware, product and features (`/rest/config`).
 #[must_use]
 pub fn config() -> Call<ControllerInfo> {
     let request = Request::read("/rest/config", NotFound::Refusal);
@@ -379,7 +381,7 @@ pub fn variable(id: crate::view::VariableId) -> Call<VariableEntry> {
     }
 }
 
-/// The controller's clock, time zone and place (`/rest/time`).
+/// The controller's clock, time zone and location (`/rest/time`).
 #[must_use]
 pub fn time() -> Call<ClockReading> {
     let request = Request::read("/rest/time", NotFound::Refusal);
@@ -397,8 +399,8 @@ pub fn network_resources() -> Call<NetworkResources> {
     })
 }
 
-/// A GET of any path, whose answer is not read. The path may have a query. Blanks and other
-/// characters that a path must not contain are percent-encoded.
+/// A GET of any path, whose answer is not parsed. The path may have a query. Spaces and other
+/// characters that are not allowed in a path are percent-encoded.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! Commands: what a controller is told to do.
+//! Commands to a controller.
 
 use std::fmt;
 
@@ -7,13 +7,13 @@ use super::{RequestError, document};
 use crate::spelling::is_same_address;
 use crate::view::{Decimal, ProgramId, VariableField, VariableId};
 
-/// The longest name of a command or parameter, in characters; a controller's have up to ten.
-const LONGEST_NAME: usize = 32;
+/// The longest name of a command or parameter, in characters; real ones have up to ten.
+const MAX_NAME: usize = 32;
 
 /// A command to a node, scene, program, variable or network resource.
 ///
-/// The constructors check every value: a `Command` can always be sent. They take addresses as the
-/// controller writes them.
+/// The constructors check every value, so a `Command` can always be sent. Addresses are those that
+/// the controller uses.
 ///
 /// ```
 /// use ioxproto::rest::{Command, Level};
@@ -32,7 +32,7 @@ pub struct Command {
     goal: Goal,
 }
 
-/// Whether a command may be sent again when the controller was busy.
+/// Whether a command may be sent again if the controller was busy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(
     clippy::exhaustive_enums,
@@ -41,17 +41,17 @@ pub struct Command {
 pub enum Repetition {
     /// Sending it twice has the same effect as sending it once: on, off, a level, a setpoint.
     Absolute,
-    /// Sending it twice may have another effect than sending it once: a step, a program, a message.
+    /// Sending it twice may have another effect: a step, a program, a message.
     Once,
 }
 
-/// What a command sets. A newer command to the same target replaces an older one, and commands to
-/// the same target are sent one after the other.
+/// What a command sets. Commands to the same target are sent one after the other, and a newer one
+/// replaces the repeats of an older one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Target {
-    /// A property of a node or scene: `ST` for on, off, levels, fades and steps, the name of the
-    /// command for everything else.
+    /// A property of a node or scene: `ST` for on, off, levels, fades and steps; otherwise the name
+    /// of the command.
     Node {
         /// The address.
         address: String,
@@ -69,7 +69,7 @@ pub enum Target {
 }
 
 impl Target {
-    /// Whether two commands set the same, however their addresses are spelled.
+    /// Whether two targets are the same, regardless of how their addresses are spelled.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (
@@ -84,7 +84,7 @@ impl Target {
     }
 }
 
-/// What holds once a command was carried out.
+/// The state after a command was carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Goal {
@@ -94,25 +94,25 @@ pub enum Goal {
     IsOn(bool),
     /// The node is fully on.
     Full,
-    /// The node is at this share of its full level, in percent.
+    /// The node is at this percentage of its full level.
     Percent(u8),
-    /// The node is enabled, or not.
+    /// The node is enabled or disabled.
     Enabled(bool),
-    /// The program has run, or has been stopped.
+    /// The program has run or was stopped.
     Program,
-    /// The program is enabled, or not.
+    /// The program is enabled or disabled.
     ProgramEnabled(bool),
     /// The program runs when the controller starts, or does not.
     ProgramRunsAtStartup(bool),
     /// The variable has this raw value.
     Variable(Decimal),
-    /// The target has sent any event.
+    /// The target has sent an event, whatever its value.
     Any,
-    /// No event shows it.
+    /// No event shows that the command was carried out.
     Nothing,
 }
 
-/// How bright, how open, how fast: a level of a node.
+/// A level of a node: brightness, position or speed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Level(LevelUnit);
 
@@ -127,7 +127,7 @@ impl Level {
     ///
     /// # Errors
     ///
-    /// [`RequestError::OutOfRange`] over 100.
+    /// [`RequestError::OutOfRange`] above 100.
     pub fn percent(percent: u8) -> Result<Self, RequestError> {
         if percent > 100 {
             return Err(out_of_range("the level in percent", &percent, "0 to 100"));
@@ -135,21 +135,21 @@ impl Level {
         Ok(Self(LevelUnit::Percent(percent)))
     }
 
-    /// A raw level, as Insteon counts: 0 to 255.
+    /// A raw level in Insteon's range: 0 to 255.
     #[must_use]
     pub fn raw(level: u8) -> Self {
         Self(LevelUnit::Raw(level))
     }
 }
 
-/// A temperature that a thermostat is to keep.
+/// A target temperature of a thermostat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Setpoint {
     value: Decimal,
     unit: TemperatureUnit,
 }
 
-/// How a thermostat counts degrees: the unit of measure of its setpoints.
+/// The unit of measure of a thermostat's setpoints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TemperatureUnit {
@@ -157,17 +157,17 @@ pub enum TemperatureUnit {
     Celsius,
     /// Degrees Fahrenheit (uom 17).
     Fahrenheit,
-    /// Degrees of the thermostat's own scale, in halves (uom 101): Insteon.
+    /// Half degrees of the thermostat's own scale (uom 101): Insteon.
     HalfDegrees,
 }
 
 impl Setpoint {
-    /// A temperature in a thermostat's unit: -20 to 60 °C, -4 to 140 °F. Half degrees are of either
-    /// scale, and must be whole or half.
+    /// A temperature in a thermostat's unit: -20 to 60 °C, or -4 to 140 °F. With
+    /// [`TemperatureUnit::HalfDegrees`], a multiple of 0.5 from -20 to 140, in either scale.
     ///
     /// # Errors
     ///
-    /// [`RequestError::OutOfRange`] beyond that.
+    /// [`RequestError::OutOfRange`] for any other value.
     pub fn new(value: Decimal, unit: TemperatureUnit) -> Result<Self, RequestError> {
         let (low, high, expected) = match unit {
             TemperatureUnit::Celsius => (-20.0, 60.0, "-20 to 60 degrees Celsius"),
@@ -182,14 +182,14 @@ impl Setpoint {
         Ok(setpoint)
     }
 
-    /// Twice the value, where that is whole.
+    /// Twice the value, if that is a whole number.
     fn doubled(self) -> Option<i64> {
         let doubled = self.value.mantissa().checked_mul(2)?;
         Decimal::new(doubled, self.value.scale()).ok()?.to_i64()
     }
 }
 
-/// What a thermostat does (`CLIMD`).
+/// The mode of a thermostat (`CLIMD`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ThermostatMode {
@@ -201,23 +201,23 @@ pub enum ThermostatMode {
     Cool,
     /// Heats or cools (3).
     Auto,
-    /// A mode by its number; those from 4 on differ between Insteon (uom 98) and others (uom 67).
+    /// A mode by its number. Numbers from 4 differ between Insteon (uom 98) and others (uom 67).
     Other(u8),
 }
 
-/// What a thermostat's fan does (`CLIFS`).
+/// The mode of a thermostat's fan (`CLIFS`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FanMode {
-    /// Runs always (7).
+    /// Runs continuously (7).
     On,
     /// Runs as needed (8).
     Auto,
-    /// A mode by its number, for other thermostats than Insteon's (uom 68).
+    /// A mode by its number, for thermostats other than Insteon's (uom 68).
     Other(u8),
 }
 
-/// What a program is told.
+/// A command to a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ProgramCommand {
@@ -278,11 +278,11 @@ const STATUS: &str = "ST";
 
 /// The constructors for nodes and scenes.
 impl Command {
-    /// Turns on, to the level that the device is set to.
+    /// Turns on, to the device's on level.
     ///
     /// # Errors
     ///
-    /// [`RequestError::Address`], as in all constructors that take one.
+    /// [`RequestError::Address`], as in all constructors that take an address.
     pub fn on(address: &str) -> Result<Self, RequestError> {
         Self::to_node(address, "DON", Repetition::Absolute, Goal::IsOn(true))
     }
@@ -296,7 +296,7 @@ impl Command {
         Self::to_node(address, "DOF", Repetition::Absolute, Goal::IsOn(false))
     }
 
-    /// Sets a level. A scene takes none.
+    /// Sets a level. A scene accepts no level.
     ///
     /// # Errors
     ///
@@ -305,7 +305,7 @@ impl Command {
         let (value, unit, goal) = match level.0 {
             LevelUnit::Raw(raw) => (raw, None, Goal::Property(i64::from(raw).into())),
             LevelUnit::Percent(0) => (0, Some("51"), Goal::IsOn(false)),
-            // The raw value is not known: devices count in different units.
+            // The raw value is unknown: devices use different units.
             LevelUnit::Percent(percent) => (percent, Some("51"), Goal::Percent(percent)),
         };
         let repetition = Repetition::Absolute;
@@ -331,7 +331,7 @@ impl Command {
         Self::to_node(address, "DFOF", Repetition::Absolute, Goal::IsOn(false))
     }
 
-    /// Begins to become brighter.
+    /// Starts to brighten.
     ///
     /// # Errors
     ///
@@ -340,7 +340,7 @@ impl Command {
         Self::to_node(address, "FDUP", Repetition::Once, Goal::Any)
     }
 
-    /// Begins to become darker.
+    /// Starts to dim.
     ///
     /// # Errors
     ///
@@ -349,7 +349,7 @@ impl Command {
         Self::to_node(address, "FDDOWN", Repetition::Once, Goal::Any)
     }
 
-    /// Stops becoming brighter or darker; stops a cover.
+    /// Stops brightening or dimming; stops a cover.
     ///
     /// # Errors
     ///
@@ -358,7 +358,7 @@ impl Command {
         Self::to_node(address, "FDSTOP", Repetition::Once, Goal::Any)
     }
 
-    /// Becomes one step brighter.
+    /// Brightens by one step.
     ///
     /// # Errors
     ///
@@ -367,7 +367,7 @@ impl Command {
         Self::to_node(address, "BRT", Repetition::Once, Goal::Any)
     }
 
-    /// Becomes one step darker.
+    /// Dims by one step.
     ///
     /// # Errors
     ///
@@ -376,7 +376,7 @@ impl Command {
         Self::to_node(address, "DIM", Repetition::Once, Goal::Any)
     }
 
-    /// Sets the temperature to heat to.
+    /// Sets the heating setpoint.
     ///
     /// # Errors
     ///
@@ -385,7 +385,7 @@ impl Command {
         Self::setpoint(address, "CLISPH", setpoint)
     }
 
-    /// Sets the temperature to cool to.
+    /// Sets the cooling setpoint.
     ///
     /// # Errors
     ///
@@ -394,7 +394,7 @@ impl Command {
         Self::setpoint(address, "CLISPC", setpoint)
     }
 
-    /// Sets what a thermostat does.
+    /// Sets the mode of a thermostat.
     ///
     /// # Errors
     ///
@@ -410,7 +410,7 @@ impl Command {
         Self::set(address, "CLIMD", number)
     }
 
-    /// Sets what a thermostat's fan does.
+    /// Sets the mode of a thermostat's fan.
     ///
     /// # Errors
     ///
@@ -442,7 +442,7 @@ impl Command {
         Self::secure(address, "0")
     }
 
-    /// Asks a device for its status, which then comes as events.
+    /// Asks a device for its status, which then arrives as events.
     ///
     /// # Errors
     ///
@@ -458,7 +458,7 @@ impl Command {
         })
     }
 
-    /// Asks every device for its status. It keeps the controller busy for minutes.
+    /// Asks every device for its status. This keeps the controller busy for minutes.
     #[must_use]
     pub fn query_all() -> Self {
         Self {
@@ -487,7 +487,7 @@ impl Command {
         Self::enabled(address, true)
     }
 
-    /// Disables a node: the controller no longer talks to it.
+    /// Disables a node: the controller stops communicating with it.
     ///
     /// # Errors
     ///
@@ -502,7 +502,7 @@ impl Command {
     ///
     /// # Errors
     ///
-    /// [`RequestError::Address`], or [`RequestError::Name`] for a name that cannot be one.
+    /// [`RequestError::Address`], or [`RequestError::Name`] for an invalid name.
     pub fn custom(
         address: &str,
         name: &str,
@@ -522,11 +522,11 @@ impl Command {
         })
     }
 
-    /// With a named parameter, as commands of plug-ins have them.
+    /// Adds a named parameter. Commands to plug-ins have them.
     ///
     /// # Errors
     ///
-    /// [`RequestError::Name`] for a name that cannot be one.
+    /// [`RequestError::Name`] for an invalid name.
     pub fn with_parameter(
         mut self,
         name: &str,
@@ -623,7 +623,7 @@ impl Command {
 
 /// The constructors for everything else.
 impl Command {
-    /// Tells a program to run, stop, or be enabled.
+    /// Runs, stops, enables or disables a program.
     #[must_use]
     pub fn program(id: ProgramId, order: ProgramCommand) -> Self {
         Self {
@@ -634,8 +634,8 @@ impl Command {
         }
     }
 
-    /// Sets one of a variable's two values. The value is raw: 215 is 21.5 if the variable has one
-    /// decimal place.
+    /// Sets a variable's value or its start-up value. The value is raw: 215 is 21.5 if the variable
+    /// has one decimal place.
     #[must_use]
     pub fn variable(id: VariableId, field: VariableField, raw: i32) -> Self {
         let word = match field {
@@ -664,7 +664,7 @@ impl Command {
 }
 
 impl Command {
-    /// The path that is asked for, percent-encoded.
+    /// The requested path, percent-encoded.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
@@ -676,32 +676,32 @@ impl Command {
         tail.split(['/', '?']).next()
     }
 
-    /// What it sets.
+    /// What the command sets.
     #[must_use]
     pub fn target(&self) -> &Target {
         &self.target
     }
 
-    /// Whether it may be sent again.
+    /// Whether the command may be sent again.
     #[must_use]
     pub fn repetition(&self) -> Repetition {
         self.repetition
     }
 
-    /// Whether sending it twice does the same as sending it once.
+    /// Whether sending the command twice has the same effect as sending it once.
     #[must_use]
     pub fn is_absolute(&self) -> bool {
         self.repetition == Repetition::Absolute
     }
 
-    /// What holds once it was carried out.
+    /// The state after the command was carried out.
     #[must_use]
     pub fn goal(&self) -> &Goal {
         &self.goal
     }
 }
 
-/// The path.
+/// Writes the path.
 impl fmt::Display for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.path)
@@ -715,7 +715,7 @@ fn node(address: &str, control: &str) -> Target {
     }
 }
 
-/// Whether a command changes what `ST` says.
+/// Whether a command of this name changes the property `ST`.
 fn changes_output(name: &str) -> bool {
     let names = [
         "DON", "DOF", "DFON", "DFOF", "FDUP", "FDDOWN", "FDSTOP", "BRT", "DIM",
@@ -725,10 +725,10 @@ fn changes_output(name: &str) -> bool {
 
 fn checked_name(name: &str) -> Result<&str, RequestError> {
     let is_part = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    if name.is_empty() || name.len() > LONGEST_NAME || !name.bytes().all(is_part) {
+    if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(is_part) {
         return Err(RequestError::Name {
             name: document::shortened(name),
-            limit: LONGEST_NAME,
+            limit: MAX_NAME,
         });
     }
     Ok(name)

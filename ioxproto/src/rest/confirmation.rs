@@ -1,16 +1,16 @@
 //! Confirmed commands: which event proves that a command was carried out.
 //!
-//! The answer to a command says that it was accepted. A live event shows that it was carried out;
-//! it may come before the answer or after it:
+//! The answer to a command says that it was accepted. A live event shows that it was carried out.
+//! The event may arrive before or after the answer:
 //!
 //! | command to | confirmed by |
 //! |---|---|
-//! | a node: on, off, level, fade, step | its `ST` with a value that fits, or the command (`DON` …) |
-//! | a node: anything else | the property of the command's name, with the value where it is known |
-//! | a node: enable, disable | `_3` `EN` that says so |
+//! | a node: on, off, level, fade, step | its `ST` with a matching value, or the command (`DON` …) |
+//! | a node: anything else | the property named like the command, with the value if it is known |
+//! | a node: enable, disable | `_3` `EN` with that state |
 //! | a scene | the same event of any member |
 //! | a program: run, stop | `_1` 0 of the program |
-//! | a program: enable, disable, at start-up | `_1` 0 of the program that does not contradict it |
+//! | a program: enable, disable, at start-up | `_1` 0 of the program that does not contradict the command |
 //! | a variable: value, value at start-up | `_1` 6, `_1` 7 of the variable, with the value |
 //! | a beep, a network resource, a query of everything | nothing |
 
@@ -23,15 +23,15 @@ use crate::state::ControllerState;
 use crate::view::{Decimal, LifecycleDetails, VariableField, VariableId};
 use crate::vocabulary::{Code, Lifecycle};
 
-/// What is known of a command that the controller has accepted.
+/// Whether a command that the controller has accepted was carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Confirmation {
-    /// An event has shown that it was carried out.
+    /// An event has shown that the command was carried out.
     Confirmed,
-    /// The value was set already, so that no event is due.
+    /// The value was already set, so no event is expected.
     Unchanged,
-    /// No event has shown it in time, or no event exists for such a command.
+    /// No such event arrived in time, or no event confirms this kind of command.
     Unconfirmed,
 }
 
@@ -39,15 +39,16 @@ pub enum Confirmation {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Expectation {
     command: Command,
-    /// The members, where the target is a scene.
+    /// The members, if the target is a scene.
     members: Vec<String>,
-    /// The value was set already.
-    holds: bool,
+    /// The value was already set when the call was made.
+    was_set: bool,
+    /// How long after the answer the event may arrive.
     pub(super) within: Duration,
 }
 
 impl Expectation {
-    /// The event that shows that a command was carried out.
+    /// Builds the expectation of a command that is about to be sent.
     pub(super) fn of(command: &Command, within: Duration, house: &ControllerState) -> Self {
         let members = match command.target() {
             Target::Node { address, .. } => house.members(address).map(str::to_owned).collect(),
@@ -56,45 +57,46 @@ impl Expectation {
         let mut expectation = Self {
             command: command.clone(),
             members,
-            holds: false,
+            was_set: false,
             within,
         };
-        expectation.holds = expectation.holds_in(house);
+        expectation.was_set = expectation.is_set_in(house);
         expectation
     }
 
-    /// The confirmation without an event, once the controller has accepted the command; `None` if
-    /// an event may still come.
+    /// The confirmation of an accepted command for which no event is awaited; `None` if the call
+    /// must wait for an event.
     pub(super) fn without_event(&self) -> Option<Confirmation> {
         match self.command.goal() {
             Goal::Nothing => Some(Confirmation::Unconfirmed),
-            _ if self.holds => Some(Confirmation::Unchanged),
+            _ if self.was_set => Some(Confirmation::Unchanged),
             _ => None,
         }
     }
 
-    /// Whether the house already has what the command sets.
-    fn holds_in(&self, house: &ControllerState) -> bool {
+    /// Whether the house is already in the state that the command sets.
+    fn is_set_in(&self, house: &ControllerState) -> bool {
         match (self.command.target(), self.command.goal()) {
             (Target::Node { address, control }, goal) => {
                 let raw = |node: &str, control: &str| {
                     let property = house.property(node, control)?;
                     property.raw().parse::<Decimal>().ok()
                 };
-                let holds = |node: &str| {
+                let is_set = |node: &str| {
                     let Some(now) = house.property(node, control) else {
                         return false;
                     };
-                    // What is on at another level than its own for on will change.
+                    // A lamp that is on, but not at its on level, changes.
                     let own = raw(node, ON_LEVEL).filter(|_| *goal == Goal::IsOn(true));
                     is_value(goal, now.raw(), now.uom())
                         && own.is_none_or(|own| Some(own) == raw(node, control))
                 };
                 match &self.members[..] {
-                    [] => holds(address),
-                    // Only off is the same for all members: a scene may set each to its own level.
+                    [] => is_set(address),
+                    // Only off is the same for all members: a scene may set each one to its own
+                    // level.
                     members => {
-                        matches!(goal, Goal::IsOn(false)) && members.iter().all(|node| holds(node))
+                        matches!(goal, Goal::IsOn(false)) && members.iter().all(|node| is_set(node))
                     }
                 }
             }
@@ -112,7 +114,8 @@ impl Expectation {
                     VariableField::Init => now.init,
                     _ => now.value,
                 });
-                // The state's value has the digits of the raw value, with the decimal point moved.
+                // The value in the state has the digits of the raw value; only the decimal point
+                // differs.
                 now.is_some_and(|now| now.mantissa() == due.mantissa())
             }
             (Target::Variable(..) | Target::NetworkResource(_) | Target::AllNodes, _) => false,
@@ -126,7 +129,7 @@ impl Expectation {
                 Goal::Enabled(enabled) => is_enabled(event, address, *enabled),
                 goal => {
                     event.is_of_node()
-                        && self.is_about(event.node(), address)
+                        && self.is_target(event.node(), address)
                         && self.is_of_command(event, control, goal)
                 }
             },
@@ -144,8 +147,8 @@ impl Expectation {
         }
     }
 
-    /// Whether a node is the target, or a member of the scene that is.
-    fn is_about(&self, node: &str, address: &str) -> bool {
+    /// Whether a node is the target, or a member of the target scene.
+    fn is_target(&self, node: &str, address: &str) -> bool {
         is_same_address(node, address)
             || self
                 .members
@@ -155,7 +158,7 @@ impl Expectation {
 
     fn is_of_command(&self, event: &Event, control: &str, goal: &Goal) -> bool {
         if event.control() == control {
-            // A scene may set each member to its own level.
+            // A scene may set each member to its own level, so any value counts.
             let any = !self.members.is_empty() && *goal != Goal::IsOn(false);
             return any || *goal == Goal::Any || is_value(goal, event.action(), event.uom());
         }
@@ -168,10 +171,10 @@ impl Expectation {
     }
 }
 
-/// The property of the level that a node takes when it is switched on.
+/// The property with a node's on level: the level that it takes when it is switched on.
 const ON_LEVEL: &str = "OL";
 
-/// Whether a raw value in its unit is what a command sets.
+/// Whether a raw value in this unit is the value that a command sets.
 fn is_value(goal: &Goal, raw: &str, uom: &str) -> bool {
     let Ok(value) = raw.parse::<Decimal>() else {
         return false;
@@ -181,7 +184,7 @@ fn is_value(goal: &Goal, raw: &str, uom: &str) -> bool {
         Goal::Property(due) => value == *due,
         Goal::IsOn(on) => is_on == *on,
         Goal::Full => percent(value, uom).map_or(is_on, |percent| percent == 100),
-        // Devices round, each in its own way.
+        // Devices round differently.
         Goal::Percent(due) => {
             percent(value, uom).map_or(is_on, |percent| percent.abs_diff(i64::from(*due)) <= 1)
         }
@@ -189,11 +192,11 @@ fn is_value(goal: &Goal, raw: &str, uom: &str) -> bool {
     }
 }
 
-/// A raw level in percent; `None` if it is none in this unit.
+/// A raw level in percent; `None` if the unit is not one of a level.
 fn percent(value: Decimal, uom: &str) -> Option<i64> {
     let value = value.to_i64()?;
     match uom {
-        // An event may hold any number.
+        // Saturate: an event may contain any number.
         "100" => Some(value.saturating_mul(200).saturating_add(255) / 510),
         "51" | "78" => Some(value),
         _ => None,

@@ -1,41 +1,42 @@
-//! Reads XML answers: the children of the root, one small tree at a time.
+//! Reads XML answers, one child of the root at a time.
 //!
-//! A tree of a whole answer would take many times its length. A tree of one node, program or
-//! variable does not, so an answer is read in time and memory linear in its length, within limits
-//! that no real answer comes near.
+//! A tree of a whole answer would take many times its length. So each child of the root (a node, a
+//! program, a variable) becomes a tree of its own, which is dropped once it is read. Time and
+//! memory are linear in the length of the answer, within limits far above any real answer.
 
 use quick_xml::Reader;
-use quick_xml::events::{BytesStart, Event as Piece};
+use quick_xml::events::{BytesStart, Event as Token};
 
 use super::AnswerError;
-use crate::frame::{reference, repair, without_forbidden};
+use crate::frame::{repair, resolve_reference, without_forbidden};
 
-/// The most elements and attributes in one child of the root. A scene with many members has the
-/// most.
+/// The limit for elements and attributes in one child of the root. Scenes with many members have
+/// the most.
 pub(super) const MAX_ELEMENTS: usize = 20_000;
-/// The deepest nesting of elements.
+/// The limit for the nesting of elements.
 pub(super) const MAX_DEPTH: usize = 32;
-/// The most attributes of one element that are read.
+/// How many attributes of one element are read.
 const MAX_ATTRIBUTES: usize = 32;
 
-/// An element with everything in it.
+/// An element with its attributes, text and children.
 #[derive(Debug, Default)]
 pub(super) struct Element {
     pub(super) name: String,
     attributes: Vec<Attribute>,
     text: String,
     children: Vec<Self>,
-    /// For a JSON value that is a scalar, how it was written. Such a member becomes an attribute.
+    /// For a JSON scalar, how it was written. Such a member becomes an attribute.
     pub(super) scalar: Option<Scalar>,
 }
 
-/// How JSON wrote a scalar.
+/// How a scalar is written in JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scalar {
     Text,
     Number,
 }
 
+/// An attribute of an element.
 #[derive(Debug)]
 struct Attribute {
     name: String,
@@ -45,7 +46,7 @@ struct Attribute {
 }
 
 impl Element {
-    /// An element with text in it.
+    /// Creates an element that contains only text.
     pub(super) fn of_text(name: &str, text: &str) -> Self {
         Self {
             name: name.to_owned(),
@@ -54,7 +55,7 @@ impl Element {
         }
     }
 
-    /// Takes a member of a JSON object: a list has no name of its own and gives its items.
+    /// Adds a member of a JSON object. A list arrives as a nameless element, whose items are added.
     pub(super) fn take_member(&mut self, member: Self) {
         if let Some(scalar) = member.scalar {
             let (name, value) = (member.name, member.text);
@@ -79,14 +80,14 @@ impl Element {
         self.attribute_as_written(name).map(|(value, _)| value)
     }
 
-    /// An attribute's value, and how JSON wrote it.
+    /// An attribute's value, and how it was written in JSON.
     pub(super) fn attribute_as_written(&self, name: &str) -> Option<(&str, Scalar)> {
         let mut attributes = self.attributes.iter();
         let found = attributes.find(|attribute| attribute.name == name);
         found.map(|attribute| (attribute.value.as_str(), attribute.scalar))
     }
 
-    /// Its own character data, without blanks around it.
+    /// The element's own character data, trimmed.
     pub(super) fn text(&self) -> &str {
         self.text.trim()
     }
@@ -106,17 +107,17 @@ impl Element {
         self.child(name).map(Self::text)
     }
 
-    /// The attribute of this name, or the text of the child of this name: firmware differs.
+    /// The attribute or the text of the child of this name: firmware versions differ.
     pub(super) fn field(&self, name: &str) -> Option<&str> {
         self.attribute(name).or_else(|| self.child_text(name))
     }
 }
 
-/// Reads a document: hands the children of the root to `each`, in order, and returns what they were
-/// collected into.
+/// Reads a document: passes the children of the root to `each`, in order, and returns what `each`
+/// has collected.
 ///
-/// A document that is not well-formed (controllers write bare ampersands into names) is repaired
-/// and read again, as frames are.
+/// A document that is not well-formed is repaired and read again, as frames are: controllers write
+/// bare ampersands into names.
 pub(super) fn read<T: Default>(
     text: &str,
     roots: &[&'static str],
@@ -125,7 +126,7 @@ pub(super) fn read<T: Default>(
     read_or_repair(text, |text| {
         let mut collected = T::default();
         let mut tree = Tree::default();
-        walk(text, roots, |piece| match tree.take(piece)? {
+        walk(text, roots, |part| match tree.take(part)? {
             Some(child) => each(&mut collected, child),
             None => Ok(()),
         })?;
@@ -141,8 +142,8 @@ pub(super) fn whole(text: &str, roots: &[&'static str]) -> Result<Element, Answe
             ..Tree::default()
         };
         let mut root = None;
-        walk(text, roots, |piece| {
-            root = root.take().or(tree.take(piece)?);
+        walk(text, roots, |part| {
+            root = root.take().or(tree.take(part)?);
             Ok(())
         })?;
         root.ok_or_else(|| broken(&"no element"))
@@ -174,7 +175,7 @@ enum Part<'a> {
     Text(&'a str),
 }
 
-/// Hands out the parts of a document whose root has one of these names.
+/// Passes the parts of a document to `take`. Fails if the root has none of these names.
 fn walk(
     text: &str,
     roots: &[&'static str],
@@ -185,10 +186,10 @@ fn walk(
     let (mut depth, mut has_root) = (0_usize, false);
     loop {
         let from = offset(reader.buffer_position());
-        let piece = reader.read_event().map_err(|error| broken(&error))?;
+        let token = reader.read_event().map_err(|error| broken(&error))?;
         let to = offset(reader.buffer_position());
-        match piece {
-            Piece::Start(tag) | Piece::Empty(tag) => {
+        match token {
+            Token::Start(tag) | Token::Empty(tag) => {
                 let is_root = depth == 0;
                 if is_root && std::mem::replace(&mut has_root, true) {
                     return Err(broken(&"a second element after the root"));
@@ -207,56 +208,57 @@ fn walk(
                     depth += 1;
                 }
             }
-            Piece::End(_) => {
+            Token::End(_) => {
                 depth = depth.saturating_sub(1);
                 take(Part::End {
                     is_root: depth == 0,
                 })?;
             }
-            Piece::Text(_) if depth == 0 => {
+            Token::Text(_) if depth == 0 => {
                 let blank = |c: char| c == '\u{feff}' || c.is_ascii_whitespace();
                 if !slice(text, from, to).trim_matches(blank).is_empty() {
-                    return Err(broken(&"text outside the document"));
+                    return Err(broken(&"text outside the root element"));
                 }
             }
-            Piece::CData(_) | Piece::GeneralRef(_) if depth == 0 => {
-                return Err(broken(&"text outside the document"));
+            Token::CData(_) | Token::GeneralRef(_) if depth == 0 => {
+                return Err(broken(&"text outside the root element"));
             }
-            Piece::Text(_) => take(Part::Text(slice(text, from, to)))?,
-            Piece::CData(_) => {
+            Token::Text(_) => take(Part::Text(slice(text, from, to)))?,
+            Token::CData(_) => {
                 let (from, to) = (from + "<![CDATA[".len(), to.saturating_sub("]]>".len()));
                 take(Part::Text(slice(text, from, to)))?;
             }
-            Piece::GeneralRef(_) => {
-                let character = reference(slice(text, from, to)).ok_or_else(|| {
-                    broken(&format_args!(
-                        "a reference to nothing known, at byte {from}"
-                    ))
-                })?;
+            Token::GeneralRef(_) => {
+                let character = resolve_reference(slice(text, from, to))
+                    .ok_or_else(|| broken(&format_args!("an unknown reference, at byte {from}")))?;
                 take(Part::Text(character.encode_utf8(&mut [0; 4])))?;
             }
-            Piece::DocType(_) => {
+            Token::DocType(_) => {
                 return Err(broken(&"a document type, which is never expanded"));
             }
-            Piece::Decl(_) | Piece::Comment(_) | Piece::PI(_) => {}
-            Piece::Eof if depth > 0 => return Err(broken(&"the document ends in the middle")),
-            Piece::Eof if !has_root => return Err(broken(&"no element")),
-            Piece::Eof => return Ok(()),
+            Token::Decl(_) | Token::Comment(_) | Token::PI(_) => {}
+            Token::Eof if depth > 0 => {
+                return Err(broken(
+                    &"the document ends before its root element is closed",
+                ));
+            }
+            Token::Eof if !has_root => return Err(broken(&"no element")),
+            Token::Eof => return Ok(()),
         }
     }
 }
 
-/// The tree that is being read: a child of the root, or the root itself.
+/// The tree under construction: a child of the root, or the root itself.
 #[derive(Default)]
 struct Tree {
     holds_root: bool,
-    /// The elements that are open, the outermost first.
+    /// The open elements, outermost first.
     open: Vec<Element>,
     elements: usize,
 }
 
 impl Tree {
-    /// Takes a part; returns the tree if that completes it.
+    /// Adds a part. Returns the tree if the part completes it.
     fn take(&mut self, part: Part<'_>) -> Result<Option<Element>, AnswerError> {
         match part {
             Part::Start { is_root, .. } | Part::End { is_root } if is_root && !self.holds_root => {}
@@ -324,13 +326,13 @@ fn broken(cause: &dyn std::fmt::Display) -> AnswerError {
     }
 }
 
-/// How much of a controller's text an error shows, in characters.
-const SHOWN: usize = 80;
+/// The maximum length of a quotation from the controller's answer in an error, in characters.
+const MAX_SHOWN: usize = 80;
 
-/// The beginning of a text, without control characters.
+/// The beginning of a string, without control characters.
 pub(super) fn shortened(text: &str) -> String {
     let visible = |c: char| if c.is_control() { ' ' } else { c };
-    text.chars().take(SHOWN).map(visible).collect()
+    text.chars().take(MAX_SHOWN).map(visible).collect()
 }
 
 fn offset(position: u64) -> usize {

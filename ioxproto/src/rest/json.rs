@@ -1,9 +1,15 @@
 //! Reads JSON answers into the same trees as XML.
 //!
-//! Members that are scalars become attributes, all others children; `_` is an element's text. So
-//! `{"parent": {"_": "31337", "type": "3"}}` is read as `<parent type="3">31337</parent>` is. A
-//! list of one element may come as the bare element, and a number, a truth value or a text may
-//! stand for any of the three.
+//! A scalar member becomes an attribute, any other member a child; the member `_` is the element's
+//! text. So these two give the same tree:
+//!
+//! ```text
+//! {"parent": {"_": "31337", "type": "3"}}
+//! <parent type="3">31337</parent>
+//! ```
+//!
+//! A list of one item may be the bare item, and a number, a boolean or a string may be written as
+//! any of the three.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -13,9 +19,9 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 use super::AnswerError;
 use super::document::{Element, MAX_DEPTH, MAX_ELEMENTS, Scalar, shortened};
 
-/// Reads a document: follows the members of `path` from the top and hands what is there to `each`,
-/// an entry at a time: the items of a list with the name `item`, or those of each member of an
-/// object with the member's name.
+/// Reads a document: follows `path` from the top and passes the entries there to `each`, one at a
+/// time. The items of a list get the name `item`; the entries in a member of an object get the
+/// member's name.
 pub(super) fn read<T: Default>(
     text: &str,
     path: &[&'static str],
@@ -28,15 +34,15 @@ pub(super) fn read<T: Default>(
         error: Cell::new(None),
         reached: Cell::new(false),
     };
-    // A list without the envelope is taken as what the envelope would hold.
+    // A list without the envelope is read as the content of the envelope.
     let path = if text.starts_with('[') { &[] } else { path };
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let level = Level {
+    let top = PathStep {
         sink: &sink,
         path,
         name: item,
     };
-    let outcome = level.deserialize(&mut deserializer);
+    let outcome = top.deserialize(&mut deserializer);
     let outcome = outcome.and_then(|()| deserializer.end());
     if let Some(error) = sink.error.take() {
         return Err(error);
@@ -53,12 +59,12 @@ pub(super) fn read<T: Default>(
     Ok(sink.collected.into_inner())
 }
 
-/// Where entries go.
+/// Collects the entries.
 struct Sink<T, F> {
     collected: RefCell<T>,
     each: F,
     error: Cell<Option<AnswerError>>,
-    /// Whether there was something at the end of the path.
+    /// Whether the document has a value at the end of the path.
     reached: Cell<bool>,
 }
 
@@ -72,13 +78,13 @@ impl<T, F: Fn(&mut T, Element) -> Result<(), AnswerError>> Sink<T, F> {
 }
 
 /// A step of the path, or its end.
-struct Level<'a, T, F> {
+struct PathStep<'a, T, F> {
     sink: &'a Sink<T, F>,
     path: &'a [&'static str],
     name: &'a str,
 }
 
-impl<'de, T, F> DeserializeSeed<'de> for Level<'_, T, F>
+impl<'de, T, F> DeserializeSeed<'de> for PathStep<'_, T, F>
 where
     F: Fn(&mut T, Element) -> Result<(), AnswerError>,
 {
@@ -89,7 +95,7 @@ where
     }
 }
 
-impl<'de, T, F> Visitor<'de> for Level<'_, T, F>
+impl<'de, T, F> Visitor<'de> for PathStep<'_, T, F>
 where
     F: Fn(&mut T, Element) -> Result<(), AnswerError>,
 {
@@ -110,7 +116,7 @@ where
         while let Some(key) = map.next_key::<String>()? {
             match path.split_first() {
                 None => map.next_value_seed(Entries { sink, name: &key })?,
-                Some((step, rest)) if *step == key => map.next_value_seed(Level {
+                Some((step, rest)) if *step == key => map.next_value_seed(PathStep {
                     sink,
                     path: rest,
                     name: self.name,
@@ -137,7 +143,7 @@ where
     }
 }
 
-/// The entries of one name: a list of them, or a bare one.
+/// The entries of one name: a list, or a single entry.
 struct Entries<'a, T, F> {
     sink: &'a Sink<T, F>,
     name: &'a str,
@@ -263,7 +269,8 @@ impl<'de> Visitor<'de> for Tree<'_> {
         Ok(element)
     }
 
-    /// The items become the children of a nameless element, which [`Element::take_member`] opens.
+    /// The items become the children of a nameless element, which [`Element::take_member`] replaces
+    /// by its children.
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Element, A::Error> {
         self.spend()?;
         let mut list = Element::of_text("", "");
@@ -297,7 +304,7 @@ impl<'de> Visitor<'de> for Tree<'_> {
         self.scalar(&value.to_string(), Scalar::Number)
     }
 
-    /// A null says as much as a missing member: [`Element::take_member`] drops an element that has
+    /// A null is treated as a missing member: [`Element::take_member`] drops an element that has
     /// neither name nor children.
     fn visit_unit<E: Error>(self) -> Result<Element, E> {
         self.spend()?;

@@ -1,12 +1,12 @@
-//! Calls to a controller's REST interface: requests, and what their answers say.
+//! Calls to a controller's REST interface: requests, and typed answers.
 //!
-//! Reads are functions, each giving a [`Call`] with the type of its answer: [`nodes()`],
-//! [`status()`], [`programs()`], [`variables()`] and their like, and [`get()`] for any other path.
-//! Commands are made by the constructors of [`Command`]. A driver's handle carries calls out; who
-//! has an answer's bytes already reads them with the `parse` function of its type.
+//! Each read has a function that returns a [`Call`] with the type of its answer: [`nodes()`],
+//! [`status()`], [`programs()`], [`variables()`] and others, and [`get()`] for any other path. The
+//! constructors of [`Command`] build commands. A driver's handle carries out calls. To read the
+//! bytes of an answer that you already have, use the `parse` function of its type.
 //!
-//! All requests use the `/rest` paths, which every controller has. The JSON of `/api/nodes`,
-//! `/api/programs` and `/api/variables` is read by the same `parse` functions.
+//! All requests use the `/rest` paths, which every controller has. The same `parse` functions read
+//! the JSON of `/api/nodes`, `/api/programs` and `/api/variables`.
 //!
 //! ```
 //! use ioxproto::rest::{self, Command};
@@ -18,12 +18,12 @@
 //! assert_eq!(set.path(), "/rest/vars/set/1/3/215");
 //! ```
 //!
-//! # What it promises
+//! # Guarantees
 //!
-//! * **Values out of range are errors before anything is sent**: [`RequestError`].
-//! * **A broken answer is a typed error** that names what was missing, and in which entry:
-//!   [`AnswerError`]. A web page with the status 200, as proxies send it, is named as that.
-//! * **No panic, linear time, bounded memory** on whatever a controller sends.
+//! * **A value out of range is a [`RequestError`]** before anything is sent.
+//! * **An invalid answer is an [`AnswerError`]** that names the missing or invalid part and its
+//!   entry. A web page with status 200, as some proxies send, has its own variant.
+//! * **No panic, linear time, bounded memory** for anything that a controller sends.
 
 mod body;
 mod call;

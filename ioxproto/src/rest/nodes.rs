@@ -13,15 +13,15 @@ const SHAPE: Shape = Shape {
     item: "node",
 };
 
-/// Everything that has an address: what `/rest/nodes` and `/api/nodes` answer.
+/// All nodes, scenes and folders: the answer of `/rest/nodes` and `/api/nodes`.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Nodes {
-    /// The name of the tree's root; empty where it has none.
+    /// The name of the tree's root; empty if it has none.
     pub root: String,
     /// The nodes, in the controller's order.
     pub nodes: Vec<NodeEntry>,
-    /// The scenes (groups), without the one that stands for the controller itself.
+    /// The scenes (groups), without the one that represents the controller itself.
     pub scenes: Vec<SceneEntry>,
     /// The folders.
     pub folders: Vec<FolderEntry>,
@@ -33,27 +33,27 @@ pub struct Nodes {
 pub struct NodeEntry {
     /// Its address.
     pub address: String,
-    /// Its name; empty where the controller gives none.
+    /// Its name; empty if the controller gives none.
     pub name: String,
-    /// What it is in; `None` at the top of the tree.
+    /// Its parent; `None` at the top of the tree.
     pub parent: Option<Parent>,
-    /// Its family, and for a plug-in node the plug-in's slot.
+    /// Its family, with the slot of a plug-in.
     pub family: Family,
     /// Its node definition (`nodeDefId`); empty on old firmware.
     pub node_def_id: String,
-    /// Its device type (`type`), such as `1.32.69.0`; `0.0.0.0` where it has none.
+    /// Its device type (`type`), such as `1.32.69.0`; `0.0.0.0` if it has none.
     pub device_type: String,
     /// Whether it is enabled.
     pub enabled: bool,
-    /// The first node of the device that it belongs to (`pnode`); empty where it is not said.
+    /// The first node of its device (`pnode`); empty if the answer does not give it.
     pub primary_node: String,
-    /// What kind of thing it is, as four numbers such as `1.2.9.0` (`hint`).
+    /// Its kind, as four numbers such as `1.2.9.0` (`hint`).
     pub hint: String,
     /// Its Z-Wave category (`devtype`, `cat`), such as 111 for a door lock; `None` for other nodes.
     pub zwave_category: Option<u32>,
     /// Its flags (`flag`).
     pub flags: NodeFlags,
-    /// Its properties, as far as the answer has them.
+    /// Its properties in this answer.
     pub properties: Vec<PropertyReading>,
 }
 
@@ -63,15 +63,15 @@ pub struct NodeEntry {
 pub struct SceneEntry {
     /// Its address.
     pub address: String,
-    /// Its name; empty where the controller gives none.
+    /// Its name; empty if the controller gives none.
     pub name: String,
-    /// What it is in; `None` at the top of the tree.
+    /// Its parent; `None` at the top of the tree.
     pub parent: Option<Parent>,
     /// Its family.
     pub family: Family,
     /// Its node definition (`nodeDefId`); empty on old firmware.
     pub node_def_id: String,
-    /// Its first node (`pnode`); empty where it is not said.
+    /// Its first node (`pnode`); empty if the answer does not give it.
     pub primary_node: String,
     /// Its number among the device's own groups (`deviceGroup`).
     pub device_group: String,
@@ -87,9 +87,9 @@ pub struct SceneEntry {
 pub struct FolderEntry {
     /// Its address.
     pub address: String,
-    /// Its name; empty where the controller gives none.
+    /// Its name; empty if the controller gives none.
     pub name: String,
-    /// What it is in; `None` at the top of the tree.
+    /// Its parent; `None` at the top of the tree.
     pub parent: Option<Parent>,
     /// Its family.
     pub family: Family,
@@ -113,23 +113,23 @@ pub struct SceneMember {
 pub enum LinkType {
     /// It follows the scene (0).
     Responder,
-    /// It follows the scene, and commands it (16).
+    /// It follows the scene and controls it (16).
     Controller,
-    /// A type that is not known.
+    /// An unknown type.
     Other(u32),
 }
 
-/// What a node, scene or folder is in.
+/// The parent of a node, scene or folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Parent {
     /// The parent's address.
     pub address: String,
-    /// What it is.
+    /// The kind of the parent.
     pub kind: ParentKind,
 }
 
-/// What a parent is.
+/// The kind of a parent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ParentKind {
@@ -139,7 +139,7 @@ pub enum ParentKind {
     Scene,
     /// A folder (3).
     Folder,
-    /// A type that is not known, or not said (0).
+    /// An unknown type, or none given (0).
     Other(u32),
 }
 
@@ -159,7 +159,7 @@ pub struct Family {
 pub struct NodeFlags(u32);
 
 impl NodeFlags {
-    /// The bits as they came.
+    /// The bits as received.
     #[must_use]
     pub fn bits(self) -> u32 {
         self.0
@@ -171,7 +171,7 @@ impl NodeFlags {
         self.0 & 4 != 0
     }
 
-    /// Whether it is the root of the tree (8); a group that is one is the controller itself.
+    /// Whether it is the root of the tree (8). A root group is the controller itself.
     #[must_use]
     pub fn is_root(self) -> bool {
         self.0 & 8 != 0
@@ -183,7 +183,7 @@ impl NodeFlags {
         self.0 & 16 != 0
     }
 
-    /// Whether it was found and is not yet set up (32).
+    /// Whether it was discovered and is not set up yet (32).
     #[must_use]
     pub fn is_new(self) -> bool {
         self.0 & 32 != 0
@@ -212,7 +212,7 @@ impl LinkType {
     }
 }
 
-/// `responder`, `controller`, or the number of one that is not known.
+/// Writes `responder`, `controller`, or the number of an unknown type.
 impl fmt::Display for LinkType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -224,7 +224,7 @@ impl fmt::Display for LinkType {
 }
 
 impl ParentKind {
-    /// The kind of this number on the wire.
+    /// The kind with this number on the wire.
     #[must_use]
     pub fn of(number: u32) -> Self {
         match number {
@@ -285,8 +285,8 @@ impl Nodes {
 }
 
 impl NodeEntry {
-    /// Reads one `<node>` element, or an answer that holds one: `/rest/nodes/<address>`, and what
-    /// lifecycle events carry.
+    /// Reads one `<node>` element or an answer that contains one: the answer of
+    /// `/rest/nodes/<address>`, or the payload of a lifecycle event.
     ///
     /// # Errors
     ///
@@ -296,7 +296,7 @@ impl NodeEntry {
         let root = document::whole(&text, &["nodeInfo", "node", "nodes"])?;
         let node = root.child("node").unwrap_or(&root);
         let mut entry = Self::read(node, "node")?;
-        // `nodeInfo` lists all properties beside the node.
+        // `nodeInfo` lists all properties next to the node.
         if let Some(all) = root.child("properties") {
             entry.properties = PropertyReading::all_in(all, &entry.address)?;
         }
@@ -305,7 +305,7 @@ impl NodeEntry {
 
     fn read(element: &Element, name: &str) -> Result<Self, AnswerError> {
         let entry = Entry { element, name };
-        let address = entry.needed("address")?.to_owned();
+        let address = entry.required("address")?.to_owned();
         let category = element.child("devtype").and_then(|kind| kind.field("cat"));
         Ok(Self {
             name: entry.text("name"),
@@ -314,7 +314,7 @@ impl NodeEntry {
             zwave_category: category.and_then(|text| text.trim().parse().ok()),
             node_def_id: entry.text("nodeDefId"),
             device_type: entry.text("type"),
-            enabled: entry.truth("enabled").unwrap_or(true),
+            enabled: entry.boolean("enabled").unwrap_or(true),
             primary_node: entry.text("pnode"),
             hint: entry.text("hint"),
             flags: NodeFlags(entry.number("flag").unwrap_or_default()),
@@ -339,7 +339,7 @@ impl SceneEntry {
             }
         });
         Ok(Self {
-            address: entry.needed("address")?.to_owned(),
+            address: entry.required("address")?.to_owned(),
             name: entry.text("name"),
             parent: Parent::of(entry),
             family: Family::of(entry, 6),
@@ -356,7 +356,7 @@ impl FolderEntry {
     fn read(element: &Element, name: &str) -> Result<Self, AnswerError> {
         let entry = Entry { element, name };
         Ok(Self {
-            address: entry.needed("address")?.to_owned(),
+            address: entry.required("address")?.to_owned(),
             name: entry.text("name"),
             parent: Parent::of(entry),
             family: Family::of(entry, 13),
@@ -381,7 +381,7 @@ impl Parent {
 }
 
 impl Family {
-    /// The family of an entry, or the default of its kind.
+    /// The family of an entry, or this default.
     fn of(entry: Entry<'_>, otherwise: u32) -> Self {
         let element = entry.element.child("family");
         let instance = element.and_then(|family| family.attribute("instance"));

@@ -8,30 +8,30 @@ use thiserror::Error;
 use super::AnswerError;
 use crate::{ExchangeError, Failure, Reason};
 
-/// Names one call.
+/// The id of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CallId(pub(crate) u64);
 
-/// How far the exchange of a call has come.
+/// The phase of a call's exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum CallPhase {
-    /// The connection is being opened: nothing of the request has left.
+    /// The connection is being opened: nothing was sent.
     Opening,
-    /// Some of the request was sent, or all of it.
+    /// Some or all of the request was sent.
     Sent,
-    /// The first byte of the answer has come.
+    /// The first byte of the answer has arrived.
     Answering,
 }
 
-/// Why a call has failed.
+/// Why a call failed.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CallError {
     /// What went wrong.
     pub problem: CallProblem,
-    /// Whether the call was a command that may have been carried out: it was sent, and not clearly
-    /// refused.
+    /// Whether the call is a command that may have been carried out: it was sent and was not
+    /// clearly refused.
     pub may_have_been_carried_out: bool,
 }
 
@@ -42,13 +42,13 @@ pub enum CallProblem {
     /// The stream is not running.
     #[error("the stream is not running{}", because(.reason.as_ref()))]
     NotRunning {
-        /// Why it ended, where it failed.
+        /// Why the stream ended, if it failed.
         reason: Option<Reason>,
     },
-    /// The stream was stopped first.
+    /// The stream was stopped before the call ended.
     #[error("the stream was stopped before the call was done")]
     Stopped,
-    /// The caller cancelled it.
+    /// The caller cancelled the call.
     #[error("the call was cancelled")]
     Cancelled,
     /// Too many calls are pending.
@@ -57,13 +57,13 @@ pub enum CallProblem {
         /// The limit.
         limit: usize,
     },
-    /// It took too long.
+    /// The call exceeded a time limit.
     #[error("no answer within {} s ({})", .after.as_secs_f32(), given_up(*.phase))]
     TimedOut {
-        /// How far the exchange had come; `None` if none was begun: the stream is not connected, or
-        /// other calls are before it.
+        /// The phase of the exchange; `None` if it did not start, because the stream is not
+        /// connected or other calls are ahead.
         phase: Option<CallPhase>,
-        /// The limit that ran out.
+        /// The limit that was exceeded.
         after: Duration,
     },
     /// The controller refused the account for this call: 401 or 403. The stream is not affected.
@@ -75,18 +75,17 @@ pub enum CallProblem {
     /// The tokens could not be renewed.
     #[error("the call could not be sent: {0}")]
     NotSignedIn(Reason),
-    /// The controller refused the request, or was busy to the last repeat.
+    /// The controller refused the request, or was still busy at the last repeat.
     #[error("{}", refused(*.status, .text, *.attempts))]
     Refused {
-        /// The HTTP status, or that in the body of the answer.
+        /// The HTTP status, or the status in the body of the answer.
         status: u16,
-        /// What the answer says, in one line; may be empty.
+        /// The text of the answer, on one line; may be empty.
         text: String,
-        /// How often the request was sent.
+        /// How many times the request was sent.
         attempts: u32,
     },
-    /// The controller was busy, and a newer command to the same target has taken the place of the
-    /// repeat.
+    /// The controller was busy, and a newer command to the same target replaced the repeat.
     #[error(
         "a newer command to the same target has replaced this one, which the controller had refused (HTTP {status})"
     )]
@@ -100,14 +99,14 @@ pub enum CallProblem {
     /// The transport failed, or the TLS identity was refused.
     #[error("{0}")]
     Failed(Failure),
-    /// The answer is not what was asked for.
+    /// The answer cannot be read.
     #[error("{0}")]
     Answer(AnswerError),
     /// The stream's driver is gone.
     #[error("the stream's driver is gone")]
     DriverGone,
-    /// It was waited for within a callback of the same stream, where nothing can happen before the
-    /// callback returns. The call goes on.
+    /// The caller waited for the call within a callback of the same stream, which makes no progress
+    /// before the callback returns. The call continues.
     #[error("a call cannot be waited for within a callback of its stream: keep the ticket instead")]
     InCallback,
 }
@@ -115,7 +114,7 @@ pub enum CallProblem {
 crate::debug_is_display! { CallProblem, CallError }
 
 impl CallError {
-    /// The request was not sent, or clearly refused.
+    /// A request that was not sent or was clearly refused.
     #[must_use]
     pub fn without_effect(problem: CallProblem) -> Self {
         Self {
@@ -124,7 +123,7 @@ impl CallError {
         }
     }
 
-    /// The stream's driver is gone before the call was done.
+    /// The stream's driver ended before the call did.
     #[must_use]
     pub fn driver_gone() -> Self {
         Self {
@@ -133,7 +132,7 @@ impl CallError {
         }
     }
 
-    /// The call was waited for within a callback of its stream.
+    /// The caller waited for the call within a callback of its stream.
     #[must_use]
     pub fn in_callback() -> Self {
         Self {
@@ -142,7 +141,7 @@ impl CallError {
         }
     }
 
-    /// The stable snake_case code.
+    /// The error's stable code, in `snake_case`.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match &self.problem {
@@ -183,7 +182,7 @@ fn because(reason: Option<&Reason>) -> String {
 
 fn given_up(phase: Option<CallPhase>) -> &'static str {
     match phase {
-        None => "it was not sent: the stream is not connected, or other calls are before it",
+        None => "it was not sent: the stream is not connected, or other calls are ahead of it",
         Some(CallPhase::Opening) => "given up while connecting, before it was sent",
         Some(CallPhase::Sent) => "it was sent",
         Some(CallPhase::Answering) => "given up in the middle of the answer",
@@ -196,8 +195,8 @@ fn refused(status: u16, text: &str, attempts: u32) -> String {
         attempts => format!(", {attempts} times"),
     };
     let what = match status {
-        300..=399 => "the controller redirects to elsewhere, which is not followed",
-        404 => "there is no such thing, or the controller was busy",
+        300..=399 => "the controller answered with a redirect, which is not followed",
+        404 => "the item does not exist, or the controller was busy",
         503 => "the controller is busy",
         _ => "the controller refused the request",
     };

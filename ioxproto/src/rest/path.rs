@@ -5,22 +5,22 @@ use std::fmt::Write as _;
 use super::RequestError;
 use super::document::shortened;
 
-/// The longest path in bytes; an ISY-994 takes 255, an IoX more.
-pub(super) const LONGEST_PATH: usize = 2048;
-/// The longest address in characters; a controller's has up to 19.
-const LONGEST_ADDRESS: usize = 64;
+/// The longest path in bytes; an ISY-994 accepts 255, an IoX more.
+pub(super) const MAX_PATH: usize = 2048;
+/// The longest address in characters; real ones have up to 19.
+const MAX_ADDRESS: usize = 64;
 
-/// A path of fixed words and encoded segments.
+/// Builds a path from fixed words and encoded segments.
 #[derive(Clone, Debug)]
 pub(super) struct PathBuilder(String);
 
 impl PathBuilder {
-    /// Begins with this, as it stands.
+    /// Starts with this text, which is not encoded.
     pub(super) fn new(start: &str) -> Self {
         Self(start.to_owned())
     }
 
-    /// Appends a segment with everything encoded that does not stand for itself in one.
+    /// Appends a segment. Encodes all characters except unreserved ones.
     pub(super) fn segment(mut self, text: &str) -> Self {
         self.0.push('/');
         encode(text, &mut self.0);
@@ -57,27 +57,27 @@ fn push(byte: u8, literal: bool, into: &mut String) {
     }
 }
 
-/// Checks an address of a node or scene.
+/// Checks and trims the address of a node or scene.
 pub(super) fn checked_address(address: &str) -> Result<&str, RequestError> {
     let trimmed = address.trim();
     let length = trimmed.chars().count();
-    // A path of dots alone would be taken for a way up.
+    // `.` and `..` would be resolved as relative segments.
     let dots = trimmed.bytes().all(|byte| byte == b'.');
-    if length > LONGEST_ADDRESS || dots || trimmed.chars().any(char::is_control) {
+    if length > MAX_ADDRESS || dots || trimmed.chars().any(char::is_control) {
         return Err(RequestError::Address {
             address: shortened(address),
-            limit: LONGEST_ADDRESS,
+            limit: MAX_ADDRESS,
         });
     }
     Ok(trimmed)
 }
 
-/// A path that a caller wrote, with its query: what may not stand in a request line is encoded,
-/// escapes stay as they are.
+/// Checks a path from the caller, which may have a query. Encodes characters that are not allowed
+/// in a request line; keeps existing escapes.
 pub(super) fn raw(path: &str) -> Result<String, RequestError> {
     let refused = || RequestError::Path {
         path: shortened(path),
-        limit: LONGEST_PATH,
+        limit: MAX_PATH,
     };
     if !path.starts_with('/') || path.starts_with("//") || path.contains('#') {
         return Err(refused());
@@ -87,7 +87,7 @@ pub(super) fn raw(path: &str) -> Result<String, RequestError> {
         let literal = byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?%".contains(&byte);
         push(byte, literal, &mut encoded);
     }
-    if encoded.len() > LONGEST_PATH {
+    if encoded.len() > MAX_PATH {
         return Err(refused());
     }
     Ok(encoded)
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_segment_is_encoded_but_for_unreserved_characters() {
+    fn a_segment_is_encoded_except_for_unreserved_characters() {
         let path = PathBuilder::new("/rest/nodes")
             .segment("1A 2B 3C 1")
             .segment("a/b?c#d%e&f=g\u{e9}\r\n")
@@ -117,7 +117,7 @@ mod tests {
             raw("/rest/nodes/1A 2B/x%20y?a=b\r\nHost: evil").unwrap(),
             "/rest/nodes/1A%202B/x%20y?a=b%0D%0AHost:%20evil"
         );
-        let longest = format!("/{}", "a".repeat(LONGEST_PATH - 1));
+        let longest = format!("/{}", "a".repeat(MAX_PATH - 1));
         assert_eq!(raw(&longest).unwrap(), longest);
         let longer = format!("{longest}a");
         for refused in ["", "rest", "//host/path", "/a#b", &longer] {
@@ -129,7 +129,7 @@ mod tests {
     fn an_address_is_checked() {
         assert_eq!(checked_address(" 1A 2B 3C 1 ").unwrap(), "1A 2B 3C 1");
         assert_eq!(checked_address("n003_t1").unwrap(), "n003_t1");
-        let longest = "\u{e9}".repeat(LONGEST_ADDRESS);
+        let longest = "\u{e9}".repeat(MAX_ADDRESS);
         assert_eq!(checked_address(&longest).unwrap(), longest);
         for refused in ["", "  ", "..", "a\nb", &format!("{longest}x")] {
             assert!(checked_address(refused).is_err(), "{refused}");

@@ -11,7 +11,7 @@ const SHAPE: Shape = Shape {
     item: "program",
 };
 
-/// All programs: what `/rest/programs?subfolders=true` and `/api/programs` answer.
+/// All programs: the answer of `/rest/programs?subfolders=true` and `/api/programs`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Programs {
@@ -25,25 +25,25 @@ pub struct Programs {
 pub struct ProgramEntry {
     /// Its id.
     pub id: ProgramId,
-    /// The folder that it is in; `None` for the root folder.
+    /// Its folder; `None` for the root folder.
     pub parent: Option<ProgramId>,
-    /// Its name; empty where the controller gives none.
+    /// Its name; empty if the controller gives none.
     pub name: String,
     /// Whether it is a folder.
     pub is_folder: bool,
-    /// What its condition last came to.
+    /// The last result of its condition.
     pub status: Option<bool>,
-    /// Whether it is enabled; a folder does not say.
+    /// Whether it is enabled; `None` for a folder.
     pub enabled: Option<bool>,
     /// Whether it runs when the controller starts.
     pub run_at_startup: Option<bool>,
-    /// What it is doing; a folder does not say.
+    /// What it is doing; `None` for a folder.
     pub running: Option<RunState>,
     /// When it last started.
     pub last_run: Option<ControllerTime>,
     /// When it last finished.
     pub last_finish: Option<ControllerTime>,
-    /// When it runs next by its schedule.
+    /// When it runs next, according to its schedule.
     pub next_run: Option<ControllerTime>,
 }
 
@@ -71,7 +71,7 @@ impl Programs {
 impl ProgramEntry {
     fn read(entry: Entry<'_>) -> Result<Self, AnswerError> {
         let element = entry.element;
-        entry.needed("id")?;
+        entry.required("id")?;
         let id = program_id(element, "id").ok_or_else(|| {
             let text = entry.text("id");
             entry.invalid("id", &text, "a hexadecimal or decimal number")
@@ -81,10 +81,10 @@ impl ProgramEntry {
             id,
             parent: program_id(element, "parentId"),
             name: entry.text("name"),
-            is_folder: entry.truth("folder").unwrap_or(false),
-            status: entry.truth("status"),
-            enabled: entry.truth("enabled"),
-            run_at_startup: entry.truth("runAtStartup"),
+            is_folder: entry.boolean("folder").unwrap_or(false),
+            status: entry.boolean("status"),
+            enabled: entry.boolean("enabled"),
+            run_at_startup: entry.boolean("runAtStartup"),
             running: element.field("running").and_then(run_state),
             last_run: time("lastRunTime"),
             last_finish: time("lastFinishTime"),
@@ -93,8 +93,8 @@ impl ProgramEntry {
     }
 }
 
-/// In XML, and in the JSON of older firmware, an id is text of four hexadecimal digits; newer
-/// firmware writes a decimal number.
+/// Reads the id of a program: four hexadecimal digits in XML and in the JSON of older firmware, a
+/// decimal number in the JSON of newer firmware.
 fn program_id(element: &Element, part: &str) -> Option<ProgramId> {
     match element.attribute_as_written(part) {
         Some((text, Scalar::Number)) => text.parse().ok().map(ProgramId::new),

@@ -1,4 +1,4 @@
-//! Properties as answers write them, and the status of nodes (`/rest/status`).
+//! Properties in answers, and the status of nodes (`/rest/status`).
 
 use super::AnswerError;
 use super::body::{self, Entry, Shape, keep};
@@ -18,34 +18,34 @@ const SHAPE: Shape = Shape {
 pub struct PropertyReading {
     /// Its control, such as `ST` (`id`).
     pub control: String,
-    /// The raw value; empty where the controller does not know it.
+    /// The raw value; empty if the controller does not know it.
     pub value: String,
     /// The value as the controller displays it; may be blank.
     pub formatted: String,
-    /// The unit of measure's id, or on old firmware its text; empty where it is not said.
+    /// The unit of measure's id, or its text on old firmware; empty if the answer has none.
     pub uom: String,
-    /// Decimal places of the raw value; 0 where it is not said.
+    /// Decimal places of the raw value; 0 if the answer has none.
     pub prec: i32,
-    /// The property's name as the controller displays it; mostly empty.
+    /// The property's name as the controller displays it; usually empty.
     pub name: String,
 }
 
 impl PropertyReading {
-    /// Whether the controller knows no value: it has not heard of the property yet.
+    /// Whether the controller does not know the value, because the device has not reported it yet.
     #[must_use]
     pub fn is_unknown(&self) -> bool {
         self.value.is_empty()
     }
 
-    /// The raw value scaled by its places, where it is a number.
+    /// The raw value scaled by its decimal places, if it is a number.
     #[must_use]
     pub fn number(&self) -> Option<Decimal> {
         let raw: Decimal = self.value.parse().ok()?;
         raw.scaled(self.prec).ok()
     }
 
-    /// The same as the state of the house keeps it, to seed a state with, or for its
-    /// [shown value](Property::shown).
+    /// Converts the reading to a [`Property`] of the state, to seed a state, or to get its [shown
+    /// value](Property::shown).
     #[must_use]
     pub fn to_property(&self) -> Property {
         Property::new(&self.value)
@@ -64,7 +64,7 @@ impl PropertyReading {
             };
             let untrimmed = |part: &str| element.attribute(part).unwrap_or_default().to_owned();
             Ok(Self {
-                control: entry.needed("id")?.to_owned(),
+                control: entry.required("id")?.to_owned(),
                 value: entry.text("value").trim().to_owned(),
                 formatted: untrimmed("formatted"),
                 uom: entry.text("uom"),
@@ -86,7 +86,7 @@ pub struct NodeStatus {
     pub properties: Vec<PropertyReading>,
 }
 
-/// The properties of all nodes: what `/rest/status` answers.
+/// The properties of all nodes: the answer of `/rest/status`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Statuses {
@@ -110,9 +110,9 @@ impl Statuses {
                 element: &element,
                 name: &name,
             };
-            let address = entry.needed("id").or_else(|missing| {
-                // `/api/nodes` says the same under another name.
-                entry.needed("address").map_err(|_| missing)
+            let address = entry.required("id").or_else(|missing| {
+                // `/api/nodes` uses this name.
+                entry.required("address").map_err(|_| missing)
             })?;
             let status = NodeStatus {
                 properties: PropertyReading::all_in(&element, address)?,
@@ -124,7 +124,7 @@ impl Statuses {
 }
 
 impl NodeStatus {
-    /// Reads the answer about one node: `/rest/status/<address>`.
+    /// Reads the answer for one node: `/rest/status/<address>`.
     ///
     /// # Errors
     ///

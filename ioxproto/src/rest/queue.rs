@@ -1,39 +1,40 @@
-//! The queue of calls: which is sent when, how often, and when it is given up.
+//! The queue of calls: decides which call is sent, when it is repeated, and when it ends.
 //!
 //! ```text
-//!            push            a place is free, the tokens are fresh
+//!            push            a slot is free, the tokens are fresh
 //!   ┌──────┐ ────► ┌────────┐ ───────────────────────────► ┌──────────┐
 //!   │ none │       │ Queued │                              │ InFlight │
 //!   └──────┘       └────────┘ ◄─────────────────────────── └──────────┘
-//!      ▲               ▲       401: with other tokens, once   │     │ 404, 503 of what
+//!      ▲               ▲       401: with new tokens, once     │     │ 404, 503, if it
 //!      │               │                                      │     ▼ may be repeated
 //!      │               │ 0.25, 1, 2 s later            ┌──────│──────┐
 //!      │               └────────────────────────────── │ Waiting     │
 //!      │                                               └──────│──────┘
 //!      └──────────────────────────────────────────────────────┘
-//!         answered, refused, failed, timed out, cancelled, superseded; a command that is to be
-//!         confirmed is `Accepted` between its answer and the event, or the end of the wait for it
+//!         answered, refused, failed, timed out, cancelled, superseded
 //! ```
+//!
+//! A command with an expected event is `Accepted` from its answer until the event arrives or the
+//! wait for it ends.
 //!
 //! The rules:
 //!
-//! * **In order**: calls are sent in the order in which they came, except that commands to the same
-//!   target are sent one after the other, so that the last one counts.
-//! * **Few at a time**, and a bounded number pending.
-//! * **Two limits**: one to the first byte of the answer, for each exchange; one for the call in
-//!   all, from its arrival to its end, with waits and repeats.
-//! * **Repeated is what a busy controller refused**, if repeating it does no harm
+//! * **Order**: calls are sent in the order of their arrival. A command to the same target as an
+//!   earlier one waits until that one ends or is accepted, so that the last command takes effect.
+//! * **Bounded**: only a few calls are in flight, and the number of pending calls is limited.
+//! * **Two time limits**: one for each exchange, up to the first byte of the answer; one for the
+//!   whole call, including waits and repeats.
+//! * **A request that a busy controller refused is repeated**, if that does no harm
 //!   ([`Request::is_repeated_after`]).
 //! * **A newer command to the same target cancels the older one's repeats.**
-//! * **A failure after the request was sent says that it may have been carried out**, unless the
-//!   controller clearly refused it. A 404 to a command is not a clear refusal: a busy controller
-//!   sends one too, and may have acted.
+//! * **After a failure, a command that was sent may have been carried out**, unless the controller
+//!   clearly refused it. A 404 is not a clear refusal: a busy controller that has carried out the
+//!   command may answer 404, too.
+//! * **A confirmed command ends with the event that proves it** (`confirmation`). The event may
+//!   arrive before the answer, and it overrides an inconclusive answer.
 //!
-//! * **A confirmed command ends with the event that proves it** (`confirmation`), which may come
-//!   before the answer, and counts more than an answer that leaves it open.
-//!
-//! It knows no stream and no credentials: `stream/calls` says when calls may be sent and what a 401
-//! leads to.
+//! The queue knows neither the stream nor the credentials: `stream/calls` decides when calls are
+//! sent, and handles a 401.
 
 use std::time::{Duration, Instant};
 
@@ -48,41 +49,48 @@ use crate::{Event, ExchangeError, Failure, Reason, RequestId, Timing};
 /// The result of a call.
 pub(crate) type Outcome = Result<RawAnswer, CallError>;
 
-/// All calls that are not done, in the order in which they came.
+/// All pending calls, in the order of their arrival.
 #[derive(Debug)]
 pub(crate) struct CallQueue {
     pending: Vec<Pending>,
+    /// The maximum number of pending calls.
     limit: usize,
+    /// The time limit for the first byte of an answer.
     first_byte: Duration,
-    in_all: Duration,
+    /// The time limit for a whole call.
+    call_timeout: Duration,
+    /// The waits before repeats.
     repeats: Vec<Duration>,
 }
 
+/// A call that has not ended.
 #[derive(Debug)]
 struct Pending {
     id: CallId,
     request: Request,
     stage: Stage,
-    /// When it is given up.
+    /// When the whole call times out.
     ends: Instant,
-    /// How often it was sent.
+    /// How many times it was sent.
     attempts: u32,
-    /// The last refusal, if the call is to be repeated.
+    /// The last refusal by a busy controller.
     refused: Option<Refused>,
-    /// A newer command has taken its place: no repeats.
+    /// A newer command to the same target has arrived: no repeats.
     superseded: bool,
-    /// It has been sent with other tokens after a 401.
+    /// The call is sent with new tokens after a 401.
     renewed: bool,
-    /// An event has shown that it was carried out.
+    /// An event has shown that the command was carried out.
     confirmed: bool,
 }
 
+/// A refusal by the controller.
 #[derive(Clone, Debug)]
 struct Refused {
     status: u16,
     text: String,
 }
 
+/// The progress of a call.
 #[derive(Clone, Debug)]
 enum Stage {
     Queued,
@@ -91,20 +99,21 @@ enum Stage {
         phase: CallPhase,
         /// When the first byte of the answer is due.
         first_byte: Instant,
-        /// Which token it shows.
+        /// The generation of the token that it was sent with.
         generation: u64,
     },
     Waiting {
         until: Instant,
     },
-    /// The controller has accepted it with this answer; the event that proves it is awaited.
+    /// The controller has accepted the command with this answer, and the call waits for the event
+    /// that proves it.
     Accepted {
         answer: RawAnswer,
         until: Instant,
     },
 }
 
-/// A call that is done, and the exchange that is to be abandoned with it.
+/// A call that has ended, and its exchange if that must be abandoned.
 #[derive(Debug)]
 pub(crate) struct Done {
     pub(crate) id: CallId,
@@ -112,18 +121,18 @@ pub(crate) struct Done {
     pub(crate) abandoned: Option<RequestId>,
 }
 
-/// What an answer leads to.
+/// The result of an answer.
 #[derive(Debug)]
 pub(crate) enum Step {
     Done(Done),
-    /// The call waits: for its repeat, or for the event that proves it.
+    /// The call waits for its repeat, or for the event that proves it.
     Waits,
-    /// Refused with 401.
+    /// The controller refused the call with 401.
     Unauthorized {
         id: CallId,
-        /// The token that was shown.
+        /// The generation of the token that was refused.
         generation: u64,
-        /// Whether other tokens were tried already.
+        /// Whether new tokens were already tried.
         renewed: bool,
     },
 }
@@ -143,7 +152,7 @@ impl Pending {
         }
     }
 
-    /// Whether the controller may have acted on an attempt at it.
+    /// Whether the call is a command that the controller may have carried out.
     fn may_have_been_carried_out(&self) -> bool {
         let sent = self.phase().is_some_and(|phase| phase >= CallPhase::Sent)
             || matches!(self.stage, Stage::Accepted { .. });
@@ -152,9 +161,9 @@ impl Pending {
         reached && self.request.command().is_some()
     }
 
-    fn ended(self, problem: CallProblem) -> Done {
+    fn end(self, problem: CallProblem) -> Done {
         if self.confirmed {
-            // Whatever became of the exchange.
+            // The event counts, not the exchange.
             return Done {
                 id: self.id,
                 abandoned: self.exchange(),
@@ -172,7 +181,7 @@ impl Pending {
         }
     }
 
-    /// When something is due for it.
+    /// When the call must be looked at next.
     fn due(&self) -> Instant {
         match self.stage {
             Stage::Queued => self.ends,
@@ -187,8 +196,8 @@ impl Pending {
     }
 }
 
-/// Whether the controller may have acted although it refused: a busy one answers 404, and a server
-/// error may come after the command was carried out.
+/// Whether the controller may have carried out a command that it answered with this status: a busy
+/// controller answers 404, and a server error may occur after the command.
 fn is_doubtful(status: u16) -> bool {
     status == 404 || (status >= 500 && status != 503)
 }
@@ -199,7 +208,7 @@ impl CallQueue {
             pending: Vec::new(),
             limit,
             first_byte: timing.call_first_byte,
-            in_all: timing.call,
+            call_timeout: timing.call,
             repeats: timing.call_repeats.clone(),
         }
     }
@@ -208,7 +217,7 @@ impl CallQueue {
         self.pending.is_empty()
     }
 
-    /// Takes a call. Returns a call that is over with that: this one if there is no room, or an
+    /// Adds a call. Returns a call that ends because of it: this one if the queue is full, or an
     /// older command whose repeat it replaces.
     pub(crate) fn push(&mut self, now: Instant, id: CallId, request: Request) -> Option<Done> {
         if self.pending.len() >= self.limit {
@@ -224,13 +233,13 @@ impl CallQueue {
         superseded
     }
 
-    /// Takes a read of the stream's own, which the limit for callers does not concern.
+    /// Adds a read by the stream itself, which the limit does not apply to.
     pub(crate) fn push_own(&mut self, now: Instant, id: CallId, request: Request) {
         self.pending.push(Pending {
             id,
             request,
             stage: Stage::Queued,
-            ends: now + self.in_all,
+            ends: now + self.call_timeout,
             attempts: 0,
             refused: None,
             superseded: false,
@@ -239,8 +248,8 @@ impl CallQueue {
         });
     }
 
-    /// A newer command to this target has come. At most one older one waits for its repeat, since
-    /// commands to one target are sent one after the other.
+    /// Cancels the repeats of older commands to this target. At most one of them waits for a
+    /// repeat, because commands to one target are sent one after the other.
     fn supersede(&mut self, target: &Target) -> Option<Done> {
         for call in &mut self.pending {
             let older = call.request.target();
@@ -257,13 +266,13 @@ impl CallQueue {
         })?;
         let call = self.pending.remove(waiting);
         let status = call.refused.as_ref().map_or(0, |refused| refused.status);
-        Some(call.ended(CallProblem::Superseded { status }))
+        Some(call.end(CallProblem::Superseded { status }))
     }
 
-    /// The call that may be sent now, if one may be with this many in flight at most.
+    /// The call to send next, if fewer than `in_flight` calls are in flight.
     pub(crate) fn next(&self, in_flight: usize) -> Option<(CallId, &Request)> {
-        let under_way = self.pending.iter().filter_map(Pending::exchange).count();
-        if under_way >= in_flight {
+        let occupied = self.pending.iter().filter_map(Pending::exchange).count();
+        if occupied >= in_flight {
             return None;
         }
         let mut before: Vec<&Target> = Vec::new();
@@ -281,8 +290,14 @@ impl CallQueue {
         None
     }
 
-    /// A call is sent by this exchange, with this token.
-    pub(crate) fn sent(&mut self, now: Instant, id: CallId, exchange: RequestId, generation: u64) {
+    /// The call is sent with this exchange and this token.
+    pub(crate) fn note_sent(
+        &mut self,
+        now: Instant,
+        id: CallId,
+        exchange: RequestId,
+        generation: u64,
+    ) {
         let first_byte = now + self.first_byte;
         if let Some(call) = self.pending.iter_mut().find(|call| call.id == id) {
             call.attempts += 1;
@@ -295,32 +310,32 @@ impl CallQueue {
         }
     }
 
-    /// Whether an exchange is that of a call.
+    /// Whether an exchange belongs to a call.
     pub(crate) fn owns(&self, exchange: RequestId) -> bool {
-        self.place(exchange).is_some()
+        self.index(exchange).is_some()
     }
 
-    fn place(&self, exchange: RequestId) -> Option<usize> {
+    fn index(&self, exchange: RequestId) -> Option<usize> {
         let mut calls = self.pending.iter();
         calls.position(|call| call.exchange() == Some(exchange))
     }
 
-    /// The exchange has come this far. It never goes back.
-    pub(crate) fn reached(&mut self, exchange: RequestId, reached: CallPhase) {
-        let Some(place) = self.place(exchange) else {
+    /// The exchange has reached this phase. A phase never goes back.
+    pub(crate) fn note_phase(&mut self, exchange: RequestId, reached: CallPhase) {
+        let Some(index) = self.index(exchange) else {
             return;
         };
-        if let Stage::InFlight { phase, .. } = &mut self.pending[place].stage {
+        if let Stage::InFlight { phase, .. } = &mut self.pending[index].stage {
             *phase = reached.max(*phase);
         }
     }
 
     /// The exchange failed.
     pub(crate) fn failed(&mut self, exchange: RequestId, failure: Failure) -> Option<Done> {
-        let call = self.pending.remove(self.place(exchange)?);
+        let call = self.pending.remove(self.index(exchange)?);
         Some(Done {
             abandoned: None,
-            ..call.ended(CallProblem::Failed(failure))
+            ..call.end(CallProblem::Failed(failure))
         })
     }
 
@@ -331,24 +346,24 @@ impl CallQueue {
         exchange: RequestId,
         answer: Result<Response<Vec<u8>>, ExchangeError>,
     ) -> Option<Step> {
-        let place = self.place(exchange)?;
-        self.reached(exchange, CallPhase::Answering);
+        let index = self.index(exchange)?;
+        self.note_phase(exchange, CallPhase::Answering);
         let answer = match answer {
             Ok(answer) => RawAnswer::of(answer),
             Err(error) => {
-                let call = self.pending.remove(place);
+                let call = self.pending.remove(index);
                 return Some(Step::Done(Done {
                     abandoned: None,
-                    ..call.ended(CallProblem::NotHttp(error))
+                    ..call.end(CallProblem::NotHttp(error))
                 }));
             }
         };
-        let call = &mut self.pending[place];
+        let call = &mut self.pending[index];
         let Stage::InFlight { generation, .. } = call.stage else {
             return None;
         };
         let refused = match (answer.status, refusal(&answer.body)) {
-            (200..=299, None) => return Some(self.accepted(now, place, answer)),
+            (200..=299, None) => return Some(self.accept(now, index, answer)),
             (200..=299, Some(refused)) => Refused {
                 status: refused.status.unwrap_or(answer.status),
                 text: refused.text,
@@ -363,7 +378,7 @@ impl CallQueue {
                 status: refused.status,
                 ..answer
             };
-            return Some(self.done(place, Ok(none)));
+            return Some(self.finish(index, Ok(none)));
         }
         if refused.status == 401 {
             return Some(Step::Unauthorized {
@@ -373,7 +388,7 @@ impl CallQueue {
             });
         }
         if call.confirmed && is_doubtful(refused.status) {
-            return Some(self.done(place, Ok(RawAnswer::confirmed())));
+            return Some(self.finish(index, Ok(RawAnswer::confirmed())));
         }
         let repeats = call.request.is_repeated_after(refused.status);
         let waited = usize::try_from(call.attempts).unwrap_or(usize::MAX);
@@ -384,7 +399,7 @@ impl CallQueue {
             call.refused = Some(refused);
             return Some(Step::Waits);
         }
-        let call = &self.pending[place];
+        let call = &self.pending[index];
         let problem = match refused.status {
             403 => CallProblem::CredentialsRefused { status: 403 },
             status if repeats && call.superseded => CallProblem::Superseded { status },
@@ -399,12 +414,12 @@ impl CallQueue {
             problem,
             may_have_been_carried_out: is_command && is_doubtful(refused.status),
         };
-        Some(self.done(place, Err(error)))
+        Some(self.finish(index, Err(error)))
     }
 
-    /// The controller has accepted what was asked for. A command may have to be proved yet.
-    fn accepted(&mut self, now: Instant, place: usize, mut answer: RawAnswer) -> Step {
-        let call = &mut self.pending[place];
+    /// The controller has accepted the request. A command may still wait for its event.
+    fn accept(&mut self, now: Instant, index: usize, mut answer: RawAnswer) -> Step {
+        let call = &mut self.pending[index];
         if let Some(expectation) = call.request.expectation() {
             answer.confirmation = match call.confirmed {
                 true => Some(Confirmation::Confirmed),
@@ -416,10 +431,10 @@ impl CallQueue {
                 return Step::Waits;
             }
         }
-        self.done(place, Ok(answer))
+        self.finish(index, Ok(answer))
     }
 
-    /// A live event came. What was sent may be proved by it.
+    /// A live event has arrived. Returns the calls that it ends.
     pub(crate) fn event(&mut self, event: &Event) -> Vec<Done> {
         for call in &mut self.pending {
             let expectation = call.request.expectation();
@@ -444,8 +459,8 @@ impl CallQueue {
         proved.map(done).collect()
     }
 
-    fn done(&mut self, place: usize, outcome: Outcome) -> Step {
-        let call = self.pending.remove(place);
+    fn finish(&mut self, index: usize, outcome: Outcome) -> Step {
+        let call = self.pending.remove(index);
         Step::Done(Done {
             id: call.id,
             outcome,
@@ -453,7 +468,7 @@ impl CallQueue {
         })
     }
 
-    /// A call that was refused with 401 is sent again, with other tokens.
+    /// Sends a call again that was refused with 401, with new tokens.
     pub(crate) fn renew(&mut self, id: CallId) {
         if let Some(call) = self.pending.iter_mut().find(|call| call.id == id) {
             call.stage = Stage::Queued;
@@ -461,43 +476,43 @@ impl CallQueue {
         }
     }
 
-    /// A call that was refused with 401 has no other tokens to try.
+    /// Ends a call that was refused with 401, because there are no new tokens to try.
     pub(crate) fn refuse(&mut self, id: CallId) -> Option<Done> {
-        let place = self.pending.iter().position(|call| call.id == id)?;
-        let mut call = self.pending.remove(place);
-        // This attempt was refused clearly; an earlier one may have been carried out.
+        let index = self.pending.iter().position(|call| call.id == id)?;
+        let mut call = self.pending.remove(index);
+        // This request was clearly refused; an earlier one may have been carried out.
         call.stage = Stage::Queued;
-        Some(call.ended(CallProblem::CredentialsRefused { status: 401 }))
+        Some(call.end(CallProblem::CredentialsRefused { status: 401 }))
     }
 
-    /// The caller takes a call back.
+    /// The caller cancels a call.
     pub(crate) fn cancel(&mut self, id: CallId) -> Option<Done> {
-        let place = self.pending.iter().position(|call| call.id == id)?;
-        Some(self.pending.remove(place).ended(CallProblem::Cancelled))
+        let index = self.pending.iter().position(|call| call.id == id)?;
+        Some(self.pending.remove(index).end(CallProblem::Cancelled))
     }
 
-    /// Ends every call that is not under way: it cannot be sent.
+    /// Ends every call that is not in flight, because it cannot be sent.
     pub(crate) fn fail_unsent(&mut self, reason: &Reason) -> Vec<Done> {
         let unsent = self
             .pending
             .extract_if(.., |call| call.exchange().is_none());
         unsent
-            .map(|call| call.ended(CallProblem::NotSignedIn(reason.clone())))
+            .map(|call| call.end(CallProblem::NotSignedIn(reason.clone())))
             .collect()
     }
 
     /// Ends every call.
     pub(crate) fn end_all(&mut self, problem: &CallProblem) -> Vec<Done> {
         let pending = self.pending.drain(..);
-        pending.map(|call| call.ended(problem.clone())).collect()
+        pending.map(|call| call.end(problem.clone())).collect()
     }
 
-    /// When to look again.
+    /// When the next tick is due.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.pending.iter().map(Pending::due).min()
     }
 
-    /// Time has passed: what is over, and what may be repeated.
+    /// Queues the calls whose wait has ended, and returns those that have ended.
     pub(crate) fn tick(&mut self, now: Instant) -> Vec<Done> {
         for call in &mut self.pending {
             if matches!(call.stage, Stage::Waiting { until } if until <= now) {
@@ -506,12 +521,12 @@ impl CallQueue {
         }
         let overdue = self.pending.extract_if(.., |call| call.due() <= now);
         let overdue: Vec<Pending> = overdue.collect();
-        let done = overdue.into_iter().map(|call| self.overdue(now, call));
+        let done = overdue.into_iter().map(|call| self.end_overdue(now, call));
         done.collect()
     }
 
-    /// Ends a call whose time is up.
-    fn overdue(&self, now: Instant, call: Pending) -> Done {
+    /// Ends a call whose time limit has passed.
+    fn end_overdue(&self, now: Instant, call: Pending) -> Done {
         if let Stage::Accepted { answer, .. } = call.stage {
             return Done {
                 id: call.id,
@@ -523,7 +538,7 @@ impl CallQueue {
             };
         }
         let problem = match (&call.refused, call.phase()) {
-            // The refusal explains more than the time limit.
+            // The refusal is more informative than the time limit.
             (Some(Refused { status, text }), None) => CallProblem::Refused {
                 status: *status,
                 text: text.clone(),
@@ -532,12 +547,12 @@ impl CallQueue {
             (_, phase) => CallProblem::TimedOut {
                 phase,
                 after: match call.ends <= now {
-                    true => self.in_all,
+                    true => self.call_timeout,
                     false => self.first_byte,
                 },
             },
         };
-        call.ended(problem)
+        call.end(problem)
     }
 }
 
@@ -553,7 +568,8 @@ impl RawAnswer {
         }
     }
 
-    /// The answer of a command that an event has confirmed whatever became of its exchange.
+    /// The answer of a command that an event has confirmed, when its own answer is missing or
+    /// unusable.
     fn confirmed() -> Self {
         Self {
             status: 200,

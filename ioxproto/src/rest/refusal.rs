@@ -1,23 +1,24 @@
-//! What the body of an answer says about the request: refused or not, whatever the HTTP status.
+//! Detects a refusal in the body of an answer, regardless of the HTTP status.
 
 use super::body;
 use super::document::{self, shortened};
 
-/// The longest body that is looked at for a refusal, in bytes; a controller's has some hundred.
-const LONGEST: usize = 4 * 1024;
+/// The longest body that is searched for a refusal, in bytes; real ones have a few hundred.
+const MAX_BODY: usize = 4 * 1024;
 
 /// A refusal in a body.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Refusal {
-    /// The status in it, where it says one.
+    /// The status in the body, if there is one.
     pub(super) status: Option<u16>,
-    /// What it says, in one line.
+    /// The text of the body, on one line.
     pub(super) text: String,
 }
 
-/// Whether a body is a refusal: `<RestResponse succeeded="false">`, or `{"successful":false}`.
+/// The refusal in a body, if it is one: `<RestResponse succeeded="false">`, or
+/// `{"successful":false}`.
 pub(super) fn refusal(content: &[u8]) -> Option<Refusal> {
-    if content.len() > LONGEST {
+    if content.len() > MAX_BODY {
         return None;
     }
     let text = body::text(content).ok()?;
@@ -67,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_told_from_an_answer() {
+    fn a_refusal_is_distinguished_from_an_answer() {
         let refused = r#"<?xml version="1.0"?><RestResponse succeeded="false"><status>404</status>
             <reason code="-10"/></RestResponse>"#;
         assert_eq!(said(refused), Some((Some(404), "reason -10".to_owned())));
@@ -87,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_of_more_than_4_kib_is_no_refusal() {
+    fn a_body_of_more_than_4_kib_is_not_searched_for_a_refusal() {
         let refused = r#"<RestResponse succeeded="false"><status>404</status></RestResponse>"#;
         let longest = format!("{refused:4096}");
         assert_eq!(said(&longest), Some((Some(404), String::new())));

@@ -1,16 +1,16 @@
-//! The controller itself: its configuration, its clock, its network resources.
+//! The controller itself: its configuration, clock and network resources.
 
 use super::AnswerError;
 use super::body::{self, Entry, Shape, keep};
 use super::document;
 
-/// What a controller is: what `/rest/config` answers.
+/// The configuration of a controller: the answer of `/rest/config`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ControllerInfo {
-    /// The firmware (`app_full_version`, else `app_version`).
+    /// The firmware version (`app_full_version`, otherwise `app_version`).
     pub firmware: String,
-    /// The id of the tree's root, the controller's MAC address as a rule.
+    /// The id of the tree's root, usually the controller's MAC address.
     pub root_id: String,
     /// The name of the tree's root.
     pub root_name: String,
@@ -53,7 +53,7 @@ impl ControllerInfo {
         };
         let firmware = match root.child_text("app_full_version") {
             Some(full) if !full.is_empty() => full,
-            _ => entry.needed("app_version")?,
+            _ => entry.required("app_version")?,
         };
         let inner = |element: &str, part: &str| {
             let element = root.child(element);
@@ -70,7 +70,7 @@ impl ControllerInfo {
             Feature {
                 id: entry.text("id"),
                 name: entry.text("desc"),
-                is_installed: entry.truth("isInstalled").unwrap_or(false),
+                is_installed: entry.boolean("isInstalled").unwrap_or(false),
             }
         });
         Ok(Self {
@@ -80,43 +80,43 @@ impl ControllerInfo {
             product_id: inner("product", "id"),
             product: inner("product", "desc"),
             features: features.collect(),
-            has_variables: entry.truth("variables").unwrap_or(false),
-            has_node_definitions: entry.truth("nodedefs").unwrap_or(false),
+            has_variables: entry.boolean("variables").unwrap_or(false),
+            has_node_definitions: entry.boolean("nodedefs").unwrap_or(false),
         })
     }
 
-    /// Whether it is an ISY-994, which serves two connections over TLS at most.
+    /// Whether it is an ISY-994, which serves at most two connections over TLS.
     #[must_use]
     pub fn is_isy994(&self) -> bool {
         self.product.to_ascii_uppercase().contains("ISY 994")
     }
 }
 
-/// A controller's clock: what `/rest/time` answers. What it does not say is `None`.
+/// A controller's clock: the answer of `/rest/time`. Values that the answer lacks are `None`.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct ClockReading {
-    /// The local time as the controller counts it (`NTP`): seconds since about 1900, without the
-    /// offset from UTC. Firmware differs in where it begins to count.
+    /// The local time on the controller's scale (`NTP`): seconds since about 1900, without the
+    /// offset from UTC. The exact epoch depends on the firmware.
     pub ntp: Option<i64>,
-    /// The same by UTC (`GMT`); newer firmware only.
+    /// The same time in UTC (`GMT`); newer firmware only.
     pub gmt: Option<i64>,
-    /// The offset from UTC in seconds, positive to the east (`TMZOffset`). An ISY-994 says it in
-    /// seconds, an IoX in hours; what is at most 24 is taken for hours.
+    /// The offset from UTC in seconds, positive to the east (`TMZOffset`). An ISY-994 sends
+    /// seconds, an IoX hours; a value up to 24 is read as hours.
     pub offset_seconds: Option<i64>,
     /// Whether daylight saving time is on.
     pub is_daylight_saving: Option<bool>,
     /// Degrees north.
     pub latitude: Option<f64>,
-    /// Degrees **west**, as the controller counts.
+    /// Degrees **west**, as the controller sends it.
     pub longitude_west: Option<f64>,
-    /// Sunrise, counted as `ntp` is.
+    /// Sunrise, on the scale of `ntp`.
     pub sunrise: Option<i64>,
-    /// Sunset, counted as `ntp` is.
+    /// Sunset, on the scale of `ntp`.
     pub sunset: Option<i64>,
-    /// Whether times are shown with 24 hours.
+    /// Whether the controller displays times in 24-hour format.
     pub is_military: Option<bool>,
-    /// The time zone's name or number (`TzId`); empty where it is not said.
+    /// The time zone's name or number (`TzId`); empty if the answer has none.
     pub zone: String,
 }
 
@@ -133,9 +133,9 @@ impl ClockReading {
             element: &root,
             name: "",
         };
-        entry.needed("NTP").or_else(|missing| {
-            // Either tells the time.
-            entry.needed("GMT").map_err(|_| missing)
+        entry.required("NTP").or_else(|missing| {
+            // Either one is sufficient.
+            entry.required("GMT").map_err(|_| missing)
         })?;
         let degrees = |part: &str| entry.number::<f64>(part).filter(|value| value.is_finite());
         let offset = degrees("TMZOffset").map(|offset| {
@@ -149,12 +149,12 @@ impl ClockReading {
             ntp: entry.number("NTP"),
             gmt: entry.number("GMT"),
             offset_seconds: offset,
-            is_daylight_saving: entry.truth("DST"),
+            is_daylight_saving: entry.boolean("DST"),
             latitude: degrees("Lat"),
             longitude_west: degrees("Long"),
             sunrise: entry.number("Sunrise"),
             sunset: entry.number("Sunset"),
-            is_military: entry.truth("IsMilitary"),
+            is_military: entry.boolean("IsMilitary"),
             zone: entry.text("TzId"),
         })
     }
@@ -166,7 +166,7 @@ const RESOURCES: Shape = Shape {
     item: "NetRule",
 };
 
-/// The network resources: what `/rest/networking/resources` answers.
+/// The network resources: the answer of `/rest/networking/resources`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NetworkResources {
@@ -174,13 +174,13 @@ pub struct NetworkResources {
     pub resources: Vec<NetworkResource>,
 }
 
-/// A network resource: a request that the controller sends when it is told to.
+/// A network resource: a request that the controller sends on command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NetworkResource {
     /// Its number.
     pub id: u32,
-    /// Its name; empty where the controller gives none.
+    /// Its name; empty if the controller gives none.
     pub name: String,
 }
 
@@ -201,7 +201,7 @@ impl NetworkResources {
                 name: &name,
             };
             let resource = NetworkResource {
-                id: entry.needed_number("id")?,
+                id: entry.required_number("id")?,
                 name: entry.text("name"),
             };
             keep(&mut all.resources, resource)

@@ -17,7 +17,7 @@ const VALUES: Shape = Shape {
     item: "var",
 };
 
-/// The names of all variables of a type: what `/rest/vars/definitions/1` answers.
+/// The names of all variables of a type: the answer of `/rest/vars/definitions/1`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct VariableDefinitions {
@@ -35,7 +35,7 @@ pub struct VariableDefinition {
     pub name: String,
 }
 
-/// The values of all variables of a type: what `/rest/vars/get/1` and `/api/variables/1` answer.
+/// The values of all variables of a type: the answer of `/rest/vars/get/1` and `/api/variables/1`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Variables {
@@ -49,11 +49,11 @@ pub struct Variables {
 pub struct VariableEntry {
     /// The variable.
     pub id: VariableId,
-    /// Its name; only JSON has it.
+    /// Its name; only in JSON.
     pub name: Option<String>,
     /// The raw value.
     pub value: Decimal,
-    /// The raw value that it takes when the controller starts, where the answer says it.
+    /// The raw value that it takes when the controller starts, if the answer has it.
     pub init: Option<Decimal>,
     /// Decimal places of the raw values.
     pub prec: i32,
@@ -62,13 +62,13 @@ pub struct VariableEntry {
 }
 
 impl VariableEntry {
-    /// The value scaled by its places; `None` where that is out of any range of use.
+    /// The value scaled by its decimal places; `None` if the result is out of range.
     #[must_use]
     pub fn number(&self) -> Option<Decimal> {
         self.value.scaled(self.prec).ok()
     }
 
-    /// The value at start-up, scaled by its places.
+    /// The value at start-up, scaled by its decimal places.
     #[must_use]
     pub fn init_number(&self) -> Option<Decimal> {
         self.init?.scaled(self.prec).ok()
@@ -79,17 +79,17 @@ impl VariableEntry {
         Ok(Self {
             id: VariableId {
                 kind: entry.number("type").map_or(kind, VariableType::of),
-                number: entry.needed_number("id")?,
+                number: entry.required_number("id")?,
             },
             name: entry.element.field("name").map(str::to_owned),
-            value: entry.needed_number("val")?,
+            value: entry.required_number("val")?,
             init: entry.number("init"),
             prec: entry.number("prec").unwrap_or_default(),
             changed_at: changed_at.and_then(ControllerTime::in_answer),
         })
     }
 
-    /// Reads the answer about one variable: `/rest/vars/get/1/3`.
+    /// Reads the answer for one variable: `/rest/vars/get/1/3`.
     ///
     /// # Errors
     ///
@@ -110,7 +110,7 @@ impl VariableEntry {
 }
 
 impl VariableDefinitions {
-    /// Reads the body of an answer, XML or JSON, about variables of this type.
+    /// Reads the body of an answer, XML or JSON, for variables of this type.
     ///
     /// # Errors
     ///
@@ -128,7 +128,7 @@ impl VariableDefinitions {
             let definition = VariableDefinition {
                 id: VariableId {
                     kind,
-                    number: entry.needed_number("id")?,
+                    number: entry.required_number("id")?,
                 },
                 name: entry.text("name"),
             };
@@ -138,7 +138,7 @@ impl VariableDefinitions {
 }
 
 impl Variables {
-    /// Reads the body of an answer, XML or JSON, about variables of this type.
+    /// Reads the body of an answer, XML or JSON, for variables of this type.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Events and changes of status, taken up.
+//! Applies events and changes of the stream's status.
 
 use std::sync::Arc;
 
@@ -17,17 +17,17 @@ use crate::view::{
 use crate::vocabulary::{Code, Lifecycle, LifecycleSubject};
 use crate::{Drift, Event, Notification, Reason, Status, StatusChange};
 
-/// Where changes go, if someone wants to know.
+/// Collects the changes; `None` if the caller does not need them.
 pub(super) type Out<'a> = Option<&'a mut Vec<Change>>;
 
-pub(super) fn tell(out: &mut Out<'_>, occasion: Occasion, kind: ChangeKind) {
+pub(super) fn report(out: &mut Out<'_>, occasion: Occasion, kind: ChangeKind) {
     if let Some(out) = out {
         out.push(Change { occasion, kind });
     }
 }
 
 impl ControllerState {
-    /// Takes up what happened on a stream, and says what changed by it.
+    /// Applies a stream's notification. Returns what it changed.
     pub fn apply(&mut self, notification: &Notification) -> Vec<Change> {
         match notification {
             Notification::Event(event) => self.apply_event(event),
@@ -38,26 +38,26 @@ impl ControllerState {
         }
     }
 
-    /// Takes up a change of the stream's status: a replay begins, breaks off, or has ended. Says
-    /// what changed while away when it has ended.
+    /// Applies a change of the stream's status, which may begin, abort or end a replay. If a replay
+    /// ends, returns what changed while away.
     pub fn apply_status(&mut self, change: &StatusChange) -> Vec<Change> {
         match change.status {
             Status::StreamSyncing => self.away.begin(),
             Status::Connected => {
                 let incomplete = matches!(change.reason, Some(Reason::ReplayIncomplete { .. }));
-                let before = self.away.connected(!incomplete);
+                let before = self.away.finish(!incomplete);
                 return self.changed_since(before);
             }
             Status::LostConnection | Status::ReconnectFailed | Status::Disconnected => {
-                self.away.broken_off();
+                self.away.abort();
             }
             Status::NotStarted | Status::StreamInitializing | Status::Reconnecting => {}
         }
         Vec::new()
     }
 
-    /// Corrects a property that a self-audit has found to have another value. A property that is
-    /// not known stays so.
+    /// Corrects the value of a property for which a self-audit found another value. Ignores an
+    /// unknown property.
     pub fn apply_drift(&mut self, drift: &Drift) -> Vec<Change> {
         let Some((node, kept)) = self.nodes.get_key_value(&drift.node) else {
             return Vec::new();
@@ -74,32 +74,33 @@ impl ControllerState {
         let mut changes = Vec::new();
         if !before.has_same_value(&after) {
             let out = &mut Some(&mut changes);
-            self.tell_property(out, Occasion::Drift, &node, &control, Some(before), after);
+            self.report_property(out, Occasion::Drift, &node, &control, Some(before), after);
         }
         changes
     }
 
-    /// Takes up an event, and says what changed by it: nothing, mostly one thing, then the scenes
-    /// of its node.
+    /// Applies an event. Returns what it changed: usually nothing or one change, and one more for
+    /// each scene of the node.
     pub fn apply_event(&mut self, event: &Event) -> Vec<Change> {
         let mut changes = Vec::new();
-        self.take(event, Some(&mut changes));
+        self.process_event(event, Some(&mut changes));
         changes
     }
 
-    /// Takes up an event without saying what changed by it: an update of a known property allocates
-    /// nothing.
+    /// Applies an event without returning the changes. An update of a known property does not
+    /// allocate.
     pub fn update(&mut self, event: &Event) {
-        self.take(event, None);
+        self.process_event(event, None);
     }
 
-    /// Ends the replay, for a caller that feeds events without a stream's statuses. Says what
-    /// changed while away. The next replayed event begins another replay.
+    /// Ends the replay, for a caller that feeds events but no status changes. Returns what changed
+    /// while away. The next replayed event begins another replay.
     pub fn end_replay(&mut self) -> Vec<Change> {
         let before = self.away.end();
         self.changed_since(before)
     }
 
+    /// Compares the values before a replay with the current ones.
     fn changed_since(&self, before: Before) -> Vec<Change> {
         let mut changes = Vec::new();
         let mut out = Some(&mut changes);
@@ -108,22 +109,22 @@ impl ControllerState {
             let Some(after) = self.property(&node, &control) else {
                 continue;
             };
-            let touched = |before: &Property| self.change_times && before.time() < after.time();
+            let is_older = |before: &Property| self.change_times && before.time() < after.time();
             if before
                 .as_ref()
-                .is_some_and(|before| before.has_same_value(after) && !touched(before))
+                .is_some_and(|before| before.has_same_value(after) && !is_older(before))
             {
                 continue;
             }
             let after = after.clone();
-            self.tell_property(&mut out, occasion, &node, &control, before, after);
+            self.report_property(&mut out, occasion, &node, &control, before, after);
         }
         for (id, before) in before.programs {
             if let Some(Kept { value: after, .. }) = self.programs.get(&id).copied()
                 && before != Some(after)
             {
                 let change = ProgramChange { id, before, after };
-                tell(&mut out, occasion, ChangeKind::Program(change));
+                report(&mut out, occasion, ChangeKind::Program(change));
             }
         }
         for (id, before) in before.variables {
@@ -145,34 +146,34 @@ impl ControllerState {
                 before,
                 after,
             };
-            tell(&mut out, occasion, ChangeKind::Variable(change));
+            report(&mut out, occasion, ChangeKind::Variable(change));
         }
         changes
     }
 
-    fn take(&mut self, event: &Event, out: Out<'_>) {
+    fn process_event(&mut self, event: &Event, out: Out<'_>) {
         let occasion = if event.is_live() {
             Occasion::Live
         } else {
-            self.away.replayed();
+            self.away.begin_if_steady();
             Occasion::Replay
         };
         if event.is_node_property() {
-            self.take_property(event, occasion, out);
-            self.hear(event, occasion);
+            self.process_property(event, occasion, out);
+            self.record_report(event, occasion);
             return;
         }
         if event.is_of_node() {
-            self.hear(event, occasion);
+            self.record_report(event, occasion);
         }
         match event.view() {
-            Ok(View::Program(frame)) => self.take_program(frame.id, &frame, occasion, out),
-            Ok(View::Variable(frame)) => self.take_variable(&frame, occasion, out),
+            Ok(View::Program(frame)) => self.process_program(frame.id, &frame, occasion, out),
+            Ok(View::Variable(frame)) => self.process_variable(&frame, occasion, out),
             Ok(View::VariableTable(table)) => {
                 let mut out = out;
-                tell(&mut out, occasion, ChangeKind::VariableTable(table.kind));
+                report(&mut out, occasion, ChangeKind::VariableTable(table.kind));
             }
-            Ok(View::Lifecycle(_)) => self.take_lifecycle(event, occasion, out),
+            Ok(View::Lifecycle(_)) => self.process_lifecycle(event, occasion, out),
             Ok(_) => {}
             Err(error) => {
                 debug!(%error, control = event.control(), "an update cannot be read and is left out");
@@ -181,7 +182,8 @@ impl ControllerState {
         }
     }
 
-    fn full(&mut self) -> bool {
+    /// Counts the update as left out if the state is full. Returns whether it is full.
+    fn refuse_if_full(&mut self) -> bool {
         let full = self.entries >= self.limits.entries;
         if full {
             debug!(
@@ -193,7 +195,7 @@ impl ControllerState {
         full
     }
 
-    fn take_property(&mut self, event: &Event, occasion: Occasion, mut out: Out<'_>) {
+    fn process_property(&mut self, event: &Event, occasion: Occasion, mut out: Out<'_>) {
         let texts = [
             event.node(),
             event.control(),
@@ -211,7 +213,7 @@ impl ControllerState {
             return;
         }
         let Some((node, kept)) = self.nodes.get_key_value(event.node()) else {
-            if self.grows && !self.full() {
+            if self.grows && !self.refuse_if_full() {
                 self.seed_node(event.node());
                 self.add_property(event, occasion, out);
             }
@@ -232,22 +234,22 @@ impl ControllerState {
         let control = Arc::clone(&slot.control);
         let uom = slot.property.uom_shared();
         let update = Update::of(event, &uom, &slot.property);
-        let (born, number) = (slot.born, self.away.number());
-        slot.replay = number;
-        // Keep the pre-replay value, to report the change when the replay completes, or at once if
-        // it has.
-        let known_before = occasion == Occasion::Replay && born != number;
+        let (first_replay, number) = (slot.first_replay, self.away.number());
+        slot.last_replay = number;
+        // Keep the pre-replay value, to report the change when the replay ends. If it has already
+        // ended, report the change immediately.
+        let known_before = occasion == Occasion::Replay && first_replay != number;
         let late = known_before && self.away.is_late();
-        let remembers = (update.changes || self.change_times) && known_before && !late;
+        let is_remembered = (update.changes || self.change_times) && known_before && !late;
         let changes = update.changes
             || late
                 && self.change_times
                 && slot.property.time() < Timestamp::parse(event.timestamp());
-        let before = (remembers || changes && out.is_some()).then(|| slot.property.clone());
+        let before = (is_remembered || changes && out.is_some()).then(|| slot.property.clone());
         slot.property.update(&update, event, &mut self.texts);
         let after = (changes && out.is_some()).then(|| slot.property.clone());
         let known = &mut self.away.before.properties;
-        if remembers {
+        if is_remembered {
             known
                 .entry((Arc::clone(&node), Arc::clone(&control)))
                 .or_insert_with(|| before.clone());
@@ -256,23 +258,23 @@ impl ControllerState {
         }
         if let Some(after) = after {
             let occasion = if late { Occasion::WhileAway } else { occasion };
-            self.tell_property(&mut out, occasion, &node, &control, before, after);
+            self.report_property(&mut out, occasion, &node, &control, before, after);
         }
     }
 
-    /// Adds a property to a node that is known.
+    /// Adds a property to a known node.
     fn add_property(&mut self, event: &Event, occasion: Occasion, mut out: Out<'_>) {
-        if self.full() {
+        if self.refuse_if_full() {
             return;
         }
         let property = Property::of(event, &mut self.texts);
-        let control = self.texts.shared(event.control());
+        let control = self.texts.intern(event.control());
         let Some((node, _)) = self.nodes.get_key_value(event.node()) else {
             return;
         };
         let node = Arc::clone(node);
         let number = self.away.number();
-        let born = if occasion == Occasion::Replay {
+        let first_replay = if occasion == Occasion::Replay {
             number
         } else {
             0
@@ -281,21 +283,22 @@ impl ControllerState {
             && let Err(at) = find(slots, &control)
         {
             slots.reserve_exact(1);
-            let mut slot = Slot::new(Arc::clone(&control), property.clone(), born);
-            slot.replay = number;
+            let mut slot = Slot::new(Arc::clone(&control), property.clone(), first_replay);
+            slot.last_replay = number;
             slots.insert(at, slot);
             self.entries += 1;
         }
-        let occasion = self.occasion_of(occasion, self.remembers(false, born, occasion));
-        if occasion == Occasion::Replay && self.away.new_is_news() {
+        let occasion =
+            self.occasion_of(occasion, self.is_remembered(false, first_replay, occasion));
+        if occasion == Occasion::Replay && self.away.has_baseline() {
             let key = (Arc::clone(&node), Arc::clone(&control));
             self.away.before.properties.entry(key).or_insert(None);
         }
-        self.tell_property(&mut out, occasion, &node, &control, None, property);
+        self.report_property(&mut out, occasion, &node, &control, None, property);
     }
 
-    /// The node's own change, then its scenes.
-    fn tell_property(
+    /// Reports the change of a node's property, then a change of each scene of the node.
+    fn report_property(
         &self,
         out: &mut Out<'_>,
         occasion: Occasion,
@@ -310,18 +313,18 @@ impl ControllerState {
             before,
             after,
         };
-        tell(out, occasion, ChangeKind::Property(change));
-        for scene in self.scenes.of(node) {
+        report(out, occasion, ChangeKind::Property(change));
+        for scene in self.scenes.scenes_of(node) {
             let kind = ChangeKind::Scene {
                 scene: Arc::clone(scene),
                 node: Arc::clone(node),
                 control: Arc::clone(control),
             };
-            tell(out, occasion, kind);
+            report(out, occasion, kind);
         }
     }
 
-    fn take_program(
+    fn process_program(
         &mut self,
         id: ProgramId,
         frame: &ProgramStatus,
@@ -329,49 +332,66 @@ impl ControllerState {
         mut out: Out<'_>,
     ) {
         let kept = self.programs.get(&id).copied();
-        if kept.is_none() && (!self.grows || self.full()) {
+        if kept.is_none() && (!self.grows || self.refuse_if_full()) {
             return;
         }
         let before = kept.map(|kept| kept.value);
         let after: Program = before.unwrap_or_default().updated(frame);
-        let born = self.born(kept.map(|kept| kept.born), occasion);
-        self.programs.insert(id, Kept { value: after, born });
+        let first_replay = self.first_replay_of(kept.map(|kept| kept.first_replay), occasion);
+        self.programs.insert(
+            id,
+            Kept {
+                value: after,
+                first_replay,
+            },
+        );
         if kept.is_none() {
             self.entries += 1;
         }
         if before == Some(after) {
             return;
         }
-        let remembers = self.remembers(before.is_some(), born, occasion);
-        let occasion = self.occasion_of(occasion, remembers);
-        if remembers && occasion == Occasion::Replay {
+        let is_remembered = self.is_remembered(before.is_some(), first_replay, occasion);
+        let occasion = self.occasion_of(occasion, is_remembered);
+        if is_remembered && occasion == Occasion::Replay {
             self.away.before.programs.entry(id).or_insert(before);
         } else if occasion == Occasion::Live {
             self.away.before.programs.remove(&id);
         }
         let change = ProgramChange { id, before, after };
-        tell(&mut out, occasion, ChangeKind::Program(change));
+        report(&mut out, occasion, ChangeKind::Program(change));
     }
 
-    fn take_variable(&mut self, frame: &VariableChange<'_>, occasion: Occasion, mut out: Out<'_>) {
+    fn process_variable(
+        &mut self,
+        frame: &VariableChange<'_>,
+        occasion: Occasion,
+        mut out: Out<'_>,
+    ) {
         let id = frame.id;
         let kept = self.variables.get(&id).copied();
-        if kept.is_none() && (!self.grows || self.full()) {
+        if kept.is_none() && (!self.grows || self.refuse_if_full()) {
             return;
         }
         let before = kept.map(|kept| kept.value);
         let after: Variable = before.unwrap_or_default().updated(frame);
-        let born = self.born(kept.map(|kept| kept.born), occasion);
-        self.variables.insert(id, Kept { value: after, born });
+        let first_replay = self.first_replay_of(kept.map(|kept| kept.first_replay), occasion);
+        self.variables.insert(
+            id,
+            Kept {
+                value: after,
+                first_replay,
+            },
+        );
         if kept.is_none() {
             self.entries += 1;
         }
         if before.is_some_and(|before| before.has_same_value(&after)) {
             return;
         }
-        let remembers = self.remembers(before.is_some(), born, occasion);
-        let occasion = self.occasion_of(occasion, remembers);
-        if remembers && occasion == Occasion::Replay {
+        let is_remembered = self.is_remembered(before.is_some(), first_replay, occasion);
+        let occasion = self.occasion_of(occasion, is_remembered);
+        if is_remembered && occasion == Occasion::Replay {
             self.away.before.variables.entry(id).or_insert(before);
         } else if occasion == Occasion::Live {
             self.away.before.variables.remove(&id);
@@ -383,40 +403,42 @@ impl ControllerState {
             before,
             after,
         };
-        tell(&mut out, occasion, ChangeKind::Variable(change));
+        report(&mut out, occasion, ChangeKind::Variable(change));
     }
 
-    fn born(&self, known: Option<u32>, occasion: Occasion) -> u32 {
+    /// Returns the number of the replay that first brought a value.
+    fn first_replay_of(&self, known: Option<u32>, occasion: Occasion) -> u32 {
         match (known, occasion) {
-            (Some(born), _) => born,
+            (Some(first_replay), _) => first_replay,
             (None, Occasion::Replay) => self.away.number(),
             (None, _) => 0,
         }
     }
 
-    /// How a change is reported: one that would be remembered until the end of the replay is of an
-    /// outage if that end has passed.
-    fn occasion_of(&self, occasion: Occasion, remembers: bool) -> Occasion {
-        if remembers && self.away.is_late() {
+    /// Returns the occasion to report. A change that would be remembered until the replay ends is
+    /// reported as [`Occasion::WhileAway`] if the replay has already ended.
+    fn occasion_of(&self, occasion: Occasion, is_remembered: bool) -> Occasion {
+        if is_remembered && self.away.is_late() {
             Occasion::WhileAway
         } else {
             occasion
         }
     }
 
-    /// Whether a changed value's former one is news when the replay has ended.
-    fn remembers(&self, known: bool, born: u32, occasion: Occasion) -> bool {
-        let news = if known {
-            born != self.away.number()
+    /// Whether to keep the value from before this change, to report the change when the replay
+    /// ends.
+    fn is_remembered(&self, known: bool, first_replay: u32, occasion: Occasion) -> bool {
+        let is_change = if known {
+            first_replay != self.away.number()
         } else {
-            self.away.new_is_news()
+            self.away.has_baseline()
         };
-        occasion == Occasion::Replay && news
+        occasion == Occasion::Replay && is_change
     }
 
-    /// A replayed lifecycle event is history, which may be undone since: only a live one changes
-    /// the structure.
-    fn take_lifecycle(&mut self, event: &Event, occasion: Occasion, mut out: Out<'_>) {
+    /// Applies a lifecycle event. Only a live one changes the structure, because a later event may
+    /// have undone a replayed one.
+    fn process_lifecycle(&mut self, event: &Event, occasion: Occasion, mut out: Out<'_>) {
         let Ok(change) = event.lifecycle() else {
             return;
         };
@@ -434,10 +456,12 @@ impl ControllerState {
                 (Lifecycle::CommError, _) => self.set_comm_error(address, true, &mut out),
                 (Lifecycle::CommErrorCleared, _) => self.set_comm_error(address, false, &mut out),
                 (Lifecycle::SceneRemoved, _) => self.forget_scene(address),
-                (Lifecycle::SceneAdded, _) => _ = self.scene(address),
-                (_, Ok(LifecycleDetails::MovedIntoScene { node, .. })) => self.join(address, &node),
+                (Lifecycle::SceneAdded, _) => _ = self.ensure_scene(address),
+                (_, Ok(LifecycleDetails::MovedIntoScene { node, .. })) => {
+                    self.add_to_scene(address, &node);
+                }
                 (_, Ok(LifecycleDetails::RemovedFromScene { node })) => {
-                    self.entries -= usize::from(self.scenes.leave(address, &node));
+                    self.entries -= usize::from(self.scenes.remove_member(address, &node));
                 }
                 (_, Err(error)) => {
                     debug!(%error, verb = verb.label(), "a lifecycle event's payload cannot be read");
@@ -460,16 +484,16 @@ impl ControllerState {
                 address: address.into(),
                 invalidates,
             };
-            tell(&mut out, occasion, kind);
+            report(&mut out, occasion, kind);
         }
     }
 
-    /// Whether a scene is known, or can be made so.
-    fn scene(&mut self, address: &str) -> bool {
-        if self.scenes.knows(address) {
+    /// Adds a scene if it is not known. Returns `false` if it cannot be added.
+    fn ensure_scene(&mut self, address: &str) -> bool {
+        if self.scenes.is_known(address) {
             return true;
         }
-        if !self.grows || self.full() {
+        if !self.grows || self.refuse_if_full() {
             return false;
         }
         self.scenes.add(address);
@@ -477,12 +501,13 @@ impl ControllerState {
         true
     }
 
-    fn join(&mut self, scene: &str, node: &str) {
+    /// Adds a node to a scene.
+    fn add_to_scene(&mut self, scene: &str, node: &str) {
         if node.len() > self.limits.texts || self.scenes.contains(scene, node) {
             return;
         }
-        if self.scene(scene) && !self.full() {
-            self.scenes.join(scene, node);
+        if self.ensure_scene(scene) && !self.refuse_if_full() {
+            self.scenes.add_member(scene, node);
             self.entries += 1;
         }
     }

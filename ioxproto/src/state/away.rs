@@ -1,17 +1,16 @@
-//! What was known before a replay, kept until it has ended, so that what changed while away can be
-//! reported.
+//! Keeps the values from before a replay until it ends, to report what changed while away.
 //!
 //! ```text
-//!            syncing / first replayed event     connected, what changed is reported
+//!            syncing / first replayed event     connected: changes are reported
 //!   Steady ─────────────────────────────────► Running ──────────────────────────────► Ended
 //!     ▲ ▲                                       │  │                                   │  │
 //!     │ └────────── end_replay ─────────────────┘  │ connection lost   connection lost │  │ syncing
 //!     └────────────────────────────────────────────┴───────────────────────────────────┘  ▼
-//!       what was known is kept                                                         Running
+//!       kept values stay                                                               Running
 //! ```
 //!
-//! A replayed event in `Ended` was held up by the network: it belongs to the replay that ended, and
-//! what it changes is reported at once.
+//! A replayed event in `Ended` was delayed by the network. It belongs to the replay that ended, and
+//! its changes are reported immediately.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,29 +18,31 @@ use std::sync::Arc;
 use super::{Program, Property, Variable};
 use crate::view::{ProgramId, VariableId};
 
-/// A value and the replay that first brought it; 0 where it was seeded or live.
+/// A value and the number of the replay that first brought it; 0 if it was seeded or live.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Kept<T> {
     pub(super) value: T,
-    pub(super) born: u32,
+    pub(super) first_replay: u32,
 }
 
-/// A property by node and control.
+/// The node and control that identify a property.
 pub(super) type PropertyKey = (Arc<str>, Arc<str>);
 
+/// The state of the diagram above, and the values from before the replay.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Away {
-    /// The number of the replay that runs, or ran last; counts from 1.
+    /// The number of the current or latest replay, counted from 1.
     replay: u32,
     phase: Phase,
-    /// The number of the last replay that ended whole.
+    /// The number of the last complete replay; 0 if there was none.
     complete: u32,
-    /// Whether another had ended whole when this one began.
-    knew: bool,
-    /// What was known before of what the replay changed; `None` where it was new.
+    /// Whether an earlier replay was complete when this one began.
+    has_baseline: bool,
+    /// The previous values of everything that the replay changed; `None` for a new item.
     pub(super) before: Before,
 }
 
+/// A state of the diagram above.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Phase {
     #[default]
@@ -50,6 +51,7 @@ enum Phase {
     Ended,
 }
 
+/// The values from before a replay, by item.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Before {
     pub(super) properties: BTreeMap<PropertyKey, Option<Property>>,
@@ -61,42 +63,45 @@ impl Away {
     pub(super) fn begin(&mut self) {
         self.replay = self.replay.saturating_add(1);
         self.phase = Phase::Running;
-        self.knew = self.complete > 0;
+        self.has_baseline = self.complete > 0;
     }
 
-    /// A replayed event came. It begins a replay if no status has.
-    pub(super) fn replayed(&mut self) {
+    /// Begins a replay at a replayed event if no status has begun one.
+    pub(super) fn begin_if_steady(&mut self) {
         if self.phase == Phase::Steady {
             self.begin();
         }
     }
 
-    pub(super) fn broken_off(&mut self) {
+    /// Aborts the replay, because the connection was lost.
+    pub(super) fn abort(&mut self) {
         self.phase = Phase::Steady;
     }
 
-    /// The caller says that the replay ended whole; the next replayed event begins another.
+    /// Ends the replay as complete, at the caller's request. The next replayed event begins another
+    /// replay.
     pub(super) fn end(&mut self) -> Before {
-        let before = self.connected(true);
+        let before = self.finish(true);
         self.phase = Phase::Steady;
         before
     }
 
-    /// The stream is connected; replayed events that still come continue the replay.
-    pub(super) fn connected(&mut self, whole: bool) -> Before {
-        if self.phase == Phase::Running && whole {
+    /// Ends the replay, because the stream is connected. Returns the values from before it. Later
+    /// replayed events still belong to this replay.
+    pub(super) fn finish(&mut self, is_complete: bool) -> Before {
+        if self.phase == Phase::Running && is_complete {
             self.complete = self.replay;
         }
         self.phase = Phase::Ended;
         std::mem::take(&mut self.before)
     }
 
-    /// Whether a replayed event comes late: its replay has ended.
+    /// Whether a replayed event is late, because its replay has already ended.
     pub(super) fn is_late(&self) -> bool {
         self.phase == Phase::Ended
     }
 
-    /// Whether the latest replay has ended whole.
+    /// Whether the latest replay is complete.
     pub(super) fn is_complete(&self) -> bool {
         self.complete > 0 && self.complete == self.replay
     }
@@ -105,14 +110,15 @@ impl Away {
         self.replay
     }
 
-    /// Whether what this replay brings for the first time is news: only if an earlier one was
-    /// whole.
-    pub(super) fn new_is_news(&self) -> bool {
-        self.knew
+    /// Whether an earlier replay was complete when this one began. Only then is a new item in this
+    /// replay reported as a change.
+    pub(super) fn has_baseline(&self) -> bool {
+        self.has_baseline
     }
 
-    /// Whether the last whole replay did not mention what was mentioned last in this one.
-    pub(super) fn missed(&self, mentioned: u32) -> bool {
-        mentioned < self.complete
+    /// Whether an item is missing in the last complete replay, given the number of the replay that
+    /// last included it.
+    pub(super) fn is_missing(&self, last_replay: u32) -> bool {
+        last_replay < self.complete
     }
 }

@@ -1,4 +1,4 @@
-//! What changed in the picture, and on what occasion.
+//! The changes of a [`ControllerState`](super::ControllerState), and their occasions.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,24 +8,24 @@ use crate::names::NameChange;
 use crate::view::{ProgramId, VariableField, VariableId, VariableType};
 use crate::vocabulary::Lifecycle;
 
-/// When a change came to be known.
+/// How a change became known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Occasion {
-    /// It happened just now.
+    /// A live event reported it.
     Live,
-    /// The replay set it; no news by itself.
+    /// A replayed event set the value; it may be unchanged since before the outage.
     Replay,
-    /// It happened during an outage; told once, when the replay after it has ended.
+    /// It happened during an outage. Reported once, when the replay after the outage ends.
     WhileAway,
-    /// It was found by reading the names again.
+    /// Reading the names again found it.
     Reading,
-    /// It was found by the stream's self-audit: no event has told it.
+    /// The stream's self-audit found it; no event had reported it.
     Drift,
 }
 
 impl Occasion {
-    /// `live`, `replay`, `while_away`, `reading`, `drift`.
+    /// The label: `live`, `replay`, `while_away`, `reading` or `drift`.
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
@@ -42,7 +42,7 @@ impl Occasion {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Change {
-    /// When it came to be known.
+    /// How it became known.
     pub occasion: Occasion,
     /// What changed.
     pub kind: ChangeKind,
@@ -52,10 +52,10 @@ pub struct Change {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum ChangeKind {
-    /// A node's property took another value, or was heard of for the first time.
+    /// A node's property has another value, or is new.
     Property(PropertyChange),
-    /// A member's property changed, so the scene's aggregate state may have; follows the member's
-    /// own change.
+    /// A member's property changed, so the aggregate state of the scene may have changed too.
+    /// Follows the change of the member itself.
     Scene {
         /// The scene.
         scene: Arc<str>,
@@ -64,86 +64,87 @@ pub enum ChangeKind {
         /// The node's property.
         control: Arc<str>,
     },
-    /// Something of a program changed.
+    /// A program's status or one of its other fields changed.
     Program(ProgramChange),
     /// A variable's value or value at start-up changed.
     Variable(VariableChanged),
-    /// Something was renamed, moved, added, removed, enabled or disabled: by a live event, or found
-    /// by reading the names again. A first reading changes nothing.
+    /// An item was renamed, moved, added, removed, enabled or disabled. Reported by a live event or
+    /// found by reading the names again. The first reading of the names reports no changes.
     Name(NameChange),
-    /// A node does not answer the controller, or answers again.
+    /// A node stopped answering the controller, or answers again.
     CommError {
         /// The node.
         node: Arc<str>,
         /// Whether it does not answer.
         has_error: bool,
     },
-    /// A table of variables changed: the caller should load its names again.
+    /// A table of variables changed. The caller should load the names of the variables again.
     VariableTable(VariableType),
-    /// Cached structure is no longer right: the caller should load it again.
+    /// Cached structure is out of date. The caller should load it again.
     Structure {
         /// What happened.
         verb: Lifecycle,
-        /// The address that it happened to.
+        /// The address of the affected item.
         address: Arc<str>,
-        /// What is to be loaded again.
+        /// What to load again.
         invalidates: Invalidated,
     },
 }
 
-/// A property's change.
+/// The change of a property.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct PropertyChange {
-    /// The node.
+    /// The address of the node.
     pub node: Arc<str>,
-    /// The property.
+    /// The id of the property.
     pub control: Arc<str>,
-    /// What it was; `None` where it was not known.
+    /// The previous value; `None` if it was not known.
     pub before: Option<Property>,
-    /// What it is.
+    /// The new value.
     pub after: Property,
 }
 
-/// A program's change.
+/// The change of a program.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ProgramChange {
     /// The program.
     pub id: ProgramId,
-    /// What it was; `None` where it was not known.
+    /// The previous state; `None` if it was not known.
     pub before: Option<Program>,
-    /// What it is.
+    /// The new state.
     pub after: Program,
 }
 
-/// A variable's change.
+/// The change of a variable.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct VariableChanged {
     /// The variable.
     pub id: VariableId,
-    /// Which of its values; of what happened while away: the value, unless it stayed the same.
+    /// Which field changed. For a change while away: the value, or the value at start-up if the
+    /// value is the same as before.
     pub field: VariableField,
-    /// What it was; `None` where it was not known.
+    /// The previous values; `None` if the variable was not known.
     pub before: Option<Variable>,
-    /// What it is.
+    /// The new values.
     pub after: Variable,
 }
 
-/// What is to be loaded again.
+/// What to load again after a change of the structure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Invalidated {
-    /// Nodes: which there are, their names, their properties.
+    /// The list of nodes, with their names and properties.
     Nodes,
-    /// Folders.
+    /// The list of folders.
     Folders,
-    /// Scenes: which there are, their names, their members.
+    /// The list of scenes, with their names and members.
     Scenes,
 }
 
-/// `42 92 8C 1 ST: 0 -> 255`, for a log.
+/// A line for a log, such as `42 92 8C 1 ST: 0 -> 255`.
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {

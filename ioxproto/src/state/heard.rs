@@ -1,9 +1,9 @@
-//! When nodes and properties were last heard of, and which nodes are silent.
+//! Records when nodes and properties last reported, and finds silent nodes.
 //!
-//! A live event is heard when it is received. A replay repeats what the controller knows and says
-//! nothing of when the node spoke, except on `/api/events/subscribe`, where its stamps are the
-//! times of the changes ([`ControllerState::with_change_times`]). Otherwise all that is known is
-//! that the node was not heard since the replay.
+//! A live event is a report at the time of its receipt. A replayed event repeats what the
+//! controller knows and does not say when the node reported, except on `/api/events/subscribe`,
+//! where its stamp is the time of the change ([`ControllerState::with_change_times`]). Otherwise, a
+//! replayed event only shows that there was no report since then.
 
 use std::time::{Duration, SystemTime};
 
@@ -12,27 +12,27 @@ use super::{ControllerState, Occasion, find};
 use crate::Event;
 use crate::view::Timestamp;
 
-/// When something was last heard of.
+/// When a node or property last reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Heard {
     /// At this time.
     At(SystemTime),
-    /// Not since this time, when a replay first mentioned it.
+    /// Not since this time, when a replay first included it.
     NotSince(SystemTime),
 }
 
-/// What is kept of a node.
+/// The state of a node.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Node {
     /// Its properties, in order of their controls.
     pub(super) slots: Vec<Slot>,
-    /// When it was last heard of, by a property or a command.
+    /// When it last reported, by a property or a command.
     pub(super) heard: Option<Heard>,
 }
 
 impl Heard {
-    /// The time: of the event, or since when there was none.
+    /// The time of the last report, or the time since which there was none.
     #[must_use]
     pub fn time(self) -> SystemTime {
         match self {
@@ -40,8 +40,9 @@ impl Heard {
         }
     }
 
-    /// The later of two times heard; the earlier of two times without.
-    fn and(self, before: Option<Self>) -> Self {
+    /// Combines this with the previous value: the later of two reports, or the earlier of two times
+    /// without a report. A report takes precedence.
+    fn merged_with(self, before: Option<Self>) -> Self {
         match (before, self) {
             (Some(Self::At(before)), Self::At(now)) => Self::At(before.max(now)),
             (Some(before), Self::NotSince(_)) => before,
@@ -51,8 +52,8 @@ impl Heard {
 }
 
 impl ControllerState {
-    /// An event of a node came: it is heard, and so is the property.
-    pub(super) fn hear(&mut self, event: &Event, occasion: Occasion) {
+    /// Records an event of a node as a report of the node and of the property.
+    pub(super) fn record_report(&mut self, event: &Event, occasion: Occasion) {
         let stamp = || Timestamp::parse(event.timestamp()).and_then(Timestamp::to_system_time);
         let received = event.received_at();
         let heard = match occasion {
@@ -63,14 +64,14 @@ impl ControllerState {
         let (Some(heard), Some(node)) = (heard, self.nodes.get_mut(event.node())) else {
             return;
         };
-        node.heard = Some(heard.and(node.heard));
+        node.heard = Some(heard.merged_with(node.heard));
         if let Ok(at) = find(&node.slots, event.control()) {
             let slot = &mut node.slots[at];
-            slot.heard = Some(heard.and(slot.heard));
+            slot.heard = Some(heard.merged_with(slot.heard));
         }
     }
 
-    /// When a property was last heard of; `None` where it is not known, or was seeded and not heard
+    /// When a property last reported; `None` if it is unknown, or was seeded and has not reported
     /// since.
     #[must_use]
     pub fn heard(&self, node: &str, control: &str) -> Option<Heard> {
@@ -78,14 +79,14 @@ impl ControllerState {
         slots[find(slots, control).ok()?].heard
     }
 
-    /// When a node was last heard of, by a property or a command.
+    /// When a node last reported, by a property or a command.
     #[must_use]
     pub fn node_heard(&self, node: &str) -> Option<Heard> {
         self.nodes.get(node)?.heard
     }
 
-    /// The nodes that were not heard for longer than this, and when they were last. Disabled nodes
-    /// are left out, and so are those of which nothing was ever heard.
+    /// The nodes that have not reported for longer than this, with when they last reported. Leaves
+    /// out disabled nodes, and nodes for which there was no event at all.
     ///
     /// ```
     /// use std::time::{Duration, SystemTime};

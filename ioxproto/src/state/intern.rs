@@ -1,22 +1,23 @@
-//! Texts that many values share are kept once.
+//! Stores equal strings only once.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// The most names that are kept for sharing; a controller has some hundreds.
+/// The maximum number of shared names. A controller has a few hundred.
 const MAX_TEXTS: usize = 4096;
-/// The longest that is kept for sharing, in bytes.
+/// The maximum length of a shared name, in bytes.
 const MAX_LENGTH: usize = 128;
 
+/// The names of which one copy is shared.
 #[derive(Clone, Debug, Default)]
 pub(super) struct SharedTexts {
     known: BTreeSet<Arc<str>>,
 }
 
 impl SharedTexts {
-    /// The one copy of a name; a copy of its own where there are too many, or it is too long to be
-    /// one.
-    pub(super) fn shared(&mut self, name: &str) -> Arc<str> {
+    /// Returns the shared copy of a name. Returns a separate copy if the name is too long, or if
+    /// there are too many names.
+    pub(super) fn intern(&mut self, name: &str) -> Arc<str> {
         if let Some(known) = self.known.get(name) {
             return Arc::clone(known);
         }
@@ -33,10 +34,10 @@ impl SharedTexts {
         new
     }
 
-    /// Makes `place` hold the name, without work where it does already.
+    /// Sets `place` to the name. Does nothing if it already has this name.
     pub(super) fn set(&mut self, place: &mut Arc<str>, name: &str) {
         if place.as_ref() != name {
-            *place = self.shared(name);
+            *place = self.intern(name);
         }
     }
 }

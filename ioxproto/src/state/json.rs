@@ -1,4 +1,4 @@
-//! The picture as JSON, in the shape that the head of [`state`](super) shows.
+//! Serializes the state as JSON, in the format that the [module documentation](super) shows.
 
 use serde::Serialize;
 use serde::ser::{SerializeMap, SerializeStruct, Serializer};
@@ -8,10 +8,10 @@ use crate::line::Utc;
 use crate::names::{Named, NamedKind};
 use crate::view::{ControllerTime, Decimal, Evaluation, RunState, Timestamp, VariableType};
 
-/// Shown as text, or null.
-struct Shown<T>(Option<T>);
+/// Serializes a value as its display text, or as null.
+struct TextOrNull<T>(Option<T>);
 
-impl<T: std::fmt::Display> Serialize for Shown<T> {
+impl<T: std::fmt::Display> Serialize for TextOrNull<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match &self.0 {
             Some(value) => serializer.collect_str(value),
@@ -20,7 +20,8 @@ impl<T: std::fmt::Display> Serialize for Shown<T> {
     }
 }
 
-/// As a number: whole where it is whole and fits, else the nearest floating-point number.
+/// Serializes as a number: an integer if it is whole and fits into 64 bits, otherwise the nearest
+/// floating-point number.
 impl Serialize for Decimal {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.to_i64() {
@@ -65,8 +66,14 @@ impl Serialize for Program {
         object.serialize_field("status", &self.status)?;
         object.serialize_field("enabled", &self.enabled)?;
         object.serialize_field("run_at_reboot", &self.run_at_reboot)?;
-        object.serialize_field("run_state", &Shown(self.run_state.map(RunState::label)))?;
-        object.serialize_field("evaluation", &Shown(self.evaluation.map(Evaluation::label)))?;
+        object.serialize_field(
+            "run_state",
+            &TextOrNull(self.run_state.map(RunState::label)),
+        )?;
+        object.serialize_field(
+            "evaluation",
+            &TextOrNull(self.evaluation.map(Evaluation::label)),
+        )?;
         object.serialize_field("last_run", &self.last_run)?;
         object.serialize_field("last_finish", &self.last_finish)?;
         object.serialize_field("next_run", &self.next_run)?;
@@ -84,7 +91,7 @@ impl Serialize for Variable {
     }
 }
 
-/// An object whose members are made when they are written.
+/// A JSON object whose members are created during serialization.
 struct Object<F>(F);
 
 impl<F, I, K, V> Serialize for Object<F>
@@ -99,7 +106,7 @@ where
     }
 }
 
-/// A program or variable and its name.
+/// A program or variable with its name.
 #[derive(Serialize)]
 struct WithName<'a, T> {
     name: Option<&'a str>,
@@ -107,7 +114,7 @@ struct WithName<'a, T> {
     what: &'a T,
 }
 
-/// A property and when it was last heard of.
+/// A property with the time of its last report.
 #[derive(Serialize)]
 struct WithHeard<'a> {
     #[serde(flatten)]
@@ -115,7 +122,7 @@ struct WithHeard<'a> {
     heard_at: Option<Utc>,
 }
 
-/// When it was heard of, if it was.
+/// The time of the last report, if it is known.
 fn heard_at(heard: Option<Heard>) -> Option<Utc> {
     match heard {
         Some(Heard::At(time)) => Utc::of(time),
@@ -123,10 +130,10 @@ fn heard_at(heard: Option<Heard>) -> Option<Utc> {
     }
 }
 
-/// A node, scene or folder, and where it is.
-struct WithPlace<'a>(&'a Named, &'a ControllerState);
+/// A node, scene or folder with its folder path.
+struct NamedEntry<'a>(&'a Named, &'a ControllerState);
 
-impl Serialize for WithPlace<'_> {
+impl Serialize for NamedEntry<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self(entry, state) = *self;
         let kind = match entry.kind {
@@ -200,7 +207,7 @@ impl Serialize for ControllerState {
         });
         let names = Object(|| {
             let entries = self.names().entries();
-            entries.map(|entry| (&*entry.address, WithPlace(entry, self)))
+            entries.map(|entry| (&*entry.address, NamedEntry(entry, self)))
         });
         let mut object = serializer.serialize_map(Some(6))?;
         object.serialize_entry("complete", &self.is_complete())?;

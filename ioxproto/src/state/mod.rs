@@ -1,8 +1,8 @@
 //! The state of a controller: the latest values of its nodes, programs, variables and scenes.
 //!
-//! [`ControllerState`] is fed events, from a stream or not, or seeded by the caller. It keeps what
-//! an update does not carry, and says what changed. It is a value: a clone is a consistent
-//! snapshot, and it can be written as JSON.
+//! The caller applies events to a [`ControllerState`], or seeds it with known values. Values that
+//! an event does not contain are kept. Applying an event returns the changes that it made. The
+//! state is a plain value: a clone is a consistent snapshot, and it can be serialized as JSON.
 //!
 //! ```
 //! use ioxproto::state::ControllerState;
@@ -20,21 +20,22 @@
 //!
 //! # Replay, live, while away
 //!
-//! Each change says its [`Occasion`]. A replay sets the state, and nobody should act on it as on
-//! news: its changes are [`Occasion::Replay`]. When it ends (the status `connected`, or
-//! [`ControllerState::end_replay`]), what is different from what was known before it is told once
-//! more, as [`Occasion::WhileAway`]: the door that was opened during an outage. A state that knew
-//! nothing before, neither from an earlier replay nor seeded, has nothing to tell. A replayed event
-//! that the network held up until after the status `connected` belongs to the replay that has
-//! ended: what it changes is [`Occasion::WhileAway`] at once.
+//! Each change has an [`Occasion`]. A replay sets the state, and its changes are
+//! [`Occasion::Replay`]: they are not news, and an application should not react to them. When the
+//! replay ends (the status `connected`, or [`ControllerState::end_replay`]), each value that
+//! differs from the value before the replay is reported once more, as [`Occasion::WhileAway`]: for
+//! example, a door that was opened during an outage. If nothing was known before the replay,
+//! neither from an earlier replay nor from seeding, nothing is reported. If the network delays a
+//! replayed event until after the status `connected`, the event still belongs to that replay, and
+//! its changes are reported as [`Occasion::WhileAway`] immediately.
 //!
-//! The controller's replay is the last of each property, so what changed and changed back during an
-//! outage is not in the values. On `/api/events/subscribe` it is in the times: see
+//! A replay has only the latest value of each property. If a value changed and changed back during
+//! an outage, the values do not show it. On `/api/events/subscribe` the times show it: see
 //! [`ControllerState::with_change_times`].
 //!
 //! # JSON
 //!
-//! The shape is stable:
+//! The format is stable:
 //!
 //! ```json
 //! {
@@ -53,17 +54,17 @@
 //! }
 //! ```
 //!
-//! `names` holds nodes, scenes (`"scene"`) and folders (`"folder"`); it is empty, and every other
-//! `name` null, until the names are read. `heard_at` is UTC of the last event; null where none came
-//! since the replay. Members are only ever added. `complete` says whether the latest replay has
-//! ended whole. Texts are never null; numbers, words and times are where they are not known. Keys
-//! are in order.
+//! `names` has nodes, scenes (`"scene"`) and folders (`"folder"`). Until the names are read, it is
+//! empty, and every other `name` is null. `heard_at` is when the node or property last reported, in
+//! UTC; null if that is unknown. `complete` says whether the latest replay is complete. Texts are
+//! never null; unknown numbers, words and times are. Addresses and ids are sorted. New versions
+//! may add members but do not remove any.
 //!
 //! # Memory
 //!
-//! What a controller can make it keep is bounded by [`Limits`]. Texts are copied and never pin a
-//! message's buffer; the names of units, controls and properties are kept once. An update of a
-//! known property reuses its storage.
+//! [`Limits`] bound the memory that a controller can make the state use. Texts are copied, so they
+//! do not keep a message's buffer alive. The names of units, controls and properties are stored
+//! once and shared. An update of a known property reuses its storage.
 
 mod apply;
 mod away;
@@ -99,18 +100,18 @@ pub use self::variable::Variable;
 use crate::names::Names;
 use crate::view::{ProgramId, VariableId};
 
-/// What a [`ControllerState`] may come to hold.
+/// The limits on the size of a [`ControllerState`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(
     clippy::exhaustive_structs,
     reason = "callers build it from its default, and a new limit is a change for them"
 )]
 pub struct Limits {
-    /// The most entries: properties, programs, variables, scenes and members of scenes together.
-    /// Default 200,000.
+    /// The maximum number of entries: nodes, properties, programs, variables, scenes and members of
+    /// scenes together. Default 200,000.
     pub entries: usize,
-    /// The longest texts of one property together, in bytes: address, ids, value, display text.
-    /// Default 4096.
+    /// The maximum length of the texts of one property together, in bytes: address, ids, value and
+    /// display text. Default 4096.
     pub texts: usize,
 }
 
@@ -125,8 +126,8 @@ impl Default for Limits {
 
 /// The state of a controller; see the [module](self).
 ///
-/// By default it grows: what it hears of, it keeps. [`ControllerState::known_only`] makes one that
-/// keeps up only what it was seeded with.
+/// By default it grows: an event of an unknown node, program, variable or scene adds it.
+/// [`ControllerState::known_only`] creates a state that updates only what the caller has seeded.
 #[derive(Clone, Debug)]
 pub struct ControllerState {
     nodes: BTreeMap<Arc<str>, Node>,
@@ -152,7 +153,7 @@ impl Default for ControllerState {
 }
 
 impl ControllerState {
-    /// An empty state that grows with what it hears of.
+    /// Creates an empty state that grows: it adds each address that it receives an event of.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -172,8 +173,8 @@ impl ControllerState {
         }
     }
 
-    /// An empty state that updates only what it knows: nodes, programs, variables and scenes that
-    /// the caller seeds. A known node may come to have more properties.
+    /// Creates an empty state that updates only the nodes, programs, variables and scenes that the
+    /// caller seeds. It does add new properties to a known node.
     #[must_use]
     pub fn known_only() -> Self {
         Self {
@@ -182,48 +183,50 @@ impl ControllerState {
         }
     }
 
-    /// The same state with other limits. What is over them already stays.
+    /// Sets other limits. Entries that already exceed them are kept.
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// The same state, for a stream on `/api/events/subscribe`, whose replayed frames keep the time
-    /// of the change: a property that has its old value again but a later time changed and came
-    /// back while away (the door that was opened and closed, the button that was pressed), and is
-    /// told as well. On `/rest/subscribe`, where replayed frames are stamped at the connect, it
-    /// would tell of every property.
+    /// Also compares the times of changes, for a stream on `/api/events/subscribe`.
+    ///
+    /// Its replayed frames have the time of the change. If a property has the same value as before
+    /// the replay but a later time, it changed and changed back while away (a door that was opened
+    /// and closed, a button that was pressed), and is reported too. Do not use this with
+    /// `/rest/subscribe`: its replayed frames have the time of the connection, so every property
+    /// would be reported.
     #[must_use]
     pub fn with_change_times(mut self) -> Self {
         self.change_times = true;
         self
     }
 
-    /// Whether it takes up addresses that it does not know.
+    /// Whether an event of an unknown address adds that address.
     #[must_use]
     pub fn is_growing(&self) -> bool {
         self.grows
     }
 
-    /// How many updates were left out: over a limit, or with a payload that cannot be read.
+    /// The number of updates left out because they exceed a limit or their payload cannot be read.
     #[must_use]
     pub fn left_out(&self) -> u64 {
         self.left_out
     }
 
-    /// How many entries it holds, as [`Limits::entries`] counts them.
+    /// The number of entries, counted as in [`Limits::entries`].
     #[must_use]
     pub fn entries(&self) -> usize {
         self.entries
     }
 
-    /// The addresses of its nodes, in order.
+    /// The addresses of all nodes, in order.
     pub fn nodes(&self) -> impl Iterator<Item = &str> {
         self.nodes.keys().map(AsRef::as_ref)
     }
 
-    /// A property of a node.
+    /// Looks up a property of a node.
     #[must_use]
     pub fn property(&self, node: &str, control: &str) -> Option<&Property> {
         let slots = &self.nodes.get(node)?.slots;
@@ -231,7 +234,7 @@ impl ControllerState {
         Some(&slots[at].property)
     }
 
-    /// The properties of a node by their ids, in order; none of an unknown node.
+    /// The properties of a node with their ids, in order; empty for an unknown node.
     pub fn properties(&self, node: &str) -> impl Iterator<Item = (&str, &Property)> {
         self.nodes
             .get(node)
@@ -240,27 +243,26 @@ impl ControllerState {
             .map(|slot| (slot.control.as_ref(), &slot.property))
     }
 
-    /// Whether the latest replay has ended whole: not while one is under way, nor after one that
+    /// Whether the latest replay is complete. It is not while the replay is in progress, nor if it
     /// ran out of time ([`Reason::ReplayIncomplete`](crate::Reason::ReplayIncomplete)).
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.away.is_complete()
     }
 
-    /// The properties that the last complete replay did not mention although it was known before:
-    /// what the controller no longer has, such as those of a node that was removed during an
-    /// outage. They are kept until the caller [forgets](Self::forget_node) their node. None before
-    /// a replay was complete.
+    /// The known properties that the last complete replay did not include. The controller no longer
+    /// has them, for example because their node was removed during an outage. They are kept until
+    /// the caller [forgets](Self::forget_node) their node. Empty until a replay is complete.
     pub fn not_replayed(&self) -> impl Iterator<Item = (&str, &str)> {
         self.nodes.iter().flat_map(|(node, kept)| {
             kept.slots
                 .iter()
-                .filter(|slot| self.away.missed(slot.replay))
+                .filter(|slot| self.away.is_missing(slot.last_replay))
                 .map(move |slot| (node.as_ref(), slot.control.as_ref()))
         })
     }
 
-    /// A program.
+    /// Looks up a program by its id.
     #[must_use]
     pub fn program(&self, id: ProgramId) -> Option<&Program> {
         self.programs.get(&id).map(|kept| &kept.value)
@@ -273,32 +275,33 @@ impl ControllerState {
             .map(|(id, program)| (*id, &program.value))
     }
 
-    /// A variable.
+    /// Looks up a variable by its id.
     #[must_use]
     pub fn variable(&self, id: VariableId) -> Option<&Variable> {
         self.variables.get(&id).map(|kept| &kept.value)
     }
 
-    /// All variables, integers before states, in order of their numbers.
+    /// All variables: first the integer variables, then the state variables, in order of their
+    /// numbers.
     pub fn variables(&self) -> impl Iterator<Item = (VariableId, &Variable)> {
         self.variables
             .iter()
             .map(|(id, variable)| (*id, &variable.value))
     }
 
-    /// The addresses of its scenes, in order.
+    /// The addresses of all scenes, in order.
     pub fn scenes(&self) -> impl Iterator<Item = &str> {
         self.scenes.addresses()
     }
 
-    /// The members of a scene, in order; none of an unknown one.
+    /// The members of a scene, in order; empty for an unknown scene.
     pub fn members(&self, scene: &str) -> impl Iterator<Item = &str> {
         self.scenes.members(scene)
     }
 
-    /// The scenes that a node is in, in order.
+    /// The scenes that a node is a member of, in order.
     pub fn scenes_of(&self, node: &str) -> impl Iterator<Item = &str> {
-        self.scenes.of(node).iter().map(AsRef::as_ref)
+        self.scenes.scenes_of(node).iter().map(AsRef::as_ref)
     }
 }
 

@@ -1,24 +1,27 @@
-//! The names of the house in its picture: taken as they are read, kept fresh by live events.
+//! Keeps the names of the house: replaces them when they are read, and updates them from live
+//! events.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::apply::{Out, tell};
+use super::apply::{Out, report};
 use super::{Change, ChangeKind, ControllerState, Occasion};
 use crate::names::{Names, NamesPart};
 use crate::view::LifecycleChange;
 
 impl ControllerState {
-    /// The names of nodes, scenes, folders, programs and variables, with look-ups by address and by
-    /// name; empty until they are read or seeded.
+    /// The names of nodes, scenes, folders, programs and variables, which can be looked up by
+    /// address and by name. Empty until they are read or seeded.
     #[must_use]
     pub fn names(&self) -> &Arc<Names> {
         &self.names
     }
 
-    /// Takes names that were read, each part of them in the place of what was known of it, and
-    /// scenes with their members. What is not among the nodes any more is forgotten. Says what
-    /// changed since they were last read.
+    /// Applies names that were read. Returns what changed since the previous reading.
+    ///
+    /// Each part that was read replaces the known names of that part. The answer that lists the
+    /// nodes also replaces the scenes with their members, and removes the state of nodes that it no
+    /// longer contains.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -61,13 +64,13 @@ impl ControllerState {
             for entry in gone {
                 self.forget_node(&entry.address);
             }
-            self.take_scenes(read);
-            self.take_comm_errors(read, &mut Some(&mut changes));
+            self.replace_scenes(read);
+            self.replace_comm_errors(read, &mut Some(&mut changes));
         }
         changes
     }
 
-    fn take_scenes(&mut self, read: &Names) {
+    fn replace_scenes(&mut self, read: &Names) {
         let known: BTreeSet<&str> = read.scenes().map(|(scene, _)| scene).collect();
         let gone: Vec<String> = self
             .scenes()
@@ -78,13 +81,13 @@ impl ControllerState {
             self.forget_scene(&scene);
         }
         for (scene, members) in read.scenes() {
-            if self.grows || self.scenes.knows(scene) {
+            if self.grows || self.scenes.is_known(scene) {
                 self.seed_scene(scene, members.iter().map(|member| &*member.address));
             }
         }
     }
 
-    fn take_comm_errors(&mut self, read: &Names, out: &mut Out<'_>) {
+    fn replace_comm_errors(&mut self, read: &Names, out: &mut Out<'_>) {
         let in_error = read.entries().filter(|entry| entry.is_in_error);
         let errors: BTreeSet<Arc<str>> = in_error
             .map(|entry| entry.address.as_str().into())
@@ -95,23 +98,23 @@ impl ControllerState {
                 node: Arc::clone(node),
                 has_error: self.comm_errors.contains(node),
             };
-            tell(out, Occasion::Reading, kind);
+            report(out, Occasion::Reading, kind);
         }
     }
 
-    /// A live lifecycle event.
+    /// Updates the names from a live lifecycle event.
     pub(super) fn follow_names(&mut self, change: &LifecycleChange<'_>, out: &mut Out<'_>) {
         if !self.names.has(NamesPart::Nodes) {
             return;
         }
-        // A copy only where somebody else still holds what was read.
+        // Copies the names only if another owner still holds them.
         let followed = Arc::make_mut(&mut self.names).follow(change);
         for change in followed.changes {
-            tell(out, Occasion::Live, ChangeKind::Name(change));
+            report(out, Occasion::Live, ChangeKind::Name(change));
         }
     }
 
-    /// A node does not answer the controller, or answers again.
+    /// Records that a node does not answer the controller, or answers again.
     pub(super) fn set_comm_error(&mut self, node: &str, has_error: bool, out: &mut Out<'_>) {
         let changed = match has_error {
             true if self.comm_errors.len() >= self.limits.entries => {
@@ -123,7 +126,7 @@ impl ControllerState {
         };
         if changed {
             let node = node.into();
-            tell(
+            report(
                 out,
                 Occasion::Live,
                 ChangeKind::CommError { node, has_error },

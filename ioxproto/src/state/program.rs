@@ -1,31 +1,32 @@
-//! One program as it is kept.
+//! The state of one program.
 
 use crate::view::{ControllerTime, Evaluation, ProgramStatus, RunState};
 
-/// What is known of a program; `None` is what was never said.
+/// The state of a program. A field is `None` if the controller has not reported it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Program {
-    /// Its status: what its condition last came to, true or false.
+    /// The last result of its condition.
     pub status: Option<bool>,
     /// Whether it is enabled.
     pub enabled: Option<bool>,
     /// Whether it runs when the controller starts.
     pub run_at_reboot: Option<bool>,
-    /// What it is doing; `None` also while it is not loaded.
+    /// Which part of it is running; also `None` while it is not loaded.
     pub run_state: Option<RunState>,
-    /// What the last frame that said so called its evaluation, unknown and not loaded too.
+    /// The last reported evaluation, including unknown and not loaded.
     pub evaluation: Option<Evaluation>,
     /// When it last started.
     pub last_run: Option<ControllerTime>,
     /// When it last finished.
     pub last_finish: Option<ControllerTime>,
-    /// When it runs next by its schedule.
+    /// When it runs next according to its schedule.
     pub next_run: Option<ControllerTime>,
 }
 
 impl Program {
-    /// What the frame does not carry stays; an unknown evaluation leaves the status.
+    /// Applies a frame. Fields that the frame does not have are kept. An unknown evaluation does
+    /// not change the status.
     pub(super) fn updated(mut self, frame: &ProgramStatus) -> Self {
         self.status = frame.status().or(self.status);
         self.enabled = frame.enabled.or(self.enabled);

@@ -1,4 +1,4 @@
-//! One property as it is kept: few allocations, and those reused.
+//! The state of one property, stored in few allocations, which updates reuse.
 
 use std::sync::Arc;
 
@@ -8,45 +8,45 @@ use crate::Event;
 use crate::unit::{ShownValue, shown_number};
 use crate::view::{Decimal, Timestamp};
 
-/// The last that was heard of a node's property.
+/// The latest value of a node's property.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Property {
     uom: Arc<str>,
     name: Arc<str>,
-    /// The raw value, and behind it the display text.
+    /// The raw value, followed by the display text.
     texts: String,
     raw_length: u32,
     prec: Option<i32>,
     time: Option<Timestamp>,
 }
 
-/// A property in its node, found by its control.
+/// A property of a node, with its control and with records of its reports.
 #[derive(Clone, Debug)]
 pub(super) struct Slot {
     pub(super) control: Arc<str>,
     pub(super) property: Property,
-    /// The replay that mentioned it last; 0 for none.
-    pub(super) replay: u32,
-    /// The replay that brought it first; 0 where it was seeded or live.
-    pub(super) born: u32,
-    /// When it was last heard of.
+    /// The number of the replay that was current at the last event; 0 if there was none.
+    pub(super) last_replay: u32,
+    /// The number of the replay that first brought it; 0 if it was seeded or live.
+    pub(super) first_replay: u32,
+    /// When it last reported.
     pub(super) heard: Option<Heard>,
 }
 
 impl Slot {
-    pub(super) fn new(control: Arc<str>, property: Property, born: u32) -> Self {
+    pub(super) fn new(control: Arc<str>, property: Property, first_replay: u32) -> Self {
         Self {
             control,
             property,
-            replay: 0,
-            born,
+            last_replay: 0,
+            first_replay,
             heard: None,
         }
     }
 }
 
 impl Property {
-    /// A property with a raw value and nothing else; what a caller seeds a state with.
+    /// Creates a property that has only a raw value, to seed a state.
     ///
     /// ```
     /// use ioxproto::state::Property;
@@ -65,7 +65,7 @@ impl Property {
         }
     }
 
-    /// With this unit of measure's id and these decimal places.
+    /// Sets the id of the unit of measure and the number of decimal places.
     #[must_use]
     pub fn with_unit(mut self, uom: &str, prec: Option<i32>) -> Self {
         self.uom = uom.into();
@@ -73,7 +73,7 @@ impl Property {
         self
     }
 
-    /// With this display text of the value.
+    /// Sets the display text of the value.
     #[must_use]
     pub fn with_formatted(mut self, formatted: &str) -> Self {
         self.texts.truncate(self.raw_length as usize);
@@ -81,21 +81,21 @@ impl Property {
         self
     }
 
-    /// With this display name of the property.
+    /// Sets the display name of the property.
     #[must_use]
     pub fn with_name(mut self, name: &str) -> Self {
         self.name = name.into();
         self
     }
 
-    /// With this time of its last change.
+    /// Sets the time of the last change.
     #[must_use]
     pub fn with_time(mut self, time: Timestamp) -> Self {
         self.time = Some(time);
         self
     }
 
-    /// The value as it came, in the controller's number form.
+    /// The raw value as received, in the controller's number format.
     #[must_use]
     pub fn raw(&self) -> &str {
         self.texts
@@ -111,44 +111,45 @@ impl Property {
             .unwrap_or_default()
     }
 
-    /// The number in its unit, where the value is a number.
+    /// The number in its unit; `None` if the value is not a number.
     #[must_use]
     pub fn number(&self) -> Option<Decimal> {
         shown_number(self.raw(), &self.uom, self.prec)
     }
 
-    /// The value as people see it: number, unit and text.
+    /// The value as shown to people: number, unit and text.
     #[must_use]
     pub fn shown(&self) -> ShownValue<'_> {
         ShownValue::of(self.raw(), &self.uom, self.prec, self.formatted())
     }
 
-    /// The unit of measure's id; empty when it was never said.
+    /// The id of the unit of measure; empty if no frame had one.
     #[must_use]
     pub fn uom(&self) -> &str {
         &self.uom
     }
 
-    /// Decimal places of the raw value.
+    /// The number of decimal places of the raw value.
     #[must_use]
     pub fn prec(&self) -> Option<i32> {
         self.prec
     }
 
-    /// The property's name as the controller displays it; empty when it was never said.
+    /// The property's name as the controller displays it; empty if no frame had one.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The timestamp of the frame that brought it, by the controller's clock. On `/rest/subscribe`
-    /// a replayed frame has that of the connect; on `/api/events/subscribe` that of the change.
+    /// The timestamp of the last frame, by the controller's clock. A replayed frame has the time of
+    /// the connection on `/rest/subscribe`, and the time of the change on `/api/events/subscribe`.
     #[must_use]
     pub fn time(&self) -> Option<Timestamp> {
         self.time
     }
 
-    /// Whether the value is the same: raw, unit, places and display; times and names aside.
+    /// Whether raw value, unit, decimal places and display text are the same. Ignores times and
+    /// names.
     #[must_use]
     pub fn has_same_value(&self, other: &Self) -> bool {
         self.texts == other.texts
@@ -162,8 +163,8 @@ impl Property {
         texts.push_str(event.action());
         texts.push_str(event.fmt_act());
         Self {
-            uom: shared.shared(event.uom()),
-            name: shared.shared(event.fmt_name()),
+            uom: shared.intern(event.uom()),
+            name: shared.intern(event.fmt_name()),
             texts,
             raw_length: u32::try_from(event.action().len()).unwrap_or(0),
             prec: event.prec(),
@@ -171,8 +172,8 @@ impl Property {
         }
     }
 
-    /// What the frame does not carry stays: unit, places and name. The display text belongs to the
-    /// value and goes with it.
+    /// Applies an event. Unit, decimal places and name are kept if the frame does not have them.
+    /// The display text belongs to the value: without a new text, a new value has none.
     pub(super) fn update(&mut self, update: &Update<'_>, event: &Event, texts: &mut SharedTexts) {
         texts.set(&mut self.uom, update.uom);
         self.prec = update.prec;
@@ -193,7 +194,8 @@ impl Property {
         }
     }
 
-    /// Takes the value of a reading. Unit and name stay where it has none, and so does the time.
+    /// Sets the value that a self-audit has read. Unit and name are kept if the reading has none.
+    /// The time is always kept.
     pub(super) fn correct(&mut self, reading: &Self, texts: &mut SharedTexts) {
         self.texts.clone_from(&reading.texts);
         self.raw_length = reading.raw_length;
@@ -211,18 +213,19 @@ impl Property {
     }
 
     pub(super) fn share(&mut self, texts: &mut SharedTexts) {
-        self.uom = texts.shared(&self.uom);
-        self.name = texts.shared(&self.name);
+        self.uom = texts.intern(&self.uom);
+        self.name = texts.intern(&self.name);
         self.texts.shrink_to_fit();
     }
 }
 
-/// What a property is to become by an event.
+/// The new values of a property after an event.
 pub(super) struct Update<'a> {
     uom: &'a str,
     prec: Option<i32>,
     raw: &'a str,
     formatted: &'a str,
+    /// Whether the texts of the property change.
     changes_texts: bool,
     pub(super) changes: bool,
 }
@@ -241,7 +244,7 @@ impl<'a> Update<'a> {
         };
         let raw = event.action();
         let same_number = raw == now.raw() && uom == now.uom() && prec == now.prec;
-        // An older firmware's frame has no display text; one for the same value holds on.
+        // Frames of older firmware have no display text. Keep the text if the value is the same.
         let keeps = same_number && event.fmt_act().is_empty();
         let changes_texts = !keeps && (raw != now.raw() || event.fmt_act() != now.formatted());
         Self {

@@ -1,17 +1,18 @@
-//! Which node is in which scene.
+//! The members of the scenes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+/// The members of all scenes, and the scenes of all nodes.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Scenes {
     members: BTreeMap<Arc<str>, BTreeSet<Arc<str>>>,
-    /// The other way round, in order.
-    of: BTreeMap<Arc<str>, Vec<Arc<str>>>,
+    /// The scenes of each node, in order.
+    scenes_of: BTreeMap<Arc<str>, Vec<Arc<str>>>,
 }
 
 impl Scenes {
-    pub(super) fn knows(&self, scene: &str) -> bool {
+    pub(super) fn is_known(&self, scene: &str) -> bool {
         self.members.contains_key(scene)
     }
 
@@ -33,66 +34,66 @@ impl Scenes {
             .map(AsRef::as_ref)
     }
 
-    pub(super) fn of(&self, node: &str) -> &[Arc<str>] {
-        self.of.get(node).map_or(&[], Vec::as_slice)
+    pub(super) fn scenes_of(&self, node: &str) -> &[Arc<str>] {
+        self.scenes_of.get(node).map_or(&[], Vec::as_slice)
     }
 
     pub(super) fn add(&mut self, scene: &str) {
-        if !self.knows(scene) {
+        if !self.is_known(scene) {
             self.members.insert(scene.into(), BTreeSet::new());
         }
     }
 
-    pub(super) fn join(&mut self, scene: &str, node: &str) {
+    pub(super) fn add_member(&mut self, scene: &str, node: &str) {
         self.add(scene);
         let Some((scene, _)) = self.members.get_key_value(scene) else {
             return;
         };
         let scene = Arc::clone(scene);
-        let node: Arc<str> = match self.of.get_key_value(node) {
+        let node: Arc<str> = match self.scenes_of.get_key_value(node) {
             Some((node, _)) => Arc::clone(node),
             None => node.into(),
         };
         if let Some(members) = self.members.get_mut(&scene)
             && members.insert(Arc::clone(&node))
         {
-            let of = self.of.entry(node).or_default();
-            let at = of.partition_point(|other| *other < scene);
-            of.insert(at, scene);
+            let scenes = self.scenes_of.entry(node).or_default();
+            let at = scenes.partition_point(|other| *other < scene);
+            scenes.insert(at, scene);
         }
     }
 
-    /// Whether it was a member.
-    pub(super) fn leave(&mut self, scene: &str, node: &str) -> bool {
+    /// Removes a node from a scene. Returns whether it was a member.
+    pub(super) fn remove_member(&mut self, scene: &str, node: &str) -> bool {
         let left = self
             .members
             .get_mut(scene)
             .is_some_and(|members| members.remove(node));
-        if left && let Some(of) = self.of.get_mut(node) {
-            of.retain(|other| other.as_ref() != scene);
-            if of.is_empty() {
-                self.of.remove(node);
+        if left && let Some(scenes) = self.scenes_of.get_mut(node) {
+            scenes.retain(|other| other.as_ref() != scene);
+            if scenes.is_empty() {
+                self.scenes_of.remove(node);
             }
         }
         left
     }
 
-    /// How many entries went: the scene and its members.
+    /// Removes a scene. Returns the number of removed entries: the scene and its members.
     pub(super) fn remove(&mut self, scene: &str) -> usize {
         let members: Vec<Arc<str>> = match self.members.get(scene) {
             Some(members) => members.iter().cloned().collect(),
             None => return 0,
         };
         for node in &members {
-            self.leave(scene, node);
+            self.remove_member(scene, node);
         }
         self.members.remove(scene);
         members.len() + 1
     }
 
-    /// How many memberships went.
+    /// Removes a node from all scenes. Returns the number of removed memberships.
     pub(super) fn remove_node(&mut self, node: &str) -> usize {
-        let scenes = self.of.remove(node).unwrap_or_default();
+        let scenes = self.scenes_of.remove(node).unwrap_or_default();
         for scene in &scenes {
             if let Some(members) = self.members.get_mut(scene) {
                 members.remove(node);

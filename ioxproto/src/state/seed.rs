@@ -1,4 +1,4 @@
-//! What the caller knows already, and what it wants forgotten.
+//! Lets the caller seed known values and forget nodes and scenes.
 
 use std::sync::Arc;
 
@@ -8,16 +8,16 @@ use super::{ControllerState, Program, Property, Variable, find};
 use crate::view::{ProgramId, VariableId};
 
 impl ControllerState {
-    /// Makes a node known, without properties. Seeding is not held to the limits.
+    /// Adds a node without properties. Seeding ignores the limits.
     pub fn seed_node(&mut self, address: &str) {
-        self.node(address);
+        self.ensure_node(address);
     }
 
-    /// Sets a property of a node, and makes the node known.
+    /// Sets a property of a node. Adds the node if it is unknown.
     pub fn seed_property(&mut self, node: &str, control: &str, mut property: Property) {
         property.share(&mut self.texts);
-        let control = self.texts.shared(control);
-        let slots = self.node(node);
+        let control = self.texts.intern(control);
+        let slots = self.ensure_node(node);
         match find(slots, &control) {
             Ok(at) => slots[at].property = property,
             Err(at) => {
@@ -32,7 +32,7 @@ impl ControllerState {
     pub fn seed_program(&mut self, id: ProgramId, program: Program) {
         let kept = Kept {
             value: program,
-            born: 0,
+            first_replay: 0,
         };
         if self.programs.insert(id, kept).is_none() {
             self.entries += 1;
@@ -43,27 +43,27 @@ impl ControllerState {
     pub fn seed_variable(&mut self, id: VariableId, variable: Variable) {
         let kept = Kept {
             value: variable,
-            born: 0,
+            first_replay: 0,
         };
         if self.variables.insert(id, kept).is_none() {
             self.entries += 1;
         }
     }
 
-    /// Sets a scene and its members, in place of those it had.
+    /// Sets a scene and its members. Replaces the previous members.
     pub fn seed_scene<'a>(&mut self, address: &str, members: impl IntoIterator<Item = &'a str>) {
         self.forget_scene(address);
         self.scenes.add(address);
         self.entries += 1;
         for node in members {
             if !self.scenes.contains(address, node) {
-                self.scenes.join(address, node);
+                self.scenes.add_member(address, node);
                 self.entries += 1;
             }
         }
     }
 
-    /// Forgets a node, its properties and its place in scenes; harmless if it is not known.
+    /// Forgets a node, its properties and its membership in scenes. Does nothing if it is unknown.
     pub fn forget_node(&mut self, address: &str) {
         if let Some(node) = self.nodes.remove(address) {
             self.entries -= 1 + node.slots.len();
@@ -76,12 +76,13 @@ impl ControllerState {
             .retain(|(node, _), _| node.as_ref() != address);
     }
 
-    /// Forgets a scene; harmless if it is not known.
+    /// Forgets a scene. Does nothing if it is unknown.
     pub fn forget_scene(&mut self, address: &str) {
         self.entries -= self.scenes.remove(address);
     }
 
-    fn node(&mut self, address: &str) -> &mut Vec<Slot> {
+    /// Returns the properties of a node. Adds the node if it is unknown.
+    fn ensure_node(&mut self, address: &str) -> &mut Vec<Slot> {
         if !self.nodes.contains_key(address) {
             self.entries += 1;
         }

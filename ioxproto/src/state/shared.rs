@@ -1,15 +1,15 @@
-//! The state of a controller, shared between threads.
+//! A controller state that threads share.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::ControllerState;
 
-/// A [`ControllerState`] that a dispatcher keeps up to date while others look at it. Cheap to
+/// A [`ControllerState`] that a dispatcher keeps up to date while other threads read it. Cheap to
 /// clone.
 ///
-/// The closures run under a lock: they should be quick, and must not dispatch or come back to the
-/// same state, which would wait for itself. Listeners of a
-/// [`Dispatcher`](crate::dispatch::Dispatcher) run outside it and may look.
+/// The closures run under a lock, so they should be quick. A closure must not dispatch or access
+/// the same state again, because this would deadlock. Listeners of a
+/// [`Dispatcher`](crate::dispatch::Dispatcher) run outside the lock and may read the state.
 ///
 /// ```
 /// use ioxproto::state::{ControllerState, SharedState};
@@ -26,17 +26,17 @@ impl SharedState {
         Self(Arc::new(RwLock::new(state)))
     }
 
-    /// Looks at it: at one moment, between two notifications.
+    /// Reads the state. It does not change while `look` runs.
     pub fn read<T>(&self, look: impl FnOnce(&ControllerState) -> T) -> T {
         look(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Changes it: feeds or seeds it.
+    /// Changes the state, for example applies events or seeds values.
     pub fn update<T>(&self, change: impl FnOnce(&mut ControllerState) -> T) -> T {
         change(&mut self.0.write().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// A copy of it at one moment.
+    /// Returns a consistent copy of the state.
     #[must_use]
     pub fn snapshot(&self) -> ControllerState {
         self.read(Clone::clone)

@@ -1,14 +1,14 @@
-//! One variable as it is kept.
+//! The state of one variable.
 
 use crate::view::{ControllerTime, Decimal, VariableChange, VariableField};
 
-/// What is known of a variable; `None` is what was never said.
+/// The state of a variable. A field is `None` if the controller has not reported it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Variable {
     /// Its value.
     pub value: Option<Decimal>,
-    /// The value that it takes when the controller starts.
+    /// The value at start-up: the controller sets it when it starts.
     pub init: Option<Decimal>,
     /// When the value last changed.
     pub time: Option<ControllerTime>,
@@ -26,7 +26,7 @@ impl Variable {
         self
     }
 
-    /// Whether value and init are the same; the time aside.
+    /// Whether value and value at start-up are the same. Ignores the time.
     #[must_use]
     pub fn has_same_value(&self, other: &Self) -> bool {
         self.value == other.value && self.init == other.init

@@ -56,7 +56,9 @@ type Key = (String, String);
 #[derive(Debug)]
 pub(super) struct Auditor {
     is_on: bool,
+    /// The time between two audits.
     every: Duration,
+    /// The pause between the two reads of an audit.
     second_after: Duration,
     state: ControllerState,
     stage: Stage,
@@ -68,9 +70,11 @@ pub(super) struct Auditor {
     last_drifts: BTreeSet<Key>,
     /// Properties that drifted in two audits in a row.
     excluded: BTreeSet<Key>,
+    /// When an audit last ended the connection.
     reconnected_at: Option<Instant>,
 }
 
+/// The progress of an audit: two reads with a pause between them.
 #[derive(Debug)]
 enum Stage {
     Idle,

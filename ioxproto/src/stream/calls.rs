@@ -1,4 +1,4 @@
-//! Calls: sent beside the stream with its account, tokens and address.
+//! Calls: sent alongside the stream with its account, tokens and address.
 //!
 //! The queue (`rest/queue`) keeps the deadlines of calls. This file decides when calls are sent and
 //! how a 401 is handled. The rules:
@@ -157,7 +157,7 @@ impl Machine {
     }
 
     pub(super) fn call_phase(&mut self, request: RequestId, reached: CallPhase) {
-        self.calls.queue.reached(request, reached);
+        self.calls.queue.note_phase(request, reached);
     }
 
     /// Sends the calls that may be sent now, or ends all calls if the stream stops or is at rest.
@@ -206,7 +206,7 @@ impl Machine {
                     let generation = self.credentials.generation();
                     let request = self.request(exchange);
                     let queue = &mut self.calls.queue;
-                    queue.sent(now.monotonic, id, request, generation);
+                    queue.note_sent(now.monotonic, id, request, generation);
                 }
                 Access::Request(exchange) => self.start_renewal(now, exchange),
                 Access::AskCaller { refused } => {

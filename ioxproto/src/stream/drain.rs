@@ -108,7 +108,7 @@ impl Machine {
             timing.drain_quiet_after_mark
         };
         if connection.mid_message && !again.is_zero() {
-            debug!("the drain goes on: a message is still arriving");
+            debug!("the drain continues: a message is still arriving");
             self.timers.after_listening(timer, again);
             return;
         }

@@ -27,9 +27,10 @@ const MARK_TOLERANCE: i64 = 500_000;
 pub(super) struct EndMark {
     /// The events directly before the next one.
     preamble: Preamble,
-    seen: Option<Seen>,
+    seen: Option<SeenMark>,
 }
 
+/// How much of the preamble of an end mark has arrived.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Preamble {
     #[default]
@@ -40,10 +41,13 @@ enum Preamble {
     BatchAndBattery,
 }
 
+/// An end mark that was received.
 #[derive(Clone, Copy, Debug)]
-struct Seen {
+struct SeenMark {
     stamp: Option<i64>,
+    /// Whether the whole preamble came directly before it.
     after_preamble: bool,
+    /// Whether a later event contradicts it.
     doubted: bool,
 }
 
@@ -71,7 +75,7 @@ impl EndMark {
             _ => Preamble::Nothing,
         };
         if event.control() == "_22" {
-            self.seen = Some(Seen {
+            self.seen = Some(SeenMark {
                 stamp,
                 after_preamble: preamble == Preamble::BatchAndBattery,
                 doubted: false,

@@ -65,10 +65,13 @@ const MAX_SEEN: usize = 50_000;
 pub(super) struct Loader {
     policy: ReadNames,
     timing: LoaderTiming,
+    /// The names as last read, with the changes by events since.
     known: Arc<Names>,
     reading: Option<Reading>,
     due: Option<Due>,
+    /// When the last reading began.
     last_began: Option<Instant>,
+    /// The number of failed readings in a row.
     failures: u32,
     /// Whether the names were read since the last connection was lost.
     is_fresh: bool,
@@ -80,9 +83,12 @@ pub(super) struct Loader {
     seen_ids: BTreeSet<NumberedItem>,
 }
 
+/// The times between events and readings.
 #[derive(Debug)]
 struct LoaderTiming {
+    /// How long to wait after an event, for further ones.
     quiet: Duration,
+    /// The minimum time between the beginnings of two readings.
     spacing: Duration,
 }
 
@@ -94,16 +100,21 @@ struct Due {
     requested_at: Instant,
 }
 
+/// A reading in progress.
 #[derive(Debug)]
 struct Reading {
     calls: Vec<(CallId, NamesPart)>,
     /// The parts to request next.
     next: Vec<NamesPart>,
+    /// What was read so far.
     names: Names,
+    /// The parts that could not be read.
     missing: Vec<Missing>,
+    /// The events since the reading began, which may be newer than its answers.
     events: Vec<Event>,
 }
 
+/// A program or a variable, by its id.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum NumberedItem {
     Program(crate::view::ProgramId),

@@ -44,7 +44,7 @@
 //! * **The stream reads the names of the house with its own calls** (`loader`).
 //! * **A self-audit** (`audit`), if configured, detects a subscription that sends heartbeats but no
 //!   other events.
-//! * **Calls run beside the stream** (`calls`) and use its account and tokens. Their outcomes do
+//! * **Calls run alongside the stream** (`calls`) and use its account and tokens. Their outcomes do
 //!   not affect the stream.
 //! * **Every input is safe in every state**: it is ignored if it does not apply.
 //!
@@ -141,6 +141,7 @@ struct Machine {
     last_now: Option<Now>,
 }
 
+/// What the stream is doing.
 #[derive(Debug)]
 enum State {
     AtRest,
@@ -339,17 +340,17 @@ impl StreamMachine {
         self.enter(now, (), |machine| machine.tick_calls(now));
     }
 
-    /// Time has passed. Call it at the deadline, after reading all available bytes. Spurious calls
-    /// do nothing.
+    /// Time has passed. Call it at the deadline, after reading all available bytes. Early and
+    /// repeated ticks do nothing.
     pub fn tick(&mut self, now: Now) {
         self.enter(now, (), |machine| machine.tick(now));
     }
 
     /// Returns when to tick next, and why; `None` at rest.
     ///
-    /// Call it right before waiting, when all actions are performed and the socket is drained. The
-    /// time until the next input counts as listening. Do not call it while a slow consumer keeps
-    /// the driver from reading.
+    /// Call it right before waiting, when all actions are performed and the socket is drained. From
+    /// then until the next input, silence of the controller counts towards its time limits. Do not
+    /// call it while a slow consumer keeps the driver from reading.
     #[must_use = "call `tick` at the deadline"]
     pub fn poll_timeout(&mut self, now: Now) -> Option<Deadline> {
         self.enter(now, (), |machine| machine.poll_timeout(now))

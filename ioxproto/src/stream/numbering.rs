@@ -15,13 +15,16 @@ const MAX_SUBSCRIPTIONS: usize = 8;
 #[derive(Debug, Default)]
 pub(crate) struct Numbering {
     subscriptions: Vec<Subscription>,
+    /// The index of the subscription of the last event.
     current: usize,
 }
 
+/// The numbering of one subscription id.
 #[derive(Debug)]
 struct Subscription {
     sid: Arc<str>,
     last: Option<i64>,
+    /// The number of frames without a number since the last numbered one.
     unnumbered: i64,
 }
 
@@ -98,14 +101,14 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_number_a_repeat_and_a_step_back_are_told_once() {
+    fn a_missing_number_a_repeat_and_a_step_back_are_reported_once() {
         assert_eq!(gaps(&[Some(15), Some(16), Some(19), Some(20)]), [(17, 19)]);
         assert_eq!(gaps(&[Some(4), Some(4), Some(5)]), [(5, 4)]);
         assert_eq!(gaps(&[Some(9), Some(3), Some(4)]), [(10, 3)]);
     }
 
     #[test]
-    fn a_frame_without_a_number_accounts_for_one_and_says_nothing() {
+    fn a_frame_without_a_number_advances_the_count_and_reports_no_gap() {
         assert_eq!(gaps(&[Some(1), None, Some(3)]), []);
         assert_eq!(gaps(&[Some(1), None, Some(2)]), []);
         assert_eq!(gaps(&[Some(1), None, None, Some(4), Some(5)]), []);
@@ -137,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_at_the_ends_of_their_range_do_no_harm() {
+    fn numbers_at_the_ends_of_their_range_do_not_panic() {
         assert_eq!(
             gaps(&[Some(i64::MAX), Some(i64::MIN)]),
             [(i64::MAX, i64::MIN)]

@@ -33,6 +33,7 @@ pub(super) struct Connection {
     last_text: Duration,
     /// The interval that the last heartbeat announced, plus the grace.
     stall_after: Duration,
+    /// Whether the last bytes received end in the middle of a message.
     pub(super) mid_message: bool,
     /// Whether the controller has accepted the credentials: with the 101, or with the first text
     /// frame after the token.

@@ -20,7 +20,7 @@ pub(super) struct Replay {
     parser: StampParser,
     /// Stamps are read until the listening clock shows this time.
     window_ends: Duration,
-    /// Whether the end mark has ended the replay for good.
+    /// Whether the end mark has ended the replay permanently.
     over: bool,
     /// Whether the controller sent a `SubscriptionResponse`, as controllers do that send an end
     /// mark.

@@ -78,6 +78,7 @@ pub struct Deadline {
     pub reason: &'static str,
 }
 
+/// When a timer is due.
 #[derive(Clone, Copy, Debug)]
 enum Due {
     At(Instant),
@@ -90,10 +91,12 @@ enum Due {
 pub(crate) struct Timers {
     /// In the order of [`Timer`].
     table: [Option<(Timer, Due)>; Timer::COUNT],
+    /// The reading of the listening clock.
     listened: Duration,
     wait: Option<Wait>,
 }
 
+/// The wait of the driver: since when, and until when at the latest.
 #[derive(Clone, Copy, Debug)]
 struct Wait {
     since: Instant,
@@ -214,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn the_earliest_deadline_is_told_with_its_reason() {
+    fn the_earliest_deadline_is_returned_with_its_reason() {
         let start = epoch();
         let mut timers = Timers::default();
         assert_eq!(timers.begin_wait(start, None), None);

@@ -1,7 +1,7 @@
 //! Units of measure, and the shown value of a property: its number, unit and text.
 //!
 //! A property arrives as a raw number with the id of its unit (`uom`) and a number of decimal
-//! places (`prec`). Often the controller adds a text for people (`fmtAct`). [`ShownValue::of`]
+//! places (`prec`). Often the controller adds a display text (`fmtAct`). [`ShownValue::of`]
 //! converts these to number, unit and text. All outputs use it, so that they agree.
 //!
 //! | unit | number | example |

@@ -32,7 +32,7 @@ pub struct Decimal {
 /// The text is not a decimal number, or the number is out of range: more than 38 digits, or a scale
 /// beyond 60 places.
 #[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("no decimal number of at most 38 digits and 60 decimal places")]
+#[error("not a decimal number of at most 38 digits and 60 decimal places")]
 #[non_exhaustive]
 pub struct NotDecimal;
 
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_gives_none() {
+    fn invalid_numbers_give_none() {
         for raw in [
             "", "-", ".", "1e3", "NaN", "inf", "0x1", "1_0", "--1", "1.2.3", "１",
         ] {

@@ -95,7 +95,7 @@ impl<'a> LifecycleChange<'a> {
         self.verb.known().is_some_and(Lifecycle::is_reload_needed)
     }
 
-    /// The payload's text: inner XML.
+    /// The payload as inner XML.
     #[must_use]
     pub fn payload(&self) -> &'a str {
         self.info
@@ -156,7 +156,7 @@ impl<'a> LifecycleChange<'a> {
             Lifecycle::EnabledChanged => {
                 let text = self.needed("enabled")?;
                 LifecycleDetails::Enabled(
-                    truth(&text).ok_or_else(|| {
+                    parse_bool(&text).ok_or_else(|| {
                         ViewError::invalid("enabled", &text, "true, false, 1 or 0")
                     })?,
                 )
@@ -180,7 +180,7 @@ impl<'a> LifecycleChange<'a> {
 }
 
 /// Parses `true`, `false`, `1` and `0`, ignoring case.
-pub(crate) fn truth(text: &str) -> Option<bool> {
+pub(crate) fn parse_bool(text: &str) -> Option<bool> {
     match text.trim() {
         "1" => Some(true),
         "0" => Some(false),
@@ -215,10 +215,10 @@ impl fmt::Display for LifecycleChange<'_> {
             }
             (_, Ok(LifecycleDetails::Renamed { name })) => write!(f, " renamed to {name}"),
             (_, Ok(LifecycleDetails::MovedIntoScene { node, .. })) => {
-                write!(f, " took in node {node}")
+                write!(f, " now contains node {node}")
             }
             (_, Ok(LifecycleDetails::RemovedFromScene { node })) => {
-                write!(f, " let go of node {node}")
+                write!(f, " no longer contains node {node}")
             }
             (_, Ok(LifecycleDetails::Enabled(true))) => f.write_str(" enabled"),
             (_, Ok(LifecycleDetails::Enabled(false))) => f.write_str(" disabled"),

@@ -1,8 +1,8 @@
 //! Typed views of an event, decoded on demand.
 //!
 //! An [`Event`] is a text with the offsets of its parts. A view decodes that text by the rules of
-//! its kind: a node's property, a program's status, a variable's value. A payload that does not
-//! follow these rules gives a [`ViewError`]; the event itself stays usable.
+//! its kind, such as a node's property, a program's status or a variable's value. A payload that
+//! does not follow these rules gives a [`ViewError`]; the event itself stays usable.
 //!
 //! ```
 //! use ioxproto::view::View;
@@ -37,7 +37,7 @@ use crate::vocabulary::{Code, SystemControl, TriggerAction};
 pub use self::climate::{Climate, Energy};
 pub use self::decimal::{Decimal, NotDecimal};
 pub use self::elk::{Elk, ElkSubject};
-pub(crate) use self::lifecycle::truth;
+pub(crate) use self::lifecycle::parse_bool;
 pub use self::lifecycle::{LifecycleChange, LifecycleDetails};
 pub use self::program::{Evaluation, ProgramId, ProgramStatus, RunState};
 pub use self::property::{NodeCommand, NodeProperty};
@@ -49,9 +49,9 @@ pub use self::time::{ControllerTime, Timestamp};
 pub use self::variable::{VariableChange, VariableField, VariableId, VariableTable, VariableType};
 
 /// How much of an invalid text is shown, in characters.
-const SHOWN: usize = 80;
+const MAX_SHOWN: usize = 80;
 
-/// Why an event has no such view.
+/// Why an event cannot be decoded as the requested view.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ViewError {
@@ -93,20 +93,20 @@ impl ViewError {
     fn other(event: &Event, expected: &'static str) -> Self {
         Self::OtherKind {
             expected,
-            found: event.describe().chars().take(SHOWN).collect(),
+            found: event.describe().chars().take(MAX_SHOWN).collect(),
         }
     }
 
     fn invalid(part: &'static str, text: &str, expected: &'static str) -> Self {
         Self::Invalid {
             part,
-            text: text.chars().take(SHOWN).collect(),
+            text: text.chars().take(MAX_SHOWN).collect(),
             expected,
         }
     }
 }
 
-/// An event by its kind.
+/// An event, decoded according to its kind.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum View<'a> {
@@ -120,7 +120,7 @@ pub enum View<'a> {
     Lifecycle(LifecycleChange<'a>),
     /// A program's status.
     Program(ProgramStatus),
-    /// A variable's value, or its value at start-up.
+    /// A variable's value or value at start-up.
     Variable(VariableChange<'a>),
     /// A variable table has changed.
     VariableTable(VariableTable),
@@ -203,19 +203,19 @@ impl fmt::Display for View<'_> {
 }
 
 impl Event {
-    /// Marks the event as live or replayed. For events that do not come from a stream, such as
-    /// those of a test.
+    /// Marks the event as live or replayed. Meant for events that do not come from a stream, such
+    /// as those of a test.
     #[must_use]
     pub fn with_live(mut self, live: bool) -> Self {
         self.set_live(live);
         self
     }
 
-    /// The event by its kind, decoded.
+    /// Decodes the event according to its kind.
     ///
     /// # Errors
     ///
-    /// The kind is known, and the payload does not follow its rules.
+    /// The kind is known, but the payload does not follow its rules.
     pub fn view(&self) -> Result<View<'_>, ViewError> {
         if self.is_node_property() {
             return self.node_property().map(View::Property);

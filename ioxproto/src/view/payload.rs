@@ -189,7 +189,11 @@ fn offset(position: u64) -> usize {
 
 fn broken(error: &quick_xml::Error) -> ViewError {
     ViewError::Payload {
-        cause: error.to_string().chars().take(super::SHOWN * 2).collect(),
+        cause: error
+            .to_string()
+            .chars()
+            .take(super::MAX_SHOWN * 2)
+            .collect(),
     }
 }
 
@@ -198,7 +202,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn direct_children_alone_count() {
+    fn only_direct_children_are_found() {
         let payload = "x<a>1 <b>2</b> 3&amp;<![CDATA[<4>]]></a>y<c k='&lt;'/><a>5</a>";
         let a = first(payload, "a").unwrap().unwrap();
         assert_eq!(a.text, "1  3&<4>");

@@ -121,8 +121,8 @@ impl Evaluation {
     }
 }
 
-/// The part of a program's status that a frame contains. What it does not contain is `None` and has
-/// not changed.
+/// The part of a program's status that a frame contains. A field that the frame does not contain is
+/// `None` and has not changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ProgramStatus {
@@ -140,13 +140,13 @@ pub struct ProgramStatus {
     pub last_run: Option<ControllerTime>,
     /// When it last finished (`f`).
     pub last_finish: Option<ControllerTime>,
-    /// When it runs next by its schedule (`nsr`).
+    /// When it runs next according to its schedule (`nsr`).
     pub next_run: Option<ControllerTime>,
 }
 
 impl ProgramStatus {
-    /// Its status, true or false. `None` if the frame does not contain it: then the previous one
-    /// remains.
+    /// Its status, true or false. `None` if the frame does not contain it; then the status has not
+    /// changed.
     #[must_use]
     pub fn status(&self) -> Option<bool> {
         self.evaluation.and_then(Evaluation::status)

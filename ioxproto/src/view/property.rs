@@ -44,7 +44,7 @@ impl fmt::Display for NodeProperty<'_> {
     }
 }
 
-/// A command of a node, sent to it or caused at it: a button was pressed, a lamp was switched on.
+/// A command of a node: sent to it, or caused at the device, such as by pressing a button.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NodeCommand<'a> {

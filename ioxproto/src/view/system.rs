@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-use super::lifecycle::truth;
+use super::lifecycle::parse_bool;
 use super::{ViewError, payload};
 use crate::Event;
 use crate::vocabulary::{
@@ -15,12 +15,12 @@ use crate::vocabulary::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Heartbeat {
-    /// The controller promises the next heartbeat within this many seconds.
+    /// The interval to the next heartbeat that the controller announces, in seconds.
     pub promised_seconds: u32,
 }
 
 impl Heartbeat {
-    /// The time within which the controller promises the next heartbeat.
+    /// The interval to the next heartbeat that the controller announces.
     #[must_use]
     pub fn promised(self) -> Duration {
         Duration::from_secs(self.promised_seconds.into())
@@ -68,7 +68,7 @@ impl fmt::Display for DeviceWrite<'_> {
     }
 }
 
-/// A write to a device's memory (`_7M`): all fields are verbatim texts.
+/// A write to a device's memory (`_7M`): all fields are verbatim strings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeviceMemory<'a> {
@@ -200,7 +200,7 @@ impl Event {
     ///
     /// # Errors
     ///
-    /// It is another event, or the promise is not a whole number of seconds above 0.
+    /// It is another event, or the interval is not a whole number of seconds above 0.
     pub fn heartbeat(&self) -> Result<Heartbeat, ViewError> {
         self.expect(SystemControl::Heartbeat, "a heartbeat")?;
         let promised_seconds = self
@@ -286,9 +286,9 @@ impl Event {
     pub fn system_config(&self) -> Result<SystemConfig<'_>, ViewError> {
         self.expect(SystemControl::SystemConfig, "the system's configuration")?;
         let on = match payload::text(self.event_info(), "status")? {
-            Some(text) => {
-                Some(truth(&text).ok_or_else(|| ViewError::invalid("status", &text, "1 or 0"))?)
-            }
+            Some(text) => Some(
+                parse_bool(&text).ok_or_else(|| ViewError::invalid("status", &text, "1 or 0"))?,
+            ),
             None => None,
         };
         Ok(SystemConfig {
@@ -322,7 +322,7 @@ impl Event {
         let part = "PortalStatus";
         let status = payload::first(self.event_info(), part)?.ok_or(ViewError::Missing { part })?;
         let flag = |name: &'static str| match status.field(name)? {
-            Some(text) => truth(&text)
+            Some(text) => parse_bool(&text)
                 .map(Some)
                 .ok_or_else(|| ViewError::invalid(name, &text, "true, false, 1 or 0")),
             None => Ok(None),

@@ -58,7 +58,7 @@ impl fmt::Display for VariableType {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(
     clippy::exhaustive_structs,
-    reason = "callers build it, and this is all that names a variable"
+    reason = "callers build it, and type and number identify a variable completely"
 )]
 pub struct VariableId {
     /// Its type.
@@ -80,7 +80,7 @@ impl fmt::Display for VariableId {
 pub enum VariableField {
     /// The current value.
     Value,
-    /// The value that it takes when the controller starts.
+    /// The value at start-up: the controller sets it when it starts.
     Init,
 }
 
@@ -95,13 +95,13 @@ impl VariableField {
     }
 }
 
-/// A change of a variable's value, or of its value at start-up.
+/// A change of a variable's value or value at start-up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct VariableChange<'a> {
     /// The variable.
     pub id: VariableId,
-    /// Which of its values.
+    /// Which of its two values changed.
     pub field: VariableField,
     /// The value, verbatim.
     pub raw: Cow<'a, str>,

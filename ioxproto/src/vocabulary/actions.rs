@@ -141,7 +141,7 @@ words! {
         GetStatus = "1" "get_status",
         /// A key changed.
         KeyChanged = "2" "key_changed",
-        /// A line for people.
+        /// An information text for people.
         InfoString = "3" "info_string",
         /// The learn mode for infrared codes.
         IrLearnMode = "4" "ir_learn_mode",
@@ -228,7 +228,7 @@ words! {
         DeviceInterview = "8" "device_interview",
         /// A button is detected.
         ButtonDetect = "9" "button_detect",
-        /// The logger; on Z-Wave alone.
+        /// The logger; only on Z-Wave.
         Logger = "10" "logger",
     }
 }

@@ -4,7 +4,7 @@ use super::words;
 use crate::Event;
 
 words! {
-    /// A command of a node, sent to it or caused by somebody at the device.
+    /// A command of a node: sent to it, or caused at the device, such as by pressing a button.
     ///
     /// An event with one of these controls reports an action; it does not set a property. The other
     /// controls of nodes are properties.

@@ -61,7 +61,7 @@ fn missing_parts_take_their_defaults() {
 }
 
 #[test]
-fn a_number_that_is_none_is_unknown_and_shown_as_zero() {
+fn an_invalid_number_is_unknown_and_shown_as_zero() {
     for (text, known) in [
         ("7", Some(7)),
         (" 8 ", Some(8)),
@@ -80,7 +80,7 @@ fn a_number_that_is_none_is_unknown_and_shown_as_zero() {
 }
 
 #[test]
-fn the_precision_may_be_negative_and_is_absent_when_no_number() {
+fn the_precision_may_be_negative_and_is_absent_if_invalid() {
     for (text, prec) in [
         ("1", Some(1)),
         ("-2", Some(-2)),
@@ -96,7 +96,7 @@ fn the_precision_may_be_negative_and_is_absent_when_no_number() {
 }
 
 #[test]
-fn the_controllers_number_form_is_kept() {
+fn numbers_keep_the_format_of_the_controller() {
     assert_eq!(
         event("<Event><action>007.50</action></Event>").action(),
         "007.50"
@@ -118,7 +118,7 @@ fn only_direct_children_count() {
 }
 
 #[test]
-fn the_text_of_an_element_within_a_part_is_not_of_that_part() {
+fn the_text_of_a_nested_element_does_not_belong_to_the_part() {
     let event = event(
         "<Event><control>S<b>&amp;x<![CDATA[y]]><c/>z</b>T</control><action>&#52;<b>3</b>2</action></Event>",
     );
@@ -150,7 +150,7 @@ fn entities_and_numeric_references_are_decoded() {
 }
 
 #[test]
-fn a_payload_of_text_is_that_text_trimmed() {
+fn a_text_payload_is_trimmed() {
     assert_eq!(
         event(&with_info(" E8E7BC14.2B06 \n")).event_info(),
         "E8E7BC14.2B06"
@@ -187,7 +187,7 @@ fn mixed_content_of_the_payload_survives_verbatim() {
 }
 
 #[test]
-fn comments_are_no_text() {
+fn comments_are_not_text() {
     assert_eq!(event(&with_info("a<!-- b -->c")).event_info(), "ac");
     assert_eq!(
         event(&with_info("<!-- b --> a<?b c?> &amp;")).event_info(),
@@ -223,7 +223,7 @@ fn blanks_around_the_document_and_between_its_parts_do_not_matter() {
 }
 
 #[test]
-fn an_event_is_small_cheap_to_clone_and_free_to_travel() {
+fn an_event_is_small_cheap_to_clone_and_may_cross_threads() {
     fn travels<T: Send + Sync + Clone + 'static>() {}
     travels::<Event>();
     assert!(size_of::<Event>() <= 128, "{}", size_of::<Event>());
@@ -237,7 +237,7 @@ fn an_event_is_small_cheap_to_clone_and_free_to_travel() {
 }
 
 #[test]
-fn events_are_equal_by_their_parts_however_they_were_written() {
+fn events_with_equal_parts_are_equal_however_they_are_written() {
     let one = event("<Event seqnum='1'><control>ST</control><action>a&amp;b</action></Event>");
     let other =
         event("<Event  seqnum=\"1\"><action><![CDATA[a&b]]></action><control>ST</control></Event>");

@@ -1,4 +1,4 @@
-//! What nobody should send costs linear time and bounded memory, and never a panic.
+//! Hostile frames cost linear time and bounded memory, and never cause a panic.
 
 use ioxproto::{Frame, FrameReader};
 
@@ -36,7 +36,7 @@ fn a_megabyte_of_text_is_an_event() {
 }
 
 #[test]
-fn endless_mistakes_are_repaired_in_linear_time() {
+fn many_mistakes_are_repaired_in_linear_time() {
     for mistake in [
         "&",
         "<",

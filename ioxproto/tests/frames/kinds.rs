@@ -20,7 +20,7 @@ fn a_json_envelope_holds_the_event() {
 }
 
 #[test]
-fn byte_order_marks_before_a_document_are_passed_over_in_an_envelope_too() {
+fn byte_order_marks_before_a_document_are_skipped_in_an_envelope_too() {
     let document =
         "<Event seqnum=\"3\" sid=\"uuid:1\"><control>ST</control><action>255</action></Event>";
     for before in ["\u{feff}", " \u{feff}", "\u{feff}\u{feff} "] {
@@ -28,7 +28,7 @@ fn byte_order_marks_before_a_document_are_passed_over_in_an_envelope_too() {
         assert_eq!(event(&marked), event(document), "{before:?}");
         assert_eq!(event(&enveloped(&marked)), event(document), "{before:?}");
     }
-    // Found by fuzzing: the marks are three bytes long, and nobody had counted them.
+    // Found by fuzzing: each mark is three bytes long, which the envelope must account for.
     assert!(!malformed(&enveloped("\u{feff}:")).is_empty());
 }
 
@@ -57,7 +57,7 @@ fn other_json_is_ignored_by_its_kind() {
         "{\"type\":\"event\",\"data\":null}",
         "{\"type\":\"event\",\"data\":{\"type\":\"event\"}}",
     ] {
-        assert_eq!(ignored(text), "JSON that holds no event", "{text}");
+        assert_eq!(ignored(text), "JSON that contains no event", "{text}");
     }
 }
 
@@ -90,7 +90,7 @@ fn xml_with_another_root_is_ignored_and_takes_no_number() {
 }
 
 #[test]
-fn what_is_not_well_formed_is_malformed() {
+fn text_that_is_not_well_formed_is_malformed() {
     for text in [
         "hello",
         "{",
@@ -140,7 +140,7 @@ fn a_frame_cut_off_anywhere_is_malformed() {
 }
 
 #[test]
-fn invalid_utf_8_is_replaced_and_told() {
+fn invalid_utf_8_is_replaced_and_reported() {
     let mut reader = FrameReader::new();
     let mut bytes = EVENT.as_bytes().to_vec();
     assert!(!reader.read_bytes(&bytes).1);
@@ -168,7 +168,7 @@ fn invalid_utf_8_is_replaced_and_told() {
 }
 
 #[test]
-fn a_reader_is_as_good_after_a_bad_frame_as_before() {
+fn a_bad_frame_does_not_affect_later_frames() {
     let mut reader = FrameReader::new();
     for text in [
         "<Event><control>&lt;",

@@ -1,4 +1,4 @@
-//! Frames: each row and quirk of what controllers send, and what nobody should send.
+//! Frames: each kind and quirk that controllers send, and hostile ones.
 
 mod fields;
 mod hostile;
@@ -10,7 +10,7 @@ mod straight;
 
 use ioxproto::{Event, Frame, FrameReader};
 
-/// The event in a text, or a panic that shows what it is instead.
+/// The event in a frame. Panics if the frame is of another kind.
 fn event(text: &str) -> Event {
     match FrameReader::new().read(text) {
         Frame::Event(event) => event,
@@ -18,7 +18,7 @@ fn event(text: &str) -> Event {
     }
 }
 
-/// Why a text is malformed, or a panic that shows what it is instead.
+/// Why a frame is malformed. Panics if the frame is of another kind.
 fn malformed(text: &str) -> String {
     match FrameReader::new().read(text) {
         Frame::Malformed(malformed) => malformed.cause,
@@ -26,7 +26,7 @@ fn malformed(text: &str) -> String {
     }
 }
 
-/// What a text is ignored as, or a panic that shows what it is instead.
+/// What a frame is ignored as. Panics if the frame is of another kind.
 fn ignored(text: &str) -> String {
     match FrameReader::new().read(text) {
         Frame::Ignored(ignored) => ignored.kind.to_string(),
@@ -41,7 +41,7 @@ fn with_info(info: &str) -> String {
     )
 }
 
-/// The beginning of what a frame is, for a panic.
+/// The beginning of a frame's `Debug` output, for a panic.
 fn shown(frame: &Frame) -> String {
     format!("{frame:?}").chars().take(500).collect()
 }

@@ -1,4 +1,4 @@
-//! Any valid frame gives back what was written into it, and nothing makes the reader panic.
+//! Every valid frame returns what was written into it, and no input makes the reader panic.
 
 use ioxproto::{Event, Frame, FrameReader};
 use proptest::prelude::*;
@@ -65,7 +65,7 @@ fn read_bytes(bytes: &[u8]) -> Frame {
     FrameReader::new().read_bytes(bytes).0
 }
 
-/// An event read again from its own document is the same event.
+/// Checks that an event read again from its own document is equal.
 fn stable(event: &Event) {
     let Frame::Event(again) = FrameReader::new().read(&event.document()) else {
         panic!("{event:?}")
@@ -75,7 +75,7 @@ fn stable(event: &Event) {
 
 proptest! {
     #[test]
-    fn a_valid_frame_gives_back_its_parts(
+    fn a_valid_frame_returns_its_parts(
         seqnum in any::<i64>(),
         attributes in (text(), text(), text()),
         prec in any::<i32>(),
@@ -129,7 +129,7 @@ proptest! {
     }
 
     #[test]
-    fn no_soup_of_markup_makes_the_reader_panic(
+    fn no_mix_of_markup_makes_the_reader_panic(
         soup in proptest::collection::vec(
             prop_oneof![
                 Just("<Event>"), Just("</Event>"), Just("<eventInfo>"), Just("</eventInfo>"), Just("<control>"),

@@ -1,4 +1,4 @@
-//! What real controllers get wrong in log texts is repaired, and only that.
+//! The mistakes that real controllers make in log texts are repaired, and no others.
 
 use ioxproto::{Frame, FrameReader};
 
@@ -46,7 +46,7 @@ fn a_greater_than_in_an_attribute_does_not_end_the_tag() {
 }
 
 #[test]
-fn references_to_nothing_are_literal_too() {
+fn unknown_references_are_literal() {
     for text in [
         "&;",
         "&#;",
@@ -85,7 +85,7 @@ fn characters_that_xml_forbids_are_replaced_and_counted() {
             "<Event sid=\"a{written}\"><control>ST</control><action>255</action><node>n</node><fmtName>Status{written}</fmtName></Event>"
         );
         let envelope = serde_json::json!({"type": "event", "data": text}).to_string();
-        // As a JSON writer leaves it that escapes too little.
+        // As sent by a JSON writer that escapes too little.
         let raw = envelope
             .replace("\\u0001", "\u{1}")
             .replace("\\u0000", "\u{0}");
@@ -105,7 +105,7 @@ fn characters_that_xml_forbids_are_replaced_and_counted() {
 }
 
 #[test]
-fn line_ends_are_line_feeds_and_in_attributes_blanks() {
+fn line_ends_become_line_feeds_and_spaces_in_attributes() {
     let event = event(
         "<?xml version='1.0'?>\r\n<Event\r\nsid='a\r\nb\tc&#10;d'>\r<control>_7</control><action uom='1\r2'>1\r\n2</action>\
          <eventInfo><![CDATA[x\r\ny\rz]]></eventInfo><fmtAct>p\rq&#13;</fmtAct><fmtName>a\r&amp;</fmtName></Event>\r\n",
@@ -114,7 +114,7 @@ fn line_ends_are_line_feeds_and_in_attributes_blanks() {
     assert_eq!(event.uom(), "1 2");
     assert_eq!(event.action(), "1\n2");
     assert_eq!(event.event_info(), "x\ny\nz");
-    // A reference says what it says.
+    // A character reference keeps its character.
     assert_eq!(event.fmt_act(), "p\nq\r");
     assert_eq!(event.fmt_name(), "a\n&");
 }
@@ -126,7 +126,7 @@ fn a_stray_ampersand_in_an_attribute_is_literal() {
 }
 
 #[test]
-fn a_less_than_sign_that_begins_no_markup_is_literal() {
+fn a_less_than_sign_that_does_not_begin_markup_is_literal() {
     for text in [
         "a < b",
         "a <= b",
@@ -160,7 +160,7 @@ fn words_in_angle_brackets_that_are_never_closed_are_literal() {
 }
 
 #[test]
-fn elements_beside_a_mistake_stay_elements() {
+fn elements_next_to_a_mistake_are_still_elements() {
     let repaired = event(&with_info("<status>0</status> <NULL> a & b"));
     assert_eq!(
         repaired.event_info(),
@@ -170,7 +170,7 @@ fn elements_beside_a_mistake_stay_elements() {
 }
 
 #[test]
-fn an_empty_element_beside_a_mistake_stays_an_element() {
+fn an_empty_element_next_to_a_mistake_is_still_an_element() {
     let repaired = event(&with_info("<status/> a & b <s a='1' />"));
     assert_eq!(repaired.event_info(), "<status/> a &amp; b <s a='1' />");
 }
@@ -183,7 +183,7 @@ fn a_less_than_sign_before_the_end_of_a_tag_makes_the_one_before_it_literal() {
 }
 
 #[test]
-fn a_mistake_in_one_part_leaves_the_others_alone() {
+fn a_mistake_in_one_part_does_not_affect_the_others() {
     let event = event(
         "<Event seqnum=\"5\" sid=\"s\"><control>_7</control><action>1</action><node>n</node><eventInfo>a & b</eventInfo><fmtAct>1 &lt; 2</fmtAct></Event>",
     );
@@ -201,7 +201,7 @@ fn cdata_is_not_repaired() {
 }
 
 #[test]
-fn what_ends_a_cdata_section_a_comment_or_an_instruction_is_not_repaired_either() {
+fn the_end_of_a_cdata_section_comment_or_instruction_is_not_repaired() {
     for (info, meant) in [
         ("<![CDATA[a &]]> & b", "a & & b"),
         ("<![CDATA[a <]]> & b", "a < & b"),
@@ -233,7 +233,7 @@ fn the_skeleton_of_a_frame_is_not_repaired() {
 }
 
 #[test]
-fn an_end_tag_too_many_is_text_also_of_a_name_that_was_closed_before() {
+fn a_surplus_end_tag_is_text_even_if_its_element_was_closed_before() {
     for name in ["b", "c"] {
         let info = format!("<b>x</b> y</{name}> & z");
         assert_eq!(

@@ -28,7 +28,7 @@ fn frames(text: &str) -> Vec<Option<i64>> {
                     Frame::Ignored(_) => panic!("{}", shown(frame)),
                 })
                 .collect();
-            // Plain or in an envelope, straight or general: the same.
+            // Plain or in an envelope, with the fast path or the general one: the same.
             assert_eq!(found.get_or_insert_with(|| kinds.clone()), &kinds, "{text}");
         }
     }
@@ -52,7 +52,7 @@ fn several_documents_are_several_events_in_order() {
 }
 
 #[test]
-fn what_is_whole_is_delivered_before_what_is_cut_off() {
+fn complete_documents_are_delivered_before_a_truncated_one() {
     let (one, two) = (document(1), document(2));
     for length in 1..two.len() {
         let text = format!("{one}{}", &two[..length]);
@@ -61,7 +61,7 @@ fn what_is_whole_is_delivered_before_what_is_cut_off() {
 }
 
 #[test]
-fn each_document_is_repaired_alone() {
+fn each_document_is_repaired_separately() {
     let odd = document(2).replace("<action>1", "<action>a & b\u{1}");
     let text = format!("{}{odd}{}", document(1), document(3));
     assert_eq!(frames(&text), [Some(1), Some(2), Some(3)]);
@@ -71,7 +71,7 @@ fn each_document_is_repaired_alone() {
 }
 
 #[test]
-fn an_end_tag_in_some_text_ends_no_document() {
+fn an_end_tag_in_text_does_not_end_a_document() {
     let text =
         "<Event seqnum=\"1\"><eventInfo><![CDATA[</Event><Event>]]> a & b</eventInfo></Event>";
     assert_eq!(frames(text), [Some(1)]);
@@ -91,7 +91,7 @@ fn after_64_documents_the_rest_is_malformed_once() {
 }
 
 #[test]
-fn the_next_message_forgets_what_was_not_taken() {
+fn the_next_message_drops_documents_that_were_not_taken() {
     let mut reader = FrameReader::new();
     reader.read(&format!("{}{}", document(1), document(2)));
     reader.read(&document(3));

@@ -1,11 +1,11 @@
-//! The straight scan and the general path give the same, for frames in and near the layout that
+//! The fast path and the general path give the same result, for frames in and near the layout that
 //! controllers send.
 
 use ioxproto::{Frame, FrameReader};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-/// Holds both paths against each other.
+/// Checks that both paths give the same result.
 fn same(text: &str) {
     let straight = FrameReader::new().read(text);
     let general = FrameReader::general().read(text);
@@ -20,7 +20,8 @@ fn same(text: &str) {
     }
 }
 
-/// What may stand in a value: mostly plain, sometimes what the scan must leave to others.
+/// The text of a value: usually plain, sometimes one that the fast path must leave to the general
+/// path.
 fn value() -> impl Strategy<Value = String> {
     prop_oneof![
         4 => "[A-Za-z0-9_:. -]{0,12}",
@@ -123,7 +124,7 @@ fn document() -> impl Strategy<Value = String> {
     )
 }
 
-/// A JSON string's inside, with more escapes than are needed.
+/// The content of a JSON string, with more escapes than necessary.
 fn escaped(document: &str, slashes: bool, letters: bool) -> String {
     let mut text = serde_json::Value::from(document).to_string();
     if slashes {
@@ -151,7 +152,7 @@ fn frame() -> impl Strategy<Value = String> {
     })
 }
 
-/// A change to a text: at a place, this many characters replaced by something.
+/// A change to a string: the position, the number of characters to replace, and the replacement.
 fn change() -> impl Strategy<Value = (Index, usize, String)> {
     let piece = prop_oneof![
         Just(""),
@@ -210,7 +211,7 @@ proptest! {
 }
 
 #[test]
-fn both_paths_agree_wherever_a_frame_is_cut_or_spoilt() {
+fn both_paths_agree_on_frames_truncated_or_corrupted_anywhere() {
     let document = "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Event seqnum=\"7\" sid=\"uuid:1\" timestamp=\"2026-05-05T18:52:41.875777-07:00\"><control>_1</control><action uom=\"100\" prec=\"0\">6</action><node>1A 2B 3C 1</node><eventInfo> <var type=\"2\" id=\"12\"><prec>0</prec><on /></var> </eventInfo><fmtAct>50%</fmtAct><fmtName>Status</fmtName></Event>";
     let envelope =
         serde_json::json!({"data": document})

@@ -1,4 +1,4 @@
-//! Ages of events, by the controller's own clock.
+//! The age of events, by the controller's clock.
 
 use std::time::{Duration, SystemTime};
 
@@ -23,7 +23,7 @@ fn seconds(value: u64) -> Option<Duration> {
 }
 
 #[test]
-fn unknown_before_a_live_frame_and_without_a_timestamp() {
+fn the_age_is_unknown_before_a_live_frame_and_without_a_timestamp() {
     let mut clock = ControllerClock::new(SubscribePath::Api);
     let replayed = at("2026-05-06T14:30:00-07:00");
     clock.learn(&replayed, utc(0));
@@ -37,9 +37,9 @@ fn unknown_before_a_live_frame_and_without_a_timestamp() {
 }
 
 #[test]
-fn ages_are_by_the_controllers_clock_though_it_be_wrong() {
+fn ages_use_the_controllers_clock_even_if_it_is_wrong() {
     let mut clock = ControllerClock::new(SubscribePath::Api);
-    // It is an hour and a half fast.
+    // The clock is an hour and a half fast.
     clock.learn(&at("2026-05-06T16:00:36-07:00").with_live(true), utc(0));
     assert_eq!(clock.ahead_micros(), Some(5400 * 1_000_000));
     let replayed = at("2026-05-06T16:00:06-07:00");
@@ -52,7 +52,7 @@ fn ages_are_by_the_controllers_clock_though_it_be_wrong() {
         clock.happened_since(&replayed, utc(0) - Duration::from_secs(29)),
         Some(false)
     );
-    // An offset of summer time in the text changes nothing.
+    // A different offset from UTC in the text makes no difference.
     assert_eq!(
         clock.age(&at("2026-05-06T15:00:06-08:00"), utc(0)),
         seconds(30)
@@ -60,14 +60,15 @@ fn ages_are_by_the_controllers_clock_though_it_be_wrong() {
 }
 
 #[test]
-fn the_quickest_of_the_last_frames_counts() {
+fn the_frame_with_the_shortest_delay_counts() {
     let mut clock = ControllerClock::new(SubscribePath::Api);
     let live = |second: u64| at(&format!("2026-05-06T14:30:{second:02}-07:00")).with_live(true);
     clock.learn(&live(36), utc(0));
     // The consumer was blocked for a while: the frame is read late.
     clock.learn(&live(37), utc(20));
     assert_eq!(clock.ahead_micros(), Some(0));
-    // The clock was set back by half a minute, and nobody said so: learned within eight frames.
+    // The clock was set back by half a minute without an event: this is learned within eight
+    // frames.
     for second in 0..8 {
         clock.learn(&live(10 + second), utc(4 + second));
     }
@@ -75,7 +76,7 @@ fn the_quickest_of_the_last_frames_counts() {
 }
 
 #[test]
-fn a_clock_that_was_set_is_learned_anew() {
+fn a_clock_that_was_set_is_learned_again() {
     let mut clock = ControllerClock::new(SubscribePath::Api);
     clock.learn(&at("2026-05-06T16:00:36-07:00").with_live(true), utc(0));
     let set = event(
@@ -86,7 +87,7 @@ fn a_clock_that_was_set_is_learned_anew() {
 }
 
 #[test]
-fn the_replay_of_the_xml_path_tells_no_age() {
+fn a_replay_on_the_xml_path_has_no_age() {
     let mut clock = ControllerClock::new(SubscribePath::Rest);
     clock.learn(&at("2026-05-06T14:30:36-07:00").with_live(true), utc(0));
     let stamped_at_the_connect = at("2026-05-06T14:30:30-07:00");
@@ -98,7 +99,7 @@ fn the_replay_of_the_xml_path_tells_no_age() {
 }
 
 #[test]
-fn no_age_is_negative() {
+fn an_age_is_never_negative() {
     let mut clock = ControllerClock::new(SubscribePath::Api);
     clock.learn(&at("2026-05-06T14:30:36-07:00").with_live(true), utc(0));
     assert_eq!(

@@ -1,4 +1,4 @@
-//! The picture of the house: what is kept, what is told, what is forgotten.
+//! The state of the house: what is kept, reported and forgotten.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ const STATE_12: VariableId = VariableId {
 };
 
 #[test]
-fn a_property_is_kept_with_all_that_was_said() {
+fn a_property_is_kept_with_all_parts_of_its_event() {
     let mut state = ControllerState::new();
     state.update(&property("n", "ST", "255"));
     let kept = state.property("n", "ST").unwrap();
@@ -47,10 +47,10 @@ fn a_property_is_kept_with_all_that_was_said() {
 }
 
 #[test]
-fn what_an_update_does_not_carry_is_kept() {
+fn parts_that_an_update_lacks_are_kept() {
     let mut state = ControllerState::new();
     state.update(&property("n", "ST", "255"));
-    // As an ISY-994 says it: no unit, no places, no texts, no time.
+    // As an ISY-994 sends it: without unit, decimal places, texts and time.
     let bare = |raw: &str| {
         event(&format!(
             "<Event><control>ST</control><action>{raw}</action><node>n</node></Event>"
@@ -64,10 +64,10 @@ fn what_an_update_does_not_carry_is_kept() {
         (kept.raw(), kept.uom(), kept.prec(), kept.name()),
         ("0", "100", Some(0), "Status")
     );
-    // The display text belongs to the value that it showed.
+    // The display text belongs to the old value.
     assert_eq!(kept.formatted(), "");
     assert!(kept.time().is_some());
-    // With another unit, the old places say nothing.
+    // The old decimal places do not apply to another unit.
     state.update(&event(
         "<Event><control>ST</control><action uom='51'>7</action><node>n</node></Event>",
     ));
@@ -76,7 +76,7 @@ fn what_an_update_does_not_carry_is_kept() {
 }
 
 #[test]
-fn only_what_changed_is_told() {
+fn only_changes_are_reported() {
     let mut state = ControllerState::new();
     let first = state.apply_event(&live("n", "ST", "0"));
     assert_eq!(shown(&first), ["n ST: 0"]);
@@ -97,15 +97,15 @@ fn only_what_changed_is_told() {
 }
 
 #[test]
-fn programs_keep_what_partial_frames_lack() {
+fn programs_keep_the_parts_that_a_frame_lacks() {
     let mut state = ControllerState::new();
     let id = ProgramId::new(0x8D);
     let mut feed = |info: &str| {
-        let told = shown(&state.apply_event(&system_live("_1", "0", "", info)));
-        (told, *state.program(id).unwrap())
+        let reported = shown(&state.apply_event(&system_live("_1", "0", "", info)));
+        (reported, *state.program(id).unwrap())
     };
-    let (told, program) = feed("<id>8D</id><on/><nr/><r>260506 14:30:36 </r><s>21</s>");
-    assert_eq!(told, ["program 008D: true"]);
+    let (reported, program) = feed("<id>8D</id><on/><nr/><r>260506 14:30:36 </r><s>21</s>");
+    assert_eq!(reported, ["program 008D: true"]);
     assert_eq!(
         (program.status, program.enabled, program.run_at_reboot),
         (Some(true), Some(true), Some(false))
@@ -128,9 +128,9 @@ fn programs_keep_what_partial_frames_lack() {
         (unloaded.status, unloaded.run_state, unloaded.enabled),
         (Some(true), None, Some(false))
     );
-    let (told, done) = feed("<id>8D</id><s>31</s>");
+    let (reported, done) = feed("<id>8D</id><s>31</s>");
     assert_eq!(
-        (told, done.status),
+        (reported, done.status),
         (vec!["program 008D: false".to_owned()], Some(false))
     );
     assert!(feed("<id>8D</id><s>31</s>").0.is_empty());
@@ -159,7 +159,7 @@ fn a_variable_has_a_value_and_an_init() {
         ("5.1".to_owned(), "7".to_owned())
     );
     assert_eq!(kept.time.unwrap().to_string(), "2026-05-06T13:23:15-07:00");
-    // No number: the update is dropped and the old value stays.
+    // Not a number: the update is ignored.
     let bad = r#"<var type="2" id="12"><val>on</val></var>"#;
     assert!(
         state
@@ -179,7 +179,7 @@ fn a_variable_has_a_value_and_an_init() {
 }
 
 #[test]
-fn scenes_follow_the_change_of_a_member() {
+fn a_change_of_a_member_is_a_change_of_its_scenes() {
     let mut state = ControllerState::new();
     state.seed_scene("s2", ["n", "m", "n"]);
     state.seed_scene("s1", ["n"]);
@@ -223,7 +223,7 @@ fn membership_follows_live_lifecycle_events() {
 }
 
 #[test]
-fn a_lifecycle_event_says_what_is_to_be_loaded_again() {
+fn a_lifecycle_event_says_what_to_load_again() {
     let mut state = ControllerState::new();
     let cases = [
         ("ND", Some((Lifecycle::NodeAdded, Invalidated::Nodes))),
@@ -239,7 +239,7 @@ fn a_lifecycle_event_says_what_is_to_be_loaded_again() {
     ];
     for (code, expected) in cases {
         let changes = state.apply_event(&system_live("_3", code, "x", "<newName>y</newName>"));
-        let told = changes.first().map(|change| match &change.kind {
+        let reported = changes.first().map(|change| match &change.kind {
             ChangeKind::Structure {
                 verb,
                 address,
@@ -250,12 +250,12 @@ fn a_lifecycle_event_says_what_is_to_be_loaded_again() {
             }
             other => panic!("{other:?}"),
         });
-        assert_eq!(told, expected, "{code}");
+        assert_eq!(reported, expected, "{code}");
     }
 }
 
 #[test]
-fn a_replayed_removal_is_history_and_removes_nothing() {
+fn a_replayed_removal_removes_nothing() {
     let mut state = ControllerState::new();
     state.update(&property("n", "ST", "1"));
     state.update(&system("_3", "NR", "n", ""));
@@ -265,7 +265,7 @@ fn a_replayed_removal_is_history_and_removes_nothing() {
 }
 
 #[test]
-fn it_grows_or_updates_only_what_it_knows() {
+fn a_state_of_known_items_leaves_unknown_ones_out() {
     let mut state = ControllerState::known_only();
     state.seed_node("n");
     state.seed_property(
@@ -311,7 +311,7 @@ fn it_grows_or_updates_only_what_it_knows() {
 }
 
 #[test]
-fn a_first_replay_is_no_news() {
+fn a_first_replay_reports_no_changes_while_away() {
     let mut state = ControllerState::new();
     status(&mut state, Status::StreamSyncing);
     for raw in ["0", "1", "2"] {
@@ -328,7 +328,7 @@ fn a_first_replay_is_no_news() {
 }
 
 #[test]
-fn what_changed_while_away_is_told_once_and_never_as_live() {
+fn changes_while_away_are_reported_once_and_never_as_live() {
     let mut state = ControllerState::new();
     state.seed_scene("s", ["door"]);
     status(&mut state, Status::StreamSyncing);
@@ -346,7 +346,7 @@ fn what_changed_while_away_is_told_once_and_never_as_live() {
     state.update(&live("lamp", "ST", "255"));
     assert_eq!(state.not_replayed().count(), 0);
 
-    // The first try breaks off in the middle; what was known before it counts still.
+    // The first replay breaks off in the middle. The state before it remains the reference.
     status(&mut state, Status::LostConnection);
     status(&mut state, Status::StreamSyncing);
     state.update(&property("door", "ST", "50"));
@@ -410,7 +410,7 @@ fn a_replayed_event_after_the_drain_continues_the_replay_that_ended() {
     };
     let mut state = ControllerState::new();
     state.seed_scene("s", ["door"]);
-    // The first replay is not news, late or not.
+    // The events of a first replay are not changes, even if they are late.
     status(&mut state, Status::StreamSyncing);
     assert!(status(&mut state, Status::Connected).is_empty());
     for event in replayed("0") {
@@ -435,11 +435,12 @@ fn a_replayed_event_after_the_drain_continues_the_replay_that_ended() {
             "variable state 12 = 100 (while away)",
         ]
     );
-    // Told once: not again when they come once more, nor at the end of the next replay.
+    // Each change is reported once: not when the event is repeated, and not at the end of the next
+    // replay.
     for event in replayed("100") {
         assert!(state.apply_event(&event).is_empty());
     }
-    // The late events count as mentioned by the replay that they belong to.
+    // The late events count for the replay that they belong to.
     assert_eq!(state.not_replayed().collect::<Vec<_>>(), [("lamp", "ST")]);
     let changes = state.apply_event(&live("door", "ST", "50"));
     assert_eq!(changes[0].occasion, Occasion::Live);
@@ -450,7 +451,7 @@ fn a_replayed_event_after_the_drain_continues_the_replay_that_ended() {
 }
 
 #[test]
-fn with_change_times_what_came_back_is_told_although_it_comes_late() {
+fn with_change_times_a_value_that_changed_back_is_reported_even_if_late() {
     let at = |raw: &str, time: &str| {
         event(&format!(
             "<Event timestamp='{time}'><control>ST</control><action>{raw}</action><node>door</node></Event>"
@@ -469,7 +470,7 @@ fn with_change_times_what_came_back_is_told_although_it_comes_late() {
 }
 
 #[test]
-fn a_replay_that_ran_out_of_time_is_not_complete() {
+fn a_replay_that_exceeds_its_time_limit_is_incomplete() {
     let mut state = ControllerState::new();
     assert!(!state.is_complete());
     status(&mut state, Status::StreamSyncing);
@@ -487,12 +488,12 @@ fn a_replay_that_ran_out_of_time_is_not_complete() {
     let changes = state.apply(&Notification::Status(change));
     assert_eq!(shown(&changes), ["lamp ST: 7 (while away)"]);
     assert!(!state.is_complete());
-    // What it did not mention may well be there.
+    // The replay was incomplete, so nothing can be said about the rest.
     assert_eq!(state.not_replayed().count(), 0);
 }
 
 #[test]
-fn what_changed_and_came_back_shows_in_its_time() {
+fn a_value_that_changed_back_while_away_shows_in_its_time() {
     let at = |node: &str, raw: &str, time: &str| {
         event(&format!(
             "<Event timestamp='{time}'><control>ST</control><action>{raw}</action><node>{node}</node></Event>"
@@ -525,7 +526,7 @@ fn what_changed_and_came_back_shows_in_its_time() {
 }
 
 #[test]
-fn a_seeded_state_is_caught_up_by_the_first_replay() {
+fn the_first_replay_updates_a_seeded_state() {
     let mut state = ControllerState::new();
     state.seed_property(
         "door",
@@ -558,7 +559,7 @@ fn a_seeded_state_is_caught_up_by_the_first_replay() {
 }
 
 #[test]
-fn what_a_controller_can_fill_is_bounded() {
+fn the_state_that_a_controller_can_fill_is_bounded() {
     let mut state = ControllerState::new().with_limits(Limits {
         entries: 10,
         texts: 200,
@@ -581,7 +582,7 @@ fn what_a_controller_can_fill_is_bounded() {
     assert_eq!(state.entries(), 10);
     assert!(state.left_out() > 200);
     let known = state.left_out();
-    // Known ones go on, but for texts over the limit, which leave the old value.
+    // Known properties are still updated, except with texts over the limit.
     state.update(&live("n0", "ST", "2"));
     state.update(&live("n0", "ST", &"9".repeat(300)));
     assert_eq!(state.property("n0", "ST").unwrap().raw(), "2");
@@ -589,7 +590,7 @@ fn what_a_controller_can_fill_is_bounded() {
 }
 
 #[test]
-fn a_snapshot_stays_as_it_was() {
+fn a_snapshot_does_not_change() {
     let shared = SharedState::new(ControllerState::new());
     shared.update(|state| state.update(&live("n", "ST", "1")));
     let snapshot = shared.snapshot();
@@ -602,7 +603,7 @@ fn a_snapshot_stays_as_it_was() {
 }
 
 #[test]
-fn it_is_written_as_json() {
+fn the_state_is_serialised_as_json() {
     let mut state = ControllerState::new();
     state.seed_scene("25614", ["42 92 8C 1"]);
     state.update(&property("42 92 8C 1", "ST", "255"));

@@ -1,4 +1,4 @@
-//! The dispatcher: order, guards, panics, filters, listeners that come back.
+//! The dispatcher: order, registrations, panics, filters, and listeners that call it.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,7 +10,7 @@ use ioxproto::{Notification, Status, StatusChange};
 
 use super::{live, property, system};
 
-/// What listeners wrote down, in order.
+/// The entries of the listeners, in order.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<String>>>);
 
@@ -34,7 +34,7 @@ fn named(dispatcher: &Dispatcher, log: &Log, name: &'static str) -> Registration
 }
 
 #[test]
-fn five_kinds_of_listener_are_told_of_their_own() {
+fn five_kinds_of_listener_receive_their_own_events() {
     let (dispatcher, log) = (Dispatcher::new(), Log::default());
     let events = log.clone();
     let lifecycle = log.clone();
@@ -84,14 +84,14 @@ fn five_kinds_of_listener_are_told_of_their_own() {
 }
 
 #[test]
-fn a_frame_that_cannot_be_read_still_reaches_event_listeners() {
+fn an_event_with_an_invalid_payload_still_reaches_event_listeners() {
     let (dispatcher, log) = (Dispatcher::new(), Log::default());
     let program = log.clone();
     let _programs = dispatcher.on_program(Filter::new(), move |_, _| program.add("program"));
     let _events = named(&dispatcher, &log, "event");
     dispatcher.dispatch_event(&system("_1", "0", "", "<id>nonsense</id>"));
     assert_eq!(log.take(), ["event"]);
-    // A lifecycle listener hears of a verb even if its payload is broken.
+    // A lifecycle listener is called even if the payload is broken.
     let verbs = log.clone();
     let _lifecycle = dispatcher.on_lifecycle(Filter::new(), move |change, _| {
         verbs.add(change.verb.label());
@@ -101,7 +101,7 @@ fn a_frame_that_cannot_be_read_still_reaches_event_listeners() {
 }
 
 #[test]
-fn calls_come_in_the_order_of_registration() {
+fn listeners_are_called_in_the_order_of_registration() {
     let (dispatcher, log) = (Dispatcher::new(), Log::default());
     let first = named(&dispatcher, &log, "1");
     let lifecycle = log.clone();
@@ -139,20 +139,20 @@ fn a_detached_listener_stays_as_long_as_the_dispatcher() {
     named(&dispatcher, &log, "x").detach();
     dispatcher.clone().dispatch_event(&live("n", "ST", "1"));
     assert_eq!((log.take().len(), dispatcher.listeners()), (1, 1));
-    // The listener goes with the dispatcher: nothing holds its closure.
+    // The listener is dropped with the dispatcher: nothing else holds its closure.
     let held = Arc::clone(&log.0);
     drop((dispatcher, log));
     assert_eq!(Arc::strong_count(&held), 1);
 }
 
 #[test]
-fn a_listener_may_unregister_itself_and_others_from_within() {
+fn a_listener_may_unregister_itself_and_others_while_it_runs() {
     let (dispatcher, log) = (Dispatcher::new(), Log::default());
     let slot: Arc<Mutex<Vec<Registration>>> = Arc::default();
     let mine = Arc::clone(&slot);
-    let told = log.clone();
+    let writer = log.clone();
     let own = dispatcher.on_event(Filter::new(), move |_| {
-        told.add("once");
+        writer.add("once");
         mine.lock().unwrap().clear();
     });
     let other = named(&dispatcher, &log, "never");
@@ -164,36 +164,36 @@ fn a_listener_may_unregister_itself_and_others_from_within() {
 }
 
 #[test]
-fn a_listener_registered_during_a_dispatch_begins_with_the_next() {
+fn a_listener_registered_during_a_dispatch_is_called_from_the_next_one_on() {
     let (dispatcher, log) = (Dispatcher::new(), Log::default());
-    let (inner, told) = (dispatcher.clone(), log.clone());
+    let (inner, writer) = (dispatcher.clone(), log.clone());
     let count = AtomicUsize::new(0);
     let registration = dispatcher.on_event(Filter::new(), move |_| {
         if count.fetch_add(1, Ordering::Relaxed) == 0 {
-            named(&inner, &told, "new").detach();
+            named(&inner, &writer, "new").detach();
         }
     });
     dispatcher.dispatch_event(&live("n", "ST", "1"));
     assert!(log.take().is_empty());
     dispatcher.dispatch_event(&live("n", "ST", "2"));
     assert_eq!(log.take(), ["new"]);
-    // The closure holds the dispatcher that holds it.
+    // The closure holds the dispatcher, which holds the closure: break the cycle.
     registration.unregister();
 }
 
 #[test]
-fn a_listener_may_dispatch_from_within() {
+fn a_listener_may_dispatch_while_it_runs() {
     let (dispatcher, log) = (Dispatcher::new(), Log::default());
     dispatcher.attach(SharedState::new(ControllerState::new()));
-    let (inner, told) = (dispatcher.clone(), log.clone());
+    let (inner, writer) = (dispatcher.clone(), log.clone());
     let registration = dispatcher.on_event(Filter::new().node("a"), move |event| {
-        told.add(format!("a {}", event.action()));
+        writer.add(format!("a {}", event.action()));
         inner.dispatch_event(&live("b", "ST", "7"));
-        told.add("back");
+        writer.add("back");
     });
-    let told = log.clone();
+    let writer = log.clone();
     let _b = dispatcher.on_event(Filter::new().node("b"), move |event| {
-        told.add(format!("b {}", event.action()));
+        writer.add(format!("b {}", event.action()));
     });
     dispatcher.dispatch_event(&live("a", "ST", "1"));
     assert_eq!(log.take(), ["a 1", "b 7", "back"]);
@@ -201,13 +201,13 @@ fn a_listener_may_dispatch_from_within() {
 }
 
 #[test]
-fn a_panicking_listener_is_reported_and_the_rest_served() {
+fn a_panicking_listener_is_reported_and_the_others_are_called() {
     let (dispatcher, log) = (Dispatcher::new(), Log::default());
     let _bad = dispatcher.on_event(Filter::new(), |event| panic!("no {}", event.action()));
     let _worse = dispatcher.on_event(Filter::new(), |_| std::panic::panic_any(7));
     let _good = named(&dispatcher, &log, "served");
-    let told = log.clone();
-    let _hook = dispatcher.on_panic(move |panic| told.add(panic.to_string()));
+    let writer = log.clone();
+    let _hook = dispatcher.on_panic(move |panic| writer.add(panic.to_string()));
     let _bad_hook = dispatcher.on_panic(|_| panic!("the hook too"));
     dispatcher.dispatch_event(&live("n", "ST", "1"));
     dispatcher.dispatch_event(&live("n", "ST", "2"));
@@ -226,7 +226,7 @@ fn a_panicking_listener_is_reported_and_the_rest_served() {
 }
 
 #[test]
-fn filters_take_by_node_control_and_liveness() {
+fn filters_select_by_node_control_and_liveness() {
     let (dispatcher, log) = (Dispatcher::new(), Log::default());
     let filters = [
         ("all", Filter::new()),
@@ -260,16 +260,16 @@ fn the_state_is_up_to_date_before_any_listener_runs() {
     let state = SharedState::new(ControllerState::new());
     state.update(|state| state.seed_scene("s", ["n"]));
     dispatcher.attach(state.clone());
-    let told = log.clone();
-    let _changes = dispatcher.on_change(move |change| told.add(change.to_string()));
-    let told = log.clone();
+    let writer = log.clone();
+    let _changes = dispatcher.on_change(move |change| writer.add(change.to_string()));
+    let writer = log.clone();
     let _events = dispatcher.on_event(Filter::new(), move |event| {
         let raw = state.read(|state| state.property("n", "ST").map(|now| now.raw().to_owned()));
         assert_eq!(raw.as_deref(), Some(event.action()));
-        told.add("event");
+        writer.add("event");
     });
     dispatcher.dispatch_event(&live("n", "ST", "1"));
-    // The scene follows the node's own event.
+    // The change of the scene follows that of the node.
     assert_eq!(
         log.take(),
         ["event", "n ST: 1", "scene s: member n changed"]
@@ -284,17 +284,17 @@ fn the_state_is_up_to_date_before_any_listener_runs() {
 }
 
 #[test]
-fn what_changed_while_away_is_told_after_connected() {
+fn changes_while_away_are_reported_after_connected() {
     let (dispatcher, log) = (Dispatcher::new(), Log::default());
     let mut seeded = ControllerState::new();
     seeded.apply_event(&live("door", "ST", "0"));
     dispatcher.attach(SharedState::new(seeded));
-    let told = log.clone();
-    let _status = dispatcher.on_status(move |change| told.add(change.status.as_str()));
-    let told = log.clone();
+    let writer = log.clone();
+    let _status = dispatcher.on_status(move |change| writer.add(change.status.as_str()));
+    let writer = log.clone();
     let _changes = dispatcher.on_change(move |change| {
         assert_ne!(change.occasion, Occasion::Live);
-        told.add(change.to_string());
+        writer.add(change.to_string());
     });
     let status = |status| dispatcher.dispatch(&Notification::Status(StatusChange::new(status)));
     status(Status::LostConnection);
@@ -314,7 +314,7 @@ fn what_changed_while_away_is_told_after_connected() {
 }
 
 #[test]
-fn it_may_be_used_from_several_threads() {
+fn the_dispatcher_may_be_used_from_several_threads() {
     fn shared<T: Send + Sync + Clone + 'static>(_: &T) {}
     let dispatcher = Dispatcher::new();
     shared(&dispatcher);
@@ -339,7 +339,7 @@ fn it_may_be_used_from_several_threads() {
 }
 
 #[test]
-fn a_filter_takes_several_nodes_and_controls() {
+fn a_filter_accepts_several_nodes_and_controls() {
     let filter = Filter::new().node("a").node("b").controls(["ST", "OL"]);
     let takes = |node: &str, control: &str| filter.is_match(&live(node, control, "1"));
     assert!(takes("a", "ST") && takes("b", "OL") && takes("a", "OL"));

@@ -1,4 +1,4 @@
-//! What events mean: words, views, the picture of the house, listeners. One test for each rule.
+//! What events mean: words, views, the state of the house, listeners. One test for each rule.
 
 mod freshness;
 mod house;

@@ -1,4 +1,4 @@
-//! Arbitrary frames, replays and reconnects against a naive model of the house.
+//! Compares the state with a naive model, for arbitrary frames, replays and reconnects.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -11,7 +11,7 @@ use proptest::prelude::*;
 
 use super::{event, property, system};
 
-/// What happens to a stream.
+/// A step of a stream.
 #[derive(Clone, Debug)]
 enum Step {
     Property {
@@ -129,7 +129,7 @@ type Programs = BTreeMap<u32, (Option<bool>, Option<bool>)>;
 /// Value, init.
 type Variables = BTreeMap<u32, (Option<i64>, Option<i64>)>;
 
-/// The house, by copying everything all the time.
+/// The naive model, which is copied at each step.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct House {
     properties: Properties,
@@ -217,20 +217,22 @@ impl House {
     }
 }
 
-/// What the changes of a list say of properties: node and control to raw value; each at most once.
-fn told(changes: &[Change]) -> Properties {
-    let mut told = Properties::new();
+/// The properties in a list of changes: node and control to raw value. Each may change at most
+/// once.
+fn properties_in(changes: &[Change]) -> Properties {
+    let mut properties = Properties::new();
     for change in changes {
         if let ChangeKind::Property(property) = &change.kind {
             let key = (property.node.to_string(), property.control.to_string());
-            let again = told.insert(key, property.after.raw().to_owned());
-            assert_eq!(again, None, "a property is told once");
+            let again = properties.insert(key, property.after.raw().to_owned());
+            assert_eq!(again, None, "a property changes once");
         }
     }
-    told
+    properties
 }
 
-/// Each property's change is followed by the scenes that its node is in, and by no other.
+/// Checks that the change of a property is followed by those of the scenes that contain its node,
+/// and by no others.
 fn scenes_follow(changes: &[Change], house: &House) {
     let mut expected: Vec<(String, String)> = Vec::new();
     for change in changes {
@@ -252,7 +254,7 @@ fn scenes_follow(changes: &[Change], house: &House) {
 
 proptest! {
     #[test]
-    fn the_state_is_what_the_frames_say(steps in steps()) {
+    fn the_state_agrees_with_the_model(steps in steps()) {
         let shared = SharedState::new(ControllerState::new());
         let dispatcher = Dispatcher::new();
         dispatcher.attach(shared.clone());
@@ -263,7 +265,7 @@ proptest! {
         dispatcher.on_event(Filter::new(), |_| std::panic::resume_unwind(Box::new("isolated"))).detach();
         let (into, state) = (Arc::clone(&seen), shared.clone());
         dispatcher.on_event(Filter::new(), move |event| {
-            // The state is there already when a listener runs.
+            // The state is updated before a listener runs.
             if event.is_node_property() {
                 let raw = state.read(|state| state.property(event.node(), event.control()).map(|now| now.raw().to_owned()));
                 assert_eq!(raw.as_deref(), Some(event.action()));
@@ -272,7 +274,7 @@ proptest! {
         }).detach();
 
         let mut house = House::default();
-        // What was known when the outage began, and whether a replay was ever whole.
+        // What was known when the outage began, and whether any replay was complete.
         let mut known: Option<House> = Some(House::default());
         let mut complete = false;
         let status = |status| dispatcher.dispatch(&Notification::Status(StatusChange::new(status)));
@@ -297,12 +299,12 @@ proptest! {
                 if !live && !complete && let Step::Property { .. } = step {
                     fresh.extend(changed.keys().filter(|key| !before.properties.contains_key(*key)).cloned());
                 }
-                prop_assert_eq!(told(&changes), changed);
+                prop_assert_eq!(properties_in(&changes), changed);
             } else if matches!(step, Step::Reconnect) {
                 status(Status::LostConnection);
                 status(Status::StreamSyncing);
                 known.get_or_insert_with(|| before.clone());
-                // What an earlier, broken replay brought was known from then on.
+                // The properties from an earlier, incomplete replay count as known.
                 if !complete {
                     known = Some(House { properties: house.properties.clone(), ..before });
                     fresh.clear();
@@ -317,10 +319,10 @@ proptest! {
                         .filter(|(key, value)| known.properties.get(*key) != Some(value))
                         .map(|(key, value)| (key.clone(), value.clone()))
                         .collect();
-                    prop_assert_eq!(told(&changes), away);
+                    prop_assert_eq!(properties_in(&changes), away);
                 } else {
-                    // A first replay tells nothing of what it brought itself.
-                    prop_assert!(told(&changes).keys().all(|key| !fresh.contains(key)));
+                    // A first replay does not report the properties that it has added.
+                    prop_assert!(properties_in(&changes).keys().all(|key| !fresh.contains(key)));
                 }
                 complete = true;
             } else {
@@ -340,7 +342,7 @@ proptest! {
         }
         prop_assert_eq!(seen.lock().unwrap().len(), events);
         prop_assert_eq!(dispatcher.panics(), events as u64);
-        // Whoever asks by name gets what the lists say.
+        // Access by id agrees with the lists.
         shared.read(|state| {
             for (number, (status, _)) in &house.programs {
                 assert_eq!(state.program(ProgramId::new(*number)).unwrap().status, *status);

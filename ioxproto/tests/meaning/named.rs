@@ -1,4 +1,4 @@
-//! The names of the house in its picture, and what changed in them.
+//! The names in the state of the house, and their changes.
 
 use std::sync::{Arc, Mutex};
 
@@ -71,22 +71,27 @@ fn names_are_looked_up_through_the_state() {
 }
 
 #[test]
-fn a_live_rename_is_told_and_a_replayed_one_is_history() {
+fn a_live_rename_is_reported_and_a_replayed_one_is_not() {
     let mut state = named();
     let rename = lifecycle("NN", "1A 2B 3C 1", "<newName>Hall lamp</newName>");
-    let told = changes(&mut state, &Notification::Event(rename.clone()));
+    let reported = changes(&mut state, &Notification::Event(rename.clone()));
     assert!(
-        !told.iter().any(|told| told.contains("renamed from")),
-        "{told:?}"
+        !reported
+            .iter()
+            .any(|reported| reported.contains("renamed from")),
+        "{reported:?}"
     );
     assert_eq!(state.names().node("1A 2B 3C 1").unwrap().name, "Lamp");
-    let told = changes(&mut state, &Notification::Event(rename.with_live(true)));
-    assert_eq!(told[0], "node 1A 2B 3C 1: renamed from Lamp to Hall lamp");
+    let reported = changes(&mut state, &Notification::Event(rename.with_live(true)));
+    assert_eq!(
+        reported[0],
+        "node 1A 2B 3C 1: renamed from Lamp to Hall lamp"
+    );
     assert_eq!(state.names().node("1A 2B 3C 1").unwrap().name, "Hall lamp");
 }
 
 #[test]
-fn a_snapshot_keeps_the_names_that_it_was_taken_with() {
+fn a_snapshot_keeps_its_names() {
     let mut state = named();
     let snapshot = state.clone();
     let rename = lifecycle("NN", "1A 2B 3C 1", "<newName>Hall lamp</newName>");
@@ -95,14 +100,14 @@ fn a_snapshot_keeps_the_names_that_it_was_taken_with() {
 }
 
 #[test]
-fn another_reading_tells_what_is_different() {
+fn a_second_reading_reports_the_differences() {
     let mut state = named();
     state.update(&live("n003_t1", "ST", "1"));
     let nodes = r#"<nodes><folder><address>7</address><name>Entrance</name></folder>
         <node><address>1A 2B 3C 1</address><name>Lamp</name><enabled>false</enabled></node>
         <node><address>n004_x</address><name>New</name></node></nodes>"#;
     let programs = r#"<programs><program id="008D"><name>Porch</name></program><program id="8E"><name>B</name></program></programs>"#;
-    let told = changes(
+    let reported = changes(
         &mut state,
         &read(Some(nodes), Some(programs), Some("<CList/>")),
     );
@@ -118,14 +123,14 @@ fn another_reading_tells_what_is_different() {
         "variable integer 3: removed (found by reading)",
     ];
     for line in expected {
-        assert!(told.contains(&line.to_owned()), "{line}: {told:?}");
+        assert!(reported.contains(&line.to_owned()), "{line}: {reported:?}");
     }
     assert_eq!(state.property("n003_t1", "ST"), None, "it is gone");
     assert_eq!(state.scenes().next(), None);
 }
 
 #[test]
-fn a_partial_reading_keeps_what_was_known_of_the_rest() {
+fn a_partial_reading_keeps_the_other_names() {
     let mut state = named();
     assert!(changes(&mut state, &read(None, Some(PROGRAMS), None)).is_empty());
     assert!(state.names().node("1A 2B 3C 1").is_some());
@@ -139,11 +144,11 @@ fn comm_errors_come_and_go_with_live_events() {
     let event = |action: &str| lifecycle(action, "1A 2B 3C 1", "");
     assert!(changes(&mut state, &Notification::Event(event("NE"))).is_empty());
     assert!(!state.has_comm_error("1A 2B 3C 1"), "replay is history");
-    let told = changes(
+    let reported = changes(
         &mut state,
         &Notification::Event(event("NE").with_live(true)),
     );
-    assert_eq!(told, ["node 1A 2B 3C 1: does not answer"]);
+    assert_eq!(reported, ["node 1A 2B 3C 1: does not answer"]);
     assert!(state.has_comm_error("1A 2B 3C 1"));
     assert!(
         changes(
@@ -152,16 +157,16 @@ fn comm_errors_come_and_go_with_live_events() {
         )
         .is_empty()
     );
-    let told = changes(
+    let reported = changes(
         &mut state,
         &Notification::Event(event("CE").with_live(true)),
     );
-    assert_eq!(told, ["node 1A 2B 3C 1: answers again"]);
+    assert_eq!(reported, ["node 1A 2B 3C 1: answers again"]);
     assert!(!state.has_comm_error("1A 2B 3C 1"));
 }
 
 #[test]
-fn names_stand_in_the_json_beside_what_they_name() {
+fn the_json_contains_the_names() {
     let mut state = named();
     state.update(&property("1A 2B 3C 1", "ST", "255"));
     state.update(&system("_1", "0", "", "<id>8D</id><on/><s>21</s>"));
@@ -180,11 +185,11 @@ fn names_stand_in_the_json_beside_what_they_name() {
 }
 
 #[test]
-fn listeners_are_told_of_what_a_reading_found() {
+fn listeners_receive_the_changes_found_by_a_reading() {
     let dispatcher = Dispatcher::new();
     dispatcher.attach(SharedState::new(named()));
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let heard = Arc::clone(&told);
+    let reported = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&reported);
     let listener = move |change: &ioxproto::state::Change| {
         heard.lock().unwrap().push(change.to_string());
     };
@@ -192,7 +197,7 @@ fn listeners_are_told_of_what_a_reading_found() {
     let renamed = NODES.replace("<name>Lamp", "<name>Hall lamp");
     dispatcher.dispatch(&read(Some(&renamed), None, None));
     assert_eq!(
-        *told.lock().unwrap(),
+        *reported.lock().unwrap(),
         ["node 1A 2B 3C 1: renamed from Lamp to Hall lamp (found by reading)"]
     );
     let state = dispatcher.state().unwrap();

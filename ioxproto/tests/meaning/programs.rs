@@ -34,7 +34,7 @@ fn a_whole_frame() {
 }
 
 #[test]
-fn the_id_is_one_whatever_its_padding() {
+fn an_id_is_the_same_with_any_padding() {
     let ids = ["8D", "08D", "008D", "008d", " 8D "];
     for id in ids {
         let status = program(&format!("<id>{id}</id>")).unwrap();
@@ -47,7 +47,7 @@ fn the_id_is_one_whatever_its_padding() {
 }
 
 #[test]
-fn what_a_frame_lacks_is_unchanged() {
+fn parts_that_a_frame_lacks_are_unchanged() {
     let status = program("<id>1</id><nsr>260507 00:00:00 </nsr>").unwrap();
     assert_eq!((status.enabled, status.run_at_reboot), (None, None));
     assert_eq!(
@@ -108,7 +108,7 @@ fn the_state_byte() {
 }
 
 #[test]
-fn without_an_offset_of_the_frame_an_instant_is_unknown() {
+fn without_an_offset_from_utc_an_instant_is_unknown() {
     for timestamp in ["", "2026-05-06T14:30:36", "yesterday"] {
         let frame = event(&format!(
             r#"<Event timestamp="{timestamp}"><control>_1</control><action>0</action><eventInfo><id>1</id><r>260506 14:30:36 </r></eventInfo></Event>"#
@@ -120,7 +120,7 @@ fn without_an_offset_of_the_frame_an_instant_is_unknown() {
 }
 
 #[test]
-fn what_cannot_be_read_is_a_typed_error() {
+fn an_invalid_frame_is_a_typed_error() {
     assert_eq!(program("<s>21</s>"), Err(ViewError::Missing { part: "id" }));
     for (info, expected) in [
         ("<id>xyz</id>", "id"),

@@ -1,4 +1,4 @@
-//! What a raw value means: number, unit and text, the same wherever it is shown.
+//! The number, unit and text of a raw value, the same wherever it is shown.
 
 use ioxproto::state::ControllerState;
 use ioxproto::unit::{ShownValue, Unit};
@@ -184,7 +184,7 @@ const EVERY_UNIT: [Row; 155] = [
 ];
 
 #[test]
-fn every_unit_gives_number_unit_and_text() {
+fn every_unit_has_a_number_a_unit_and_a_text() {
     for (at, (id, raw, prec, number, unit, text)) in EVERY_UNIT.into_iter().enumerate() {
         assert_eq!(usize::from(id), at);
         assert_eq!(
@@ -195,7 +195,7 @@ fn every_unit_gives_number_unit_and_text() {
     }
 }
 
-/// The words are in ascending order, as their look-up needs it, and each is found.
+/// The table is in ascending order, as the binary search requires, and each entry is found.
 #[test]
 fn every_word_is_found_by_its_value() {
     for unit in Unit::all() {
@@ -210,7 +210,7 @@ fn every_word_is_found_by_its_value() {
 }
 
 #[test]
-fn a_unit_stands_at_its_id() {
+fn a_unit_is_stored_at_the_index_of_its_id() {
     for (at, unit) in Unit::all().iter().enumerate() {
         assert_eq!(usize::from(unit.id()), at);
         assert_eq!(Unit::of(&at.to_string()), Some(unit));
@@ -221,7 +221,7 @@ fn a_unit_stands_at_its_id() {
 }
 
 #[test]
-fn values_are_shown_as_controllers_word_them() {
+fn values_are_shown_in_the_words_of_controllers() {
     for (raw, uom, prec, text) in [
         ("721", "17", Some(1), "72.1°F"),
         ("136", "101", None, "68.0°"),
@@ -259,14 +259,14 @@ fn the_controllers_text_is_preferred_and_the_number_is_always_the_raw_values() {
     let shown = ShownValue::of("721", "17", Some(1), "72 degrees");
     assert_eq!(shown.text, "72 degrees");
     assert_eq!(shown.number.unwrap().to_string(), "72.1");
-    // A blank text is none.
+    // A blank text counts as none.
     assert_eq!(ShownValue::of("721", "17", Some(1), " ").text, "72.1°F");
     assert_eq!(ShownValue::of("", "0", None, " ").text, "unknown");
     assert_eq!(ShownValue::of("", "0", None, "Open").text, "Open");
 }
 
 #[test]
-fn a_command_is_no_property_and_leaves_no_value() {
+fn a_command_is_not_a_property_and_leaves_no_value() {
     for word in CommandWord::ALL {
         let event = event(&format!(
             "<Event><control>{}</control><action>0</action><node>n1</node></Event>",
@@ -305,7 +305,7 @@ fn a_command_shows_its_parameter_and_the_controllers_name() {
 }
 
 proptest! {
-    /// Event, state and JSON take number, unit and text from one place.
+    /// Event, state and JSON have the same number, unit and text.
     #[test]
     fn event_state_and_json_agree(
         raw in prop_oneof![Just(String::new()), "-?[0-9]{1,6}(\\.[0-9]{1,3})?", "[a-z ]{0,5}"],

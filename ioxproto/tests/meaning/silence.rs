@@ -1,4 +1,4 @@
-//! When nodes were last heard of.
+//! When nodes were last heard from.
 
 use std::time::{Duration, SystemTime};
 
@@ -13,7 +13,7 @@ fn at(hours: u32) -> SystemTime {
     SystemTime::UNIX_EPOCH + hours * HOUR
 }
 
-/// The nodes that are silent for longer than 25 hours.
+/// The nodes that have been silent for more than 25 hours.
 fn silent(state: &ControllerState, now: SystemTime) -> Vec<&str> {
     state.silent(now, 25 * HOUR).map(|(node, _)| node).collect()
 }
@@ -25,7 +25,7 @@ fn command(node: &str) -> Event {
 }
 
 #[test]
-fn a_live_event_is_heard_when_it_is_received() {
+fn a_live_event_counts_as_heard_when_it_is_received() {
     let mut state = ControllerState::new();
     state.update(&live("n1", "ST", "1").with_received_at(at(100)));
     state.update(&live("n1", "OL", "1").with_received_at(at(110)));
@@ -36,7 +36,7 @@ fn a_live_event_is_heard_when_it_is_received() {
 }
 
 #[test]
-fn a_replay_says_only_that_nothing_came_since() {
+fn a_replay_shows_only_that_nothing_was_heard_since() {
     let mut state = ControllerState::new();
     state.update(&property("n1", "ST", "1").with_received_at(at(100)));
     assert_eq!(state.heard("n1", "ST"), Some(Heard::NotSince(at(100))));
@@ -62,7 +62,7 @@ fn a_replay_with_the_times_of_changes_says_when_it_was_heard() {
 }
 
 #[test]
-fn a_command_is_heard_of_its_node_and_a_comm_error_is_not() {
+fn a_command_counts_as_heard_from_its_node_and_a_comm_error_does_not() {
     let mut state = ControllerState::new();
     state.update(&live("n1", "ST", "1").with_received_at(at(100)));
     state.update(&command("n1").with_live(true).with_received_at(at(120)));

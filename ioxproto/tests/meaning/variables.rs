@@ -60,7 +60,7 @@ fn values_are_decimals() {
 }
 
 #[test]
-fn what_is_no_number_is_an_error() {
+fn a_value_that_is_not_a_number_is_an_error() {
     for value in ["<val></val>", "<val/>", "<val>on</val>", "<val>1e5</val>"] {
         let info = format!(r#"<var type="1" id="1">{value}</var>"#);
         let error = system("_1", "6", "", &info).variable_change().unwrap_err();
@@ -87,7 +87,7 @@ fn what_is_no_number_is_an_error() {
 }
 
 #[test]
-fn a_changed_table_in_both_shapes() {
+fn a_changed_table_in_both_formats() {
     for info in [
         r#"<var type="2" id="0" />"#,
         "<var><type>2</type><id>0</id></var>",

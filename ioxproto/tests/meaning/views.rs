@@ -1,4 +1,4 @@
-//! Views of properties, lifecycle events and the system's own.
+//! Views of properties, lifecycle events and system events.
 
 use ioxproto::view::{LifecycleDetails, View, ViewError};
 use ioxproto::vocabulary::{Code, Lifecycle, SystemConfigAction, SystemStatusAction};
@@ -118,7 +118,7 @@ fn a_heartbeat_promises_seconds() {
 }
 
 #[test]
-fn a_node_comes_with_its_whole_element() {
+fn an_added_node_has_its_whole_element() {
     let node = r#"<node flag="128"><address>n009_x</address><name>Harmony &amp; co</name><type>1.2</type></node>"#;
     let frame = system("_3", "ND", "n009_harmonyctrl", &format!("{node}<extra/>"));
     let change = frame.lifecycle().unwrap();
@@ -191,13 +191,13 @@ fn lifecycle_fields_by_verb() {
             "MV",
             "<movedNode>n 1</movedNode><linkType>16</linkType>",
             "MovedIntoScene { node: \"n 1\", link_type: Some(\"16\") }",
-            "scene a took in node n 1",
+            "scene a now contains node n 1",
         ),
         (
             "RG",
             "<removedNode>n 1</removedNode>",
             "RemovedFromScene { node: \"n 1\" }",
-            "scene a let go of node n 1",
+            "scene a no longer contains node n 1",
         ),
         (
             "PC",
@@ -255,7 +255,7 @@ fn lifecycle_fields_by_verb() {
 }
 
 #[test]
-fn a_broken_payload_does_not_hide_what_happened() {
+fn an_invalid_payload_does_not_hide_the_verb() {
     let missing = [
         ("NN", "newName"),
         ("MV", "movedNode"),
@@ -367,7 +367,7 @@ fn status_and_configuration() {
 }
 
 #[test]
-fn every_kind_has_a_stable_word() {
+fn every_kind_has_a_stable_label() {
     let cases = [
         (property("", "1"), "node_property"),
         (system("_0", "90", "", ""), "heartbeat"),

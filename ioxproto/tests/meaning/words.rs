@@ -10,7 +10,7 @@ use ioxproto::vocabulary::{
 
 use super::{event, property, system};
 
-/// Codes and labels as the wire's description lists them.
+/// Checks the codes and labels against the documented list.
 fn list<W: Word + Debug>(expected: &[(&str, &str)]) {
     let words: Vec<(&str, &str)> = W::ALL
         .iter()
@@ -25,7 +25,7 @@ fn list<W: Word + Debug>(expected: &[(&str, &str)]) {
     }
 }
 
-/// The same for the actions of a control that are not a type of their own.
+/// The same for the actions of a control that have no type of their own.
 fn actions(control: SystemControl, expected: &[(&str, &str)]) {
     assert_eq!(control.actions(), expected);
     let labels: BTreeSet<&str> = expected.iter().map(|(_, label)| *label).collect();
@@ -153,7 +153,7 @@ fn actions_of_progress() {
 }
 
 #[test]
-fn actions_of_what_stands_in_the_house() {
+fn actions_of_devices_in_the_house() {
     actions(
         SystemControl::SecuritySystem,
         &[
@@ -320,7 +320,7 @@ fn an_event_is_described_in_words() {
 }
 
 #[test]
-fn what_is_unknown_keeps_its_text() {
+fn unknown_codes_keep_their_text() {
     let frame = system("_99", "x", "", "");
     assert_eq!(frame.system_control(), Some(Code::Unknown("_99")));
     let action = frame.system_action().unwrap();

@@ -119,7 +119,7 @@ fn each_flag_of_a_node_is_a_bit() {
 }
 
 #[test]
-fn what_nodes_scenes_and_folders_do_not_say_has_a_default() {
+fn missing_parts_of_nodes_scenes_and_folders_have_defaults() {
     let xml = r#"<nodes>
         <group flag="12"><address>00:21:b9:02:03:04</address><name>My house</name></group>
         <node instance="3"><address>1</address><parent></parent></node>
@@ -158,7 +158,7 @@ fn a_list_of_one_may_be_the_bare_object() {
 }
 
 #[test]
-fn a_json_value_may_be_a_number_a_truth_value_a_text_or_nothing() {
+fn a_json_value_may_be_a_number_a_boolean_a_text_or_null() {
     for (json, value) in [
         ("-5", "-5"),
         ("5", "5"),
@@ -206,7 +206,7 @@ fn one_node_is_read_with_all_of_its_properties() {
         .map(|property| property.control.as_str())
         .collect();
     assert_eq!(controls, ["OL", "ST"]);
-    // What a lifecycle event carries.
+    // The payload of a lifecycle event.
     let alone = r#"<node flag="0"><address>7 7 7 1</address><name>New</name></node>"#;
     assert_eq!(NodeEntry::parse(alone.as_bytes()).unwrap().name, "New");
 }
@@ -234,7 +234,7 @@ fn the_status_of_all_nodes_has_values_and_unknown_ones() {
 }
 
 #[test]
-fn the_status_of_one_node_comes_in_several_wrappings() {
+fn the_status_of_one_node_has_several_formats() {
     let property = r#"<property id="ST" value="100" formatted="Locked" uom="11"/>"#;
     for body in [
         format!("<properties>{property}</properties>"),
@@ -318,13 +318,13 @@ fn program_ids_are_hexadecimal_text_or_decimal_numbers() {
     };
     assert_eq!(running("running else"), Some(RunState::RunningElse));
     assert_eq!(running("asleep"), None);
-    // One program may come bare, and a list without the envelope.
+    // A single program may be bare, and a list may lack the envelope.
     assert_eq!(program(r#"{"data":[{"id":7,"name":"x"}]}"#).name, "x");
     assert_eq!(program(r#"[{"id":7,"name":"x"}]"#).name, "x");
 }
 
 #[test]
-fn variables_have_names_values_and_places() {
+fn variables_have_names_values_and_decimal_places() {
     let kind = VariableType::Integer;
     let definitions =
         br#"<CList type="VAR_INT"><e id="3" name="Guests"/><e id="4" name="Guests"/></CList>"#;
@@ -368,7 +368,7 @@ fn one_variable_is_the_root_of_its_answer() {
     assert_eq!(variable.id.to_string(), "state 12");
     assert_eq!(variable.number().unwrap().to_string(), "5.1");
     assert_eq!(variable.init_number().unwrap().to_string(), "0.5");
-    // Without a type it has that of the request; it may come in a list.
+    // Without a type, the variable has the one of the request. It may be in a list.
     let listed = br#"<vars><var id="12"><val>51</val></var></vars>"#;
     let listed = VariableEntry::parse(listed, VariableType::State).unwrap();
     assert_eq!(listed.id, variable.id);
@@ -380,7 +380,7 @@ fn one_variable_is_the_root_of_its_answer() {
 }
 
 #[test]
-fn the_configuration_says_firmware_product_and_features() {
+fn the_configuration_has_firmware_product_and_features() {
     let xml = br#"<configuration><app>Insteon_UD994</app><app_version>5.3.4</app_version>
         <app_full_version>5.3.4.1</app_full_version><platform>ISY-C-994</platform>
         <root><id>00:21:b9:01:02:03</id><name>My house</name></root>
@@ -438,7 +438,7 @@ fn the_clock_has_its_offset_in_seconds_or_hours() {
         (Some(34.05), Some(3_941_964_000))
     );
     assert_eq!(clock.sunset, Some(3_942_013_000));
-    // Either of the two times does.
+    // One of the two times is sufficient.
     let gmt = ClockReading::parse(b"<DT><GMT>5</GMT><Lat>NaN</Lat></DT>").unwrap();
     assert_eq!((gmt.ntp, gmt.gmt, gmt.latitude), (None, Some(5), None));
     assert!(ClockReading::parse(b"<DT><Lat>1</Lat></DT>").is_err());

@@ -1,4 +1,5 @@
-//! Requests: paths as controllers want them, and values that are refused before anything is sent.
+//! Requests: the paths that controllers expect, and values that are refused before anything is
+//! sent.
 
 use ioxproto::rest::{
     self, Accepted, Call, Command, FanMode, Goal, Level, ProgramCommand, RequestError, Setpoint,
@@ -13,7 +14,7 @@ fn decimal(text: &str) -> Decimal {
 }
 
 #[test]
-fn reads_ask_for_the_paths_that_both_generations_have() {
+fn reads_use_paths_that_both_generations_have() {
     let kind = VariableType::State;
     let number = 12;
     for (path, expected) in [
@@ -267,12 +268,12 @@ fn a_custom_command_sets_the_property_of_its_name_if_its_value_is_raw() {
     assert_eq!(goal("RR", Some("28"), None), Goal::Property(decimal("28")));
     assert_eq!(goal("RR", Some("28"), Some(25)), Goal::Any);
     assert_eq!(goal("RR", None, None), Goal::Any);
-    // What the output becomes is up to the device.
+    // The device decides what the output becomes.
     assert_eq!(goal("DON", Some("28"), None), Goal::Any);
 }
 
 #[test]
-fn an_address_cannot_leave_its_place_in_the_path() {
+fn an_address_cannot_leave_its_segment_of_the_path() {
     let command = Command::on("1/../../api/x?a=b#c%2f").unwrap();
     assert_eq!(
         command.path(),
@@ -281,7 +282,7 @@ fn an_address_cannot_leave_its_place_in_the_path() {
 }
 
 #[test]
-fn what_is_repeated_depends_on_the_request() {
+fn whether_a_call_is_repeated_depends_on_the_request() {
     let repeated = |request: &rest::Request| {
         (
             request.is_repeated_after(404),

@@ -1,4 +1,4 @@
-//! Errors of calls and answers: each says what happened in one sentence, and has a stable code.
+//! Errors of calls and answers: each has a stable code and describes the failure in one sentence.
 
 use std::time::Duration;
 
@@ -44,12 +44,12 @@ fn each_problem_of_a_call_has_a_code_and_a_sentence() {
         (
             refused(302, "", 1),
             "refused",
-            "the controller redirects to elsewhere, which is not followed (HTTP 302)",
+            "the controller answered with a redirect, which is not followed (HTTP 302)",
         ),
         (
             refused(404, "", 0),
             "refused",
-            "there is no such thing, or the controller was busy (HTTP 404)",
+            "the item does not exist, or the controller was busy (HTTP 404)",
         ),
         (
             refused(503, "busy", 4),
@@ -91,7 +91,7 @@ fn each_problem_of_a_call_has_a_code_and_a_sentence() {
 }
 
 #[test]
-fn a_call_whose_driver_is_gone_or_that_goes_on_may_have_been_carried_out() {
+fn a_call_that_may_continue_may_have_been_carried_out() {
     for (error, code) in [
         (CallError::driver_gone(), "driver_gone"),
         (CallError::in_callback(), "in_callback"),

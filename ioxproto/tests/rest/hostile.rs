@@ -1,4 +1,4 @@
-//! Answers that are not what they should be: a typed error that names what is wrong.
+//! Invalid answers: each gives a typed error that names what is wrong.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ fn said(body: &str) -> String {
 }
 
 #[test]
-fn what_is_missing_is_named() {
+fn a_missing_part_is_reported() {
     assert_eq!(
         said("<nodes><node><address>1</address></node><node><name>x</name></node></nodes>"),
         "address is missing in node 2"
@@ -51,10 +51,10 @@ fn what_is_missing_is_named() {
 }
 
 #[test]
-fn another_document_is_named() {
+fn a_document_of_another_kind_is_reported() {
     assert_eq!(
         said("<vars/>"),
-        "the answer is a document \"vars\" where \"nodes\" was due"
+        "the answer is a document \"vars\" instead of \"nodes\""
     );
 }
 
@@ -113,7 +113,7 @@ fn broken_documents_are_errors() {
 }
 
 #[test]
-fn a_json_answer_of_another_shape_says_what_was_due() {
+fn a_json_answer_of_another_kind_names_what_was_expected() {
     for (body, due) in [
         (r#"{"data":7}"#, "expected an object with the member nodes"),
         (
@@ -122,7 +122,7 @@ fn a_json_answer_of_another_shape_says_what_was_due() {
         ),
     ] {
         let said = said(body);
-        assert!(said.starts_with("the answer is broken JSON: invalid type: integer `7`, "));
+        assert!(said.starts_with("the answer is malformed JSON: invalid type: integer `7`, "));
         assert!(said.contains(due), "{said}");
     }
 }
@@ -159,7 +159,7 @@ fn an_entry_has_at_most_20_000_elements_and_attributes() {
         assert!(Nodes::parse(largest.as_bytes()).is_ok());
         assert!(Nodes::parse(larger.as_bytes()).is_err());
     }
-    // Each entry has its own count.
+    // The limit applies to each entry separately.
     let entry = |address| {
         format!(
             "<node><address>{address}</address>{}</node>",
@@ -197,7 +197,7 @@ fn an_entry_is_nested_at_most_32_deep() {
     clippy::disallowed_methods,
     reason = "how long it takes is what is tested"
 )]
-fn bombs_are_refused_in_linear_time() {
+fn oversized_documents_are_refused_in_linear_time() {
     let megabytes = 4 * 1024 * 1024;
     let deep = format!("<nodes>{}", "<a>".repeat(megabytes / 3));
     let wide = format!(
@@ -232,7 +232,7 @@ fn bombs_are_refused_in_linear_time() {
         ("ampersands", ampersands),
     ] {
         assert!(Nodes::parse(body.as_bytes()).is_err(), "{name}");
-        // Others read the same documents, and find no entry of theirs.
+        // The other parsers read the same documents, and find no entries.
         assert!(Programs::parse(body.as_bytes()).is_err(), "{name}");
     }
     // A debug build on a busy machine; quadratic time would take hours.

@@ -1,4 +1,4 @@
-//! REST requests and answers: one test for each row of what a controller answers, in both formats.
+//! REST requests and answers: one test for each kind of answer, in both formats.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

@@ -32,7 +32,7 @@ fn bare(token: &str) -> String {
 }
 
 #[test]
-fn the_token_goes_in_the_first_frame_and_not_on_the_upgrade() {
+fn the_first_frame_carries_the_token_and_the_upgrade_does_not() {
     let mut harness = started();
     let token = harness.access_token("one", 3600.0);
     assert!(
@@ -49,7 +49,7 @@ fn the_token_goes_in_the_first_frame_and_not_on_the_upgrade() {
 }
 
 #[test]
-fn a_binary_message_before_the_first_frame_begins_no_drain() {
+fn a_binary_message_before_the_first_frame_does_not_begin_the_drain() {
     let mut harness = started();
     harness.accept();
     harness.message(Message::Binary(b"x"));
@@ -63,7 +63,7 @@ fn a_binary_message_before_the_first_frame_begins_no_drain() {
 }
 
 #[test]
-fn not_connected_before_a_first_frame_came() {
+fn without_a_first_frame_the_stream_is_not_connected() {
     let mut harness = started();
     harness.accept();
     harness.pass(9.9);
@@ -74,7 +74,7 @@ fn not_connected_before_a_first_frame_came() {
 }
 
 #[test]
-fn the_end_mark_of_the_other_path_means_nothing_here() {
+fn the_end_mark_of_the_rest_path_has_no_effect() {
     let mut harness = started();
     harness.accept();
     harness.event(0, "_22", "1", "");
@@ -84,7 +84,7 @@ fn the_end_mark_of_the_other_path_means_nothing_here() {
 }
 
 #[test]
-fn silence_after_the_token_leads_to_the_other_shape_and_what_worked_is_remembered() {
+fn silence_after_the_token_switches_the_shape_and_the_accepted_one_is_remembered() {
     let mut harness = started();
     let token = harness.access_token("one", 3600.0);
     harness.accept();
@@ -129,8 +129,8 @@ fn after_both_shapes_were_refused_the_tokens_are_renewed() {
     assert_eq!(token_frame(&harness), bare(&token));
 }
 
-/// Where tokens die before the next attempt and the clocks do not show it, a controller would
-/// otherwise see good ones only in the shape that it does not take.
+/// If tokens become invalid before the next attempt although they have not expired, a controller
+/// could otherwise receive valid tokens only in the shape that it does not accept.
 #[test]
 fn each_shape_is_tried_with_new_tokens() {
     let mut harness = started();
@@ -174,7 +174,7 @@ fn a_401_or_403_on_the_upgrade_is_tried_with_a_renewed_token_on_it_which_is_reme
 }
 
 #[test]
-fn a_second_401_on_the_upgrade_is_final_here_too() {
+fn on_the_api_path_a_second_401_on_the_upgrade_is_final() {
     let mut harness = started();
     harness.refuse(401, "");
     harness.grant("two", 3600.0);
@@ -187,7 +187,7 @@ fn a_second_401_on_the_upgrade_is_final_here_too() {
 }
 
 #[test]
-fn a_service_status_takes_a_number_and_is_no_gap_and_is_handed_on() {
+fn a_service_status_takes_a_number_and_is_delivered_without_a_gap() {
     let mut harness = started();
     harness.accept();
     harness.event(423, "ST", "0", "a");
@@ -195,8 +195,8 @@ fn a_service_status_takes_a_number_and_is_no_gap_and_is_handed_on() {
     harness.text(status);
     harness.event(425, "ST", "1", "a");
     assert!(harness.gaps().is_empty());
-    let handed_on = harness.told.iter().any(|told| {
-        matches!(told, Notification::Ignored(ignored)
+    let handed_on = harness.notifications.iter().any(|notification| {
+        matches!(notification, Notification::Ignored(ignored)
             if ignored.kind == IgnoredKind::OtherType("spolisy".into()) && *ignored.text == *status)
     });
     assert!(handed_on);
@@ -205,11 +205,11 @@ fn a_service_status_takes_a_number_and_is_no_gap_and_is_handed_on() {
 }
 
 #[test]
-fn own_tokens_go_in_the_first_frame_and_another_is_asked_for_after_both_shapes() {
+fn own_tokens_are_sent_in_the_first_frame_and_another_is_requested_after_both_shapes() {
     let mut harness = Harness::with(|config| Config::own_tokens(config).path(SubscribePath::Api));
     harness.start();
     let supply = |harness: &mut Harness, token: &str| {
-        let (id, rejected) = harness.asked_for_token.take().unwrap();
+        let (id, rejected) = harness.token_request.take().unwrap();
         harness
             .stream
             .token(harness.now, id, Some(Secret::new(token)));
@@ -218,7 +218,7 @@ fn own_tokens_go_in_the_first_frame_and_another_is_asked_for_after_both_shapes()
     };
     assert!(!supply(&mut harness, "mine"));
     for frame in [typed("mine"), bare("mine")] {
-        assert!(harness.asked_for_token.is_none());
+        assert!(harness.token_request.is_none());
         harness.accept();
         assert_eq!(token_frame(&harness), frame);
         harness.closed();
@@ -230,7 +230,7 @@ fn own_tokens_go_in_the_first_frame_and_another_is_asked_for_after_both_shapes()
 }
 
 #[test]
-fn a_refused_token_never_loops_hot() {
+fn a_refused_token_causes_no_busy_loop() {
     let mut harness = started();
     let mut waits = Vec::new();
     for _ in 0..6 {
@@ -256,7 +256,7 @@ fn stop_before_the_first_frame_closes_and_logs_out() {
 }
 
 #[test]
-fn a_service_status_before_the_first_event_is_a_first_frame() {
+fn a_service_status_before_the_first_event_counts_as_a_first_frame() {
     let mut harness = started();
     harness.accept();
     harness.text(r#"{"type":"spolisy","data":"{\"status\":\"active\"}"}"#);

@@ -8,14 +8,15 @@ const LAMPS: [&str; 4] = ["1 1 1 1", "2 2 2 1", "3 3 3 1", "4 4 4 1"];
 const AGAIN: u32 = 6;
 const QUARTER: u32 = 15 * 60 + 1;
 
-/// A stream that audits, in a house of four lamps that are off, when the first audit is due.
+/// A stream with the self-audit, in a house of four lamps that are off, when the first audit is
+/// due.
 fn auditing() -> Harness {
     let mut harness = Harness::with(|config| config.self_audit(true)).into_syncing();
     replay(&mut harness);
     harness.become_connected();
     pass_alive(&mut harness, QUARTER);
     assert_eq!(harness.gets.len(), 1, "one reading of the status");
-    harness.told.clear();
+    harness.notifications.clear();
     harness
 }
 
@@ -25,7 +26,7 @@ fn replay(harness: &mut Harness) {
     }
 }
 
-/// Time passes while the controller's heartbeat comes.
+/// Lets time pass while heartbeats arrive.
 fn pass_alive(harness: &mut Harness, duration: u32) {
     for _ in 0..duration {
         harness.pass(1.0);
@@ -34,7 +35,7 @@ fn pass_alive(harness: &mut Harness, duration: u32) {
     }
 }
 
-/// Time passes until the next audit begins.
+/// Lets time pass until the next audit begins.
 fn next_audit(harness: &mut Harness) {
     for _ in 0..QUARTER {
         if !harness.gets.is_empty() {
@@ -45,7 +46,7 @@ fn next_audit(harness: &mut Harness) {
     panic!("no audit");
 }
 
-/// Answers the reading of the status.
+/// Answers the call of the audit.
 fn answer(harness: &mut Harness, values: [&str; 4]) {
     let nodes = LAMPS.iter().zip(values).map(|(node, value)| {
         format!("<node id=\"{node}\"><property id=\"ST\" value=\"{value}\" uom=\"\"/></node>")
@@ -54,7 +55,7 @@ fn answer(harness: &mut Harness, values: [&str; 4]) {
     harness.answer_call(200, &body);
 }
 
-/// The reading of the status, and the one behind it.
+/// Answers both calls of an audit that finds differences.
 fn answer_twice(harness: &mut Harness, values: [&str; 4]) {
     answer(harness, values);
     pass_alive(harness, AGAIN);
@@ -63,8 +64,8 @@ fn answer_twice(harness: &mut Harness, values: [&str; 4]) {
 
 fn drifts(harness: &Harness) -> Vec<&Drift> {
     let mut drifts = Vec::new();
-    for told in &harness.told {
-        if let Notification::Drift(drift) = told {
+    for notification in &harness.notifications {
+        if let Notification::Drift(drift) = notification {
             drifts.push(drift);
         }
     }
@@ -95,7 +96,7 @@ fn values_that_agree_are_read_once_every_quarter_of_an_hour() {
 }
 
 #[test]
-fn what_differs_twice_is_told_counted_and_corrected() {
+fn a_value_that_differs_twice_is_reported_counted_and_corrected() {
     let mut harness = auditing();
     answer(&mut harness, ["255", "0", "0", "0"]);
     assert!(drifts(&harness).is_empty(), "it is read again first");
@@ -107,7 +108,7 @@ fn what_differs_twice_is_told_counted_and_corrected() {
     assert_eq!(drifts(&harness)[0].property.raw(), "255");
     assert_eq!(harness.stats().drifts, 1);
     assert_eq!(harness.stream.status(), Status::Connected);
-    // It is corrected: the next audit agrees.
+    // The state was corrected: the next audit finds no difference.
     next_audit(&mut harness);
     answer(&mut harness, ["255", "0", "0", "0"]);
     pass_alive(&mut harness, AGAIN);
@@ -115,7 +116,7 @@ fn what_differs_twice_is_told_counted_and_corrected() {
 }
 
 #[test]
-fn a_value_that_changes_between_the_readings_is_no_drift() {
+fn a_value_that_changes_between_the_readings_is_not_a_drift() {
     let mut harness = auditing();
     answer(&mut harness, ["255", "9", "0", "0"]);
     pass_alive(&mut harness, AGAIN);
@@ -124,15 +125,15 @@ fn a_value_that_changes_between_the_readings_is_no_drift() {
 }
 
 #[test]
-fn an_event_counts_more_than_an_answer() {
-    // Between the readings.
+fn an_event_overrides_an_answer() {
+    // The event arrives between the two answers.
     let mut harness = auditing();
     answer(&mut harness, ["255", "0", "0", "0"]);
     harness.event(2, "ST", "7", "1 1 1 1");
     pass_alive(&mut harness, AGAIN);
     answer(&mut harness, ["255", "0", "0", "0"]);
     assert!(drifts(&harness).is_empty());
-    // While the first is on its way.
+    // The event arrives before the first answer.
     let mut harness = auditing();
     harness.event(2, "ST", "7", "1 1 1 1");
     answer(&mut harness, ["255", "0", "0", "0"]);
@@ -141,7 +142,7 @@ fn an_event_counts_more_than_an_answer() {
 }
 
 #[test]
-fn numbers_alone_count_and_unknown_ones_do_not() {
+fn only_known_numeric_values_are_compared() {
     let mut harness = auditing();
     let body = r#"<nodes>
         <node id="01 01 01 1"><property id="ST" value="" uom="0"/><property id="OL" value="7"/></node>
@@ -163,7 +164,7 @@ fn an_address_is_the_same_in_any_spelling() {
 }
 
 #[test]
-fn three_at_once_show_that_the_subscription_is_dead() {
+fn three_drifts_at_once_show_that_the_subscription_is_dead() {
     let mut harness = auditing();
     answer_twice(&mut harness, ["255", "255", "0", "0"]);
     assert_eq!(harness.stream.status(), Status::Connected);
@@ -173,7 +174,7 @@ fn three_at_once_show_that_the_subscription_is_dead() {
     assert_eq!(harness.last_reason().code(), "stale_subscription");
     assert_eq!(harness.last_wait(), 1.0);
     assert!(harness.done.contains(&Done::Abort));
-    assert_eq!(drifts(&harness).len(), 3, "told as well");
+    assert_eq!(drifts(&harness).len(), 3, "each drift is reported, too");
 }
 
 #[test]
@@ -188,7 +189,7 @@ fn a_dead_subscription_is_replaced_once_in_six_hours() {
         harness.become_connected();
     };
     reconnect(&mut harness);
-    // Other values each time, told by events in between.
+    // Other values each time, with events in between.
     let mut value = 10;
     let mut lost = 0;
     for _ in 0..25 {
@@ -197,7 +198,7 @@ fn a_dead_subscription_is_replaced_once_in_six_hours() {
         }
         next_audit(&mut harness);
         value += 1;
-        // Every other audit agrees, so that nothing differs twice in a row.
+        // Every other audit finds no difference, so that nothing differs twice in a row.
         if value % 2 == 0 {
             answer(&mut harness, ["0"; 4]);
             continue;
@@ -213,7 +214,7 @@ fn a_dead_subscription_is_replaced_once_in_six_hours() {
 }
 
 #[test]
-fn what_differs_again_is_told_once_more_and_left_out() {
+fn a_value_that_differs_again_is_reported_once_more_and_then_left_out() {
     let mut harness = auditing();
     answer_twice(&mut harness, ["255", "0", "0", "0"]);
     next_audit(&mut harness);
@@ -223,7 +224,7 @@ fn what_differs_again_is_told_once_more_and_left_out() {
     answer(&mut harness, ["8", "0", "0", "0"]);
     pass_alive(&mut harness, AGAIN);
     assert!(harness.gets.is_empty(), "left out");
-    // An event of it takes it in again.
+    // An event of the node includes it in the audit again.
     harness.event(2, "ST", "0", "1 1 1 1");
     next_audit(&mut harness);
     answer_twice(&mut harness, ["8", "0", "0", "0"]);
@@ -231,7 +232,7 @@ fn what_differs_again_is_told_once_more_and_left_out() {
 }
 
 #[test]
-fn a_failed_reading_is_left_at_that() {
+fn a_failed_reading_is_not_repeated_before_the_next_audit() {
     let mut harness = auditing();
     harness.fail_call(Failure::transport(FailureKind::ConnectionReset, "reset"));
     pass_alive(&mut harness, QUARTER);
@@ -254,9 +255,9 @@ fn an_audit_ends_with_its_connection() {
     harness.become_connected();
     pass_alive(&mut harness, 60);
     assert!(harness.gets.is_empty());
-    // The next one comes in its time.
+    // The next audit is due at its usual time.
     next_audit(&mut harness);
-    // With the call under way.
+    // The connection ends while the call is in flight.
     harness.closed();
     assert!(harness.gets.is_empty() && !harness.stream.has_calls());
 }

@@ -4,7 +4,7 @@ use ioxproto::{FailureKind, Status};
 
 use crate::harness::{Harness, seconds};
 
-/// Lets attempts fail for a while and says how long each was waited for.
+/// Lets this many attempts fail, and returns the waits between them.
 fn waits(harness: &mut Harness, count: usize) -> Vec<f64> {
     (0..count)
         .map(|_| {
@@ -29,7 +29,7 @@ fn attempts_follow_the_schedule_and_never_stop() {
 }
 
 #[test]
-fn a_controller_that_accepts_and_drops_at_once_is_not_hammered() {
+fn the_waits_grow_if_a_controller_accepts_and_drops_at_once() {
     let mut harness = Harness::new();
     harness.start();
     let mut waits = Vec::new();
@@ -43,7 +43,7 @@ fn a_controller_that_accepts_and_drops_at_once_is_not_hammered() {
 }
 
 #[test]
-fn a_controller_that_drops_just_after_connected_is_not_hammered() {
+fn the_waits_grow_if_a_controller_drops_just_after_connected() {
     let mut harness = Harness::new();
     harness.start();
     let mut waits = Vec::new();
@@ -64,7 +64,7 @@ fn a_controller_that_drops_just_after_connected_is_not_hammered() {
 }
 
 #[test]
-fn a_live_heartbeat_starts_the_waits_over() {
+fn a_live_heartbeat_resets_the_waits() {
     let mut harness = Harness::new();
     harness.start();
     waits(&mut harness, 3);
@@ -76,7 +76,7 @@ fn a_live_heartbeat_starts_the_waits_over() {
 }
 
 #[test]
-fn thirty_seconds_connected_start_the_waits_over() {
+fn thirty_seconds_connected_reset_the_waits() {
     for (connected_for, wait) in [(29.9, 10.0), (30.0, 1.0)] {
         let mut harness = Harness::new();
         harness.start();
@@ -106,7 +106,7 @@ fn retry_after_is_honoured_up_to_five_minutes_and_never_shortens_a_wait() {
 }
 
 #[test]
-fn jitter_makes_nobody_early_and_is_repeatable() {
+fn jitter_shortens_no_wait_and_is_repeatable() {
     let starts = |seed| {
         let mut timing = ioxproto::Timing::default();
         timing.jitter = 0.5;
@@ -125,7 +125,7 @@ fn jitter_makes_nobody_early_and_is_repeatable() {
 }
 
 #[test]
-fn a_start_after_a_stop_begins_the_schedule_anew() {
+fn a_start_after_a_stop_resets_the_schedule() {
     let mut harness = Harness::new();
     harness.start();
     waits(&mut harness, 4);

@@ -1,4 +1,4 @@
-//! Calls beside the stream.
+//! Calls that run alongside the stream.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ fn problem(error: &CallError) -> &CallProblem {
     &error.problem
 }
 
-/// The times at which calls were sent, from the first one on.
+/// The times at which calls were sent, relative to the first one.
 fn sent(harness: &Harness) -> Vec<f64> {
     let first = harness.sent[0].0;
     let since = |(at, _): &(Duration, String)| (*at - first).as_secs_f64();
@@ -62,7 +62,7 @@ fn a_call_is_a_request_with_the_account_and_its_answer() {
     assert_eq!(statuses.nodes[0].address, LAMP);
     assert!(!harness.stream.has_calls());
     assert_eq!(harness.stream.status(), Status::Connected);
-    assert!(harness.told.is_empty());
+    assert!(harness.notifications.is_empty());
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn calls_wait_while_the_stream_reconnects_within_their_limit() {
     let error = harness.outcome(id).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "no answer within 60 s (it was not sent: the stream is not connected, or other calls are before it)"
+        "no answer within 60 s (it was not sent: the stream is not connected, or other calls are ahead of it)"
     );
     assert!(!error.may_have_been_carried_out);
 }
@@ -149,7 +149,7 @@ fn in_flight_is_one_on_an_isy994_over_tls_two_without_and_four_on_others() {
     assert_eq!(in_flight(syncing(&isy)), 2);
     assert_eq!(in_flight(syncing(&tls)), 4);
     assert_eq!(in_flight(Harness::syncing()), 4);
-    // One that has taught that it is an ISY-994.
+    // A controller that was recognised as an ISY-994.
     let mut harness = Harness::new();
     harness.start();
     harness.refuse(400, "");
@@ -198,7 +198,7 @@ fn the_first_byte_is_due_after_ten_seconds_and_everything_after_sixty() {
 
     let id = harness.call(rest::nodes());
     harness.call_phase(CallPhase::Answering);
-    // Told late, it does not go back.
+    // A late report does not set the phase back.
     harness.call_phase(CallPhase::Sent);
     for _ in 0..59 {
         harness.event(0, "_0", "90", "");
@@ -217,7 +217,7 @@ fn the_first_byte_is_due_after_ten_seconds_and_everything_after_sixty() {
 }
 
 #[test]
-fn what_a_busy_controller_refused_is_repeated_after_a_quarter_one_and_two_seconds() {
+fn a_call_refused_by_a_busy_controller_is_repeated_after_a_quarter_one_and_two_seconds() {
     for (status, call) in [
         (404, rest::status().request().clone()),
         (503, rest::programs().request().clone()),
@@ -271,7 +271,7 @@ fn a_call_whose_limit_ends_before_its_repeat_is_not_sent_again() {
 }
 
 #[test]
-fn a_repeat_that_is_answered_is_the_answer() {
+fn the_answer_to_a_repeat_is_the_answer_of_the_call() {
     let mut harness = Harness::connected();
     let id = harness.call(on());
     harness.answer_call(503, "");
@@ -290,7 +290,7 @@ fn only_absolute_commands_are_repeated() {
     assert!(error.may_have_been_carried_out, "a busy controller may act");
     assert_eq!(
         error.to_string(),
-        "there is no such thing, or the controller was busy (HTTP 404); the command may have been carried out"
+        "the item does not exist, or the controller was busy (HTTP 404); the command may have been carried out"
     );
     let id = harness.call(Command::network_resource(3));
     harness.answer_call(503, "");
@@ -298,10 +298,10 @@ fn only_absolute_commands_are_repeated() {
 }
 
 #[test]
-fn a_404_is_an_answer_where_there_may_be_none() {
+fn a_404_is_an_empty_answer_if_there_may_be_no_items() {
     let mut harness = Harness::connected();
     let definitions = rest::variable_definitions(VariableType::Integer);
-    // By the status of HTTP, or by that in the body.
+    // The 404 is the HTTP status, or the status in the body.
     for status in [404, 200] {
         let id = harness.call(definitions.request().clone());
         harness.answer_call(
@@ -340,7 +340,7 @@ fn a_refusal_inside_200_is_a_refusal() {
         error.to_string(),
         "the controller refused the request (HTTP 400); it says \"no such command\""
     );
-    // Busy is repeated, wherever it stands.
+    // A busy status in the body causes a repeat, too.
     let id = harness.call(on());
     harness.answer_call(
         200,
@@ -369,7 +369,7 @@ fn a_refusal_that_repeats_the_credentials_is_not_shown() {
 }
 
 #[test]
-fn a_web_page_is_no_answer_to_a_command() {
+fn a_web_page_is_not_an_answer_to_a_command() {
     let mut harness = Harness::connected();
     let call: rest::Call<rest::Accepted> = on().into();
     let id = harness.call(call.request().clone());
@@ -398,7 +398,7 @@ fn a_newer_command_to_the_same_target_cancels_the_older_ones_repeats() {
 }
 
 #[test]
-fn a_newer_command_cancels_no_repeat_of_another_target() {
+fn a_newer_command_does_not_cancel_repeats_to_another_target() {
     let mut harness = Harness::connected();
     let lamp = harness.call(on());
     harness.answer_call(503, "");
@@ -430,7 +430,7 @@ fn an_accepted_command_that_waits_for_its_event_is_not_superseded() {
 }
 
 #[test]
-fn a_command_that_a_404_may_have_carried_out_says_so_whatever_follows() {
+fn a_command_answered_with_404_may_have_been_carried_out_whatever_follows() {
     let mut harness = portal::connected(3600.0);
     let id = harness.call(on());
     harness.answer_call(404, "");
@@ -448,7 +448,7 @@ fn a_command_that_a_404_may_have_carried_out_says_so_whatever_follows() {
 }
 
 #[test]
-fn a_command_under_way_is_not_repeated_once_there_is_a_newer_one() {
+fn a_command_in_flight_is_not_repeated_once_there_is_a_newer_one() {
     let mut harness = Harness::connected();
     let older = harness.call(on());
     let newer = harness.call(Command::level(LAMP, Level::raw(20)).unwrap());
@@ -567,7 +567,7 @@ fn an_exchange_that_has_ended_is_not_abandoned() {
 }
 
 #[test]
-fn a_call_can_be_taken_back() {
+fn a_call_can_be_cancelled() {
     let mut harness = Harness::connected();
     let id = harness.call(on());
     harness.call_phase(CallPhase::Sent);
@@ -606,7 +606,7 @@ fn a_stop_ends_pending_calls() {
 }
 
 #[test]
-fn calls_go_on_when_the_streams_connection_is_lost() {
+fn calls_continue_when_the_streams_connection_is_lost() {
     let mut harness = Harness::connected();
     let id = harness.call(rest::status());
     harness.closed();
@@ -616,11 +616,11 @@ fn calls_go_on_when_the_streams_connection_is_lost() {
 }
 
 #[test]
-fn calls_delay_neither_a_heartbeats_deadline_nor_a_reconnect() {
+fn calls_do_not_delay_the_heartbeat_deadline_or_a_reconnect() {
     let mut harness = Harness::connected();
     harness.event(0, "_0", "60", "");
     let heard = harness.now.monotonic;
-    // A call that is answered every second.
+    // One call per second, which is answered.
     for _ in 0..61 {
         harness.call(rest::status());
         harness.pass(0.5);
@@ -641,7 +641,7 @@ fn calls_delay_neither_a_heartbeats_deadline_nor_a_reconnect() {
 }
 
 #[test]
-fn a_local_accounts_401_refuses_the_call_and_leaves_the_stream_alone() {
+fn a_401_for_a_local_account_refuses_the_call_and_does_not_affect_the_stream() {
     let mut harness = Harness::connected();
     for status in [401, 403] {
         let id = harness.call(on());
@@ -651,11 +651,11 @@ fn a_local_accounts_401_refuses_the_call_and_leaves_the_stream_alone() {
         assert!(!error.may_have_been_carried_out);
     }
     assert_eq!(harness.stream.status(), Status::Connected);
-    assert!(harness.told.is_empty());
+    assert!(harness.notifications.is_empty());
 }
 
 #[test]
-fn a_stale_token_is_refreshed_once_for_all_calls_that_wait() {
+fn a_stale_token_is_refreshed_once_for_all_waiting_calls() {
     let mut harness = portal::connected(3600.0);
     for _ in 0..72 {
         harness.pass(50.0);
@@ -678,7 +678,7 @@ fn a_stale_token_is_refreshed_once_for_all_calls_that_wait() {
 }
 
 #[test]
-fn a_401_has_the_tokens_renewed_once_for_all() {
+fn a_401_renews_the_tokens_once_for_all_calls() {
     let mut harness = portal::connected(3600.0);
     let calls = [harness.call(on()), harness.call(rest::status())];
     harness.answer_call(401, "");
@@ -697,7 +697,7 @@ fn a_401_has_the_tokens_renewed_once_for_all() {
 }
 
 #[test]
-fn new_tokens_are_used_whatever_their_lifetime() {
+fn new_tokens_are_used_regardless_of_their_lifetime() {
     let mut harness = portal::connected(30.0);
     for renewals in [0, 0, 1, 1, 2] {
         let id = harness.call(rest::status());
@@ -710,11 +710,11 @@ fn new_tokens_are_used_whatever_their_lifetime() {
         harness.pass(5.1);
         harness.event(0, "_0", "90", "");
     }
-    // The caller's own, which have expired by the clock here.
+    // A token from the caller, which has expired by the local clock.
     let mut harness = Harness::with(Config::own_tokens);
     let expired = harness.access_token("expired", 0.0);
     harness.start();
-    let (id, _) = harness.asked_for_token.take().unwrap();
+    let (id, _) = harness.token_request.take().unwrap();
     let stream = &mut harness.stream;
     stream.token(harness.now, id, Some(Secret::new(expired.clone())));
     harness.drain();
@@ -722,19 +722,19 @@ fn new_tokens_are_used_whatever_their_lifetime() {
     harness.become_connected();
     harness.pass(10.0);
     let call = harness.call(rest::status());
-    let (id, rejected) = harness.asked_for_token.take().unwrap();
+    let (id, rejected) = harness.token_request.take().unwrap();
     assert!(!rejected);
     let stream = &mut harness.stream;
     stream.token(harness.now, id, Some(Secret::new(expired)));
     harness.drain();
-    assert!(harness.asked_for_token.is_none());
+    assert!(harness.token_request.is_none());
     harness.answer_call(200, STATUS);
     assert!(harness.outcome(call).is_ok());
 }
 
 #[test]
 fn a_short_lived_token_is_used_for_as_long_as_an_exchange_may_take() {
-    // Connected for a second, with a token of that age.
+    // Connected for a second, with a token that is one second old.
     let mut harness = portal::connected(30.0);
     harness.pass(8.999);
     harness.call(rest::status());
@@ -746,7 +746,7 @@ fn a_short_lived_token_is_used_for_as_long_as_an_exchange_may_take() {
 }
 
 #[test]
-fn tokens_that_were_renewed_in_vain_are_renewed_again_after_five_minutes() {
+fn tokens_are_renewed_again_five_minutes_after_a_renewal_that_did_not_help() {
     let mut harness = portal::connected(3600.0);
     harness.call(rest::get("/api/secret").unwrap());
     harness.answer_call(401, "");
@@ -767,7 +767,7 @@ fn tokens_that_were_renewed_in_vain_are_renewed_again_after_five_minutes() {
 }
 
 #[test]
-fn what_no_token_opens_is_refused_after_one_renewal() {
+fn a_call_that_no_token_allows_is_refused_after_one_renewal() {
     let mut harness = portal::connected(3600.0);
     for posts in [2, 2, 2] {
         let id = harness.call(rest::get("/api/secret").unwrap());
@@ -783,7 +783,8 @@ fn what_no_token_opens_is_refused_after_one_renewal() {
         );
         assert_eq!(harness.posts.len(), posts);
     }
-    // After five minutes a 401 may have another cause, such as a controller that has forgotten.
+    // After five minutes a 401 may have another cause, such as a controller that has lost its
+    // tokens.
     for _ in 0..11 {
         harness.pass(28.0);
         harness.drain();
@@ -801,7 +802,7 @@ fn what_no_token_opens_is_refused_after_one_renewal() {
 }
 
 #[test]
-fn a_renewal_that_is_refused_ends_the_calls_and_not_the_stream() {
+fn a_refused_renewal_ends_the_calls_but_not_the_stream() {
     let mut harness = portal::connected(3600.0);
     let id = harness.call(on());
     harness.answer_call(401, "");
@@ -814,7 +815,7 @@ fn a_renewal_that_is_refused_ends_the_calls_and_not_the_stream() {
         &CallProblem::NotSignedIn(Reason::LoginRefused { status: 401 })
     );
     assert_eq!(harness.stream.status(), Status::Connected);
-    assert!(harness.told.is_empty());
+    assert!(harness.notifications.is_empty());
 }
 
 #[test]
@@ -858,7 +859,7 @@ fn an_adopted_renewal_keeps_its_time_limit() {
     harness.pass(1.0);
     harness.drain();
     assert_eq!(harness.stream.status(), Status::StreamInitializing);
-    // The renewal has been under way for six seconds.
+    // The renewal has been in flight for six seconds.
     harness.pass(3.9);
     harness.drain();
     assert_eq!(harness.stream.status(), Status::StreamInitializing);
@@ -879,10 +880,10 @@ fn a_stop_waits_for_the_renewal_that_a_call_has_started_and_ends_its_session() {
 }
 
 #[test]
-fn the_callers_own_tokens_are_asked_for_when_a_call_is_refused() {
+fn own_tokens_are_requested_when_a_call_is_refused() {
     let mut harness = Harness::with(Config::own_tokens);
     harness.start();
-    let (id, _) = harness.asked_for_token.take().unwrap();
+    let (id, _) = harness.token_request.take().unwrap();
     let stream = &mut harness.stream;
     stream.token(harness.now, id, Some(Secret::new("mine")));
     harness.drain();
@@ -890,7 +891,7 @@ fn the_callers_own_tokens_are_asked_for_when_a_call_is_refused() {
     harness.become_connected();
     let call = harness.call(rest::status());
     harness.answer_call(401, "");
-    let (id, rejected) = harness.asked_for_token.take().unwrap();
+    let (id, rejected) = harness.token_request.take().unwrap();
     assert!(rejected);
     let stream = &mut harness.stream;
     stream.token(harness.now, id, Some(Secret::new("another")));
@@ -898,10 +899,10 @@ fn the_callers_own_tokens_are_asked_for_when_a_call_is_refused() {
     assert!(harness.get().contains("Bearer another\r\n"));
     harness.answer_call(200, STATUS);
     assert!(harness.outcome(call).is_ok());
-    // None at present.
+    // The caller has no token at present.
     let call = harness.call(rest::status());
     harness.answer_call(401, "");
-    let (id, _) = harness.asked_for_token.take().unwrap();
+    let (id, _) = harness.token_request.take().unwrap();
     harness.stream.token(harness.now, id, None);
     harness.drain();
     let error = harness.outcome(call).unwrap_err();
@@ -910,10 +911,10 @@ fn the_callers_own_tokens_are_asked_for_when_a_call_is_refused() {
 }
 
 #[test]
-fn a_stop_drops_the_question_for_a_token_that_a_call_has_asked() {
+fn a_stop_drops_the_token_request_of_a_call() {
     let mut harness = Harness::with(Config::own_tokens);
     harness.start();
-    let (id, _) = harness.asked_for_token.take().unwrap();
+    let (id, _) = harness.token_request.take().unwrap();
     let stream = &mut harness.stream;
     stream.token(harness.now, id, Some(Secret::new("mine")));
     harness.drain();
@@ -921,15 +922,15 @@ fn a_stop_drops_the_question_for_a_token_that_a_call_has_asked() {
     harness.become_connected();
     harness.call(rest::status());
     harness.answer_call(401, "");
-    let (dropped, _) = harness.asked_for_token.take().unwrap();
+    let (dropped, _) = harness.token_request.take().unwrap();
     harness.stop();
     assert_eq!(harness.done, [Done::Abandon, Done::Close(1000)]);
     assert_eq!(harness.stream.call_deadline(), None);
     harness.closed();
     assert_eq!(harness.stream.status(), Status::Disconnected);
-    // The next start asks its own question.
+    // The next start sends its own request for a token.
     harness.start();
-    let (asked, rejected) = harness.asked_for_token.take().unwrap();
+    let (asked, rejected) = harness.token_request.take().unwrap();
     assert!(asked != dropped && !rejected);
 }
 
@@ -945,7 +946,7 @@ fn a_stream_that_gives_up_drops_the_renewal_that_a_call_has_started() {
     assert_eq!(harness.stream.status(), Status::ReconnectFailed);
     assert_eq!(harness.done, [Done::Abandon]);
     assert_eq!(harness.outcome(id).unwrap_err().code(), "not_running");
-    // The next start logs in on its own.
+    // The next start sends its own login.
     harness.start();
     let (login, _) = harness.http.take().unwrap();
     assert_ne!(login, dropped);
@@ -953,7 +954,7 @@ fn a_stream_that_gives_up_drops_the_renewal_that_a_call_has_started() {
 }
 
 #[test]
-fn an_answer_may_be_of_sixteen_mebibytes() {
+fn an_answer_may_have_sixteen_mebibytes() {
     let mut harness = Harness::connected();
     let id = harness.call(rest::get("/rest/nodes").unwrap());
     harness.answer_call(200, &"x".repeat(16 * 1024 * 1024));
@@ -974,7 +975,7 @@ fn repeats_can_be_turned_off() {
 }
 
 #[test]
-fn late_news_of_a_call_that_is_over_changes_nothing() {
+fn late_reports_on_a_call_that_has_ended_change_nothing() {
     let mut harness = Harness::connected();
     let id = harness.call(on());
     let (request, _) = harness.gets[0];
@@ -985,7 +986,7 @@ fn late_news_of_a_call_that_is_over_changes_nothing() {
     stream.http_failed(harness.now, request, reset());
     stream.http_answered(harness.now, request, Ok(http::Response::new(Vec::new())));
     harness.drain();
-    assert!(harness.calls_done.is_empty() && harness.told.is_empty());
+    assert!(harness.calls_done.is_empty() && harness.notifications.is_empty());
 }
 
 #[test]
@@ -999,7 +1000,7 @@ fn calls_end_in_time_while_a_consumer_keeps_the_driver_from_reading() {
     harness.drain();
     assert!(harness.outcome(id).is_err());
     assert_eq!(harness.stream.call_deadline(), None);
-    // None of it was silence of the controller's.
+    // None of this time counts as silence of the controller.
     harness.block(200.0);
     harness.stream.tick_calls(harness.now);
     harness.drain();

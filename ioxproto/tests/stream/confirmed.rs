@@ -1,4 +1,4 @@
-//! Confirmed commands: which event proves which command, and what is said without one.
+//! Confirmed commands: which event proves which command, and the result without one.
 
 use std::time::Duration;
 
@@ -153,7 +153,7 @@ fn table() -> Vec<(Command, String, Vec<String>)> {
 }
 
 #[test]
-fn each_row_of_the_table_confirms_behind_the_answer_and_before_it() {
+fn each_row_of_the_table_confirms_before_and_after_the_answer() {
     let house = ControllerState::new();
     for (command, confirming, others) in table() {
         let mut harness = Harness::connected();
@@ -193,7 +193,7 @@ fn a_scene_is_confirmed_by_any_member() {
     house.seed_scene("20481", [LAMP, "1 1 1 2"]);
     for (command, confirming) in [
         (Command::on("20481"), "255"),
-        // Members may have levels of their own, off among them.
+        // Members may have their own levels in the scene, including off.
         (Command::on("20481"), "0"),
         (Command::off("20481"), "0"),
     ] {
@@ -208,7 +208,7 @@ fn a_scene_is_confirmed_by_any_member() {
 }
 
 #[test]
-fn what_was_so_already_is_unchanged_as_soon_as_it_is_accepted() {
+fn a_value_that_was_already_set_is_unchanged_as_soon_as_the_command_is_accepted() {
     let mut house = ControllerState::new();
     let program = ProgramId::new(7);
     let (kind, number) = (VariableType::State, 2);
@@ -283,7 +283,7 @@ fn a_level_that_differs_is_not_unchanged() {
     ] {
         assert!(!unchanged(&house, &command), "{command}");
     }
-    // Switched on, it takes its own level.
+    // The command `on` takes the lamp to its on level.
     assert!(unchanged(&house, &named(Command::on(LAMP))));
     house.seed_property(LAMP, "OL", level("255"));
     assert!(!unchanged(&house, &named(Command::on(LAMP))));
@@ -293,7 +293,7 @@ fn a_level_that_differs_is_not_unchanged() {
 }
 
 #[test]
-fn a_level_in_percent_is_compared_in_the_units_that_count_percent() {
+fn a_level_in_percent_is_compared_in_units_of_percent() {
     let half = named(Command::level(LAMP, Level::percent(50).unwrap()));
     for (uom, same, other) in [
         ("51", "50", "80"),
@@ -330,7 +330,7 @@ fn a_level_beyond_any_range_confirms_nothing() {
 }
 
 #[test]
-fn without_an_event_in_time_it_is_unconfirmed() {
+fn without_an_event_in_time_a_command_is_unconfirmed() {
     let mut harness = Harness::connected();
     let id = call(
         &mut harness,
@@ -357,7 +357,7 @@ fn an_event_is_awaited_for_a_day_at_most() {
 }
 
 #[test]
-fn what_no_event_tells_of_is_unconfirmed_at_once() {
+fn a_command_without_an_event_is_unconfirmed_at_once() {
     for command in [
         named(Command::beep(LAMP)),
         Command::network_resource(3),
@@ -371,7 +371,7 @@ fn what_no_event_tells_of_is_unconfirmed_at_once() {
 }
 
 #[test]
-fn only_live_events_after_it_was_sent_count() {
+fn only_live_events_after_the_command_was_sent_count() {
     let house = ControllerState::new();
     let mut harness = Harness::syncing();
     let id = call(&mut harness, &named(Command::on(LAMP)), &house);
@@ -390,10 +390,10 @@ fn only_live_events_after_it_was_sent_count() {
 }
 
 #[test]
-fn an_event_counts_more_than_an_answer_that_leaves_it_open() {
+fn an_event_overrides_an_inconclusive_answer() {
     let house = ControllerState::new();
     let on = named(Command::on(LAMP));
-    // A busy controller that has acted: nothing is repeated.
+    // A busy controller that has carried out the command: nothing is repeated.
     let mut harness = Harness::connected();
     let id = call(&mut harness, &on, &house);
     harness.answer_call(404, "");
@@ -408,14 +408,14 @@ fn an_event_counts_more_than_an_answer_that_leaves_it_open() {
     harness.event(0, "ST", "255", LAMP);
     harness.answer_call(404, "");
     assert_eq!(confirmation(&mut harness, id), Confirmation::Confirmed);
-    // No answer at all.
+    // The exchange fails without an answer.
     let id = call(&mut harness, &on, &house);
     harness.call_phase(CallPhase::Sent);
     harness.event(0, "ST", "255", LAMP);
     harness.pass(10.1);
     harness.drain();
     assert_eq!(confirmation(&mut harness, id), Confirmation::Confirmed);
-    // A clear refusal is one, whoever turned the lamp on.
+    // A clear refusal counts, even if an event shows that the lamp is on.
     let id = call(&mut harness, &on, &house);
     harness.event(0, "ST", "255", LAMP);
     harness.answer_call(400, "");
@@ -423,7 +423,7 @@ fn an_event_counts_more_than_an_answer_that_leaves_it_open() {
 }
 
 #[test]
-fn a_command_that_waits_for_its_event_holds_up_no_other() {
+fn a_command_that_waits_for_its_event_does_not_delay_others() {
     let house = ControllerState::new();
     let mut harness = Harness::connected();
     let older = call(&mut harness, &named(Command::on(LAMP)), &house);
@@ -439,7 +439,7 @@ fn a_command_that_waits_for_its_event_holds_up_no_other() {
 }
 
 #[test]
-fn a_stop_while_the_event_is_awaited_says_that_it_may_have_been_carried_out() {
+fn a_command_may_have_been_carried_out_if_a_stop_ends_the_wait_for_its_event() {
     let mut harness = Harness::connected();
     let id = call(
         &mut harness,

@@ -1,4 +1,4 @@
-//! The drain of the replay: replay never passes as live.
+//! The drain of the replay: a replayed event is never live.
 
 use ioxproto::{Message, Status};
 
@@ -68,7 +68,7 @@ fn a_process_that_was_stopped_does_not_end_the_drain() {
     let mut harness = Harness::syncing();
     harness.event(0, "ST", "0", "11 22 33 1");
     harness.freeze(60.0);
-    // A driver that ticks although frames are on their way does no harm either.
+    // A tick while frames are unread does no harm either.
     harness.stream.tick(harness.now);
     harness.drain();
     harness.event(1, "ST", "0", "11 22 33 2");
@@ -87,7 +87,7 @@ fn a_message_that_is_read_late_is_still_replay() {
 }
 
 #[test]
-fn a_message_that_has_begun_to_arrive_holds_the_drain_open() {
+fn a_partly_received_message_extends_the_drain() {
     let mut harness = Harness::syncing();
     harness.event(0, "ST", "0", "11 22 33 1");
     harness
@@ -105,7 +105,7 @@ fn a_message_that_has_begun_to_arrive_holds_the_drain_open() {
 }
 
 #[test]
-fn the_cap_counts_again_after_a_message_that_was_arriving_when_it_came() {
+fn the_cap_applies_again_after_a_message_that_was_arriving_when_it_passed() {
     let mut harness = Harness::syncing();
     for seqnum in 0..74 {
         harness.pass(0.8);
@@ -126,7 +126,7 @@ fn the_cap_counts_again_after_a_message_that_was_arriving_when_it_came() {
 }
 
 #[test]
-fn a_drain_that_the_cap_ends_says_that_the_replay_may_be_incomplete() {
+fn a_drain_that_the_cap_ends_reports_that_the_replay_may_be_incomplete() {
     let mut harness = Harness::syncing();
     for seqnum in 0..600 {
         harness.event_unstamped(seqnum, "ST", "0", "11 22 33 1");
@@ -135,7 +135,7 @@ fn a_drain_that_the_cap_ends_says_that_the_replay_may_be_incomplete() {
     assert_eq!(harness.statuses().last(), Some(&"connected"));
     assert_eq!(harness.last_reason().code(), "replay_incomplete");
     assert_eq!(harness.stats().incomplete_replays, 1);
-    // One that silence ends says nothing.
+    // A drain that silence ends has no reason.
     harness.closed();
     harness.pass(1.0);
     harness.accept();
@@ -145,7 +145,7 @@ fn a_drain_that_the_cap_ends_says_that_the_replay_may_be_incomplete() {
 }
 
 #[test]
-fn ignored_and_malformed_frames_keep_the_drain_going_and_pings_do_not() {
+fn ignored_and_malformed_frames_prolong_the_drain_and_pings_do_not() {
     let mut harness = Harness::syncing();
     for text in ["{\"type\":\"spolisy\",\"data\":\"{}\"}", "<Event", "null"] {
         harness.text(text);
@@ -173,7 +173,7 @@ fn each_connection_drains_its_own_replay() {
 }
 
 #[test]
-fn the_replay_is_delivered_too() {
+fn replayed_events_are_delivered() {
     let mut harness = Harness::syncing();
     harness.text(&event(3, "ST", "128", "11 22 33 1"));
     let events = harness.events();

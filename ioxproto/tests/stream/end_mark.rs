@@ -1,5 +1,4 @@
-//! The end mark of `/rest/subscribe`: when it ends the drain, when it is taken back, and when it is
-//! waited for.
+//! The end mark of `/rest/subscribe`: when it ends the drain, is withdrawn, and is expected.
 
 use ioxproto::{Account, Config, Profile, Status, SubscribePath, Timing};
 
@@ -7,7 +6,7 @@ use crate::harness::{Harness, seconds};
 
 const NODE: &str = "11 22 33 1";
 
-/// What comes right before the mark.
+/// Sends the events that precede the mark.
 fn preamble(harness: &mut Harness) {
     harness.event(90, "_4", "5", "");
     harness.event(91, "_4", "6", "");
@@ -38,7 +37,7 @@ fn the_end_mark_shortens_the_silence_to_a_quarter_of_a_second() {
 }
 
 #[test]
-fn a_mark_that_was_not_the_end_shortens_nothing() {
+fn a_mark_that_was_not_the_end_does_not_shorten_the_drain() {
     let mut harness = Harness::syncing();
     harness.event(0, "_22", "1", "");
     harness.event(1, "ST", "0", NODE);
@@ -50,7 +49,7 @@ fn a_mark_that_was_not_the_end_shortens_nothing() {
 }
 
 #[test]
-fn a_property_stamped_within_half_a_second_of_the_mark_takes_it_back() {
+fn a_property_stamped_within_half_a_second_of_the_mark_withdraws_it() {
     for (behind, status) in [
         (-1.0, Status::StreamSyncing),
         (0.5, Status::StreamSyncing),
@@ -66,7 +65,7 @@ fn a_property_stamped_within_half_a_second_of_the_mark_takes_it_back() {
 }
 
 #[test]
-fn a_mark_that_was_taken_back_stands_again_once_a_stamp_is_past_the_replay() {
+fn a_withdrawn_mark_is_valid_again_once_a_stamp_is_past_the_replay() {
     let mut harness = marked();
     harness.event_stamped(0.4, 93, "ST", "0", NODE);
     harness.pass(0.8);
@@ -78,7 +77,7 @@ fn a_mark_that_was_taken_back_stands_again_once_a_stamp_is_past_the_replay() {
 }
 
 #[test]
-fn an_unstamped_property_takes_the_mark_back_unless_it_came_right_behind_its_preamble() {
+fn an_unstamped_property_withdraws_the_mark_unless_the_mark_follows_its_preamble_directly() {
     let end = |preamble: &[(&str, &str)]| {
         let mut harness = isy994();
         for (control, action) in preamble {
@@ -117,7 +116,7 @@ fn the_mark_counts_however_long_the_drain_lasts() {
 }
 
 #[test]
-fn a_mark_that_was_taken_back_is_not_waited_for_again() {
+fn a_withdrawn_mark_is_not_expected_again() {
     let mut harness = isy994();
     harness.event_unstamped(0, "_22", "1", "");
     harness.event_unstamped(1, "ST", "0", NODE);
@@ -140,7 +139,7 @@ fn only_a_heartbeat_stamped_before_the_replay_shows_the_clock_set_back() {
 }
 
 #[test]
-fn properties_behind_the_mark_do_not_prolong_the_drain() {
+fn properties_after_the_mark_do_not_prolong_the_drain() {
     let mut harness = marked();
     for seqnum in 0..4 {
         harness.pass(0.05);
@@ -152,7 +151,7 @@ fn properties_behind_the_mark_do_not_prolong_the_drain() {
 }
 
 #[test]
-fn system_events_behind_the_mark_prolong_the_drain_by_a_second_at_most() {
+fn system_events_after_the_mark_prolong_the_drain_by_a_second_at_most() {
     let mut harness = marked();
     for seqnum in 0..6 {
         harness.pass(0.16);
@@ -164,7 +163,7 @@ fn system_events_behind_the_mark_prolong_the_drain_by_a_second_at_most() {
 }
 
 #[test]
-fn where_a_mark_is_expected_only_five_seconds_of_silence_end_the_drain() {
+fn while_a_mark_is_expected_only_five_seconds_of_silence_end_the_drain() {
     let mut shown_before = marked();
     shown_before.pass(0.25);
     shown_before.closed();
@@ -188,7 +187,7 @@ fn where_a_mark_is_expected_only_five_seconds_of_silence_end_the_drain() {
 }
 
 #[test]
-fn a_busy_house_that_owes_a_mark_is_waited_for_until_the_cap() {
+fn a_busy_house_without_its_expected_mark_drains_until_the_cap() {
     let mut harness = isy994();
     for seqnum in 0..600 {
         assert_eq!(harness.stream.status(), Status::StreamSyncing);
@@ -202,7 +201,7 @@ fn a_busy_house_that_owes_a_mark_is_waited_for_until_the_cap() {
 }
 
 #[test]
-fn a_mark_that_the_network_held_up_until_after_the_drain_is_expected_next_time() {
+fn a_mark_that_the_network_delays_until_after_the_drain_is_expected_next_time() {
     let mut harness = Harness::connected();
     preamble(&mut harness);
     harness.event(92, "_22", "1", "");
@@ -216,7 +215,7 @@ fn a_mark_that_the_network_held_up_until_after_the_drain_is_expected_next_time()
 }
 
 #[test]
-fn two_minutes_later_the_same_control_is_no_mark() {
+fn two_minutes_later_the_same_control_is_not_a_mark() {
     let mut harness = Harness::connected();
     for _ in 0..3 {
         harness.pass(50.0);
@@ -234,7 +233,7 @@ fn two_minutes_later_the_same_control_is_no_mark() {
 }
 
 #[test]
-fn a_doubted_mark_that_stands_again_after_the_drain_is_expected_next_time() {
+fn a_withdrawn_mark_that_is_valid_again_after_the_drain_is_expected_next_time() {
     let mut harness = Harness::connected();
     preamble(&mut harness);
     harness.event(92, "_22", "1", "");
@@ -250,7 +249,7 @@ fn a_doubted_mark_that_stands_again_after_the_drain_is_expected_next_time() {
 }
 
 #[test]
-fn after_a_clock_set_back_behind_the_mark_the_next_heartbeat_ends_the_drain() {
+fn if_the_clock_is_set_back_after_the_mark_the_next_heartbeat_ends_the_drain() {
     let mut harness = marked();
     for seqnum in 0..15 {
         harness.event_stamped(-3600.0, 93 + seqnum, "ST", "0", NODE);
@@ -265,7 +264,7 @@ fn after_a_clock_set_back_behind_the_mark_the_next_heartbeat_ends_the_drain() {
 }
 
 #[test]
-fn on_the_other_path_the_same_control_is_an_event_like_any_other() {
+fn on_the_api_path_the_same_control_is_an_ordinary_event() {
     let portal = |config: Config| {
         config
             .path(SubscribePath::Api)

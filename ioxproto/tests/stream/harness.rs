@@ -1,4 +1,4 @@
-//! A driver without a socket: the test is the controller, and time passes when it says so.
+//! A driver without a socket. The test plays the controller and decides when time passes.
 
 use base64::Engine as _;
 use sha1::Digest as _;
@@ -11,7 +11,7 @@ use ioxproto::{
     StreamMachine,
 };
 
-/// What the machine had its driver do to the connection, besides connecting.
+/// The actions on the connection that the machine requested, except connecting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Done {
     OpenWebSocket,
@@ -28,23 +28,23 @@ pub(crate) struct Harness {
     pub(crate) began: Instant,
     /// The latest attempt or connection.
     pub(crate) id: Option<ConnectionId>,
-    /// The upgrade that waits for its answer.
+    /// The upgrade that awaits its answer.
     pub(crate) upgrade: Option<Exchange>,
-    /// The request of its own connection that waits for its answer.
+    /// The POST request or probe that awaits its answer.
     pub(crate) http: Option<(RequestId, Exchange)>,
-    /// The exchanges of calls that wait for their answers, the oldest first.
+    /// The exchanges of calls that await their answers, oldest first.
     pub(crate) gets: Vec<(RequestId, Exchange)>,
-    /// When each of them began, from the start of the test, and its path.
+    /// The time of each call since the start of the test, and its path.
     pub(crate) sent: Vec<(Duration, String)>,
-    /// What calls came to.
+    /// The outcomes of calls.
     pub(crate) calls_done: Vec<(CallId, Result<RawAnswer, CallError>)>,
-    /// The question for a token, and whether the last one was refused.
-    pub(crate) asked_for_token: Option<(RequestId, bool)>,
-    /// The paths of all such requests so far.
+    /// The request for a token from the caller, and whether the last token was refused.
+    pub(crate) token_request: Option<(RequestId, bool)>,
+    /// The paths of all requests that were sent through `http`.
     pub(crate) posts: Vec<String>,
     pub(crate) done: Vec<Done>,
-    pub(crate) told: Vec<Notification>,
-    /// When each attempt began, from the start of the test.
+    pub(crate) notifications: Vec<Notification>,
+    /// The time of each attempt since the start of the test.
     pub(crate) attempts: Vec<Duration>,
 }
 
@@ -82,15 +82,15 @@ impl Harness {
             gets: Vec::new(),
             sent: Vec::new(),
             calls_done: Vec::new(),
-            asked_for_token: None,
+            token_request: None,
             posts: Vec::new(),
             done: Vec::new(),
-            told: Vec::new(),
+            notifications: Vec::new(),
             attempts: Vec::new(),
         }
     }
 
-    /// A stream that has come as far as `stream_syncing`.
+    /// A stream with the status `stream_syncing`.
     pub(crate) fn syncing() -> Self {
         Self::new().into_syncing()
     }
@@ -101,7 +101,7 @@ impl Harness {
         self
     }
 
-    /// A stream that is `connected`, everything told so far forgotten.
+    /// A stream with the status `connected`. Earlier notifications and actions are dropped.
     pub(crate) fn connected() -> Self {
         Self::new().into_connected()
     }
@@ -115,7 +115,7 @@ impl Harness {
     pub(crate) fn become_connected(&mut self) {
         self.pass(1.0);
         assert_eq!(self.stream.status(), Status::Connected);
-        self.told.clear();
+        self.notifications.clear();
         self.done.clear();
     }
 
@@ -159,12 +159,12 @@ impl Harness {
                     self.done.push(Done::Abandon);
                 }
                 Action::ProvideToken { id, rejected } => {
-                    self.asked_for_token = Some((id, rejected));
+                    self.token_request = Some((id, rejected));
                 }
                 Action::SendText { text, .. } => {
                     self.done.push(Done::SendText(text.expose().to_owned()));
                 }
-                Action::Notify(notification) => self.told.push(notification),
+                Action::Notify(notification) => self.notifications.push(notification),
                 other => panic!("an action that this harness does not know: {other:?}"),
             }
         }
@@ -174,7 +174,7 @@ impl Harness {
         self.id.expect("an attempt has begun")
     }
 
-    /// The driver waits on an empty socket for so long, and ticks when it is told to.
+    /// The driver waits on an empty socket for this long, and ticks at the deadlines.
     pub(crate) fn pass(&mut self, duration: f64) {
         let until = self.now.monotonic + seconds(duration);
         for _ in 0..100_000 {
@@ -190,12 +190,12 @@ impl Harness {
         panic!("the stream ticks without end");
     }
 
-    /// Time passes without the driver waiting: a consumer keeps it busy.
+    /// Time passes while a consumer keeps the driver from waiting.
     pub(crate) fn block(&mut self, duration: f64) {
         self.skip(seconds(duration));
     }
 
-    /// The driver begins to wait, and the process is stopped for so long.
+    /// The driver begins to wait, and the process is stopped for this long.
     pub(crate) fn freeze(&mut self, duration: f64) {
         let _ = self.stream.poll_timeout(self.now);
         self.skip(seconds(duration));
@@ -247,7 +247,7 @@ impl Harness {
         ));
     }
 
-    /// The text of the request that waits for its answer.
+    /// The text of the request that awaits its answer.
     pub(crate) fn post(&self) -> String {
         let (_, exchange) = self.http.as_ref().expect("a request waits for its answer");
         String::from_utf8(exchange.request().to_vec()).unwrap()
@@ -277,13 +277,13 @@ impl Harness {
         id
     }
 
-    /// The head of the oldest call's request that waits for its answer.
+    /// The head of the oldest call that awaits its answer.
     pub(crate) fn get(&self) -> String {
         let (_, exchange) = self.gets.first().expect("a call waits for its answer");
         String::from_utf8(exchange.request().to_vec()).unwrap()
     }
 
-    /// The oldest call's exchange has come this far.
+    /// The oldest call's exchange has reached this phase.
     pub(crate) fn call_phase(&mut self, reached: CallPhase) {
         let (id, _) = self.gets.first().expect("a call waits for its answer");
         self.stream.call_phase(self.now, *id, reached);
@@ -309,7 +309,7 @@ impl Harness {
         self.drain();
     }
 
-    /// What a call came to; it must be over.
+    /// The outcome of a call, which must have ended.
     pub(crate) fn outcome(&mut self, id: CallId) -> Result<RawAnswer, CallError> {
         let mut calls = self.calls_done.iter();
         let place = calls.position(|(done, _)| *done == id);
@@ -320,7 +320,7 @@ impl Harness {
         self.calls_done.iter().any(|(done, _)| *done == id)
     }
 
-    /// Grants a login or refresh with tokens of this name that live for so long.
+    /// Grants a login or refresh with tokens of this name and lifetime in seconds.
     pub(crate) fn grant(&mut self, name: &str, lifetime: f64) {
         let access = self.access_token(name, lifetime);
         let body = format!(
@@ -342,14 +342,14 @@ impl Harness {
     pub(crate) fn message(&mut self, message: Message<'_>) {
         let notification = self.stream.message(self.now, self.id(), message);
         self.drain();
-        self.told.extend(notification);
+        self.notifications.extend(notification);
     }
 
     pub(crate) fn text(&mut self, text: &str) {
         self.message(Message::Text(text.as_bytes()));
     }
 
-    /// An event that the controller stamps now; its clock agrees with the fake one.
+    /// An event that the controller stamps now. Its clock agrees with the fake one.
     pub(crate) fn event(&mut self, seqnum: i64, control: &str, action: &str, node: &str) {
         self.event_stamped(0.0, seqnum, control, action, node);
     }
@@ -392,7 +392,7 @@ impl Harness {
 
     pub(crate) fn changes(&self) -> Vec<&StatusChange> {
         let mut changes = Vec::new();
-        for notification in &self.told {
+        for notification in &self.notifications {
             if let Notification::Status(change) = notification {
                 changes.push(change);
             }
@@ -417,7 +417,7 @@ impl Harness {
             .unwrap()
     }
 
-    /// The code of the reason that came with `connected` last, if one did.
+    /// The code of the reason of the last `connected`, if it had one.
     pub(crate) fn last_reason_of_connected(&self) -> Option<&'static str> {
         let changes = self.changes();
         let mut connected = changes.iter().rev();
@@ -434,7 +434,7 @@ impl Harness {
 
     pub(crate) fn events(&self) -> Vec<&Event> {
         let mut events = Vec::new();
-        for notification in &self.told {
+        for notification in &self.notifications {
             if let Notification::Event(event) = notification {
                 events.push(event);
             }
@@ -456,13 +456,13 @@ impl Harness {
             Notification::Gap(Gap { expected, got, .. }) => Some((*expected, *got)),
             _ => None,
         };
-        self.told.iter().filter_map(gap).collect()
+        self.notifications.iter().filter_map(gap).collect()
     }
 }
 
 const STAMP: &str = "2026-05-05T18:52:41.875777-07:00";
 
-/// An event in the shape that a controller sends.
+/// An event in the format that a controller sends.
 pub(crate) fn event(seqnum: i64, control: &str, action: &str, node: &str) -> String {
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Event seqnum=\"{seqnum}\" sid=\"uuid:7\" \

@@ -1,4 +1,4 @@
-//! Keep-alive: what calls ask for, and which of them may go on a connection that was kept.
+//! Keep-alive: what calls request, and which of them may use a kept connection.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ fn with_keep_alive(keep_alive: Duration) -> Config {
 }
 
 #[test]
-fn a_call_asks_to_close_only_where_connections_are_not_kept() {
+fn a_call_asks_to_close_only_if_connections_are_not_kept() {
     for (keep_alive, closes) in [(4, false), (0, true)] {
         let timing = with_keep_alive(Duration::from_secs(keep_alive));
         let mut harness = Harness::with(|_| timing).into_connected();
@@ -34,14 +34,14 @@ fn a_call_asks_to_close_only_where_connections_are_not_kept() {
 }
 
 #[test]
-fn reads_and_absolute_commands_alone_may_be_sent_twice() {
+fn only_reads_and_absolute_commands_may_be_sent_twice() {
     let requests: [(Request, bool); 6] = [
         (rest::nodes().into(), true),
         (Command::on(LAMP).unwrap().into(), true),
         (Command::off(LAMP).unwrap().into(), true),
         (Command::brighten(LAMP).unwrap().into(), false),
         (Command::query(LAMP).unwrap().into(), false),
-        // It may be any command.
+        // A raw path may be any command.
         (rest::get("/rest/nodes").unwrap().into(), false),
     ];
     for (request, repeatable) in requests {

@@ -1,4 +1,4 @@
-//! The names of the house, read by the stream itself.
+//! The names of the house that the stream reads by itself.
 
 use ioxproto::names::{NamesPart, NamesRead};
 use ioxproto::rest::{self, CallProblem};
@@ -25,7 +25,7 @@ fn reading(when: ReadNames) -> Harness {
 fn named() -> Harness {
     let mut harness = reading(ReadNames::AfterConnected).into_connected();
     answer_all(&mut harness);
-    harness.told.clear();
+    harness.notifications.clear();
     harness.sent.clear();
     harness
 }
@@ -41,11 +41,11 @@ fn paths(harness: &Harness) -> Vec<&str> {
     harness.sent.iter().map(|(_, path)| path.as_str()).collect()
 }
 
-/// What was read, each time.
+/// All readings of the names.
 fn read(harness: &Harness) -> Vec<&NamesRead> {
     let mut read = Vec::new();
-    for told in &harness.told {
-        if let Notification::Names(names) = told {
+    for notification in &harness.notifications {
+        if let Notification::Names(names) = notification {
             read.push(names);
         }
     }
@@ -73,7 +73,7 @@ fn name(read: &NamesRead) -> &str {
     &read.names.node("1 1 1 1").unwrap().name
 }
 
-/// Time passes while the controller's heartbeat comes.
+/// Lets time pass while heartbeats arrive.
 fn pass_alive(harness: &mut Harness, duration: u32) {
     for _ in 0..duration {
         harness.pass(1.0);
@@ -115,7 +115,7 @@ fn without_the_option_nothing_is_read() {
 }
 
 #[test]
-fn names_come_before_the_subscription_and_the_statuses_stay_as_they_are() {
+fn names_are_read_before_the_subscription_without_other_statuses() {
     let mut harness = reading(ReadNames::BeforeSubscribing);
     harness.start();
     assert!(harness.attempts.is_empty());
@@ -134,7 +134,7 @@ fn names_come_before_the_subscription_and_the_statuses_stay_as_they_are() {
 }
 
 #[test]
-fn the_subscription_waits_ten_seconds_for_names_and_goes_on_without() {
+fn the_subscription_waits_ten_seconds_for_names_and_continues_without_them() {
     let mut harness = reading(ReadNames::BeforeSubscribing);
     harness.start();
     harness.answer_call(200, NODES);
@@ -153,14 +153,14 @@ fn the_subscription_waits_ten_seconds_for_names_and_goes_on_without() {
 }
 
 #[test]
-fn a_reading_that_a_lost_connection_leaves_ends_before_the_next_begins() {
+fn a_reading_of_a_lost_connection_ends_before_the_next_begins() {
     let mut harness = reading(ReadNames::BeforeSubscribing);
     harness.start();
     harness.pass(10.1);
     harness.drain();
     harness.accept();
     harness.become_connected();
-    // Thirty seconds after the first reading another begins, and its answer does not come.
+    // Thirty seconds after the first reading another one begins, which is not answered.
     for _ in 0..40 {
         if !harness.gets.is_empty() {
             break;
@@ -180,7 +180,7 @@ fn a_reading_that_a_lost_connection_leaves_ends_before_the_next_begins() {
 }
 
 #[test]
-fn a_controller_that_cannot_be_reached_keeps_no_attempt_from_trying() {
+fn an_unreachable_controller_does_not_prevent_attempts() {
     let mut harness = reading(ReadNames::BeforeSubscribing);
     harness.start();
     harness.fail_call(Failure::transport(FailureKind::ConnectionRefused, "no"));
@@ -209,7 +209,7 @@ fn a_refused_account_is_tried_once_before_the_subscription_is() {
 }
 
 #[test]
-fn a_stop_before_the_subscription_leaves_nothing_behind() {
+fn a_stop_before_the_subscription_ends_everything() {
     let mut harness = reading(ReadNames::BeforeSubscribing);
     harness.start();
     harness.stop();
@@ -229,7 +229,7 @@ fn a_portal_account_signs_in_before_the_names_are_read() {
     assert_eq!(harness.posts, [LOGIN]);
     harness.grant("one", 3600.0);
     assert!(harness.get().contains("Authorization: Bearer one."));
-    // The token is refused: one renewal, for the names and the subscription alike.
+    // The token is refused: one renewal for both the names and the subscription.
     harness.answer_call(401, "");
     assert_eq!(harness.posts, [LOGIN, REFRESH]);
     harness.grant("two", 3600.0);
@@ -246,7 +246,7 @@ fn a_rename_comes_from_the_event_alone() {
 }
 
 #[test]
-fn an_event_that_does_not_tell_all_leads_to_a_reading_two_seconds_after_the_last() {
+fn an_incomplete_event_leads_to_a_reading_two_seconds_after_the_last_one() {
     let mut harness = named();
     pass_alive(&mut harness, 60);
     lifecycle(&mut harness, "AA", "1 1 1 1", "");
@@ -275,7 +275,7 @@ fn readings_begin_thirty_seconds_apart_at_least() {
 }
 
 #[test]
-fn changes_without_end_do_not_put_a_reading_off_for_ever() {
+fn endless_changes_do_not_postpone_a_reading_for_ever() {
     let mut harness = named();
     pass_alive(&mut harness, 60);
     for _ in 0..32 {
@@ -319,7 +319,7 @@ fn an_unknown_node_program_or_variable_leads_to_one_reading() {
         harness.drain();
         assert_eq!(harness.sent.len(), 1);
         answer_all(&mut harness);
-        // It is still not there, and asks no more.
+        // It is still unknown, and causes no further reading.
         event(&mut harness);
         pass_alive(&mut harness, 60);
         assert_eq!(harness.sent.len(), 4);
@@ -327,7 +327,7 @@ fn an_unknown_node_program_or_variable_leads_to_one_reading() {
 }
 
 #[test]
-fn a_known_node_program_or_variable_asks_for_nothing() {
+fn a_known_node_program_or_variable_causes_no_reading() {
     let mut harness = named();
     harness.event(5, "ST", "1", "1 1 1 1");
     trigger(&mut harness, "0", "<id>8D</id><s>21</s>");
@@ -341,7 +341,7 @@ fn a_known_node_program_or_variable_asks_for_nothing() {
 }
 
 #[test]
-fn a_replayed_lifecycle_event_is_history() {
+fn a_replayed_lifecycle_event_is_ignored() {
     let mut harness = named();
     harness.closed();
     harness.pass(1.0);
@@ -382,7 +382,7 @@ fn names_are_read_again_after_an_outage() {
 }
 
 #[test]
-fn a_failed_reading_keeps_what_was_known_and_is_tried_again_later_each_time() {
+fn a_failed_reading_keeps_the_names_and_is_repeated_after_growing_waits() {
     let mut harness = named();
     pass_alive(&mut harness, 60);
     lifecycle(&mut harness, "AA", "1 1 1 1", "");
@@ -422,13 +422,13 @@ fn a_partial_reading_keeps_the_rest() {
     assert_eq!(names.names.programs().count(), 1, "known from before");
     assert_eq!(names.missing.len(), 1);
     assert_eq!(names.missing[0].part, NamesPart::Programs);
-    // It was an answer: asking again would bring the same.
+    // The call was answered: a repeat would give the same result.
     pass_alive(&mut harness, 60);
     assert_eq!(harness.sent.len(), 4);
 }
 
 #[test]
-fn the_limit_of_calls_does_not_concern_the_streams_own() {
+fn the_limit_of_calls_does_not_apply_to_the_streams_own() {
     let mut harness = Harness::with(|config| {
         let config = config.read_names(ReadNames::AfterConnected);
         config.max_calls(1)
@@ -441,7 +441,7 @@ fn the_limit_of_calls_does_not_concern_the_streams_own() {
 }
 
 #[test]
-fn reading_names_delays_no_heartbeat_and_no_reconnect() {
+fn reading_names_does_not_delay_the_heartbeat_deadline_or_a_reconnect() {
     let mut plain = Harness::connected();
     let mut reads = reading(ReadNames::AfterConnected).into_connected();
     for harness in [&mut plain, &mut reads] {
@@ -460,7 +460,7 @@ fn reading_names_delays_no_heartbeat_and_no_reconnect() {
 }
 
 #[test]
-fn names_are_told_in_order_with_the_events() {
+fn names_are_delivered_in_order_with_the_events() {
     let mut harness = reading(ReadNames::AfterConnected).into_connected();
     harness.answer_call(200, NODES);
     harness.answer_call(200, PROGRAMS);
@@ -468,9 +468,9 @@ fn names_are_told_in_order_with_the_events() {
     harness.answer_call(404, "");
     harness.event(3, "ST", "1", "1 1 1 1");
     let kinds: Vec<bool> = harness
-        .told
+        .notifications
         .iter()
-        .map(|told| matches!(told, Notification::Names(_)))
+        .map(|notification| matches!(notification, Notification::Names(_)))
         .collect();
     assert_eq!(kinds, [true, false]);
 }

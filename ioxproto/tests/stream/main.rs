@@ -1,4 +1,4 @@
-//! The stream machine against a scripted controller, under a fake clock: a test for each rule.
+//! The stream machine with a scripted controller and a fake clock: one test for each rule.
 
 #![expect(
     clippy::unwrap_used,

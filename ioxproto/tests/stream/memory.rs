@@ -1,10 +1,10 @@
-//! What a stream holds in memory: the machine, and the events that wait for a consumer.
+//! The memory of a stream: the machine, and the events that wait for a consumer.
 
 use allocation_counter::measure;
 
 use crate::harness::Harness;
 
-/// A frame as long as most are.
+/// A frame of typical length.
 fn frame(seqnum: i64) -> String {
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Event seqnum=\"{seqnum}\" sid=\"uuid:7\" \
@@ -13,24 +13,24 @@ fn frame(seqnum: i64) -> String {
     )
 }
 
-/// The bytes that a stream holds after a replay of this many frames, the last of which nobody has
-/// taken yet.
+/// The bytes that a stream holds after a replay of this many frames, with up to `untaken` events
+/// not taken yet.
 fn held(replayed: i64, untaken: usize, live: bool) -> i64 {
     let mut kept = None;
     let measured = measure(|| {
         let mut harness = Harness::syncing();
-        harness.told = Vec::new();
+        harness.notifications = Vec::new();
         for seqnum in 0..replayed {
             harness.text(&frame(seqnum));
-            if harness.told.len() > untaken {
-                harness.told.clear();
+            if harness.notifications.len() > untaken {
+                harness.notifications.clear();
             }
         }
         if live {
             harness.pass(1.0);
         }
         if untaken == 0 {
-            harness.told = Vec::new();
+            harness.notifications = Vec::new();
             harness.done = Vec::new();
         }
         kept = Some(harness);
@@ -40,7 +40,7 @@ fn held(replayed: i64, untaken: usize, live: bool) -> i64 {
 }
 
 #[test]
-fn a_stream_holds_little_whatever_it_is_doing() {
+fn a_stream_holds_little_memory_in_every_state() {
     let replaying = held(400, 0, false);
     let idle = held(400, 0, true);
     let stuck = held(1024, 1024, true);

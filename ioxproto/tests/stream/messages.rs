@@ -5,19 +5,19 @@ use ioxproto::{Message, Notification, Reason, Status};
 use crate::harness::{Done, Harness, event};
 
 #[test]
-fn a_gap_is_told_with_its_numbers_before_the_event_and_is_not_fatal() {
+fn a_gap_is_reported_with_its_numbers_before_the_event_and_is_not_fatal() {
     let mut harness = Harness::connected();
     harness.event(16, "ST", "0", "11 22 33 1");
     harness.event(19, "ST", "0", "11 22 33 1");
     assert_eq!(harness.gaps(), [(17, 19)]);
-    assert!(matches!(harness.told[1], Notification::Gap(_)));
-    assert!(matches!(harness.told[2], Notification::Event(_)));
+    assert!(matches!(harness.notifications[1], Notification::Gap(_)));
+    assert!(matches!(harness.notifications[2], Notification::Event(_)));
     assert_eq!(harness.stream.stats(harness.now).gaps, 1);
     assert_eq!(harness.stream.status(), Status::Connected);
 }
 
 #[test]
-fn a_service_status_frame_accounts_for_a_number() {
+fn a_service_status_frame_takes_a_number() {
     let mut harness = Harness::connected();
     harness.event(423, "ST", "0", "11 22 33 1");
     harness.text("{\"type\":\"spolisy\",\"data\":\"{\\\"status\\\":\\\"inactive\\\"}\"}");
@@ -46,7 +46,7 @@ fn a_malformed_frame_may_have_taken_a_number() {
 }
 
 #[test]
-fn subscriptions_are_numbered_apart_and_a_new_connection_starts_anywhere() {
+fn subscriptions_are_numbered_separately_and_a_new_connection_starts_anywhere() {
     let mut harness = Harness::connected();
     harness.text(&event(5, "ST", "0", "a").replace("uuid:7", "uuid:6"));
     harness.event(0, "ST", "0", "a");
@@ -61,7 +61,7 @@ fn subscriptions_are_numbered_apart_and_a_new_connection_starts_anywhere() {
 }
 
 #[test]
-fn a_reset_of_the_numbers_belongs_to_a_new_connection_only() {
+fn numbers_are_reset_only_by_a_new_connection() {
     let mut harness = Harness::connected();
     harness.event(7, "ST", "0", "a");
     harness.event(0, "ST", "0", "a");
@@ -69,7 +69,7 @@ fn a_reset_of_the_numbers_belongs_to_a_new_connection_only() {
 }
 
 #[test]
-fn json_envelopes_are_understood_beside_plain_xml() {
+fn json_envelopes_and_plain_xml_are_both_read() {
     let mut harness = Harness::connected();
     let inner = event(1, "ST", "0", "a").replace('"', "\\\"");
     harness.text(&format!("{{\"type\":\"event\",\"data\":\"{inner}\"}}"));
@@ -79,7 +79,7 @@ fn json_envelopes_are_understood_beside_plain_xml() {
 }
 
 #[test]
-fn invalid_utf_8_is_replaced_counted_and_no_reason_to_reconnect() {
+fn invalid_utf_8_is_replaced_and_counted_without_a_reconnect() {
     let mut harness = Harness::syncing();
     let mut bytes = event(1, "ST", "0", "ZW003_1").into_bytes();
     let at = bytes
@@ -116,7 +116,7 @@ fn several_documents_in_a_message_are_several_events_without_a_gap() {
         .collect();
     assert_eq!(actions[actions.len() - 5..], ["0", "1", "2", "3", "4"]);
     assert_eq!(harness.gaps(), []);
-    // One that is cut off may have been the number that is missing.
+    // A document that is cut off may have had the missing number.
     let whole = event(5, "ST", "5", "a");
     harness.text(&format!("{whole}{}", &whole[..40]));
     harness.event(7, "ST", "7", "a");
@@ -187,7 +187,7 @@ fn frames_bytes_and_kinds_are_counted() {
 }
 
 #[test]
-fn the_last_text_frame_of_any_kind_is_dated() {
+fn the_time_of_the_last_text_frame_of_any_kind_is_kept() {
     let mut harness = Harness::connected();
     assert_eq!(harness.stream.last_event_at(), None);
     harness.pass(3.0);

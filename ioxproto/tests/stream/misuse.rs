@@ -1,4 +1,4 @@
-//! Calls in an illegal order, and late answers, do no harm.
+//! Calls in a wrong order and late answers do no harm.
 
 use ioxproto::{Failure, FailureKind, Message, Phase, Status};
 
@@ -11,7 +11,7 @@ fn late_answers_to_an_abandoned_attempt_change_nothing() {
     let (old, old_upgrade) = (harness.id(), harness.upgrade.take());
     harness.pass(11.0);
     assert_eq!(harness.stream.status(), Status::StreamInitializing);
-    harness.told.clear();
+    harness.notifications.clear();
     harness.done.clear();
     let now = harness.now;
     harness.stream.phase(now, old, Phase::Upgrading);
@@ -30,7 +30,7 @@ fn late_answers_to_an_abandoned_attempt_change_nothing() {
             .is_none()
     );
     harness.drain();
-    assert!(harness.told.is_empty() && harness.done.is_empty());
+    assert!(harness.notifications.is_empty() && harness.done.is_empty());
     harness.accept();
     assert_eq!(harness.stream.status(), Status::StreamSyncing);
 }
@@ -55,7 +55,7 @@ fn messages_before_the_upgrade_and_two_answers_are_ignored() {
 }
 
 #[test]
-fn ticks_out_of_turn_do_nothing() {
+fn unexpected_ticks_do_nothing() {
     let mut harness = Harness::syncing();
     for _ in 0..1000 {
         harness.stream.tick(harness.now);
@@ -68,7 +68,7 @@ fn ticks_out_of_turn_do_nothing() {
 }
 
 #[test]
-fn a_driver_that_never_ticks_or_drains_corrupts_nothing() {
+fn a_driver_that_never_ticks_or_drains_is_tolerated() {
     let mut harness = Harness::new();
     harness.stream.start(harness.now);
     harness.stream.stop(harness.now);
@@ -85,7 +85,7 @@ fn a_driver_that_never_ticks_or_drains_corrupts_nothing() {
 }
 
 #[test]
-fn a_deadline_with_undone_actions_is_due_at_once() {
+fn a_deadline_with_pending_actions_is_due_at_once() {
     let mut harness = Harness::new();
     harness.stream.start(harness.now);
     let deadline = harness.stream.poll_timeout(harness.now).unwrap();
@@ -93,7 +93,7 @@ fn a_deadline_with_undone_actions_is_due_at_once() {
 }
 
 #[test]
-fn time_that_runs_backwards_is_survived() {
+fn time_that_runs_backwards_is_tolerated() {
     let mut harness = Harness::connected();
     let later = harness.now;
     harness.pass(5.0);

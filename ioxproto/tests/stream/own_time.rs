@@ -1,4 +1,5 @@
-//! Replay by its own time: what the network held up until after the drain is not live.
+//! Replay by its timestamps: a replayed event that the network delays until after the drain is not
+//! live.
 
 use ioxproto::{Account, Status, SubscribePath, Timing};
 
@@ -49,7 +50,7 @@ fn on_rest_an_event_stamped_close_to_the_replay_is_replay_after_the_drain_too() 
 }
 
 #[test]
-fn on_rest_the_replay_goes_on_from_event_to_event_for_five_seconds_of_stamps() {
+fn on_rest_the_replay_extends_from_event_to_event_for_five_seconds_of_stamps() {
     let mut harness = rest();
     for step in 1..=12 {
         harness.event_stamped(0.5 * f64::from(step) - 1.0, 2, "ST", "1", NODE);
@@ -77,14 +78,14 @@ fn on_rest_a_frame_of_an_earlier_subscription_does_not_hide_the_replay() {
 }
 
 #[test]
-fn on_rest_no_stamp_counts_after_the_end_mark() {
+fn on_rest_stamps_are_ignored_after_the_end_mark() {
     let mut harness = Harness::syncing();
     harness.event(0, "ST", "1", NODE);
     harness.event(1, "_22", "1", "");
     harness.pass(0.25);
     harness.event_stamped(-0.25, 2, "ST", "1", NODE);
     assert_eq!(harness.live(), [false, false, true]);
-    // A mark that comes late ends it as well, and is itself of the replay.
+    // A late mark ends the replay, too, and is itself replay.
     let mut harness = rest();
     harness.event_stamped(-1.0, 2, "_22", "1", "");
     harness.event_stamped(-0.4, 3, "ST", "1", NODE);
@@ -102,7 +103,7 @@ fn on_api_an_event_older_than_the_newest_by_more_than_two_seconds_is_replay() {
 }
 
 #[test]
-fn on_api_a_heartbeat_or_a_set_clock_brings_the_newest_stamp_back() {
+fn on_api_a_heartbeat_or_a_set_clock_resets_the_newest_stamp() {
     for (control, action) in [("_0", "90"), ("_4", "0")] {
         let mut harness = api();
         harness.event_stamped(-3600.0, 1, "ST", "1", NODE);
@@ -113,7 +114,7 @@ fn on_api_a_heartbeat_or_a_set_clock_brings_the_newest_stamp_back() {
 }
 
 #[test]
-fn a_stamp_makes_no_event_live() {
+fn a_stamp_does_not_make_an_event_live() {
     let mut harness = Harness::syncing();
     harness.event(0, "ST", "1", NODE);
     harness.event_stamped(3600.0, 1, "ST", "1", NODE);
@@ -131,7 +132,7 @@ fn without_stamps_the_state_alone_decides() {
 }
 
 #[test]
-fn stamps_count_in_the_first_two_minutes_of_listening_only() {
+fn stamps_count_only_in_the_first_two_minutes_of_listening() {
     let mut harness = api();
     // Time without listening does not count.
     harness.block(1000.0);
@@ -147,20 +148,20 @@ fn stamps_count_in_the_first_two_minutes_of_listening_only() {
 }
 
 #[test]
-fn each_connection_has_stamps_of_its_own() {
+fn each_connection_has_its_own_stamps() {
     let mut harness = api();
     harness.closed();
     harness.pass(1.0);
     harness.accept();
     harness.event_stamped(-3600.0, 0, "_5", "0", "");
     harness.pass(1.0);
-    harness.told.clear();
+    harness.notifications.clear();
     harness.event_stamped(-3600.0, 1, "ST", "1", NODE);
     assert_eq!(harness.live(), [true]);
 }
 
 #[test]
-fn a_replay_on_a_slow_link_passes_as_live_in_no_part() {
+fn no_part_of_a_replay_on_a_slow_link_is_live() {
     for path in [SubscribePath::Rest, SubscribePath::Api] {
         let mut harness = match path {
             SubscribePath::Rest => rest(),
@@ -170,8 +171,8 @@ fn a_replay_on_a_slow_link_passes_as_live_in_no_part() {
         harness.pass(1.0);
         harness.accept();
         let connect = harness.now;
-        harness.told.clear();
-        // 400 events at 6 a second, with the link standing still for 3 s now and then.
+        harness.notifications.clear();
+        // 400 events at 6 per second, on a link that sometimes stalls for 3 s.
         for number in 0..400_u32 {
             harness.pass(if number % 60 == 59 { 3.0 } else { 0.16 });
             let late = harness.now.monotonic - connect.monotonic;
@@ -192,7 +193,7 @@ fn a_replay_on_a_slow_link_passes_as_live_in_no_part() {
 #[test]
 fn a_busy_house_without_a_mark_is_live_once_its_stamps_show_no_replay_for_five_seconds() {
     let mut harness = Harness::syncing();
-    // A replay that takes 20 s, live events between its parts.
+    // A replay of 20 s, with live events in between.
     for number in 0..200_u32 {
         harness.pass(0.1);
         let late = 0.1 * f64::from(number);
@@ -210,7 +211,7 @@ fn a_busy_house_without_a_mark_is_live_once_its_stamps_show_no_replay_for_five_s
 }
 
 #[test]
-fn without_stamps_nobody_is_woken_to_look_for_them() {
+fn without_stamps_the_driver_is_not_woken_to_check_them() {
     let mut harness = Harness::syncing();
     for number in 0..120 {
         harness.event_unstamped(number, "ST", "1", NODE);
@@ -223,7 +224,7 @@ fn without_stamps_nobody_is_woken_to_look_for_them() {
 }
 
 #[test]
-fn the_first_stamp_after_a_long_unstamped_replay_is_what_was_missing() {
+fn after_a_long_unstamped_replay_the_wait_counts_from_the_first_stamp() {
     let mut timing = Timing::default();
     timing.drain_past_quiet = seconds(2.0);
     let mut harness = Harness::with(|config| config.timing(timing)).into_syncing();

@@ -1,4 +1,4 @@
-//! Tokens of the caller's own.
+//! Tokens that the caller supplies.
 
 use ioxproto::{Config, Reason, Secret};
 
@@ -6,10 +6,10 @@ use crate::harness::Harness;
 use crate::portal::reconnect;
 
 #[test]
-fn the_callers_own_tokens_are_asked_for_and_asked_anew_after_a_401() {
+fn the_callers_token_provider_is_asked_and_asked_again_after_a_401() {
     let mut harness = Harness::with(Config::own_tokens);
     harness.start();
-    let (id, rejected) = harness.asked_for_token.take().unwrap();
+    let (id, rejected) = harness.token_request.take().unwrap();
     assert!(!rejected);
     harness
         .stream
@@ -17,7 +17,7 @@ fn the_callers_own_tokens_are_asked_for_and_asked_anew_after_a_401() {
     harness.drain();
     assert!(harness.request().contains("Authorization: Bearer mine\r\n"));
     harness.refuse(401, "");
-    let (id, rejected) = harness.asked_for_token.take().unwrap();
+    let (id, rejected) = harness.token_request.take().unwrap();
     assert!(rejected);
     harness
         .stream
@@ -39,12 +39,12 @@ fn a_caller_without_a_token_is_asked_again_later() {
     for none in [None, Some(Secret::new("")), Some(Secret::new("a\r\nX: y"))] {
         let mut harness = Harness::with(Config::own_tokens);
         harness.start();
-        let (id, _) = harness.asked_for_token.take().unwrap();
+        let (id, _) = harness.token_request.take().unwrap();
         harness.stream.token(harness.now, id, none);
         harness.drain();
         assert_eq!(*harness.last_reason(), Reason::NoToken);
         harness.pass(1.0);
-        assert!(harness.asked_for_token.is_some());
+        assert!(harness.token_request.is_some());
         harness.pass(10.0);
         assert_eq!(harness.last_reason().code(), "timed_out");
     }

@@ -18,7 +18,7 @@ pub(crate) fn started() -> Harness {
     harness
 }
 
-/// A portal account that is connected with tokens `one` of this lifetime.
+/// A portal account that is connected with the tokens `one` of this lifetime.
 pub(crate) fn connected(lifetime: f64) -> Harness {
     let mut harness = started();
     harness.grant("one", lifetime);
@@ -67,7 +67,7 @@ fn a_portal_account_logs_in_then_subscribes_with_the_access_token() {
 }
 
 #[test]
-fn a_clear_no_to_the_login_is_final() {
+fn a_definite_refusal_of_the_login_is_final() {
     for (status, body) in [
         (401, ""),
         (403, "{}"),
@@ -84,7 +84,7 @@ fn a_clear_no_to_the_login_is_final() {
 }
 
 #[test]
-fn a_controller_that_boots_is_waited_for() {
+fn a_login_waits_for_a_controller_that_boots() {
     let mut harness = started();
     let troubles: [&dyn Fn(&mut Harness); 7] = [
         &|harness| harness.answer_post(503, ""),
@@ -131,7 +131,7 @@ fn a_setting_keeps_trying_a_refused_login_at_the_longest_wait() {
 }
 
 #[test]
-fn not_now_is_no_clear_no() {
+fn a_temporary_refusal_is_not_final() {
     for status in [408, 425, 429, 500, 503] {
         let mut harness = started();
         harness.answer_post(status, r#"{"successful":false}"#);
@@ -153,15 +153,18 @@ fn a_redirect_of_the_login_is_never_followed() {
         let answer = exchange.into_answer().0;
         harness.stream.http_answered(harness.now, id, answer);
         harness.drain();
-        let told = harness.last_reason().to_string();
-        assert!(told.contains("a redirect, which is not followed"), "{told}");
+        let reason = harness.last_reason().to_string();
+        assert!(
+            reason.contains("a redirect, which is not followed"),
+            "{reason}"
+        );
         harness.pass(1.0);
         assert!(harness.post().contains("\r\nHost: eisy.test:8080\r\n"));
     }
 }
 
 #[test]
-fn a_login_that_is_to_come_later_is_tried_later() {
+fn a_retry_after_on_the_login_is_honoured() {
     for (after, waited) in [("17", 17.0), ("100000", 300.0), ("0", 1.0)] {
         let mut harness = started();
         let (id, mut exchange) = harness.http.take().unwrap();
@@ -188,7 +191,7 @@ fn an_identity_refused_at_the_login_is_final() {
 }
 
 #[test]
-fn a_live_token_is_used_again_without_a_request() {
+fn a_live_token_is_reused_without_a_request() {
     let mut harness = connected(3600.0);
     reconnect(&mut harness);
     harness.accept();
@@ -205,7 +208,7 @@ fn a_token_near_its_expiry_is_refreshed_before_the_next_connect_and_both_rotate(
     harness.event(2, "_0", "120", "");
     harness.pass(70.0);
     reconnect(&mut harness);
-    // 232 s old: less than a minute and some are left, still live.
+    // 232 s old: the token is still live, with slightly more than a minute left.
     assert_eq!(harness.posts, [LOGIN]);
     harness.accept();
     harness.become_connected();
@@ -247,7 +250,7 @@ fn a_token_that_cannot_be_decoded_is_used_until_it_is_refused() {
 }
 
 #[test]
-fn tokens_fresh_from_the_controller_are_used_whatever_the_clocks_say() {
+fn tokens_just_issued_are_used_even_if_they_seem_expired() {
     let mut harness = started();
     harness.grant("one", -7200.0);
     assert!(harness.request().contains("Bearer one."));
@@ -258,12 +261,12 @@ fn tokens_fresh_from_the_controller_are_used_whatever_the_clocks_say() {
 fn a_401_is_answered_by_one_refresh_and_one_immediate_retry() {
     let mut harness = connected(3600.0);
     reconnect(&mut harness);
-    harness.told.clear();
+    harness.notifications.clear();
     harness.refuse(401, "");
     assert_eq!(harness.posts, [LOGIN, REFRESH]);
     harness.grant("two", 3600.0);
     assert!(harness.request().contains("Bearer two."));
-    assert!(harness.told.is_empty(), "the attempt goes on");
+    assert!(harness.notifications.is_empty(), "the attempt goes on");
     harness.accept();
     assert_eq!(harness.stream.status(), Status::StreamSyncing);
 }
@@ -307,7 +310,7 @@ fn a_second_401_on_fresh_tokens_is_final() {
 }
 
 #[test]
-fn a_401_that_comes_and_goes_never_loops_hot() {
+fn an_intermittent_401_causes_no_busy_loop() {
     let mut harness = Harness::with(|config| portal(config).keep_trying(true));
     harness.start();
     harness.grant("one", 3600.0);
@@ -331,7 +334,7 @@ fn a_401_that_comes_and_goes_never_loops_hot() {
 }
 
 #[test]
-fn a_refresh_that_fails_is_waited_out_and_keeps_its_tokens() {
+fn a_failed_refresh_waits_and_keeps_its_tokens() {
     let mut harness = connected(3600.0);
     reconnect(&mut harness);
     harness.refuse(401, "");
@@ -348,7 +351,7 @@ fn a_refresh_that_fails_is_waited_out_and_keeps_its_tokens() {
 }
 
 #[test]
-fn a_refresh_that_is_twice_answered_by_trouble_gives_way_to_a_login() {
+fn after_two_inconclusive_answers_to_a_refresh_a_login_follows() {
     let mut harness = connected(3600.0);
     reconnect(&mut harness);
     harness.refuse(401, "");
@@ -368,12 +371,12 @@ fn a_refresh_that_is_twice_answered_by_trouble_gives_way_to_a_login() {
     assert_eq!(
         harness.posts.last().unwrap(),
         REFRESH,
-        "and then begins anew"
+        "and then starts again"
     );
 }
 
 #[test]
-fn a_refresh_that_nobody_answers_stays_a_refresh() {
+fn an_unanswered_refresh_is_repeated_as_a_refresh() {
     let mut harness = connected(30.0);
     reconnect(&mut harness);
     for _ in 0..4 {
@@ -384,12 +387,12 @@ fn a_refresh_that_nobody_answers_stays_a_refresh() {
 }
 
 #[test]
-fn a_401_after_other_trouble_is_renewed_again() {
+fn a_401_after_another_failure_renews_the_tokens_again() {
     let mut harness = connected(3600.0);
     reconnect(&mut harness);
     harness.refuse(401, "");
     harness.grant("two", 3600.0);
-    // The controller boots; when it is up, it knows none of its old tokens.
+    // The controller reboots and then accepts none of its old tokens.
     harness.refuse(503, "");
     harness.pass(harness.last_wait());
     harness.refuse(401, "");
@@ -434,7 +437,7 @@ fn late_answers_to_abandoned_requests_change_nothing() {
     let (late, exchange) = harness.http.take().unwrap();
     harness.pass(11.0);
     assert_eq!(harness.posts, [LOGIN, LOGIN]);
-    let told = harness.told.len();
+    let before = harness.notifications.len();
     harness
         .stream
         .http_answered(harness.now, late, exchange.into_answer().0);
@@ -447,7 +450,7 @@ fn late_answers_to_abandoned_requests_change_nothing() {
         .stream
         .token(harness.now, late, Some(Secret::new("late")));
     harness.drain();
-    assert_eq!(harness.told.len(), told);
+    assert_eq!(harness.notifications.len(), before);
     harness.grant("one", 3600.0);
     assert!(harness.request().contains("Bearer one."));
 }
@@ -458,7 +461,7 @@ fn an_hour_with_five_minute_tokens_refreshes_at_the_right_moments() {
     let mut refreshes = Vec::new();
     let mut issued = harness.now;
     for round in 0..60 {
-        // A minute, with a heartbeat, and a reconnect.
+        // A minute with a heartbeat, then a reconnect.
         harness.event(0, "_0", "90", "");
         harness.pass(57.0);
         reconnect(&mut harness);
@@ -484,7 +487,7 @@ fn an_hour_with_five_minute_tokens_refreshes_at_the_right_moments() {
 }
 
 #[test]
-fn a_400_without_the_isy_994_headers_is_tried_with_them_on_the_same_tokens() {
+fn a_400_without_the_isy_994_headers_is_retried_with_them_and_the_same_tokens() {
     let mut harness = started();
     harness.grant("one", 3600.0);
     harness.refuse(400, "");
@@ -499,7 +502,7 @@ fn a_400_without_the_isy_994_headers_is_tried_with_them_on_the_same_tokens() {
 }
 
 #[test]
-fn a_login_answer_of_a_megabyte_is_not_taken() {
+fn a_login_answer_of_a_megabyte_is_refused() {
     let mut harness = started();
     let (id, mut exchange) = harness.http.take().unwrap();
     exchange.receive(b"HTTP/1.1 200 OK\r\n\r\n");

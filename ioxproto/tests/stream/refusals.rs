@@ -39,7 +39,7 @@ fn a_setting_keeps_trying_refused_credentials_at_the_longest_wait() {
 }
 
 #[test]
-fn any_other_status_is_tried_again() {
+fn any_other_status_is_retried() {
     for status in [200, 204, 302, 400, 404, 429, 500, 502, 503] {
         let mut harness = Harness::with(|config| config.profile(Profile::Isy994));
         harness.start();
@@ -63,7 +63,7 @@ fn any_other_status_is_tried_again() {
 }
 
 #[test]
-fn a_refusal_says_what_its_body_says_unless_that_is_secret() {
+fn a_refusal_shows_its_body_unless_that_contains_a_secret() {
     let reason = |body: &dyn Fn(&str) -> String| {
         let mut harness = Harness::with(|config| config.profile(Profile::Isy994));
         harness.start();
@@ -88,11 +88,11 @@ fn a_refusal_says_what_its_body_says_unless_that_is_secret() {
 }
 
 #[test]
-fn a_refusal_shows_nothing_of_a_page_whose_markup_or_text_holds_the_password() {
+fn a_refusal_does_not_show_a_page_whose_markup_or_text_contains_the_password() {
     for body in [
-        // Only the markup, which is not shown, holds it.
+        // Only the markup, which is not shown, contains the password.
         "<script>a<b</script>wrong password",
-        // Only the text holds it, once its references are characters.
+        // Only the text contains it, after its references are decoded.
         "wrong password: a&lt;b",
     ] {
         let mut harness = Harness::with(|config| {
@@ -110,7 +110,7 @@ fn a_refusal_shows_nothing_of_a_page_whose_markup_or_text_holds_the_password() {
 }
 
 #[test]
-fn a_400_is_tried_once_more_at_once_with_the_isy_994_headers_and_remembered() {
+fn a_400_is_retried_at_once_with_the_isy_994_headers_which_are_remembered() {
     let mut harness = Harness::new();
     harness.start();
     assert!(!harness.request().contains("ISYSUB"));
@@ -141,7 +141,7 @@ fn a_400_is_tried_once_more_at_once_with_the_isy_994_headers_and_remembered() {
 }
 
 #[test]
-fn a_second_400_is_waited_out() {
+fn a_second_400_waits_for_the_backoff() {
     let mut harness = Harness::new();
     harness.start();
     harness.refuse(400, "");
@@ -153,7 +153,7 @@ fn a_second_400_is_waited_out() {
 }
 
 #[test]
-fn a_controller_that_answers_400_for_good_is_asked_once_a_round_the_sets_taking_turns() {
+fn a_controller_that_always_answers_400_gets_one_request_per_attempt_with_alternating_headers() {
     let mut harness = Harness::new();
     harness.start();
     harness.refuse(400, "");
@@ -166,7 +166,7 @@ fn a_controller_that_answers_400_for_good_is_asked_once_a_round_the_sets_taking_
         harness.refuse(400, "");
         assert_eq!(harness.stream.status(), Status::LostConnection);
     }
-    // What is accepted at last is remembered.
+    // The set that is finally accepted is remembered.
     harness.pass(harness.last_wait());
     harness.refuse(400, "");
     harness.pass(harness.last_wait());
@@ -177,7 +177,7 @@ fn a_controller_that_answers_400_for_good_is_asked_once_a_round_the_sets_taking_
 }
 
 #[test]
-fn headers_that_once_worked_and_work_no_longer_are_found_out_anew() {
+fn headers_that_stop_working_are_tried_out_again() {
     let mut harness = Harness::new();
     harness.start();
     harness.refuse(400, "");
@@ -198,7 +198,7 @@ fn the_isy_994_profile_sends_its_headers_from_the_start() {
 }
 
 #[test]
-fn what_is_no_controller_is_named_and_tried_again() {
+fn a_peer_that_is_not_a_controller_is_reported_and_retried() {
     for answer in [
         "SSH-2.0-OpenSSH_9.2\r\n",
         "\u{15}\u{4}\u{1}",
@@ -221,7 +221,7 @@ fn what_is_no_controller_is_named_and_tried_again() {
 const ALERT: &str = "\u{15}\u{3}\u{1}\0\u{2}\u{2}\n";
 
 #[test]
-fn a_port_that_answers_with_a_tls_alert_is_named_with_the_right_url() {
+fn a_port_that_answers_with_a_tls_alert_is_reported_with_the_right_url() {
     let mut harness = Harness::new();
     harness.start();
     harness.answer(ALERT);
@@ -232,7 +232,7 @@ fn a_port_that_answers_with_a_tls_alert_is_named_with_the_right_url() {
 }
 
 #[test]
-fn a_tls_alert_behind_https_is_not_named_as_a_wrong_url() {
+fn a_tls_alert_over_https_is_not_reported_as_a_wrong_url() {
     let mut harness = Harness::with(|config| config.address("https://isy.test"));
     harness.start();
     harness.answer(ALERT);
@@ -240,7 +240,7 @@ fn a_tls_alert_behind_https_is_not_named_as_a_wrong_url() {
 }
 
 #[test]
-fn a_400_whose_page_names_https_is_named_with_the_right_url() {
+fn a_400_whose_page_names_https_is_reported_with_the_right_url() {
     let page = "<html>400 The plain HTTP request was sent to HTTPS port</html>";
     let mut harness = Harness::new();
     harness.start();
@@ -252,7 +252,7 @@ fn a_400_whose_page_names_https_is_named_with_the_right_url() {
 }
 
 #[test]
-fn one_client_hello_tells_a_tls_port_from_a_controller_without_a_free_subscription() {
+fn one_client_hello_distinguishes_a_tls_port_from_a_controller_without_a_free_subscription() {
     for (answer, code) in [
         (Some(ALERT), "speaks_tls"),
         (Some("HTTP/1.1 400 Bad Request\r\n\r\n"), "unanswered"),
@@ -279,7 +279,7 @@ fn one_client_hello_tells_a_tls_port_from_a_controller_without_a_free_subscripti
         }
         harness.drain();
         assert_eq!(harness.last_reason().code(), code);
-        // It is asked once after each start.
+        // The port is probed once after each start.
         harness.pass(1.0);
         harness.answer("");
         assert_eq!(harness.last_reason().code(), "unanswered");
@@ -288,7 +288,7 @@ fn one_client_hello_tells_a_tls_port_from_a_controller_without_a_free_subscripti
 }
 
 #[test]
-fn a_connection_reset_before_an_answer_is_asked_for_tls_too_and_within_ten_seconds() {
+fn a_reset_before_an_answer_causes_a_tls_probe_within_ten_seconds() {
     let mut harness = Harness::new();
     harness.start();
     harness.phase(Phase::Upgrading);
@@ -303,7 +303,7 @@ fn a_connection_reset_before_an_answer_is_asked_for_tls_too_and_within_ten_secon
 }
 
 #[test]
-fn a_stop_while_a_port_is_asked_for_tls_is_immediate() {
+fn a_stop_during_a_tls_probe_is_immediate() {
     let mut harness = Harness::new();
     harness.start();
     harness.answer("");
@@ -313,7 +313,7 @@ fn a_stop_while_a_port_is_asked_for_tls_is_immediate() {
 }
 
 #[test]
-fn over_tls_nothing_is_asked() {
+fn over_tls_no_port_is_probed() {
     let mut harness = Harness::with(|_| {
         ioxproto::Config::new("https://eisy.local:8443").local_account("admin", "x")
     });
@@ -347,10 +347,14 @@ fn name_tcp_tls_and_upgrade_together_have_ten_seconds() {
         assert_eq!(harness.stream.status(), Status::StreamInitializing);
         harness.pass(0.001);
         assert_eq!(harness.done, [Done::Abort]);
-        let Reason::TimedOut { phase: told, after } = harness.last_reason() else {
+        let Reason::TimedOut {
+            phase: reported,
+            after,
+        } = harness.last_reason()
+        else {
             panic!()
         };
-        assert_eq!((*told, after.as_secs()), (phase, 10));
+        assert_eq!((*reported, after.as_secs()), (phase, 10));
     }
 }
 
@@ -386,7 +390,7 @@ fn a_refused_identity_is_final_unless_only_its_dates_are_wrong() {
 }
 
 #[test]
-fn transport_failures_keep_their_kind_and_heal() {
+fn transport_failures_keep_their_kind_and_are_retried() {
     let mut harness = Harness::new();
     harness.start();
     for (kind, code) in [

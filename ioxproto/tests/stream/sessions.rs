@@ -1,5 +1,4 @@
-//! Portal accounts: what a session keeps, until when its token is good, and what is said of a login
-//! that brings none.
+//! Portal accounts: what a session keeps, when its token is refreshed, and a login without tokens.
 
 use ioxproto::Reason;
 
@@ -7,11 +6,11 @@ use crate::harness::seconds;
 use crate::portal::{LOGIN, REFRESH, connected, started};
 
 #[test]
-fn a_new_session_logs_in_whatever_is_left_of_the_last() {
+fn a_new_session_logs_in_regardless_of_the_last_one() {
     let mut harness = connected(30.0);
     harness.stop();
     assert_eq!(harness.posts, [LOGIN, REFRESH]);
-    // The tokens are stale and stay.
+    // The tokens are stale and are kept.
     harness.answer_post(503, "");
     harness.closed();
     assert_eq!(harness.statuses(), ["disconnected"]);
@@ -24,7 +23,7 @@ fn a_token_with_a_minute_left_is_refreshed_and_one_with_more_is_used() {
     for (more, posts) in [(0.0, &[LOGIN, REFRESH][..]), (1.0, &[LOGIN])] {
         let mut harness = connected(120.0 + more);
         let since_the_grant = harness.now.monotonic - harness.began;
-        // The attempt comes a second after the loss, 60 s after the grant.
+        // The attempt begins a second after the loss, 60 s after the grant.
         harness.pass((seconds(59.0) - since_the_grant).as_secs_f64());
         harness.closed();
         assert_eq!(harness.last_wait(), 1.0);
@@ -34,10 +33,10 @@ fn a_token_with_a_minute_left_is_refreshed_and_one_with_more_is_used() {
 }
 
 #[test]
-fn a_login_that_brings_no_tokens_is_said_to_bring_none() {
+fn a_login_without_tokens_is_reported_as_that() {
     for (status, expected) in [
-        (200, "the answer holds no tokens"),
-        (204, "the answer holds no tokens"),
+        (200, "the answer contains no tokens"),
+        (204, "the answer contains no tokens"),
         (302, "a redirect, which is not followed"),
         (500, ""),
     ] {
@@ -45,10 +44,10 @@ fn a_login_that_brings_no_tokens_is_said_to_bring_none() {
         harness.answer_post(status, "{}");
         match harness.last_reason() {
             Reason::LoginFailed {
-                status: told,
+                status: reported,
                 detail,
             } => {
-                assert_eq!(*told, status);
+                assert_eq!(*reported, status);
                 assert!(detail.starts_with(expected), "{status}: {detail}");
                 assert_eq!(detail.is_empty(), expected.is_empty(), "{status}: {detail}");
             }

@@ -1,4 +1,4 @@
-//! Portal accounts: the logout, and a stop in the middle of things.
+//! Portal accounts: the logout, and a stop in any state.
 
 use ioxproto::{Config, Failure, FailureKind};
 
@@ -18,7 +18,7 @@ fn refused_tokens_are_renewed_for_the_logout() {
 }
 
 #[test]
-fn stop_closes_and_logs_out_side_by_side() {
+fn a_stop_closes_and_logs_out_in_parallel() {
     let mut harness = connected(3600.0);
     harness.stop();
     assert_eq!(harness.done, [Done::Close(1000)]);
@@ -36,7 +36,7 @@ fn stop_closes_and_logs_out_side_by_side() {
         harness.post()
     );
     harness.closed();
-    assert!(harness.told.is_empty());
+    assert!(harness.notifications.is_empty());
     harness.answer_post(200, r#"{"successful":true,"data":null}"#);
     assert_eq!(harness.statuses(), ["disconnected"]);
 }
@@ -55,7 +55,7 @@ fn a_stale_token_is_refreshed_before_the_logout() {
 }
 
 #[test]
-fn a_logout_is_skipped_where_the_refresh_before_it_fails() {
+fn a_logout_is_skipped_if_the_refresh_before_it_fails() {
     for status in [401, 503] {
         let mut harness = connected(30.0);
         harness.stop();
@@ -67,7 +67,7 @@ fn a_logout_is_skipped_where_the_refresh_before_it_fails() {
 }
 
 #[test]
-fn a_logout_that_hangs_is_left_after_a_second_and_a_half() {
+fn a_logout_that_hangs_is_abandoned_after_a_second_and_a_half() {
     let mut harness = connected(3600.0);
     harness.stop();
     harness.closed();
@@ -77,7 +77,7 @@ fn a_logout_that_hangs_is_left_after_a_second_and_a_half() {
 }
 
 #[test]
-fn a_late_answer_to_a_logout_that_was_left_changes_nothing() {
+fn a_late_answer_to_an_abandoned_logout_changes_nothing() {
     let mut harness = connected(3600.0);
     harness.stop();
     harness.closed();
@@ -85,11 +85,11 @@ fn a_late_answer_to_a_logout_that_was_left_changes_nothing() {
     harness.pass(1.5);
     harness.start();
     assert_eq!(harness.posts, [LOGIN, LOGOUT, LOGIN]);
-    let told = harness.told.len();
+    let before = harness.notifications.len();
     let failure = Failure::transport(FailureKind::Other, "late");
     harness.stream.http_failed(harness.now, late, failure);
     harness.drain();
-    assert_eq!(harness.told.len(), told);
+    assert_eq!(harness.notifications.len(), before);
     harness.grant("two", 3600.0);
     assert!(harness.request().contains("Bearer two."));
 }
@@ -132,7 +132,7 @@ fn a_stop_while_a_stale_token_is_refreshed_logs_out_with_the_new_one() {
 }
 
 #[test]
-fn a_stop_while_signing_in_comes_to_nothing_is_a_stop() {
+fn a_login_that_fails_during_a_stop_ends_in_an_ordinary_stop() {
     let endings: [&dyn Fn(&mut Harness); 5] = [
         &|harness| harness.answer_post(401, ""),
         &|harness| harness.answer_post(503, ""),
@@ -151,7 +151,7 @@ fn a_stop_while_signing_in_comes_to_nothing_is_a_stop() {
 }
 
 #[test]
-fn a_stop_while_the_caller_looks_for_a_token_is_at_once() {
+fn a_stop_while_the_caller_fetches_a_token_is_immediate() {
     let mut harness = Harness::with(Config::own_tokens);
     harness.start();
     harness.stop();

@@ -1,4 +1,4 @@
-//! Dead connections are noticed: by the heartbeat's promise, and by pings.
+//! Detection of dead connections, by the announced heartbeat interval and by pings.
 
 use std::time::Duration;
 
@@ -7,9 +7,9 @@ use ioxproto::{Message, Reason, Silence, Status, Timing};
 use crate::harness::{Done, Harness, seconds};
 
 /// How long a connection lives after this heartbeat and nothing more.
-fn life_after_heartbeat(promise: &str) -> u64 {
+fn life_after_heartbeat(interval: &str) -> u64 {
     let mut harness = Harness::connected();
-    harness.event(0, "_0", promise, "");
+    harness.event(0, "_0", interval, "");
     harness.pass(1000.0);
     let Some(Reason::Stalled {
         silent_for,
@@ -22,14 +22,14 @@ fn life_after_heartbeat(promise: &str) -> u64 {
 }
 
 #[test]
-fn an_overdue_heartbeat_is_a_stall_after_its_promise_and_two_seconds() {
+fn an_overdue_heartbeat_is_a_stall_two_seconds_after_its_interval() {
     assert_eq!(life_after_heartbeat("90"), 92);
     assert_eq!(life_after_heartbeat("30"), 32);
     assert_eq!(life_after_heartbeat(" 60.5 "), 62);
 }
 
 #[test]
-fn a_senseless_promise_counts_as_75_seconds_and_none_for_more_than_120() {
+fn an_invalid_heartbeat_interval_counts_as_75_seconds_and_none_exceeds_120() {
     for senseless in ["0", "-30", "soon", "", "NaN"] {
         assert_eq!(life_after_heartbeat(senseless), 77, "{senseless:?}");
     }
@@ -50,7 +50,7 @@ fn before_the_first_heartbeat_75_seconds_of_silence_are_a_stall() {
 }
 
 #[test]
-fn any_text_frame_puts_the_stall_off() {
+fn any_text_frame_postpones_the_stall() {
     let mut harness = Harness::connected();
     for seqnum in 0..10 {
         harness.event(seqnum, "ST", "0", "11 22 33 1");
@@ -61,7 +61,7 @@ fn any_text_frame_puts_the_stall_off() {
 }
 
 #[test]
-fn pings_and_never_data_is_a_stall_all_the_same() {
+fn pings_without_data_are_still_a_stall() {
     let mut harness = Harness::connected();
     for _ in 0..76 {
         harness.message(Message::Ping);
@@ -72,7 +72,7 @@ fn pings_and_never_data_is_a_stall_all_the_same() {
 }
 
 #[test]
-fn after_35_seconds_of_silence_a_ping_goes_out() {
+fn after_35_seconds_of_silence_a_ping_is_sent() {
     let mut harness = Harness::connected();
     harness.event(0, "ST", "0", "11 22 33 1");
     harness.pass(34.9);
@@ -82,7 +82,7 @@ fn after_35_seconds_of_silence_a_ping_goes_out() {
 }
 
 #[test]
-fn a_ping_right_after_connected_shows_a_black_hole_after_45_seconds() {
+fn a_ping_right_after_connected_detects_a_dead_connection_after_45_seconds() {
     let mut harness = Harness::syncing();
     harness.pass(1.0);
     assert_eq!(harness.done, [Done::OpenWebSocket, Done::Ping]);
@@ -91,7 +91,7 @@ fn a_ping_right_after_connected_shows_a_black_hole_after_45_seconds() {
     assert_eq!(harness.stream.status(), Status::Connected);
     harness.pass(0.1);
     assert_eq!(harness.last_reason().code(), "stalled");
-    // One that is known to answer is given up 10 s after the ping at the next connect.
+    // On the next connection, a controller that is known to answer pings has 10 s to answer one.
     harness.pass(1.0);
     harness.accept();
     harness.pass(1.0);
@@ -101,7 +101,7 @@ fn a_ping_right_after_connected_shows_a_black_hole_after_45_seconds() {
 }
 
 #[test]
-fn a_controller_that_never_answered_a_ping_is_not_held_to_it() {
+fn a_controller_that_never_answered_a_ping_need_not_answer_one() {
     let mut harness = Harness::connected();
     harness.pass(70.5);
     assert_eq!(harness.done, [Done::Ping, Done::Ping]);
@@ -109,7 +109,7 @@ fn a_controller_that_never_answered_a_ping_is_not_held_to_it() {
 }
 
 #[test]
-fn an_unanswered_ping_is_a_stall_once_a_pong_was_ever_seen() {
+fn an_unanswered_ping_is_a_stall_if_a_pong_was_ever_received() {
     let mut harness = Harness::connected();
     harness.pass(35.0);
     harness.message(Message::Pong);
@@ -125,7 +125,7 @@ fn an_unanswered_ping_is_a_stall_once_a_pong_was_ever_seen() {
         panic!()
     };
     assert_eq!((silent_for.as_secs(), *silence), (45, Silence::Ping));
-    // The knowledge outlives the connection.
+    // The machine remembers this across connections.
     harness.pass(1.0);
     harness.accept();
     harness.pass(45.5);
@@ -144,7 +144,7 @@ fn any_frame_answers_a_ping() {
 }
 
 #[test]
-fn a_consumer_that_blocks_for_minutes_is_no_stall() {
+fn a_consumer_that_blocks_for_minutes_is_not_a_stall() {
     let mut harness = Harness::connected();
     for seqnum in 0..5 {
         harness.event(seqnum, "ST", "0", "11 22 33 1");
@@ -156,7 +156,7 @@ fn a_consumer_that_blocks_for_minutes_is_no_stall() {
 }
 
 #[test]
-fn a_process_that_was_stopped_pings_at_once_instead_of_calling_it_a_stall() {
+fn a_process_that_was_stopped_pings_at_once_and_reports_no_stall() {
     let mut harness = Harness::connected();
     harness.freeze(3600.0);
     harness.stream.tick(harness.now);
@@ -184,7 +184,7 @@ fn a_machine_that_slept_while_the_consumer_was_busy_pings_at_once() {
 }
 
 #[test]
-fn a_sleep_while_a_ping_is_unanswered_sends_no_second_ping_and_gives_no_more_time() {
+fn a_sleep_while_a_ping_is_unanswered_causes_no_second_ping_and_no_extension() {
     let mut harness = Harness::connected();
     harness.pass(35.0);
     harness.message(Message::Pong);
@@ -201,7 +201,7 @@ fn a_sleep_while_a_ping_is_unanswered_sends_no_second_ping_and_gives_no_more_tim
 }
 
 #[test]
-fn a_wall_clock_that_ran_ahead_by_more_than_two_seconds_shows_a_sleep() {
+fn a_wall_clock_that_advances_by_over_two_seconds_more_shows_a_sleep() {
     for (ahead, pings) in [(2000, 0), (2001, 1)] {
         let mut harness = Harness::connected();
         harness.now.utc += Duration::from_millis(ahead);
@@ -211,7 +211,7 @@ fn a_wall_clock_that_ran_ahead_by_more_than_two_seconds_shows_a_sleep() {
 }
 
 #[test]
-fn a_clock_set_back_or_nudged_is_nothing() {
+fn a_clock_that_is_set_back_or_adjusted_causes_no_stall() {
     let mut harness = Harness::connected();
     harness.now.utc -= Duration::from_secs(3600);
     harness.pass(1.0);
@@ -231,10 +231,10 @@ fn a_message_that_never_ends_is_a_stall() {
 }
 
 #[test]
-fn a_connection_that_is_dead_by_now_is_not_pinged_and_has_not_proved_itself() {
+fn a_dead_connection_is_not_pinged_and_does_not_reset_the_backoff() {
     let mut harness = Harness::with(|config| {
         let mut timing = Timing::default();
-        // Due together with the overdue heartbeat, 77 s after the upgrade.
+        // The ping is due together with the overdue heartbeat, 77 s after the upgrade.
         timing.ping_after = seconds(77.0);
         timing.proven_after = seconds(76.0);
         config.timing(timing)

@@ -1,4 +1,4 @@
-//! The order of statuses, and what goes with them.
+//! The order of the statuses, and their reasons and counts.
 
 use ioxproto::{
     AddressError, Config, ConfigError, FailureKind, Status, StatusChange, StreamMachine,
@@ -7,7 +7,7 @@ use ioxproto::{
 use crate::harness::{Harness, seconds};
 
 #[test]
-fn a_good_start_initializes_syncs_and_connects() {
+fn a_successful_start_initializes_syncs_and_connects() {
     let mut harness = Harness::new();
     assert_eq!(harness.stream.status(), Status::NotStarted);
     harness.start();
@@ -31,7 +31,7 @@ fn a_good_start_initializes_syncs_and_connects() {
 }
 
 #[test]
-fn a_loss_is_told_with_its_reason_then_waited_out_then_everything_anew() {
+fn a_loss_is_reported_with_its_reason_and_followed_by_a_new_attempt() {
     let mut harness = Harness::connected();
     harness.fail(FailureKind::ConnectionReset);
     assert_eq!(harness.statuses(), ["lost_connection"]);
@@ -49,7 +49,7 @@ fn a_loss_is_told_with_its_reason_then_waited_out_then_everything_anew() {
 }
 
 #[test]
-fn a_drop_while_syncing_never_reports_connected() {
+fn a_loss_while_syncing_never_reports_connected() {
     let mut harness = Harness::syncing();
     harness.event(0, "ST", "0", "11 22 33 1");
     harness.closed();
@@ -65,13 +65,13 @@ fn a_status_change_that_concerns_an_event_comes_before_it() {
     let mut harness = Harness::syncing();
     harness.pass(1.0);
     harness.event(0, "ST", "0", "11 22 33 1");
-    let told: Vec<_> = harness
-        .told
+    let lines: Vec<_> = harness
+        .notifications
         .iter()
-        .map(|told| format!("{told:?}"))
+        .map(|notification| format!("{notification:?}"))
         .collect();
-    assert!(told[told.len() - 2].contains("Connected"), "{told:?}");
-    assert!(told[told.len() - 1].contains("live: true"), "{told:?}");
+    assert!(lines[lines.len() - 2].contains("Connected"), "{lines:?}");
+    assert!(lines[lines.len() - 1].contains("live: true"), "{lines:?}");
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn time_in_each_status_adds_up() {
 }
 
 #[test]
-fn time_added_to_a_status_is_added_to_that_status_alone() {
+fn time_is_added_only_to_the_current_status() {
     let mut harness = Harness::connected();
     harness.pass(4.0);
     let stats = harness.stats();
@@ -135,7 +135,7 @@ fn a_change_is_shown_with_its_reason_and_the_next_attempt() {
 }
 
 #[test]
-fn the_debug_of_an_error_is_its_sentence() {
+fn the_debug_output_of_an_error_is_its_message() {
     let error = StreamMachine::new(Config::new("eisy")).unwrap_err();
     let ConfigError::Address(AddressError::NoScheme { .. }) = &error else {
         panic!("{error}")

@@ -5,7 +5,7 @@ use ioxproto::{Account, ConfigError, FailureKind, Profile, Status};
 use crate::harness::{Done, Harness};
 
 #[test]
-fn stop_while_connecting_is_at_once() {
+fn a_stop_while_connecting_is_immediate() {
     let mut harness = Harness::new();
     harness.start();
     harness.stop();
@@ -16,7 +16,7 @@ fn stop_while_connecting_is_at_once() {
 }
 
 #[test]
-fn stop_during_the_backoff_is_at_once() {
+fn a_stop_during_the_backoff_is_immediate() {
     let mut harness = Harness::new();
     harness.start();
     harness.fail(FailureKind::ConnectionRefused);
@@ -27,7 +27,7 @@ fn stop_during_the_backoff_is_at_once() {
 }
 
 #[test]
-fn stop_while_syncing_or_connected_closes_politely() {
+fn a_stop_while_syncing_or_connected_sends_a_close_frame() {
     for mut harness in [Harness::syncing(), Harness::connected()] {
         harness.done.clear();
         harness.stop();
@@ -39,7 +39,7 @@ fn stop_while_syncing_or_connected_closes_politely() {
 }
 
 #[test]
-fn a_stop_is_under_way_until_the_controller_has_closed() {
+fn a_stop_lasts_until_the_controller_has_closed() {
     let mut harness = Harness::connected();
     assert!(!harness.stream.is_stopping());
     harness.stop();
@@ -49,7 +49,7 @@ fn a_stop_is_under_way_until_the_controller_has_closed() {
 }
 
 #[test]
-fn a_controller_that_does_not_answer_the_close_is_left_after_a_second_and_a_half() {
+fn a_controller_that_does_not_answer_the_close_is_abandoned_after_a_second_and_a_half() {
     let mut harness = Harness::connected();
     harness.stop();
     harness.pass(1.499);
@@ -87,7 +87,7 @@ fn stop_at_rest_and_stop_twice_do_nothing() {
 }
 
 #[test]
-fn start_after_a_stop_or_a_failure_begins_anew() {
+fn a_start_after_a_stop_or_a_failure_begins_a_new_session() {
     let mut harness = Harness::connected();
     harness.stop();
     harness.closed();
@@ -112,11 +112,11 @@ fn start_while_running_does_nothing() {
     let mut harness = Harness::connected();
     harness.start();
     assert_eq!(harness.attempts.len(), 1);
-    assert!(harness.told.is_empty());
+    assert!(harness.notifications.is_empty());
 }
 
 #[test]
-fn a_start_after_a_failure_uses_the_account_exchanged_in_between() {
+fn a_start_after_a_failure_uses_the_account_set_in_between() {
     let mut harness = Harness::new();
     harness.start();
     let refused = harness.request();
@@ -135,7 +135,7 @@ fn a_start_after_a_failure_uses_the_account_exchanged_in_between() {
 }
 
 #[test]
-fn an_account_exchanged_while_running_waits_for_the_next_start() {
+fn an_account_set_while_running_is_used_from_the_next_start() {
     let mut harness = Harness::connected();
     let exchanged = harness.stream.exchange_account(Account::local("new", "x"));
     assert_eq!(exchanged, Ok(()));
@@ -148,7 +148,7 @@ fn an_account_exchanged_while_running_waits_for_the_next_start() {
 }
 
 #[test]
-fn an_account_that_does_not_fit_is_refused_and_the_old_one_stays() {
+fn an_invalid_account_is_refused_and_the_old_one_stays() {
     let mut harness = Harness::with(|config| config.profile(Profile::Isy994));
     let portal = Account::portal("me@example.com", "x");
     let refused = harness.stream.exchange_account(portal);

@@ -1,9 +1,9 @@
-//! The controller without sockets: its house, its subscribers, and what each of them is sent when.
+//! The controller without sockets: its house, its subscribers, and what it sends each of them, and
+//! when.
 
 mod script;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::fmt;
 use std::time::{Duration, Instant, SystemTime};
 
 use fastrand::Rng;
@@ -11,6 +11,7 @@ use http::{HeaderMap, Request};
 use ioxproto::Now;
 use tracing::{debug, trace};
 
+use crate::answer::{AfterAnswer, Answer};
 use crate::call_fault::OnCall;
 use crate::event::Event;
 use crate::fault::{Ending, OnUpgrade, Plan};
@@ -18,70 +19,23 @@ use crate::house::House;
 use crate::local_time::LocalTime;
 use crate::observation::PortalSeen;
 use crate::options::{ControllerOptions, HouseSource};
+use crate::output::{Output, SubscriberId};
 use crate::portal::Portal;
 use crate::replay::{self, Changes};
 use crate::subscriber::{Delivery, Item, Script, Subscriber};
-use crate::upgrade::{self, AfterAnswer, Answer};
+use crate::upgrade;
 
-/// A house that lags behind by more than this lets the time pass instead of catching up.
-const CATCH_UP: Duration = Duration::from_secs(1);
+/// If the house lags behind by more than this, it skips the time instead of catching up.
+const MAX_LAG: Duration = Duration::from_secs(1);
 
-/// More events than this in a second are more than a test can want.
-const HIGHEST_RATE: f64 = 100_000.0;
+/// The highest rate of events per second.
+const MAX_RATE: f64 = 100_000.0;
 
-/// Names one subscription.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SubscriberId(pub(crate) u64);
-
-impl SubscriberId {
-    /// The subscription's id on the wire, such as `uuid:1`. A recorded house sends that of its
-    /// recording.
-    #[must_use]
-    pub fn sid(self) -> String {
-        format!("uuid:{}", self.0)
-    }
-}
-
-impl fmt::Display for SubscriberId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-/// Something to be done on a subscriber's connection.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Output {
-    /// Send a text message.
-    Text(String),
-    /// Answer a ping with this payload.
-    Pong(Vec<u8>),
-    /// Send these bytes as they are; they are frames, good or bad.
-    Raw(Vec<u8>),
-    /// Send these bytes one at a time, with this pause after each.
-    Slowly {
-        /// The bytes, frames good or bad.
-        bytes: Vec<u8>,
-        /// The pause after each.
-        pause: Duration,
-    },
-    /// Send one text message of this many bytes, in fragments. It is made while it is sent, so that
-    /// it may be longer than what memory holds.
-    Long {
-        /// The bytes of the message.
-        bytes: u64,
-        /// The bytes of each fragment.
-        fragment: u64,
-    },
-    /// End the connection. Nothing follows for this subscriber.
-    End(Ending),
-}
-
-/// A controller as a state machine: calls go in with the time, outputs are polled.
+/// A controller as a state machine: methods take the time as an argument, and outputs are polled.
 ///
-/// It reads no clock and uses no randomness of its own: with the same options, calls and times it
-/// does the same. After each call, poll [`poll_output`](Self::poll_output) until it is empty, and
-/// call [`tick`](Self::tick) when the time of [`poll_timeout`](Self::poll_timeout) has come.
+/// It reads no clock and uses no randomness of its own: the same options, calls and times give the
+/// same outputs. After each call, poll [`poll_output`](Self::poll_output) until it is empty, and
+/// call [`tick`](Self::tick) at the time of [`poll_timeout`](Self::poll_timeout).
 ///
 /// ```
 /// use std::time::{Instant, SystemTime};
@@ -114,10 +68,10 @@ pub struct Controller {
     house: Option<House>,
     changes: Changes,
     portal: Portal,
-    /// On `/api/events/subscribe`: accepted, but no good token has come yet. False where it was
-    /// refused and is ignored.
+    /// Connections on `/api/events/subscribe` that are accepted but have not shown a valid token.
+    /// `false` if a token was refused and the connection is ignored.
     waiting: BTreeMap<SubscriberId, bool>,
-    /// When the house changes by itself next.
+    /// When the house next changes by itself.
     next_change: Option<Instant>,
     subscribers: BTreeMap<SubscriberId, Subscriber>,
     last_id: u64,
@@ -132,7 +86,7 @@ pub struct Controller {
 }
 
 impl Controller {
-    /// A controller that was just switched on.
+    /// Creates a controller that was just switched on.
     #[must_use]
     pub fn new(options: ControllerOptions, now: Now) -> Self {
         let local = LocalTime::new(now.utc, options.utc_offset_minutes);
@@ -164,16 +118,17 @@ impl Controller {
         controller
     }
 
-    // What happens on connections.
+    // Input from connections.
 
-    /// A request came: judges it, and makes a subscriber of its connection if all is well.
+    /// Answers a request without a body: a read or command, or an upgrade. An accepted upgrade
+    /// makes the connection a subscriber.
     pub fn upgrade(&mut self, now: Now, request: &Request<()>) -> Answer {
         if let Some(answer) = self.rest(now, request) {
             return answer;
         }
         let fault = self.on_upgrade.take();
         if let Some(fault) = &fault {
-            debug!(?fault, "the upgrade goes wrong as planned");
+            debug!(?fault, "the upgrade fails as planned");
         }
         match &fault {
             Some(OnUpgrade::Refuse { status, headers }) => {
@@ -189,13 +144,13 @@ impl Controller {
             }
             Some(OnUpgrade::WrongAcceptKey | OnUpgrade::AcceptThenEnd(_)) | None => {}
         }
-        let objection = upgrade::objection(&self.options, &mut self.portal, now.utc, request);
-        if let Some(refusal) = objection {
+        let refusal = upgrade::check_upgrade(&self.options, &mut self.portal, now.utc, request);
+        if let Some(refusal) = refusal {
             debug!(status = refusal.status, "request refused");
             return refusal;
         }
         if self.subscribers() >= self.options.max_subscribers {
-            debug!("request refused: all subscriptions are taken");
+            debug!("request refused: too many subscribers");
             return Answer::refusal(503, []);
         }
         let accept_key = match fault {
@@ -218,7 +173,7 @@ impl Controller {
         Answer::accepted(id, &accept_key, protocol)
     }
 
-    /// A request with a body came: a login, a refresh, a logout, a change of the house. Anything
+    /// Answers a request with a body: a login, a refresh, a logout, a change of the house. Anything
     /// else is answered 404.
     pub fn post(&mut self, now: Now, request: &Request<Vec<u8>>) -> Answer {
         if let Some(answer) = self.rest_with_body(now, request) {
@@ -232,11 +187,11 @@ impl Controller {
             .unwrap_or_else(|| Answer::refusal(404, []))
     }
 
-    /// A text message came. On `/api/events/subscribe` the first one shows a token; beyond that a
-    /// client has nothing to say, and it is passed over.
+    /// Handles a text message. On `/api/events/subscribe` the first one must show a token. All
+    /// others are ignored.
     pub fn text(&mut self, now: Now, id: SubscriberId, text: &str) {
         let (Some(true), Some(portal)) = (self.waiting.get(&id), &self.options.portal) else {
-            return debug!(subscriber = %id, bytes = text.len(), "text from the client passed over");
+            return debug!(subscriber = %id, bytes = text.len(), "text from the client ignored");
         };
         if self.portal.first_frame(portal, now.utc, text) {
             self.waiting.remove(&id);
@@ -252,21 +207,21 @@ impl Controller {
         }
     }
 
-    /// A ping came.
+    /// Handles a ping.
     pub fn ping(&mut self, _now: Now, id: SubscriberId, payload: &[u8]) {
         if self.pongs && (self.subscribers.contains_key(&id) || self.waiting.contains_key(&id)) {
             self.outputs.push_back((id, Output::Pong(payload.to_vec())));
         }
     }
 
-    /// A close frame came, or the connection ended: the subscriber is forgotten.
+    /// Removes a subscriber that has sent a close frame or whose connection has ended.
     pub fn closed(&mut self, _now: Now, id: SubscriberId) {
-        if self.take(id) {
+        if self.remove_subscriber(id) {
             debug!(subscriber = %id, "subscriber gone");
         }
     }
 
-    /// Does what is due. Harmless at any time.
+    /// Does what is due. May be called at any time.
     pub fn tick(&mut self, now: Now) {
         let Self {
             options,
@@ -293,7 +248,7 @@ impl Controller {
         self.change_house(now);
     }
 
-    /// When to [`tick`](Self::tick) next; none if nothing will happen by itself.
+    /// Returns when to [`tick`](Self::tick) next; `None` if nothing is due at any time.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.subscribers
@@ -303,45 +258,46 @@ impl Controller {
             .min()
     }
 
-    /// The next thing to be done, in order.
+    /// Returns the next output, in order.
     pub fn poll_output(&mut self) -> Option<(SubscriberId, Output)> {
         self.outputs.pop_front()
     }
 
-    // What can be seen.
+    // Accessors.
 
-    /// The options it was made with.
+    /// Returns the options, with later changes by the script.
     #[must_use]
     pub fn options(&self) -> &ControllerOptions {
         &self.options
     }
 
-    /// How many subscribers there are, those included whose token has not come yet.
+    /// Returns the number of subscribers, including those that have not shown a token yet.
     #[must_use]
     pub fn subscribers(&self) -> usize {
         self.subscribers.len() + self.waiting.len()
     }
 
-    /// What was seen of portal accounts.
+    /// Returns what was seen of portal accounts.
     #[must_use]
     pub fn portal_seen(&self) -> &PortalSeen {
         &self.portal.seen
     }
 
-    /// The addresses of the nodes, in the order of the replay; none in a recorded house.
+    /// Returns the addresses of the nodes, in the order of the replay; none in a recorded house.
     #[must_use]
     pub fn nodes(&self) -> Vec<String> {
         let addresses = self.house.iter().flat_map(House::addresses);
         addresses.map(str::to_owned).collect()
     }
 
-    /// The last event of a node's property or command; none in a recorded house.
+    /// Returns the last event of a node's property or command; none in a recorded house.
     #[must_use]
     pub fn last(&self, node: &str, control: &str) -> Option<Event> {
         self.house.as_ref()?.last(node, control).cloned()
     }
 
-    /// How many frames the replay has for whoever connects to `/rest/subscribe` now.
+    /// Returns the number of frames in the replay of a subscriber that connects to
+    /// `/rest/subscribe` now.
     #[must_use]
     pub fn replay_frames(&self) -> usize {
         match &self.options.house {
@@ -350,7 +306,7 @@ impl Controller {
         }
     }
 
-    // Inside.
+    // Internals.
 
     fn subscribe(&mut self, now: Now, id: SubscriberId, enveloped: bool) {
         let script = match &self.options.house {
@@ -364,8 +320,8 @@ impl Controller {
         debug!(subscriber = %id, "subscriber accepted");
     }
 
-    /// Forgets a subscriber; whether there was one.
-    fn take(&mut self, id: SubscriberId) -> bool {
+    /// Removes a subscriber. Returns whether it existed.
+    fn remove_subscriber(&mut self, id: SubscriberId) -> bool {
         let waited = self.waiting.remove(&id).is_some();
         self.subscribers.remove(&id).is_some() || waited
     }
@@ -375,7 +331,7 @@ impl Controller {
         replay::replay(&self.options, house, &self.changes, extras, enveloped)
     }
 
-    /// Lets happen in the house what is due.
+    /// Makes the changes of the house that are due.
     fn change_house(&mut self, now: Now) {
         let local = self.local(now);
         while let Some(due) = self.next_change.filter(|due| *due <= now.monotonic) {
@@ -384,16 +340,16 @@ impl Controller {
             };
             let events = house.change(&local);
             for event in &events {
-                self.changes.happened(event, now.utc);
-                self.tell(now, event, false);
+                self.changes.record(event, now.utc);
+                self.broadcast(now, event, false);
             }
-            let behind = now.monotonic - due > CATCH_UP;
+            let behind = now.monotonic - due > MAX_LAG;
             let from = if behind { now.monotonic } else { due };
             self.next_change = self.interval(events.len()).map(|interval| from + interval);
         }
     }
 
-    /// How long this many events last at the house's rate.
+    /// Returns the time that this many events take at the house's rate.
     fn interval(&mut self, events: usize) -> Option<Duration> {
         let HouseSource::Synthetic(options) = &self.options.house else {
             return None;
@@ -402,13 +358,13 @@ impl Controller {
         if rate.is_nan() || rate <= 0.0 {
             return None;
         }
-        let seconds = events as f64 / rate.min(HIGHEST_RATE) * self.house.as_mut()?.unevenness();
+        let seconds = events as f64 / rate.min(MAX_RATE) * self.house.as_mut()?.unevenness();
         Duration::try_from_secs_f64(seconds)
             .ok()
             .filter(|interval| *interval < Duration::from_secs(1 << 30))
     }
 
-    fn tell(&mut self, now: Now, event: &Event, at_once: bool) {
+    fn broadcast(&mut self, now: Now, event: &Event, at_once: bool) {
         trace!(control = event.control(), node = event.address(), "event");
         for (id, subscriber) in &mut self.subscribers {
             let mut delivery = Delivery {
@@ -416,12 +372,12 @@ impl Controller {
                 options: &self.options,
                 outputs: &mut self.outputs,
             };
-            subscriber.tell(now, event, at_once, &mut delivery);
+            subscriber.deliver(now, event, at_once, &mut delivery);
         }
     }
 
     fn end_one(&mut self, id: SubscriberId, ending: Ending) {
-        if self.take(id) {
+        if self.remove_subscriber(id) {
             debug!(subscriber = %id, ?ending, "the controller ends the connection");
             self.outputs.push_back((id, Output::End(ending)));
         }
@@ -431,7 +387,7 @@ impl Controller {
         self.house.as_mut()
     }
 
-    /// Whether a request shows a token or a local account.
+    /// Whether a request shows a valid token or a local account.
     pub(crate) fn is_authorized(&mut self, utc: SystemTime, headers: &HeaderMap) -> bool {
         let bearer = self.options.portal.as_ref();
         let bearer = bearer.and_then(|_| self.portal.upgrade(utc, headers));

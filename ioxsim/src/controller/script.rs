@@ -1,52 +1,53 @@
-//! Script commands: events in the house, and failures for its subscribers.
+//! The script: events in the house, and faults for its clients.
 
 use std::time::Duration;
 
 use ioxproto::Now;
 
-use super::{Controller, Output};
+use super::Controller;
 use crate::call_fault::OnCall;
 use crate::event::Event;
 use crate::fault::{Ending, Endpoint, OnPost, OnUpgrade, Times};
 use crate::house::House;
 use crate::options::PortalOptions;
+use crate::output::Output;
 use crate::subscriber::Delivery;
 use crate::websocket;
 
 impl Controller {
-    /// An event happens: the house takes note of it, and every subscriber is told, after its
-    /// replay.
+    /// Emits an event: the house stores it, and every subscriber receives it, after its replay.
     pub fn emit(&mut self, now: Now, event: &Event) {
         if let Some(house) = &mut self.house {
             house.apply(event);
         }
-        self.changes.happened(event, now.utc);
-        self.tell(now, event, true);
+        self.changes.record(event, now.utc);
+        self.broadcast(now, event, true);
     }
 
-    /// A node, the scene or a folder is renamed; whether there is one such.
+    /// Renames a node, the scene or a folder. Returns whether it exists.
     pub fn rename(&mut self, now: Now, address: &str, name: &str) -> bool {
         self.change(now, |house| Some(vec![house.places.rename(address, name)?]))
     }
 
-    /// A node, the scene or a folder moves into a folder, or to the top (""); whether it can.
+    /// Moves a node, the scene or a folder into a folder, or to the top (""). Returns whether that
+    /// is possible.
     pub fn move_into(&mut self, now: Now, address: &str, folder: &str) -> bool {
         self.change(now, |house| {
             Some(vec![house.places.move_into(address, folder)?])
         })
     }
 
-    /// A node is added at the top; whether its address was free.
+    /// Adds a node at the top. Returns whether its address was free.
     pub fn add_node(&mut self, now: Now, address: &str, name: &str) -> bool {
         self.change(now, |house| house.add_node(address, name))
     }
 
-    /// A node is removed; whether there was one such.
+    /// Removes a node. Returns whether it existed.
     pub fn remove_node(&mut self, now: Now, address: &str) -> bool {
         self.change(now, |house| Some(vec![house.remove_node(address)?]))
     }
 
-    /// Changes the house and tells of it.
+    /// Changes the house and emits the events of the change.
     fn change(&mut self, now: Now, change: impl FnOnce(&mut House) -> Option<Vec<Event>>) -> bool {
         let events = self.house.as_mut().and_then(change);
         for event in events.iter().flatten() {
@@ -55,31 +56,31 @@ impl Controller {
         events.is_some()
     }
 
-    /// Calls go wrong in this way; several plans follow each other.
+    /// Makes REST calls fail in this way. Several plans follow each other.
     pub fn on_call(&mut self, fault: OnCall, times: Times) {
         self.on_call.add(fault, times);
     }
 
-    /// Calls go well again.
+    /// Ends the faults of REST calls.
     pub fn call_normally(&mut self) {
         self.on_call.clear();
     }
 
-    /// Something happens in the house, as by itself: one event, or a few that belong together. In a
-    /// recorded house nothing does.
+    /// Lets the house change by itself once: one event, or a few that belong together. A recorded
+    /// house does nothing.
     pub fn happen(&mut self, now: Now) {
         let local = self.local(now);
         let Some(house) = &mut self.house else {
             return;
         };
         for event in house.change(&local) {
-            self.changes.happened(&event, now.utc);
-            self.tell(now, &event, true);
+            self.changes.record(&event, now.utc);
+            self.broadcast(now, &event, true);
         }
     }
 
-    /// This many events happen in the house, all at once. Of the last that belong together some may
-    /// be left out, to be told by the next replay.
+    /// Lets this many events happen in the house, all at once. If the last change has more events,
+    /// the rest are not sent, but the next replay shows them.
     pub fn flood(&mut self, now: Now, events: usize) {
         let local = self.local(now);
         let mut left = events;
@@ -89,14 +90,14 @@ impl Controller {
                 None => vec![Event::new("_5", "0")],
             };
             for event in happened.iter().take(left) {
-                self.changes.happened(event, now.utc);
-                self.tell(now, event, true);
+                self.changes.record(event, now.utc);
+                self.broadcast(now, event, true);
             }
             left = left.saturating_sub(happened.len());
         }
     }
 
-    /// Does this on every subscriber's connection, at once and whatever its replay is doing.
+    /// Performs an output on every subscriber's connection, immediately, even during the replay.
     pub fn send(&mut self, output: &Output) {
         if let Output::End(ending) = output {
             return self.end(*ending);
@@ -114,38 +115,37 @@ impl Controller {
         }
     }
 
-    /// Upgrades go wrong in this way; several plans follow each other.
+    /// Makes upgrades fail in this way. Several plans follow each other.
     pub fn on_upgrade(&mut self, fault: OnUpgrade, times: Times) {
         self.on_upgrade.add(fault, times);
     }
 
-    /// Upgrades go well again.
+    /// Ends the faults of upgrades.
     pub fn upgrade_normally(&mut self) {
         self.on_upgrade.clear();
     }
 
-    /// Logins, refreshes or logouts go wrong in this way; several plans follow each other.
+    /// Makes logins, refreshes or logouts fail in this way. Several plans follow each other.
     pub fn on_post(&mut self, endpoint: Endpoint, fault: OnPost, times: Times) {
         self.portal.on_post(endpoint, fault, times);
     }
 
-    /// Logins, refreshes and logouts go well again.
+    /// Ends the faults of logins, refreshes and logouts.
     pub fn post_normally(&mut self) {
         self.portal.post_normally();
     }
 
-    /// All sessions are forgotten, as after a reboot: tokens that were issued are worth nothing.
+    /// Forgets all sessions, as after a reboot: issued tokens are no longer valid.
     pub fn forget_sessions(&mut self) {
         self.portal.forget_sessions();
     }
 
-    /// The portal accounts' side is like this from now on; none makes a controller that has no such
-    /// accounts.
+    /// Sets the options of portal accounts. With `None`, the controller has no portal accounts.
     pub fn set_portal(&mut self, portal: Option<PortalOptions>) {
         self.options.portal = portal;
     }
 
-    /// Tells subscribers on `/api/events/subscribe` the status of the plug-in service.
+    /// Sends subscribers on `/api/events/subscribe` the status of the plug-in service.
     pub fn service_status(&mut self, status: &str) {
         for (id, subscriber) in &mut self.subscribers {
             let mut delivery = Delivery {
@@ -157,53 +157,53 @@ impl Controller {
         }
     }
 
-    /// From now on 400 is, or is not, the answer to upgrades without the headers of an ISY-994.
+    /// Sets whether upgrades without the headers of an ISY-994 are answered 400.
     pub fn require_isy994_headers(&mut self, require: bool) {
         self.options.require_isy994_headers = require;
     }
 
-    /// From now on the subprotocol is, or is not, echoed in a 101.
+    /// Sets whether a 101 echoes the subprotocol.
     pub fn echo_subprotocol(&mut self, echo: bool) {
         self.options.echo_subprotocol = echo;
     }
 
-    /// Replays stop after this many frames until released.
+    /// Pauses each replay after this many frames, until released.
     pub fn hold_replay(&mut self, after_frames: usize) {
         self.replay_held_after = Some(after_frames);
     }
 
-    /// Replays go on.
+    /// Resumes the replays.
     pub fn release_replay(&mut self, now: Now) {
         self.replay_held_after = None;
         self.tick(now);
     }
 
-    /// Each replay from now on has one more text frame, before its end marks: these bytes, which
-    /// need not be UTF-8. Not in a recorded house.
+    /// Adds one more text frame to each later replay, before its end marks: these bytes, which need
+    /// not be UTF-8. Has no effect in a recorded house.
     pub fn add_to_replay(&mut self, bytes: Vec<u8>) {
         self.replay_extras.push(bytes);
     }
 
-    /// Whether heartbeats are sent when their time comes. Those missed are not made up for.
+    /// Sets whether heartbeats are sent when they are due. Missed heartbeats are not sent later.
     pub fn heartbeats(&mut self, now: Now, sent: bool) {
         self.heartbeats = sent;
         let every = self.options.heartbeat_every;
         for subscriber in self.subscribers.values_mut() {
-            subscriber.heartbeats_resume(now, every);
+            subscriber.reschedule_heartbeats(now, every);
         }
     }
 
-    /// Sends a heartbeat now that promises this, be it a number of seconds or not.
-    pub fn heartbeat(&mut self, now: Now, promise: &str) {
-        self.tell(now, &Event::new("_0", promise), true);
+    /// Sends a heartbeat now that announces this interval, be it a number of seconds or not.
+    pub fn heartbeat(&mut self, now: Now, interval: &str) {
+        self.broadcast(now, &Event::new("_0", interval), true);
     }
 
-    /// Whether pings are answered.
+    /// Sets whether pings are answered.
     pub fn pongs(&mut self, answered: bool) {
         self.pongs = answered;
     }
 
-    /// The next number of each subscriber is off by so much: 1 skips a number, -1 repeats one.
+    /// Shifts the next sequence number of each subscriber: 1 skips a number, -1 repeats one.
     pub fn shift_seqnum(&mut self, by: i64) {
         for subscriber in self.subscribers.values_mut() {
             subscriber.shift_seqnum(by);
@@ -228,13 +228,13 @@ impl Controller {
         self.send(&Output::Raw(frames));
     }
 
-    /// Sends a text message of this many bytes, in fragments of this many; it is made while it is
-    /// sent.
+    /// Sends a text message of this many bytes, in fragments of this many. It is generated while it
+    /// is sent.
     pub fn send_long(&mut self, bytes: u64, fragment: u64) {
         self.send(&Output::Long { bytes, fragment });
     }
 
-    /// Sends a text message byte by byte.
+    /// Sends a text message byte by byte, with this pause after each.
     pub fn send_slowly(&mut self, text: &str, pause: Duration) {
         let bytes = websocket::frame(websocket::TEXT, text.as_bytes());
         self.send(&Output::Slowly { bytes, pause });

@@ -1,7 +1,7 @@
-//! The JSON interface of IoX 6 (`/api/*`): the same house as under `/rest/`, in other words.
+//! The JSON interface of IoX 6 (`/api/*`): the same house as under `/rest/`, in another form.
 //!
-//! Read from other clients and their test data; nobody tried it on a controller here. Scalars are
-//! strings in nodes; ids of programs are decimal numbers, as current firmware has them.
+//! Based on other clients and their test data, and not tested on a real controller. In nodes,
+//! scalars are strings. Ids of programs are decimal numbers, as in current firmware.
 
 use serde_json::{Value, json};
 
@@ -16,21 +16,21 @@ use crate::uuid::Uuid;
 /// The id of the root folder of programs.
 const PROGRAM_ROOT: u32 = 1;
 
-/// The most decimal places of a variable.
-const MOST_PRECISE: u8 = 6;
+/// The maximum number of decimal places of a variable.
+const MAX_PRECISION: u8 = 6;
 
-/// What is told without sign-in: which controller this is.
+/// Returns the identity of the controller, which needs no credentials.
 pub(super) fn config(uuid: Uuid) -> Value {
     json!({"uuid": uuid.to_string(), "version": VERSION, "portalHost": "my.isy.io"})
 }
 
-/// What is read at this path, its parts behind `/api/`; `None` where nothing is.
+/// Returns the document at this path, given as its parts after `/api/`; `None` if there is none.
 pub(super) fn answer(house: &House, uuid: Uuid, path: &[&str], local: &LocalTime) -> Option<Value> {
     Some(match path {
         ["nodes"] => nodes(house, uuid),
         ["groups"] => groups(house),
         ["programs"] => programs(house, local),
-        // The conditions and actions of programs, which this house has none of.
+        // The conditions and actions of programs, of which this house has none.
         ["triggers"] => json!([]),
         ["sys"] => json!({"insteonSupport": true, "zMatterZwave": true, "zigbeeSupport": false,
             "matterSupport": false, "nodePropertyHistory": false}),
@@ -43,8 +43,8 @@ pub(super) fn answer(house: &House, uuid: Uuid, path: &[&str], local: &LocalTime
     })
 }
 
-/// Carries out what is sent to this path, its parts behind `/api/`. Returns the events that follow;
-/// `None` where there is no such thing, or it cannot be done.
+/// Carries out a change that is sent to this path, given as its parts after `/api/`. Returns its
+/// events; `None` if there is no such thing, or the change is not possible.
 pub(super) fn carry_out(
     house: &mut House,
     path: &[&str],
@@ -64,7 +64,7 @@ pub(super) fn carry_out(
     }
 }
 
-/// `name` renames, `parentAddress` moves, `enabled` enables or disables.
+/// Changes a node: `name` renames, `parentAddress` moves, `enabled` enables or disables it.
 fn change_node(house: &mut House, address: &str, body: &Value) -> Option<Vec<Event>> {
     let mut events = Vec::new();
     if let Some(name) = body["name"].as_str() {
@@ -90,7 +90,7 @@ fn change_variable(
     if let Some(prec) = body["prec"].as_u64() {
         let prec = u8::try_from(prec)
             .ok()
-            .filter(|prec| *prec <= MOST_PRECISE)?;
+            .filter(|prec| *prec <= MAX_PRECISION)?;
         events.push(house.set_precision(kind, id, prec)?);
     }
     let prec = house.variable(kind, id)?.prec;
@@ -106,7 +106,8 @@ fn change_variable(
     (!events.is_empty()).then_some(events)
 }
 
-/// The raw value that a number stands for: an integer is raw, one with a fraction is as shown.
+/// Converts a number to a raw value: an integer is raw, a number with a fraction is a display
+/// value.
 fn raw(number: &Value, prec: u8) -> Option<i64> {
     let shown = || number.as_f64().filter(|shown| shown.abs() < 1e9);
     number
@@ -141,13 +142,13 @@ fn nodes(house: &House, uuid: Uuid) -> Value {
 fn node(house: &House, device: &Device) -> Value {
     let catalogue = device.catalogue();
     let place = house.places.node(device.address());
-    // No property of a plug-in is told here.
-    let told = device.last("ST").filter(|_| catalogue.instance.is_none());
+    // The properties of a plug-in are not listed here.
+    let status = device.last("ST").filter(|_| catalogue.instance.is_none());
     let mut entry = json!({"nodeType": "node", "flag": "128", "nodeDefId": catalogue.definition,
         "address": device.address(), "name": place.name, "type": catalogue.kind,
         "enabled": device.is_enabled().to_string(), "deviceClass": "0", "wattage": "0",
         "dcPeriod": "0", "pnode": device.address(),
-        "property": told.map(property).into_iter().collect::<Vec<_>>()});
+        "property": status.map(property).into_iter().collect::<Vec<_>>()});
     match (catalogue.family, catalogue.instance) {
         (Some(family), Some(instance)) => {
             entry["family"] = json!({"_": family.to_string(), "instance": instance.to_string()});
@@ -175,7 +176,7 @@ fn property(event: &Event) -> Value {
     property
 }
 
-/// What the scene does to its members: each is switched on.
+/// Lists what the scene does to its members: each is switched on.
 fn groups(house: &House) -> Value {
     let links = house.places.members().map(|member| {
         json!({"node": member, "type": "native",
@@ -208,7 +209,7 @@ fn program(program: &Program, local: &LocalTime) -> Value {
         "nextScheduledRunTime": ""})
 }
 
-/// The number of an id in hex.
+/// Parses an id in hex.
 fn decimal(id: &str) -> u32 {
     u32::from_str_radix(id, 16).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! Commands to the house, carried out, with the events that follow.
+//! Carries out commands to the house, and returns their events.
 
 use super::{Outcome, RESOURCES};
 use crate::event::Event;
@@ -6,7 +6,7 @@ use crate::house::House;
 use crate::local_time::LocalTime;
 use crate::places::SCENE;
 
-/// Carries out the command at this path, its parts behind `/rest/`.
+/// Carries out the command at this path, given as its parts after `/rest/`.
 pub(super) fn carry_out(house: &mut House, path: &[&str], local: &LocalTime) -> Outcome {
     let events = match path {
         ["nodes", address, "cmd", command, parameters @ ..] => {
@@ -21,7 +21,7 @@ pub(super) fn carry_out(house: &mut House, path: &[&str], local: &LocalTime) -> 
         ["vars", field @ ("set" | "init"), kind, id, value] => {
             set_variable(house, field, kind, id, value, local)
         }
-        // What it sends goes elsewhere, and brings no event.
+        // What it sends goes elsewhere, and causes no event.
         ["networking", "resources", id] => RESOURCES
             .iter()
             .any(|(known, _)| known.to_string() == *id)

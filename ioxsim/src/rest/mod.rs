@@ -1,8 +1,8 @@
 //! The REST interface: reads of the house and commands to it, as `/rest/*` in XML and, with IoX 6,
 //! as `/api/*` in JSON.
 //!
-//! A synthetic house serves it; a recorded one has nothing in it that could be read or commanded.
-//! Commands are carried out at once, and the events that follow go to every subscriber.
+//! Only a synthetic house serves it; a recorded one has nothing to read or command. Commands are
+//! carried out immediately, and their events go to every subscriber.
 
 mod api;
 mod command;
@@ -14,19 +14,20 @@ use ioxproto::Now;
 use serde_json::{Value, json};
 use tracing::debug;
 
+use crate::answer::Answer;
 use crate::call_fault::OnCall;
 use crate::controller::Controller;
 use crate::event::{Event, escaped};
 use crate::options::Firmware;
-use crate::upgrade::{self, Answer};
+use crate::upgrade;
 use crate::uuid::Uuid;
 
-/// The folder of everything below; the event stream has a path of its own in it.
+/// The root of the XML interface. The event stream has a path of its own in it.
 const REST: &str = "/rest/";
 const SUBSCRIBE: &str = "/rest/subscribe";
-/// What the controller says of itself to everybody.
+/// The description of the controller, which needs no credentials.
 const DESCRIPTION: &str = "/desc";
-/// The same in JSON.
+/// The root of the JSON interface.
 const API: &str = "/api/";
 
 /// The name of the controller itself, whose address is its UUID.
@@ -39,7 +40,7 @@ const RESOURCES: [(u32, &str); 2] = [(1, "Wake TV & radio"), (2, "Tür öffnen")
 const PROGRAM_ROOT_NAME: &str = "My programs";
 const PROGRAM_FOLDER_NAME: &str = "Comfort";
 
-/// What is served below `/rest/`, by the first part of the path.
+/// The first parts of the paths that are served under `/rest/`.
 const SERVED: [&str; 13] = [
     "config",
     "time",
@@ -56,19 +57,19 @@ const SERVED: [&str; 13] = [
     "zmatter",
 ];
 
-/// What a request comes to.
+/// The outcome of a request.
 enum Outcome {
     /// A document.
     Document(String),
     /// A document in JSON.
     Json(Value),
-    /// Accepted, and these events follow.
+    /// Accepted, with the events that it causes.
     Accepted(Vec<Event>),
-    /// Nothing of that kind is there.
+    /// There is no such thing.
     NotFound,
 }
 
-/// Which controller it is.
+/// The identity of the controller.
 #[derive(Clone, Copy, Debug)]
 struct Identity {
     firmware: Firmware,
@@ -84,8 +85,8 @@ impl Controller {
         }
     }
 
-    /// Answers a request without a body for anything but the event stream and accounts; `None` if
-    /// it is for one of these.
+    /// Answers a request without a body. Returns `None` if it is for the event stream or an
+    /// account.
     pub(crate) fn rest(&mut self, now: Now, request: &Request<()>) -> Option<Answer> {
         let path = request.uri().path().strip_prefix(&*self.options().prefix)?;
         if path.starts_with(API) {
@@ -103,7 +104,7 @@ impl Controller {
         Some(self.answer_rest(now, request, &path))
     }
 
-    /// Answers a request with a body; `None` if it is not for the house.
+    /// Answers a request with a body. Returns `None` if it is not for the house.
     pub(crate) fn rest_with_body(
         &mut self,
         now: Now,
@@ -221,7 +222,7 @@ impl Controller {
                 xml(200, &response(true, 200))
             }
             Outcome::NotFound => {
-                // A URI holds no control characters.
+                // Safe to log: a URI contains no control characters.
                 let path = request.uri().path();
                 debug!(path, "nothing is served at this path");
                 busy()
@@ -230,7 +231,7 @@ impl Controller {
     }
 }
 
-/// What is served below `/api/`, by the first part of the path.
+/// The first parts of the paths that are served under `/api/`.
 const API_SERVED: [&str; 6] = [
     "nodes",
     "groups",
@@ -240,7 +241,7 @@ const API_SERVED: [&str; 6] = [
     "variables",
 ];
 
-/// The parts of a path behind its first folder, decoded; none if one of them is broken.
+/// Returns the parts of a path after the first, percent-decoded; none if one of them is malformed.
 fn parts(path: &str) -> Vec<String> {
     let parts = path.trim_end_matches('/').split('/').skip(2);
     let parts: Option<Vec<String>> = parts.map(decoded).collect();
@@ -251,8 +252,8 @@ fn successful(data: Value) -> Answer {
     Answer::json(200, &json!({"successful": true, "data": data}))
 }
 
-/// How the member of a scene at this place is linked to it: the first controls it, the others
-/// respond.
+/// Returns the link type of the member of a scene at this index: the first is its controller, the
+/// others are responders.
 fn link_type(at: usize) -> u8 {
     if at == 0 { 16 } else { 0 }
 }
@@ -262,12 +263,13 @@ fn xml(status: u16, document: &str) -> Answer {
     Answer::with_body(status, [], "text/xml; charset=UTF-8", body.as_bytes())
 }
 
-/// The answer of a controller whose Insteon modem is busy, and to what is not there.
+/// The answer of a controller whose Insteon modem is busy, or to a request for something that does
+/// not exist.
 pub(crate) fn busy() -> Answer {
     xml(404, &response(false, 404))
 }
 
-/// A refusal inside a 200.
+/// A refusal with status 200.
 pub(crate) fn not_succeeded() -> Answer {
     xml(200, &response(false, 404))
 }
@@ -276,14 +278,14 @@ fn response(succeeded: bool, status: u16) -> String {
     format!("<RestResponse succeeded=\"{succeeded}\"><status>{status}</status></RestResponse>")
 }
 
-/// A text as XML has it.
+/// Escapes a string for XML.
 fn text(text: &str) -> String {
     let mut written = String::new();
     escaped(&mut written, text);
     written
 }
 
-/// A part of a path without its percent-encoding; `None` if that is broken.
+/// Percent-decodes a part of a path; `None` if it is malformed.
 fn decoded(part: &str) -> Option<String> {
     let mut bytes = Vec::new();
     let mut rest = part.bytes();

@@ -1,11 +1,13 @@
-//! A profile of the house's devices (`/rest/profiles`): what each kind of node is, tells and takes.
+//! The profile of the house's devices (`/rest/profiles`): the properties and commands of each kind
+//! of node.
 //!
-//! As much as clients need to start: definitions of nodes with their properties and commands, and
-//! the editors that these name.
+//! Contains what clients need to start: node definitions with their properties and commands, and
+//! the editors that these refer to.
 
 use serde_json::{Value, json};
 
-/// Id, editor and name of a property; or of a command, whose editor is "" where it takes nothing.
+/// The id, editor and name of a property or command. A command without a parameter has the editor
+/// "".
 type Entry = (&'static str, &'static str, &'static str);
 
 const QUERY: Entry = ("QUERY", "", "Query");
@@ -56,7 +58,7 @@ const SENSOR: [Entry; 4] = [
     ("BATLVL", "PERCENT", "Battery Level"),
 ];
 
-/// The document.
+/// Returns the document.
 pub(super) fn document() -> Value {
     let dimmer = [
         STATUS,
@@ -127,7 +129,7 @@ fn editors() -> Value {
         numbers("WIND", "48", 1, (0, 200)),
         numbers("LUX", "36", 0, (0, 100_000)),
         words("BOOL", "2", &[("0", "False"), ("1", "True")]),
-        words("MOTION", "2", &[("0", "Off"), ("1", "On")]),
+        words("MOTION", "78", &[("0", "Off"), ("100", "On")]),
         words("LOCK", "11", &[("0", "Unlock"), ("1", "Lock")]),
         words("LOCK_STATE", "11", &[("0", "Unlocked"), ("100", "Locked")]),
         words("MODE", "67", &[("0", "Off"), ("1", "Heat"), ("2", "Cool"), ("3", "Auto")]),

@@ -1,4 +1,4 @@
-//! What the controller tells of its house.
+//! Reads of the house.
 
 use std::fmt::Write as _;
 
@@ -13,7 +13,7 @@ use crate::options::Firmware;
 use crate::places::SCENE;
 use crate::ssdp;
 
-/// The document at this path, its parts behind `/rest/`.
+/// Returns the document at this path, given as its parts after `/rest/`.
 pub(super) fn answer(house: &House, identity: Identity, path: &[&str], query: &str) -> Outcome {
     let firmware = identity.firmware;
     let document = match path {
@@ -24,7 +24,7 @@ pub(super) fn answer(house: &House, identity: Identity, path: &[&str], query: &s
             Some("<RestResponse succeeded=\"true\"><status>200</status></RestResponse>".into())
         }
         ["networking", "resources"] => Some(resources()),
-        // Definitions of Z-Wave nodes are in the profile already.
+        // The definitions of Z-Wave nodes are in the profile.
         ["zwave" | "zmatter", .., "def", "get"] => Some("<nodeDefs></nodeDefs>".into()),
         ["nodes"] => Some(nodes(house, Listed::All, query != "members=false")),
         ["nodes", "devices"] => Some(nodes(house, Listed::Devices, true)),
@@ -52,7 +52,7 @@ pub(super) fn answer(house: &House, identity: Identity, path: &[&str], query: &s
     document.map_or(Outcome::NotFound, Outcome::Document)
 }
 
-/// The documents of a house in which there is nothing.
+/// Returns the document at this path of an empty house.
 pub(super) fn nothing(identity: Identity, path: &[&str]) -> Outcome {
     let document = match path {
         ["config"] => config(identity),
@@ -65,7 +65,7 @@ pub(super) fn nothing(identity: Identity, path: &[&str]) -> Outcome {
     Outcome::Document(document)
 }
 
-/// Clients tell an ISY-994 by the description of its product.
+/// Clients recognise an ISY-994 by the description of its product.
 fn config(identity: Identity) -> String {
     let Identity { firmware, uuid } = identity;
     let (version, id, product) = match firmware {
@@ -82,7 +82,7 @@ fn config(identity: Identity) -> String {
     )
 }
 
-/// The UPnP description, which is shown without sign-in.
+/// Returns the UPnP description, which needs no credentials.
 pub(super) fn description(identity: Identity) -> String {
     let Identity { firmware, uuid } = identity;
     let (model, version) = match firmware {
@@ -121,7 +121,7 @@ fn resources() -> String {
     format!("<NetConfig>{}</NetConfig>", rules.concat())
 }
 
-/// What of the house a list of nodes shows.
+/// The part of the house that a list of nodes contains.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Listed {
     All,
@@ -147,7 +147,7 @@ fn nodes(house: &House, listed: Listed, with_members: bool) -> String {
     document
 }
 
-/// The name of the house and its folders.
+/// Writes the name of the house and its folders.
 fn folders(document: &mut String, house: &House) {
     let _ = write!(document, "<root>{ROOT_NAME}</root>");
     for (address, folder) in house.places.folders() {
@@ -191,7 +191,7 @@ fn node_with_properties(house: &House, device: &Device) -> String {
     document
 }
 
-/// The element that names a folder as the parent; none at the top.
+/// Returns the element that names the parent folder; empty at the top.
 fn parent(folder: &str) -> String {
     match folder {
         "" => String::new(),
@@ -281,7 +281,7 @@ fn programs(house: &House) -> String {
     document
 }
 
-/// `260506 14:30:36 ` as `2026/05/06 14:30:36 `; "" for anything else.
+/// Converts `260506 14:30:36 ` to `2026/05/06 14:30:36 `; "" for any other text.
 fn program_time(time: &str) -> String {
     match (time.get(..2), time.get(2..4), time.get(4..6), time.get(6..)) {
         (Some(year), Some(month), Some(day), Some(time)) => {

@@ -58,10 +58,10 @@ fn events_come_in_envelopes_with_the_time_of_their_change() {
         .map(|event| (event.is_live(), event.timestamp().to_owned()));
     let (live, happened) = last.unwrap();
     assert!(live);
-    // The next replay repeats it with the time at which it happened.
+    // The next replay repeats the event with the time at which it happened.
     world.pass(60.0);
     world.end(Ending::Fin);
-    world.told.clear();
+    world.notifications.clear();
     world.pass(3.0);
     let again = world.events();
     let again = again
@@ -75,7 +75,7 @@ fn events_come_in_envelopes_with_the_time_of_their_change() {
 }
 
 #[test]
-fn a_controller_that_takes_one_shape_alone_is_found_out_and_remembered() {
+fn a_controller_that_accepts_one_form_only_is_detected_and_remembered() {
     for (first_frames, expected) in [
         (FirstFrames::Typed, vec![(Place::TypedFrame, true); 2]),
         (
@@ -109,7 +109,7 @@ fn a_controller_that_takes_one_shape_alone_is_found_out_and_remembered() {
 }
 
 #[test]
-fn after_both_shapes_the_token_is_renewed_and_shown_in_the_shape_refused_last() {
+fn after_both_forms_the_token_is_renewed_and_sent_in_the_form_refused_last() {
     let portal = PortalOptions {
         first_frames: FirstFrames::Neither,
         ..PortalOptions::default()
@@ -138,7 +138,7 @@ fn after_both_shapes_the_token_is_renewed_and_shown_in_the_shape_refused_last() 
 }
 
 #[test]
-fn an_upgrade_that_wants_the_token_too_gets_it() {
+fn an_upgrade_that_requires_the_token_gets_it() {
     let portal = PortalOptions {
         token_on_upgrade: true,
         ..PortalOptions::default()
@@ -159,15 +159,15 @@ fn an_upgrade_that_wants_the_token_too_gets_it() {
 }
 
 #[test]
-fn a_service_status_takes_a_number_and_is_no_gap() {
+fn a_service_status_uses_a_number_and_causes_no_gap() {
     let mut world = World::new(options(PortalOptions::default()), account);
     world.pass(2.0);
     world.controller.service_status("active");
     world.pass(60.0);
     let statuses: Vec<_> = world
-        .told
+        .notifications
         .iter()
-        .filter_map(|told| match told {
+        .filter_map(|notification| match notification {
             Notification::Ignored(ignored) => Some(ignored.text.to_string()),
             _ => None,
         })
@@ -188,7 +188,7 @@ fn a_service_status_takes_a_number_and_is_no_gap() {
 }
 
 #[test]
-fn a_session_here_logs_out_too() {
+fn a_session_on_this_path_logs_out_too() {
     let mut world = World::new(options(PortalOptions::default()), account);
     world.pass(2.0);
     world.stop();

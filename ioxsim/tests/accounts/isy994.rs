@@ -1,4 +1,4 @@
-//! The ISY-994, and the headers that it wants.
+//! The ISY-994, and the headers that it requires.
 
 use ioxproto::{Config, Notification, Profile, Status};
 use ioxsim::{ControllerOptions, Ending, Event};
@@ -21,9 +21,9 @@ fn the_profile_connects_at_the_first_attempt_and_keeps_the_slow_heartbeat() {
     assert_eq!(world.times("/rest/subscribe").len(), 1);
     assert!(world.sent[0].starts_with("<SubscriptionResponse><SID>uuid:1</SID>"));
     assert!(
-        matches!(world.told[2], Notification::Ignored(_)),
+        matches!(world.notifications[2], Notification::Ignored(_)),
         "{:?}",
-        world.told[2]
+        world.notifications[2]
     );
     let last = world.sent.last().unwrap();
     assert!(
@@ -55,7 +55,7 @@ fn the_profile_connects_at_the_first_attempt_and_keeps_the_slow_heartbeat() {
 }
 
 #[test]
-fn the_other_profile_finds_the_headers_out_and_remembers_them() {
+fn the_other_profile_detects_the_headers_and_remembers_them() {
     let mut world = World::new(ControllerOptions::isy994(), local);
     world.pass(3.0);
     assert_eq!(

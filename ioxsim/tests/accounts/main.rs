@@ -1,5 +1,5 @@
-//! Who is who: the client's machine against the controller's, without sockets and under a fake
-//! clock. Each is the other's witness.
+//! Accounts: tests the client's machine against the controller's, without sockets and under a fake
+//! clock.
 
 #![expect(
     clippy::unwrap_used,

@@ -55,7 +55,7 @@ fn a_session_logs_in_watches_and_logs_out() {
 #[test]
 fn an_hour_with_five_minute_tokens_refreshes_at_the_right_moments_and_loses_none() {
     let mut world = connected(300);
-    // The controller drops the connection every 97 s, an hour long.
+    // The controller drops the connection every 97 s for an hour.
     for round in 0..37 {
         world.pass(96.0);
         world.end(if round % 2 == 0 {
@@ -68,8 +68,8 @@ fn an_hour_with_five_minute_tokens_refreshes_at_the_right_moments_and_loses_none
     world.pass(2.0);
     assert_eq!(world.status(), Status::Connected);
     let times = world.times(REFRESH);
-    // Issued at 0, good until 300: the connect at 99 and 196 still use it, that at 293 comes after
-    // a refresh.
+    // Issued at 0, valid until 300: the connections at 99 and 196 still use it. The one at 293
+    // needs a refresh first.
     let each: Vec<_> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
     assert!((times[0] - 293.0).abs() < 1.5, "{times:?}");
     assert!(
@@ -129,7 +129,7 @@ fn a_controller_that_reboots_is_waited_for_and_logged_in_to_again() {
 }
 
 #[test]
-fn each_trouble_at_each_endpoint_heals() {
+fn the_stream_recovers_from_each_fault_at_each_endpoint() {
     let troubles = [
         OnPost::refuse(500),
         OnPost::refuse_with(503, "Retry-After", "3"),
@@ -184,7 +184,7 @@ fn each_trouble_at_each_endpoint_heals() {
 }
 
 #[test]
-fn a_clear_no_to_the_login_is_final() {
+fn a_refused_login_is_final() {
     for no in [
         OnPost::refuse(401),
         OnPost::refuse(403),
@@ -230,9 +230,10 @@ fn a_401_on_the_upgrade_is_renewed_once_and_then_final() {
 }
 
 #[test]
-fn a_refresh_token_is_good_once() {
+fn a_refresh_token_is_valid_once() {
     let mut world = connected(30);
-    // A refresh whose answer is lost: the controller has rotated, the client does not know.
+    // A refresh whose answer is lost: the controller has rotated the token, but the client does not
+    // know.
     let first = world.controller.portal_seen().issued[1].clone();
     let request = http::Request::post(REFRESH)
         .body(format!(r#"{{"refreshToken":"{}"}}"#, first.expose()).into_bytes())
@@ -247,7 +248,7 @@ fn a_refresh_token_is_good_once() {
 }
 
 #[test]
-fn a_logout_with_a_token_that_has_expired_is_answered_as_told() {
+fn a_logout_with_an_expired_token_is_answered_as_configured() {
     for status in [404, 500] {
         let mut portal = PortalOptions {
             stale_logout_status: status,
@@ -276,7 +277,7 @@ fn a_logout_with_a_token_that_has_expired_is_answered_as_told() {
 }
 
 #[test]
-fn who_may_not_log_in_is_told_so_and_other_methods_and_paths_are_none() {
+fn unknown_accounts_methods_and_paths_are_refused() {
     let nobody = ControllerOptions {
         portal: Some(PortalOptions {
             accounts: vec![Account::new("a@b", "c")],

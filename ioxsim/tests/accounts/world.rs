@@ -1,4 +1,4 @@
-//! A client and a controller, joined by a network that takes no time.
+//! A client and a controller, connected by a network without latency.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -16,7 +16,7 @@ pub(crate) struct World {
     connection: Option<(ConnectionId, Option<SubscriberId>)>,
     /// Requests that are never answered.
     hanging: Vec<RequestId>,
-    pub(crate) told: Vec<Notification>,
+    pub(crate) notifications: Vec<Notification>,
     /// The heads of all requests, with the time since the start.
     pub(crate) requests: Vec<(Duration, String)>,
     /// The texts that the controller sent.
@@ -41,7 +41,7 @@ impl World {
             began: now.monotonic,
             connection: None,
             hanging: Vec::new(),
-            told: Vec::new(),
+            notifications: Vec::new(),
             requests: Vec::new(),
             sent: Vec::new(),
         };
@@ -64,7 +64,7 @@ impl World {
         self.settle();
     }
 
-    /// Everything happens that happens at this moment.
+    /// Runs everything that happens at this moment.
     pub(crate) fn settle(&mut self) {
         loop {
             if let Some(action) = self.client.poll_action() {
@@ -77,7 +77,7 @@ impl World {
         }
     }
 
-    /// So much time passes.
+    /// Lets this much time pass.
     pub(crate) fn pass(&mut self, seconds: f64) {
         let until = self.now.monotonic + Duration::from_secs_f64(seconds);
         for _ in 0..1_000_000 {
@@ -90,7 +90,7 @@ impl World {
             let next = due.into_iter().flatten().min().unwrap_or(until).min(until);
             let passed = next.saturating_duration_since(self.now.monotonic);
             self.now = self.now.after(passed);
-            // What the controller has to say is read before the client ticks.
+            // The controller's output is read before the client ticks.
             self.controller.tick(self.now);
             self.settle();
             self.client.tick(self.now);
@@ -140,7 +140,7 @@ impl World {
                     self.controller.closed(self.now, subscriber);
                 }
             }
-            Action::Notify(notification) => self.told.push(notification),
+            Action::Notify(notification) => self.notifications.push(notification),
             Action::Abandon { .. } | Action::OpenWebSocket { .. } => {}
             other => panic!("an action that this world does not know: {other:?}"),
         }
@@ -176,7 +176,7 @@ impl World {
         while let Some(action) = self.client.poll_action() {
             self.carry_out(action);
         }
-        self.told.extend(notification);
+        self.notifications.extend(notification);
     }
 
     fn parse(&mut self, exchange: &Exchange) -> (http::Request<()>, Vec<u8>) {
@@ -199,7 +199,7 @@ impl World {
 
     pub(crate) fn statuses(&self) -> Vec<&'static str> {
         let mut statuses = Vec::new();
-        for notification in &self.told {
+        for notification in &self.notifications {
             if let Notification::Status(change) = notification {
                 statuses.push(change.status.as_str());
             }
@@ -207,10 +207,10 @@ impl World {
         statuses
     }
 
-    /// The codes of the reasons that were given.
+    /// Returns the codes of the reasons of all status changes.
     pub(crate) fn reasons(&self) -> Vec<&'static str> {
         let mut reasons = Vec::new();
-        for notification in &self.told {
+        for notification in &self.notifications {
             if let Notification::Status(change) = notification {
                 reasons.extend(change.reason.as_ref().map(|reason| reason.code()));
             }
@@ -220,7 +220,7 @@ impl World {
 
     pub(crate) fn events(&self) -> Vec<&Event> {
         let mut events = Vec::new();
-        for notification in &self.told {
+        for notification in &self.notifications {
             if let Notification::Event(event) = notification {
                 events.push(event);
             }
@@ -229,12 +229,12 @@ impl World {
     }
 
     pub(crate) fn gaps(&self) -> usize {
-        let gaps = self.told.iter();
-        gaps.filter(|told| matches!(told, Notification::Gap(_)))
+        let gaps = self.notifications.iter();
+        gaps.filter(|notification| matches!(notification, Notification::Gap(_)))
             .count()
     }
 
-    /// When each request to this path was made, in seconds since the start.
+    /// Returns when each request to this path was made, in seconds since the start.
     pub(crate) fn times(&self, path: &str) -> Vec<f64> {
         let of_it = self
             .requests
@@ -244,7 +244,7 @@ impl World {
     }
 }
 
-/// `None` where nothing is ever answered.
+/// Passes an answer to an exchange; `None` if nothing is ever answered.
 fn received(
     mut exchange: Exchange,
     answer: &Answer,

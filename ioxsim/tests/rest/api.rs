@@ -19,7 +19,7 @@ fn send(house: &mut House, method: &str, path: &str, body: &str) -> u16 {
 }
 
 #[test]
-fn json_tells_the_same_house_as_xml() {
+fn json_shows_the_same_house_as_xml() {
     let mut house = House::new();
     let xml = Nodes::parse(house.read("/rest/nodes").as_bytes()).unwrap();
     let json = Nodes::parse(house.read("/api/nodes").as_bytes()).unwrap();
@@ -42,7 +42,7 @@ fn json_tells_the_same_house_as_xml() {
 }
 
 #[test]
-fn which_controller_it_is_needs_no_sign_in_and_everything_else_does() {
+fn the_identity_needs_no_credentials_and_everything_else_does() {
     let mut house = House::new();
     let (status, body) = house.ask("/api/config", "");
     assert!(status == 200 && body.contains("\"uuid\""), "{body}");
@@ -166,7 +166,7 @@ fn an_isy_994_has_no_json_interface() {
     house.read("/rest/nodes");
 }
 
-/// What subscribers are sent, as names take it.
+/// Applies what subscribers are sent to the names.
 fn follow(house: &mut House, names: &mut Names) {
     house.controller.tick(house.now);
     while let Some((_, output)) = house.controller.poll_output() {
@@ -179,7 +179,7 @@ fn follow(house: &mut House, names: &mut Names) {
 }
 
 #[test]
-fn renames_moves_and_removals_are_told() {
+fn renames_moves_and_removals_are_announced() {
     let mut house = House::new();
     let upgrade = "GET /rest/subscribe HTTP/1.1\r\nHost: eisy\r\nUpgrade: websocket\r\n\
         Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\

@@ -1,4 +1,4 @@
-//! Ways in which calls go wrong.
+//! Faults of calls.
 
 use std::time::Duration;
 
@@ -6,7 +6,8 @@ use ioxsim::{AfterAnswer, Ending, OnCall, Times};
 
 use super::{ADMIN, House};
 
-/// What becomes of switching the first lamp on: the answer's text, and whether it is on then.
+/// Switches the first lamp on. Returns the answer's text, whether the lamp is on, and what happens
+/// to the connection.
 fn switch(fault: OnCall) -> (String, bool, AfterAnswer) {
     let mut house = House::new();
     let lamp = house.controller.nodes()[0].clone();
@@ -72,7 +73,7 @@ fn each_fault_is_carried_out_or_not_and_answered_as_it_says() {
 }
 
 #[test]
-fn wrong_lengths_and_halves_are_that() {
+fn wrong_lengths_and_truncated_answers_are_as_described() {
     let parts = |fault| {
         let (text, ..) = switch(fault);
         let (head, body) = text.split_once("\r\n\r\n").unwrap();

@@ -14,7 +14,7 @@ fn isy994() -> House {
 }
 
 #[test]
-fn each_says_which_it_is_and_the_time_in_its_unit() {
+fn each_identifies_itself_and_gives_the_time_in_its_unit() {
     for (mut house, is_isy994, offset) in [
         (House::new(), false, "<TMZOffset>-7<"),
         (isy994(), true, "<TMZOffset>-25200<"),

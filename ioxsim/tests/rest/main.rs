@@ -1,4 +1,4 @@
-//! The REST interface of the controller: what it tells of its house, and what commands do to it.
+//! The REST interface of the controller: reads of the house, and commands to it.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -126,7 +126,7 @@ fn nodes_have_names_folders_and_kinds_and_a_scene_its_members() {
 }
 
 #[test]
-fn status_programs_and_variables_are_told() {
+fn status_programs_and_variables_can_be_read() {
     let mut house = House::new();
     let statuses = Statuses::parse(house.read("/rest/status").as_bytes()).unwrap();
     assert_eq!(statuses.nodes.len(), 12);
@@ -194,7 +194,7 @@ fn commands_change_the_house() {
 }
 
 #[test]
-fn what_is_not_there_or_cannot_be_is_refused() {
+fn missing_things_and_impossible_commands_are_refused() {
     let mut house = House::new();
     let nodes = Nodes::parse(house.read("/rest/nodes").as_bytes()).unwrap();
     let lamp = nodes

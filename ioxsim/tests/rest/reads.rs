@@ -1,4 +1,4 @@
-//! Reads of single things, lists of a part, and a big house.
+//! Reads of single things, partial lists, and a large house.
 
 use ioxproto::rest::{NetworkResources, NodeEntry, Nodes, Programs, Statuses, VariableEntry};
 use ioxproto::view::VariableType;
@@ -6,11 +6,11 @@ use ioxsim::ControllerOptions;
 
 use super::{ADMIN, House};
 
-/// The most that a client reads of an answer.
-const LONGEST: usize = 16 * 1024 * 1024;
+/// The maximum length of an answer that a client reads.
+const MAX_ANSWER: usize = 16 * 1024 * 1024;
 
 #[test]
-fn one_node_and_one_of_its_values_are_told() {
+fn one_node_and_one_of_its_values_can_be_read() {
     let mut house = House::new();
     let lamp = house.controller.nodes()[0].clone();
     let path = format!("/rest/nodes/{}", lamp.replace(' ', "%20"));
@@ -20,10 +20,10 @@ fn one_node_and_one_of_its_values_are_told() {
     assert_eq!(controls, ["ST", "OL", "RR"]);
 
     let value = house.value(&lamp, "ST");
-    let told = house.read(&format!("{path}/get/ST"));
+    let answer = house.read(&format!("{path}/get/ST"));
     assert!(
-        told.contains(&format!("id=\"ST\" value=\"{value}\"")),
-        "{told}"
+        answer.contains(&format!("id=\"ST\" value=\"{value}\"")),
+        "{answer}"
     );
     for path in [
         format!("{path}/get/NONE"),
@@ -58,7 +58,7 @@ fn lists_show_devices_scenes_or_no_members() {
 }
 
 #[test]
-fn a_variable_is_told_with_its_decimal_places() {
+fn a_variable_is_shown_with_its_decimal_places() {
     let mut house = House::new();
     let sent = |house: &mut House, body: &str| {
         house
@@ -67,12 +67,12 @@ fn a_variable_is_told_with_its_decimal_places() {
     };
     assert_eq!(sent(&mut house, r#"{"prec":1}"#), Some(200));
     assert_eq!(sent(&mut house, r#"{"value":21.5,"init":20}"#), Some(200));
-    let told = house.read("/rest/vars/get/1/1");
+    let answer = house.read("/rest/vars/get/1/1");
     assert!(
-        told.contains("<init>20</init><prec>1</prec><val>215</val>"),
-        "a fraction is as shown, an integer is raw: {told}"
+        answer.contains("<init>20</init><prec>1</prec><val>215</val>"),
+        "a fraction is as shown, an integer is raw: {answer}"
     );
-    let variable = VariableEntry::parse(told.as_bytes(), VariableType::Integer).unwrap();
+    let variable = VariableEntry::parse(answer.as_bytes(), VariableType::Integer).unwrap();
     assert_eq!(variable.number().unwrap().to_string(), "21.5");
     assert_eq!(sent(&mut house, r#"{"prec":7}"#), Some(404));
     assert_eq!(house.get("/rest/vars/get/1/99").0, 404);
@@ -106,15 +106,15 @@ fn the_last_run_of_a_program_is_the_same_moment_in_xml_and_json() {
         json.contains(r#""lastRunTime":"2026-05-06T01:52:41Z""#),
         "{json}"
     );
-    let told = |document: &str| {
+    let programs_run = |document: &str| {
         let programs = Programs::parse(document.as_bytes()).unwrap().programs;
         programs
             .iter()
             .filter(|program| program.last_run.is_some())
             .count()
     };
-    assert!(told(&xml) > 0);
-    assert_eq!(told(&xml), told(&json));
+    assert!(programs_run(&xml) > 0);
+    assert_eq!(programs_run(&xml), programs_run(&json));
 }
 
 #[test]
@@ -122,7 +122,11 @@ fn a_big_house_is_read_within_the_limit_of_a_call() {
     let mut house = House::with(ControllerOptions::default(), 5_000, Some(1_000));
     let mut read = |path: &str| {
         let document = house.read(path);
-        assert!(document.len() < LONGEST, "{path}: {} bytes", document.len());
+        assert!(
+            document.len() < MAX_ANSWER,
+            "{path}: {} bytes",
+            document.len()
+        );
         document
     };
     let nodes = read("/rest/nodes");
@@ -134,7 +138,7 @@ fn a_big_house_is_read_within_the_limit_of_a_call() {
         Statuses::parse(statuses.as_bytes()).unwrap().nodes.len(),
         5_000
     );
-    // With the root and a folder.
+    // Including the root and a folder.
     for path in ["/rest/programs", "/api/programs"] {
         let programs = read(path);
         let programs = Programs::parse(programs.as_bytes()).unwrap().programs;

@@ -1,10 +1,10 @@
-//! Stop from any thread, and what becomes of handles when the stream is dropped.
+//! Stopping from any thread, and the effect on handles when the stream is dropped.
 
 use std::time::Duration;
 
 use ioxtransport_blocking::{EndError, Notification, Status, WaitError};
 
-use crate::watched::{BOTH, Watched, beside, seen, server};
+use crate::watched::{BOTH, Watched, run_alongside, seen, server};
 
 #[test]
 fn stop_from_another_thread_wakes_the_one_that_waits() {
@@ -12,7 +12,7 @@ fn stop_from_another_thread_wakes_the_one_that_waits() {
         let server = server(tls);
         let mut watched = Watched::of(&server);
         watched.connected();
-        beside(&mut watched, |handle| handle.stop());
+        run_alongside(&mut watched, |handle| handle.stop());
         assert_eq!(watched.statuses().last().unwrap(), "disconnected");
         seen(&server.control(), "the close frame", |seen| {
             seen.closes == [Some(1000)]
@@ -32,7 +32,7 @@ fn stop_from_another_thread_needs_no_consumer() {
 }
 
 #[test]
-fn stop_within_the_loop_is_no_deadlock() {
+fn stop_in_the_loop_does_not_deadlock() {
     let server = server(false);
     let stream = crate::watched::builder(&server).start().unwrap();
     let handle = stream.handle();
@@ -75,7 +75,7 @@ fn dropping_the_stream_hangs_up_with_a_close_frame() {
 }
 
 #[test]
-fn a_start_after_the_stream_was_dropped_at_rest_ends_as_gone() {
+fn a_start_after_the_stream_was_dropped_at_rest_reports_driver_gone() {
     let server = server(false);
     let mut watched = Watched::of(&server);
     watched.connected();
@@ -95,11 +95,11 @@ fn dropping_the_stream_ends_the_wait_of_a_handle_on_another_thread() {
     let handle = watched.handle();
     let (looked, looks) = std::sync::mpsc::channel();
     let waiting = std::thread::spawn(move || {
-        let holds = |_: &ioxtransport_blocking::Handle| {
+        let condition = |_: &ioxtransport_blocking::Handle| {
             let _ = looked.send(());
             false
         };
-        handle.wait_until(holds, Duration::MAX)
+        handle.wait_until(condition, Duration::MAX)
     });
     looks.recv().unwrap();
     drop(watched);

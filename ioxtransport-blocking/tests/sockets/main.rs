@@ -1,9 +1,9 @@
-//! The driver against the simulated controller, on real sockets, plain and TLS.
+//! Tests the driver against the simulated controller over real sockets, with and without TLS.
 
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
-    reason = "a test that cannot go on has failed"
+    reason = "a panic fails the test"
 )]
 
 mod endings;

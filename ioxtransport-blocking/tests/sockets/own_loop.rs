@@ -1,4 +1,4 @@
-//! Waits that are over in time, and loops that never wait.
+//! Waits that time out, and loops that never wait.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use ioxtransport_blocking::TimedOut;
 use crate::watched::{LIMIT, Watched, server};
 
 #[test]
-fn a_loop_of_ones_own_becomes_live_by_asking_often() {
+fn a_custom_loop_that_polls_becomes_live() {
     let server = server(true);
     let mut stream = crate::watched::builder(&server).start().unwrap();
     let began = Instant::now();
@@ -17,7 +17,7 @@ fn a_loop_of_ones_own_becomes_live_by_asking_often() {
         match stream.try_next() {
             Ok(Some(_)) => {}
             Ok(None) => panic!("the stream ended"),
-            // What else the loop does.
+            // Stands for the other work of the loop.
             Err(TimedOut) => std::thread::park_timeout(Duration::from_millis(5)),
         }
     }
@@ -27,7 +27,7 @@ fn a_loop_of_ones_own_becomes_live_by_asking_often() {
 }
 
 #[test]
-fn a_time_that_is_over_leaves_the_stream_as_it_is() {
+fn a_timeout_does_not_change_the_stream() {
     let server = server(false);
     let mut watched = Watched::of(&server);
     watched.connected();

@@ -1,4 +1,4 @@
-//! A stream on a simulated controller, and patience.
+//! A stream on a simulated controller, with methods that wait for its notifications.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -10,13 +10,13 @@ use ioxtransport_blocking::{
 };
 use tokio::runtime::Runtime;
 
-/// How long a test waits for what must come; far longer than it takes on a busy machine.
+/// How long a test waits for something that must happen; much longer than a busy machine needs.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
-/// Plain or TLS: every test that cares runs on both.
+/// Without and with TLS, for tests for which it makes a difference.
 pub(crate) const BOTH: [bool; 2] = [false, true];
 
-/// The simulator's runtime; the driver has none.
+/// The runtime of the simulator. The driver needs none.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
@@ -25,7 +25,7 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
         .unwrap()
 });
 
-/// Timings short enough for tests, in the proportions of the real ones.
+/// Timings that are short enough for tests and have the proportions of the real ones.
 pub(crate) fn quick() -> Timing {
     let milliseconds = Duration::from_millis;
     let mut timing = Timing::default();
@@ -64,10 +64,10 @@ pub(crate) fn builder(server: &Server) -> Builder {
     }
 }
 
-/// A stream and what it has told so far.
+/// A stream and its notifications so far.
 pub(crate) struct Watched {
     pub(crate) stream: EventStream,
-    pub(crate) told: Vec<Notification>,
+    pub(crate) notifications: Vec<Notification>,
 }
 
 impl Watched {
@@ -78,7 +78,7 @@ impl Watched {
     pub(crate) fn start(builder: Builder) -> Self {
         Self {
             stream: builder.start().unwrap(),
-            told: Vec::new(),
+            notifications: Vec::new(),
         }
     }
 
@@ -86,7 +86,7 @@ impl Watched {
         self.stream.handle()
     }
 
-    /// Takes notifications up to one that fits.
+    /// Takes notifications up to the first one that fits.
     pub(crate) fn until(
         &mut self,
         what: &str,
@@ -94,11 +94,12 @@ impl Watched {
     ) -> Notification {
         loop {
             let next = self.stream.next_timeout(LIMIT).unwrap_or_else(|_| {
-                panic!("waited in vain for {what}; told: {:#?}", self.statuses())
+                panic!("timed out on {what}; statuses: {:#?}", self.statuses())
             });
-            let next = next
-                .unwrap_or_else(|| panic!("the end before {what}; told: {:#?}", self.statuses()));
-            self.told.push(next.clone());
+            let next = next.unwrap_or_else(|| {
+                panic!("the end before {what}; statuses: {:#?}", self.statuses())
+            });
+            self.notifications.push(next.clone());
             if fits(&next) {
                 return next;
             }
@@ -125,10 +126,10 @@ impl Watched {
         }
     }
 
-    /// Takes what is left, to the end of the stream.
+    /// Takes the remaining notifications until the stream ends.
     pub(crate) fn end(&mut self) {
         while let Some(next) = self.stream.next_timeout(LIMIT).expect("the stream ends") {
-            self.told.push(next);
+            self.notifications.push(next);
         }
     }
 
@@ -137,11 +138,11 @@ impl Watched {
             Notification::Status(change) => Some(change.status.to_string()),
             _ => None,
         };
-        self.told.iter().filter_map(status).collect()
+        self.notifications.iter().filter_map(status).collect()
     }
 }
 
-/// Waits until the controller has seen something.
+/// Waits until the controller's observations fit.
 pub(crate) fn seen(control: &Control, what: &str, fits: impl FnMut(&ioxsim::Observation) -> bool) {
     let waited =
         RUNTIME.block_on(async { tokio::time::timeout(LIMIT, control.wait_for(fits)).await });
@@ -152,8 +153,8 @@ pub(crate) fn seen(control: &Control, what: &str, fits: impl FnMut(&ioxsim::Obse
     );
 }
 
-/// Runs this beside the stream, which is driven meanwhile.
-pub(crate) fn beside<T: Send + 'static>(
+/// Runs `work` on another thread while this thread runs the stream. Then stops the stream.
+pub(crate) fn run_alongside<T: Send + 'static>(
     watched: &mut Watched,
     work: impl FnOnce(Handle) -> T + Send + 'static,
 ) -> T {

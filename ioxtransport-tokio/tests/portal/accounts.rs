@@ -1,4 +1,4 @@
-//! Portal accounts, and tokens of the caller's own.
+//! Portal accounts and the caller's own tokens.
 
 use ioxsim::{Ending, Endpoint, OnPost, OnUpgrade, Place, Times, Tls};
 use ioxtransport_tokio::{Notification, Secret};
@@ -7,21 +7,21 @@ use crate::watched::{Watched, builder, pin, portal, portal_account, serve, serve
 
 #[tokio::test]
 async fn a_session_logs_in_watches_refreshes_and_logs_out_with_one_stop() {
-    // Within the minute before its expiry a token is refreshed before it is used again.
+    // A token that expires within a minute is refreshed before it is used again.
     let server = serve_tls(portal(50), Tls::self_signed().unwrap()).await;
     let watched = Watched::start(portal_account(&server).trust(pin(&server)), &server);
     watched.connected().await;
     watched.reconnect().await;
-    let events = watched.told();
+    let events = watched.notifications();
     let events = events
         .iter()
-        .filter(|told| matches!(told, Notification::Event(_)));
+        .filter(|notification| matches!(notification, Notification::Event(_)));
     assert!(events.count() > 40);
     watched.stop().await;
     let seen = watched.control.seen();
     let portal = &seen.portal;
     assert_eq!((portal.logins, portal.logouts, portal.sessions), (1, 1, 0));
-    // One before the second connect, one before the logout.
+    // One refresh before the second connect, and one before the logout.
     assert_eq!(portal.refreshes, 2);
     assert!(portal.shown.iter().all(|shown| shown.accepted));
     assert_eq!(seen.closes, [Some(1000)]);
@@ -39,7 +39,7 @@ async fn a_stop_logs_out_with_a_live_token_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_503_while_the_controller_boots_heals() {
+async fn the_stream_recovers_from_503_while_the_controller_boots() {
     let server = serve(portal(3600)).await;
     let control = server.control();
     control.on_post(Endpoint::Login, OnPost::refuse(503), Times::Next(3));
@@ -58,7 +58,7 @@ async fn a_503_while_the_controller_boots_heals() {
 }
 
 #[tokio::test]
-async fn each_other_trouble_of_a_login_heals() {
+async fn the_stream_recovers_from_each_temporary_login_failure() {
     for trouble in [
         OnPost::refuse(500),
         OnPost::BrokenJson,
@@ -78,7 +78,7 @@ async fn each_other_trouble_of_a_login_heals() {
 }
 
 #[tokio::test]
-async fn a_clear_no_to_the_login_is_final() {
+async fn a_refused_login_is_final() {
     for no in [
         OnPost::refuse(401),
         OnPost::refuse(403),
@@ -129,7 +129,7 @@ async fn a_401_is_answered_by_one_refresh_and_a_second_one_is_final() {
 }
 
 #[tokio::test]
-async fn a_controller_that_forgot_its_sessions_is_logged_in_to_again() {
+async fn the_stream_logs_in_again_if_the_controller_forgets_its_sessions() {
     let server = serve(portal(3600)).await;
     let watched = Watched::start(portal_account(&server), &server);
     watched.connected().await;
@@ -153,7 +153,7 @@ async fn a_stop_while_the_login_hangs_is_in_time() {
 }
 
 #[tokio::test]
-async fn a_stop_ends_the_session_that_a_login_under_way_opens() {
+async fn a_stop_ends_the_session_of_a_login_in_progress() {
     let server = serve(portal(3600)).await;
     let control = server.control();
     control.freeze();
@@ -167,9 +167,9 @@ async fn a_stop_ends_the_session_that_a_login_under_way_opens() {
 }
 
 #[tokio::test]
-async fn the_callers_own_tokens_are_asked_for_and_asked_anew_after_a_401() {
+async fn the_callers_own_tokens_are_requested_and_requested_again_after_a_401() {
     let server = serve(portal(3600)).await;
-    // The application logs in by itself: here, a stream does it for us.
+    // In place of the application, another stream logs in.
     let account = Watched::start(portal_account(&server), &server);
     account.connected().await;
     let good = account.control.seen().portal.issued[0].clone();
@@ -177,9 +177,9 @@ async fn the_callers_own_tokens_are_asked_for_and_asked_anew_after_a_401() {
     let watched = Watched::start_with_tokens(builder(&server).own_tokens(), &server, tokens);
     watched.connected().await;
     let asked: Vec<_> = watched
-        .told()
+        .notifications()
         .into_iter()
-        .filter_map(|told| match told {
+        .filter_map(|notification| match notification {
             Notification::TokenWanted { rejected } => Some(rejected),
             _ => None,
         })

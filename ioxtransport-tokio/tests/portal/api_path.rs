@@ -1,4 +1,4 @@
-//! `/api/events/subscribe`.
+//! Subscriptions at `/api/events/subscribe`.
 
 use ioxsim::{AfterAnswer, ControllerOptions, Ending, Event, FirstFrames, Place, PortalOptions};
 use ioxtransport_tokio::{Builder, Notification, SubscribePath};
@@ -35,22 +35,32 @@ async fn a_session_shows_its_token_in_the_first_frame_and_logs_out() {
     watched
         .control
         .emit(&Event::new("ST", "0").node("42 92 8C 1"));
-    let live = |told: &Notification| matches!(told, Notification::Event(event) if event.is_live());
+    let live = |notification: &Notification| matches!(notification, Notification::Event(event) if event.is_live());
     watched
-        .until(|told| told.iter().filter(|told| live(told)).count() == 2)
+        .until(|notifications| {
+            notifications
+                .iter()
+                .filter(|notification| live(notification))
+                .count()
+                == 2
+        })
         .await;
-    let told = watched.told();
-    assert!(told.iter().any(
-        |told| matches!(told, Notification::Ignored(ignored) if ignored.text.contains("spolisy"))
+    let notifications = watched.notifications();
+    assert!(notifications.iter().any(
+        |notification| matches!(notification, Notification::Ignored(ignored) if ignored.text.contains("spolisy"))
     ));
-    assert!(!told.iter().any(|told| matches!(told, Notification::Gap(_))));
+    assert!(
+        !notifications
+            .iter()
+            .any(|notification| matches!(notification, Notification::Gap(_)))
+    );
     watched.stop().await;
     assert_eq!(places(&watched), [Place::TypedFrame, Place::Logout]);
     assert_eq!(watched.control.seen().portal.sessions, 0);
 }
 
 #[tokio::test]
-async fn both_shapes_of_the_first_frame_are_found_out_and_remembered() {
+async fn the_accepted_shape_of_the_first_frame_is_detected_and_remembered() {
     for refused_first_frame in [
         AfterAnswer::End(Ending::Close(1008)),
         AfterAnswer::End(Ending::Fin),

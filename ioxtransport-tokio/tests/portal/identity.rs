@@ -1,4 +1,4 @@
-//! TLS identities: what is trusted, and that nothing is said to whom is not.
+//! TLS identities: which ones are trusted, and that a peer that is not trusted receives no HTTP.
 
 use std::time::Duration;
 
@@ -15,11 +15,11 @@ fn authority() -> Trust {
     Trust::Authority(Authority::from_pem(&file("authority.pem")).unwrap())
 }
 
-/// The stream gives up, and the controller has seen no byte of HTTP.
+/// Waits until the stream has failed. Checks that the controller has received no HTTP.
 async fn refused(trust: Trust, server: &Server) -> (&'static str, String) {
     let watched = Watched::start(portal_account(server).trust(trust), server);
     let code = watched.failed().await;
-    // The client has left; all that it said has arrived.
+    // The client has disconnected, so everything that it sent has arrived.
     let seen = soon(
         watched
             .control
@@ -31,7 +31,7 @@ async fn refused(trust: Trust, server: &Server) -> (&'static str, String) {
 }
 
 #[tokio::test]
-async fn a_pin_suffices_for_what_controllers_show() {
+async fn a_pin_suffices_for_all_certificates_of_controllers() {
     for name in [
         "ec-good",
         "ec-expired",
@@ -52,18 +52,21 @@ async fn a_pin_suffices_for_what_controllers_show() {
 }
 
 #[tokio::test]
-async fn a_wrong_pin_is_final_and_the_controller_sees_no_byte_of_http() {
+async fn a_wrong_pin_is_final_and_the_controller_receives_no_http() {
     let server = controller(Tls::self_signed().unwrap()).await;
     let other = Tls::self_signed().unwrap();
     let trust = Trust::Pins(vec![other.fingerprint().parse().unwrap()]);
-    let (code, told) = refused(trust, &server).await;
+    let (code, message) = refused(trust, &server).await;
     assert_eq!(code, "certificate_wrong_pin");
-    assert!(told.contains(&server.fingerprint().unwrap()), "{told}");
-    assert!(told.contains(&other.fingerprint()), "{told}");
+    assert!(
+        message.contains(&server.fingerprint().unwrap()),
+        "{message}"
+    );
+    assert!(message.contains(&other.fingerprint()), "{message}");
 }
 
 #[tokio::test]
-async fn whoever_shows_the_pinned_certificate_without_its_key_sees_no_byte_of_http() {
+async fn a_peer_without_the_key_of_the_pinned_certificate_receives_no_http() {
     let server = controller(fixture("ec-good", "ec-no-san")).await;
     let (code, _) = refused(pin(&server), &server).await;
     assert_eq!(code, "certificate_unverifiable");
@@ -72,13 +75,16 @@ async fn whoever_shows_the_pinned_certificate_without_its_key_sees_no_byte_of_ht
 #[tokio::test]
 async fn a_self_signed_certificate_is_refused_by_default_with_its_fingerprint() {
     let server = controller(Tls::self_signed().unwrap()).await;
-    let (code, told) = refused(Trust::System, &server).await;
+    let (code, message) = refused(Trust::System, &server).await;
     assert_eq!(code, "certificate_unknown");
-    assert!(told.contains(&server.fingerprint().unwrap()), "{told}");
+    assert!(
+        message.contains(&server.fingerprint().unwrap()),
+        "{message}"
+    );
 }
 
 #[tokio::test]
-async fn an_own_authority_vouches_for_its_controller() {
+async fn a_private_authority_verifies_its_controller() {
     let server = controller(fixture("signed", "signed")).await;
     let watched = Watched::start(portal_account(&server).trust(authority()), &server);
     watched.connected().await;
@@ -90,7 +96,7 @@ async fn an_own_authority_vouches_for_its_controller() {
 }
 
 #[tokio::test]
-async fn a_certificate_refused_for_its_dates_alone_is_tried_again() {
+async fn a_certificate_refused_only_for_its_dates_is_retried() {
     let server = controller(fixture("signed-expired", "signed-expired")).await;
     let watched = Watched::start(portal_account(&server).trust(authority()), &server);
     soon(watched.control.wait_for(|seen| seen.failed_handshakes >= 3)).await;
@@ -106,14 +112,14 @@ async fn a_certificate_refused_for_its_dates_alone_is_tried_again() {
 }
 
 #[tokio::test]
-async fn insecure_takes_what_there_is() {
+async fn insecure_accepts_any_certificate() {
     let server = controller(fixture("ec-nameless", "ec-nameless")).await;
     let watched = Watched::start(portal_account(&server).trust(Trust::Insecure), &server);
     watched.connected().await;
 }
 
 #[tokio::test]
-async fn a_plain_port_is_named() {
+async fn a_port_without_tls_is_reported() {
     let server = crate::watched::serve(ControllerOptions::default()).await;
     let url = server.url().replace("http://", "https://");
     let stream = EventStream::builder(url)

@@ -1,4 +1,4 @@
-//! The ISY-994, and the headers that it wants.
+//! The ISY-994 and the headers that it requires.
 
 use ioxsim::{ControllerOptions, Event};
 use ioxtransport_tokio::{Builder, Profile};
@@ -26,7 +26,7 @@ async fn an_isy_994_is_watched_with_its_profile() {
 }
 
 #[tokio::test]
-async fn a_400_is_tried_once_more_at_once_with_the_headers_and_remembered() {
+async fn a_400_is_retried_once_with_headers_that_are_remembered() {
     let server = serve(ControllerOptions {
         echo_subprotocol: false,
         ..ControllerOptions::isy994()

@@ -1,4 +1,4 @@
-//! A stream that a task of its own consumes, and a controller to watch.
+//! A stream with a task that consumes it, and simulated controllers.
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,13 +10,13 @@ use ioxtransport_tokio::{
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-/// Far more than anything here takes.
+/// How long a test waits; much longer than anything here takes.
 const LIMIT: Duration = Duration::from_secs(60);
 
 pub(crate) const USERNAME: &str = "user@example.test";
 pub(crate) const PASSWORD: &str = "secret";
 
-/// Waits for something that is to happen soon.
+/// Waits for something that must happen soon.
 pub(crate) async fn soon<T>(happening: impl Future<Output = T>) -> T {
     timeout(LIMIT, happening).await.expect("it happens in time")
 }
@@ -48,7 +48,7 @@ pub(crate) async fn serve_tls(controller: ControllerOptions, tls: Tls) -> Server
     Server::start(options).await.unwrap()
 }
 
-/// A certificate of the fixtures, with its key or another's.
+/// A certificate of the fixtures, with its own key or that of another one.
 pub(crate) fn fixture(certificate: &str, key: &str) -> Tls {
     Tls::new(
         file(&format!("{certificate}.der")),
@@ -65,17 +65,17 @@ pub(crate) fn pin(server: &Server) -> Trust {
     Trust::Pins(vec![server.fingerprint().unwrap().parse().unwrap()])
 }
 
-/// A builder whose stream does not wait long for anything.
+/// Options with short waits between attempts.
 pub(crate) fn builder(server: &Server) -> Builder {
     let mut timing = Timing::default();
     timing.backoff = vec![Duration::from_millis(20)];
     timing.drain_quiet = Duration::from_millis(300);
     timing.token_accepted = Duration::from_secs(2);
-    // Whatever is to be said on stop is said, however busy the machine.
+    // A stop has time for the close frame and the logout, even on a busy machine.
     timing.stop = Duration::from_secs(30);
     timing.connect = Duration::from_secs(30);
     timing.http = Duration::from_secs(30);
-    // What is counted here are the requests of the stream itself.
+    // Reading names would change the number of requests that these tests count.
     EventStream::builder(server.url())
         .read_names(ioxproto::ReadNames::Never)
         .timing(timing)
@@ -89,7 +89,7 @@ pub(crate) fn portal_account(server: &Server) -> Builder {
 pub(crate) struct Watched {
     pub(crate) handle: Handle,
     pub(crate) control: Control,
-    told: watch::Receiver<Vec<Notification>>,
+    notifications: watch::Receiver<Vec<Notification>>,
 }
 
 impl Watched {
@@ -97,7 +97,7 @@ impl Watched {
         Self::start_with_tokens(builder, server, Vec::new())
     }
 
-    /// Answers questions for tokens with these, in turn, then with none.
+    /// Answers requests for a token with these tokens in turn, then with none.
     pub(crate) fn start_with_tokens(
         builder: Builder,
         server: &Server,
@@ -106,20 +106,20 @@ impl Watched {
         let mut stream = builder.start().unwrap();
         let handle = stream.handle();
         let asked = stream.handle();
-        let (teller, told) = watch::channel(Vec::new());
+        let (sender, notifications) = watch::channel(Vec::new());
         tokio::spawn(async move {
             let mut tokens = tokens.into_iter();
             while let Some(notification) = stream.next().await {
                 if let Notification::TokenWanted { .. } = &notification {
                     asked.provide_token(tokens.next());
                 }
-                teller.send_modify(|told| told.push(notification));
+                sender.send_modify(|notifications| notifications.push(notification));
             }
         });
         Self {
             handle,
             control: server.control(),
-            told,
+            notifications,
         }
     }
 
@@ -130,7 +130,7 @@ impl Watched {
             .unwrap();
     }
 
-    /// Waits until the stream is over, and says why.
+    /// Waits until the stream has failed permanently, and returns the code of the reason.
     pub(crate) async fn failed(&self) -> &'static str {
         self.handle
             .wait_for(Status::ReconnectFailed, LIMIT)
@@ -144,7 +144,7 @@ impl Watched {
         assert_eq!(self.handle.outcome(), Some(Ok(())));
     }
 
-    /// The controller drops the connection, and the stream comes back.
+    /// Ends the connection at the controller, and waits until the stream has reconnected.
     pub(crate) async fn reconnect(&self) {
         let upgrades = self.control.upgrades();
         self.control.end(ioxsim::Ending::Fin);
@@ -152,20 +152,20 @@ impl Watched {
         self.connected().await;
     }
 
-    pub(crate) fn told(&self) -> Vec<Notification> {
-        self.told.borrow().clone()
+    pub(crate) fn notifications(&self) -> Vec<Notification> {
+        self.notifications.borrow().clone()
     }
 
-    /// Waits until what was told is like this.
-    pub(crate) async fn until(&self, like_this: impl FnMut(&Vec<Notification>) -> bool) {
-        let mut told = self.told.clone();
-        soon(told.wait_for(like_this)).await.unwrap();
+    /// Waits until the notifications so far meet a condition.
+    pub(crate) async fn until(&self, condition: impl FnMut(&Vec<Notification>) -> bool) {
+        let mut notifications = self.notifications.clone();
+        soon(notifications.wait_for(condition)).await.unwrap();
     }
 
-    /// The codes of the reasons that were given so far.
+    /// The codes of all reasons so far.
     pub(crate) fn reasons(&self) -> Vec<&'static str> {
         let mut reasons = Vec::new();
-        for notification in self.told() {
+        for notification in self.notifications() {
             if let Notification::Status(change) = notification {
                 reasons.extend(change.reason.as_ref().map(|reason| reason.code()));
             }

@@ -1,4 +1,4 @@
-//! Stands in for the poller of the blocking driver: no socket becomes ready and no instant comes.
+//! Replaces the poller of the blocking driver: no socket becomes ready and no deadline passes.
 
 use std::io;
 use std::sync::Arc;
@@ -11,11 +11,12 @@ use super::seam::Mio;
 
 /// Sleeps until it is woken.
 pub(crate) struct Poller {
-    /// For the seam, which registers sockets with it; there are none here.
+    /// The seam registers sockets with it, of which there are none.
     poll: mio::Poll,
     unblock: Arc<Unblock>,
 }
 
+/// A waker that ends the wait of the poller.
 #[derive(Default)]
 struct Unblock {
     woken: Mutex<bool>,
@@ -55,7 +56,7 @@ impl Poller {
         self.poll.registry().try_clone().map(Mio::new)
     }
 
-    /// Always a wake-up: the real one, too, remembers one that came before the sleep.
+    /// Waits for a wake-up. Like the real poller, remembers one that came before the sleep.
     pub(crate) fn sleep(&mut self, _: Option<Instant>) -> bool {
         let mut woken = self.unblock.woken();
         while !*woken {

@@ -21,8 +21,8 @@ fn next(delivery: &Delivery) -> Option<Notification> {
     block_on(poll_fn(|context| delivery.poll_next(context)))
 }
 
-/// The numbers of the events up to the end.
-fn taken(delivery: &Delivery) -> Vec<i64> {
+/// Takes all events up to the end. Returns their sequence numbers.
+fn take_all(delivery: &Delivery) -> Vec<i64> {
     let mut numbers = Vec::new();
     while let Some(next) = next(delivery) {
         match next {
@@ -33,7 +33,7 @@ fn taken(delivery: &Delivery) -> Vec<i64> {
     numbers
 }
 
-/// Delivers these as a driver does: it reads on when there is room, and takes what it has read.
+/// Delivers these events as a driver does: waits for room, then pushes an event.
 fn deliver(delivery: &Delivery, numbers: impl Iterator<Item = i64>) {
     for seqnum in numbers {
         block_on(poll_fn(|context| delivery.poll_room(context, 0)));
@@ -46,28 +46,31 @@ pub fn no_wake_up_is_lost_between_a_push_and_a_poll() {
     let delivery = Arc::new(Delivery::new(8, Overflow::Wait));
     let driver = Arc::clone(&delivery);
     let driver = thread::spawn(move || deliver(&driver, 0..4));
-    assert_eq!(taken(&delivery), [0, 1, 2, 3]);
+    assert_eq!(take_all(&delivery), [0, 1, 2, 3]);
     driver.join().unwrap();
 }
 
-pub fn a_full_queue_stops_the_driver_and_lets_it_go_on() {
+pub fn a_full_queue_stops_the_driver_until_there_is_room() {
     const CAPACITY: usize = 2;
     let delivery = Arc::new(Delivery::new(CAPACITY, Overflow::Wait));
     let driver = Arc::clone(&delivery);
     let driver = thread::spawn(move || {
         for seqnum in 0..6 {
             block_on(poll_fn(|context| driver.poll_room(context, 0)));
-            // Nobody else fills the queue, so that the room is still there.
-            assert!(driver.room(0) > 0, "full, and told to read on");
+            // Nothing else fills the queue, so the room is still there.
+            assert!(
+                driver.room(0) > 0,
+                "the queue is full, but the driver did not have to wait"
+            );
             driver.push_all(&mut vec![event(seqnum)], 0);
         }
         driver.finish();
     });
-    assert_eq!(taken(&delivery), [0, 1, 2, 3, 4, 5]);
+    assert_eq!(take_all(&delivery), [0, 1, 2, 3, 4, 5]);
     driver.join().unwrap();
 }
 
-pub fn a_consumer_that_goes_away_lets_a_full_queues_driver_go_on() {
+pub fn a_driver_with_a_full_queue_continues_when_the_consumer_leaves() {
     let delivery = Arc::new(Delivery::new(1, Overflow::Wait));
     let driver = Arc::clone(&delivery);
     let driver = thread::spawn(move || deliver(&driver, 0..3));
@@ -80,11 +83,11 @@ pub fn the_end_wakes_a_consumer_that_waits() {
     let delivery = Arc::new(Delivery::new(1, Overflow::Wait));
     let driver = Arc::clone(&delivery);
     let driver = thread::spawn(move || driver.finish());
-    assert_eq!(taken(&delivery), [0; 0]);
+    assert_eq!(take_all(&delivery), [0; 0]);
     driver.join().unwrap();
 }
 
-pub fn what_is_dropped_and_what_is_taken_is_all_that_was_pushed() {
+pub fn every_pushed_event_is_taken_or_counted_as_dropped() {
     let delivery = Arc::new(Delivery::new(2, Overflow::DropOldest));
     let driver = Arc::clone(&delivery);
     let driver = thread::spawn(move || deliver(&driver, 0..6));

@@ -1,4 +1,4 @@
-//! What handles and the driver share: commands, the outcome, and the way from rest to a new start.
+//! What handles and the driver share: commands, the outcome, and the restart from rest.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -19,15 +19,15 @@ fn shared() -> (Arc<Shared>, Handle<Async>) {
     (shared, handle)
 }
 
-/// Waits for a command as a driver does, which looks without waiting first.
+/// Waits for a command as a driver does: checks without waiting first.
 fn command(shared: &Shared) -> Command {
     shared
         .command()
         .unwrap_or_else(|| block_on(poll_fn(|context| shared.poll_command(context))))
 }
 
-/// Runs from a start to the end that a stop brings. Says whether the driver is to begin again at
-/// once, and counts a start from rest.
+/// Runs the driver from a start until a stop ends it. Returns whether the driver must begin again
+/// at once. Counts each start from rest in `started`.
 fn session(shared: &Shared, started: &Arc<AtomicUsize>) -> bool {
     let _ = shared.begin();
     assert!(matches!(command(shared), Command::Stop));
@@ -55,16 +55,16 @@ pub fn a_stop_from_another_thread_is_seen_exactly_once() {
     drop(handle);
 }
 
-pub fn a_busy_driver_that_only_looks_sees_a_stop() {
+pub fn a_busy_driver_that_never_waits_sees_a_stop() {
     let (shared, handle) = shared();
     let driver = Arc::clone(&shared);
     let driver = thread::spawn(move || {
-        // One that always has something to read never comes to wait for a command.
+        // A driver that always has something to read never waits for a command.
         while !matches!(driver.command(), Some(Command::Stop)) {
             thread::yield_now();
         }
     });
-    // The look that finds nothing behind the first command must not miss the second.
+    // A check that finds nothing after the first command must not miss the second.
     handle.provide_token(None);
     handle.request_stop();
     driver.join().unwrap();
@@ -91,7 +91,7 @@ pub fn a_stop_and_a_token_at_once_are_both_seen() {
     }
 }
 
-pub fn the_outcome_is_set_once_and_seen_by_all_who_wait() {
+pub fn the_outcome_is_set_once_and_seen_by_all_waiters() {
     let (shared, handle) = shared();
     let waiting: Vec<_> = (0..2)
         .map(|_| {
@@ -99,7 +99,7 @@ pub fn the_outcome_is_set_once_and_seen_by_all_who_wait() {
             thread::spawn(move || {
                 handle.stop();
                 let outcome = handle.outcome();
-                assert!(outcome.is_some(), "back without an outcome");
+                assert!(outcome.is_some(), "the stop returned without an outcome");
                 (outcome, handle)
             })
         })
@@ -107,7 +107,7 @@ pub fn the_outcome_is_set_once_and_seen_by_all_who_wait() {
     let driver = Arc::clone(&shared);
     let driver = thread::spawn(move || {
         session(&driver, &Arc::default());
-        // As the end of a driver's task does, whatever came before it.
+        // The end of a driver's task always does this.
         driver.gone();
     });
     for thread in waiting {
@@ -137,8 +137,8 @@ pub fn dropping_the_last_handle_ends_the_driver_and_leaves_nothing() {
     let other = thread::spawn(move || drop(other));
     drop(handle);
     other.join().unwrap();
-    assert!(!driver.join().unwrap(), "nobody was left to start it");
-    // What starts the driver again holds one, and nobody can ask for it any more.
+    assert!(!driver.join().unwrap(), "no handle is left to start it");
+    // The relaunch closure holds the other reference, and must be dropped: nobody can call it.
     assert_eq!(Arc::strong_count(&started), 1, "the relaunch was kept");
     assert_eq!(started.load(Ordering::SeqCst), 0);
 }
@@ -159,7 +159,7 @@ pub fn a_start_while_the_driver_comes_to_rest_is_carried_out_once() {
     );
 }
 
-/// Carries out commands up to a stop; calls are over at once.
+/// Carries out commands until a stop. Calls end at once.
 fn carry_out(shared: &Shared) {
     let _ = shared.begin();
     loop {
@@ -171,7 +171,7 @@ fn carry_out(shared: &Shared) {
     }
 }
 
-/// Two threads make a call, a third stops; the end is a rest, or that the driver goes away.
+/// Two threads make a call while a third requests a stop. `end` ends the driver: at rest, or gone.
 fn calls_beside_a_stop(end: fn(&Shared)) {
     let (shared, handle) = shared();
     let driver = Arc::clone(&shared);

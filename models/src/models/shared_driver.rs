@@ -1,5 +1,5 @@
-//! The blocking driver: who drives, who follows, and who takes over. Its stream never connects,
-//! since its connector never answers, so that only handles and the consumer make things happen.
+//! The blocking driver: which thread runs it, and which one takes over. The connector never
+//! answers, so the stream never connects, and only handles and the consumer cause progress.
 
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ use shuttle::thread;
 use crate::blocking::{EventStream, Handle};
 use crate::{EndError, WaitError};
 
-/// No time passes here.
-const EVER: Duration = Duration::from_secs(3600);
+/// A limit that is never reached: no time passes.
+const LIMIT: Duration = Duration::from_secs(3600);
 
 fn stream() -> EventStream {
     EventStream::builder("http://127.0.0.1")
@@ -21,40 +21,41 @@ fn stream() -> EventStream {
         .unwrap()
 }
 
-/// The statuses up to the end.
+/// Reads the stream to its end. Returns the statuses.
 fn statuses(stream: &mut EventStream) -> Vec<Status> {
     stream
-        .map(|told| match told {
+        .map(|notification| match notification {
             Notification::Status(change) => change.status,
             other => panic!("{other:?}"),
         })
         .collect()
 }
 
-const WHOLE: [Status; 2] = [Status::StreamInitializing, Status::Disconnected];
+const START_TO_STOP: [Status; 2] = [Status::StreamInitializing, Status::Disconnected];
 
-/// Waits on a thread of its own until the stream has ended.
-fn until_the_end(handle: Handle) -> thread::JoinHandle<Result<(), WaitError>> {
-    thread::spawn(move || handle.wait_until(Handle::has_ended, EVER))
+/// Spawns a thread that waits until the stream has ended.
+fn spawn_waiter(handle: Handle) -> thread::JoinHandle<Result<(), WaitError>> {
+    thread::spawn(move || handle.wait_until(Handle::has_ended, LIMIT))
 }
 
 pub fn a_stop_from_another_thread_ends_the_consumers_wait() {
     let mut stream = stream();
     let handle = stream.handle();
     let stopping = thread::spawn(move || handle.stop());
-    assert_eq!(statuses(&mut stream), WHOLE);
+    assert_eq!(statuses(&mut stream), START_TO_STOP);
     stopping.join().unwrap();
     assert_eq!(stream.handle().outcome(), Some(Ok(())));
 }
 
-pub fn another_takes_over_when_the_one_who_drives_leaves() {
+pub fn another_waiter_takes_over_when_the_driving_one_leaves() {
     let stream = stream();
     let (first, second, third) = (stream.handle(), stream.handle(), stream.handle());
-    // Whoever drives leaves when its own condition holds; the other must drive on to the end.
-    let first = thread::spawn(move || first.wait_for(Status::StreamInitializing, EVER));
-    let second = until_the_end(second);
+    // The thread that runs the driver leaves when its own condition holds. The other one must then
+    // run the driver to the end.
+    let first = thread::spawn(move || first.wait_for(Status::StreamInitializing, LIMIT));
+    let second = spawn_waiter(second);
     let third = thread::spawn(move || third.request_stop());
-    // A status that comes and goes may be missed.
+    // A short status may be missed.
     let seen = first.join().unwrap();
     assert!(
         matches!(seen, Ok(()) | Err(WaitError::Ended { .. })),
@@ -64,9 +65,9 @@ pub fn another_takes_over_when_the_one_who_drives_leaves() {
     third.join().unwrap();
 }
 
-pub fn all_who_wait_see_the_end() {
+pub fn all_waiters_see_the_end() {
     let stream = stream();
-    let waiting: Vec<_> = (0..3).map(|_| until_the_end(stream.handle())).collect();
+    let waiting: Vec<_> = (0..3).map(|_| spawn_waiter(stream.handle())).collect();
     stream.handle().stop();
     for waiting in waiting {
         assert_eq!(waiting.join().unwrap(), Ok(()));
@@ -77,10 +78,7 @@ pub fn all_who_wait_see_the_end() {
 pub fn a_dropped_stream_ends_the_waits_of_handles() {
     let stream = stream();
     let handle = stream.handle();
-    let waiting = [
-        until_the_end(stream.handle()),
-        until_the_end(stream.handle()),
-    ];
+    let waiting = [spawn_waiter(stream.handle()), spawn_waiter(stream.handle())];
     drop(stream);
     for waiting in waiting {
         assert_eq!(waiting.join().unwrap(), Ok(()));
@@ -94,7 +92,7 @@ pub fn dropping_the_last_handle_ends_the_thread_in_the_background() {
     let other = thread::spawn(move || drop(other));
     drop(stream);
     other.join().unwrap();
-    // A thread in the background that waits for ever is a deadlock.
+    // If the background thread never woke, shuttle would report a deadlock.
 }
 
 pub fn a_stop_waits_for_the_thread_in_the_background() {
@@ -102,20 +100,20 @@ pub fn a_stop_waits_for_the_thread_in_the_background() {
     let handle = stream.handle();
     let stopping = thread::spawn(move || handle.stop());
     stream.stop();
-    assert_eq!(statuses(&mut stream), WHOLE);
+    assert_eq!(statuses(&mut stream), START_TO_STOP);
     stopping.join().unwrap();
 }
 
 pub fn a_start_from_another_thread_is_carried_out_in_the_background() {
     let mut stream = stream().in_background().unwrap();
     stream.stop();
-    assert_eq!(statuses(&mut stream), WHOLE);
+    assert_eq!(statuses(&mut stream), START_TO_STOP);
     let handle = stream.handle();
     let starting = thread::spawn(move || handle.start());
     starting.join().unwrap();
     let handle = stream.handle();
     let stopping = thread::spawn(move || handle.stop());
-    assert_eq!(statuses(&mut stream), WHOLE);
+    assert_eq!(statuses(&mut stream), START_TO_STOP);
     stopping.join().unwrap();
 }
 
@@ -128,6 +126,6 @@ pub fn a_consumer_and_a_stop_meet_while_the_stream_begins_again() {
         handle.stop();
     });
     let seen = statuses(&mut stream);
-    assert_eq!(seen[..2], WHOLE);
+    assert_eq!(seen[..2], START_TO_STOP);
     restarting.join().unwrap();
 }

@@ -1,6 +1,6 @@
-"""Starts PyISY against a controller, shows the house, switches a light, runs a program.
+"""Runs PyISY against a controller, lists the nodes, switches a light, and runs a program.
 
-Arguments: URL, user name, password. Prints one JSON object a line.
+Arguments: URL, user name, password. Prints one JSON object per line.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from pyisy.connection import get_new_client_session
 from pyisy.nodes import Node
 
 
-def tell(**members):
+def report(**members):
     print(json.dumps(members), flush=True)
 
 
@@ -31,8 +31,8 @@ async def main(url, username, password):
     )
     await isy.initialize()
     nodes = [node for _, node in isy.nodes if isinstance(node, Node)]
-    # It keeps names as they stand in XML.
-    tell(names=sorted(html.unescape(node.name) for node in nodes))
+    # PyISY keeps the XML escapes of names.
+    report(names=sorted(html.unescape(node.name) for node in nodes))
     isy.websocket.start()
     lamp = next(node for node in nodes if node.name.endswith("lamp"))
     for level in (0, 255):
@@ -46,9 +46,9 @@ async def main(url, username, password):
                 pass
             changed.clear()
         subscriber.unsubscribe()
-        tell(lamp=lamp.name, status=lamp.status)
+        report(lamp=lamp.name, status=lamp.status)
     program = next(program for _, program in isy.programs if hasattr(program, "run_then"))
-    tell(program=program.name, accepted=bool(await program.run_then()))
+    report(program=program.name, accepted=bool(await program.run_then()))
     await isy.shutdown()
 
 

@@ -1,6 +1,6 @@
-"""Starts pyisyox against a controller, shows the house, switches a light, runs a program.
+"""Runs pyisyox against a controller, lists the nodes, switches a light, and runs a program.
 
-Arguments: URL, user name, password. Prints one JSON object a line.
+Arguments: URL, user name, password. Prints one JSON object per line.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import sys
 from pyisyox import Controller, PortalAuth
 
 
-def tell(**members):
+def report(**members):
     print(json.dumps(members), flush=True)
 
 
@@ -18,7 +18,7 @@ async def main(url, username, password):
     controller = Controller(url, PortalAuth(username, password))
     await controller.connect()
     nodes = controller.nodes
-    tell(names=sorted(node.name for node in nodes.values()))
+    report(names=sorted(node.name for node in nodes.values()))
     changed = asyncio.Event()
     controller.add_event_listener(lambda _: changed.set())
     address, lamp = next(
@@ -32,13 +32,13 @@ async def main(url, username, password):
                 await asyncio.wait_for(changed.wait(), 5)
             except asyncio.TimeoutError:
                 pass
-        tell(lamp=lamp.name, status=level)
+        report(lamp=lamp.name, status=level)
     program = next(iter(controller.programs.values()))
     ran = asyncio.Event()
     controller.add_program_status_listener(lambda _: ran.set())
     await program.run_then()
     await asyncio.wait_for(ran.wait(), 20)
-    tell(program=program.name, accepted=True)
+    report(program=program.name, accepted=True)
     await controller.stop()
 
 

@@ -68,7 +68,7 @@ async def main():
     if options["identity"]:
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         tls.load_cert_chain(options["identity"])
-    # No Content-Length at a refusal, no compression, and pings of its own.
+    # A refusal has no Content-Length, there is no compression, and the server sends its own pings.
     async with serve(
         subscribed,
         options["host"],
@@ -76,7 +76,7 @@ async def main():
         process_request=upgrade,
         ping_interval=5,
         ssl=tls,
-        # An ISY-994 takes the subprotocol; iox does not mind a controller that does not echo it.
+        # An ISY-994 echoes the subprotocol, but iox does not require it.
         select_subprotocol=lambda connection, offered: None,
     ) as server:
         report(listening=server.sockets[0].getsockname()[1])

@@ -1,4 +1,4 @@
-"""The scenarios. Each is a function, named after what must hold."""
+"""The scenarios. Each is a function, named after its requirement."""
 
 from dataclasses import dataclass, field
 from typing import Callable
@@ -17,11 +17,12 @@ class Scenario:
 
 
 def scenario(*needs, quick=True, expected_to_fail=None, failing_with="", each=None):
-    """Makes a scenario of a function, or one of each value for its argument.
+    """Registers a function as a scenario, or as one scenario for each value of its argument.
 
-    `needs` are tools of `tools.py`, beside the argument where it is one. A scenario that is not
-    `quick` is left out by `--quick`. `expected_to_fail` is a reason: it must fail then, with a
-    failure that contains `failing_with`, so that the mark is removed once it no longer applies.
+    `needs` are tools of `tools.py`, in addition to the tool that the argument names. A scenario
+    that is not `quick` is left out by `--quick`. `expected_to_fail` is a reason: the scenario must
+    fail, with a failure that contains `failing_with`. So the mark is removed when it no longer
+    applies.
     """
 
     def register(function):

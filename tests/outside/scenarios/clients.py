@@ -12,7 +12,7 @@ CLIENTS = Path(__file__).parents[1] / "clients"
 
 
 def listed(url):
-    """The names of the nodes as `iox` lists them."""
+    """Returns the names of the nodes as `iox` lists them."""
     command = [IOX, "list", "nodes", url, "--username", "admin"]
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=LIMIT, env={"IOX_PASSWORD": "admin"}

@@ -55,7 +55,7 @@ PROXIES = ["nginx-plain", "nginx-tls", "haproxy-plain", "haproxy-tls"]
 
 
 class Proxy:
-    """A proxy on a port of its own, which can be killed and started again.
+    """A proxy on its own port, which can be killed and restarted.
 
     It serves the controller below the path `/home`, and ends a connection on which nothing is sent
     for `idle` seconds.
@@ -111,8 +111,8 @@ def proxied(kind, *simulate, idle=60):
                 proxy.kill()
 
 
-def numbers_are_whole(events):
-    """The events of one connection are complete and in order."""
+def check_numbers(events):
+    """Checks that the events of one connection are complete and in order."""
     numbers = [event["seqnum"] for event in events]
     check(numbers == list(range(len(numbers))), f"numbers: {numbers}")
 
@@ -123,24 +123,24 @@ def replay_and_live_come_through_a_proxy(kind):
         watch.status("connected")
         replayed = len(watch.events())
         check(replayed > 40, f"a replay of {replayed} events")
-        # The simulator's live events begin while the replay drains; none of the replay is live.
+        # The simulator's live events begin during the drain. No replayed event may be live.
         changes = [event for event in watch.events() if event["live"]]
         check(not changes, f"live before connected: {changes}")
         for _ in range(40):
             watch.until("a live event", lambda shown: shown.get("live"))
         watch.stop()
         events = watch.events()
-        numbers_are_whole(events)
+        check_numbers(events)
         marks = [event["live"] for event in events]
         check(marks == sorted(marks), "an event after the first live one is not live")
         check(not watch.of_type("gap") and not watch.of_type("malformed"), f"{watch.shown}")
         check(watch.statuses()[:3] == ["stream_initializing", "stream_syncing", "connected"],
               f"{watch.statuses()}")
-        watch.is_quiet()
+        watch.check_no_stray_lines()
 
 
 @scenario(each=PROXIES)
-def a_proxy_that_is_killed_and_comes_back_is_watched_through_again(kind):
+def a_proxy_that_is_killed_and_restarted_is_used_again(kind):
     with proxied(kind, "--rate", "0") as (proxy, _, _), proxy.watch() as watch:
         watch.status("connected")
         first = len(watch.shown)
@@ -150,14 +150,14 @@ def a_proxy_that_is_killed_and_comes_back_is_watched_through_again(kind):
         watch.status("stream_syncing")
         watch.status("connected")
         again = [shown for shown in watch.shown[first:] if shown["type"] == "event"]
-        numbers_are_whole(again)
-        check(not any(event["live"] for event in again), "a replayed event passed as live")
+        check_numbers(again)
+        check(not any(event["live"] for event in again), "a replayed event is reported as live")
         watch.stop()
-        watch.is_quiet()
+        watch.check_no_stray_lines()
 
 
 @scenario(each=PROXIES)
-def a_proxy_without_its_controller_is_shown_and_healed(kind):
+def a_proxy_without_its_controller_is_reported_and_retried(kind):
     # nginx answers 502, HAProxy 503.
     status = "502" if kind.startswith("nginx") else "503"
     with proxied(kind, "--rate", "0") as (proxy, port, controller), proxy.watch() as watch:
@@ -170,14 +170,14 @@ def a_proxy_without_its_controller_is_shown_and_healed(kind):
         with Simulate(port, "--rate", "0"):
             watch.status("connected")
             watch.stop()
-            watch.is_quiet()
+            watch.check_no_stray_lines()
 
 
 @scenario(each=["nginx-plain", "haproxy-tls"])
-def a_proxy_that_ends_idle_connections_is_outlasted(kind):
+def a_proxy_that_ends_idle_connections_is_survived(kind):
     with proxied(kind, "--rate", "0", idle=3) as (proxy, _, _), proxy.watch() as watch:
         watch.status("connected")
-        lost = watch.heals()
+        lost = watch.recovers()
         check(lost["reason"] is not None, f"{lost}")
         watch.status("connected")
         watch.stop()

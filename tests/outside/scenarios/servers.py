@@ -14,13 +14,13 @@ def url(controller):
 
 
 def shown(events):
-    """What can be compared of the events that `iox` has shown."""
+    """Returns the comparable members of the events that `iox` has printed."""
     members = ("seqnum", "control", "action", "node_address", "event_info")
     return [tuple(event[member] for member in members) for event in events]
 
 
 def connected(watch, replay):
-    """Follows a connection from its beginning: the replay comes whole, in order, and as replay."""
+    """Follows a new connection: the replay is complete, in order, and reported as replayed."""
     before = len(watch.shown)
     watch.status("connected")
     replayed = [shown for shown in watch.shown[before:] if shown["type"] == "event"]
@@ -28,11 +28,11 @@ def connected(watch, replay):
     wrong = next((pair for pair in zip(got, replay.expected) if pair[0] != pair[1]), None)
     check(wrong is None, f"got and expected: {wrong}")
     check(len(got) == len(replay.expected), f"{len(got)} events of {len(replay.expected)}")
-    check(not any(event["live"] for event in replayed), "a replayed event passed as live")
+    check(not any(event["live"] for event in replayed), "a replayed event is reported as live")
 
 
 @scenario(each=SERVERS)
-def replay_and_live_come_in_order_and_marked(server):
+def replay_and_live_events_arrive_in_order_and_are_marked(server):
     replay = house()
     with Controller(server, replay.messages) as controller, Watch(url(controller)) as watch:
         asked = controller.reports("subscribed")
@@ -48,13 +48,13 @@ def replay_and_live_come_in_order_and_marked(server):
         live = [("ST", "128"), ("DOF", "0"), ("_0", "90")]
         for number, (control, action) in enumerate(live):
             controller.send(text=event(seqnum + number, control, action, "3A 1 7F 1"))
-            # Neither is an event, nor does it take a number.
+            # These are not events, and use no sequence numbers.
             controller.send(binary=b"\x00\x01")
             controller.send(ping=True)
         watch.control("_0", "90")
         events = watch.events()[len(replay.expected):]
         check([(event["control"], event["action"]) for event in events] == live, f"{events}")
-        check(all(event["live"] for event in events), f"a live event passed as replay: {events}")
+        check(all(event["live"] for event in events), f"a live event is not live: {events}")
         check(not watch.of_type("gap"), f"{watch.of_type('gap')}")
         check(len(watch.of_type("malformed")) == replay.malformed, f"{watch.of_type('malformed')}")
         if server != "aiohttp":
@@ -62,7 +62,7 @@ def replay_and_live_come_in_order_and_marked(server):
         watch.stop()
         ended = controller.reports("ended")
         check(ended["ended"] == 1000, f"closed with {ended}")
-        watch.is_quiet()
+        watch.check_no_stray_lines()
 
 
 @scenario(each=["websockets", "ws"])
@@ -71,7 +71,7 @@ def fragments_are_one_message(server):
     with Controller(server, replay.messages) as controller, Watch(url(controller)) as watch:
         connected(watch, replay)
         whole = event(len(replay.expected), "ST", "77", "3A 1 7F 1", "Flur ü").encode()
-        # The cuts are between any two bytes, also of one character.
+        # A cut may be between any two bytes, even within a character.
         controller.send(fragments=[whole[at:at + 7] for at in range(0, len(whole), 7)])
         got = watch.control("ST", "77")
         check(got["live"] and got["event_info"] == "Flur ü", f"{got}")
@@ -79,13 +79,13 @@ def fragments_are_one_message(server):
 
 
 @scenario(each=SERVERS)
-def close_codes_are_shown_as_sent_and_healed(server):
+def close_codes_are_shown_as_sent_and_recovered_from(server):
     replay = house()
     with Controller(server, replay.messages) as controller, Watch(url(controller)) as watch:
         for code, reason in [(4001, "maintenance tonight"), (1001, "going away")]:
             connected(watch, replay)
             controller.send(close=[code, reason])
-            lost = watch.heals()
+            lost = watch.recovers()
             check(lost["reason"] == "closed_by_controller", f"{lost}")
             if "close_code" in lost:
                 check(lost["close_code"] == code, f"{lost}")
@@ -95,19 +95,19 @@ def close_codes_are_shown_as_sent_and_healed(server):
 
 
 @scenario(each=SERVERS)
-def a_connection_cut_without_a_close_frame_is_healed(server):
+def a_connection_cut_without_a_close_frame_is_recovered(server):
     replay = house()
     with Controller(server, replay.messages) as controller, Watch(url(controller)) as watch:
         connected(watch, replay)
         controller.send(abort=True)
-        lost = watch.heals()
+        lost = watch.recovers()
         check(lost["reason"] is not None, f"{lost}")
         connected(watch, replay)
         watch.stop()
 
 
 @scenario(each=SERVERS)
-def a_server_that_is_killed_and_comes_back_is_watched_again(server):
+def a_server_that_is_killed_and_restarted_is_watched_again(server):
     replay = house()
     with Controller(server, replay.messages) as first:
         port = first.port
@@ -119,12 +119,12 @@ def a_server_that_is_killed_and_comes_back_is_watched_again(server):
                 watch.status("stream_syncing")
                 connected(watch, replay)
                 second.send(text=event(len(replay.expected), "ST", "1", "3A 1 7F 1"))
-                check(watch.control("ST", "1")["live"], "a live event passed as replay")
+                check(watch.control("ST", "1")["live"], "a live event is reported as replayed")
                 watch.stop()
 
 
 @scenario(each=SERVERS)
-def a_refusal_is_shown_and_ends_or_heals_as_it_should(server):
+def a_refusal_is_shown_and_is_final_or_retried(server):
     replay = house()
     with Controller(server, replay.messages) as controller:
         controller.send(answer=401)
@@ -134,7 +134,7 @@ def a_refusal_is_shown_and_ends_or_heals_as_it_should(server):
             check(failed["reason"] == "credentials_refused", f"{failed}")
             watch.ends(3)
             watch.says("401")
-            watch.is_quiet()
+            watch.check_no_stray_lines()
         controller.send(answer=503)
         controller.reports("answering")
         with Watch(url(controller)) as watch:
@@ -143,17 +143,17 @@ def a_refusal_is_shown_and_ends_or_heals_as_it_should(server):
             watch.says("503")
             controller.send(answer=101)
             controller.reports("answering")
-            watch.in_order("reconnecting")
+            watch.expect_status("reconnecting")
             connected(watch, replay)
             watch.stop()
-            watch.is_quiet()
+            watch.check_no_stray_lines()
 
 
 @scenario(each=SERVERS)
 def tls_is_refused_until_it_is_trusted(server):
     replay = house()
     identity = tools.HOME / f"identity-{server}.pem"
-    # The simulator makes a self-signed certificate, as a controller has one.
+    # The simulator creates a self-signed certificate, as controllers have.
     with Simulate(0, "--identity", identity) as made:
         fingerprint = made.said["fingerprint"]
     with Controller(server, replay.messages, identity=identity) as controller:
@@ -174,7 +174,7 @@ def a_portal_account_logs_in_subscribes_and_logs_out():
     account = {"username": "user@example.test", "password": "secret"}
     with Controller("aiohttp", messages) as controller:
         with Watch(url(controller), "--path", "api", **account) as watch:
-            check(controller.reports("login")["login"] == account["username"], "another account")
+            check(controller.reports("login")["login"] == account["username"], "wrong account")
             asked = controller.reports("subscribed")
             check(asked["subscribed"] == "/api/events/subscribe", f"{asked}")
             first = controller.reports("first")["first"]
@@ -192,7 +192,7 @@ def the_headers_of_an_isy_994_are_tried_after_a_400():
         controller.send(answer=400)
         controller.reports("answering")
         with Watch(url(controller)) as watch:
-            check(controller.reports("subscribed")["protocol"] is None, "they came at once")
+            check(controller.reports("subscribed")["protocol"] is None, "sent at once")
             asked = controller.reports("subscribed")
             check(asked["protocol"] == "ISYSUB", f"{asked}")
             watch.status("lost_connection")

@@ -1,8 +1,8 @@
-"""A link so slow that the replay takes longer than any silence that ends one.
+"""A link so slow that the replay takes longer than any silence that ends a drain.
 
-Controller and watcher are in network namespaces of their own, joined by a pair of virtual
-interfaces; a token bucket at the controller's end lets so many bits a second through. A bucket
-needs no `netem`, which not every kernel has.
+Controller and watcher have their own network namespaces, connected by a pair of virtual interfaces.
+A token bucket at the controller's end limits the bits per second. A bucket does not need `netem`,
+which not every kernel has.
 """
 
 import itertools
@@ -20,8 +20,8 @@ NUMBERS = itertools.count()
 
 @contextmanager
 def shaped(rate):
-    """Two namespaces and the link; gives the prefixes of commands in each, and the address."""
-    # Several may be there at once; an interface's name has at most 15 characters.
+    """Creates two namespaces and the link. Yields the command prefix of each, and the address."""
+    # Several may exist at once. An interface's name has at most 15 characters.
     unique = f"{os.getpid():x}-{next(NUMBERS)}"
     near, far = f"ioxw{unique}", f"ioxc{unique}"
     address = "192.0.2.1"
@@ -49,7 +49,7 @@ def what(event):
 
 
 def watch_replay(url, prefix, expected, at_least):
-    """Watches a replay that takes at least so many seconds to its last event."""
+    """Watches a replay that takes at least this many seconds up to its last event."""
     began = time.monotonic()
     with Watch(url, prefix=prefix) as watch:
         while len(watch.events()) < len(expected):
@@ -62,14 +62,14 @@ def watch_replay(url, prefix, expected, at_least):
     # A heartbeat may come at any time.
     replayed = [event for event in watch.events() if event["control"] != "_0"]
     wanted = [event for event in expected if event[0] != "_0"]
-    check([what(event) for event in replayed] == wanted, "the replay is not the same")
+    check([what(event) for event in replayed] == wanted, "the replay differs")
     check(watch.statuses().count("stream_syncing") == 1, f"{watch.statuses()}")
     live = sum(event["live"] for event in replayed)
-    check(live == 0, f"{live} of {len(replayed)} replayed events passed as live")
+    check(live == 0, f"{live} of {len(replayed)} replayed events are reported as live")
 
 
 def segments_that_cut_messages(nodes, at_least):
-    """The simulator fills the socket, so that nearly every segment ends within a message."""
+    """Lets the simulator fill the socket, so that nearly every segment ends within a message."""
     quiet = ("--rate", "0", "--nodes", str(nodes))
     with Simulate(0, *quiet) as controller, Watch(controller.said["url"]) as watch:
         watch.status("connected")
@@ -82,7 +82,7 @@ def segments_that_cut_messages(nodes, at_least):
 
 
 def segments_of_one_message(lamps, at_least):
-    """A slow controller sends each message by itself: no half a message shows that more comes."""
+    """Lets a slow controller send each message alone: no partial message announces more."""
     replay = house(lamps)
     expected = [(control, action, node) for _, control, action, node, _ in replay.expected]
     with shaped("16kbit") as (near, far, address):
@@ -92,20 +92,20 @@ def segments_of_one_message(lamps, at_least):
 
 
 @scenario("netns")
-def a_replay_of_twenty_seconds_is_replay_where_segments_cut_messages():
+def a_replay_of_twenty_seconds_is_recognised_when_segments_cut_messages():
     segments_that_cut_messages(nodes=40, at_least=15)
 
 
 @scenario("netns", quick=False)
-def a_replay_of_a_minute_is_replay_where_segments_cut_messages():
+def a_replay_of_a_minute_is_recognised_when_segments_cut_messages():
     segments_that_cut_messages(nodes=120, at_least=55)
 
 
 @scenario("netns", "websockets")
-def a_replay_of_twenty_seconds_is_replay_where_each_message_is_a_segment():
+def a_replay_of_twenty_seconds_is_recognised_when_each_message_is_a_segment():
     segments_of_one_message(lamps=100, at_least=15)
 
 
 @scenario("netns", "websockets", quick=False)
-def a_replay_of_a_minute_is_replay_where_each_message_is_a_segment():
+def a_replay_of_a_minute_is_recognised_when_each_message_is_a_segment():
     segments_of_one_message(lamps=400, at_least=55)

@@ -1,6 +1,6 @@
-//! Any calls of the stream machine, in any order: nothing panics, the statuses come in their order,
-//! an event is live where the rules of stamps say so, each REST call ends once, and with a local
-//! account the machine does what its model does, which knows no REST calls.
+//! Calls the stream machine's methods in any order. Nothing panics, the statuses have a legal
+//! order, events are live exactly when the rules of stamps say so, and each REST call ends once.
+//! With a local account the machine does what its model does. The model has no REST calls.
 
 mod model;
 mod operation;
@@ -20,12 +20,12 @@ use ioxproto::{
 use sha1::{Digest as _, Sha1};
 
 use self::model::{Listening, Model};
-use self::operation::{Answer, Content, Grant, Operation, PROMISES, Sid};
+use self::operation::{Answer, Content, Grant, HEARTBEAT_INTERVALS, Operation, Sid};
 use self::replay::{Path, Replay};
 use self::stamp::{Clock, Stamp, Stamped, written};
 
-/// The first byte says which account, and from [`OPEN`] on that a connection is open; then three
-/// bytes each are an operation.
+/// Runs the operations. The first byte is the account; from [`OPEN`] on, a connection is open at
+/// the start. Each further three bytes are an operation.
 pub fn run(data: &[u8]) {
     let Some((account, operations)) = data.split_first() else {
         return;
@@ -39,17 +39,18 @@ pub fn run(data: &[u8]) {
     }
 }
 
-/// Added to an account: the operations begin on an open connection.
+/// Is added to an account to begin with an open connection.
 pub const OPEN: u8 = 128;
-/// The account that the model knows.
+/// The account for which there is a model.
 pub const LOCAL: u8 = 0;
-/// The same on an ISY-994.
+/// A local account on an ISY-994.
 const ISY994: u8 = 4;
 
 const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
+/// Drives the stream machine, and plays the controller and the portal.
 struct Driver {
     stream: StreamMachine,
     oracle: Oracle,
@@ -58,19 +59,19 @@ struct Driver {
     deadline: Option<Instant>,
     attempts: Vec<(ConnectionId, Option<Exchange>)>,
     requests: Vec<(RequestId, Option<Exchange>)>,
-    /// The REST calls that are not over, and all that were made.
+    /// The REST calls that have not ended; `calls` are all that were made.
     pending: Vec<CallId>,
     calls: Vec<CallId>,
-    told: Status,
+    reported: Status,
     seqnum: i64,
 }
 
-/// What is known of what the stream ought to do.
+/// What the stream is checked against.
 #[derive(Debug)]
 enum Oracle {
-    /// A local account: everything.
+    /// A local account: a model of everything.
     Model(Model),
-    /// An account whose sign-in has no model: what stamps say of events, given the status.
+    /// An account without a model of its login: the replay by its stamps, given the status.
     Stamps {
         path: Path,
         listening: Listening,
@@ -113,12 +114,12 @@ impl Driver {
             requests: Vec::new(),
             pending: Vec::new(),
             calls: Vec::new(),
-            told: Status::NotStarted,
+            reported: Status::NotStarted,
             seqnum: 0,
         }
     }
 
-    /// A controller that grants and accepts at once.
+    /// Opens a connection to a controller that grants and accepts immediately.
     fn open(&mut self) {
         for step in [
             Operation::Start,
@@ -154,7 +155,7 @@ impl Driver {
                     self.now.utc + by
                 };
             }
-            Operation::Drain(most) => self.drain(most),
+            Operation::Drain(max) => self.drain(max),
             Operation::Idle(rounds) => {
                 for _ in 0..rounds {
                     for step in [
@@ -208,7 +209,7 @@ impl Driver {
         }
     }
 
-    /// The operations that are a call.
+    /// Performs an operation that is a method of the stream.
     fn call(&mut self, operation: Operation) {
         let now = self.now;
         match operation {
@@ -302,7 +303,7 @@ impl Driver {
         }
     }
 
-    /// A call of the stream: both of them notice the time, then the model does the same.
+    /// Follows a method of the stream: notes the time, then does the same with the model.
     fn with_model<T>(&mut self, call: impl FnOnce(&mut Model) -> T) -> Option<T> {
         let now = self.now;
         match &mut self.oracle {
@@ -317,7 +318,7 @@ impl Driver {
         }
     }
 
-    /// An attempt's number, counted from one, and its id.
+    /// Returns an attempt's number, counted from 1, and its id.
     fn attempt(&self, which: usize) -> Option<(usize, ConnectionId)> {
         let index = self.attempts.len().checked_sub(which + 1)?;
         Some((index + 1, self.attempts[index].0))
@@ -331,7 +332,7 @@ impl Driver {
         if undone {
             self.with_model(|_| {});
         } else {
-            // A call may be due before anything of the stream's.
+            // A call's deadline may be earlier than those of the stream.
             let call = self.deadline.filter(|_| self.stream.has_calls());
             let expected = self.with_model(|model| model.listen(now, call));
             assert!(
@@ -456,7 +457,9 @@ impl Driver {
         let (control, action, node) = match message.content {
             Content::Property => ("ST", "0", "1 2 3 1"),
             Content::Command => ("DON", "255", "1 2 3 1"),
-            Content::Heartbeat(promise) => ("_0", PROMISES[promise].0, ""),
+            Content::Heartbeat(heartbeat_interval) => {
+                ("_0", HEARTBEAT_INTERVALS[heartbeat_interval].0, "")
+            }
             Content::EndMark => ("_22", "1", ""),
             Content::Batch => ("_4", "5", ""),
             Content::Battery => ("_4", "6", ""),
@@ -468,7 +471,8 @@ impl Driver {
             Content::Binary | Content::Ping | Content::Pong => return String::new(),
         };
         let stamp = match message.stamp {
-            // One of the two is far from UTC: the same instant is written in another way.
+            // Each subscription has another offset from UTC, so that the same instant has two
+            // forms.
             Some(stamp) => written(stamp, if message.sid == 1 { -7 } else { 2 }),
             None if broken => "soon".to_owned(),
             None => String::new(),
@@ -484,8 +488,8 @@ impl Driver {
         )
     }
 
-    fn drain(&mut self, most: usize) {
-        for _ in 0..most {
+    fn drain(&mut self, max: usize) {
+        for _ in 0..max {
             let Some(action) = self.stream.poll_action() else {
                 assert_eq!(self.pending.is_empty(), !self.stream.has_calls());
                 let ended = self.stream.status().is_at_rest() || self.stream.is_stopping();
@@ -493,7 +497,7 @@ impl Driver {
                     !ended || self.pending.is_empty(),
                     "a call outlives the stream"
                 );
-                return assert_eq!(self.told, self.stream.status());
+                return assert_eq!(self.reported, self.stream.status());
             };
             match action {
                 Action::Connect { id, upgrade, .. } => self.attempts.push((id, Some(upgrade))),
@@ -504,8 +508,8 @@ impl Driver {
                 }
                 Action::ProvideToken { id, .. } => self.requests.push((id, None)),
                 Action::Notify(Notification::Status(change)) => {
-                    assert!(may_follow(self.told, change.status), "{change:?}");
-                    self.told = change.status;
+                    assert!(may_follow(self.reported, change.status), "{change:?}");
+                    self.reported = change.status;
                 }
                 _ => {}
             }
@@ -513,7 +517,8 @@ impl Driver {
     }
 }
 
-/// A read, a command that may be repeated, one that may not, one that waits for its event.
+/// Makes a read, a command that may be repeated, one that must not be, or one that waits for its
+/// event.
 fn request(which: u8) -> Request {
     let address = if which < 128 { "1 2 3 1" } else { "1 2 3 2" };
     let command = match which % 5 {
@@ -530,7 +535,7 @@ fn request(which: u8) -> Request {
     command.expect("an address").into()
 }
 
-/// The order of the statuses.
+/// Whether a status may follow another.
 fn may_follow(before: Status, after: Status) -> bool {
     match after {
         Status::NotStarted => false,
@@ -547,7 +552,7 @@ fn may_follow(before: Status, after: Status) -> bool {
     }
 }
 
-/// The 101 that a request asks for (RFC 6455 section 4.2.2).
+/// Makes the 101 for a request (RFC 6455 section 4.2.2).
 fn accepting(exchange: &Exchange) -> String {
     let request = String::from_utf8_lossy(exchange.request());
     let mut lines = request.lines();
@@ -560,7 +565,7 @@ fn accepting(exchange: &Exchange) -> String {
     )
 }
 
-/// The answer to a login or refresh.
+/// Makes the answer to a login or refresh.
 fn granting(now: Now, grant: Grant) -> String {
     let (status, body) = match grant {
         Grant::Tokens(lifetime) => {
@@ -575,7 +580,7 @@ fn granting(now: Now, grant: Grant) -> String {
     format!("HTTP/1.1 {status} X\r\nContent-Length: {length}\r\n\r\n{body}")
 }
 
-/// A token that lives for this many seconds.
+/// Makes a token that is valid for this many seconds.
 fn token(now: Now, lifetime: u64) -> String {
     let utc = now.utc.duration_since(SystemTime::UNIX_EPOCH);
     let expires = utc.unwrap_or_default().as_secs() + lifetime;

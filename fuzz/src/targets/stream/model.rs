@@ -1,38 +1,39 @@
-//! The stream with a local account as it ought to be, on a page: what its status is, whether an
-//! event is live, and when it wants to be woken.
+//! A model of the stream with a local account: its status, whether an event is live, and its
+//! deadline.
 
 use std::time::{Duration, Instant};
 
 use ioxproto::{Now, Status};
 
-use super::operation::{Answer, Content, PROMISES};
+use super::operation::{Answer, Content, HEARTBEAT_INTERVALS};
 use super::replay::{Path, Replay, Verdict};
 use super::seconds;
 use super::stamp::Stamped;
 
 const WAITS: [u64; 6] = [1, 2, 5, 10, 30, 60];
 
+/// A model of a stream with a local account.
 #[derive(Debug)]
 pub struct Model {
     pub status: Status,
-    /// How many attempts have begun; answers name the one that they belong to.
+    /// The number of attempts so far. Answers give the number of the attempt they belong to.
     pub attempts: usize,
     stage: Stage,
     failures: usize,
     isy_headers: bool,
-    /// After a 400 to both sets of headers they take turns: whether the ISY-994's are next.
+    /// After a 400 to both sets of headers, they alternate: whether those of the ISY-994 are next.
     turn: Option<bool>,
     answers_pings: bool,
-    /// Whether the controller has shown where its replay ends; then its end mark is waited for.
+    /// Whether the controller has marked the end of a replay. Then its end mark is awaited.
     shows_end_mark: bool,
-    /// The profile `isy994`: a mark is waited for from the first connection on.
+    /// The profile `isy994`: an end mark is awaited from the first connection on.
     isy994: bool,
     listening: Listening,
-    /// How many replays had not ended at their time limit.
+    /// The number of replays that had not ended at their time limit.
     pub incomplete: u64,
 }
 
-/// The clock of how long somebody listened to an empty socket.
+/// A clock that advances only while the driver listens on an empty socket.
 #[derive(Debug, Default)]
 pub struct Listening {
     pub heard: Duration,
@@ -41,8 +42,8 @@ pub struct Listening {
 }
 
 impl Listening {
-    /// Every call: the wait is over, and a wait that ended far too late proves nothing. Returns
-    /// whether time has passed that nobody noticed.
+    /// Notes a call of the stream, which ends the wait. A wait that ended far too late does not
+    /// count. Returns whether time has passed unnoticed.
     pub fn enter(&mut self, now: Now) -> bool {
         let mut unnoticed = false;
         if let Some((since, until)) = self.wait.take() {
@@ -60,12 +61,13 @@ impl Listening {
         unnoticed
     }
 
-    /// From here on somebody listens, until this deadline.
+    /// Starts listening until this deadline.
     pub fn listen(&mut self, now: Now, until: Option<Instant>) {
         self.wait = Some((now.monotonic, until));
     }
 }
 
+/// What the modelled stream is doing.
 #[derive(Debug)]
 enum Stage {
     Rest,
@@ -81,11 +83,12 @@ struct Open {
     live: bool,
     mid_message: bool,
     replay: Replay,
-    /// When the drain ends behind the end mark, whatever comes.
+    /// When the drain ends after the end mark, whatever arrives.
     ends: Option<Duration>,
-    promise: Duration,
+    /// The interval that the last heartbeat announced.
+    heartbeat_interval: Duration,
     quiet: Option<Duration>,
-    /// When stamps have shown nothing of a replay for a while.
+    /// When the stamps have shown no replayed event for a while.
     past: Option<Duration>,
     cap: Option<Duration>,
     stall: Duration,
@@ -95,7 +98,7 @@ struct Open {
 }
 
 impl Open {
-    /// When silence from now on ends the drain.
+    /// Returns when silence from now on ends the drain.
     fn quiet(&self, heard: Duration, expects_mark: bool) -> Duration {
         match self.ends {
             Some(ends) => ends.min(heard + QUARTER),
@@ -103,7 +106,7 @@ impl Open {
         }
     }
 
-    /// The rule of the drain that is due, the first of several.
+    /// Returns the first rule of the drain that is due.
     fn due(&self, heard: Duration) -> Option<Rule> {
         let is_due = |at: Option<Duration>| at.is_some_and(|at| at <= heard);
         let rules = [
@@ -151,7 +154,7 @@ impl Model {
         }
     }
 
-    /// Every call: time that passed unnoticed on an open connection is answered with a ping.
+    /// Notes a call of the stream. If time passed unnoticed on an open connection, sends a ping.
     pub fn enter(&mut self, now: Now) {
         let unnoticed = self.listening.enter(now);
         if unnoticed && matches!(&self.stage, Stage::Open(open) if open.pong.is_none()) {
@@ -177,7 +180,7 @@ impl Model {
         }
     }
 
-    /// The deadline, and from here on somebody listens. A call may be due before it.
+    /// Starts listening, and returns the deadline. A call's deadline may be earlier.
     pub fn listen(&mut self, now: Now, call: Option<Instant>) -> Option<Instant> {
         let at = |reading: Duration| now.monotonic + reading.saturating_sub(self.heard());
         let until = match &self.stage {
@@ -205,7 +208,7 @@ impl Model {
     }
 
     pub fn tick(&mut self, now: Now) {
-        // Each deadline is met once; an open connection has seven.
+        // Each deadline is handled once; an open connection has seven.
         for _ in 0..9 {
             let heard = self.heard();
             let due = |at: Option<Duration>| at.is_some_and(|at| at <= heard);
@@ -231,13 +234,13 @@ impl Model {
         self.listening.heard
     }
 
-    /// Whether the end mark is to come, and silence alone counts for less.
+    /// Whether an end mark is awaited, so that the drain needs a longer silence.
     fn expects_mark(&self, replay: &Replay) -> bool {
         let owed = self.shows_end_mark || replay.responded || self.isy994;
         owed && !replay.is_mark_seen()
     }
 
-    /// The drain ends by this rule, unless a message is under way.
+    /// Ends the drain by this rule, unless a message is incomplete.
     fn drained(&mut self, rule: Rule) {
         let heard = self.heard();
         let Stage::Open(open) = &self.stage else {
@@ -289,7 +292,7 @@ impl Model {
                     mid_message: false,
                     replay,
                     ends: None,
-                    promise: seconds(77),
+                    heartbeat_interval: seconds(77),
                     quiet: Some(after(quiet)),
                     past: Some(after(10)),
                     cap: Some(after(60)),
@@ -304,7 +307,8 @@ impl Model {
             Answer::Status(401 | 403) => self.rest(Status::ReconnectFailed),
             Answer::Status(_) | Answer::Garbage | Answer::End => {
                 if answer == Answer::Status(400) {
-                    // What had been learned is forgotten; what was on trial begins the turns.
+                    // Forgets the headers that worked before. If none did, the sets alternate from
+                    // now on.
                     if self.turn.is_some() || !std::mem::take(&mut self.isy_headers) {
                         self.turn = Some(!isy_headers);
                     }
@@ -314,7 +318,7 @@ impl Model {
         }
     }
 
-    /// A connection or an attempt is closed or has failed.
+    /// Handles a connection or an attempt that is closed or has failed.
     pub fn gone(&mut self, now: Now, attempt: usize) {
         match self.stage {
             Stage::Stopping { .. } if attempt == self.attempts => self.rest(Status::Disconnected),
@@ -331,7 +335,7 @@ impl Model {
         }
     }
 
-    /// Whether what the message gives is live; `None` if it gives nothing.
+    /// Returns whether the notification for a message is live; `None` if there is none.
     pub fn message(&mut self, attempt: usize, message: Stamped) -> Option<bool> {
         let heard = self.heard();
         let Stage::Open(open) = &mut self.stage else {
@@ -357,15 +361,15 @@ impl Model {
         }
         self.shows_end_mark |= verdict.confirms_mark;
         let live = open.live && !verdict.replay;
-        if let Content::Heartbeat(promise) = content {
-            open.promise = seconds(PROMISES[promise].1 + 2);
+        if let Content::Heartbeat(heartbeat_interval) = content {
+            open.heartbeat_interval = seconds(HEARTBEAT_INTERVALS[heartbeat_interval].1 + 2);
             if live {
                 open.proven = None;
                 self.failures = 0;
             }
         }
         if content != Content::Binary {
-            open.stall = heard + open.promise;
+            open.stall = heard + open.heartbeat_interval;
         }
         if !open.live {
             self.prolong_drain(content, &verdict);
@@ -373,7 +377,7 @@ impl Model {
         (content != Content::Binary).then_some(live)
     }
 
-    /// A message came while the replay drains.
+    /// Prolongs the drain after a message.
     fn prolong_drain(&mut self, content: Content, verdict: &Verdict) {
         let heard = self.heard();
         let Stage::Open(open) = &self.stage else {

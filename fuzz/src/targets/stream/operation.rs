@@ -1,61 +1,62 @@
-//! Calls of the stream machine, drawn from bytes: any call, in any order, with any id and at any
-//! time.
+//! The operations on the stream machine, decoded from bytes: any method, in any order, with any id
+//! and at any time.
 
 use std::time::Duration;
 
 use super::stamp::{Base, Micros, Stamp};
 
-/// One thing that a driver, good or bad, can do.
+/// One operation of a driver, correct or not.
 #[derive(Clone, Copy, Debug)]
 pub enum Operation {
     Start,
     Stop,
     Tick,
-    /// Asks for the deadline: from here on the stream takes it that somebody listens.
+    /// Asks for the deadline. From then on, the stream assumes that the driver listens.
     Listen,
-    /// Does what is asked for: this many actions.
+    /// Takes up to this many actions.
     Drain(usize),
     /// Time passes.
     Pass(Duration),
-    /// Time passes up to the deadline that was asked for last.
+    /// Time passes up to the last deadline that was returned.
     PassToDeadline,
-    /// A good driver with nothing to read listens for so long, and ticks whenever it is due.
+    /// A correct driver with nothing to read listens for this long, and ticks whenever it is due.
     Listened(Duration),
-    /// A good driver with nothing to read, this many rounds long: listens, waits, ticks, does what
-    /// is asked for.
+    /// A correct driver with nothing to read, for this many rounds: takes actions, listens, waits
+    /// and ticks.
     Idle(usize),
     /// Both clocks go back.
     Back(Duration),
-    /// The wall clock alone is set, by this many seconds.
+    /// Only the wall clock is set, by this many seconds.
     SetWallClock(i64),
-    /// The attempt has come so far.
+    /// The attempt reaches a phase.
     Phase(Which, u8),
     /// The upgrade is answered.
     Answer(Which, Answer),
-    /// A request is answered, or the question for a token.
+    /// A request is answered, or a token is provided.
     Granted(Which, Grant),
     Message(Which, Content, Stamp, Sid),
-    /// What the controller sends behind its replay: `_4`/5, `_4`/6 and the end mark.
+    /// The end of the controller's replay: `_4`/5, `_4`/6 and the end mark.
     End(Which, Stamp),
-    /// The controller's clock is set by so much.
+    /// The controller's clock is set by this much.
     SetControllerClock(Micros),
     BytesReceived(Which, bool),
     Closed(Which),
     Failed(Which, u8),
     /// A call is made.
     Call(u8),
-    /// A call's exchange has come so far.
+    /// A call's exchange reaches a phase.
     CallPhase(Which, u8),
-    /// A call is taken back.
+    /// A call is cancelled.
     CancelCall(Which),
 }
 
-/// Whose id is given, counted back from the last one.
+/// Which id is used, counted back from the last one.
 pub type Which = usize;
 
-/// Which subscription an event is of.
+/// The subscription that an event belongs to.
 pub type Sid = u8;
 
+/// The answer to an upgrade.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
     Accept,
@@ -65,9 +66,10 @@ pub enum Answer {
     End,
 }
 
+/// The answer to a login or a refresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Grant {
-    /// Tokens that live for this many seconds.
+    /// Tokens that are valid for this many seconds.
     Tokens(u64),
     Status(u16),
     Nonsense,
@@ -75,19 +77,20 @@ pub enum Grant {
     Nothing,
 }
 
+/// The content of a message from the controller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Content {
     Property,
-    /// A command that somebody gave to a node.
+    /// A command that was given to a node.
     Command,
-    /// A heartbeat with one of [`PROMISES`].
+    /// A heartbeat with one of [`HEARTBEAT_INTERVALS`].
     Heartbeat(usize),
-    /// What ends the replay on `/rest/subscribe`.
+    /// The end mark of the replay on `/rest/subscribe`.
     EndMark,
-    /// `_4`/5 and `_4`/6, which go before the end mark.
+    /// `_4`/5. `Batch` and `Battery` (`_4`/6) precede the end mark.
     Batch,
     Battery,
-    /// `_4`/0: somebody set the controller's clock.
+    /// `_4`/0: the controller's clock was set.
     TimeChanged,
     System,
     /// `SubscriptionResponse`: this controller marks the end of its replay.
@@ -100,7 +103,7 @@ pub enum Content {
 }
 
 impl Content {
-    /// Whether it is of a node, as what a replay holds is.
+    /// Whether it is an event of a node, as replayed events are.
     pub fn is_of_node(self) -> bool {
         matches!(self, Self::Property | Self::Command)
     }
@@ -118,8 +121,8 @@ impl Content {
     }
 }
 
-/// What heartbeats promise, and what it counts as, in seconds.
-pub const PROMISES: [(&str, u64); 6] = [
+/// The intervals that heartbeats announce, and how long each counts, in seconds.
+pub const HEARTBEAT_INTERVALS: [(&str, u64); 6] = [
     ("90", 90),
     ("0", 75),
     ("-3", 75),
@@ -133,7 +136,7 @@ const TIMES: [u64; 20] = [
     77_000, 122_000, 86_400_000,
 ];
 
-/// How far a stamp is from what it is counted from: around each limit that the rules know.
+/// The distance of a stamp from its base: around each limit in the rules, in microseconds.
 const OFFSETS: [Micros; 20] = [
     0,
     1,
@@ -160,12 +163,11 @@ const OFFSETS: [Micros; 20] = [
 const STATUSES: [u16; 9] = [200, 302, 400, 401, 403, 404, 429, 500, 503];
 
 impl Operation {
-    /// The operation that three bytes say. What drives a stream on is drawn more often than the
-    /// rest.
+    /// Decodes an operation from three bytes. Operations that advance a stream are more frequent.
     pub fn drawn([kind, detail, which]: [u8; 3]) -> Self {
         let of = |length: usize| usize::from(detail) % length;
         let stamp = stamp(which % 64);
-        // Mostly the one in hand.
+        // Mostly the latest one.
         let which = usize::from(which / 64).saturating_sub(1);
         let sid = if detail < 224 { 1 } else { 2 };
         match kind % 57 {
@@ -208,17 +210,22 @@ impl Operation {
             42..=44 => Self::Call(detail),
             45 => Self::CallPhase(which, detail),
             46 => Self::CancelCall(which),
-            47 => Self::Message(which, Content::Heartbeat(of(PROMISES.len())), stamp, sid),
+            47 => Self::Message(
+                which,
+                Content::Heartbeat(of(HEARTBEAT_INTERVALS.len())),
+                stamp,
+                sid,
+            ),
             48..=52 => Self::Message(which, near_end(detail), stamp, sid),
             53 | 54 => Self::End(which, stamp),
             55 => Self::SetControllerClock(OFFSETS[of(OFFSETS.len())]),
-            // Often for less than the shortest quiet, at most for half a minute.
+            // Often less than the shortest silence that ends a drain, at most half a minute.
             _ => Self::Listened(Duration::from_millis(u64::from(detail).pow(2) / 2)),
         }
     }
 }
 
-/// The stamp that six bits say.
+/// Decodes a stamp from six bits.
 fn stamp(bits: u8) -> Stamp {
     let index = usize::from(bits);
     let at = |base, index: usize| Stamp::At(base, OFFSETS[index]);
@@ -231,7 +238,7 @@ fn stamp(bits: u8) -> Stamp {
     }
 }
 
-/// What comes around the end of a replay.
+/// Decodes a message that is typical of the end of a replay.
 fn near_end(detail: u8) -> Content {
     match detail % 8 {
         0 => Content::Batch,
@@ -248,7 +255,7 @@ fn near_end(detail: u8) -> Content {
 fn content(detail: u8) -> Content {
     match detail % 10 {
         0..=2 => Content::Property,
-        3 => Content::Heartbeat(usize::from(detail) % PROMISES.len()),
+        3 => Content::Heartbeat(usize::from(detail) % HEARTBEAT_INTERVALS.len()),
         4 => Content::EndMark,
         5 => Content::System,
         6 => Content::Ignored,

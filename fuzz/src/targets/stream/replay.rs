@@ -1,5 +1,5 @@
-//! Where the replay of one connection ends, and which events are part of it, by the end mark and by
-//! the controller's own stamps.
+//! A model of the replay of one connection: its end, and which events belong to it, by the end mark
+//! and by the controller's stamps.
 
 use std::time::Duration;
 
@@ -7,48 +7,53 @@ use super::operation::Content;
 use super::seconds;
 use super::stamp::{Micros, Stamped};
 
-/// How long stamps are read.
+/// How long after the connection stamps are considered.
 const WINDOW: Duration = seconds(120);
 
 const HALF_A_SECOND: Micros = 500_000;
 const SECOND: Micros = 1_000_000;
 
+/// The path of the subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Path {
     Rest,
     Api,
 }
 
+/// The replay of one connection.
 #[derive(Debug)]
 pub struct Replay {
     path: Path,
+    /// The reading of the listening clock when the connection was opened.
     opened: Duration,
     /// The last two events.
     before: [Option<Content>; 2],
     mark: Option<Mark>,
-    /// The end mark counts no longer: it has ended the drain, or was confirmed after it.
+    /// The end mark no longer matters: it has ended the drain, or was confirmed after it.
     over: bool,
     /// `/rest/subscribe`: the stamps of one subscription's replay, in the order of their arrival.
     replayed: Vec<Micros>,
     sid: u8,
     /// `/api/events/subscribe`: the newest stamp.
     newest: Option<Micros>,
-    /// A `SubscriptionResponse` came.
+    /// A `SubscriptionResponse` arrived.
     pub responded: bool,
 }
 
+/// An end mark that has arrived.
 #[derive(Debug)]
 struct Mark {
     stamp: Option<Micros>,
-    /// `_4`/5 and `_4`/6 came right before it.
+    /// `_4`/5 and `_4`/6 came directly before it.
     announced: bool,
+    /// A later event contradicts it.
     doubted: bool,
 }
 
 /// What an event means for the replay.
 #[derive(Debug, Default)]
 pub struct Verdict {
-    /// Its stamp shows that it is of the replay.
+    /// Its stamp shows that it belongs to the replay.
     pub replay: bool,
     /// It does not prolong the drain.
     pub behind_mark: bool,
@@ -71,12 +76,12 @@ impl Replay {
         }
     }
 
-    /// Whether an end mark came that nothing contradicts.
+    /// Whether an end mark arrived that no later event contradicts.
     pub fn is_marked(&self) -> bool {
         self.mark.as_ref().is_some_and(|mark| !mark.doubted)
     }
 
-    /// Whether an end mark came at all.
+    /// Whether an end mark arrived at all.
     pub fn is_mark_seen(&self) -> bool {
         self.mark.is_some()
     }
@@ -85,7 +90,7 @@ impl Replay {
         !self.replayed.is_empty() || self.newest.is_some()
     }
 
-    /// The drain has ended.
+    /// Notes that the drain has ended.
     pub fn drained(&mut self) {
         self.over |= self.is_marked();
     }
@@ -127,7 +132,7 @@ impl Replay {
         let Some(mark) = &mut self.mark else {
             return;
         };
-        // The clock was set back: later stamps are compared with the heartbeat's, which itself
+        // The clock was set back: later stamps are compared with that of the heartbeat, which
         // counts as later than the mark.
         if let (Content::Heartbeat(_), Some(stamp), Some(first)) =
             (content, stamp, self.replayed.first())
@@ -147,7 +152,7 @@ impl Replay {
         }
     }
 
-    /// Whether an event on `/rest/subscribe` was stamped at the connect, as the replay is.
+    /// Whether an event on `/rest/subscribe` was stamped at the connection, as replayed events are.
     fn is_of_connect(&mut self, sid: u8, stamp: Micros, draining: bool) -> bool {
         let same = sid == self.sid && !self.replayed.is_empty();
         if !same && draining {
@@ -175,7 +180,7 @@ impl Replay {
         earlier && later
     }
 
-    /// Whether an event on `/api/events/subscribe` is older than what came before it.
+    /// Whether an event on `/api/events/subscribe` is older than the events before it.
     fn is_old(&mut self, content: Content, stamp: Micros) -> bool {
         let newest = self.newest.unwrap_or(stamp);
         if matches!(content, Content::Heartbeat(_) | Content::TimeChanged) {

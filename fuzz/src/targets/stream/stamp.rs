@@ -12,29 +12,30 @@ pub type Micros = i64;
 pub struct Stamped {
     pub content: Content,
     pub stamp: Option<Micros>,
-    /// Whose subscription it is of.
+    /// The subscription that it belongs to.
     pub sid: u8,
 }
 
-/// What the stamp of an event is counted from.
+/// The base from which the stamp of an event is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Base {
     Clock,
-    /// The last stamp of the connection; the clock before that.
+    /// The last stamp of the connection; the clock if there is none.
     Last,
-    /// The first stamp of the connection; the clock before that.
+    /// The first stamp of the connection; the clock if there is none.
     First,
 }
 
-/// The stamp that is asked for.
+/// The stamp of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stamp {
     Missing,
-    /// What is not a time.
+    /// Text that is not a time.
     Broken,
     At(Base, Micros),
 }
 
+/// The controller's clock, and the first and last stamp that it has given.
 #[derive(Debug)]
 pub struct Clock {
     now: Micros,
@@ -55,7 +56,7 @@ impl Clock {
         self.now += Micros::try_from(time.as_micros()).unwrap_or_default();
     }
 
-    /// Somebody sets the clock.
+    /// Sets the clock forward or back.
     pub fn step(&mut self, by: Micros) {
         self.now += by;
     }
@@ -80,7 +81,8 @@ impl Clock {
     }
 }
 
-/// RFC 3339 with this offset from UTC in hours; without a fraction where that is nought.
+/// Formats a stamp as RFC 3339 with this offset from UTC in hours, without a fraction if it is
+/// zero.
 pub fn written(stamp: Micros, offset: i64) -> String {
     let local = stamp + offset * 3_600_000_000;
     let (second, fraction) = (local.div_euclid(1_000_000), local.rem_euclid(1_000_000));
@@ -96,7 +98,7 @@ pub fn written(stamp: Micros, offset: i64) -> String {
     )
 }
 
-/// The date of a day, counted from 1970-01-01.
+/// Converts days since 1970-01-01 to a date.
 fn date(day: i64) -> (i64, i64, i64) {
     // Years are counted from March here, so that the leap day is the last of its year.
     let day = day + 719_468;

@@ -1,8 +1,8 @@
-//! Who may see the house: everybody who reaches the server, or who has the password.
+//! Access control of the page: with a password, or open to everybody who reaches the server.
 //!
-//! A browser signs in with the password once, and gets a cookie: an `EventSource` sends no
-//! `Authorization`, and a password in a URL would end up in logs. Scripts send it as a bearer
-//! token. Sessions end after a week, or with the process.
+//! A browser signs in once with the password and gets a session cookie, because an `EventSource`
+//! cannot send an `Authorization` header, and a password in a URL would end up in logs. Scripts
+//! send the password as a bearer token. A session ends after a week, or with the process.
 
 use std::fmt::Write as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -16,20 +16,21 @@ const COOKIE: &str = "iox-session";
 
 /// How long a session lasts.
 const SESSION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-/// How many sessions are kept; a further one ends the oldest.
-const MOST_SESSIONS: usize = 64;
-/// How many wrong passwords are judged in a minute, of all clients together.
-const MOST_ATTEMPTS: u32 = 10;
+/// The maximum number of sessions. A further one ends the oldest.
+const MAX_SESSIONS: usize = 64;
+/// The maximum number of wrong passwords per minute, for all clients together.
+const MAX_ATTEMPTS: u32 = 10;
 const MINUTE: Duration = Duration::from_secs(60);
 
 type Hash = [u8; 32];
 
-/// Why a sign-in is refused.
+/// The reason why a sign-in is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refused {
     WrongPassword,
-    TooMany,
-    /// The system gives no random numbers.
+    /// Too many wrong passwords in this minute, from all clients together.
+    TooManyWrong,
+    /// The operating system provides no random numbers.
     NoRandomness,
 }
 
@@ -40,12 +41,15 @@ pub(super) struct Access {
     state: Mutex<State>,
 }
 
+/// The sessions, and the count of wrong passwords.
 #[derive(Debug, Default)]
 struct State {
-    /// The hashes of session ids, so that no id lies in memory; the oldest first.
+    /// The hashes of the session ids and when they expire, the oldest first. The ids themselves are
+    /// not kept in memory.
     sessions: Vec<(Hash, Instant)>,
-    wrong: u32,
-    /// When the minute began in which wrong passwords are counted.
+    /// The number of wrong passwords in this minute.
+    wrong_passwords: u32,
+    /// The start of the minute in which wrong passwords are counted.
     counted_since: Option<Instant>,
 }
 
@@ -57,7 +61,7 @@ impl Access {
         }
     }
 
-    /// Whether nobody needs to sign in.
+    /// Whether the page is open to everybody, without signing in.
     pub(super) fn is_open(&self) -> bool {
         self.password.is_none()
     }
@@ -71,7 +75,7 @@ impl Access {
             .get(header::AUTHORIZATION)
             .and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
         if let Some(bearer) = bearer {
-            return self.judge(password, bearer).is_ok();
+            return self.check_password(password, bearer).is_ok();
         }
         let Some(id) = session_id(headers) else {
             return false;
@@ -83,23 +87,23 @@ impl Access {
         alive.any(|(known, _)| *known == hash)
     }
 
-    /// Begins a session; returns its cookie.
+    /// Starts a session and returns its cookie.
     pub(super) fn sign_in(&self, given: &[u8]) -> Result<HeaderValue, Refused> {
         if let Some(password) = &self.password {
-            self.judge(password, given.trim_ascii())?;
+            self.check_password(password, given.trim_ascii())?;
         }
         let id = new_id().ok_or(Refused::NoRandomness)?;
         let mut state = self.state();
         let now = Instant::now();
         state.sessions.retain(|(_, until)| *until > now);
-        if state.sessions.len() >= MOST_SESSIONS {
+        if state.sessions.len() >= MAX_SESSIONS {
             state.sessions.remove(0);
         }
         state.sessions.push((hash(id.as_bytes()), now + SESSION));
         Ok(cookie(&id, SESSION))
     }
 
-    /// Ends a session; returns the cookie that removes it.
+    /// Ends a session and returns the cookie that removes it.
     pub(super) fn sign_out(&self, headers: &HeaderMap) -> HeaderValue {
         if let Some(id) = session_id(headers) {
             let hash = hash(id.as_bytes());
@@ -108,8 +112,8 @@ impl Access {
         cookie("", Duration::ZERO)
     }
 
-    /// Compares a password, in a time that does not depend on where it differs.
-    fn judge(&self, password: &Secret, given: &[u8]) -> Result<(), Refused> {
+    /// Checks a password, in a time that does not depend on where it differs.
+    fn check_password(&self, password: &Secret, given: &[u8]) -> Result<(), Refused> {
         let mut state = self.state();
         let now = Instant::now();
         if state
@@ -117,16 +121,16 @@ impl Access {
             .is_none_or(|since| now - since >= MINUTE)
         {
             state.counted_since = Some(now);
-            state.wrong = 0;
+            state.wrong_passwords = 0;
         }
-        if state.wrong >= MOST_ATTEMPTS {
-            return Err(Refused::TooMany);
+        if state.wrong_passwords >= MAX_ATTEMPTS {
+            return Err(Refused::TooManyWrong);
         }
-        // Only hashes are compared: how far they agree says nothing of the password.
+        // Compare hashes: how many leading bytes of them agree reveals nothing about the password.
         if hash(given) == hash(password.expose().as_bytes()) {
             return Ok(());
         }
-        state.wrong += 1;
+        state.wrong_passwords += 1;
         Err(Refused::WrongPassword)
     }
 
@@ -139,7 +143,7 @@ fn hash(bytes: &[u8]) -> Hash {
     Sha256::digest(bytes).into()
 }
 
-/// The session that a request names.
+/// Returns the session id from the cookies of a request.
 fn session_id(headers: &HeaderMap) -> Option<&str> {
     let cookies = headers.get_all(header::COOKIE).into_iter();
     let texts = cookies.filter_map(|value| value.to_str().ok());
@@ -153,18 +157,18 @@ fn session_id(headers: &HeaderMap) -> Option<&str> {
 fn cookie(id: &str, lasts: Duration) -> HeaderValue {
     let seconds = lasts.as_secs();
     let text = format!("{COOKIE}={id}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict");
-    // Names, digits and hexadecimal digits are visible ASCII.
+    // The text is visible ASCII, so this cannot fail.
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""))
 }
 
-/// An id of 256 random bits in hexadecimal; `None` if the system gives no randomness.
+/// Creates an id of 256 random bits in hexadecimal; `None` if there are no random numbers.
 pub(super) fn new_id() -> Option<String> {
     let mut bytes = [0; 32];
     let provider = rustls::crypto::ring::default_provider();
     provider.secure_random.fill(&mut bytes).ok()?;
     let mut text = String::with_capacity(64);
     for byte in bytes {
-        // Writing to a string never fails.
+        // Writing to a `String` cannot fail.
         let _ = write!(text, "{byte:02x}");
     }
     Some(text)
@@ -180,7 +184,7 @@ mod tests {
         headers
     }
 
-    /// What a browser sends back of a cookie.
+    /// Returns the headers with which a browser sends a cookie back.
     fn returned(cookie: &HeaderValue) -> HeaderMap {
         let text = cookie.to_str().unwrap();
         with(
@@ -224,16 +228,16 @@ mod tests {
     #[test]
     fn guessing_is_slowed_down() {
         let access = Access::new(Some("open sesame".into()));
-        for _ in 0..MOST_ATTEMPTS {
+        for _ in 0..MAX_ATTEMPTS {
             assert_eq!(access.sign_in(b"guess"), Err(Refused::WrongPassword));
         }
-        assert_eq!(access.sign_in(b"open sesame"), Err(Refused::TooMany));
+        assert_eq!(access.sign_in(b"open sesame"), Err(Refused::TooManyWrong));
     }
 
     #[test]
     fn sessions_are_bounded_and_the_oldest_ends_first() {
         let access = Access::new(Some("open sesame".into()));
-        let cookies: Vec<_> = (0..=MOST_SESSIONS)
+        let cookies: Vec<_> = (0..=MAX_SESSIONS)
             .map(|_| access.sign_in(b"open sesame").unwrap())
             .collect();
         assert!(!access.is_granted(&returned(&cookies[0])));

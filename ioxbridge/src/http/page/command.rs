@@ -1,4 +1,4 @@
-//! Commands of the page. The bridge judges and sends them as it does those from MQTT.
+//! Commands from the page. The bridge checks and sends them like commands from MQTT.
 
 use std::sync::Arc;
 
@@ -14,13 +14,13 @@ use crate::handle::PageAnswer;
 use crate::machine::Refusal;
 use crate::page::Key;
 
-/// A command.
+/// The body of a request to send a command.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Command {
-    /// The key of the entry, as the page got it.
+    /// The key of the entry, as received in `/events`.
     key: String,
-    /// As on a command topic of MQTT: `ON`, `40%`, `RUN_THEN`.
+    /// The payload, as on a command topic of MQTT: `ON`, `40%`, `RUN_THEN`.
     payload: String,
 }
 
@@ -29,9 +29,9 @@ struct Command {
 struct Outcome<'a> {
     /// `confirmed`, `unchanged`, `unconfirmed`, or the code of a refusal or failure.
     outcome: &'a str,
-    /// Whether the controller has accepted it.
+    /// Whether the controller has accepted the command.
     accepted: bool,
-    /// In words.
+    /// The outcome in words.
     text: String,
 }
 
@@ -45,7 +45,7 @@ pub(super) async fn send(
         return refused(StatusCode::UNAUTHORIZED, "unauthorized", text);
     }
     if !shared.are_commands_allowed {
-        let text = "commands of the page are not allowed: allow them in the configuration";
+        let text = "commands from the page are not allowed: allow them in the configuration";
         return refused(StatusCode::FORBIDDEN, "not_allowed", text.to_owned());
     }
     let Ok(command) = serde_json::from_slice::<Command>(&body) else {
@@ -61,7 +61,7 @@ pub(super) async fn send(
         Ok(PageAnswer::Done(confirmation)) => {
             let (outcome, text) = match confirmation {
                 Confirmation::Confirmed => ("confirmed", "confirmed"),
-                Confirmation::Unchanged => ("unchanged", "it was so already"),
+                Confirmation::Unchanged => ("unchanged", "it already had this state"),
                 _ => ("unconfirmed", "accepted, but no event confirmed it"),
             };
             let text = text.to_owned();
@@ -102,7 +102,7 @@ fn refused(status: StatusCode, code: &str, text: String) -> Response {
 }
 
 fn answer(status: StatusCode, outcome: &Outcome<'_>) -> Response {
-    // Only maps with keys that are no strings fail.
+    // Serialisation fails only for maps whose keys are not strings.
     let body = serde_json::to_string(outcome).unwrap_or_default();
     let json = [(header::CONTENT_TYPE, "application/json")];
     (status, json, body).into_response()

@@ -1,5 +1,5 @@
-//! The house as server-sent events. A reader pulls: whoever reads slowly finds more changes at
-//! once, or a new snapshot, and costs no memory meanwhile.
+//! The houses as server-sent events. Readers pull: a slow reader gets several changes at once, or a
+//! new snapshot, and needs no buffer of its own.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -16,19 +16,20 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use super::Shared;
 use crate::Handle;
 
-/// How many readers there may be, so that other requests always find a connection.
-const MOST_READERS: usize = 40;
+/// The maximum number of readers. It is below the maximum number of connections, so that other
+/// requests always find one.
+const MAX_READERS: usize = 40;
 
-/// How often a comment shows that the connection lives.
+/// How often a comment is sent to keep the connection alive.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
-/// How many readers may still come.
+/// The permits for further readers.
 #[derive(Debug)]
-pub(super) struct Room(Arc<Semaphore>);
+pub(super) struct ReaderPermits(Arc<Semaphore>);
 
-impl Default for Room {
+impl Default for ReaderPermits {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(MOST_READERS)))
+        Self(Arc::new(Semaphore::new(MAX_READERS)))
     }
 }
 
@@ -60,21 +61,25 @@ pub(super) async fn stream(State(shared): State<Arc<Shared>>, headers: HeaderMap
     Sse::new(events).keep_alive(keep_alive).into_response()
 }
 
+/// One open event stream of a page.
 struct Reader {
     shared: Arc<Shared>,
     handle: Handle,
+    /// Changes when the page changes.
     changed: watch::Receiver<u64>,
+    /// Changes or closes when the server stops.
     stopping: watch::Receiver<bool>,
-    /// The id of the event that the reader has seen last.
+    /// The id of the last event that the reader has seen.
     seen: Option<String>,
+    /// The events to send next, with their ids.
     next: VecDeque<(String, Arc<str>)>,
-    /// Of the request, to notice that its session has ended.
+    /// The headers of the request, to notice that its session has ended.
     headers: HeaderMap,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Reader {
-    /// The next event; `None` once the server stops, or the session or the bridge has ended.
+    /// Returns the next event; `None` if the server, the session or the bridge has ended.
     async fn next(&mut self) -> Option<Event> {
         while self.next.is_empty() {
             self.changed.mark_unchanged();
@@ -87,7 +92,7 @@ impl Reader {
                 }
             }
         }
-        // A bearer token was judged when the reader came; only a session can end.
+        // A bearer token was checked at the request. Only a session can end.
         let is_by_session = !self.headers.contains_key(header::AUTHORIZATION);
         if is_by_session && !self.shared.access.is_granted(&self.headers) {
             return None;

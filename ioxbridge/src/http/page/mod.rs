@@ -1,16 +1,16 @@
-//! The web page: the houses live, and commands to them.
+//! The web page: shows the houses live and sends commands to them.
 //!
 //! | path | method | answer |
 //! |---|---|---|
-//! | `/`, `/app.js`, `/style.css` and others | GET | the page; it holds nothing of the house |
-//! | `/session` | GET | for who may see the house `open` or `signed in`, else 401 |
-//! | `/sign-in` | POST | takes the password as its body; sets a cookie for a session |
+//! | `/`, `/app.js`, `/style.css` and others | GET | the page, without data of the houses |
+//! | `/session` | GET | `open` or `signed in` if the client has access, else 401 |
+//! | `/sign-in` | POST | takes the password as its body; sets a session cookie |
 //! | `/sign-out` | POST | ends the session |
-//! | `/events` | GET | the house as server-sent events; resumes behind `Last-Event-ID` |
-//! | `/command` | POST | sends a command; says what it came to |
+//! | `/events` | GET | the houses as server-sent events; resumes after `Last-Event-ID` |
+//! | `/command` | POST | sends a command and returns its outcome |
 //!
-//! Whatever changes something needs the header `X-Iox-Request: 1`, which no form and no page of
-//! another origin can send, and an `Origin`, if there is one, of this server.
+//! A POST request needs the header `X-Iox-Request: 1`, which neither a form nor a page of another
+//! origin can send. Its `Origin`, if present, must be this server.
 
 mod access;
 mod command;
@@ -31,15 +31,17 @@ use tokio::sync::watch;
 use self::access::Access;
 use super::host::Hosts;
 use crate::Handle;
-use crate::page::Wanted;
+use crate::page::ModelRequest;
 
-/// The longest body of a request, in bytes.
-const LONGEST_BODY: usize = 4 * 1024;
+/// The maximum body of a request, in bytes.
+const MAX_BODY: usize = 4 * 1024;
 
-/// The header of requests that change something.
-const REQUEST: HeaderName = HeaderName::from_static("x-iox-request");
+/// The header that POST requests need.
+const REQUEST_HEADER: HeaderName = HeaderName::from_static("x-iox-request");
 
-/// Scripts, styles and connections of this server alone; no frames, forms elsewhere, or plug-ins.
+/// The content security policy: scripts, styles, images and connections only from this server, and
+/// no forms to other servers. The page contains no frames or plug-ins and cannot be embedded in
+/// another page.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
      img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
@@ -65,7 +67,8 @@ impl Default for PageOptions {
 }
 
 impl PageOptions {
-    /// For everybody who reaches the server, which must listen on a loopback address then.
+    /// Creates options for a page that is open to everybody who reaches the server. The server must
+    /// then listen on a loopback address.
     pub fn new() -> Self {
         Self {
             password: None,
@@ -74,62 +77,67 @@ impl PageOptions {
         }
     }
 
-    /// Only for who signs in with this password, or sends it as a bearer token.
+    /// Requires this password, entered in the browser or sent as a bearer token.
     pub fn password(mut self, password: Secret) -> Self {
         self.password = Some(password);
         self
     }
 
-    /// On any address without a password: a proxy in front of the server decides who comes.
+    /// Allows the server to listen on any address without a password, because a proxy in front of
+    /// it controls access.
     pub fn behind_proxy(mut self) -> Self {
         self.is_behind_proxy = true;
         self
     }
 
-    /// Whether the page may send commands. By default it may, unless it is behind a proxy without a
-    /// token. Locks, covers and alarms need their allowance in the options of the bridge too.
+    /// Sets whether the page may send commands. Default: yes, unless it is behind a proxy and has
+    /// no password. Locks, covers and alarms also need an [`Allowance`](crate::Allowance) in the
+    /// options of the bridge.
     pub fn commands(mut self, allowed: bool) -> Self {
         self.commands = Some(allowed);
         self
     }
 
-    /// Whether only people of this machine, of a proxy, or with the password come in.
+    /// Whether the page is protected: by the password, a proxy or a loopback address.
     pub(super) fn is_protected_on(&self, address: std::net::SocketAddr) -> bool {
         self.password.is_some() || self.is_behind_proxy || address.ip().to_canonical().is_loopback()
     }
 
     fn are_commands_allowed(&self) -> bool {
-        let is_proxy_alone = self.is_behind_proxy && self.password.is_none();
-        self.commands.unwrap_or(!is_proxy_alone)
+        let relies_on_proxy = self.is_behind_proxy && self.password.is_none();
+        self.commands.unwrap_or(!relies_on_proxy)
     }
 }
 
-/// What the requests of the page share.
+/// The state that the requests to the page share.
 #[derive(Debug)]
 struct Shared {
     handle: Handle,
     access: Access,
     are_commands_allowed: bool,
-    events: events::Room,
-    /// Changes, or ends, when the server stops.
+    events: events::ReaderPermits,
+    /// Changes or closes when the server stops.
     stopping: watch::Receiver<bool>,
     hosts: Arc<Hosts>,
 }
 
-/// The routes of the page, and the model behind it.
+/// Creates the routes, and asks the bridge to create the page model. The returned guard removes the
+/// model.
 pub(super) fn router(
     options: &PageOptions,
     handle: &Handle,
     hosts: &Arc<Hosts>,
     stopping: watch::Receiver<bool>,
-) -> (Router, Model) {
+) -> (Router, ModelGuard) {
     let are_commands_allowed = options.are_commands_allowed();
+    // Without random numbers the id is empty. Then a reader that resumes after a restart of the
+    // server can miss changes.
     let instance = access::new_id().unwrap_or_default();
-    let model = Model {
+    let model = ModelGuard {
         handle: handle.clone(),
         instance: instance.clone(),
     };
-    handle.feed().want(Wanted {
+    handle.feed().request_model(ModelRequest {
         instance,
         are_commands_allowed,
     });
@@ -138,11 +146,11 @@ pub(super) fn router(
         handle: handle.clone(),
         access: Access::new(options.password.clone()),
         are_commands_allowed,
-        events: events::Room::default(),
+        events: events::ReaderPermits::default(),
         stopping,
         hosts: Arc::clone(hosts),
     });
-    let changes = Router::new()
+    let post_routes = Router::new()
         .route("/sign-in", post(sign_in))
         .route("/sign-out", post(sign_out))
         .route("/command", post(command::send))
@@ -150,7 +158,7 @@ pub(super) fn router(
             Arc::clone(&shared),
             check_request,
         ))
-        .layer(DefaultBodyLimit::max(LONGEST_BODY));
+        .layer(DefaultBodyLimit::max(MAX_BODY));
     let mut assets = Router::new();
     for (path, media_type, text) in ASSETS {
         assets = assets.route(path, get(move || asset(media_type, text)));
@@ -158,21 +166,21 @@ pub(super) fn router(
     let router = Router::new()
         .route("/session", get(session))
         .route("/events", get(events::stream))
-        .merge(changes)
+        .merge(post_routes)
         .with_state(shared)
         .merge(assets)
         .layer(middleware::from_fn(add_headers));
     (router, model)
 }
 
-/// The model behind the page of one server. It ends when this is dropped.
+/// Keeps the page model of one server alive. Dropping it removes the model.
 #[derive(Debug)]
-pub(super) struct Model {
+pub(super) struct ModelGuard {
     handle: Handle,
     instance: String,
 }
 
-impl Drop for Model {
+impl Drop for ModelGuard {
     fn drop(&mut self) {
         self.handle.feed().end(&self.instance);
     }
@@ -240,15 +248,15 @@ async fn sign_in(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
     match shared.access.sign_in(&body) {
         Ok(cookie) => (StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response(),
         Err(access::Refused::WrongPassword) => {
-            (StatusCode::UNAUTHORIZED, "this is not the password\n").into_response()
+            (StatusCode::UNAUTHORIZED, "wrong password\n").into_response()
         }
-        Err(access::Refused::TooMany) => {
+        Err(access::Refused::TooManyWrong) => {
             let wait = [(header::RETRY_AFTER, "60")];
-            let text = "too many attempts: wait a minute\n";
+            let text = "too many wrong passwords: try again in a minute\n";
             (StatusCode::TOO_MANY_REQUESTS, wait, text).into_response()
         }
         Err(access::Refused::NoRandomness) => {
-            let text = "the system gives no random numbers\n";
+            let text = "the operating system provides no random numbers\n";
             (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
         }
     }
@@ -259,7 +267,8 @@ async fn sign_out(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Resp
     (StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response()
 }
 
-/// Lets requests that change something through only if a page of this server sent them.
+/// Refuses POST requests without the header `X-Iox-Request: 1` or with a foreign `Origin`.
+/// Command-line clients send no `Origin`.
 async fn check_request(
     State(shared): State<Arc<Shared>>,
     request: Request,
@@ -267,18 +276,18 @@ async fn check_request(
 ) -> Response {
     let headers = request.headers();
     let refuse = |text| (StatusCode::FORBIDDEN, text).into_response();
-    if headers.get(REQUEST).is_none_or(|value| value != "1") {
+    if headers.get(REQUEST_HEADER).is_none_or(|value| value != "1") {
         return refuse("the header X-Iox-Request: 1 is missing\n");
     }
     if let Some(origin) = headers.get(header::ORIGIN)
         && !is_own_origin(origin, &shared.hosts)
     {
-        return refuse("requests of other origins are refused\n");
+        return refuse("requests from other origins are refused\n");
     }
     next.run(request).await
 }
 
-/// Whether an origin is a name of this server. Behind a proxy its scheme and port may differ.
+/// Whether an origin names this server. Scheme and port are ignored: a proxy may change them.
 fn is_own_origin(origin: &HeaderValue, hosts: &Hosts) -> bool {
     let uri = origin
         .to_str()

@@ -1,16 +1,20 @@
-//! What Home Assistant is told of a house.
+//! Publishes the discovery messages of a house for Home Assistant.
 
 use serde_json::Value;
 
 use super::{House, Record};
 use crate::discovery::kind::Facts;
-use crate::discovery::{Announcement, Node, Place, PropertyFacts, VariableFacts};
+use crate::discovery::{Announcement, Announcer, Node, PropertyFacts, VariableFacts};
 use crate::machine::{Shared, command};
 use crate::slug::{slug, uuid_slug};
 
 impl House {
-    pub(super) fn place<'a>(&'a self, shared: &'a Shared, uuid: &'a str) -> Option<Place<'a>> {
-        Some(Place {
+    pub(super) fn announcer<'a>(
+        &'a self,
+        shared: &'a Shared,
+        uuid: &'a str,
+    ) -> Option<Announcer<'a>> {
+        Some(Announcer {
             prefix: shared.settings.prefix.as_deref()?,
             uuid,
             name: &self.name,
@@ -21,7 +25,7 @@ impl House {
         })
     }
 
-    /// The facts that decide what a node is.
+    /// Returns the facts that determine the kind of a node.
     pub(super) fn facts<'a>(&'a self, record: &'a Record) -> Facts<'a> {
         let status = self.state.property(&record.address, "ST");
         let part = record.address.rsplit([' ', '_']).next().unwrap_or_default();
@@ -40,7 +44,7 @@ impl House {
     }
 
     pub(in crate::machine) fn announce_all(&self, shared: &mut Shared) {
-        self.announce_house(shared, |place| vec![place.controller()]);
+        self.announce_with(shared, |announcer| vec![announcer.controller()]);
         self.announce_nodes(shared);
         self.announce_programs(shared);
         self.announce_variables(shared);
@@ -54,16 +58,16 @@ impl House {
     }
 
     pub(super) fn announce_programs(&self, shared: &mut Shared) {
-        self.announce_house(shared, |place| {
+        self.announce_with(shared, |announcer| {
             let programs = self.programs.iter();
             programs
-                .map(|(id, name)| place.program(*id, name))
+                .map(|(id, name)| announcer.program(*id, name))
                 .collect()
         });
     }
 
     pub(super) fn announce_variables(&self, shared: &mut Shared) {
-        self.announce_house(shared, |place| {
+        self.announce_with(shared, |announcer| {
             let variables = self
                 .variables
                 .iter()
@@ -73,19 +77,25 @@ impl House {
                     places: *places,
                 });
             variables
-                .map(|variable| place.variable(&variable))
+                .map(|variable| announcer.variable(&variable))
                 .collect()
         });
     }
 
-    pub(super) fn announce_house(
+    /// Publishes the messages that `build` creates. Does nothing while discovery is off or the UUID
+    /// is unknown.
+    pub(super) fn announce_with(
         &self,
         shared: &mut Shared,
-        announcements: impl FnOnce(&Place<'_>) -> Vec<Announcement>,
+        build: impl FnOnce(&Announcer<'_>) -> Vec<Announcement>,
     ) {
         let uuid = self.uuid.as_deref().map(uuid_slug);
-        let place = uuid.as_deref().and_then(|uuid| self.place(shared, uuid));
-        let announcements = place.map(|place| announcements(&place)).unwrap_or_default();
+        let announcer = uuid
+            .as_deref()
+            .and_then(|uuid| self.announcer(shared, uuid));
+        let announcements = announcer
+            .map(|announcer| build(&announcer))
+            .unwrap_or_default();
         for announcement in announcements {
             self.announce(shared, announcement);
         }
@@ -98,7 +108,7 @@ impl House {
         let Some(record) = self.records.get(node) else {
             return;
         };
-        let Some(place) = self.place(shared, &uuid) else {
+        let Some(announcer) = self.announcer(shared, &uuid) else {
             return;
         };
         let properties: Vec<PropertyFacts<'_>> = self
@@ -116,16 +126,16 @@ impl House {
             "" => node.to_owned(),
             primary => slug(primary),
         };
-        let moved = self.moved(node, record);
-        let announced = place.node(&Node {
+        let affected = self.affected(node, record);
+        let announced = announcer.node(&Node {
             slug: node,
             name: named.map_or(record.address.as_str(), |named| &named.name),
             folder: folder.rsplit('/').next().unwrap_or_default(),
             primary: &primary,
             facts: self.facts(record),
             properties: &properties,
-            commands: command::check_allowed(moved, &shared.settings.allowed).is_ok(),
-            change: shared.settings.overrides.get(node),
+            commands: command::check_allowed(affected, &shared.settings.allowed).is_ok(),
+            node_override: shared.settings.overrides.get(node),
         });
         match announced {
             Some(announcement) => self.announce(shared, announcement),
@@ -133,20 +143,20 @@ impl House {
         }
     }
 
-    /// Publishes a discovery message. Components that the message before it had and this one has
-    /// not are named without options: so Home Assistant removes them.
+    /// Publishes a discovery message. Components of the previous message that this one lacks are
+    /// listed with their platform only, which makes Home Assistant remove them.
     pub(super) fn announce(&self, shared: &mut Shared, mut announcement: Announcement) {
-        let known = shared.outbox.held(&announcement.topic);
-        let known: Option<Value> = known.and_then(|known| serde_json::from_slice(known).ok());
-        let old = known
+        let held = shared.outbox.held_payload(&announcement.topic);
+        let previous: Option<Value> = held.and_then(|payload| serde_json::from_slice(payload).ok());
+        let old = previous
             .as_ref()
-            .and_then(|known| known["components"].as_object());
+            .and_then(|previous| previous["components"].as_object());
         if let (Some(old), Some(new)) = (old, announcement.payload["components"].as_object_mut()) {
             for (id, component) in old {
-                let is_leftover = component
+                let is_removal = component
                     .as_object()
                     .is_none_or(|options| options.len() == 1);
-                if !new.contains_key(id) && !is_leftover {
+                if !new.contains_key(id) && !is_removal {
                     new.insert(
                         id.clone(),
                         serde_json::json!({ "platform": component["platform"] }),

@@ -1,17 +1,17 @@
-//! A house and the broker: listing what is there, then opening the commands.
+//! The steps of a house on a connection to the broker: list what it holds, then open the commands.
 
 use ioxproto::{Now, Status};
 
-use super::{House, Sync};
-use crate::discovery::Place;
+use super::{BrokerProgress, House};
+use crate::discovery::Announcer;
 use crate::machine::{Output, Shared, Step};
 use crate::slug::uuid_slug;
 
 impl House {
-    /// The broker is there.
+    /// Starts the first step on a new connection to the broker.
     pub(in crate::machine) fn begin(&mut self, shared: &mut Shared, now: Now) {
-        self.sync.is_connected = true;
-        if self.sync.states_listed {
+        self.progress.is_broker_connected = true;
+        if self.progress.states_listed {
             self.proceed(shared, now);
         } else {
             shared.outbox.hold(self.owner());
@@ -20,63 +20,66 @@ impl House {
         }
     }
 
-    /// The broker is away.
+    /// Handles the loss of the connection to the broker.
     pub(in crate::machine) fn broker_lost(&mut self) {
-        self.sync.is_connected = false;
-        self.sync.is_open = false;
-        self.sync.is_listing_discovery = false;
+        self.progress.is_broker_connected = false;
+        self.progress.is_open = false;
+        self.progress.is_listing_discovery = false;
     }
 
-    /// Another broker takes the place of the one so far: what it holds is listed again.
+    /// Forgets what the previous broker held, so that the new one is listed.
     pub(in crate::machine) fn forget_broker(&mut self) {
-        self.sync = Sync::default();
+        self.progress = BrokerProgress::default();
         self.missing.clear();
     }
 
-    /// A mark came back.
+    /// Ends a step, because its mark has come back or is overdue.
     pub(in crate::machine) fn passed(&mut self, shared: &mut Shared, now: Now, step: Step) {
         match step {
             Step::BridgeState => {}
             Step::States => {
-                self.sync.states_listed = true;
+                self.progress.states_listed = true;
                 shared
                     .outputs
                     .push_back(Output::Unsubscribe(self.topics.all()));
                 shared.outbox.release(self.owner());
-                // Nobody sees the controller as available at the moment: let it stay so until it
-                // is.
+                // The bridge was offline, so clients see the controller as unavailable: keep it so
+                // until its stream is live.
                 if shared.was_offline && self.status.status != Status::Connected {
                     self.go_offline(shared);
                 }
                 self.compare_found(shared, now);
-                self.begin_sensing(shared, now);
+                self.publish_sensors(shared, now);
                 self.proceed(shared, now);
             }
             Step::Discovery => {
-                self.sync.is_listing_discovery = false;
-                self.sync.discovery_listed = true;
+                self.progress.is_listing_discovery = false;
+                self.progress.discovery_listed = true;
                 if let (Some(prefix), Some(uuid)) = (&shared.settings.prefix, &self.uuid) {
-                    let filter = Place::filter(prefix, &uuid_slug(uuid));
+                    let filter = Announcer::filter(prefix, &uuid_slug(uuid));
                     shared.outputs.push_back(Output::Unsubscribe(filter));
                 }
                 shared.outbox.release(self.owner());
                 self.compare_found(shared, now);
                 self.proceed(shared, now);
             }
-            Step::Commands => self.sync.is_open = true,
+            Step::Commands => self.progress.is_open = true,
         }
     }
 
-    /// Goes on with the next step that is possible.
+    /// Starts the next step, if possible.
     pub(super) fn proceed(&mut self, shared: &mut Shared, now: Now) {
-        if !self.sync.is_connected || !self.sync.states_listed || self.sync.is_listing_discovery {
+        if !self.progress.is_broker_connected
+            || !self.progress.states_listed
+            || self.progress.is_listing_discovery
+        {
             return;
         }
         let Some(uuid) = &self.uuid else { return };
         match &shared.settings.prefix {
-            Some(prefix) if !self.sync.discovery_listed => {
-                let filter = Place::filter(prefix, &uuid_slug(uuid));
-                self.sync.is_listing_discovery = true;
+            Some(prefix) if !self.progress.discovery_listed => {
+                let filter = Announcer::filter(prefix, &uuid_slug(uuid));
+                self.progress.is_listing_discovery = true;
                 shared.outbox.hold(self.owner());
                 shared.subscribe(filter, false, true);
                 shared.mark(now, Some(self.watch), Step::Discovery);
@@ -86,7 +89,7 @@ impl House {
     }
 
     pub(super) fn open_commands(&self, shared: &mut Shared, now: Now) {
-        if !shared.settings.commands || self.sync.is_open {
+        if !shared.settings.commands || self.progress.is_open {
             return;
         }
         for filter in self.topics.commands() {
@@ -95,9 +98,9 @@ impl House {
         shared.mark(now, Some(self.watch), Step::Commands);
     }
 
-    /// The bridge leaves the controller.
+    /// Unsubscribes from the controller's commands and publishes it as offline.
     pub(in crate::machine) fn end(&mut self, shared: &mut Shared) {
-        if self.sync.is_connected && shared.settings.commands {
+        if self.progress.is_broker_connected && shared.settings.commands {
             for filter in self.topics.commands() {
                 shared.outputs.push_back(Output::Unsubscribe(filter));
             }

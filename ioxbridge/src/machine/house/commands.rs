@@ -1,4 +1,4 @@
-//! What a house is told by MQTT.
+//! Commands to a house, from MQTT and from the page.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,22 +11,22 @@ use super::{House, PendingCommand, Record};
 use crate::NodeOverride;
 use crate::discovery::kind::{self, Kind};
 use crate::machine::command::{self, Recipient, Refusal};
-use crate::machine::{CallNumber, LONGEST_FOUND, Message, Request, Shared};
+use crate::machine::{CallNumber, MAX_FOUND, Message, Request, Shared};
 use crate::slug::slug;
 use crate::topics::{BACKLIGHT, CommandTarget, ENABLED};
 
-/// How long a command waits for its controller.
-const COMMAND_WAITS: Duration = Duration::from_secs(10);
-/// How long the event is waited for that confirms a command.
-const CONFIRM_WITHIN: Duration = Duration::from_secs(5);
-/// How many commands wait for a controller.
-const MOST_WAITING: usize = 64;
+/// How long a command waits for the connection to its controller.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long to wait for the event that confirms a command.
+const CONFIRM_TIMEOUT: Duration = Duration::from_secs(5);
+/// The maximum number of commands that wait for a controller.
+const MAX_WAITING: usize = 64;
 
 impl House {
-    /// A message of one of the controller's topics.
+    /// Handles a message on one of the controller's topics.
     pub(in crate::machine) fn message(&mut self, shared: &mut Shared, now: Now, message: &Message) {
         let Some(target) = self.topics.command(&message.topic) else {
-            if message.retain && message.payload.len() <= LONGEST_FOUND {
+            if message.retain && message.payload.len() <= MAX_FOUND {
                 let owner = self.owner();
                 shared.outbox.found(owner, &message.topic, &message.payload);
             }
@@ -35,7 +35,7 @@ impl House {
         shared.commands += 1;
         let command = if message.retain {
             Err(Refusal::Retained)
-        } else if !self.sync.is_open {
+        } else if !self.progress.is_open {
             Err(Refusal::Late)
         } else {
             command::text(&message.payload)
@@ -47,7 +47,7 @@ impl House {
         }
     }
 
-    /// What a message asks for.
+    /// Parses a command and checks that it is allowed.
     pub(super) fn command(
         &self,
         shared: &Shared,
@@ -64,15 +64,15 @@ impl House {
                     backlight: kind::backlight(&self.facts(record)),
                 };
                 if !payload.eq_ignore_ascii_case("QUERY") {
-                    let moved = self.moved(node, record);
-                    command::check_allowed(moved, &shared.settings.allowed)?;
+                    let affected = self.affected(node, record);
+                    command::check_allowed(affected, &shared.settings.allowed)?;
                 }
                 match target {
                     CommandTarget::Control(_, control) => {
                         let property = self.state.property(&record.address, control);
                         let uom = match (property, *control) {
                             (Some(property), _) => property.uom(),
-                            // No property tells what these are.
+                            // These have no property, and need no unit.
                             (None, ENABLED | BACKLIGHT) => "",
                             _ => return Err(Refusal::UnknownTarget),
                         };
@@ -94,11 +94,11 @@ impl House {
                 command::to_variable(*id, field, *places, payload)?
             }
         };
-        Ok(command.confirmed(CONFIRM_WITHIN, &self.state))
+        Ok(command.confirmed(CONFIRM_TIMEOUT, &self.state))
     }
 
-    /// Sends a command of the page at once. It is judged as one from MQTT, and does not wait for a
-    /// controller that is away.
+    /// Sends a command from the page at once. It passes the same checks as a command from MQTT, but
+    /// is refused if the controller is not connected.
     pub(in crate::machine) fn page_command(
         &mut self,
         shared: &mut Shared,
@@ -119,8 +119,8 @@ impl House {
         }
     }
 
-    /// What a node is commanded as: an override may make a light of a switch, never anything of a
-    /// lock.
+    /// Returns the kind that determines which commands a node accepts. An override may turn a
+    /// switch into a light, but never changes a node that needs a permission, such as a lock.
     pub(super) fn commanded_kind(
         &self,
         overrides: &BTreeMap<String, NodeOverride>,
@@ -134,20 +134,21 @@ impl House {
         }
     }
 
-    /// The kinds of all that a command moves: the node, and the members of a scene.
-    pub(super) fn moved(&self, node: &str, record: &Record) -> Vec<Kind> {
+    /// Returns the kinds of everything that a command acts on: the node, or a scene and its
+    /// members.
+    pub(super) fn affected(&self, node: &str, record: &Record) -> Vec<Kind> {
         let own = (node, record);
         let members = record.members.iter().filter_map(|member| {
             let record = self.records.get(member)?;
             Some((member.as_str(), record))
         });
-        let moved = std::iter::once(own).chain(members);
-        moved
+        let affected = std::iter::once(own).chain(members);
+        affected
             .map(|(_, record)| Kind::of(&self.facts(record)))
             .collect()
     }
 
-    /// Sends a command, or lets it wait for the controller.
+    /// Sends a command, or queues it until the controller is connected.
     pub(super) fn wait(
         &mut self,
         shared: &mut Shared,
@@ -159,11 +160,11 @@ impl House {
             self.send(shared, topic, call);
             return;
         }
-        if self.waiting.len() >= MOST_WAITING && !self.waiting.contains_key(topic) {
+        if self.waiting.len() >= MAX_WAITING && !self.waiting.contains_key(topic) {
             shared.ignore(&self.name, topic, &Refusal::TooMany);
             return;
         }
-        let until = now.monotonic + COMMAND_WAITS;
+        let until = now.monotonic + COMMAND_TIMEOUT;
         let waiting = PendingCommand { call, until };
         if self.waiting.insert(topic.to_owned(), waiting).is_some() {
             shared.ignore(&self.name, topic, &Refusal::Replaced);

@@ -1,4 +1,5 @@
-//! A house and its controller: what the stream tells, and what was read.
+//! Handles what a house learns from its controller: notifications of the stream, and answers to
+//! calls.
 
 use std::time::Instant;
 
@@ -24,20 +25,20 @@ impl House {
     ) {
         match notification {
             Notification::Status(change) => self.status_changed(shared, now, change),
-            Notification::Event(event) => self.happened(shared, now, event),
+            Notification::Event(event) => self.handle_event(shared, now, event),
             Notification::Drift(drift) => {
                 self.drift += 1;
                 let (node, control) = (&*drift.node, &*drift.control);
                 warn!(
                     controller = self.name,
-                    node, control, "a value was wrong: no event had told it"
+                    node, control, "a value was outdated: no event had reported it"
                 );
                 self.state.apply_drift(drift);
                 self.publish_property(shared, now, node, control, false);
                 self.publish_scenes_of(shared, now, node);
-                self.tell_status(shared);
+                self.publish_status(shared);
             }
-            // What was dropped may have changed anything.
+            // Any object may have changed in the dropped notifications.
             Notification::Dropped(_) => self.loading.changed(now.monotonic),
             _ => {}
         }
@@ -51,7 +52,7 @@ impl House {
             Status::Connected => {
                 self.connects += 1;
                 if let Some(since) = self.away_since.take() {
-                    self.excuse_heartbeats(now, since);
+                    self.extend_heartbeats(now, since);
                 }
                 self.loading.connected(now.monotonic);
                 for (topic, waiting) in std::mem::take(&mut self.waiting) {
@@ -64,10 +65,10 @@ impl House {
                 self.away_since.get_or_insert(now.monotonic);
             }
         }
-        self.tell_status(shared);
+        self.publish_status(shared);
     }
 
-    pub(super) fn tell_status(&self, shared: &mut Shared) {
+    pub(super) fn publish_status(&self, shared: &mut Shared) {
         if let Some(uuid) = &self.uuid {
             let reconnects = self.connects.saturating_sub(1);
             let payload = payload::status(&self.status, uuid, reconnects, self.drift);
@@ -85,7 +86,8 @@ impl House {
         }
     }
 
-    /// Says that the controller is away, if it is known or was there for an earlier process.
+    /// Publishes the controller as offline, if its UUID is known or the broker holds `online` from
+    /// an earlier process.
     pub(super) fn go_offline(&mut self, shared: &mut Shared) {
         let topic = self.topics.availability();
         if self.uuid.is_some() || shared.outbox.payload(&topic) == Some(b"online") {
@@ -94,7 +96,7 @@ impl House {
         }
     }
 
-    pub(super) fn happened(&mut self, shared: &mut Shared, now: Now, event: &Event) {
+    pub(super) fn handle_event(&mut self, shared: &mut Shared, now: Now, event: &Event) {
         let changes = self.state.apply_event(event);
         if event.is_node_property() {
             let is_new = changes.iter().any(|change| match &change.kind {
@@ -108,14 +110,14 @@ impl House {
             if is_new {
                 let node = slug(event.node());
                 self.announce_node(shared, &node);
-                self.begin_sensing_node(shared, now, &node);
+                self.publish_sensor(shared, now, &node);
             }
             return;
         }
         match event.view() {
             Ok(View::Command(command)) if event.is_live() => {
-                self.tell_event(shared, now, &command);
-                self.sensed(shared, now, &command);
+                self.publish_event(shared, now, &command);
+                self.handle_sensor_command(shared, now, &command);
             }
             Ok(View::Program(program)) => {
                 self.publish_program(shared, program.id);
@@ -144,7 +146,7 @@ impl House {
         }
     }
 
-    /// A name, folder or flag changed: what Home Assistant is told of it changes too.
+    /// Updates the discovery messages after a change of a name, folder or flag.
     pub(super) fn renamed(
         &self,
         shared: &mut Shared,
@@ -159,12 +161,12 @@ impl House {
             details,
             Some(LifecycleDetails::Renamed { .. } | LifecycleDetails::ParentChanged { .. })
         ) {
-            // A folder.
+            // A folder: it may appear in the message of any node.
             self.announce_all(shared);
         }
     }
 
-    pub(super) fn tell_event(&self, shared: &mut Shared, now: Now, command: &NodeCommand<'_>) {
+    pub(super) fn publish_event(&self, shared: &mut Shared, now: Now, command: &NodeCommand<'_>) {
         if self.uuid.is_none() || matches!(command.command, CommandWord::Beep | CommandWord::Query)
         {
             return;
@@ -173,7 +175,7 @@ impl House {
         shared.outbox.event(&topic, payload::event(command, now));
     }
 
-    /// What a call came to.
+    /// Handles the outcome of a call.
     pub(in crate::machine) fn answered(
         &mut self,
         shared: &mut Shared,
@@ -191,7 +193,7 @@ impl House {
                 Answer::Command(Confirmation::Unconfirmed) => {
                     warn!(
                         controller,
-                        topic, "a command was accepted, and no event confirmed it"
+                        topic, "a command was accepted, but no event confirmed it"
                     );
                 }
                 answer => tracing::debug!(controller, topic, ?answer, "a command was carried out"),
@@ -223,7 +225,7 @@ impl House {
             Answer::Config(config) => {
                 self.firmware = config.firmware;
                 self.identified(shared, now, &config.root_id, uuids);
-                self.announce_house(shared, |place| vec![place.controller()]);
+                self.announce_with(shared, |announcer| vec![announcer.controller()]);
             }
             Answer::Nodes(nodes) => self.take_nodes(shared, now, &nodes),
             Answer::Programs(programs) => {
@@ -244,7 +246,7 @@ impl House {
                     self.publish_program(shared, entry.id);
                 }
                 self.announce_programs(shared);
-                self.look_for_ghosts(shared, now, |subject| {
+                self.compare_reading(shared, now, |subject| {
                     matches!(subject, Subject::Program(_))
                 });
             }
@@ -261,8 +263,8 @@ impl House {
                     self.variables.insert(definition.id, known);
                 }
                 self.announce_variables(shared);
-                let is_meant = |subject: &Subject<'_>| matches!(subject, Subject::Variable(id) if id.kind == kind);
-                self.look_for_ghosts(shared, now, is_meant);
+                let is_selected = |subject: &Subject<'_>| matches!(subject, Subject::Variable(id) if id.kind == kind);
+                self.compare_reading(shared, now, is_selected);
             }
             Answer::Variables(variables) => {
                 for entry in variables.variables {
@@ -278,14 +280,14 @@ impl House {
                     }
                     self.publish_variable(shared, entry.id);
                 }
-                // Their decimal places are known now.
+                // The decimal places are known only now.
                 self.announce_variables(shared);
             }
             Answer::Command(_) | Answer::Failed(_) => {}
         }
     }
 
-    /// The controller has said who it is.
+    /// Handles the UUID that the controller reports.
     pub(super) fn identified(
         &mut self,
         shared: &mut Shared,
@@ -297,7 +299,7 @@ impl House {
         if uuid.is_empty() {
             warn!(
                 controller,
-                "the controller does not say its UUID: nothing is published of it"
+                "the controller does not report its UUID: nothing is published for it"
             );
             return;
         }
@@ -308,7 +310,7 @@ impl House {
                     controller,
                     known,
                     uuid,
-                    "another controller answers: restart the bridge if it takes the place of the old one"
+                    "another controller answers: restart the bridge if it replaces the old one"
                 );
                 return;
             }
@@ -316,7 +318,7 @@ impl House {
                 warn!(
                     controller,
                     uuid,
-                    "this controller is watched already, under another name: nothing is published of it"
+                    "this controller is already watched under another name: nothing is published for it"
                 );
                 return;
             }
@@ -326,13 +328,13 @@ impl House {
             controller,
             uuid,
             firmware = self.firmware,
-            "the controller is known"
+            "the controller is identified"
         );
         self.uuid = Some(uuid.to_owned());
         self.publish_all(shared, now);
         self.publish_nodes_enabled(shared);
-        self.begin_sensing(shared, now);
-        self.tell_status(shared);
+        self.publish_sensors(shared, now);
+        self.publish_status(shared);
         self.go_online(shared);
         self.proceed(shared, now);
     }
@@ -391,8 +393,8 @@ impl House {
         }
         self.announce_nodes(shared);
         self.publish_nodes_enabled(shared);
-        self.begin_sensing(shared, now);
-        self.look_for_ghosts(shared, now, |subject| matches!(subject, Subject::Node(_)));
+        self.publish_sensors(shared, now);
+        self.compare_reading(shared, now, |subject| matches!(subject, Subject::Node(_)));
     }
 
     pub(in crate::machine) fn tick(&mut self, shared: &mut Shared, now: Now) {
@@ -402,10 +404,10 @@ impl House {
             .is_some_and(|since| since + delay <= now.monotonic);
         if is_away && self.is_available != Some(false) {
             self.go_offline(shared);
-            // Once is enough, whether or not there was anything to say.
+            // Also if nothing was published, so that this is not due again.
             self.is_available = Some(false);
         }
-        self.miss_heartbeats(shared, now);
+        self.report_missing_heartbeats(shared, now);
         let expired: Vec<String> = self
             .waiting
             .iter()

@@ -1,4 +1,5 @@
-//! One controller on the broker: what is published of it, and what it is told.
+//! Publishes the state of one controller to the broker, and carries out the commands to the
+//! controller.
 //!
 //! ```text
 //!                 UUID read, states listed                 listed              mark
@@ -7,15 +8,20 @@
 //!        └──────────── broker connected, once everything was listed ────────┘
 //! ```
 //!
+//! A mark is a message that the bridge publishes and receives back. Messages that arrive before it
+//! were already on the broker.
+//!
 //! Rules:
 //!
-//! * A replay refreshes states and is not an event. A value that it repeats keeps the time that it
-//!   has on the broker.
-//! * The controller is online once its stream is live, and offline after it was away for as long as
-//!   the options say.
-//! * Removed is what a live event names, or what two complete readings in a row lack; never after a
-//!   reading that failed. What was removed is not published again before a reading has it.
-//! * A command waits at most 10 s for its controller. A newer one to the same topic replaces it.
+//! * A replay refreshes states; its events are not published as events. If a replayed value
+//!   equals the published one, its timestamp is not changed.
+//! * The controller is `online` once its stream is live, and `offline` once it has been
+//!   disconnected for the availability delay.
+//! * An object (node, scene, program or variable) is removed if a live event reports it, or if it
+//!   is missing from two successful readings of the controller in a row. A removed node is not
+//!   published again until a reading contains it.
+//! * A command waits at most 10 s for its controller. A newer command to the same topic replaces
+//!   it.
 
 mod announce;
 mod broker;
@@ -42,9 +48,10 @@ use super::outbox::Owner;
 use crate::topics::ControllerTopics;
 use crate::watch::WatchId;
 
-/// How many entries of a controller are kept and published.
-const MOST_ENTRIES: usize = 50_000;
+/// The maximum number of entries that are kept and published for a controller.
+const MAX_ENTRIES: usize = 50_000;
 
+/// What the bridge knows of one controller and its house.
 #[derive(Debug)]
 pub(crate) struct House {
     watch: WatchId,
@@ -57,29 +64,33 @@ pub(crate) struct House {
     names: Names,
     /// Nodes and scenes, by slug.
     records: BTreeMap<String, Record>,
-    /// The scenes that a node is in, by slugs.
+    /// The slugs of the scenes that a node is in, by the node's slug.
     scenes_of: BTreeMap<String, Vec<String>>,
     programs: BTreeMap<ProgramId, String>,
     /// Names and decimal places.
     variables: BTreeMap<VariableId, (String, u32)>,
-    /// What the last complete reading lacked.
+    /// The objects that the last reading lacked.
     missing: BTreeSet<String>,
-    /// When the heartbeat of a sensor is missing, by slug.
+    /// The deadlines of the sensors' next heartbeats, by slug.
     heartbeats: BTreeMap<String, Instant>,
     /// The slugs of nodes that are gone.
     removed: BTreeSet<String>,
     loading: Loading,
+    /// Since when the stream is not connected.
     away_since: Option<Instant>,
+    /// The availability last published; `None` before the first.
     is_available: Option<bool>,
     connects: u64,
-    /// Values that a self-audit has corrected.
+    /// The number of values that a self-audit has corrected.
     drift: u64,
-    sync: Sync,
+    progress: BrokerProgress,
+    /// The commands that wait for the connection to the controller, by topic.
     waiting: BTreeMap<String, PendingCommand>,
+    /// The topics of the commands in flight, by call.
     sent: BTreeMap<CallNumber, String>,
 }
 
-/// A node or scene as it was read.
+/// A node or scene, as read from the controller.
 #[derive(Clone, Debug, Default)]
 struct Record {
     address: String,
@@ -93,19 +104,20 @@ struct Record {
     members: Vec<String>,
 }
 
-/// How far the house has come with the broker.
+/// How far the listing of the broker's messages and the subscription to commands have come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Sync {
+struct BrokerProgress {
     states_listed: bool,
     discovery_listed: bool,
-    /// A mark of the listing of the discovery messages is on its way.
+    /// Whether the discovery messages are being listed: the mark has not come back.
     is_listing_discovery: bool,
-    is_connected: bool,
-    /// Commands that come now were not sent while the bridge was away.
+    is_broker_connected: bool,
+    /// Whether commands are carried out: the mark sent after the subscription has come back, so all
+    /// outdated commands have arrived and been refused.
     is_open: bool,
 }
 
-/// A command that waits for its controller.
+/// A command that waits for the connection to its controller.
 #[derive(Debug)]
 struct PendingCommand {
     call: Call<Confirmation>,
@@ -115,7 +127,7 @@ struct PendingCommand {
 impl House {
     pub(super) fn new(watch: WatchId, name: &str, now: Now) -> Self {
         let limits = Limits {
-            entries: MOST_ENTRIES,
+            entries: MAX_ENTRIES,
             ..Limits::default()
         };
         Self {
@@ -139,13 +151,14 @@ impl House {
             is_available: None,
             connects: 0,
             drift: 0,
-            sync: Sync::default(),
+            progress: BrokerProgress::default(),
             waiting: BTreeMap::new(),
             sent: BTreeMap::new(),
         }
     }
 
     pub(super) fn owner(&self) -> Owner {
+        // 0 is the bridge.
         Owner(self.watch.0 + 1)
     }
 
@@ -161,8 +174,8 @@ impl House {
         self.is_available == Some(true)
     }
 
-    /// The name of a node, or its address, and the words of an event.
-    pub(crate) fn words_of(&self, event: &Event) -> (String, String) {
+    /// Returns the name or address of the event's node, and the text of the event.
+    pub(crate) fn describe_event(&self, event: &Event) -> (String, String) {
         let node = event.node();
         let named = self.names.node(node).filter(|named| !named.name.is_empty());
         let name = named.map_or(node, |named| &named.name);
@@ -177,7 +190,8 @@ impl House {
         self.drift
     }
 
-    pub(crate) fn nodes(&self) -> usize {
+    /// The number of nodes and scenes.
+    pub(crate) fn record_count(&self) -> usize {
         self.records.len()
     }
 }

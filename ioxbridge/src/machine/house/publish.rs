@@ -1,4 +1,4 @@
-//! What is published of a house.
+//! Publishes the states of a house.
 
 use ioxproto::Now;
 use ioxproto::view::{ProgramId, VariableId};
@@ -32,7 +32,8 @@ impl House {
         }
     }
 
-    /// Publishes a property. What is not live keeps the time of the same value.
+    /// Publishes a property. If the value is not live and has not changed, the payload on the
+    /// broker keeps its time.
     pub(super) fn publish_property(
         &self,
         shared: &mut Shared,
@@ -65,7 +66,7 @@ impl House {
         }
     }
 
-    /// Publishes a scene's state: on if a member is. Controllers say nothing of scenes themselves.
+    /// Publishes a scene's state: on if a member is on. Controllers report no state of scenes.
     pub(super) fn publish_scene(&self, shared: &mut Shared, now: Now, scene: &str) {
         if self.uuid.is_none() || self.removed.contains(scene) {
             return;

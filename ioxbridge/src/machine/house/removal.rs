@@ -1,4 +1,4 @@
-//! What is gone from a house.
+//! Removes the objects that are gone from a house.
 
 use std::collections::BTreeSet;
 
@@ -6,23 +6,24 @@ use ioxproto::Now;
 use tracing::info;
 
 use super::House;
-use crate::discovery::Place;
+use crate::discovery::Announcer;
 use crate::machine::Shared;
 use crate::slug::uuid_slug;
 use crate::topics::Subject;
 
 impl House {
-    /// Notes what this reading lacks of what is published, and removes what the one before it
-    /// lacked too.
-    pub(super) fn look_for_ghosts(
+    /// Compares a reading with what is published. Removes the objects that this reading and the one
+    /// before it lack, and notes those that only this one lacks. `is_selected` selects the objects
+    /// that the reading covers.
+    pub(super) fn compare_reading(
         &mut self,
         shared: &mut Shared,
         now: Now,
-        is_meant: impl Fn(&Subject<'_>) -> bool,
+        is_selected: impl Fn(&Subject<'_>) -> bool,
     ) {
         let mut lacking: BTreeSet<String> = BTreeSet::new();
         for topic in shared.outbox.topics_under(&self.topics.base()) {
-            if let Some(subject) = self.topics.subject(&topic).filter(&is_meant)
+            if let Some(subject) = self.topics.subject(&topic).filter(&is_selected)
                 && !self.is_known(&subject)
             {
                 lacking.insert(object(&subject));
@@ -32,12 +33,12 @@ impl House {
             let subject = subject_of(&object);
             if subject
                 .as_ref()
-                .is_some_and(|subject| is_meant(subject) && !self.is_known(subject))
+                .is_some_and(|subject| is_selected(subject) && !self.is_known(subject))
             {
                 lacking.insert(object);
             }
         }
-        let is_of_this_reading = |name: &String| subject_of(name).is_some_and(|s| is_meant(&s));
+        let is_of_this_reading = |name: &String| subject_of(name).is_some_and(|s| is_selected(&s));
         let before: BTreeSet<String> = self
             .missing
             .iter()
@@ -50,13 +51,13 @@ impl House {
                 self.remove(shared, &name);
             } else {
                 self.missing.insert(name);
-                self.loading.doubted(now.monotonic);
+                self.loading.schedule_confirmation(now.monotonic);
             }
         }
     }
 
-    /// Compares what was found on the broker with what is known: what is known to be gone is
-    /// removed, what is not known is doubted.
+    /// Compares what was found on the broker with what is known. Removes the objects that are known
+    /// to be gone, and schedules a reading if there are unknown ones.
     pub(super) fn compare_found(&mut self, shared: &mut Shared, now: Now) {
         let topics = shared.outbox.topics_under(&self.topics.base());
         let subjects = topics.iter().filter_map(|topic| self.topics.subject(topic));
@@ -66,7 +67,7 @@ impl House {
             if self.removed.contains(&name) {
                 self.remove(shared, &name);
             } else if subject_of(&name).is_some_and(|subject| !self.is_known(&subject)) {
-                self.loading.doubted(now.monotonic);
+                self.loading.schedule_confirmation(now.monotonic);
             }
         }
     }
@@ -79,12 +80,12 @@ impl House {
         }
     }
 
-    /// The objects that discovery messages on the broker are of.
+    /// Returns the objects that have a discovery message on the broker.
     pub(super) fn announced(&self, shared: &Shared) -> Vec<String> {
         let (Some(prefix), Some(uuid)) = (&shared.settings.prefix, &self.uuid) else {
             return Vec::new();
         };
-        let base = Place::base(prefix, &uuid_slug(uuid));
+        let base = Announcer::base(prefix, &uuid_slug(uuid));
         let topics = shared.outbox.topics_under(&base);
         let object = |topic: &str| {
             topic
@@ -96,14 +97,14 @@ impl House {
         objects.filter(|object| object != "controller").collect()
     }
 
-    /// Removes everything of a node, scene, program or variable.
+    /// Removes a node, scene, program or variable, and all its messages on the broker.
     pub(super) fn remove(&mut self, shared: &mut Shared, name: &str) {
         let Some(subject) = subject_of(name) else {
             return;
         };
         info!(
             controller = self.name,
-            name, "gone from the controller: removed from the broker"
+            name, "no longer on the controller: removed from the broker"
         );
         match &subject {
             Subject::Node(node) => {
@@ -134,14 +135,17 @@ impl House {
         let (Some(prefix), Some(uuid)) = (&shared.settings.prefix, &self.uuid) else {
             return;
         };
-        let topic = format!("{}{object}/config", Place::base(prefix, &uuid_slug(uuid)));
+        let topic = format!(
+            "{}{object}/config",
+            Announcer::base(prefix, &uuid_slug(uuid))
+        );
         if shared.outbox.payload(&topic).is_some() {
             shared.outbox.clear(self.owner(), &topic);
         }
     }
 }
 
-/// The object of a discovery message.
+/// Returns the name of an object, as in the topic of its discovery message.
 fn object(subject: &Subject<'_>) -> String {
     match subject {
         Subject::Node(node) => (*node).to_owned(),

@@ -1,12 +1,13 @@
-//! The state of battery sensors, which they report by commands: their status is not reliable.
+//! The state of battery sensors. They report it with commands, because their status (`ST`) is not
+//! reliable.
 //!
 //! Rules:
 //!
-//! * A live command counts. A replay repeats the last command of each kind, and does not say which
-//!   was later.
-//! * Before the first command, what the broker holds counts, then the status if it is known.
-//! * A heartbeat that is missing for [`HEARTBEAT_WITHIN`] is a problem. While the controller is
-//!   away nothing can be heard, and that time does not count.
+//! * Only live commands count. A replay repeats the last command of each kind, but not their order.
+//! * Before the first live command, the state on the broker is used, or else the status, if known.
+//! * If no heartbeat arrives within [`HEARTBEAT_TIMEOUT`], it is reported as missing. The time
+//!   during which the controller is disconnected does not count, because no heartbeat can be
+//!   received.
 
 use std::time::{Duration, Instant};
 
@@ -19,8 +20,8 @@ use crate::discovery::kind::{self, Sense};
 use crate::machine::{Shared, payload};
 use crate::slug::slug;
 
-/// A sensor sends a heartbeat every 24 h.
-const HEARTBEAT_WITHIN: Duration = Duration::from_secs(25 * 60 * 60);
+/// The maximum time between two heartbeats. A sensor sends one every 24 h.
+const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(25 * 60 * 60);
 
 impl House {
     fn sense(&self, node: &str) -> Option<Sense> {
@@ -28,8 +29,13 @@ impl House {
         kind::sense(&self.facts(record))
     }
 
-    /// A command came, live.
-    pub(super) fn sensed(&mut self, shared: &mut Shared, now: Now, command: &NodeCommand<'_>) {
+    /// Handles a live command from a node.
+    pub(super) fn handle_sensor_command(
+        &mut self,
+        shared: &mut Shared,
+        now: Now,
+        command: &NodeCommand<'_>,
+    ) {
         let node = slug(command.node);
         let is_on = match command.command {
             CommandWord::On => true,
@@ -49,7 +55,7 @@ impl House {
             Some(Sense::Heartbeat) => {
                 self.set_active(shared, now, &node, false);
                 self.heartbeats
-                    .insert(node, now.monotonic + HEARTBEAT_WITHIN);
+                    .insert(node, now.monotonic + HEARTBEAT_TIMEOUT);
             }
         }
     }
@@ -63,26 +69,26 @@ impl House {
         shared.outbox.set(self.owner(), &topic, payload);
     }
 
-    /// Publishes the initial state of all sensors that have not reported yet.
-    pub(super) fn begin_sensing(&mut self, shared: &mut Shared, now: Now) {
-        if self.uuid.is_none() || !self.sync.states_listed {
+    /// Publishes the initial state of all battery sensors.
+    pub(super) fn publish_sensors(&mut self, shared: &mut Shared, now: Now) {
+        if self.uuid.is_none() || !self.progress.states_listed {
             return;
         }
         let nodes: Vec<String> = self.records.keys().cloned().collect();
         for node in nodes {
-            self.begin_sensing_node(shared, now, &node);
+            self.publish_sensor(shared, now, &node);
         }
     }
 
-    pub(super) fn begin_sensing_node(&mut self, shared: &mut Shared, now: Now, node: &str) {
+    pub(super) fn publish_sensor(&mut self, shared: &mut Shared, now: Now, node: &str) {
         let Some(sense) = self.sense(node) else {
             return;
         };
-        if self.uuid.is_none() || !self.sync.states_listed {
+        if self.uuid.is_none() || !self.progress.states_listed {
             return;
         }
         if sense == Sense::Heartbeat {
-            let due = now.monotonic + HEARTBEAT_WITHIN;
+            let due = now.monotonic + HEARTBEAT_TIMEOUT;
             self.heartbeats.entry(node.to_owned()).or_insert(due);
         }
         let topic = self.topics.active(node);
@@ -101,7 +107,7 @@ impl House {
         let is_active = match (sense, status) {
             (Sense::Heartbeat, _) => Some(false),
             (_, Some(number)) => Some(number.mantissa() != 0),
-            // Nobody would say that a battery is full.
+            // A sensor reports a low battery, but never a full one.
             (_, None) => is_battery.then_some(false),
         };
         if let Some(is_active) = is_active {
@@ -109,16 +115,16 @@ impl House {
         }
     }
 
-    /// The controller is back: nothing could be heard since then.
-    pub(super) fn excuse_heartbeats(&mut self, now: Now, since: Instant) {
+    /// Extends all heartbeat deadlines by the time since the controller was lost.
+    pub(super) fn extend_heartbeats(&mut self, now: Now, since: Instant) {
         let away = now.monotonic.saturating_duration_since(since);
         for due in self.heartbeats.values_mut() {
             *due += away;
         }
     }
 
-    /// Says which heartbeats are missing.
-    pub(super) fn miss_heartbeats(&mut self, shared: &mut Shared, now: Now) {
+    /// Reports the sensors of which the heartbeat is missing.
+    pub(super) fn report_missing_heartbeats(&mut self, shared: &mut Shared, now: Now) {
         if self.away_since.is_some() {
             return;
         }
@@ -130,14 +136,14 @@ impl House {
             .map(|(node, _)| node.clone())
             .collect();
         for node in missing {
-            // Reported once; the next heartbeat is due from now on.
+            // Start a new interval, so that a missing heartbeat is reported once per interval.
             self.heartbeats
-                .insert(node.clone(), now.monotonic + HEARTBEAT_WITHIN);
+                .insert(node.clone(), now.monotonic + HEARTBEAT_TIMEOUT);
             self.set_active(shared, now, &node, true);
         }
     }
 
-    /// When the next heartbeat is missing.
+    /// When the next heartbeat counts as missing.
     pub(super) fn heartbeat_due(&self) -> Option<Instant> {
         let due = self.heartbeats.values().copied().min();
         due.filter(|_| self.away_since.is_none())

@@ -1,4 +1,4 @@
-//! What the page shows of a house.
+//! The page's view of a house.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use ioxproto::words;
 use super::{House, Record};
 use crate::discovery::kind::Kind;
 use crate::machine::command;
-use crate::page::{EntryKind, Key, Shown, ShownController, ShownProperty, Source};
+use crate::page::{EntryKind, Key, ShownController, ShownEntry, ShownProperty, Source};
 use crate::slug::slug;
 use crate::{Allowance, NodeOverride};
 
@@ -19,15 +19,15 @@ pub(crate) struct View<'a> {
     pub(in crate::machine) overrides: &'a BTreeMap<String, NodeOverride>,
 }
 
-/// The deepest nesting of folders that is followed.
-const DEEPEST: usize = 16;
+/// The maximum depth of nested folders.
+const MAX_DEPTH: usize = 16;
 
 impl Source for View<'_> {
     fn keys(&self) -> Vec<Key> {
         let house = self.house;
         let records = house.records.values();
         let known = records.map(|record| record.address.clone());
-        // Nodes that told a value before the list of nodes was read.
+        // Nodes that reported a value before the list of nodes was read.
         let heard = house.state.nodes().filter(|address| {
             let node = slug(address);
             !house.records.contains_key(&node) && !house.removed.contains(&node)
@@ -40,13 +40,13 @@ impl Source for View<'_> {
             .collect()
     }
 
-    fn entry(&self, key: &Key) -> Option<Shown> {
+    fn entry(&self, key: &Key) -> Option<ShownEntry> {
         match key {
             Key::Node(address) => self.node(address),
             Key::Program(id) => {
                 let name = self.house.programs.get(id)?;
                 let program = self.house.state.program(*id);
-                let mut shown = Shown::new(EntryKind::Program, name);
+                let mut shown = ShownEntry::new(EntryKind::Program, name);
                 shown.value = program.map_or_else(String::new, words::of_program);
                 shown.is_disabled = program.is_some_and(|program| program.enabled == Some(false));
                 shown.commands = command::PROGRAM_OFFERS.to_vec();
@@ -64,7 +64,7 @@ impl Source for View<'_> {
             Key::Variable(id) => {
                 let (name, _) = self.house.variables.get(id)?;
                 let variable = self.house.state.variable(*id);
-                let mut shown = Shown::new(EntryKind::Variable, name);
+                let mut shown = ShownEntry::new(EntryKind::Variable, name);
                 if let Some(variable) = variable {
                     let number = |value: Option<ioxproto::view::Decimal>| {
                         value.map_or_else(String::new, |value| value.to_string())
@@ -88,7 +88,7 @@ impl Source for View<'_> {
 }
 
 impl View<'_> {
-    fn node(&self, address: &str) -> Option<Shown> {
+    fn node(&self, address: &str) -> Option<ShownEntry> {
         let house = self.house;
         let node = slug(address);
         let change = self.overrides.get(&node);
@@ -111,7 +111,7 @@ impl View<'_> {
             false => EntryKind::Node,
         };
         let name = named.map_or(address, |named| &named.name);
-        let mut shown = Shown::new(kind, name);
+        let mut shown = ShownEntry::new(kind, name);
         shown.folders = self.folders(address);
         shown.value = match record.is_scene {
             true => self.value_of_scene(record).to_owned(),
@@ -122,8 +122,8 @@ impl View<'_> {
         shown.is_disabled = named.is_some_and(|named| !named.is_enabled);
         shown.has_comm_error =
             named.is_some_and(|named| named.is_in_error) || house.state.has_comm_error(address);
-        let moved = house.moved(&node, record);
-        if command::check_allowed(moved, self.allowed).is_ok() && !shown.is_disabled {
+        let affected = house.affected(&node, record);
+        if command::check_allowed(affected, self.allowed).is_ok() && !shown.is_disabled {
             let kind = house.commanded_kind(self.overrides, record);
             shown.commands = command::node_offers(kind).to_vec();
         }
@@ -167,7 +167,7 @@ impl View<'_> {
         named.map_or(address, |named| named.name.as_str())
     }
 
-    /// Whether a node is on, where it is something that can be.
+    /// Whether a node is on; `None` if its kind has no such state, or the state is unknown.
     fn is_on(&self, record: &Record) -> Option<bool> {
         let house = self.house;
         match Kind::of(&house.facts(record)) {
@@ -201,7 +201,7 @@ impl View<'_> {
         let names = &self.house.names;
         let mut path = Vec::new();
         let mut at = names.node(address).map(|named| named.parent.as_str());
-        for _ in 0..DEEPEST {
+        for _ in 0..MAX_DEPTH {
             let Some(named) = at.and_then(|address| names.node(address)) else {
                 break;
             };

@@ -1,4 +1,4 @@
-//! Brokers that are away, slow or narrow.
+//! Tests of brokers that are disconnected, slow or limited.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -58,13 +58,13 @@ fn a_broker_with_a_receive_maximum_of_1_gets_one_at_a_time() {
     world.connect_broker();
     world.connect(1);
     world.pass(Duration::from_secs(1));
-    assert_eq!(world.most_in_flight, 1);
+    assert_eq!(world.max_in_flight, 1);
     assert_eq!(world.json(STATE)["value"], 0);
     assert_eq!(world.retained["iox/bridge/bridge/state"], "online");
 }
 
 #[test]
-fn what_is_too_large_for_the_broker_is_left_out_and_counted() {
+fn a_message_that_is_too_large_for_the_broker_is_dropped_and_counted() {
     let mut world = World::new(&options());
     world.limits = BrokerLimits {
         packet: 512,
@@ -107,7 +107,7 @@ fn a_restarted_bridge_sends_only_what_changed() {
     world.pass(Duration::from_secs(90));
     let sent = world.drain();
     let topics: Vec<&str> = sent.iter().map(|taken| taken.topic.as_str()).collect();
-    // Its own state the bridge sends always: nobody else does.
+    // The bridge always publishes its own state.
     let own = ["iox/bridge/bridge/info", "iox/bridge/bridge/state"];
     assert_eq!(topics, [STATE, own[0], own[1]], "{sent:#?}");
 }
@@ -175,7 +175,7 @@ fn nothing_is_published_before_the_uuid_is_known() {
 }
 
 #[test]
-fn two_controllers_with_the_same_addresses_do_not_meet() {
+fn two_controllers_with_the_same_addresses_do_not_interfere() {
     let mut world = World::settled(&options(), &[LAMP]);
     world.add(2, "barn", &[LAMP]);
     world.connect(2);
@@ -240,7 +240,7 @@ fn another_broker_gets_everything_and_what_it_holds_of_gone_nodes_is_removed() {
     assert_eq!(keys(&world.retained), keys(&expected));
     world.publish("iox/home/1A_2B_3C_01/set", "ON", false);
     assert_eq!(world.commands.len(), 1);
-    // What was known of the first broker says nothing of one that comes after.
+    // What was known of the first broker does not apply to a later one.
     world.retained.clear();
     world.replace_broker(true);
     world.pass(Duration::from_secs(5));
@@ -249,7 +249,7 @@ fn another_broker_gets_everything_and_what_it_holds_of_gone_nodes_is_removed() {
 }
 
 #[test]
-fn a_broker_that_may_not_command_gets_entities_that_cannot_be_set() {
+fn a_broker_without_commands_gets_read_only_entities() {
     let mut world = World::settled(&options(), &[LAMP]);
     let config = "homeassistant/device/iox_0021b9000001/1A_2B_3C_01/config";
     assert!(world.json(config)["components"]["light"]["command_topic"].is_string());

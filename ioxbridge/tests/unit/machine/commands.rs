@@ -1,4 +1,4 @@
-//! Commands from MQTT.
+//! Tests of commands from MQTT.
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ fn a_command_goes_to_its_controller() {
 }
 
 #[test]
-fn what_is_not_understood_does_nothing() {
+fn a_payload_that_is_not_understood_does_nothing() {
     let mut world = World::settled(&options(), &[LAMP]);
     world.publish(SET, "101%", false);
     world.publish(SET, "NaN", false);
@@ -76,12 +76,12 @@ fn a_command_waits_ten_seconds_for_its_controller_and_the_newest_counts() {
 }
 
 #[test]
-fn what_was_sent_while_the_bridge_was_away_is_late() {
+fn a_command_that_was_sent_while_the_bridge_was_disconnected_is_ignored() {
     let mut world = World::settled(&options(), &[LAMP]);
     world.lose_broker();
     world.is_connected = true;
     world.machine.connected(world.now, world.limits);
-    // The broker delivers what the session has kept before the mark comes back.
+    // The broker delivers the messages that the session kept before it returns the mark.
     let kept = crate::machine::Message {
         topic: SET.to_owned(),
         payload: b"ON".to_vec(),
@@ -96,7 +96,7 @@ fn what_was_sent_while_the_bridge_was_away_is_late() {
 }
 
 #[test]
-fn locks_need_a_permission_even_by_way_of_an_override() {
+fn locks_need_a_permission_even_with_an_override() {
     let set = "iox/home/4A_2B_3C_01/set";
     let change = NodeOverride::new().component(Component::Switch);
     let disguised = options().override_node(LOCK.0, change);

@@ -1,4 +1,4 @@
-//! The machine against a broker and controllers without sockets.
+//! Tests of the machine with a simulated broker and controllers, without sockets.
 
 mod broker;
 mod commands;

@@ -1,4 +1,4 @@
-//! For any sequence of events, what is retained in the end equals the state.
+//! A property test: after any sequence of events, the retained messages match the state.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -21,14 +21,14 @@ enum Step {
     Disconnect,
     ConnectBroker,
     LoseBroker,
-    /// The broker forgets everything; only while it is away.
+    /// The broker loses all retained messages, while it is disconnected.
     Forget,
     Acknowledge(bool),
     Fail(bool),
     Birth,
     Command(usize),
     Restart,
-    /// Another broker, with what the one before it holds or with nothing.
+    /// Switch to another broker, with the same retained messages (`true`) or none.
     ReplaceBroker(bool),
     Pass(u64),
 }
@@ -147,7 +147,7 @@ impl Run {
         }
     }
 
-    /// Everything is well again, for long enough.
+    /// Ends all faults, and waits until the bridge has recovered.
     fn heal(&mut self) {
         let world = &mut self.world;
         world.controller_mut(1).fails = false;
@@ -201,7 +201,8 @@ impl Run {
             events.iter().all(|event| !event.retain),
             "an event was retained"
         );
-        // Each live press at most once, and none of a replay, which has as many commands as nodes.
+        // Each live press is published at most once, and no command of a replay, which has one for
+        // each node.
         assert!(
             events.len() <= self.presses,
             "{} events of {} presses",
@@ -209,7 +210,7 @@ impl Run {
             self.presses
         );
         assert_eq!(world.machine.broker_stats().waiting, 0);
-        assert!(world.most_in_flight <= 32);
+        assert!(world.max_in_flight <= 32);
     }
 }
 

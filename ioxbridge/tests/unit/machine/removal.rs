@@ -1,4 +1,4 @@
-//! What is gone from a controller, and what is not.
+//! Tests of the removal of nodes.
 
 use std::time::Duration;
 
@@ -6,32 +6,32 @@ use super::world::{World, lifecycle, options};
 
 const LAMP: (&str, &str, &str) = ("1A 2B 3C 1", "Hall lamp", "DimmerLampSwitch_ADV");
 const OTHER: (&str, &str, &str) = ("1A 2B 3D 1", "Porch", "RelayLampSwitch_ADV");
-/// What is on the broker of a node: its discovery message, its status, and whether it is enabled.
+/// The number of a node's topics: its discovery message, its status, and whether it is enabled.
 const ALL: usize = 3;
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// What is on the broker of a node.
+/// Returns the number of a node's topics on the broker.
 fn topics(world: &World, node: &str) -> usize {
     let levels = |topic: &&String| topic.split('/').any(|level| level == node);
     world.retained.keys().filter(levels).count()
 }
 
 #[test]
-fn a_live_removal_clears_everything_of_the_node_and_nothing_else() {
+fn a_live_removal_removes_all_messages_of_the_node_and_no_others() {
     let mut world = World::settled(&options(), &[LAMP, OTHER]);
     assert_eq!(topics(&world, "1A_2B_3C_01"), ALL);
     world.controller_mut(1).nodes.remove(LAMP.0);
     world.event(1, &lifecycle(LAMP.0, "NR", ""), true);
     assert_eq!(topics(&world, "1A_2B_3C_01"), 0);
     assert_eq!(topics(&world, "1A_2B_3D_01"), ALL);
-    // A late event of it does not bring it back.
+    // A late event of the node does not bring it back.
     world.event(1, &super::world::property(LAMP.0, 5), true);
     world.pass(MINUTE * 3);
     assert_eq!(topics(&world, "1A_2B_3C_01"), 0);
 }
 
 #[test]
-fn a_replayed_removal_is_history() {
+fn a_replayed_removal_is_ignored() {
     let mut world = World::settled(&options(), &[LAMP]);
     world.event(1, &lifecycle(LAMP.0, "NR", ""), false);
     world.pass(MINUTE * 3);
@@ -39,10 +39,10 @@ fn a_replayed_removal_is_history() {
 }
 
 #[test]
-fn what_two_complete_readings_in_a_row_lack_is_cleared() {
+fn an_object_that_two_readings_in_a_row_lack_is_removed() {
     let mut world = World::settled(&options(), &[LAMP, OTHER]);
     world.restart(&options());
-    // Removed while the bridge was down.
+    // The node was removed while the bridge was down.
     world.add(1, "home", &[OTHER]);
     world.connect_broker();
     world.connect(1);
@@ -58,7 +58,7 @@ fn what_two_complete_readings_in_a_row_lack_is_cleared() {
 }
 
 #[test]
-fn a_reading_that_fails_clears_nothing() {
+fn a_failed_reading_removes_nothing() {
     let mut world = World::settled(&options(), &[LAMP, OTHER]);
     world.controller_mut(1).nodes.remove(LAMP.0);
     world.disconnect(1);
@@ -87,7 +87,7 @@ fn a_node_that_is_missing_once_stays() {
 }
 
 #[test]
-fn another_controllers_nodes_are_never_cleared() {
+fn the_nodes_of_another_controller_are_never_removed() {
     let mut world = World::settled(&options(), &[LAMP]);
     world.add(2, "barn", &[LAMP]);
     world.connect(2);
@@ -116,7 +116,7 @@ fn a_node_that_was_renamed_and_moved_while_the_bridge_was_down_has_its_new_name(
 }
 
 #[test]
-fn a_component_that_a_node_has_no_more_is_named_without_options_once() {
+fn a_component_that_a_node_has_lost_is_listed_without_options_once() {
     let mut world = World::settled(&options(), &[LAMP]);
     let topic = "homeassistant/device/iox_0021b9000001/1A_2B_3C_01/config";
     world.node_mut(1, LAMP.0).definition = "RelayLampSwitch_ADV";

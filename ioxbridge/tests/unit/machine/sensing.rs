@@ -1,4 +1,4 @@
-//! Battery sensors, whose state is what they said last.
+//! Tests of battery sensors, whose state is the last one that they reported.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ const OPPOSITE: &str = "2A 2B 2C 2";
 const BATTERY: &str = "2A 2B 2C 3";
 const HEARTBEAT: &str = "2A 2B 2C 4";
 
-/// A sensor of a door with its nodes.
+/// Creates a world with a door sensor and its nodes.
 fn door() -> World {
     let nodes = [CONTACT, OPPOSITE, BATTERY, HEARTBEAT].map(|node| (node, node, "16.2.1.0"));
     World::settled(&options(), &nodes)
@@ -31,7 +31,7 @@ fn a_contact_follows_its_commands_and_those_of_its_opposite() {
     assert_eq!(value(&world, 1), Some(0), "the status, before any command");
     world.press(1, CONTACT, "DON");
     assert_eq!(value(&world, 1), Some(1));
-    // The status is no better than a guess.
+    // The status is only a guess of the controller and is ignored.
     world.level(1, CONTACT, 0);
     assert_eq!(value(&world, 1), Some(1));
     world.press(1, OPPOSITE, "DON");
@@ -43,7 +43,7 @@ fn a_contact_follows_its_commands_and_those_of_its_opposite() {
 }
 
 #[test]
-fn a_replay_and_a_restart_leave_what_a_sensor_said_last() {
+fn a_replay_and_a_restart_keep_the_last_state_of_a_sensor() {
     let mut world = door();
     world.press(1, CONTACT, "DON");
     world.disconnect(1);
@@ -57,7 +57,7 @@ fn a_replay_and_a_restart_leave_what_a_sensor_said_last() {
     world.connect(1);
     world.pass(Duration::from_secs(5));
     assert_eq!(world.retained["iox/home/2A_2B_2C_01/active"], before);
-    // And the broker that forgets it is told again.
+    // A broker that has lost the state receives it again.
     world.lose_broker();
     world.retained.clear();
     world.connect_broker();
@@ -65,7 +65,7 @@ fn a_replay_and_a_restart_leave_what_a_sensor_said_last() {
 }
 
 #[test]
-fn what_the_broker_holds_counts_only_if_a_bridge_can_have_published_it() {
+fn a_state_on_the_broker_is_used_only_if_a_bridge_can_have_published_it() {
     let topic = "iox/home/2A_2B_2C_01/active";
     for (held, expected) in [
         (r#"{"value":1,"time":"2026-11-27T10:00:00.000Z"}"#, Some(1)),
@@ -135,13 +135,13 @@ fn a_leak_sensor_is_on_while_it_is_dry() {
         leak["value_template"],
         "{{ 'OFF' if value_json.value else 'ON' }}"
     );
-    // The second node is the wet one.
+    // The second node reports that it is wet.
     world.press(1, OPPOSITE, "DON");
     assert_eq!(value(&world, 1), Some(0));
 }
 
 #[test]
-fn what_a_removed_sensor_said_is_removed() {
+fn the_state_of_a_removed_sensor_is_removed() {
     let mut world = door();
     world.controller_mut(1).nodes.remove(HEARTBEAT);
     world.event(1, &lifecycle(HEARTBEAT, "NR", ""), true);

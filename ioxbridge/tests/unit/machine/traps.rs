@@ -1,4 +1,4 @@
-//! What goes wrong in other bridges, each with its test.
+//! Tests of known defects of other bridges. The comment on each test describes the defect.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ const SET: &str = "iox/home/1A_2B_3C_01/set";
 const CONFIG: &str = "homeassistant/device/iox_0021b9000001/1A_2B_3C_01/config";
 const AVAILABLE: &str = "iox/home/availability";
 
-/// A retained or replayed press of a button fires automations after a restart.
+/// A retained or replayed button press triggers automations after a restart.
 #[test]
 fn events_are_never_retained_and_never_from_a_replay() {
     let mut world = World::settled(&options(), &[LAMP]);
@@ -60,7 +60,7 @@ fn a_retained_command_is_ignored() {
     world.publish(SET, "ON", true);
     assert!(world.commands.is_empty());
     assert_eq!(world.machine.broker_stats().ignored_commands["retained"], 1);
-    // Also one that the listing at the start finds.
+    // Also ignore a retained command that the listing at the start finds.
     world.retained.insert(SET.to_owned(), "ON".to_owned());
     world.restart(&options());
     world.add(1, "home", &[LAMP]);
@@ -72,12 +72,12 @@ fn a_retained_command_is_ignored() {
     assert_eq!(world.commands.len(), 1);
 }
 
-/// After a restart of the broker the availability stays offline.
+/// After a restart of the broker, the availability stays `offline`.
 #[test]
 fn on_every_connection_online_discovery_and_all_states_are_sent() {
     let mut world = World::settled(&options(), &[LAMP]);
     world.lose_broker();
-    // The broker has forgotten everything, or has published the last will.
+    // The broker has lost all retained messages and published the last will.
     world.retained.clear();
     world
         .retained
@@ -96,7 +96,7 @@ fn on_every_connection_online_discovery_and_all_states_are_sent() {
     );
 }
 
-/// Home Assistant's birth is not answered.
+/// Nothing is sent in response to Home Assistant's birth message.
 #[test]
 fn at_home_assistants_birth_discovery_and_states_are_sent_after_a_random_delay() {
     let mut world = World::settled(&options(), &[LAMP]);
@@ -117,7 +117,7 @@ fn at_home_assistants_birth_discovery_and_states_are_sent_after_a_random_delay()
     assert_eq!(sent.iter().filter(|taken| taken.topic == CONFIG).count(), 1);
 }
 
-/// A flood of discovery messages overflows the queues of broker and Home Assistant.
+/// A burst of discovery messages overflows the queues of the broker and Home Assistant.
 #[test]
 fn discovery_is_one_message_a_node_bounded_in_flight_and_only_when_changed() {
     let nodes: Vec<(String, String)> = (0..300)
@@ -137,9 +137,9 @@ fn discovery_is_one_message_a_node_bounded_in_flight_and_only_when_changed() {
         .taken
         .iter()
         .filter(|taken| taken.topic.starts_with("homeassistant/device/"));
-    // The nodes, the controller, a program and a variable.
+    // 300 nodes, the controller, a program and a variable.
     assert_eq!(configs.count(), 303);
-    assert!(world.most_in_flight <= 32, "{}", world.most_in_flight);
+    assert!(world.max_in_flight <= 32, "{}", world.max_in_flight);
     world.drain();
     world.disconnect(1);
     world.connect(1);
@@ -153,7 +153,7 @@ fn discovery_is_one_message_a_node_bounded_in_flight_and_only_when_changed() {
     );
 }
 
-/// A rename makes other entities, or duplicates.
+/// A rename creates new or duplicate entities.
 #[test]
 fn a_rename_changes_names_and_no_id_and_no_topic() {
     let mut world = World::settled(&options(), &[LAMP]);
@@ -173,9 +173,9 @@ fn a_rename_changes_names_and_no_id_and_no_topic() {
     assert_eq!(topics, world.retained.keys().cloned().collect::<Vec<_>>());
 }
 
-/// The bridge is there, the controller is not, and everything is shown as available.
+/// Everything is shown as available although the bridge has lost the controller.
 #[test]
-fn a_controller_that_is_away_for_long_is_offline_and_one_that_blinks_is_not() {
+fn a_long_outage_makes_a_controller_offline_and_a_short_one_does_not() {
     let mut world = World::settled(&options(), &[LAMP]);
     let availability = world.json(CONFIG)["availability"].clone();
     assert_eq!(availability[0]["topic"], "iox/bridge/bridge/state");
@@ -205,7 +205,7 @@ fn a_controller_that_is_away_for_long_is_offline_and_one_that_blinks_is_not() {
 
 /// Names with `/`, `+` or `#` end up in topics.
 #[test]
-fn names_stand_in_payloads_only() {
+fn names_appear_only_in_payloads() {
     let odd = ("n003 a/+#", "Küche / + #", "DimmerLampSwitch_ADV");
     let world = World::settled(&options(), &[odd]);
     assert_eq!(world.json("iox/home/n003-20a-2F-2B-23/ST")["value"], 0);
@@ -214,7 +214,7 @@ fn names_stand_in_payloads_only() {
     assert!(world.retained.keys().all(|topic| !topic.contains("K")));
 }
 
-/// Programs and variables are there only after a restart of Home Assistant.
+/// Programs and variables appear only after a restart of Home Assistant.
 #[test]
 fn programs_and_variables_are_announced_once_they_are_read() {
     let world = World::settled(&options(), &[LAMP]);

@@ -1,4 +1,4 @@
-//! A machine, a broker and controllers, without sockets and clocks.
+//! A machine with a simulated broker and controllers, without sockets and clocks.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant, SystemTime};
@@ -14,7 +14,7 @@ use crate::machine::*;
 use crate::watch::WatchId;
 use crate::{Broker, Options};
 
-/// A node of a controller, as it really is.
+/// The actual state of a node.
 #[derive(Clone, Debug)]
 pub(crate) struct Real {
     pub(crate) name: String,
@@ -22,7 +22,7 @@ pub(crate) struct Real {
     pub(crate) level: u8,
 }
 
-/// A controller, as it really is.
+/// The actual state of a controller.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Controller {
     pub(crate) uuid: String,
@@ -32,7 +32,7 @@ pub(crate) struct Controller {
     pub(crate) fails: bool,
 }
 
-/// A message that the broker took.
+/// A message that the broker has accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Taken {
     pub(crate) topic: String,
@@ -44,22 +44,22 @@ pub(crate) struct World {
     pub(crate) machine: Machine,
     pub(crate) now: Now,
     pub(crate) controllers: BTreeMap<u64, Controller>,
-    /// What the broker holds; it survives its restarts here, unless a test clears it.
+    /// The retained messages. They survive restarts of the broker unless a test clears them.
     pub(crate) retained: BTreeMap<String, String>,
     pub(crate) is_connected: bool,
     subscriptions: BTreeSet<String>,
-    /// What goes back to the machine.
+    /// Messages to be delivered to the machine.
     deliveries: VecDeque<Message>,
     /// Publications that are not acknowledged yet.
     pub(crate) unacknowledged: VecDeque<PublicationId>,
     pub(crate) acknowledges: bool,
     pub(crate) limits: BrokerLimits,
-    /// Everything that the broker took, in order.
+    /// All messages that the broker has accepted, in order.
     pub(crate) taken: Vec<Taken>,
-    /// Paths of the commands that controllers got.
+    /// The paths of the commands that controllers received.
     pub(crate) commands: Vec<String>,
-    /// How many publications were in flight at most.
-    pub(crate) most_in_flight: usize,
+    /// The maximum number of publications in flight so far.
+    pub(crate) max_in_flight: usize,
 }
 
 pub(crate) fn options() -> Options {
@@ -86,11 +86,11 @@ impl World {
             limits: BrokerLimits::default(),
             taken: Vec::new(),
             commands: Vec::new(),
-            most_in_flight: 0,
+            max_in_flight: 0,
         }
     }
 
-    /// The same broker and controllers, with a machine that has just started.
+    /// Replaces the machine with a new one. Broker and controllers stay.
     pub(crate) fn restart(&mut self, options: &Options) {
         self.machine = Machine::new(options);
         self.is_connected = false;
@@ -121,18 +121,18 @@ impl World {
         self.run();
     }
 
-    /// A controller, to change what it really is.
+    /// Returns a controller, to change its actual state.
     pub(crate) fn controller_mut(&mut self, watch: u64) -> &mut Controller {
         self.controllers.get_mut(&watch).unwrap()
     }
 
-    /// A node of a controller, to change what it really is.
+    /// Returns a node, to change its actual state.
     pub(crate) fn node_mut(&mut self, watch: u64, address: &str) -> &mut Real {
         let node = self.controller_mut(watch).nodes.get_mut(address);
         node.unwrap()
     }
 
-    /// A broker and a controller that are both there.
+    /// Creates a world with a connected broker and a connected controller.
     pub(crate) fn settled(options: &Options, nodes: &[(&str, &str, &'static str)]) -> Self {
         let mut world = Self::new(options);
         world.add(1, "home", nodes);
@@ -161,7 +161,7 @@ impl World {
         }
     }
 
-    /// Another broker takes the place of the one so far; it holds what `retained` does.
+    /// Switches to another broker, which holds the messages in `retained`.
     pub(crate) fn replace_broker(&mut self, commands: bool) {
         self.is_connected = false;
         self.subscriptions.clear();
@@ -181,7 +181,7 @@ impl World {
         self.notify(watch, &Notification::Status(StatusChange::new(status)));
     }
 
-    /// The controller's stream becomes live, by way of a replay.
+    /// Makes the controller's stream live, with a replay first.
     pub(crate) fn connect(&mut self, watch: u64) {
         if self.controllers[&watch].is_live {
             return;
@@ -191,7 +191,7 @@ impl World {
         let nodes = self.controllers[&watch].nodes.clone();
         for (address, real) in &nodes {
             self.event(watch, &property(address, real.level), false);
-            // A replay tells of the last command, too.
+            // A replay also repeats the last command.
             self.event(watch, &command(address, "DON"), false);
         }
         self.controller_mut(watch).is_live = true;
@@ -210,7 +210,7 @@ impl World {
         self.notify(watch, &Notification::Event(event));
     }
 
-    /// A node takes a level; the controller tells of it if the stream is live.
+    /// Changes the level of a node. The controller sends an event if the stream is live.
     pub(crate) fn level(&mut self, watch: u64, address: &str, level: u8) {
         let controller = self.controller_mut(watch);
         let Some(real) = controller.nodes.get_mut(address) else {
@@ -222,14 +222,14 @@ impl World {
         }
     }
 
-    /// Somebody presses a button.
+    /// Sends the event of a button press.
     pub(crate) fn press(&mut self, watch: u64, address: &str, control: &str) {
         if self.controllers[&watch].is_live {
             self.event(watch, &command(address, control), true);
         }
     }
 
-    /// Somebody publishes something.
+    /// Publishes a message from another client.
     pub(crate) fn publish(&mut self, topic: &str, payload: impl Into<Vec<u8>>, retain: bool) {
         let message = Message {
             topic: topic.to_owned(),
@@ -265,7 +265,7 @@ impl World {
         self.now = self.now.after(rest);
     }
 
-    /// Lets machine, broker and controllers talk until nobody has anything to say.
+    /// Exchanges messages between machine, broker and controllers until none are left.
     pub(crate) fn run(&mut self) {
         loop {
             let Some(output) = self.machine.poll() else {
@@ -324,7 +324,7 @@ impl World {
         );
         assert!(!publication.topic.contains(['+', '#']));
         self.unacknowledged.push_back(publication.id);
-        self.most_in_flight = self.most_in_flight.max(self.unacknowledged.len());
+        self.max_in_flight = self.max_in_flight.max(self.unacknowledged.len());
         let topic = publication.topic.to_string();
         let payload = String::from_utf8(publication.payload.to_vec()).unwrap();
         if publication.retain {
@@ -373,13 +373,13 @@ impl World {
         }
     }
 
-    /// What a topic holds, as JSON.
+    /// Returns the retained payload of a topic, parsed as JSON.
     pub(crate) fn json(&self, topic: &str) -> Value {
         let held = self.retained.get(topic);
         held.map_or(Value::Null, |held| serde_json::from_str(held).unwrap())
     }
 
-    /// What was taken since the last call.
+    /// Returns the messages accepted since the last call.
     pub(crate) fn drain(&mut self) -> Vec<Taken> {
         std::mem::take(&mut self.taken)
     }
@@ -404,7 +404,7 @@ impl Controller {
             .nodes
             .iter()
             .map(|(address, real)| {
-                // A definition, or a device type in its place.
+                // The text is either a definition or a device type.
                 let is_type = real.definition.starts_with(|first: char| first.is_ascii_digit());
                 let (definition, device_type) = match is_type {
                     true => ("", real.definition),
@@ -450,7 +450,7 @@ fn read(text: &str) -> Event {
     }
 }
 
-/// Whether a topic matches a filter, as MQTT says.
+/// Whether a topic matches a filter by the rules of MQTT.
 fn matches(filter: &str, topic: &str) -> bool {
     let mut levels = topic.split('/');
     for wanted in filter.split('/') {

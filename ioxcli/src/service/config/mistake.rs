@@ -1,12 +1,12 @@
-//! What is wrong in a configuration: the file, the line, and the nearest word that would be right.
+//! Describes errors in a configuration: the file, the line, and the most similar valid word.
 
 use std::path::Path;
 
-/// Below this likeness a word is another word, not a misspelt one.
-const LIKENESS: f64 = 0.75;
+use crate::similar::nearest;
 
-/// One sentence about an error. The text of the file is not repeated, since it may hold a password.
-pub(super) fn sentence(path: &Path, text: &str, error: &toml::de::Error) -> String {
+/// Describes an error in one sentence. It does not repeat the text of the file, which may contain a
+/// password.
+pub(super) fn describe(path: &Path, text: &str, error: &toml::de::Error) -> String {
     let shown = path.display();
     let place = match error.span() {
         Some(span) => {
@@ -17,7 +17,7 @@ pub(super) fn sentence(path: &Path, text: &str, error: &toml::de::Error) -> Stri
         None => shown.to_string(),
     };
     let message = error.message().trim();
-    // Its place is that of the key alone.
+    // The span of this error is exactly the key.
     if message == "duplicate key"
         && let Some(key) = error.span().and_then(|span| text.get(span))
     {
@@ -29,8 +29,8 @@ pub(super) fn sentence(path: &Path, text: &str, error: &toml::de::Error) -> Stri
     }
 }
 
-/// The expected word that is nearest to the one that was found. serde puts each word between
-/// backticks: the unknown one first, then those that it expects.
+/// Returns the expected word that is most similar to the unknown one. serde puts backticks around
+/// each word: first the unknown one, then the expected ones.
 fn suggestion(message: &str) -> Option<&str> {
     if !message.starts_with("unknown ") {
         return None;
@@ -38,14 +38,4 @@ fn suggestion(message: &str) -> Option<&str> {
     let mut words = message.split('`').skip(1).step_by(2);
     let found = words.next()?;
     nearest(found, words)
-}
-
-/// The word that is nearest to this one, if any is like it.
-pub(crate) fn nearest<'a>(word: &str, words: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let written = word.to_lowercase();
-    words
-        .map(|near| (strsim::jaro_winkler(&written, &near.to_lowercase()), near))
-        .filter(|(likeness, _)| *likeness >= LIKENESS)
-        .max_by(|(one, _), (other, _)| one.total_cmp(other))
-        .map(|(_, near)| near)
 }

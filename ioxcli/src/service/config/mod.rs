@@ -1,4 +1,4 @@
-//! The configuration file: where it is, and how it is read.
+//! Finds and reads the configuration file.
 
 mod mistake;
 mod schema;
@@ -7,15 +7,15 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-pub(crate) use self::mistake::nearest;
 pub(crate) use self::schema::{
     Bridge, Controller, HomeAssistant, Http, Name, NodeOverride, Seconds, Settings, TrustSetting,
 };
 use crate::exit_error::ExitError;
 use crate::service::secret;
+use crate::similar::nearest;
 use crate::user_folder::user_folder;
 
-/// Nobody writes more by hand; a device or a wrong file may hold more.
+/// The limit for the size of a configuration file, in case the path is a device or another file.
 const MAX_BYTES: u64 = 1024 * 1024;
 
 /// A configuration that was read.
@@ -28,12 +28,14 @@ pub(crate) struct Config {
 impl Config {
     /// Reads a configuration file.
     ///
-    /// Fails with file and line of the first mistake, and the nearest word that would be right.
+    /// The error has the file and line of the first mistake, and the most similar valid word.
     pub(crate) fn load(path: &Path) -> Result<Self, ExitError> {
         let shown = path.display();
         let text = read(path).map_err(|error| {
             let advice = match error.kind() {
-                io::ErrorKind::NotFound => ": make one with iox setup, or name it with --config",
+                io::ErrorKind::NotFound => {
+                    ": create one with iox setup, or give its path with --config"
+                }
                 _ => "",
             };
             ExitError::usage(format!(
@@ -41,28 +43,28 @@ impl Config {
             ))
         })?;
         let config = Self::parse(path, &text).map_err(ExitError::usage)?;
-        if config.settings.holds_a_password() {
+        if config.settings.has_inline_password() {
             secret::warn_if_shared("configuration with a password", path);
         }
         Ok(config)
     }
 
-    /// Reads the text of a configuration that is, or will be, at this path.
+    /// Parses a configuration. The path is that of its file, which need not exist yet.
     pub(crate) fn parse(path: &Path, text: &str) -> Result<Self, String> {
         let settings =
-            toml::from_str(text).map_err(|error| mistake::sentence(path, text, &error))?;
+            toml::from_str(text).map_err(|error| mistake::describe(path, text, &error))?;
         Ok(Self {
             path: path.to_owned(),
             settings,
         })
     }
 
-    /// Where it is.
+    /// The path of the file.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// A path that the configuration names; a relative one is taken from the file's own folder.
+    /// Resolves a path in the configuration. A relative path starts at the folder of the file.
     pub(crate) fn resolve(&self, path: &Path) -> PathBuf {
         match self.path.parent() {
             Some(folder) => folder.join(path),
@@ -70,7 +72,7 @@ impl Config {
         }
     }
 
-    /// The controller of this name.
+    /// Returns the controller with this name.
     pub(crate) fn controller(&self, name: &str) -> Result<(&Name, &Controller), ExitError> {
         let found = self
             .settings
@@ -90,7 +92,7 @@ impl Config {
         })
     }
 
-    /// What the overrides file says of nodes; nothing if there is none.
+    /// Reads the overrides file; empty if none is configured.
     pub(crate) fn overrides(
         &self,
     ) -> Result<std::collections::BTreeMap<String, NodeOverride>, ExitError> {
@@ -105,7 +107,7 @@ impl Config {
             ))
         })?;
         toml::from_str(&text)
-            .map_err(|error| ExitError::usage(mistake::sentence(&path, &text, &error)))
+            .map_err(|error| ExitError::usage(mistake::describe(&path, &text, &error)))
     }
 }
 
@@ -124,8 +126,8 @@ fn read(path: &Path) -> io::Result<String> {
     Ok(text)
 }
 
-/// The configuration file that was named, or the one in the user's folder.
-pub(crate) fn place(named: Option<&Path>) -> Result<PathBuf, ExitError> {
+/// Returns the path of the configuration file: the given one, or the one in the user's folder.
+pub(crate) fn locate(named: Option<&Path>) -> Result<PathBuf, ExitError> {
     if let Some(path) = named {
         return Ok(path.to_owned());
     }

@@ -1,5 +1,5 @@
-//! What may stand in a configuration file. Values are checked while they are read, so that each
-//! mistake has its line.
+//! The schema of the configuration file. Values are checked while they are parsed, so that an error
+//! has its line.
 
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
@@ -30,8 +30,8 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// Whether a password stands in the file itself.
-    pub(super) fn holds_a_password(&self) -> bool {
+    /// Whether the file contains a password.
+    pub(super) fn has_inline_password(&self) -> bool {
         let broker = self.mqtt.as_ref().and_then(|mqtt| mqtt.password.as_ref());
         let controllers = self.controllers.values();
         controllers
@@ -42,7 +42,7 @@ impl Settings {
     }
 }
 
-/// The name of a controller: what stands for its URL on the command line, and in its topics.
+/// The name of a controller. It replaces the URL on the command line, and is part of its topics.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Name(String);
 
@@ -78,7 +78,7 @@ impl FromStr for Name {
 
 impl<'de> Deserialize<'de> for Name {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        word(deserializer)
+        parsed(deserializer)
     }
 }
 
@@ -97,7 +97,7 @@ pub(crate) struct Controller {
     pub(crate) timing: TimingSettings,
 }
 
-/// How a certificate is judged.
+/// How a certificate is checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum TrustSetting {
     Pins(Vec<Fingerprint>),
@@ -105,10 +105,11 @@ pub(crate) enum TrustSetting {
     Insecure,
 }
 
+/// A controller, as written in the file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawController {
-    #[serde(deserialize_with = "word")]
+    #[serde(deserialize_with = "parsed")]
     url: Address,
     #[serde(deserialize_with = "username")]
     username: String,
@@ -148,7 +149,7 @@ impl TryFrom<RawController> for Controller {
         let trust = trust(raw.pin, raw.ca, raw.insecure)?;
         if trust.is_some() && !raw.url.has_tls() {
             return Err(
-                "pin, ca and insecure are about the certificate of a https:// controller, and http:// has none: leave them out, or use https://"
+                "pin, ca and insecure apply to the certificate of an https:// controller, and http:// has none: leave them out, or use https://"
                     .to_owned(),
             );
         }
@@ -176,7 +177,7 @@ fn trust(pin: Pins, ca: Option<PathBuf>, insecure: bool) -> Result<Option<TrustS
     }
 }
 
-/// The one place that a password is to come from.
+/// Returns the source of a password. Fails if there is more than one.
 fn source(
     text: Option<PasswordText>,
     file: Option<PathBuf>,
@@ -221,7 +222,7 @@ fn is_file_name(name: &str) -> bool {
     !name.is_empty() && !name.contains(['/', '\\', '\0']) && name != "." && name != ".."
 }
 
-/// Timings of a stream, in seconds; what is left out keeps its default.
+/// Timings of a stream, in seconds. A missing one keeps its default.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct TimingSettings {
@@ -236,7 +237,7 @@ pub(crate) struct TimingSettings {
 }
 
 impl TimingSettings {
-    /// Puts what is given in the place of these.
+    /// Overrides the given timings.
     pub(crate) fn apply(&self, timing: &mut Timing) {
         for (field, value) in [
             (&mut timing.connect, self.connect),
@@ -255,7 +256,7 @@ impl TimingSettings {
     }
 }
 
-/// What the bridge does.
+/// The settings of the bridge.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Bridge {
@@ -279,6 +280,7 @@ pub(crate) struct Mqtt {
     pub(crate) client_id: Option<String>,
 }
 
+/// The table `mqtt`, as written in the file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawMqtt {
@@ -305,7 +307,7 @@ impl TryFrom<RawMqtt> for Mqtt {
     fn try_from(raw: RawMqtt) -> Result<Self, String> {
         if raw.host.is_empty() || raw.host.contains(['/', '@', ' ']) {
             return Err(
-                "host is the name or address of the broker alone; write the port as port = 1883, and the account as username and password_file"
+                "host is only the name or address of the broker; write the port as port = 1883, and the account as username and password_file"
                     .to_owned(),
             );
         }
@@ -322,10 +324,10 @@ impl TryFrom<RawMqtt> for Mqtt {
             raw.password_credential,
         )?;
         if password.is_some() && raw.username.is_none() {
-            return Err("the password has no username beside it".to_owned());
+            return Err("the password has no username".to_owned());
         }
         if raw.username.is_some() && password.is_none() {
-            return Err("the username has no password: add password_file, say".to_owned());
+            return Err("the username has no password: add password_file, for example".to_owned());
         }
         Ok(Self {
             host: raw.host,
@@ -339,7 +341,7 @@ impl TryFrom<RawMqtt> for Mqtt {
     }
 }
 
-/// What Home Assistant is told.
+/// The settings for Home Assistant.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct HomeAssistant {
@@ -358,7 +360,7 @@ impl Default for HomeAssistant {
     }
 }
 
-/// What Home Assistant is told of one node.
+/// The Home Assistant settings of one node.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct NodeOverride {
@@ -396,6 +398,7 @@ impl Default for Http {
     }
 }
 
+/// The table `http`, as written in the file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawHttp {
@@ -419,10 +422,10 @@ impl TryFrom<RawHttp> for Http {
     type Error = String;
 
     fn try_from(raw: RawHttp) -> Result<Self, String> {
-        let usual = Self::default();
+        let default = Self::default();
         Ok(Self {
-            enabled: raw.enabled.unwrap_or(usual.enabled),
-            listen: raw.listen.unwrap_or(usual.listen),
+            enabled: raw.enabled.unwrap_or(default.enabled),
+            listen: raw.listen.unwrap_or(default.listen),
             hosts: raw.hosts,
             page: raw.page,
             password: source(
@@ -439,7 +442,7 @@ impl TryFrom<RawHttp> for Http {
 }
 
 fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
-    word(deserializer).map(Some)
+    parsed(deserializer).map(Some)
 }
 
 /// A number of seconds greater than 0.
@@ -455,7 +458,7 @@ impl<'de> Deserialize<'de> for Seconds {
     }
 }
 
-/// A password in the file. A number in its place is not repeated in the error.
+/// A password in the file. If it is not a string, the error does not repeat the value.
 struct PasswordText(Secret);
 
 impl<'de> Deserialize<'de> for PasswordText {
@@ -466,7 +469,7 @@ impl<'de> Deserialize<'de> for PasswordText {
             type Value = PasswordText;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a text in quotes")
+                f.write_str("a string in quotes")
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<PasswordText, E> {
@@ -477,7 +480,7 @@ impl<'de> Deserialize<'de> for PasswordText {
             }
 
             fn visit_bool<E: Error>(self, _: bool) -> Result<PasswordText, E> {
-                Err(E::custom("the password must be a text in quotes"))
+                Err(E::custom("the password must be a string in quotes"))
             }
 
             fn visit_i64<E: Error>(self, _: i64) -> Result<PasswordText, E> {
@@ -534,8 +537,8 @@ impl<'de> Deserialize<'de> for Pins {
     }
 }
 
-/// A text that is read by its type.
-fn word<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+/// Parses a string with `FromStr`.
+fn parsed<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
     T: FromStr<Err: fmt::Display>,
@@ -567,7 +570,7 @@ fn auth<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Auth>, D::E
 }
 
 fn component<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Component>, D::Error> {
-    word(deserializer).map(Some)
+    parsed(deserializer).map(Some)
 }
 
 fn allowances<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Allowance>, D::Error> {

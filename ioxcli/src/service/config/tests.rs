@@ -1,4 +1,4 @@
-//! What a configuration may hold, and what is said about a mistake.
+//! Tests of the configuration's settings and of the messages about mistakes.
 
 use super::*;
 use crate::service::secret::Source;
@@ -7,7 +7,7 @@ fn parse(text: &str) -> Result<Config, String> {
     Config::parse(Path::new("/etc/iox/config.toml"), text)
 }
 
-/// Expects a mistake that is told with these words, and gives the sentence.
+/// Expects an error whose message contains these words. Returns the message.
 #[track_caller]
 fn mistake(text: &str, words: &[&str]) -> String {
     let sentence = parse(text).unwrap_err();
@@ -102,7 +102,7 @@ fn an_empty_file_has_the_defaults() {
 }
 
 #[test]
-fn unknown_keys_are_refused_with_line_and_nearest() {
+fn unknown_keys_are_refused_with_line_and_suggestion() {
     let sentence = mistake(
         &format!("{HOME}pasword_file = \"x\"\n"),
         &[
@@ -148,7 +148,7 @@ fn duplicate_names_and_keys_are_refused_with_their_line() {
 }
 
 #[test]
-fn values_that_cannot_be_used_are_refused_with_their_line() {
+fn invalid_values_are_refused_with_their_line() {
     let with = |line: &str| format!("{HOME}{line}\n");
     for (line, word) in [
         ("pin = \"sha256:00\"", "fingerprint"),
@@ -198,7 +198,7 @@ fn values_that_cannot_be_used_are_refused_with_their_line() {
 }
 
 #[test]
-fn a_password_in_the_wrong_shape_is_not_repeated() {
+fn a_malformed_password_is_not_repeated() {
     for line in [
         "password = hunter2",
         "password = \"hunter2",
@@ -218,7 +218,7 @@ fn a_password_in_the_wrong_shape_is_not_repeated() {
 }
 
 #[test]
-fn a_name_that_is_not_there_is_said_with_the_nearest() {
+fn an_unknown_name_is_reported_with_a_similar_one() {
     let config = parse(HOME).unwrap();
     assert!(config.controller("home").is_ok());
     let error = config.controller("hone").unwrap_err().to_string();
@@ -229,13 +229,13 @@ fn a_name_that_is_not_there_is_said_with_the_nearest() {
 }
 
 #[test]
-fn relative_paths_begin_at_the_folder_of_the_file() {
+fn relative_paths_start_at_the_folder_of_the_file() {
     let config = parse("").unwrap();
     assert_eq!(config.resolve(Path::new("x")), Path::new("/etc/iox/x"));
     assert_eq!(config.resolve(Path::new("/x")), Path::new("/x"));
 }
 
-/// Takes the comment sign off lines that show a setting.
+/// Removes the comment sign from wanted lines that show a setting.
 fn uncommented(text: &str, wanted: impl Fn(&str) -> bool) -> String {
     let lines = text.lines().map(|line| match line.strip_prefix("# ") {
         Some(setting) if wanted(setting) => setting,
@@ -245,10 +245,10 @@ fn uncommented(text: &str, wanted: impl Fn(&str) -> bool) -> String {
 }
 
 #[test]
-fn the_documented_configuration_can_be_used_and_shows_the_defaults() {
+fn the_documented_configuration_is_valid_and_shows_the_defaults() {
     let text = include_str!("../../../../contrib/config.toml");
     let shown = parse(text).unwrap().settings;
-    let is_choice = |setting: &str| {
+    let is_alternative = |setting: &str| {
         [
             "password_",
             "password ",
@@ -262,16 +262,16 @@ fn the_documented_configuration_can_be_used_and_shows_the_defaults() {
         .iter()
         .any(|key| setting.starts_with(key))
     };
-    // All but those of which only one may be there, and examples.
+    // All settings except examples and those that exclude each other.
     let all = uncommented(text, |setting| {
-        (setting.starts_with('[') || setting.contains(" = ")) && !is_choice(setting)
+        (setting.starts_with('[') || setting.contains(" = ")) && !is_alternative(setting)
     });
     let all = parse(&all).unwrap().settings;
     let mut timing = ioxproto::Timing::default();
     all.controllers["home"].timing.apply(&mut timing);
     assert_eq!(timing, ioxproto::Timing::default());
     let mut http = all.http;
-    // What they are without a setting depends on the address.
+    // Their defaults depend on the address.
     (http.page, http.commands, http.password) = (None, None, None);
     assert_eq!(http, shown.http);
     assert_eq!(all.homeassistant, shown.homeassistant);
@@ -288,7 +288,7 @@ fn the_documented_configuration_can_be_used_and_shows_the_defaults() {
         let one = one
             .replace("password_file = ", "# ")
             .replace("sha256:…", &pin);
-        // Those of the broker, behind it, need TLS and a user name.
+        // The same keys of the broker would also need TLS and a user name: leave them out.
         let controller = one.split("[mqtt]").next().unwrap_or_default();
         let parsed = parse(controller);
         assert!(parsed.is_ok(), "{key}: {parsed:?}");

@@ -1,30 +1,30 @@
-//! Answers to a search. Anybody on the network can send them, so nothing in them is believed: an
-//! answer leads to the address that it came from, or nowhere.
+//! Parses answers to a search. Anyone on the network can send them, so they are not trusted: the
+//! location in an answer must be at the address that sent it.
 
 use std::net::IpAddr;
 use std::time::SystemTime;
 
 use ioxproto::Address;
 
-/// What an ISY-994, and an eisy or Polisy before IoX 6, is searched by.
+/// The search target of an ISY-994, and of an eisy or Polisy before IoX 6.
 pub(super) const INSTEON: &str = "urn:udi-com:device:X_Insteon_Lighting_Device:1";
-/// What IoX 6 is searched by.
+/// The search target of IoX 6.
 pub(super) const IOX: &str = "urn:udi-com:device:X_IoX_Device:1";
 
-/// The longest location that is taken, in bytes.
+/// The longest location that is accepted, in bytes.
 const MAX_LOCATION: usize = 255;
 
-/// An answer that can be followed.
+/// An answer of a controller.
 #[derive(Clone, Debug)]
 pub(super) struct Answer {
     pub(super) location: Location,
     pub(super) received: SystemTime,
 }
 
-/// Where a controller describes itself.
+/// The location of a controller's description.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Location {
-    /// Its address, as the base of all URLs.
+    /// The address of the controller, the base of all its URLs.
     pub(super) base: Address,
     pub(super) ip: IpAddr,
     /// The path of the description.
@@ -32,8 +32,8 @@ pub(super) struct Location {
 }
 
 impl Answer {
-    /// Reads a datagram from this address; `None` if it is not an answer of a controller, or leads
-    /// elsewhere.
+    /// Parses a datagram from this address; `None` if it is not an answer of a controller, or if
+    /// its location is at another address.
     pub(super) fn parse(datagram: &[u8], from: IpAddr, received: SystemTime) -> Option<Self> {
         let mut headers = [httparse::EMPTY_HEADER; 32];
         let mut response = httparse::Response::new(&mut headers);
@@ -58,7 +58,7 @@ impl Answer {
 }
 
 impl Location {
-    /// Reads a URL; `None` if it is not one at this very address.
+    /// Parses a URL; `None` if it is not at this address.
     fn parse(url: &str, from: IpAddr) -> Option<Self> {
         if url.len() > MAX_LOCATION || !url.bytes().all(|byte| byte.is_ascii_graphic()) {
             return None;
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_leads_to_the_controller_that_sent_it() {
+    fn an_answer_has_the_location_of_its_sender() {
         let location = parse(&answer("http://10.0.0.7:80/desc")).unwrap();
         assert_eq!(location.base.to_string(), "http://10.0.0.7");
         assert_eq!(location.path, "/desc");
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn hostile_answers_lead_nowhere() {
+    fn hostile_answers_are_ignored() {
         for location in [
             "http://10.0.0.8/desc",
             "http://evil.example/desc",
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_answer_of_a_controller_is_passed_over() {
+    fn other_datagrams_are_ignored() {
         let good = answer("http://10.0.0.7/desc");
         for datagram in [
             String::new(),

@@ -1,5 +1,5 @@
-//! `/desc`: what a controller says of itself to anybody. It is read without credentials, from
-//! whoever answered the search, and nothing in it leads anywhere: `URLBase` and redirects are not
+//! Reads `/desc`, the public description of a controller. It is read without credentials, from any
+//! host that answered the search. Therefore it is not trusted: `URLBase` and redirects are not
 //! followed.
 
 use std::io::{self, Read, Write};
@@ -14,18 +14,18 @@ use rustls::{ClientConnection, StreamOwned};
 use serde::Serialize;
 
 use super::answer::Location;
-use crate::output::harmless;
+use crate::output::neutralise;
 
-/// For connection, TLS, request and answer together.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// The time limit for connection, TLS, request and answer together.
+const TIME_LIMIT: Duration = Duration::from_secs(3);
 
 /// The longest answer, in bytes.
 const MAX_ANSWER: usize = 64 * 1024;
 
-/// The longest text that is kept, in characters.
+/// The maximum length of a string, in characters. Longer strings are truncated.
 const MAX_TEXT: usize = 100;
 
-/// What a controller says of itself; none of it is proven.
+/// The description of a controller, as it claims.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Description {
     pub(crate) name: Option<String>,
@@ -36,33 +36,34 @@ pub(crate) struct Description {
     pub(crate) uuid: Option<String>,
 }
 
-/// Fetches a description and reads it. It takes no longer than 3 s.
+/// Fetches and parses a description, within 3 s.
 pub(super) fn read(location: &Location) -> Result<Description, String> {
     let answer = fetch(location).map_err(|error| match error.kind() {
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
-            format!("no description within {} s", PATIENCE.as_secs())
+            format!("no description within {} s", TIME_LIMIT.as_secs())
         }
-        _ => harmless(&format!("no description: {error}")),
+        _ => neutralise(&format!("no description: {error}")),
     })?;
     parse(body(&answer)?)
 }
 
 fn fetch(location: &Location) -> io::Result<Vec<u8>> {
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + TIME_LIMIT;
     let address = SocketAddr::new(location.ip, location.base.port());
-    let socket = TcpStream::connect_timeout(&address, PATIENCE)?;
-    let socket = Bounded { socket, until };
+    let socket = TcpStream::connect_timeout(&address, TIME_LIMIT)?;
+    let socket = BoundedSocket { socket, until };
     if !location.base.has_tls() {
         return exchange(socket, location);
     }
-    // Nothing secret is sent, and the answer is not trusted.
+    // The request has no secrets, and the answer is not trusted.
     let config = Trust::Insecure.client_config();
     let name = ServerName::IpAddress(location.ip.into());
     let tls = ClientConnection::new(config, name).map_err(io::Error::other)?;
     exchange(StreamOwned::new(tls, socket), location)
 }
 
-/// HTTP/1.0, whose answers end with the connection and have no chunks.
+/// Sends the request and reads the answer. Uses HTTP/1.0, whose answers are not chunked and end
+/// with the connection.
 fn exchange(mut stream: impl Read + Write, location: &Location) -> io::Result<Vec<u8>> {
     let (path, host) = (&location.path, location.base.authority());
     let request = format!("GET {path} HTTP/1.0\r\nHost: {host}\r\nConnection: close\r\n\r\n");
@@ -72,7 +73,7 @@ fn exchange(mut stream: impl Read + Write, location: &Location) -> io::Result<Ve
     let mut buffer = [0; 4096];
     loop {
         match stream.read(&mut buffer) {
-            // Not all servers say goodbye in TLS.
+            // Some servers close the connection without a TLS close_notify.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(answer),
             Ok(0) => return Ok(answer),
             Ok(length) => answer.extend_from_slice(&buffer[..length]),
@@ -87,14 +88,14 @@ fn exchange(mut stream: impl Read + Write, location: &Location) -> io::Result<Ve
     }
 }
 
-/// A socket with a time limit for all that is done with it.
-struct Bounded {
+/// A socket with a time limit for all operations together.
+struct BoundedSocket {
     socket: TcpStream,
     until: Instant,
 }
 
-impl Bounded {
-    fn left(&self) -> io::Result<Duration> {
+impl BoundedSocket {
+    fn time_left(&self) -> io::Result<Duration> {
         let left = self.until.saturating_duration_since(Instant::now());
         match left.is_zero() {
             true => Err(io::ErrorKind::TimedOut.into()),
@@ -103,16 +104,16 @@ impl Bounded {
     }
 }
 
-impl Read for Bounded {
+impl Read for BoundedSocket {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.socket.set_read_timeout(Some(self.left()?))?;
+        self.socket.set_read_timeout(Some(self.time_left()?))?;
         self.socket.read(buffer)
     }
 }
 
-impl Write for Bounded {
+impl Write for BoundedSocket {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.socket.set_write_timeout(Some(self.left()?))?;
+        self.socket.set_write_timeout(Some(self.time_left()?))?;
         self.socket.write(bytes)
     }
 
@@ -121,7 +122,7 @@ impl Write for Bounded {
     }
 }
 
-/// The length of the head, the status, and the length of the body as the head tells it.
+/// Parses the head: its length, the status code, and the length of the body if it is given.
 fn head(answer: &[u8]) -> Option<(usize, u16, Option<usize>)> {
     let mut headers = [httparse::EMPTY_HEADER; 64];
     let mut response = httparse::Response::new(&mut headers);
@@ -144,14 +145,14 @@ fn body(answer: &[u8]) -> Result<&[u8], String> {
     match head(answer) {
         Some((head, 200, _)) => Ok(&answer[head..]),
         Some((_, code @ 300..=399, _)) => Err(format!(
-            "the description is said to be elsewhere ({code}), which is not followed"
+            "the description is redirected ({code}), which is not followed"
         )),
         Some((_, code, _)) => Err(format!("no description ({code})")),
         None => Err("no description: the answer is not HTTP".to_owned()),
     }
 }
 
-/// Reads the first device of a description.
+/// Parses the first device of a description.
 fn parse(body: &[u8]) -> Result<Description, String> {
     let text = String::from_utf8_lossy(body);
     let mut description = Description::default();
@@ -173,7 +174,7 @@ fn parse(body: &[u8]) -> Result<Description, String> {
                     "UDN" => Some(&mut description.uuid),
                     _ => None,
                 };
-                // The first of each counts: devices may hold others.
+                // Keep the first of each, because a device may contain other devices.
                 wanted = wanted.filter(|text| text.is_none());
                 if let Some(text) = &mut wanted {
                     **text = Some(String::new());
@@ -192,7 +193,7 @@ fn parse(body: &[u8]) -> Result<Description, String> {
         }
     }
     if !is_device {
-        return Err("what it describes is not a device".to_owned());
+        return Err("the description has no device".to_owned());
     }
     Ok(description.tidied())
 }
@@ -205,7 +206,7 @@ fn append(wanted: &mut Option<&mut Option<String>>, piece: &str) {
     text.extend(piece.chars().take(room));
 }
 
-/// The character of a reference; no entity beyond those of XML itself is known, so none grows.
+/// Resolves a reference. Knows only the predefined XML entities, so that entities cannot expand.
 fn character(reference: &quick_xml::events::BytesRef<'_>) -> Option<char> {
     if let Ok(Some(character)) = reference.resolve_char_ref() {
         return Some(character);
@@ -222,10 +223,10 @@ fn character(reference: &quick_xml::events::BytesRef<'_>) -> Option<char> {
 }
 
 impl Description {
-    /// Without blanks around texts, empty texts, and what would command a terminal.
+    /// Trims strings, drops empty ones, and neutralises control characters.
     fn tidied(self) -> Self {
         let tidy = |text: Option<String>| {
-            let text = harmless(text?.trim());
+            let text = neutralise(text?.trim());
             (!text.is_empty()).then_some(text)
         };
         Self {
@@ -291,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn hostile_servers_are_given_up() {
+    fn hostile_servers_are_refused() {
         let elsewhere = "HTTP/1.1 302 Found\r\nLocation: http://evil.example/\r\n\r\n";
         let error = read(&answering(elsewhere.to_owned())).unwrap_err();
         assert!(error.contains("not followed"), "{error}");
@@ -317,11 +318,11 @@ mod tests {
         let began = Instant::now();
         let error = read(&dripping).unwrap_err();
         assert!(error.contains("within 3 s"), "{error}");
-        assert!(began.elapsed() >= PATIENCE);
+        assert!(began.elapsed() >= TIME_LIMIT);
     }
 
     #[test]
-    fn texts_command_no_terminal_and_do_not_grow() {
+    fn texts_have_no_control_characters_and_a_limited_length() {
         let text = format!(
             "<!DOCTYPE x [<!ENTITY a \"{}\">]><device><friendlyName>\u{1b}]0;x\u{7}&a;&#27;{}</friendlyName></device>",
             "b".repeat(1000),

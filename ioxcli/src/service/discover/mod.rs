@@ -1,4 +1,4 @@
-//! `iox discover`: which controllers answer on this network.
+//! `iox discover`: finds the controllers on this network.
 
 mod answer;
 mod description;
@@ -19,22 +19,22 @@ use crate::exit_error::ExitError;
 use crate::output::{Ended, Screen, controllers};
 use crate::signals::Stop;
 
-/// A controller that answered, and what it says of itself.
+/// A controller that answered, with its description.
 #[derive(Debug)]
-pub(crate) struct Found {
+pub(crate) struct FoundController {
     pub(crate) url: Address,
     pub(crate) description: Result<Description, String>,
     received: SystemTime,
 }
 
-/// Searches, reads the descriptions, prints.
+/// Searches for controllers and prints their descriptions.
 pub(crate) async fn run(discover: Discover, mut stop: Stop) -> Result<(), ExitError> {
     let found = tokio::select! {
         found = find(discover.to, discover.wait) => found?,
         () = stop.requested() => return Ok(()),
     };
     if found.is_empty() {
-        return Err(ExitError::other(nobody(discover.to)));
+        return Err(ExitError::other(no_answer(discover.to)));
     }
     let text = match discover.format {
         StateFormat::Text => controllers(found.iter().map(row).collect()),
@@ -51,8 +51,11 @@ pub(crate) async fn run(discover: Discover, mut stop: Stop) -> Result<(), ExitEr
     }
 }
 
-/// Those that answer within this time, with their descriptions.
-pub(crate) async fn find(to: Option<SocketAddr>, wait: Duration) -> Result<Vec<Found>, ExitError> {
+/// Returns the controllers that answer within this time, with their descriptions.
+pub(crate) async fn find(
+    to: Option<SocketAddr>,
+    wait: Duration,
+) -> Result<Vec<FoundController>, ExitError> {
     let answers = search::search(to, wait)
         .await
         .map_err(|error| ExitError::other(format!("cannot search the network: {error}")))?;
@@ -65,16 +68,16 @@ pub(crate) async fn find(to: Option<SocketAddr>, wait: Duration) -> Result<Vec<F
     Ok(found.into_iter().map(|(_, found)| found).collect())
 }
 
-fn describe(answer: Answer) -> Found {
-    Found {
+fn describe(answer: Answer) -> FoundController {
+    FoundController {
         description: description::read(&answer.location),
         url: answer.location.base,
         received: answer.received,
     }
 }
 
-/// What to do where nobody answers.
-pub(crate) fn nobody(to: Option<SocketAddr>) -> String {
+/// The error message, with advice, if no controller answers.
+pub(crate) fn no_answer(to: Option<SocketAddr>) -> String {
     let whom = match to {
         Some(address) => format!("{} did not answer", address.ip()),
         None => "no controller answered".to_owned(),
@@ -84,7 +87,7 @@ pub(crate) fn nobody(to: Option<SocketAddr>) -> String {
     )
 }
 
-fn row(found: &Found) -> [String; 5] {
+fn row(found: &FoundController) -> [String; 5] {
     let url = found.url.to_string();
     match &found.description {
         Ok(description) => {
@@ -120,7 +123,7 @@ struct Line<'a> {
     error: Option<&'a str>,
 }
 
-fn line(found: &Found) -> Result<String, ExitError> {
+fn line(found: &FoundController) -> Result<String, ExitError> {
     let time = Timestamp::try_from(found.received).unwrap_or_default();
     let line = Line {
         kind: "controller",

@@ -1,4 +1,5 @@
-//! The search itself: a datagram for each kind of controller from each interface, and the answers.
+//! The SSDP search: sends a datagram for each kind of controller on each interface, and collects
+//! the answers.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -12,27 +13,27 @@ use tracing::debug;
 
 use super::answer::{Answer, INSTEON, IOX};
 
-/// Where SSDP devices listen.
+/// The multicast group of SSDP devices.
 const GROUP: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(239, 255, 255, 250)), 1900);
 
-/// The most answers that are taken.
+/// The limit for answers.
 const MAX_ANSWERS: usize = 64;
 
-/// The most datagrams that are looked at, on one interface.
+/// The limit for datagrams that are read on one interface.
 const MAX_DATAGRAMS: usize = 1024;
 
-/// The longest datagram that is read whole; an answer has some 300 bytes.
+/// The longest datagram that is read completely. An answer has about 300 bytes.
 const MAX_DATAGRAM: usize = 2048;
 
-/// Asks everybody, or one address, and collects answers for this long. Each controller is there
-/// once.
+/// Searches the network, or one address, and collects answers for this long. Each location is
+/// returned once.
 pub(super) async fn search(to: Option<SocketAddr>, wait: Duration) -> io::Result<Vec<Answer>> {
     let until = tokio::time::Instant::now() + wait;
     let (sender, mut answers) = mpsc::channel(MAX_ANSWERS);
     let target = to.unwrap_or(GROUP);
     let sockets = match to {
-        Some(address) => vec![asking(address)?],
-        None => on_each_interface()?,
+        Some(address) => vec![unicast_socket(address)?],
+        None => multicast_sockets()?,
     };
     let mut tasks = tokio::task::JoinSet::new();
     for socket in sockets {
@@ -41,20 +42,20 @@ pub(super) async fn search(to: Option<SocketAddr>, wait: Duration) -> io::Result
     }
     drop(sender);
     let mut found: Vec<Answer> = Vec::new();
-    // The end of the time, or of all sockets.
+    // Ends at the time limit, or when all sockets have ended.
     while let Ok(Some(answer)) = timeout_at(until, answers.recv()).await {
         if found.iter().all(|known| known.location != answer.location) {
             found.push(answer);
         }
         if found.len() == MAX_ANSWERS {
-            debug!("no more than {MAX_ANSWERS} answers are taken");
+            debug!("the limit of {MAX_ANSWERS} answers is reached");
             break;
         }
     }
     Ok(found)
 }
 
-/// Sends the questions and passes answers on.
+/// Sends the search messages and forwards the answers.
 async fn ask(
     socket: tokio::net::UdpSocket,
     target: SocketAddr,
@@ -62,14 +63,17 @@ async fn ask(
     answers: mpsc::Sender<Answer>,
 ) {
     for kind in [IOX, INSTEON] {
-        if let Err(error) = socket.send_to(question(kind).as_bytes(), target).await {
-            debug!(%error, "an interface takes no search");
+        if let Err(error) = socket
+            .send_to(search_message(kind).as_bytes(), target)
+            .await
+        {
+            debug!(%error, "cannot send the search message");
             return;
         }
     }
     let mut datagram = [0; MAX_DATAGRAM];
     for _ in 0..MAX_DATAGRAMS {
-        // A socket whose question reached nobody reports that here, and may still be answered.
+        // An ICMP error for the search message is reported here. Answers may still arrive.
         let Ok((length, from)) = socket.recv_from(&mut datagram).await else {
             continue;
         };
@@ -78,7 +82,7 @@ async fn ask(
             continue;
         }
         let Some(answer) = Answer::parse(&datagram[..length], ip, SystemTime::now()) else {
-            debug!(%from, "an answer that leads to no controller");
+            debug!(%from, "ignored an answer that is not usable");
             continue;
         };
         if answers.send(answer).await.is_err() {
@@ -87,14 +91,14 @@ async fn ask(
     }
 }
 
-fn question(kind: &str) -> String {
+fn search_message(kind: &str) -> String {
     format!(
         "M-SEARCH * HTTP/1.1\r\nHOST: {GROUP}\r\nMAN: \"ssdp:discover\"\r\nMX: 1\r\nST: {kind}\r\n\r\n"
     )
 }
 
-/// A socket to ask one address with.
-fn asking(address: SocketAddr) -> io::Result<UdpSocket> {
+/// Creates a socket to search one address.
+fn unicast_socket(address: SocketAddr) -> io::Result<UdpSocket> {
     let from: IpAddr = match address {
         SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
@@ -104,8 +108,8 @@ fn asking(address: SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket)
 }
 
-/// A socket for each interface that leads to a network.
-fn on_each_interface() -> io::Result<Vec<UdpSocket>> {
+/// Creates a socket for each IPv4 interface except loopback.
+fn multicast_sockets() -> io::Result<Vec<UdpSocket>> {
     let mut sockets = Vec::new();
     for interface in if_addrs::get_if_addrs()? {
         let IfAddr::V4(address) = &interface.addr else {
@@ -114,9 +118,11 @@ fn on_each_interface() -> io::Result<Vec<UdpSocket>> {
         if interface.is_loopback() {
             continue;
         }
-        match on_interface(address.ip) {
+        match multicast_socket(address.ip) {
             Ok(socket) => sockets.push(socket),
-            Err(error) => debug!(interface = interface.name, %error, "cannot search there"),
+            Err(error) => {
+                debug!(interface = interface.name, %error, "cannot search on this interface");
+            }
         }
     }
     if sockets.is_empty() {
@@ -128,7 +134,7 @@ fn on_each_interface() -> io::Result<Vec<UdpSocket>> {
     Ok(sockets)
 }
 
-fn on_interface(address: Ipv4Addr) -> io::Result<UdpSocket> {
+fn multicast_socket(address: Ipv4Addr) -> io::Result<UdpSocket> {
     let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
     socket.bind(&SocketAddr::from((address, 0)).into())?;
     socket.set_multicast_if_v4(&address)?;
@@ -141,7 +147,7 @@ fn on_interface(address: Ipv4Addr) -> io::Result<UdpSocket> {
 mod tests {
     use super::*;
 
-    /// Answers each question with these.
+    /// Starts a responder that answers each search message.
     fn responder(answers: impl Fn(&str, SocketAddr) -> Vec<String> + Send + 'static) -> SocketAddr {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let address = socket.local_addr().unwrap();
@@ -170,7 +176,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn both_generations_are_asked_for_and_each_controller_is_there_once() {
+    async fn both_generations_are_found_and_each_controller_once() {
         let to = responder(|question, _| {
             assert!(
                 question.starts_with("M-SEARCH * HTTP/1.1\r\n"),
@@ -190,7 +196,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_flood_of_answers_is_cut_off() {
+    async fn a_flood_of_answers_is_limited() {
         let to = responder(|_, _| {
             let ports = 1..=200;
             let own = |port| answer(&format!("http://127.0.0.1:{port}/desc"), IOX);
@@ -201,7 +207,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn answers_that_name_another_address_are_passed_over() {
+    async fn answers_with_another_address_are_ignored() {
         let to = responder(|_, _| {
             ["http://10.9.9.9/desc", "http://evil.example/desc"]
                 .map(|location| answer(location, IOX))

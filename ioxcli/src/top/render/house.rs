@@ -1,4 +1,4 @@
-//! The house as a tree: name, value, age and mark in columns.
+//! Draws the house as a tree, with name, value, age and mark in columns.
 
 use ioxproto::words;
 use ratatui::buffer::Buffer;
@@ -10,7 +10,7 @@ use crate::top::controller::age;
 use crate::top::model::Model;
 use crate::top::rows::Row;
 
-/// The columns of a row, each with where it ends.
+/// The positions at which the columns begin.
 #[derive(Clone, Copy)]
 struct Columns {
     value: u16,
@@ -20,7 +20,7 @@ struct Columns {
 
 impl Columns {
     fn of(width: u16) -> Self {
-        // The mark stands in words where there is room for them.
+        // A wide screen has room for the mark in words.
         let mark = width - if width >= 60 { 11 } else { 2 };
         let age = mark - 6;
         let value = age - (width / 4).clamp(8, 24);
@@ -31,7 +31,7 @@ impl Columns {
 pub(super) fn render(model: &Model, theme: Theme, area: Rect, buffer: &mut Buffer) {
     if model.house_rows.is_empty() {
         let text = match model.filter.is_empty() {
-            true => "Nothing is known of the house yet.",
+            true => "Nothing is known about the house yet.",
             false => "Nothing matches the filter.",
         };
         put(buffer, area, 1, text, DIM);
@@ -47,7 +47,7 @@ pub(super) fn render(model: &Model, theme: Theme, area: Rect, buffer: &mut Buffe
     }
 }
 
-/// What the cells of a row say.
+/// The cells of a row.
 #[derive(Default)]
 struct Cells {
     name: String,

@@ -1,30 +1,30 @@
-//! The rules about the replay: where it ends, and what is live.
+//! The rules about the replay: when it ends, and which events are live.
 
 use std::time::Duration;
 
 use ioxproto::{Event, Reason, Status, StatusChange};
 
-use super::{HAIR, Witness};
+use super::{Checker, TOLERANCE};
 use crate::wire::Truth;
 
-/// How much listening may pass at most, behind the end mark and what left within a second of it,
-/// before the stream is connected: a frame on a slow line takes its time.
+/// The longest that the stream may listen after the end mark, and the events sent within a second
+/// of it, before it is connected. A frame takes time on a slow line.
 const BEHIND_MARK: Duration = Duration::from_secs(5);
 
-impl Witness {
-    /// An event was delivered: was it rightly called live, or replay?
-    pub(super) fn placed(&mut self, event: &Event, truth: Truth) {
+impl Checker {
+    /// Checks whether a delivered event is rightly reported as live or replayed.
+    pub(super) fn check_live_or_replayed(&mut self, event: &Event, truth: Truth) {
         let live = event.is_live();
         let connected = self.status == Status::Connected;
         self.check(!live || connected, "an event is live in the wrong status");
         if live && truth.replay {
-            let window = self.heard - self.connection.upgraded_heard + HAIR;
+            let window = self.heard - self.connection.upgraded_heard + TOLERANCE;
             let dated = truth.dated
                 && self.connection.anchored
                 && window < self.timing.replay_window
                 && !(self.api && truth.clock_was_set);
             if dated || !self.connection.fell_silent {
-                self.fail("a replayed frame passes as live");
+                self.fail("a replayed frame is reported as live");
             } else {
                 self.excused += 1;
             }
@@ -34,20 +34,20 @@ impl Witness {
             let by_own_time = truth.stamped && (!truth.settled || misled);
             self.check(
                 !connected || by_own_time,
-                "an event that happened just now is called replay",
+                "a live event is reported as replayed",
             );
             let since_mark = self.heard - self.connection.near_mark_heard;
             let drains = !connected && since_mark <= BEHIND_MARK + self.timing.overrun;
             self.check(
                 !truth.past_mark || truth.clock_set || drains,
-                "an event well behind the end mark is called replay",
+                "an event well after the end mark is reported as replayed",
             );
         }
-        self.anchors(event, truth);
+        self.note_stamps(event, truth);
     }
 
-    /// Takes note of what later stamps are compared with, and of the end mark.
-    fn anchors(&mut self, event: &Event, truth: Truth) {
+    /// Notes the stamps with which later ones are compared, and the end mark.
+    fn note_stamps(&mut self, event: &Event, truth: Truth) {
         let syncing = self.status == Status::StreamSyncing;
         let connection = &mut self.connection;
         connection.anchored |= if self.api {
@@ -67,8 +67,9 @@ impl Witness {
         }
     }
 
-    /// Whether the wire was silent for so long before this that the drain had to end.
-    pub(super) fn silence_before(&mut self, available: Duration) {
+    /// Notes whether the drain could end before this input: by silence, by its cap, or after the
+    /// end mark.
+    pub(super) fn note_silence(&mut self, available: Duration) {
         let quiet = self.shortest_quiet();
         let connection = &mut self.connection;
         if !connection.accepted {
@@ -83,7 +84,7 @@ impl Witness {
         connection.fell_silent |= (silent >= quiet && !connection.mid_message) || capped || marked;
     }
 
-    /// The least silence that can end the drain by what has come so far.
+    /// Returns the shortest silence that can end the drain, given what has arrived.
     fn shortest_quiet(&self) -> Duration {
         if self.connection.mark_heard.is_some() {
             self.timing.drain_quiet_after_mark
@@ -94,8 +95,8 @@ impl Witness {
         }
     }
 
-    /// Once nothing more comes of the replay, the stream is connected, and not later.
-    pub(super) fn drain_ends(&mut self) {
+    /// Checks that the stream is connected in time after the replay.
+    pub(super) fn check_drain_ends(&mut self) {
         let connection = &mut self.connection;
         if connection.mid_message {
             connection.held_heard = self.heard;
@@ -111,11 +112,11 @@ impl Witness {
             self.timing.drain_quiet
         };
         let silent = self.heard - connection.data_heard.max(connection.held_heard);
-        let most = quiet + self.timing.overrun + HAIR;
+        let most = quiet + self.timing.overrun + TOLERANCE;
         self.check(silent <= most, "the drain does not end");
     }
 
-    /// The stream says that the replay is over.
+    /// The stream reports the end of the replay: checks that it is not too early.
     pub(super) fn connected(&mut self, change: &StatusChange) {
         self.connected_heard = self.heard;
         self.proved = false;
@@ -135,7 +136,7 @@ impl Witness {
         } else if silent < quiet && !capped && !past && !marked {
             self.fail(format!("connected after {silent:?} of silence"));
         } else if incomplete && !capped {
-            self.fail("a replay is called incomplete before its time limit");
+            self.fail("a replay is reported as incomplete before its time limit");
         }
     }
 }

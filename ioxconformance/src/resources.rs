@@ -1,13 +1,13 @@
-//! What this process holds of the system: threads, descriptors, memory.
+//! The threads, file descriptors and memory that this process uses.
 
 use std::collections::BTreeMap;
 use std::fs;
 
-/// This process's threads by name and descriptors by kind, as far as the system tells.
-pub(crate) fn belongings() -> BTreeMap<String, usize> {
-    let mut belongings = BTreeMap::new();
-    let mut count = |what: String| *belongings.entry(what).or_default() += 1;
-    // What goes away meanwhile is not there.
+/// Counts the threads by name and the file descriptors by kind. Empty if the system has no `/proc`.
+pub(crate) fn resources_in_use() -> BTreeMap<String, usize> {
+    let mut resources = BTreeMap::new();
+    let mut count = |what: String| *resources.entry(what).or_default() += 1;
+    // Ignores threads and descriptors that disappear during the count.
     for thread in fs::read_dir("/proc/self/task").into_iter().flatten() {
         let name = thread.map(|thread| fs::read_to_string(thread.path().join("comm")));
         if let Ok(Ok(name)) = name {
@@ -25,21 +25,21 @@ pub(crate) fn belongings() -> BTreeMap<String, usize> {
             });
         }
     }
-    belongings
+    resources
 }
 
-/// Waits until there is no more of anything than there was.
+/// Waits until no count is larger than before.
 pub(crate) fn wait_for_no_more_than(before: &BTreeMap<String, usize>, what: &str) {
     let more = |(name, count): (&String, &usize)| *count > *before.get(name).unwrap_or(&0);
     let mut now = BTreeMap::new();
     let settled = crate::came_to_hold(|| {
-        now = belongings();
+        now = resources_in_use();
         !now.iter().any(more)
     });
-    assert!(settled, "{what}: there was {before:#?}, there is {now:#?}");
+    assert!(settled, "{what}: before {before:#?}, now {now:#?}");
 }
 
-/// The memory that this process has in use, in KiB; 0 where the system does not tell.
+/// The resident memory of this process in KiB; 0 if the system does not report it.
 pub(crate) fn resident_kib() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));

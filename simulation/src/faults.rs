@@ -1,4 +1,4 @@
-//! What goes wrong, and when: drawn from the seed.
+//! The faults of a world and their times, drawn from the seed.
 
 use std::time::Duration;
 
@@ -11,102 +11,102 @@ use crate::site::{Site, pick};
 use crate::wire::{Arrival, Payload, Truth};
 use crate::world::World;
 
-/// The weather of one seed.
+/// The schedule of the faults of one world.
 #[derive(Debug)]
-pub(crate) struct Weather {
+pub(crate) struct Faults {
     next: Duration,
-    /// Seconds between two faults, on average.
+    /// The mean time between two faults, in seconds.
     mean: f64,
-    /// What ends, or begins, later.
-    later: Vec<(Duration, Later)>,
+    /// Changes that are scheduled, each with its time.
+    scheduled: Vec<(Duration, Change)>,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Later {
-    Boots(Duration),
-    SiteIsUp,
+enum Change {
+    Boot(Duration),
+    SiteUp,
     NamesResolve,
     HeartbeatsResume,
     PongsResume,
-    ReplayGoesOn,
-    ConsumerIsQuick,
-    UpgradesAreNormal,
+    ReplayResumes,
+    ConsumerRecovers,
+    RequestsRecover,
     UserStarts,
-    IdentityIsRight,
-    /// The controller's TCP has given up on a connection.
-    Forgets(SubscriberId),
+    IdentityRecovers,
+    /// The controller's TCP gives up on a half-open connection.
+    ControllerForgets(SubscriberId),
 }
 
-impl Weather {
+impl Faults {
     pub(crate) fn none() -> Self {
         Self {
             next: Duration::MAX,
             mean: 1.0,
-            later: Vec::new(),
+            scheduled: Vec::new(),
         }
     }
 
-    pub(crate) fn of(rng: &mut Rng) -> Self {
+    pub(crate) fn draw(rng: &mut Rng) -> Self {
         let mean = *pick(rng, &[4.0, 20.0, 60.0, 300.0, 2000.0]);
         Self {
             next: Duration::from_secs_f64(mean * rng.f64()),
             mean,
-            later: Vec::new(),
+            scheduled: Vec::new(),
         }
     }
 
     pub(crate) fn next(&self) -> Duration {
-        let later = self.later.iter().map(|(at, _)| *at);
-        later.fold(self.next, Duration::min)
+        let change = self.scheduled.iter().map(|(at, _)| *at);
+        change.fold(self.next, Duration::min)
     }
 }
 
 impl World {
-    pub(crate) fn weather_due(&mut self) {
+    pub(crate) fn apply_due_faults(&mut self) {
         let now = self.clock.world();
-        while let Some(index) = self.weather.later.iter().position(|(at, _)| *at <= now) {
-            let (_, later) = self.weather.later.swap_remove(index);
-            self.log(|| format!("weather: {later:?}"));
-            self.goes_on(later);
+        while let Some(index) = self.faults.scheduled.iter().position(|(at, _)| *at <= now) {
+            let (_, change) = self.faults.scheduled.swap_remove(index);
+            self.log(|| format!("faults: {change:?}"));
+            self.apply_change(change);
         }
-        if self.weather.next <= now {
-            let pause = self.weather.mean * -(1.0 - self.rng.f64()).ln();
-            self.weather.next = now + Duration::from_secs_f64(pause + 0.01);
+        if self.faults.next <= now {
+            let pause = self.faults.mean * -(1.0 - self.rng.f64()).ln();
+            self.faults.next = now + Duration::from_secs_f64(pause + 0.01);
             self.totals.faults += 1;
-            self.fault();
+            self.inject_fault();
             if self.rng.u8(..4) == 0 {
-                self.is_seen_to();
+                self.schedule_user_start();
             }
         }
     }
 
-    pub(crate) fn nothing_more_goes_wrong(&mut self) {
-        self.weather.next = Duration::MAX;
+    pub(crate) fn stop_faults(&mut self) {
+        self.faults.next = Duration::MAX;
         self.calls.cease();
     }
 
-    /// The world turns healthy, and stays so.
-    pub(crate) fn clears_up(&mut self) {
-        for (_, later) in std::mem::take(&mut self.weather.later) {
-            if !matches!(later, Later::Boots(_) | Later::UserStarts) {
-                self.goes_on(later);
+    /// Ends all faults and makes the world healthy.
+    pub(crate) fn restore_health(&mut self) {
+        for (_, change) in std::mem::take(&mut self.faults.scheduled) {
+            if !matches!(change, Change::Boot(_) | Change::UserStarts) {
+                self.apply_change(change);
             }
         }
         if self.site != Site::Up {
             self.boot();
         }
-        for later in [
-            Later::NamesResolve,
-            Later::HeartbeatsResume,
-            Later::PongsResume,
-            Later::ReplayGoesOn,
-            Later::ConsumerIsQuick,
-            Later::UpgradesAreNormal,
-            Later::IdentityIsRight,
+        for change in [
+            Change::NamesResolve,
+            Change::HeartbeatsResume,
+            Change::PongsResume,
+            Change::ReplayResumes,
+            Change::ConsumerRecovers,
+            Change::RequestsRecover,
+            Change::IdentityRecovers,
         ] {
-            self.goes_on(later);
+            self.apply_change(change);
         }
-        // A promise of another kind that was made in the storm is not kept any more.
+        // A fault may have announced another heartbeat interval: announce a valid one.
         self.controller.heartbeat(self.clock.controller(), "90");
         self.forward();
         self.network.held_until = Duration::ZERO;
@@ -117,75 +117,77 @@ impl World {
         for link in &mut self.links {
             link.speed_up(self.clock.world());
         }
-        self.consumer_is_quick();
+        self.speed_consumer_up();
         self.driver.commands.clear();
-        self.fair = true;
+        self.healthy = true;
         if self.identity.has_changed() {
-            // Somebody has to see to it, and stops a stream that keeps trying.
+            // Only a restart pins the new certificate, so stop a stream that keeps trying.
             self.driver.commands.push_back(Command::Stop);
         }
     }
 
-    /// Somebody sees to a stream that has given up.
-    pub(crate) fn is_seen_to(&mut self) {
+    /// Schedules a start by the user if the stream has given up.
+    pub(crate) fn schedule_user_start(&mut self) {
         if self.driver.is_at_rest() && self.driver.commands.is_empty() {
             let after = self.between(1.0, 300.0);
-            self.later(after, Later::UserStarts);
+            self.schedule(after, Change::UserStarts);
         }
     }
 
-    fn goes_on(&mut self, later: Later) {
+    fn apply_change(&mut self, change: Change) {
         let now = self.clock.controller();
-        match later {
-            Later::Boots(duration) => {
+        match change {
+            Change::Boot(duration) => {
                 self.site = Site::Booting;
-                self.later(duration, Later::SiteIsUp);
+                self.schedule(duration, Change::SiteUp);
             }
-            Later::SiteIsUp => {
+            Change::SiteUp => {
                 if self.site != Site::Up {
                     self.boot();
                 }
             }
-            Later::NamesResolve => self.network.names = Names::Resolve,
-            Later::HeartbeatsResume => self.controller.heartbeats(now, true),
-            Later::PongsResume => self.controller.pongs(true),
-            Later::ReplayGoesOn => self.controller.release_replay(now),
-            Later::ConsumerIsQuick => self.consumer_is_quick(),
-            Later::UpgradesAreNormal => {
+            Change::NamesResolve => self.network.names = Names::Resolve,
+            Change::HeartbeatsResume => self.controller.heartbeats(now, true),
+            Change::PongsResume => self.controller.pongs(true),
+            Change::ReplayResumes => self.controller.release_replay(now),
+            Change::ConsumerRecovers => self.speed_consumer_up(),
+            Change::RequestsRecover => {
                 self.controller.upgrade_normally();
                 self.controller.post_normally();
                 self.controller.call_normally();
                 self.controller.require_isy994_headers(false);
             }
-            Later::Forgets(id) => self.controller.closed(now, id),
-            Later::IdentityIsRight => {
+            Change::ControllerForgets(id) => self.controller.closed(now, id),
+            Change::IdentityRecovers => {
                 self.identity.impostor = false;
                 self.identity.dates = None;
             }
-            Later::UserStarts => self.driver.commands.push_back(Command::Start),
+            Change::UserStarts => self.driver.commands.push_back(Command::Start),
         }
         self.forward();
     }
 
-    fn later(&mut self, after: Duration, later: Later) {
-        self.weather.later.push((self.clock.world() + after, later));
+    fn schedule(&mut self, after: Duration, change: Change) {
+        self.faults
+            .scheduled
+            .push((self.clock.world() + after, change));
     }
 
     fn between(&mut self, from: f64, to: f64) -> Duration {
-        // Short times are as likely as long ones, on a scale of magnitudes.
+        // Log-uniform: each order of magnitude is equally likely.
         let magnitude = from.ln() + (to.ln() - from.ln()) * self.rng.f64();
         Duration::from_secs_f64(magnitude.exp())
     }
 
-    fn fault(&mut self) {
+    fn inject_fault(&mut self) {
         let kind = self.rng.u8(..35);
-        self.log(|| format!("weather: fault {kind}"));
+        self.log(|| format!("faults: fault {kind}"));
         match kind {
             0 | 1 => {
                 let how = *pick(&mut self.rng, &[Site::Off, Site::Refusing]);
                 self.go_down(how);
                 let (off, boot) = (self.between(1.0, 200.0), self.between(0.1, 60.0));
-                self.later(off, Later::Boots(boot));
+                self.schedule(off, Change::Boot(boot));
             }
             2 => {
                 if self.site == Site::Up {
@@ -195,13 +197,13 @@ impl World {
                         self.half_open(index);
                     }
                     let duration = self.between(1.0, 100.0);
-                    self.later(duration, Later::SiteIsUp);
+                    self.schedule(duration, Change::SiteUp);
                 }
             }
-            3..=5 => self.upgrades_fail(),
-            6 | 7 => self.connections_end(),
+            3..=5 => self.fail_upgrades(),
+            6 | 7 => self.end_connections(),
             8 => {
-                // Half-open: neither end knows.
+                // Half-open: neither end notices.
                 for index in self.subscribed() {
                     self.half_open(index);
                 }
@@ -225,8 +227,8 @@ impl World {
                 let by = self.rng.i64(-span..=span);
                 self.clock.set_wall_clock(by);
             }
-            15 | 16 => self.consumer_is_slow(),
-            17 => self.spoiled_frames(),
+            15 | 16 => self.slow_consumer_down(),
+            17 => self.inject_spoiled_frames(),
             18 => {
                 let promise = *pick(
                     &mut self.rng,
@@ -235,14 +237,14 @@ impl World {
                 self.controller.heartbeat(self.clock.controller(), promise);
                 self.forward();
                 if self.rng.bool() {
-                    self.heartbeats_stop();
+                    self.stop_heartbeats();
                 }
             }
-            19 => self.heartbeats_stop(),
+            19 => self.stop_heartbeats(),
             20 => {
                 self.controller.pongs(false);
                 let duration = self.between(10.0, 1000.0);
-                self.later(duration, Later::PongsResume);
+                self.schedule(duration, Change::PongsResume);
             }
             21 => {
                 let by = self.rng.i64(-3..=3);
@@ -256,7 +258,7 @@ impl World {
             23 => {
                 self.network.names = *pick(&mut self.rng, &[Names::Fail, Names::Hang]);
                 let duration = self.between(1.0, 60.0);
-                self.later(duration, Later::NamesResolve);
+                self.schedule(duration, Change::NamesResolve);
             }
             24 => {
                 let longest = vec![b' '; self.driver.max_message_bytes + 1];
@@ -265,28 +267,28 @@ impl World {
             25 => {
                 self.driver.commands.push_back(Command::Stop);
                 let duration = self.between(0.01, 100.0);
-                self.later(duration, Later::UserStarts);
+                self.schedule(duration, Change::UserStarts);
             }
-            26 => self.slow_messages(),
-            28 | 29 => self.posts_fail(),
+            26 => self.send_slow_messages(),
+            28 | 29 => self.fail_posts(),
             30 => {
                 self.controller.forget_sessions();
                 if self.rng.bool() {
-                    self.connections_end();
+                    self.end_connections();
                 }
             }
             32 => {
-                let duration = self.identity_is_wrong();
-                self.later(duration, Later::IdentityIsRight);
+                let duration = self.break_identity();
+                self.schedule(duration, Change::IdentityRecovers);
                 if self.rng.bool() {
-                    self.connections_end();
+                    self.end_connections();
                 }
             }
             31 => {
                 self.controller.service_status("running");
                 self.forward();
             }
-            33 => self.controller_clock_is_set(),
+            33 => self.change_controller_clock(),
             34 => {
                 let rate = *pick(&mut self.rng, &[None, Some(300), Some(2000), Some(20_000)]);
                 self.network.bytes_per_second = rate;
@@ -295,12 +297,12 @@ impl World {
                 let frames = self.rng.usize(..30);
                 self.controller.hold_replay(frames);
                 let duration = self.between(0.1, 30.0);
-                self.later(duration, Later::ReplayGoesOn);
+                self.schedule(duration, Change::ReplayResumes);
             }
         }
     }
 
-    fn controller_clock_is_set(&mut self) {
+    fn change_controller_clock(&mut self) {
         let span = *pick(&mut self.rng, &[700, 10_000, 4_000_000]);
         let by = self.rng.i64(-span..=span);
         self.log(|| format!("  by {by} ms"));
@@ -310,19 +312,19 @@ impl World {
             (link.clock_set, link.clock_was_set) = (true, true);
         }
         if self.rng.bool() {
-            let told = Event::new("_4", "0");
-            self.controller.emit(self.clock.controller(), &told);
+            let status = Event::new("_4", "0");
+            self.controller.emit(self.clock.controller(), &status);
             self.forward();
         }
     }
 
-    fn heartbeats_stop(&mut self) {
+    fn stop_heartbeats(&mut self) {
         self.controller.heartbeats(self.clock.controller(), false);
         let duration = self.between(10.0, 1000.0);
-        self.later(duration, Later::HeartbeatsResume);
+        self.schedule(duration, Change::HeartbeatsResume);
     }
 
-    fn upgrades_fail(&mut self) {
+    fn fail_upgrades(&mut self) {
         let refused = *pick(
             &mut self.rng,
             &[200, 302, 400, 401, 403, 404, 429, 500, 502, 503],
@@ -371,14 +373,14 @@ impl World {
             self.controller.on_upgrade(fault, Times::Next(times));
         }
         let duration = self.between(5.0, 600.0);
-        self.later(duration, Later::UpgradesAreNormal);
+        self.schedule(duration, Change::RequestsRecover);
         if self.rng.bool() {
-            // Now or never: nothing else makes a stream that is well connect again.
-            self.connections_end();
+            // A healthy stream would not connect again, and so would not meet the fault.
+            self.end_connections();
         }
     }
 
-    fn posts_fail(&mut self) {
+    fn fail_posts(&mut self) {
         let endpoint = *pick(
             &mut self.rng,
             &[Endpoint::Login, Endpoint::Refresh, Endpoint::Logout],
@@ -400,13 +402,13 @@ impl World {
         let times = self.rng.u32(1..6);
         self.controller.on_post(endpoint, fault, Times::Next(times));
         let duration = self.between(5.0, 600.0);
-        self.later(duration, Later::UpgradesAreNormal);
+        self.schedule(duration, Change::RequestsRecover);
         if self.rng.bool() {
-            self.connections_end();
+            self.end_connections();
         }
     }
 
-    fn connections_end(&mut self) {
+    fn end_connections(&mut self) {
         let ending = *pick(
             &mut self.rng,
             &[
@@ -422,12 +424,13 @@ impl World {
         self.forward();
     }
 
-    /// From now on nothing passes, and neither end knows; the controller's finds out in time.
+    /// Makes a connection half-open: nothing passes, and the client does not notice. The controller
+    /// notices after a while.
     fn half_open(&mut self, index: usize) {
         self.links[index].die(self.clock.world());
         if let Some(id) = self.links[index].subscriber.take() {
             let after = self.between(20.0, 900.0);
-            self.later(after, Later::Forgets(id));
+            self.schedule(after, Change::ControllerForgets(id));
         }
     }
 
@@ -439,7 +442,7 @@ impl World {
         }
     }
 
-    /// The client's machine sleeps: its network is off, its monotonic clock stands still.
+    /// Suspends the client's machine: its network is off, and its monotonic clock stands still.
     fn suspend(&mut self) {
         if self.driver.asleep_until > self.clock.world() {
             return;
@@ -449,7 +452,7 @@ impl World {
         self.hold(duration);
         self.sleep(duration);
         self.clock.suspend(duration);
-        // What its connections are worth afterwards.
+        // Whether its connections survive.
         let fate = self.rng.u8(..3);
         for index in self.subscribed() {
             match fate {
@@ -472,26 +475,26 @@ impl World {
         self.driver.asleep_until = self.driver.asleep_until.max(until);
     }
 
-    fn consumer_is_slow(&mut self) {
+    fn slow_consumer_down(&mut self) {
         self.consumer.blocking = self.rng.bool();
         self.consumer.pace = self.between(0.001, 2.0);
         self.consumer.capacity = self.rng.usize(1..64);
         if self.rng.u8(..4) == 0 {
-            // It stops for a while.
+            // It takes nothing at all for a while.
             let stopped = self.between(1.0, 600.0);
             self.consumer.next_take = self.clock.world() + stopped;
         }
         let duration = self.between(1.0, 600.0);
-        self.later(duration, Later::ConsumerIsQuick);
+        self.schedule(duration, Change::ConsumerRecovers);
     }
 
-    fn consumer_is_quick(&mut self) {
+    fn speed_consumer_up(&mut self) {
         self.consumer.blocking = false;
         self.consumer.pace = Duration::ZERO;
         self.consumer.queued = 0;
     }
 
-    fn spoiled_frames(&mut self) {
+    fn inject_spoiled_frames(&mut self) {
         let frames: &[&[u8]] = &[
             b"",
             b"null",
@@ -515,10 +518,10 @@ impl World {
         }
     }
 
-    fn slow_messages(&mut self) {
+    fn send_slow_messages(&mut self) {
         for index in self.subscribed() {
             let pause = self.between(0.1, 30.0);
-            let at = self.arrives();
+            let at = self.arrival_time();
             self.links[index].send_to_client(at, Arrival::Piece);
             self.links[index].send_to_client(at + pause, Arrival::Piece);
             let payload = Payload::Text(b"{}".to_vec());
@@ -529,11 +532,11 @@ impl World {
 
     fn inject(&mut self, payload: Payload) {
         for index in self.subscribed() {
-            self.say(index, payload.clone(), spoiled());
+            self.send_message(index, payload.clone(), spoiled());
         }
     }
 
-    /// Something happens in the house, to see whether it gets through.
+    /// Emits an event that must reach the client.
     pub(crate) fn probe(&mut self, value: &str) {
         let event = Event::new("ST", value).node("PROBE 1");
         self.controller.emit(self.clock.controller(), &event);

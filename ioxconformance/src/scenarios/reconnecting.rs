@@ -1,4 +1,4 @@
-//! Everything that time can heal is waited out, with its reason told.
+//! The stream recovers from every failure that can pass, and reports its reason.
 
 use std::io;
 use std::net::TcpListener;
@@ -9,7 +9,7 @@ use ioxsim::{Ending, Event, OnConnect, OnUpgrade, ServerOptions, Times, Tls};
 
 use crate::{Bench, Sim, Watched, options, quick};
 
-pub fn a_port_that_refuses_is_tried_until_somebody_listens(bench: &Bench) {
+pub fn a_refused_port_is_retried_until_a_server_listens(bench: &Bench) {
     let free = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = free.local_addr().unwrap();
     drop(free);
@@ -28,7 +28,7 @@ pub fn a_port_that_refuses_is_tried_until_somebody_listens(bench: &Bench) {
     watched.connected();
 }
 
-pub fn a_restart_on_the_same_port_is_survived(bench: &Bench) {
+pub fn a_restart_on_the_same_port_is_followed_by_a_reconnect(bench: &Bench) {
     let identity = bench.has_tls().then(|| Tls::self_signed().unwrap());
     let options = ServerOptions {
         tls: identity.clone(),
@@ -50,7 +50,7 @@ pub fn a_restart_on_the_same_port_is_survived(bench: &Bench) {
     assert!(watched.handle().stats().reconnects >= 1);
 }
 
-pub fn each_way_to_lose_a_connection_is_named_and_healed(bench: &Bench) {
+pub fn each_kind_of_loss_is_reported_and_followed_by_a_reconnect(bench: &Bench) {
     let server = bench.server();
     for (ending, codes) in [
         (Ending::Close(1001), vec!["closed_by_controller"]),
@@ -67,7 +67,7 @@ pub fn each_way_to_lose_a_connection_is_named_and_healed(bench: &Bench) {
     }
 }
 
-pub fn each_refusal_is_named_and_healed(bench: &Bench) {
+pub fn each_refusal_is_reported_and_retried(bench: &Bench) {
     let server = bench.server();
     for (fault, code) in [
         (OnUpgrade::refuse(500), "upgrade_refused"),
@@ -108,7 +108,7 @@ pub fn each_refusal_is_named_and_healed(bench: &Bench) {
     }
 }
 
-pub fn a_connection_closed_at_once_is_healed(bench: &Bench) {
+pub fn a_connection_closed_at_once_is_retried(bench: &Bench) {
     for fault in [OnConnect::Close, OnConnect::Reset] {
         let server = bench.server();
         server.control().on_connect(fault, Times::Next(1));
@@ -118,7 +118,7 @@ pub fn a_connection_closed_at_once_is_healed(bench: &Bench) {
     }
 }
 
-pub fn a_mute_socket_is_given_up_with_the_phase_named(bench: &Bench) {
+pub fn a_silent_server_times_out_and_the_phase_is_reported(bench: &Bench) {
     let mut timing = quick();
     timing.connect = Duration::from_millis(300);
     let phase = if bench.has_tls() {
@@ -134,7 +134,7 @@ pub fn a_mute_socket_is_given_up_with_the_phase_named(bench: &Bench) {
     assert!(reason.to_string().contains(phase), "{reason}");
 }
 
-pub fn an_upgrade_that_is_never_answered_is_given_up(bench: &Bench) {
+pub fn an_unanswered_upgrade_times_out(bench: &Bench) {
     let mut timing = quick();
     timing.connect = Duration::from_millis(500);
     let server = bench.server();
@@ -149,7 +149,7 @@ pub fn an_upgrade_that_is_never_answered_is_given_up(bench: &Bench) {
     });
 }
 
-pub fn a_frozen_controller_is_a_stall_by_its_unanswered_ping(bench: &Bench) {
+pub fn a_frozen_controller_is_detected_by_its_unanswered_ping(bench: &Bench) {
     let mut timing = quick();
     timing.ping_after = Duration::from_millis(300);
     timing.pong_within = Duration::from_millis(500);
@@ -163,7 +163,7 @@ pub fn a_frozen_controller_is_a_stall_by_its_unanswered_ping(bench: &Bench) {
     watched.connected();
 }
 
-pub fn a_heartbeat_that_fails_to_come_is_a_stall_even_if_pings_are_answered(bench: &Bench) {
+pub fn a_missing_heartbeat_is_a_stall_even_if_pings_are_answered(bench: &Bench) {
     let mut timing = quick();
     timing.stall_default = Duration::from_millis(1000);
     timing.stall_grace = Duration::from_millis(200);
@@ -176,7 +176,7 @@ pub fn a_heartbeat_that_fails_to_come_is_a_stall_even_if_pings_are_answered(benc
     assert!(server.control().seen().pings >= 1);
 }
 
-pub fn a_controller_that_accepts_and_drops_is_asked_more_and_more_slowly(bench: &Bench) {
+pub fn a_controller_that_accepts_and_drops_is_retried_with_growing_backoff(bench: &Bench) {
     let server = bench.server();
     server
         .control()
@@ -189,13 +189,13 @@ pub fn a_controller_that_accepts_and_drops_is_asked_more_and_more_slowly(bench: 
     assert_eq!(server.control().upgrades(), 4);
 }
 
-/// Losses of a stream whose first waits are these.
+/// The waits after the next lost connections.
 fn waits_of(watched: &mut Watched, losses: usize) -> Vec<Duration> {
     let mut loss = || watched.status(Status::LostConnection).retry_in.unwrap();
     (0..losses).map(|_| loss()).collect()
 }
 
-pub fn a_controller_that_drops_just_after_connected_is_asked_more_and_more_slowly(bench: &Bench) {
+pub fn a_controller_that_drops_just_after_connected_is_retried_with_growing_backoff(bench: &Bench) {
     let server = bench.server();
     let mut timing = quick();
     timing.backoff = [1, 50, 400, 60_000].map(Duration::from_millis).to_vec();
@@ -212,7 +212,7 @@ pub fn a_controller_that_drops_just_after_connected_is_asked_more_and_more_slowl
     assert_eq!(server.upgrades(), 4);
 }
 
-pub fn a_controller_that_closes_whatever_connects_is_asked_more_and_more_slowly(bench: &Bench) {
+pub fn a_controller_that_closes_every_connection_is_retried_with_growing_backoff(bench: &Bench) {
     for fault in [OnConnect::Close, OnConnect::Reset] {
         let server = bench.server();
         server.on_connect(fault, Times::Always);
@@ -221,8 +221,8 @@ pub fn a_controller_that_closes_whatever_connects_is_asked_more_and_more_slowly(
         let expected = timing.backoff.clone();
         let mut watched = bench.start(bench.options(&server).timing(timing));
         assert_eq!(waits_of(&mut watched, 4), expected);
-        // Without TLS, one more asks once whether the port speaks TLS; where a reset reaches the
-        // client before its request has left, none does.
+        // Without TLS, one more connection probes whether the port uses TLS. There is no probe if a
+        // reset reaches the client before its request was sent.
         let probes = u64::from(!bench.has_tls());
         let connections = server.connections();
         let exact = matches!(fault, OnConnect::Close);
@@ -233,7 +233,7 @@ pub fn a_controller_that_closes_whatever_connects_is_asked_more_and_more_slowly(
     }
 }
 
-pub fn a_name_that_does_not_resolve_is_named_and_tried_again(bench: &Bench) {
+pub fn a_name_that_does_not_resolve_is_reported_and_retried(bench: &Bench) {
     let unknown = |_, _| async { Err(io::Error::new(io::ErrorKind::NotFound, "no such name")) };
     let mut watched = bench.start(options("http://controller.test:80").resolver(unknown));
     let reason = watched.lost();
@@ -242,7 +242,7 @@ pub fn a_name_that_does_not_resolve_is_named_and_tried_again(bench: &Bench) {
     watched.status(Status::Reconnecting);
 }
 
-pub fn a_look_up_that_hangs_is_given_up_and_named(bench: &Bench) {
+pub fn a_name_lookup_that_hangs_times_out_and_is_reported(bench: &Bench) {
     let mut timing = quick();
     timing.connect = Duration::from_millis(200);
     let options = options("http://controller.test:80").timing(timing);
@@ -253,11 +253,11 @@ pub fn a_look_up_that_hangs_is_given_up_and_named(bench: &Bench) {
     watched.status(Status::Reconnecting);
 }
 
-pub fn an_address_that_leads_nowhere_does_not_keep_from_the_next(bench: &Bench) {
+pub fn an_unreachable_address_does_not_block_the_next(bench: &Bench) {
     let server = bench.server();
     let good = server.server().address();
-    // Of the documentation's range, which nobody routes (RFC 3849), and a port where nobody
-    // listens.
+    // An address of the documentation range, which is not routed (RFC 3849), and a port on which
+    // no server listens.
     let nowhere = format!("[2001:db8::1]:{}", good.port()).parse().unwrap();
     let refused = "127.0.0.1:1".parse().unwrap();
     let addresses = vec![nowhere, refused, good];
@@ -298,7 +298,7 @@ pub fn a_redirect_is_not_followed(bench: &Bench) {
     assert_eq!(elsewhere.connections(), 0);
 }
 
-pub fn a_controller_that_freezes_in_mid_frame_is_a_stall(bench: &Bench) {
+pub fn a_controller_that_freezes_within_a_frame_is_a_stall(bench: &Bench) {
     let mut timing = quick();
     timing.stall_default = Duration::from_millis(700);
     timing.stall_grace = Duration::from_millis(100);
@@ -308,9 +308,9 @@ pub fn a_controller_that_freezes_in_mid_frame_is_a_stall(bench: &Bench) {
     let mut watched = bench.start(bench.options(&server).timing(timing));
     watched.until(
         "the held replay",
-        |told| matches!(told, Notification::Event(event) if event.seqnum() == 4),
+        |notification| matches!(notification, Notification::Event(event) if event.seqnum() == 4),
     );
-    // A frame of 256 bytes, of which 20 come.
+    // A frame of 256 bytes, of which 20 arrive.
     server.send_raw(*b"\x81\x7e\x01\x00<?xml version=\"1.0\"");
     assert_eq!(watched.lost().code(), "stalled");
     assert!(!watched.statuses().contains(&"connected".to_owned()));
@@ -318,7 +318,7 @@ pub fn a_controller_that_freezes_in_mid_frame_is_a_stall(bench: &Bench) {
     watched.connected();
 }
 
-pub fn pings_without_data_are_no_sign_of_life(bench: &Bench) {
+pub fn pings_without_data_do_not_prevent_a_stall(bench: &Bench) {
     let mut timing = quick();
     timing.stall_default = Duration::from_millis(600);
     timing.stall_grace = Duration::from_millis(100);
@@ -332,19 +332,19 @@ pub fn pings_without_data_are_no_sign_of_life(bench: &Bench) {
     assert_eq!(watched.lost().code(), "stalled");
 }
 
-pub fn senseless_promises_of_a_heartbeat_do_no_harm(bench: &Bench) {
+pub fn invalid_heartbeat_intervals_are_ignored(bench: &Bench) {
     let server = bench.server();
     let mut watched = bench.watch(&server);
     watched.connected();
-    for promise in ["0", "-5", "1000000000", "soon", "", "NaN", "1e400"] {
-        server.heartbeat(promise);
+    for interval in ["0", "-5", "1000000000", "soon", "", "NaN", "1e400"] {
+        server.heartbeat(interval);
     }
     server.emit(&Event::new("ST", "after").node("n1"));
     watched.event("ST", "after");
     assert!(watched.handle().is_connected());
 }
 
-pub fn repeats_and_other_subscriptions_numbers_do_no_harm(bench: &Bench) {
+pub fn repeated_and_foreign_sequence_numbers_are_tolerated(bench: &Bench) {
     let server = bench.server();
     let mut watched = bench.watch(&server);
     watched.connected();
@@ -355,9 +355,9 @@ pub fn repeats_and_other_subscriptions_numbers_do_no_harm(bench: &Bench) {
     watched.event("ST", "odd");
     server.emit(&Event::new("ST", "after").node("n1"));
     watched.event("ST", "after");
-    let gaps = |told: &&Notification| matches!(told, Notification::Gap(_));
+    let gaps = |notification: &&Notification| matches!(notification, Notification::Gap(_));
     assert_eq!(
-        watched.told().iter().filter(gaps).count(),
+        watched.notifications().iter().filter(gaps).count(),
         1,
         "the repeat alone"
     );
@@ -384,7 +384,7 @@ pub fn frames_after_a_close_are_not_delivered(bench: &Bench) {
     );
 }
 
-pub fn a_close_frame_is_told_as_it_was_sent(bench: &Bench) {
+pub fn a_close_frame_is_reported_as_it_was_sent(bench: &Bench) {
     let server = bench.server();
     let mut watched = bench.watch(&server);
     let long = "x".repeat(130);
@@ -404,7 +404,7 @@ pub fn a_close_frame_is_told_as_it_was_sent(bench: &Bench) {
         let mut payload = Vec::new();
         match code {
             Some(code) => payload.extend(u16::to_be_bytes(code)),
-            // Half a code.
+            // Only half of a code.
             None => payload.push(3),
         }
         payload.extend(text.as_bytes());
@@ -429,12 +429,11 @@ pub fn a_close_frame_is_told_as_it_was_sent(bench: &Bench) {
     }
 }
 
-pub fn a_stop_of_the_controller_in_mid_replay_is_not_its_end(bench: &Bench) {
+pub fn a_connection_lost_during_the_replay_does_not_end_the_replay(bench: &Bench) {
     let server = bench.server();
     server.hold_replay(10);
     let mut watched = bench.watch(&server);
-    let tenth =
-        |told: &Notification| matches!(told, Notification::Event(event) if event.seqnum() == 9);
+    let tenth = |notification: &Notification| matches!(notification, Notification::Event(event) if event.seqnum() == 9);
     watched.until("the held replay", tenth);
     server.end(Ending::Reset);
     assert!(matches!(
@@ -447,13 +446,15 @@ pub fn a_stop_of_the_controller_in_mid_replay_is_not_its_end(bench: &Bench) {
     assert_eq!(watched.handle().stats().live_events, 0);
 }
 
-pub fn a_gap_in_the_numbering_is_told_and_not_fatal(bench: &Bench) {
+pub fn a_gap_in_the_numbering_is_reported_and_not_fatal(bench: &Bench) {
     let server = bench.server();
     let mut watched = bench.watch(&server);
     watched.connected();
     server.control().shift_seqnum(2);
     server.control().emit(&Event::new("ST", "1").node("n1"));
-    let gap = watched.until("a gap", |told| matches!(told, Notification::Gap(_)));
+    let gap = watched.until("a gap", |notification| {
+        matches!(notification, Notification::Gap(_))
+    });
     let Notification::Gap(gap) = gap else {
         panic!()
     };

@@ -1,4 +1,4 @@
-//! The rules about statuses: their order, their reasons, and when attempts may come.
+//! The rules about statuses: their order, their reasons, and the times of attempts.
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -6,9 +6,9 @@ use std::time::Duration;
 use ioxproto::{Reason, Silence, Status, StatusChange};
 
 use super::identity::is_for_a_person;
-use super::{Asked, BASIC, HAIR, HOST, JWT, PASSWORD, Witness};
+use super::{Asked, BASIC, Checker, HOST, JWT, PASSWORD, TOLERANCE};
 
-impl Witness {
+impl Checker {
     pub(crate) fn starts(&mut self, now: Duration) {
         if self.status.is_at_rest() {
             self.failures = 0;
@@ -16,7 +16,7 @@ impl Witness {
             self.attempts_in_a_row = 0;
             self.stop_asked = None;
             self.start_asked = true;
-            self.forgets_tokens();
+            self.forget_tokens();
         }
         self.now = now;
     }
@@ -30,7 +30,7 @@ impl Witness {
     /// A request was answered, with this `Retry-After`.
     pub(crate) fn answered(&mut self, status: u16, retry_after: Option<&str>) {
         self.last_answer = Some(status);
-        self.own_token_answered(status);
+        self.note_own_token_answer(status);
         self.retry_after = retry_after.map(|after| match after.parse() {
             Ok(seconds) => Asked::Seconds(Duration::from_secs(seconds)),
             Err(_) if after.contains("GMT") => Asked::Date,
@@ -40,9 +40,9 @@ impl Witness {
 
     pub(crate) fn changed(&mut self, now: Duration, change: &StatusChange) {
         self.now = now;
-        self.keeps_secrets(change);
+        self.check_no_secrets(change);
         if let Some(reason) = &change.reason {
-            self.keeps_secrets(&reason.to_string());
+            self.check_no_secrets(&reason.to_string());
         }
         let (from, to) = (self.status, change.status);
         self.check(
@@ -51,7 +51,7 @@ impl Witness {
         );
         if from.is_at_rest() {
             let asked = std::mem::take(&mut self.start_asked);
-            self.check(asked, "it begins anew, and nobody asked for it");
+            self.check(asked, "it starts again without a request");
             self.has_probed = false;
         }
         match to {
@@ -64,7 +64,7 @@ impl Witness {
                 self.requests_in_a_row = 0;
                 self.calls.renews = false;
                 self.calls.sent_in_attempt = false;
-                self.questions_begin_anew();
+                self.reset_questions();
             }
             Status::StreamSyncing | Status::Reconnecting | Status::NotStarted => {}
         }
@@ -82,16 +82,16 @@ impl Witness {
         let (Some(reason), Some(wait)) = (&change.reason, change.retry_in) else {
             return self.fail("a loss without a reason or a wait");
         };
-        self.true_reason(reason);
+        self.check_reason(reason);
         self.check(
             self.stop_asked.is_none(),
-            "a loss is told while the stream stops",
+            "a loss is reported while the stream stops",
         );
         let most = self.timing.backoff.len() - 1;
         let (backoff, jitter) = (self.timing.backoff.clone(), self.timing.jitter);
         let span = |failures: usize| {
             let least = backoff[failures.min(most)];
-            (least, least + least.mul_f64(jitter) + HAIR)
+            (least, least + least.mul_f64(jitter) + TOLERANCE)
         };
         let for_a_person = is_for_a_person(reason);
         let lasted = if self.status == Status::Connected {
@@ -101,7 +101,7 @@ impl Witness {
         };
         let surely = std::mem::take(&mut self.proved)
             || lasted > self.timing.proven_after + Duration::from_secs(3);
-        let maybe = surely || lasted + HAIR >= self.timing.proven_after;
+        let maybe = surely || lasted + TOLERANCE >= self.timing.proven_after;
         let fits = |failures: usize, wait: Duration| {
             let (least, longest) = span(failures);
             (least..=longest).contains(&wait)
@@ -109,7 +109,7 @@ impl Witness {
         if for_a_person {
             self.check(
                 self.keep_trying,
-                "what only a person can mend is tried again",
+                "a failure that only a person can fix is retried",
             );
             self.check(
                 fits(most, wait),
@@ -142,7 +142,7 @@ impl Witness {
             match fitting {
                 Some(failures) => self.failures = failures + 1,
                 None => self.fail(format!(
-                    "a wait of {wait:?} is not of the schedule after {} failures (proved: {surely}, {maybe})",
+                    "a wait of {wait:?} does not match the backoff after {} failures (proved: {surely}, {maybe})",
                     self.failures
                 )),
             }
@@ -150,10 +150,10 @@ impl Witness {
         self.not_before = Some(self.now + wait);
     }
 
-    /// The reason is what happened in the world.
-    fn true_reason(&mut self, reason: &Reason) {
-        self.true_identity(reason);
-        self.true_reason_of_token(reason);
+    /// Checks that the reason is what happened in the world.
+    fn check_reason(&mut self, reason: &Reason) {
+        self.check_identity_reason(reason);
+        self.check_token_reason(reason);
         let connection = &self.connection;
         match reason {
             Reason::Stalled {
@@ -163,8 +163,9 @@ impl Witness {
                 let silent = self.now.saturating_sub(connection.text_available);
                 let promised = connection.promise + self.timing.stall_grace;
                 self.check(
-                    silent + HAIR >= promised && self.now - connection.text_read + HAIR >= promised,
-                    "a stall is told though a frame came in time",
+                    silent + TOLERANCE >= promised
+                        && self.now - connection.text_read + TOLERANCE >= promised,
+                    "a stall is reported although a frame arrived in time",
                 );
             }
             Reason::Stalled {
@@ -173,30 +174,30 @@ impl Witness {
             } => {
                 let since_ping = connection.pinged_heard.map(|at| self.heard - at);
                 let enough =
-                    since_ping.is_some_and(|since| since + HAIR >= self.timing.pong_within);
+                    since_ping.is_some_and(|since| since + TOLERANCE >= self.timing.pong_within);
                 self.check(
                     enough && self.ever_ponged,
-                    "an unanswered ping is told where there was none",
+                    "an unanswered ping is reported but there was none",
                 );
             }
             Reason::TimedOut { after, .. } => {
                 let lasted = self.now - self.attempt_began;
                 self.check(
-                    lasted + HAIR >= *after,
-                    "a time-out is told before its time",
+                    lasted + TOLERANCE >= *after,
+                    "a time-out is reported too early",
                 );
             }
             Reason::TokenNotAccepted { closed } => {
-                let silent = self.now - connection.opened + HAIR >= self.timing.token_accepted;
+                let silent = self.now - connection.opened + TOLERANCE >= self.timing.token_accepted;
                 self.check(
                     !connection.accepted && (*closed || silent),
-                    "a token is told not to be accepted without a sign of it",
+                    "a token is reported as not accepted without evidence",
                 );
             }
             Reason::UpgradeRefused { status, .. } => {
                 self.check(
                     self.last_answer == Some(*status),
-                    "a refusal is told that was none",
+                    "a refusal is reported that did not happen",
                 );
             }
             _ => {}
@@ -204,17 +205,17 @@ impl Witness {
     }
 
     fn gave_up(&mut self, change: &StatusChange) {
-        // A login can be refused in words.
+        // A login can be refused in the body of an answer with status 200.
         let refused = match change.reason {
             Some(Reason::LoginRefused { .. }) => {
                 matches!(self.last_answer, Some(200 | 400..=499))
             }
-            Some(Reason::Failed(_)) => self.stranger.is_some(),
+            Some(Reason::Failed(_)) => self.refused_identity.is_some(),
             _ => matches!(self.last_answer, Some(401 | 403)),
         };
         let reason = change.reason.as_ref().is_some_and(is_for_a_person);
         if let Some(reason) = &change.reason {
-            self.true_identity(reason);
+            self.check_identity_reason(reason);
         }
         self.check(
             refused && reason && !self.keep_trying,
@@ -224,14 +225,14 @@ impl Witness {
 
     fn disconnected(&mut self) {
         let asked = self.stop_asked.take().is_some();
-        self.check(asked, "disconnected, and nobody asked for it");
+        self.check(asked, "disconnected without a request");
     }
 
     pub(crate) fn attempts(&mut self, now: Duration, host: &str, request: &[u8], open: bool) {
         self.now = now;
-        self.goes_to(host, request);
-        self.shows_own_token(request);
-        self.check(!open, "an attempt beside an open connection");
+        self.check_host(host, request);
+        self.check_shown_token(request);
+        self.check(!open, "an attempt while a connection is open");
         self.check(
             self.status == Status::StreamInitializing,
             "an attempt in the wrong status",
@@ -239,31 +240,34 @@ impl Witness {
         self.attempt_began = now;
         self.attempts_in_a_row += 1;
         if self.attempts_in_a_row == 1 {
-            self.in_time();
+            self.check_not_early();
         } else {
             let reason = matches!(self.last_answer, Some(400 | 401 | 403));
             let renewed = self.requests_in_a_row > 0 && self.last_answer == Some(200);
             self.check(
                 (reason || renewed) && self.attempts_in_a_row <= 3,
-                "an attempt at once without a reason",
+                "an immediate attempt without a reason",
             );
         }
         self.last_answer = None;
     }
 
-    /// A login, a refresh or a logout, or the question whether a port speaks TLS.
+    /// A login, a refresh, a logout or a probe for TLS is sent: checks it.
     pub(crate) fn requests(&mut self, now: Duration, host: &str, request: &[u8], for_call: bool) {
         self.now = now;
         if request.first() == Some(&0x16) {
             return self.asks_for_tls(host, request);
         }
-        self.goes_to(host, request);
-        self.check(!self.tokens.own, "the caller's session is meddled with");
+        self.check_host(host, request);
+        self.check(
+            !self.tokens.own,
+            "a login, refresh or logout with the caller's tokens",
+        );
         let stopping = self.stop_asked.is_some();
-        // A login may follow a refresh although the call that needed it has been cancelled.
+        // A login may follow a refresh even if the call that needed it has been cancelled.
         let for_call = for_call || self.calls.renews;
         if for_call && !stopping && self.status != Status::StreamInitializing {
-            // Tokens are renewed for a call, and the stream goes on.
+            // Tokens are renewed for a call, and the stream continues.
             self.calls.renews = true;
             return;
         }
@@ -272,7 +276,7 @@ impl Witness {
             stopping || self.status == Status::StreamInitializing,
             "a request in the wrong status",
         );
-        // A refresh and a login before the first upgrade, the same again after a 401; a refresh and
+        // A refresh and a login before the first upgrade, both again after a 401, and a refresh and
         // a logout at the end.
         self.check(
             self.requests_in_a_row <= if self.calls.sent_in_attempt { 10 } else { 6 },
@@ -280,45 +284,45 @@ impl Witness {
         );
         if !stopping {
             self.attempt_began = now;
-            self.in_time();
+            self.check_not_early();
         }
     }
 
-    /// A `ClientHello`: it shows nothing, and is sent once after each start.
+    /// A `ClientHello`: it contains no secret, and is sent once after each start.
     fn asks_for_tls(&mut self, host: &str, request: &[u8]) {
-        self.check(host == HOST, "a probe of a host that was not named");
-        self.check(!self.has_probed, "a port is asked for TLS twice");
+        self.check(host == HOST, "a probe of a host that was not configured");
+        self.check(!self.has_probed, "a port is probed for TLS twice");
         self.check(
             self.status == Status::StreamInitializing,
             "a probe in the wrong status",
         );
-        self.keeps_secrets(&String::from_utf8_lossy(request));
+        self.check_no_secrets(&String::from_utf8_lossy(request));
         self.has_probed = true;
     }
 
-    pub(super) fn in_time(&mut self) {
+    pub(super) fn check_not_early(&mut self) {
         let early = self
             .not_before
             .is_some_and(|not_before| self.now < not_before);
-        self.check(!early, "an attempt before its time");
+        self.check(!early, "an attempt too early");
     }
 
-    pub(super) fn goes_to(&mut self, host: &str, request: &[u8]) {
+    pub(super) fn check_host(&mut self, host: &str, request: &[u8]) {
         let text = String::from_utf8_lossy(request);
         let named = text.contains(&format!("\r\nHost: {HOST}"));
         self.check(
             host == HOST && named,
-            "a request to a host that was not named",
+            "a request to a host that was not configured",
         );
     }
 
-    /// Nothing that may be logged shows a secret.
-    pub(crate) fn keeps_secrets(&mut self, shown: &impl Debug) {
+    /// Checks that what may be logged contains no secret.
+    pub(crate) fn check_no_secrets(&mut self, shown: &impl Debug) {
         let text = format!("{shown:?}");
         let leaks = [PASSWORD, BASIC, JWT]
             .iter()
             .any(|secret| text.contains(secret));
-        self.check(!leaks, "a secret shows");
+        self.check(!leaks, "a secret is shown");
     }
 }
 

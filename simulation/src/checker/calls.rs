@@ -1,40 +1,41 @@
-//! The rules about calls, judged by what was asked, what the controller received, and what came of
-//! it:
+//! The rules about calls, checked against the requests, what the controller received, and the
+//! outcomes:
 //!
-//! * Each call ends once, in time, and at a stop at the latest.
-//! * A command that is not absolute reaches a controller that may carry it out once at most.
-//! * Confirmed is only what a live event has shown since the command was sent; unchanged only what
-//!   the state said before.
-//! * No more calls are under way than the controller serves, and one to each target.
+//! * Each call ends exactly once, within its limit, and no later than a stop.
+//! * A command that is not absolute is sent at most once to a controller that may carry it out.
+//! * A call is confirmed only by a live event after the command was sent, and unchanged only if the
+//!   state had the value before.
+//! * No more calls are in flight than the controller serves, and at most one command to each
+//!   target.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use ioxproto::rest::{CallId, Confirmation};
 
-use super::{HAIR, Witness};
+use super::{Checker, TOLERANCE};
 
-/// What is known of a call.
+/// What kind of call it is, and what may come of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Nature {
-    /// A read, or something that is not counted.
+pub(crate) enum CallKind {
+    /// A read, or a command that is not counted.
     Read,
     /// A command that may be repeated.
     Absolute,
-    /// A command that must not be repeated; no other has its path.
+    /// A command that must not be repeated. Its path is unique.
     Once,
-    /// An absolute command that waits for the event with this value, which no other has.
+    /// An absolute command that waits for the event with this value. The value is unique.
     Confirmed { value: i32, within: Duration },
-    /// An absolute command that waits for an event, to a value that may be set already.
+    /// An absolute command that waits for an event. Its value may already be set.
     Known { within: Duration },
 }
 
-/// What is seen of calls.
+/// What was observed of calls.
 #[derive(Debug, Default)]
 pub(super) struct CallsSeen {
     pending: BTreeMap<CallId, Pending>,
     ended: BTreeSet<CallId>,
-    /// How often the controller received a command that must not be repeated, and did not refuse
+    /// How often the controller received each command that must not be repeated, without refusing
     /// the account.
     received: BTreeMap<String, u32>,
     /// Commands that must not be repeated.
@@ -53,31 +54,31 @@ pub(super) struct CallsSeen {
 struct Pending {
     due: Duration,
     path: String,
-    nature: Nature,
+    kind: CallKind,
 }
 
-impl Witness {
-    /// A call is made.
-    pub(crate) fn calls(&mut self, now: Duration, id: CallId, path: &str, nature: Nature) {
+impl Checker {
+    /// A call is made: notes it, and when it must have ended.
+    pub(crate) fn calls(&mut self, now: Duration, id: CallId, path: &str, kind: CallKind) {
         self.now = now;
-        let within = match nature {
-            Nature::Confirmed { within, .. } | Nature::Known { within } => within,
-            Nature::Read | Nature::Absolute | Nature::Once => Duration::ZERO,
+        let within = match kind {
+            CallKind::Confirmed { within, .. } | CallKind::Known { within } => within,
+            CallKind::Read | CallKind::Absolute | CallKind::Once => Duration::ZERO,
         };
-        if nature == Nature::Once {
+        if kind == CallKind::Once {
             self.calls.once.insert(path.to_owned());
         }
         let pending = Pending {
             due: now + self.timing.call + within,
             path: path.to_owned(),
-            nature,
+            kind,
         };
         let fresh = self.calls.pending.insert(id, pending).is_none();
         let fresh = fresh && !self.calls.ended.contains(&id);
         self.check(fresh, "two calls have one id");
     }
 
-    /// The exchange of a call begins, beside these others that are under way.
+    /// The exchange of a call begins: checks it against these others that are in flight.
     pub(crate) fn sends_call(
         &mut self,
         host: &str,
@@ -85,14 +86,14 @@ impl Witness {
         others: &[String],
         most: usize,
     ) {
-        self.goes_to(host, request);
+        self.check_host(host, request);
         let path = path_of(request);
-        self.check(others.len() < most, "more calls are under way than may be");
+        self.check(others.len() < most, "more calls are in flight than allowed");
         if let Some(target) = target(&path) {
             let alone = !others
                 .iter()
                 .any(|other| self::target(other) == Some(target));
-            self.check(alone, "two commands to one target are under way");
+            self.check(alone, "two commands to one target are in flight");
         }
         self.calls.sent_in_attempt = true;
         let value = path.rsplit_once('/').map(|(_, value)| value.parse());
@@ -101,7 +102,8 @@ impl Witness {
         }
     }
 
-    /// The controller received a request, and answered with this status.
+    /// The controller answered a request with this status: checks that it received no command
+    /// twice.
     pub(crate) fn controller_received(&mut self, path: &str, status: Option<u16>) {
         if status == Some(401) || !self.calls.once.contains(path) {
             return;
@@ -109,18 +111,18 @@ impl Witness {
         let received = self.calls.received.entry(path.to_owned()).or_default();
         *received += 1;
         let twice = *received > 1;
-        self.check(!twice, "a command was sent twice that is not absolute");
+        self.check(!twice, "a command that is not absolute was sent twice");
     }
 
-    /// A call was answered.
+    /// A call was answered: notes whether its token was refused.
     pub(crate) fn call_answered(&mut self, status: Option<u16>) {
         if matches!(status, Some(401 | 403)) {
-            self.call_doubts_token();
+            self.doubt_token();
         }
     }
 
-    /// A text was handed to the core, and this came of it.
-    pub(crate) fn shows_value(&mut self, text: &str, is_live: bool) {
+    /// A text frame was passed to the core: notes the variable's value that a live event shows.
+    pub(crate) fn note_shown_value(&mut self, text: &str, is_live: bool) {
         let value = is_live.then(|| text.split("<val>").nth(1)).flatten();
         let value = value.and_then(|rest| rest.split('<').next()?.parse().ok());
         if let Some(value) = value
@@ -130,62 +132,65 @@ impl Witness {
         }
     }
 
-    /// A call has ended.
+    /// A call has ended: checks its confirmation.
     pub(crate) fn call_ends(&mut self, id: CallId, confirmation: Option<Confirmation>) {
         let Some(call) = self.calls.pending.remove(&id) else {
-            return self.fail("a call ends that is over, or was never made");
+            return self.fail("a call ends that has already ended or was never made");
         };
         self.calls.ended.insert(id);
-        match (call.nature, confirmation) {
-            (Nature::Confirmed { value, .. }, Some(Confirmation::Confirmed)) => {
+        match (call.kind, confirmation) {
+            (CallKind::Confirmed { value, .. }, Some(Confirmation::Confirmed)) => {
                 let shown = self.calls.shown.contains(&value);
-                self.check(shown, "confirmed without a live event since it was sent");
+                self.check(shown, "confirmed without a live event after it was sent");
             }
-            (Nature::Confirmed { .. }, Some(Confirmation::Unchanged)) => {
-                self.fail("unchanged, and the value is new");
+            (CallKind::Confirmed { .. }, Some(Confirmation::Unchanged)) => {
+                self.fail("reported as unchanged, but the value is new");
             }
-            (Nature::Read | Nature::Absolute | Nature::Once, Some(_)) => {
-                self.fail(format!("confirmed, and nobody asked: {}", call.path));
+            (CallKind::Read | CallKind::Absolute | CallKind::Once, Some(_)) => {
+                self.fail(format!(
+                    "a confirmation that was not requested: {}",
+                    call.path
+                ));
             }
             _ => {}
         }
     }
 
-    /// The driver was woken so much too late: an answer that came meanwhile begins the wait for an
-    /// event later.
+    /// The driver woke this much too late. Until then it could not read answers, so that the wait
+    /// for the event begins later.
     pub(super) fn forgive_lateness(&mut self, late: Duration) {
         for call in self.calls.pending.values_mut() {
             call.due += late;
         }
     }
 
-    /// The driver is about to wait until then.
-    pub(crate) fn calls_end_in_time(&mut self, now: Duration, until: Option<Duration>) {
+    /// The driver is about to wait until this time: checks that no call outlives its limit.
+    pub(crate) fn check_call_limits(&mut self, now: Duration, until: Option<Duration>) {
         let first = self.calls.pending.values().min_by_key(|call| call.due);
         let Some(first) = first else { return };
         let due = first.due;
-        // If the process was stopped meanwhile, the deadline is due at once.
-        let wakes = until.is_some_and(|until| until <= now.max(due) + HAIR);
+        // If the process was stopped meanwhile, the deadline is due immediately.
+        let wakes = until.is_some_and(|until| until <= now.max(due) + TOLERANCE);
         if !wakes {
             let (path, until) = (&first.path, until.map(|until| until.saturating_sub(due)));
             self.fail(format!("{path} outlives its limit by {until:?}"));
         }
     }
 
-    /// The stream is at rest.
-    pub(crate) fn calls_are_over(&mut self) {
+    /// The stream is at rest: checks that no call is pending.
+    pub(crate) fn check_no_calls_pending(&mut self) {
         let left = self.calls.pending.len();
-        self.check(left == 0, "at rest, with calls pending");
+        self.check(left == 0, "at rest with calls pending");
     }
 }
 
-/// The path of a request.
+/// Returns the path of a request.
 pub(crate) fn path_of(request: &[u8]) -> String {
     let text = String::from_utf8_lossy(request);
     text.split(' ').nth(1).unwrap_or_default().to_owned()
 }
 
-/// What a command sets; `None` for what is not a command.
+/// Returns the target of a command; `None` for any other path.
 fn target(path: &str) -> Option<&str> {
     let is_command = path.contains("/vars/set/") || path.contains("/cmd/");
     is_command.then(|| path.rsplit_once('/').map(|(target, _)| target))?

@@ -1,23 +1,23 @@
-//! The rules about messages: what is live, what is told of missing numbers, what vanishes.
+//! The rules about messages: which are live, which gaps are reported, and that none vanishes.
 
 use std::time::Duration;
 
 use ioxproto::{Event, Notification, Status, Timing};
 
-use super::{Connection, Witness};
+use super::{Checker, Connection};
 use crate::wire::{Payload, Truth, between};
 
-/// A message and what the core made of it.
+/// A message, and what the core returned for it.
 pub(crate) struct Handled<'a> {
     pub(crate) payload: &'a Payload,
     pub(crate) truth: Truth,
     pub(crate) stopping: bool,
-    /// What was told before what the call returned.
+    /// The notifications before the one that the call returned.
     pub(crate) before: &'a [Notification],
     pub(crate) returned: Option<&'a Notification>,
 }
 
-impl Witness {
+impl Checker {
     pub(crate) fn opened(&mut self, now: Duration) {
         self.now = now;
         self.wants_ping = false;
@@ -45,11 +45,11 @@ impl Witness {
     }
 
     pub(crate) fn piece(&mut self, available: Duration) {
-        self.silence_before(available);
+        self.note_silence(available);
         self.connection.mid_message = true;
     }
 
-    /// A message is about to be handed in.
+    /// A message is about to be passed to the core.
     pub(crate) fn receives(&mut self, available: Duration, payload: &Payload) {
         let data = matches!(payload, Payload::Text(_) | Payload::Binary(_));
         if !self.connection.accepted && matches!(payload, Payload::Text(_)) {
@@ -61,7 +61,7 @@ impl Witness {
             connection.mid_message = false;
         }
         if data {
-            self.silence_before(available);
+            self.note_silence(available);
         }
         self.ever_ponged |= matches!(payload, Payload::Pong) && self.stop_asked.is_none();
         let connection = &mut self.connection;
@@ -100,13 +100,13 @@ impl Witness {
             ) && handled.returned.is_none();
             return self.check(
                 lost && self.status == Status::LostConnection,
-                "a message over the limit is let through",
+                "a message over the limit is delivered",
             );
         }
         let Some(returned) = handled.returned else {
             return self.fail("a frame vanished");
         };
-        // In an envelope the document's quotation marks are escaped.
+        // In an envelope, the quotation marks of the document are escaped.
         let text = String::from_utf8_lossy(bytes).replace("\\\"", "\"");
         match returned {
             Notification::Event(event) => {
@@ -118,29 +118,29 @@ impl Witness {
                             .is_none_or(|number| number == event.seqnum());
                     self.check(same, "an event is not what was sent");
                 }
-                self.placed(event, handled.truth);
+                self.check_live_or_replayed(event, handled.truth);
                 if control == "_0" {
                     self.proved |= event.is_live();
                     self.connection.promise = promised(&self.timing, event.action());
                 }
-                self.numbered(event, handled);
+                self.check_gap(event, handled);
             }
             Notification::Ignored(_) | Notification::Malformed(_) => {
                 self.check(
                     handled.truth.spoiled || !text.contains("<Event"),
-                    "an event that was well-formed is none",
+                    "a well-formed event is not reported as an event",
                 );
                 for (_, unnumbered) in self.connection.numbers.values_mut() {
                     *unnumbered += 1;
                 }
             }
-            _ => self.fail("a message gives what it cannot give"),
+            _ => self.fail("a message returns a notification of the wrong kind"),
         }
     }
 
-    /// Missing numbers are told, with the numbers, and nothing else is.
-    fn numbered(&mut self, event: &Event, handled: &Handled<'_>) {
-        let told = handled.before.iter().find_map(|told| match told {
+    /// Checks that a gap is reported, with the right numbers, exactly when numbers are missing.
+    fn check_gap(&mut self, event: &Event, handled: &Handled<'_>) {
+        let reported = handled.before.iter().find_map(|before| match before {
             Notification::Gap(gap) => Some((gap.expected, gap.got)),
             _ => None,
         });
@@ -148,19 +148,28 @@ impl Witness {
             if let Some((_, unnumbered)) = self.connection.numbers.get_mut(event.sid()) {
                 *unnumbered += 1;
             }
-            return self.check(told.is_none(), "a gap at a frame without a number");
+            return self.check(
+                reported.is_none(),
+                "a gap is reported at a frame without a number",
+            );
         };
         let numbers = &mut self.connection.numbers;
         let before = numbers.insert(event.sid().to_owned(), (number, 0));
         let Some((last, unnumbered)) = before else {
-            return self.check(told.is_none(), "a gap before the first number");
+            return self.check(
+                reported.is_none(),
+                "a gap is reported before the first number",
+            );
         };
         let next = last + 1;
         if number == next {
-            self.check(told.is_none(), "a gap is told where nothing is missing");
+            self.check(
+                reported.is_none(),
+                "a gap is reported where nothing is missing",
+            );
         } else if number < next || number > next + unnumbered {
-            let right = told == Some((next, number));
-            self.check(right, "missing numbers are not told");
+            let right = reported == Some((next, number));
+            self.check(right, "missing numbers are not reported");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! What must hold after every step, whatever the weather: judged from outside of the core, by what
-//! the world knows.
+//! The rules that must hold after every step, whatever the faults. They are checked from outside
+//! the core, against what the world knows.
 
 mod calls;
 mod identity;
@@ -14,27 +14,27 @@ use std::time::{Duration, SystemTime};
 use ioxproto::{IdentityProblem, Profile, Status, Timing};
 
 use self::calls::CallsSeen;
-pub(crate) use self::calls::{Nature, path_of};
+pub(crate) use self::calls::{CallKind, path_of};
 pub(crate) use self::messages::Handled;
 use self::tokens::OwnTokens;
-use crate::site::Entrance;
+use crate::site::Access;
 
-/// The client's secrets: they go to the host that it names, and show nowhere.
+/// The host to which the client may send its secrets. They must not appear anywhere else.
 pub(crate) const HOST: &str = "eisy.test";
 pub(crate) const PASSWORD: &str = "plover-xyzzy";
 /// `admin:plover-xyzzy` in base64.
 pub(crate) const BASIC: &str = "YWRtaW46cGxvdmVyLXh5enp5";
 
-/// What every JSON web token begins with.
+/// The first characters of every JSON web token.
 const JWT: &str = "eyJ";
 
-/// A time may be off by this where two clocks are compared.
-const HAIR: Duration = Duration::from_millis(1);
+/// The tolerance when two clocks are compared.
+const TOLERANCE: Duration = Duration::from_millis(1);
 
-/// All times are readings of the client's monotonic clock, but for those named `heard`, which are
-/// of the clock that moves only while the driver listens.
+/// Checks the rules. All times are readings of the client's monotonic clock, except those named
+/// `heard`: their clock advances only while the driver listens.
 #[derive(Debug)]
-pub(crate) struct Witness {
+pub(crate) struct Checker {
     violation: Option<String>,
     timing: Timing,
     limit: usize,
@@ -43,49 +43,48 @@ pub(crate) struct Witness {
     now: Duration,
     heard: Duration,
     wait: Option<(Duration, Option<Duration>)>,
-    /// The last call, on both clocks.
+    /// The time of the last call into the core, on both clocks.
     entered: Option<(Duration, SystemTime)>,
-    /// Time has passed unnoticed on an open connection: a ping is due.
+    /// Time has passed unnoticed on an open connection, so that a ping is due.
     wants_ping: bool,
     ticks_at_once: (Duration, usize),
 
     status: Status,
     status_since: Duration,
     stop_asked: Option<Duration>,
-    /// Somebody asked for a start, and it has not begun.
+    /// A start was requested and has not begun.
     start_asked: bool,
 
-    /// Failures in a row, as the schedule counts them.
+    /// Consecutive failures, as the backoff counts them.
     failures: usize,
-    /// A live heartbeat came on this connection.
+    /// A live heartbeat arrived on this connection.
     proved: bool,
     connected_heard: Duration,
     not_before: Option<Duration>,
     attempts_in_a_row: usize,
     requests_in_a_row: usize,
-    /// Whether the port was asked for TLS since the start.
+    /// Whether the port was probed for TLS since the start.
     has_probed: bool,
     last_answer: Option<u16>,
-    /// The last answer asked to be left alone for a while.
+    /// The `Retry-After` of the last answer.
     retry_after: Option<Asked>,
     attempt_began: Duration,
 
-    /// The identity that was refused last is being told to the core.
-    stranger: Option<IdentityProblem>,
+    /// A refused identity that is being reported to the core.
+    refused_identity: Option<IdentityProblem>,
     tokens: OwnTokens,
     connection: Connection,
     calls: CallsSeen,
     ever_ponged: bool,
-    /// From the first connection on, the controller is expected to mark the end of its replay.
+    /// The controller is expected to mark the end of its replay from the first connection on.
     owes_mark: bool,
-    /// It has shown a mark, or what goes before one.
+    /// The controller has sent an end mark, or a frame that announces one.
     may_expect_mark: bool,
-    /// How many replayed frames passed as live because the network had been silent for so long that
-    /// nobody can tell.
+    /// Replayed frames that were reported as live after a silence that ends any drain.
     pub(crate) excused: u64,
 }
 
-/// What a `Retry-After` asks for.
+/// The value of a `Retry-After` header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Asked {
     Seconds(Duration),
@@ -93,17 +92,18 @@ enum Asked {
     Nonsense,
 }
 
-/// What is seen of one open connection.
+/// What was observed of one open connection.
 #[derive(Debug, Default)]
 struct Connection {
     open: bool,
-    /// On `/api/events/subscribe` the first frame shows the token accepted, and the drain begins
-    /// with it.
+    /// Whether the token is accepted. On `/api/events/subscribe` the first frame shows this and
+    /// begins the drain.
     accepted: bool,
     opened: Duration,
     opened_heard: Duration,
     upgraded_heard: Duration,
-    /// When the last text or binary message was there to read, and handed in.
+    /// When the last text or binary message could be read. `data_heard` is when it was passed to
+    /// the core.
     data_available: Duration,
     data_heard: Duration,
     text_heard: Duration,
@@ -111,37 +111,37 @@ struct Connection {
     any_heard: Duration,
     text_available: Duration,
     mid_message: bool,
-    /// When a message was last under way.
+    /// When a message was last incomplete.
     held_heard: Duration,
-    /// When the last end mark came.
+    /// When the last end mark arrived.
     mark_heard: Option<Duration>,
-    /// When the last event came that left the controller less than a second after the mark.
+    /// When the last event arrived that left the controller within a second after the end mark.
     near_mark_heard: Duration,
-    /// A stamp came that tells the replay from what happens now.
+    /// A stamp arrived by which replayed and live events can be told apart.
     anchored: bool,
-    /// The newest stamp is of the future, until a heartbeat puts it right.
+    /// The newest stamp is in the future, and no heartbeat has corrected it.
     ahead: bool,
     stamped: bool,
-    /// Silence on the wire long enough to end the drain came before the replay's end.
+    /// A silence that can end the drain occurred before the end of the replay.
     fell_silent: bool,
     pinged_heard: Option<Duration>,
     numbers: BTreeMap<String, (i64, i64)>,
     promise: Duration,
 }
 
-impl Witness {
+impl Checker {
     pub(crate) fn new(
         timing: Timing,
         limit: usize,
         keep_trying: bool,
-        entrance: Entrance,
+        access: Access,
         profile: Profile,
     ) -> Self {
         Self {
             violation: None,
             timing,
             limit,
-            api: entrance.is_api(),
+            api: access.is_api(),
             keep_trying,
             now: Duration::ZERO,
             heard: Duration::ZERO,
@@ -163,8 +163,8 @@ impl Witness {
             last_answer: None,
             retry_after: None,
             attempt_began: Duration::ZERO,
-            stranger: None,
-            tokens: OwnTokens::of(entrance),
+            refused_identity: None,
+            tokens: OwnTokens::of(access),
             connection: Connection::default(),
             calls: CallsSeen::default(),
             ever_ponged: false,
@@ -174,7 +174,7 @@ impl Witness {
         }
     }
 
-    pub(crate) fn is_content(&self) -> bool {
+    pub(crate) fn is_passing(&self) -> bool {
         self.violation.is_none()
     }
 
@@ -186,7 +186,7 @@ impl Witness {
         self.status
     }
 
-    /// What is wrong first is what counts.
+    /// Records a violation. Only the first one counts.
     pub(crate) fn fail(&mut self, what: impl Into<String>) {
         self.violation.get_or_insert_with(|| what.into());
     }
@@ -197,12 +197,11 @@ impl Witness {
         }
     }
 
-    // The clocks.
-
-    /// The core is called: the wait is over. One that ended far too late counts for nothing.
+    /// The core is called, which ends the wait. A wait that ended far too late does not count as
+    /// listening.
     pub(crate) fn entered(&mut self, now: Duration, utc: SystemTime) {
         self.check(now >= self.now, "the world's clock went backwards");
-        // It should have run at the end of its wait, or all the time.
+        // It should have run at the end of its wait; without a wait, at once.
         let should_run = self.wait.map_or(Some(self.now), |(_, until)| until);
         if let Some(late) = should_run.and_then(|due| now.checked_sub(due)) {
             self.forgive_lateness(late);
@@ -225,39 +224,39 @@ impl Witness {
         self.wants_ping |= unnoticed && self.connection.open && !pending;
     }
 
-    /// The driver waits on an empty socket.
+    /// The driver starts to wait on an empty socket: checks what must have happened before.
     pub(crate) fn listens(&mut self, now: Duration, until: Option<Duration>) {
         self.wait = Some((now, until));
         if let Some(asked) = self.stop_asked {
-            let in_time = until.is_some_and(|until| until <= asked + self.timing.stop + HAIR);
-            self.check(in_time, "a stop takes longer than it may");
+            let in_time = until.is_some_and(|until| until <= asked + self.timing.stop + TOLERANCE);
+            self.check(in_time, "a stop takes too long");
         }
-        // A deadline that is due at once is not a wait.
+        // A deadline that is due immediately is not a wait.
         let waits = until.is_none_or(|until| until > now);
         let open = self.connection.open && self.stop_asked.is_none();
         self.check(
             !(self.wants_ping && waits && open),
-            "time has passed unnoticed, and nobody was asked whether the connection lives",
+            "time has passed unnoticed, and no ping checks the connection",
         );
-        self.waits_for_a_token(until);
-        self.never_silently_dead();
-        self.drain_ends();
+        self.check_token_wait(until);
+        self.check_silence_is_noticed();
+        self.check_drain_ends();
     }
 
     pub(crate) fn ticked(&mut self) {
         let (at, count) = self.ticks_at_once;
         let count = if at == self.now { count + 1 } else { 1 };
         self.ticks_at_once = (self.now, count);
-        self.check(count < 12, "ticks without end at one instant");
+        self.check(count < 12, "too many ticks at one instant");
     }
 
-    /// A connection on which nothing is heard for too long is given up.
-    fn never_silently_dead(&mut self) {
+    /// Checks that a connection that stays silent for too long is given up.
+    fn check_silence_is_noticed(&mut self) {
         let connection = &self.connection;
         if !connection.open || self.stop_asked.is_some() {
             return;
         }
-        let slack = self.timing.overrun + HAIR;
+        let slack = self.timing.overrun + TOLERANCE;
         let silent = self.heard - connection.text_heard;
         let most = connection.promise + self.timing.stall_grace + slack;
         if silent > most {

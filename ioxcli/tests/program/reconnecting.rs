@@ -1,4 +1,4 @@
-//! What is lost comes back, and why it was lost is told.
+//! A watch recovers from lost connections, and reports their reasons.
 
 use crate::house::House;
 use crate::iox::{Running, watch};
@@ -6,14 +6,14 @@ use crate::iox::{Running, watch};
 const JSON: [&str; 2] = ["--format", "json"];
 
 #[test]
-fn a_controller_that_dies_and_comes_back_is_watched_again() {
+fn a_killed_controller_is_watched_again_after_its_restart() {
     let mut house = House::quiet();
     let running = Running::start(watch(&house.url, &JSON));
     running.wait_for_status("connected");
     house.kill();
     let reason = running.wait_for_status("lost_connection");
     assert!(reason.is_some());
-    // The port is taken by nobody else in a moment; the watch tries again after a second.
+    // The port is free for a moment only; the watch retries after a second.
     house.revive();
     for status in [
         "reconnecting",
@@ -34,7 +34,7 @@ fn a_controller_that_dies_and_comes_back_is_watched_again() {
 }
 
 #[test]
-fn a_frozen_controller_is_named_as_a_stall_and_heals() {
+fn a_frozen_controller_is_reported_as_a_stall_and_recovers() {
     let house = House::quiet();
     let quick = [
         "--timing=stall_default=1",
