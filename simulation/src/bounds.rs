@@ -8,10 +8,11 @@ use ioxproto::{Profile, Status};
 use ioxsim::{ControllerOptions, Ending, OnUpgrade, Times};
 
 use crate::checker::PASSWORD;
-use crate::driver::Command;
-use crate::site::{Access, Site};
-use crate::wire::{Payload, Truth};
-use crate::world::{Setup, World};
+use crate::client::Command;
+use crate::settings::Settings;
+use crate::site::Condition;
+use crate::wire::{Arrival, Payload};
+use crate::world::World;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -41,18 +42,18 @@ pub fn measure() -> Result<Bounds, String> {
     for (kind, profile, options) in kinds {
         let mut world = connected_world(profile, options);
         world.pass(HOUR);
-        let before = world.driver.wake_ups;
+        let before = world.client.wake_ups;
         world.pass(HOUR);
-        let woken = world.driver.wake_ups - before;
+        let woken = world.client.wake_ups - before;
         bounds.wake_ups_an_hour.insert(kind, woken);
         check_passing(&world)?;
     }
     let dead = [
-        ("refuses connections", Site::Refusing),
-        ("is switched off", Site::Off),
-        ("accepts and stays mute", Site::Mute),
-        ("accepts and resets", Site::Resetting),
-        ("answers 503", Site::Booting),
+        ("refuses connections", Condition::Refusing),
+        ("is switched off", Condition::Off),
+        ("accepts and stays mute", Condition::Mute),
+        ("accepts and resets", Condition::Resetting),
+        ("answers 503", Condition::Booting),
     ];
     for (how, site) in dead {
         let mut world = connected_world(Profile::Iox, ControllerOptions::default());
@@ -62,8 +63,8 @@ pub fn measure() -> Result<Bounds, String> {
     }
     let mut world = connected_world(Profile::Iox, ControllerOptions::default());
     let fault = OnUpgrade::AcceptThenEnd(Ending::Close(1013));
-    world.controller.on_upgrade(fault, Times::Always);
-    world.controller.end(Ending::Fin);
+    world.site.controller.on_upgrade(fault, Times::Always);
+    world.site.controller.end(Ending::Fin);
     world.forward();
     let how = "takes the upgrade and closes";
     bounds.attempts_an_hour.insert(how, two_hours(&mut world));
@@ -81,18 +82,12 @@ fn connected_world(profile: Profile, options: ControllerOptions) -> World {
         accounts: vec![ioxsim::Account::new("admin", PASSWORD)],
         ..options
     };
-    let mut world = World::without_faults(Setup {
-        seed: 1,
-        access: Access::Local,
-        secured: false,
-        options,
+    let settings = Settings {
         profile,
-        jitter: 0.0,
-        limit: 1024 * 1024,
-        read_names: ioxproto::ReadNames::Never,
-        keep_trying: false,
-    });
-    world.driver.commands.push_back(Command::Start);
+        ..Settings::plain()
+    };
+    let mut world = World::without_faults(settings, options);
+    world.client.commands.push_back(Command::Start);
     world.pass(Duration::from_secs(60));
     world
 }
@@ -120,7 +115,7 @@ fn dropped() -> Result<(u64, u64), String> {
     for attempts in &mut hours {
         let until = world.clock.world() + HOUR;
         while world.clock.world() < until && world.checker.is_passing() {
-            world.controller.end(Ending::Fin);
+            world.site.controller.end(Ending::Fin);
             world.forward();
             world.pass_until(until, |world| world.checker.status() != Status::Connected);
             world.pass_until(until, |world| world.checker.status() == Status::Connected);
@@ -134,16 +129,10 @@ fn dropped() -> Result<(u64, u64), String> {
 fn longest() -> Result<usize, String> {
     let limit = 1024 * 1024;
     let mut world = connected_world(Profile::Iox, ControllerOptions::default());
-    let truth = Truth {
-        spoiled: true,
-        ..Truth::default()
-    };
     let mut through = 0;
     for length in [limit / 2, limit, limit + 1] {
         let before = world.totals.messages;
-        for index in world.subscribed() {
-            world.send_message(index, Payload::Text(vec![b' '; length]), truth);
-        }
+        world.inject(&Arrival::spoiled(Payload::Text(vec![b' '; length])));
         world.pass(Duration::from_secs(1));
         if world.totals.messages > before {
             through = length;

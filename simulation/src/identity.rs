@@ -1,12 +1,10 @@
 //! The controller's identity in the TLS handshake. The core does not see certificates: a driver
 //! checks them, and reports those that it refuses. So certificates and pins are numbers here.
 
-use std::time::Duration;
+use fastrand::Rng;
+use ioxproto::IdentityProblem;
 
-use ioxproto::{Failure, IdentityProblem};
-
-use crate::site::pick;
-use crate::world::World;
+use crate::random::pick;
 
 /// The client's pin, and the certificate that it is shown.
 #[derive(Debug)]
@@ -17,9 +15,9 @@ pub(crate) struct Identity {
     genuine: u32,
     pinned: u32,
     /// An impostor answers in the controller's place.
-    pub(crate) impostor: bool,
+    impostor: bool,
     /// Set if the certificate is not yet valid, or expired, by the client's clock.
-    pub(crate) dates: Option<IdentityProblem>,
+    dates: Option<IdentityProblem>,
 }
 
 /// The certificate of the impostor.
@@ -74,33 +72,47 @@ impl Identity {
     pub(crate) fn renew(&mut self) {
         self.genuine += 1;
     }
-}
 
-impl World {
-    /// Makes the failure that a driver reports when it refuses a certificate.
-    pub(crate) fn identity_failure(&mut self, problem: IdentityProblem) -> Failure {
-        self.checker.note_refused_identity(problem);
-        self.totals.strangers += 1;
-        Failure::identity(problem, "sha256:00", "the certificate is refused")
-    }
-
-    /// Puts an impostor in between, or makes the dates invalid. Returns for how long.
-    pub(crate) fn break_identity(&mut self) -> Duration {
-        if self.rng.bool() {
-            self.identity.impostor = true;
+    /// Puts an impostor in between, or makes the dates invalid.
+    pub(crate) fn fail(&mut self, rng: &mut Rng) {
+        if rng.bool() {
+            self.impostor = true;
         } else {
             let dates = [IdentityProblem::Expired, IdentityProblem::NotYetValid];
-            self.identity.dates = Some(*pick(&mut self.rng, &dates));
+            self.dates = Some(*pick(rng, &dates));
         }
-        Duration::from_secs(self.rng.u64(1..600))
     }
 
-    /// Checks that the client has sent bytes only to a peer whose certificate it accepts.
-    pub(crate) fn check_trusted(&mut self, index: usize) {
-        let trusted = self.links[index].trusted;
-        self.checker.check(
-            !self.identity.secured || trusted,
-            "bytes sent to a peer whose identity was not accepted",
-        );
+    pub(crate) fn recover(&mut self) {
+        self.impostor = false;
+        self.dates = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_certificate_is_refused_until_it_is_pinned() {
+        let mut identity = Identity::new(true);
+        assert_eq!(identity.problem(identity.shown()), None);
+        identity.renew();
+        let problem = identity.problem(identity.shown());
+        assert_eq!(problem, Some(IdentityProblem::WrongPin));
+        identity.pin_current();
+        assert_eq!(identity.problem(identity.shown()), None);
+    }
+
+    #[test]
+    fn a_failure_of_the_identity_lasts_until_it_recovers() {
+        let mut rng = Rng::with_seed(1);
+        let mut identity = Identity::new(true);
+        for _ in 0..20 {
+            identity.fail(&mut rng);
+            assert!(identity.problem(identity.shown()).is_some());
+            identity.recover();
+            assert_eq!(identity.problem(identity.shown()), None);
+        }
     }
 }

@@ -16,17 +16,20 @@
 //! ```
 
 pub mod bounds;
-mod caller;
 mod calls;
 mod checker;
+mod client;
 mod clock;
-mod driver;
+mod consumer;
 mod faults;
 mod identity;
 mod link;
 mod network;
-mod reading;
+mod provider;
+mod random;
+mod settings;
 mod site;
+mod subscription;
 mod totals;
 mod wire;
 mod world;

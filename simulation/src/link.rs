@@ -2,12 +2,13 @@
 //! state of both ends.
 
 use std::collections::VecDeque;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use ioxproto::{ConnectionId, Exchange, RequestId};
 use ioxsim::SubscriberId;
 
 use crate::checker::path_of;
+use crate::subscription::Subscription;
 use crate::wire::{Arrival, Sent};
 
 /// If a message takes this long to transfer, its beginning can be read before its end.
@@ -44,19 +45,7 @@ pub(crate) struct Link {
     /// The client accepts the certificate that was shown on it.
     pub(crate) trusted: bool,
     pub(crate) subscriber: Option<SubscriberId>,
-    /// Frames of the replay that the controller has not sent yet, without heartbeats.
-    pub(crate) replay_left: usize,
-    pub(crate) accepted_at: Duration,
-    /// The delay of the answer.
-    pub(crate) delay: Duration,
-    /// The controller's wall clock when it accepted the subscriber.
-    pub(crate) accepted_utc: SystemTime,
-    /// When the controller sent the end mark.
-    pub(crate) marked_at: Option<Duration>,
-    /// The controller's wall clock was set, and no heartbeat has left since.
-    pub(crate) clock_set: bool,
-    /// The controller's wall clock was set at any time on this connection.
-    pub(crate) clock_was_set: bool,
+    pub(crate) subscription: Subscription,
     /// The rate towards the client, if the line is slow.
     pub(crate) bytes_per_second: Option<u32>,
     inbound: VecDeque<(Duration, Arrival)>,
@@ -66,10 +55,6 @@ pub(crate) struct Link {
 impl Link {
     pub(crate) fn new(owner: Owner, exchange: Exchange, bytes_per_second: Option<u32>) -> Self {
         Self {
-            accepted_utc: SystemTime::UNIX_EPOCH,
-            marked_at: None,
-            clock_set: false,
-            clock_was_set: false,
             bytes_per_second,
             owner,
             client: ClientEnd::Exchange(Box::new(exchange)),
@@ -77,9 +62,7 @@ impl Link {
             dead: false,
             trusted: false,
             subscriber: None,
-            replay_left: 0,
-            accepted_at: Duration::ZERO,
-            delay: Duration::ZERO,
+            subscription: Subscription::new(),
             inbound: VecDeque::new(),
             outbound: VecDeque::new(),
         }

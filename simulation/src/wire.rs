@@ -1,5 +1,4 @@
-//! What travels between the two machines. WebSocket frames are parsed here, so that the other
-//! modules handle messages. [`Arrival::Piece`] stands for a part of a message.
+//! What travels between the two machines: messages instead of WebSocket frames.
 
 use ioxproto::{FailureKind, Phase};
 
@@ -26,11 +25,18 @@ pub(crate) enum Arrival {
     Fin,
     /// A reset.
     Reset,
-    /// Bytes that are not a WebSocket frame.
-    Junk,
 }
 
 impl Arrival {
+    /// Makes a message that is damaged beyond recovery.
+    pub(crate) fn spoiled(payload: Payload) -> Self {
+        let truth = Truth {
+            spoiled: true,
+            ..Truth::default()
+        };
+        Self::Message(payload, truth)
+    }
+
     /// Returns its length on the wire, in bytes.
     pub(crate) fn length(&self) -> f64 {
         let bytes = match self {
@@ -89,63 +95,6 @@ pub(crate) enum Sent {
     Close(u16),
     /// The client dropped its socket.
     Gone,
-}
-
-/// Parses the frames of a server. The flag says whether an unfinished message is left over.
-pub(crate) fn messages(mut bytes: &[u8]) -> Result<(Vec<Payload>, bool), BadFrame> {
-    let mut messages = Vec::new();
-    let mut whole: Option<(u8, Vec<u8>)> = None;
-    while let Some((last, opcode, payload, rest)) = frame(bytes)? {
-        bytes = rest;
-        match opcode {
-            0..=2 => {
-                let (first, mut before) = whole.take().unwrap_or((opcode, Vec::new()));
-                before.extend_from_slice(payload);
-                if !last {
-                    whole = Some((first, before));
-                } else if first == 1 {
-                    messages.push(Payload::Text(before));
-                } else {
-                    messages.push(Payload::Binary(before));
-                }
-            }
-            9 => messages.push(Payload::Ping),
-            10 => messages.push(Payload::Pong),
-            _ => return Err(BadFrame),
-        }
-    }
-    Ok((messages, whole.is_some() || !bytes.is_empty()))
-}
-
-/// Bytes that are not a valid frame of a server.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct BadFrame;
-
-type Frame<'a> = (bool, u8, &'a [u8], &'a [u8]);
-
-fn frame(bytes: &[u8]) -> Result<Option<Frame<'_>>, BadFrame> {
-    let [first, second, rest @ ..] = bytes else {
-        return Ok(None);
-    };
-    if first & 0x70 != 0 || second & 0x80 != 0 {
-        return Err(BadFrame);
-    }
-    let (length, rest) = match second {
-        126 => match rest.split_first_chunk() {
-            Some((length, rest)) => (u64::from(u16::from_be_bytes(*length)), rest),
-            None => return Ok(None),
-        },
-        127 => match rest.split_first_chunk() {
-            Some((length, rest)) => (u64::from_be_bytes(*length), rest),
-            None => return Ok(None),
-        },
-        length => (u64::from(*length), rest),
-    };
-    let length = usize::try_from(length).map_err(|_| BadFrame)?;
-    let Some((payload, rest)) = rest.split_at_checked(length) else {
-        return Ok(None);
-    };
-    Ok(Some((first & 0x80 != 0, first & 0x0f, payload, rest)))
 }
 
 /// Returns the text between the first `before` and the next `after`.

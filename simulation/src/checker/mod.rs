@@ -17,7 +17,7 @@ use self::calls::CallsSeen;
 pub(crate) use self::calls::{CallKind, path_of};
 pub(crate) use self::messages::Handled;
 use self::tokens::OwnTokens;
-use crate::site::Access;
+use crate::settings::Settings;
 
 /// The host to which the client may send its secrets. They must not appear anywhere else.
 pub(crate) const HOST: &str = "eisy.test";
@@ -130,19 +130,14 @@ struct Connection {
 }
 
 impl Checker {
-    pub(crate) fn new(
-        timing: Timing,
-        limit: usize,
-        keep_trying: bool,
-        access: Access,
-        profile: Profile,
-    ) -> Self {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let isy994 = settings.profile == Profile::Isy994;
         Self {
             violation: None,
-            timing,
-            limit,
-            api: access.is_api(),
-            keep_trying,
+            timing: settings.timing(),
+            limit: settings.max_message_bytes,
+            api: settings.access.is_api(),
+            keep_trying: settings.keep_trying,
             now: Duration::ZERO,
             heard: Duration::ZERO,
             wait: None,
@@ -164,12 +159,12 @@ impl Checker {
             retry_after: None,
             attempt_began: Duration::ZERO,
             refused_identity: None,
-            tokens: OwnTokens::of(access),
+            tokens: OwnTokens::of(settings.access),
             connection: Connection::default(),
             calls: CallsSeen::default(),
             ever_ponged: false,
-            owes_mark: profile == Profile::Isy994,
-            may_expect_mark: profile == Profile::Isy994,
+            owes_mark: isy994,
+            may_expect_mark: isy994,
             excused: 0,
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ioxproto::{Reason, Status};
 
 use super::{Checker, TOLERANCE};
-use crate::site::Access;
+use crate::settings::Access;
 
 /// What was observed of the caller's tokens.
 #[derive(Debug, Default)]

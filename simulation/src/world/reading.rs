@@ -8,21 +8,20 @@ use ioxproto::{
     Action, ConnectionId, Failure, FailureKind, Message, Notification, Phase, Progress,
 };
 
+use super::World;
 use crate::checker::Handled;
 use crate::link::{ClientEnd, Owner};
 use crate::wire::{Arrival, Payload, Sent, Truth};
-use crate::world::World;
 
 impl World {
-    pub(crate) fn read(&mut self, index: usize) {
+    pub(super) fn read(&mut self, index: usize) {
         let now = self.clock.world();
-        let owner = self.links[index].owner;
-        let Some((available, arrival)) = self.links[index].read(now) else {
+        let owner = self.network.links[index].owner;
+        let Some((available, arrival)) = self.network.links[index].read(now) else {
             return;
         };
-        self.entered();
-        self.driver.wait = None;
-        match &mut self.links[index].client {
+        self.enter_core();
+        match &mut self.network.links[index].client {
             ClientEnd::Exchange(_) => self.read_answer(index, owner, arrival),
             ClientEnd::Open => self.read_message(index, owner, available, arrival),
             // The core decides first whether the connection is used.
@@ -32,21 +31,25 @@ impl World {
 
     /// Passes an arrival to the exchange. Returns `true` once the answer is complete.
     fn exchange(&mut self, index: usize, arrival: Arrival) -> Result<bool, Failure> {
-        let at = self.arrival_time();
+        let world = self.clock.world();
         let failed = |kind| Failure::transport(kind, "the attempt failed");
         if let Arrival::Certificate(shown) = arrival
-            && let Some(problem) = self.identity.problem(shown)
+            && let Some(problem) = self.site.identity.problem(shown)
         {
-            return Err(self.identity_failure(problem));
+            self.checker.note_refused_identity(problem);
+            self.totals.strangers += 1;
+            let what = "the certificate is refused";
+            return Err(Failure::identity(problem, "sha256:00", what));
         }
-        let link = &mut self.links[index];
+        let link = &mut self.network.links[index];
         let ClientEnd::Exchange(exchange) = &mut link.client else {
             return Ok(false);
         };
         match arrival {
             Arrival::Reached(Phase::Upgrading) | Arrival::Certificate(_) => {
-                let request = exchange.request().to_vec();
-                link.send_to_controller(at, Sent::Request(request));
+                let request = Sent::Request(exchange.request().to_vec());
+                let owner = link.owner;
+                self.network.send(world, owner, request);
                 Ok(false)
             }
             Arrival::Reached(_) => Ok(false),
@@ -57,7 +60,7 @@ impl World {
                 exchange.end_of_input();
                 Ok(true)
             }
-            Arrival::Piece | Arrival::Message(..) | Arrival::Close(_) | Arrival::Junk => {
+            Arrival::Piece | Arrival::Message(..) | Arrival::Close(_) => {
                 Ok(exchange.receive(b"\x81\x02") == Progress::Done)
             }
         }
@@ -66,7 +69,7 @@ impl World {
     fn read_answer(&mut self, index: usize, owner: Owner, arrival: Arrival) {
         let now = self.clock.client();
         if let (Owner::Connection(id), Arrival::Reached(phase)) = (owner, &arrival) {
-            self.driver.core.phase(now, id, *phase);
+            self.client.core.phase(now, id, *phase);
         }
         let reached = match &arrival {
             Arrival::Reached(Phase::Upgrading) | Arrival::Certificate(_) => Some(CallPhase::Sent),
@@ -75,43 +78,20 @@ impl World {
         };
         let exchanged = self.exchange(index, arrival);
         if let (Owner::Request(id), Some(reached), Ok(_)) = (owner, reached, &exchanged) {
-            self.driver.core.call_phase(now, id, reached);
+            self.client.core.call_phase(now, id, reached);
         }
         match exchanged {
             Ok(false) => return,
-            Ok(true) => {
-                let end = std::mem::replace(&mut self.links[index].client, ClientEnd::Answered);
-                let ClientEnd::Exchange(exchange) = end else {
-                    return;
-                };
-                let is_call =
-                    exchange.request().starts_with(b"GET ") && matches!(owner, Owner::Request(_));
-                let answer = exchange.into_answer().0;
-                if is_call {
-                    let status = answer.as_ref().ok().map(|answer| answer.status().as_u16());
-                    self.checker.call_answered(status);
-                } else if let Ok(answer) = &answer {
-                    let after = answer.headers().get("retry-after");
-                    let after = after.and_then(|after| after.to_str().ok());
-                    self.checker.answered(answer.status().as_u16(), after);
-                }
-                match owner {
-                    Owner::Connection(id) => self.driver.core.upgrade_answered(now, id, answer),
-                    Owner::Request(id) => {
-                        self.hang_up(index);
-                        self.driver.core.http_answered(now, id, answer);
-                    }
-                }
-            }
+            Ok(true) => self.pass_answer(index, owner),
             Err(failure) => {
                 if let Owner::Request(_) = owner {
-                    let is_call = self.links[index].call_path().is_some();
+                    let is_call = self.network.links[index].call_path().is_some();
                     self.checker.note_identity_refused_to_call(is_call);
                 }
                 self.hang_up(index);
                 match owner {
-                    Owner::Connection(id) => self.driver.core.failed(now, id, failure),
-                    Owner::Request(id) => self.driver.core.http_failed(now, id, failure),
+                    Owner::Connection(id) => self.client.core.failed(now, id, failure),
+                    Owner::Request(id) => self.client.core.http_failed(now, id, failure),
                 }
             }
         }
@@ -119,12 +99,37 @@ impl World {
         self.checker.check_refused_identity();
     }
 
+    /// Passes a complete answer to the core.
+    fn pass_answer(&mut self, index: usize, owner: Owner) {
+        let now = self.clock.client();
+        let link = &mut self.network.links[index];
+        let is_call = link.call_path().is_some();
+        let end = std::mem::replace(&mut link.client, ClientEnd::Answered);
+        let ClientEnd::Exchange(exchange) = end else {
+            return;
+        };
+        let answer = exchange.into_answer().0;
+        if is_call {
+            let status = answer.as_ref().ok().map(|answer| answer.status().as_u16());
+            self.checker.call_answered(status);
+        } else if let Ok(answer) = &answer {
+            let after = answer.headers().get("retry-after");
+            let after = after.and_then(|after| after.to_str().ok());
+            self.checker.answered(answer.status().as_u16(), after);
+        }
+        match owner {
+            Owner::Connection(id) => self.client.core.upgrade_answered(now, id, answer),
+            Owner::Request(id) => {
+                self.hang_up(index);
+                self.client.core.http_answered(now, id, answer);
+            }
+        }
+    }
+
     fn hang_up(&mut self, index: usize) {
-        let at = self.arrival_time();
-        self.links[index].send_to_controller(at, Sent::Gone);
-        self.links[index].drop_client_end();
-        if let Owner::Connection(_) = self.links[index].owner {
-            self.driver.received = None;
+        self.network.hang_up(self.clock.world(), index);
+        if let Owner::Connection(_) = self.network.links[index].owner {
+            self.client.received = None;
         }
     }
 
@@ -134,20 +139,20 @@ impl World {
         let available = self.clock.client_reading(available);
         match arrival {
             Arrival::Piece => {
-                self.driver.received = Some(true);
+                self.client.received = Some(true);
                 self.checker.piece(available);
             }
             Arrival::Message(payload, truth) => {
-                self.driver.received = Some(false);
+                self.client.received = Some(false);
                 self.message(id, available, payload, truth);
             }
             Arrival::Close(code) => {
                 self.hang_up(index);
-                self.driver.core.closed(now, id, Some(code), "bye");
+                self.client.core.closed(now, id, Some(code), "bye");
             }
             Arrival::Fin => {
                 self.hang_up(index);
-                self.driver.core.closed(now, id, None, "");
+                self.client.core.closed(now, id, None, "");
             }
             other => {
                 let kind = match other {
@@ -156,7 +161,7 @@ impl World {
                 };
                 self.hang_up(index);
                 let failure = Failure::transport(kind, "the connection broke");
-                self.driver.core.failed(now, id, failure);
+                self.client.core.failed(now, id, failure);
             }
         }
         self.perform_actions();
@@ -164,7 +169,7 @@ impl World {
 
     fn message(&mut self, id: ConnectionId, available: Duration, payload: Payload, truth: Truth) {
         let now = self.clock.client();
-        let stopping = self.driver.core.is_stopping();
+        let stopping = self.client.core.is_stopping();
         let message = match &payload {
             Payload::Text(bytes) => Message::Text(bytes),
             Payload::Binary(bytes) => Message::Binary(bytes),
@@ -172,7 +177,7 @@ impl World {
             Payload::Pong => Message::Pong,
         };
         self.checker.receives(available, &payload);
-        let returned = self.driver.core.message(now, id, message);
+        let returned = self.client.core.message(now, id, message);
         if let (Payload::Text(bytes), Some(Notification::Event(event))) = (&payload, &returned) {
             let text = String::from_utf8_lossy(bytes);
             self.checker.note_shown_value(&text, event.is_live());
@@ -191,7 +196,7 @@ impl World {
             returned: returned.as_ref(),
         };
         self.checker.handled(&handled);
-        let last_event_at = self.driver.core.last_event_at();
+        let last_event_at = self.client.core.last_event_at();
         if matches!(payload, Payload::Text(_)) && returned.is_some() {
             self.checker.check(
                 last_event_at == Some(now.utc),
@@ -201,19 +206,16 @@ impl World {
     }
 
     /// Delivers input for what the core has abandoned. It must change nothing.
-    pub(crate) fn deliver_late_input(&mut self, index: usize) {
-        let now = self.clock.client();
-        let Some((_, arrival)) = self.links[index].read(self.clock.world()) else {
+    pub(super) fn deliver_late_input(&mut self, index: usize) {
+        let Some((_, arrival)) = self.network.links[index].read(self.clock.world()) else {
             return;
         };
         self.log(|| format!("  late news: {arrival:?}"));
         self.totals.late_news += 1;
-        let owner = self.links[index].owner;
-        // A call into the core ends the wait.
-        self.entered();
-        self.driver.wait = None;
+        let owner = self.network.links[index].owner;
+        let now = self.enter_core();
         let mut returned = None;
-        let core = &mut self.driver.core;
+        let core = &mut self.client.core;
         match owner {
             Owner::Connection(id) => match arrival {
                 Arrival::Reached(phase) => core.phase(now, id, phase),
@@ -232,7 +234,7 @@ impl World {
                     let answer = Err(ioxproto::ExchangeError::Truncated);
                     core.upgrade_answered(now, id, answer);
                 }
-                Arrival::Failed(_) | Arrival::Reset | Arrival::Junk => {
+                Arrival::Failed(_) | Arrival::Reset => {
                     let failure = Failure::transport(FailureKind::Other, "late");
                     core.failed(now, id, failure);
                 }
@@ -243,28 +245,22 @@ impl World {
             }
         }
         self.check_no_effect(returned.is_some());
-        if self.links[index].readable().is_none() {
-            self.links[index].drop_client_end();
+        if self.network.links[index].readable().is_none() {
+            self.network.links[index].drop_client_end();
         }
     }
 
     /// Checks that the last input, which concerned something abandoned, had no effect.
-    pub(crate) fn check_no_effect(&mut self, returned: bool) {
-        let core = &mut self.driver.core;
+    pub(super) fn check_no_effect(&mut self, returned: bool) {
+        let core = &mut self.client.core;
         let mut effects = usize::from(returned);
         while let Some(action) = core.poll_action() {
             // A ping is no effect: any input may show the core that time has passed unnoticed.
             effects += usize::from(!matches!(action, Action::Ping { .. }));
             if let Action::Ping { id } = action {
                 self.checker.pings();
-                let at = self.clock.world() + self.network.latency;
-                if let Some(link) = self
-                    .links
-                    .iter_mut()
-                    .find(|link| link.owner == Owner::Connection(id))
-                {
-                    link.send_to_controller(at, Sent::Ping);
-                }
+                let (now, owner) = (self.clock.world(), Owner::Connection(id));
+                self.network.send(now, owner, Sent::Ping);
             }
         }
         self.checker
