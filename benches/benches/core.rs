@@ -9,9 +9,9 @@
 use std::hint::black_box;
 use std::time::Duration;
 
+use benches::machine::connected;
+use benches::{STATUS, enveloped, replay};
 use criterion::{Criterion, criterion_group, criterion_main};
-use iox_benches::machine::connected;
-use iox_benches::{STATUS, enveloped, replay};
 use ioxproto::dispatch::{Dispatcher, Filter};
 use ioxproto::state::{ControllerState, SharedState};
 use ioxproto::{Frame, FrameReader, Message};

@@ -6,12 +6,12 @@ use std::net::SocketAddr;
 use std::process::Command;
 use std::time::Duration;
 
-use iox_benches::blast::{Layout, Pace, serve};
-use iox_benches::clients::{
+use benches::blast::{Layout, Pace, serve};
+use benches::clients::{
     Bare, Error, Result, Seen, background, bare_async_std, bare_blocking, bare_smol, bare_tokio,
     callback, iterator, polled, stream,
 };
-use iox_benches::ratio::{is_test, quantile};
+use benches::ratio::{is_test, quantile};
 use ioxdriver::Options;
 use ioxtransport_async_std::AsyncStd;
 use ioxtransport_smol::Smol;

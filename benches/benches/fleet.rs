@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use iox_benches::clients::Result;
-use iox_benches::machine::{accept, now, quiet, stream};
-use iox_benches::ratio::is_test;
+use benches::clients::Result;
+use benches::machine::{accept, now, quiet, stream};
+use benches::ratio::is_test;
 use ioxproto::{
     Action, ConnectionId, Exchange, Failure, FailureKind, Now, Status, StreamMachine, Timing,
 };

@@ -9,10 +9,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use iox_benches::clients::Result;
-use iox_benches::clock;
-use iox_benches::fleet::{bare, serve};
-use iox_benches::ratio::{is_test, quantile};
+use benches::clients::Result;
+use benches::clock;
+use benches::fleet::{bare, serve};
+use benches::ratio::{is_test, quantile};
 use ioxproto::{Notification, Status};
 use ioxsim::Tls;
 use ioxtransport_tokio::{EventStream, Options, Trust};

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use iox_benches::clients::Result;
-use iox_benches::controller::{Controller, Kind, serve};
-use iox_benches::ratio::is_test;
+use benches::clients::Result;
+use benches::controller::{Controller, Kind, serve};
+use benches::ratio::is_test;
 use ioxproto::{Notification, Status, StatusChange, Timing};
 use ioxtransport_tokio::EventStream;
 

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use iox_benches::clients::{Result, Seen, background, callback};
-use iox_benches::controller::{Controller, Kind, serve};
-use iox_benches::ratio::is_test;
-use iox_benches::replay;
+use benches::clients::{Result, Seen, background, callback};
+use benches::controller::{Controller, Kind, serve};
+use benches::ratio::is_test;
+use benches::replay;
 use ioxproto::state::ControllerState;
 use ioxproto::{Notification, Status};
 use ioxtransport_tokio::{EventStream, Options, Tokio};

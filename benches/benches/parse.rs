@@ -9,9 +9,9 @@
 use std::hint::black_box;
 use std::time::Duration;
 
+use benches::{CDATA, CUT, ENTITIES, STATUS, STRAY, enveloped, node_added};
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
-use iox_benches::{CDATA, CUT, ENTITIES, STATUS, STRAY, enveloped, node_added};
 use ioxproto::{Frame, FrameReader};
 use quick_xml::Reader;
 use quick_xml::events::Event;

@@ -7,8 +7,8 @@
 
 use std::hint::black_box;
 
-use iox_benches::ratio::{Contender, is_test, side_by_side};
-use iox_benches::{STATUS, enveloped};
+use benches::ratio::{Contender, is_test, side_by_side};
+use benches::{STATUS, enveloped};
 use ioxproto::{Frame, FrameReader};
 use quick_xml::Reader;
 use quick_xml::events::Event as Piece;

@@ -1,5 +1,5 @@
-//! See `iox_fuzz::answer`.
+//! See `fuzz::answer`.
 
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| iox_fuzz::answer::run(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::answer::run(data));

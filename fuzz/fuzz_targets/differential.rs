@@ -1,5 +1,5 @@
-//! See `iox_fuzz::differential`.
+//! See `fuzz::differential`.
 
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| iox_fuzz::differential::run(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::differential::run(data));

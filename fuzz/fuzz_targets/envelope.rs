@@ -1,5 +1,5 @@
-//! See `iox_fuzz::envelope`.
+//! See `fuzz::envelope`.
 
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| iox_fuzz::envelope::run(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::envelope::run(data));

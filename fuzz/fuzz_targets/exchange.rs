@@ -1,5 +1,5 @@
-//! See `iox_fuzz::exchange`.
+//! See `fuzz::exchange`.
 
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| iox_fuzz::exchange::run(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::exchange::run(data));

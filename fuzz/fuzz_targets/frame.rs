@@ -1,5 +1,5 @@
-//! See `iox_fuzz::frame`.
+//! See `fuzz::frame`.
 
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| iox_fuzz::frame::run(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::frame::run(data));

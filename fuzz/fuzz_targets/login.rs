@@ -1,5 +1,5 @@
-//! See `iox_fuzz::login`.
+//! See `fuzz::login`.
 
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| iox_fuzz::login::run(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::login::run(data));

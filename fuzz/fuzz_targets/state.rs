@@ -1,5 +1,5 @@
-//! See `iox_fuzz::state`.
+//! See `fuzz::state`.
 
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| iox_fuzz::state::run(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::state::run(data));

@@ -1,5 +1,5 @@
-//! See `iox_fuzz::stream`.
+//! See `fuzz::stream`.
 
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| iox_fuzz::stream::run(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::stream::run(data));

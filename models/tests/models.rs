@@ -1,6 +1,6 @@
 //! Runs each model.
 
-use iox_models::models;
+use models::models;
 
 macro_rules! models {
     ($($module:ident { $($model:ident)* })*) => {

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
+use benches::clients::{Result, Seen, background, callback, iterator, polled, stream};
+use benches::ratio::quantile;
 use clap::{Parser, ValueEnum};
-use iox_benches::clients::{Result, Seen, background, callback, iterator, polled, stream};
-use iox_benches::ratio::quantile;
 use ioxdriver::{Options, Trust};
 use ioxdriver_async::Runtime;
 

@@ -11,8 +11,8 @@
 //! connected while nothing happens, and stop when asked.
 //!
 //! ```sh
-//! cargo run --profile simulation -p iox-simulation -- --seeds 10000
-//! cargo run --profile simulation -p iox-simulation -- --seed 17
+//! cargo run --profile simulation -p worlds -- --seeds 10000
+//! cargo run --profile simulation -p worlds -- --seed 17
 //! ```
 
 pub mod bounds;
@@ -91,5 +91,5 @@ pub fn run_all(from: u64, to: u64) -> Result<Totals, Violation> {
 /// Returns the command that runs one seed again, with its log.
 #[must_use]
 pub fn command(seed: u64) -> String {
-    format!("cargo run --profile simulation -p iox-simulation -- --seed {seed}")
+    format!("cargo run --profile simulation -p worlds -- --seed {seed}")
 }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-const USAGE: &str = "usage: iox-simulation --seeds COUNT | --seed SEED";
+const USAGE: &str = "usage: worlds --seeds COUNT | --seed SEED";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -28,7 +28,7 @@ fn usage(what: &str) -> ExitCode {
 
 fn run_seeds(count: u64) -> ExitCode {
     let began = Instant::now();
-    match iox_simulation::run_all(0, count) {
+    match worlds::run_all(0, count) {
         Ok(totals) => {
             println!("{totals}\nin {:.1} s", began.elapsed().as_secs_f64());
             ExitCode::SUCCESS
@@ -40,7 +40,7 @@ fn run_seeds(count: u64) -> ExitCode {
 /// Runs one seed. If it breaks a rule, prints the last `most` lines of its log, the rule, and the
 /// command that repeats it.
 fn run_one(seed: u64, most: usize) -> ExitCode {
-    match iox_simulation::run(seed, true) {
+    match worlds::run(seed, true) {
         Ok(totals) => {
             println!("{totals}");
             ExitCode::SUCCESS
@@ -57,7 +57,7 @@ fn run_one(seed: u64, most: usize) -> ExitCode {
                 "\nseed {seed} broke a rule at {:.6} s: {}\nto repeat it: {}",
                 violation.at.as_secs_f64(),
                 violation.rule,
-                iox_simulation::command(seed)
+                worlds::command(seed)
             );
             ExitCode::FAILURE
         }

@@ -2,7 +2,7 @@
 
 #[test]
 fn an_idle_stream_hardly_wakes_and_a_dead_controller_is_left_alone() {
-    let bounds = iox_simulation::bounds::measure();
+    let bounds = worlds::bounds::measure();
     let bounds = bounds.unwrap_or_else(|rule| panic!("a rule was broken: {rule}"));
     println!("{bounds:#?}");
     for (kind, woken) in &bounds.wake_ups_an_hour {

@@ -2,21 +2,21 @@
 
 #[test]
 fn whatever_happens_the_stream_delivers_or_says_what_went_wrong_and_heals() {
-    match iox_simulation::run_all(0, 150) {
+    match worlds::run_all(0, 150) {
         Ok(totals) => println!("{totals}"),
         Err(violation) => panic!(
             "seed {} broke a rule at {:?}: {}\nto repeat it: {}",
             violation.seed,
             violation.at,
             violation.rule,
-            iox_simulation::command(violation.seed)
+            worlds::command(violation.seed)
         ),
     }
 }
 
 #[test]
 fn the_same_seed_is_the_same_world() {
-    let run = || iox_simulation::run(7, true);
+    let run = || worlds::run(7, true);
     let (first, second) = (run(), run());
     assert_eq!(first.ok(), second.ok());
 }
