@@ -3,11 +3,11 @@
 //! The process runs this test's own program with only one test:
 //! [`child_process_for_the_next_test`].
 
-use std::env;
-use std::io::{BufRead as _, BufReader};
+use std::io::{self, BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::thread;
+use std::time::Duration;
+use std::{env, fs, thread};
 
 use ioxproto::{Notification, Status};
 
@@ -43,7 +43,7 @@ pub fn replay_is_never_marked_live_when_the_process_is_stopped(bench: &Bench) {
     server.hold_replay(10);
     let process = Process::start(&server.url());
     process.until("replay 9");
-    process.signal("STOP");
+    process.stop();
     server.release_replay();
     let all = server.replay_frames() as u64;
     server.seen("the whole replay sent", |seen| seen.latest().texts == all);
@@ -97,6 +97,22 @@ impl Process {
                 Ok(line) => before.push(line),
                 Err(error) => panic!("never {wanted:?} ({error}), but {before:#?}"),
             }
+        }
+    }
+
+    /// Stops the process, and waits until all its threads have stopped: a busy machine may still
+    /// run one for a moment after the signal.
+    fn stop(&self) {
+        self.signal("STOP");
+        let threads = format!("/proc/{}/task", self.child.id());
+        let is_stopped = |thread: io::Result<fs::DirEntry>| {
+            let stat = fs::read_to_string(thread.unwrap().path().join("stat"));
+            // The state follows the name, which is in parentheses.
+            stat.is_ok_and(|stat| stat.rsplit(')').next().unwrap().starts_with(" T"))
+        };
+        // Without /proc, the signal must do.
+        while fs::read_dir(&threads).is_ok_and(|mut all| !all.all(is_stopped)) {
+            thread::sleep(Duration::from_millis(1));
         }
     }
 

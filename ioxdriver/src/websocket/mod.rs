@@ -100,6 +100,9 @@ pub struct Filtered<S> {
     filter: TextAsBinary,
     /// Whether bytes have arrived since this was last set to `false`.
     received: bool,
+    /// A write has failed because the controller had reset the connection. The operating system
+    /// reports a reset once, so that the next read only finds the end.
+    was_reset: bool,
 }
 
 impl<S: PollIo> Filtered<S> {
@@ -112,11 +115,28 @@ impl<S: PollIo> Filtered<S> {
             ahead: ReadAhead::default(),
             filter,
             received: true,
+            was_reset: false,
         }
     }
 
     /// Reads some bytes; 0 at their end.
     pub fn poll_read(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let read = ready!(self.poll_filtered(context, buffer));
+        let is_end = match &read {
+            Ok(length) => *length == 0 && !buffer.is_empty(),
+            Err(error) => error.kind() == io::ErrorKind::UnexpectedEof,
+        };
+        if is_end && self.was_reset {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
+        Poll::Ready(read)
+    }
+
+    fn poll_filtered(
         &mut self,
         context: &mut Context<'_>,
         buffer: &mut [u8],
@@ -162,12 +182,22 @@ impl<S: PollIo> Filtered<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.connection.poll_write(context, bytes)
+        let written = self.connection.poll_write(context, bytes);
+        self.note_reset(&written);
+        written
     }
 
     /// Sends what is buffered.
     pub fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.connection.poll_flush(context)
+        let flushed = self.connection.poll_flush(context);
+        self.note_reset(&flushed);
+        flushed
+    }
+
+    fn note_reset<T>(&mut self, written: &Poll<io::Result<T>>) {
+        if let Poll::Ready(Err(error)) = written {
+            self.was_reset |= error.kind() == io::ErrorKind::ConnectionReset;
+        }
     }
 
     /// If bytes have arrived since the last call: whether they end within a message, or within a
@@ -183,6 +213,7 @@ impl<S: PollIo> Filtered<S> {
         received.then_some(unfinished)
     }
 }
+
 #[cfg(test)]
 mod tests {
     use std::collections::VecDeque;
@@ -349,6 +380,35 @@ mod tests {
         let reading = read_pieces(&[4096, 5000], 4096, reset);
         assert_eq!((reading.read, reading.error), (reading.delivered, reset));
         assert!(!reading.is_busy);
+    }
+
+    /// A socket whose reset is reported by a write, after which a read finds the end.
+    struct Reset;
+
+    impl PollIo for Reset {
+        fn poll_read(&mut self, _: &mut Context<'_>, _: &mut [u8]) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(0))
+        }
+
+        fn poll_write(&mut self, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()))
+        }
+    }
+
+    #[test]
+    fn a_reset_that_a_write_found_is_reported_by_the_next_read() {
+        let mut context = Context::from_waker(Waker::noop());
+        let mut filtered = Filtered::new(Connection::Plain(Reset), &mut []);
+        let read = |filtered: &mut Filtered<Reset>, context: &mut Context<'_>| match filtered
+            .poll_read(context, &mut [0; 16])
+        {
+            Poll::Ready(read) => read.map_err(|error| error.kind()),
+            Poll::Pending => panic!("the read is pending"),
+        };
+        assert_eq!(read(&mut filtered, &mut context), Ok(0));
+        let _ = filtered.poll_write(&mut context, b"ping");
+        let reset = Err(io::ErrorKind::ConnectionReset);
+        assert_eq!(read(&mut filtered, &mut context), reset);
     }
 
     proptest! {

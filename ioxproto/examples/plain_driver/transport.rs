@@ -15,6 +15,9 @@ use super::websocket::{Opcode, Refused, WebSocket};
 pub(crate) struct Connection {
     socket: TcpStream,
     pub(crate) websocket: WebSocket,
+    /// The error of a write. The operating system reports a reset once: after a write has found it,
+    /// a read only finds the end.
+    write_error: Option<io::Error>,
 }
 
 /// The answer of an exchange.
@@ -63,7 +66,11 @@ impl Connection {
     pub(crate) fn new(socket: TcpStream, early: &[u8]) -> Self {
         let mut websocket = WebSocket::default();
         websocket.receive(early);
-        Self { socket, websocket }
+        Self {
+            socket,
+            websocket,
+            write_error: None,
+        }
     }
 
     /// Waits for bytes. Returns how many were received; 0 at the end of the connection.
@@ -71,14 +78,23 @@ impl Connection {
         let mut bytes = [0; 4096];
         self.socket.set_read_timeout(Some(timeout))?;
         let length = self.socket.read(&mut bytes)?;
+        if length == 0
+            && let Some(error) = self.write_error.take()
+        {
+            return Err(error);
+        }
         self.websocket.receive(&bytes[..length]);
         Ok(length)
     }
 
-    /// Sends a control frame. An error shows at the next read.
+    /// Sends a control frame. The read that finds the end of the connection reports an error.
     pub(crate) fn send(&mut self, opcode: Opcode, payload: &[u8]) {
         let frame = WebSocket::control_frame(opcode, payload);
-        let _ = self.socket.write_all(&frame);
+        if let Err(error) = self.socket.write_all(&frame)
+            && error.kind() == io::ErrorKind::ConnectionReset
+        {
+            self.write_error = Some(error);
+        }
     }
 }
 
