@@ -6,11 +6,11 @@ use std::net::SocketAddr;
 use std::process::Command;
 use std::time::Duration;
 
-use benches::blast::{Layout, Pace, serve};
 use benches::clients::{
     Bare, Error, Result, Seen, background, bare_async_std, bare_blocking, bare_smol, bare_tokio,
     callback, iterator, polled, stream,
 };
+use benches::frame_server::{Layout, Pace, serve};
 use benches::ratio::{is_test, quantile};
 use ioxdriver::Options;
 use ioxtransport_async_std::AsyncStd;
@@ -207,7 +207,7 @@ fn throughput(rounds: usize, frames: u64) -> Result<()> {
         let address = serve(layout, Pace::Flood)?;
         println!("throughput, {name} over ws, {rounds} rounds of {frames} frames");
         for (at, library) in LIBRARIES.iter().enumerate() {
-            // In turn, so that other load on the machine affects all alike.
+            // Run the receivers in turn, so that other load on the machine affects all equally.
             let mut rates = vec![Vec::new(); library.receivers().count()];
             for _ in 0..rounds {
                 for (receiver, rates) in rates.iter_mut().enumerate() {

@@ -89,7 +89,7 @@ struct Controller(Child);
 
 impl Drop for Controller {
     fn drop(&mut self) {
-        // It may have ended already.
+        // Fails if the process has already ended.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

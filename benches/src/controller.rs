@@ -8,8 +8,8 @@ use std::str::FromStr;
 use ioxdriver::Trust;
 use ioxsim::{ControllerOptions, Server, ServerOptions, Tls};
 
-use crate::blast::{Layout, Pace};
 use crate::clients::{Error, Result};
+use crate::frame_server::{Layout, Pace};
 
 /// What a controller serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,7 +107,7 @@ impl Controller {
 
 impl Drop for Controller {
     fn drop(&mut self) {
-        // It may have ended already.
+        // Fails if the process has already ended.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
@@ -120,7 +120,7 @@ impl Drop for Controller {
 /// If it does not start.
 pub async fn serve(kind: Kind, port: u16) -> Result<()> {
     if kind == Kind::Flood {
-        let address = crate::blast::serve(Layout::Json, Pace::Flood)?;
+        let address = crate::frame_server::serve(Layout::Json, Pace::Flood)?;
         println!("http://{address}|");
         return std::future::pending().await;
     }

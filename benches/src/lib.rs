@@ -1,14 +1,14 @@
 //! Frames for the benchmarks, in the forms that controllers send.
 
-pub mod blast;
 pub mod clients;
 pub mod clock;
 pub mod controller;
 pub mod fleet;
+pub mod frame_server;
 pub mod machine;
 pub mod ratio;
 
-/// A node's status, the most frequent kind of frame.
+/// An `ST` event of a node, the most frequent kind of frame.
 pub const STATUS: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Event seqnum=\"1016\" sid=\"uuid:17\" timestamp=\"2026-05-05T18:52:41.875777-07:00\"><control>ST</control><action uom=\"100\" prec=\"0\">128</action><node>1A 2B 3C 1</node><eventInfo></eventInfo><fmtAct>50%</fmtAct><fmtName>Status</fmtName></Event>";
 
 /// A log line with entities in it.

@@ -38,11 +38,17 @@ async fn a_bridge_without_a_broker_watches_counts_and_replaces_controllers() {
     handle.add_controller(controller("barn", &barn));
     eventually("barn is live", || status("barn") == Some(Status::Connected)).await;
     handle.remove_controller("home");
-    eventually("home is left", || home.control().subscribers() == 0).await;
-    eventually("home is gone", || status("home").is_none()).await;
+    eventually("the bridge disconnects from home", || {
+        home.control().subscribers() == 0
+    })
+    .await;
+    eventually("home is removed", || status("home").is_none()).await;
     assert_eq!(status("barn"), Some(Status::Connected));
 
     handle.request_stop();
     bridge.await.unwrap().unwrap();
-    eventually("barn is left", || barn.control().subscribers() == 0).await;
+    eventually("the bridge disconnects from barn", || {
+        barn.control().subscribers() == 0
+    })
+    .await;
 }

@@ -13,6 +13,7 @@ use ioxproto::view::{Decimal, VariableField};
 use ioxproto::{Address, Notification, Status};
 use tokio::time::{Instant, sleep};
 
+use crate::any_stream::{AnyStream, Handle};
 use crate::arguments::{
     Access, Command, CommandOptions, List, Listed, ProgramVerb, SendCommand, SetCommand, Settable,
 };
@@ -22,7 +23,6 @@ use crate::names::Names;
 use crate::output::{self, listed};
 use crate::renderer::say_why;
 use crate::signals::Stop;
-use crate::source::{Handle, Source};
 
 /// How long to wait for the event that confirms a command.
 pub(crate) const CONFIRMED_WITHIN: Duration = Duration::from_secs(10);
@@ -30,7 +30,7 @@ pub(crate) const CONFIRMED_WITHIN: Duration = Duration::from_secs(10);
 /// A stream for a few calls.
 struct CommandSession {
     address: Address,
-    stream: Source,
+    stream: AnyStream,
     handle: Handle,
     /// The state of the house, from the names, the replay and live events.
     state: ControllerState,
@@ -52,7 +52,7 @@ impl CommandSession {
             return Ok(None);
         };
         let options = options.read_names(crate::names::read_option(true));
-        let stream = Source::start(options, endpoint.transport)?;
+        let stream = AnyStream::start(options, endpoint.transport)?;
         Ok(Some(Self {
             handle: stream.handle(),
             address: endpoint.address,

@@ -11,6 +11,7 @@ use ioxproto::{
     StatusChange, SubscribePath, Timing,
 };
 
+use crate::any_stream::Handle;
 use crate::arguments::{self, Access, Auth, Transport};
 use crate::exit_error::ExitError;
 use crate::known_hosts::KnownHosts;
@@ -18,7 +19,6 @@ use crate::password;
 use crate::service::config::{self, Config, Name, TrustSetting};
 use crate::service::secret::Source;
 use crate::signals::Stop;
-use crate::source::Handle;
 use crate::stderr::say;
 
 /// The environment variable with the user name for a controller that is given by its URL.

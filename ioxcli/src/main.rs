@@ -9,6 +9,7 @@
     reason = "doc comments on arguments are the text of --help"
 )]
 
+mod any_stream;
 mod arguments;
 mod command;
 mod connection;
@@ -30,7 +31,6 @@ mod service;
 mod signals;
 mod similar;
 mod simulate;
-mod source;
 mod state;
 mod state_file;
 mod stderr;

@@ -100,9 +100,9 @@ async fn ask(
 ) -> Result<Option<Secret>, ExitError> {
     let terminal = Terminal::save();
     let prompt = format!("Password of {username}: ");
-    let mut asked = tokio::task::spawn_blocking(move || rpassword::prompt_password(prompt));
+    let mut prompting = tokio::task::spawn_blocking(move || rpassword::prompt_password(prompt));
     let answer = tokio::select! {
-        answer = &mut asked => answer,
+        answer = &mut prompting => answer,
         () = stop.requested() => {
             // Ctrl-C ends both the prompt and the program; after any other signal the prompt still
             // waits, with echo off.

@@ -6,6 +6,7 @@ use ioxproto::state::ControllerState;
 use ioxproto::{Notification, Status, StatusChange, SubscribePath};
 use tokio::time::sleep;
 
+use crate::any_stream::{AnyStream, Handle};
 use crate::arguments::{State, StateFormat};
 use crate::connection::{self, Endpoint};
 use crate::exit_error::ExitError;
@@ -14,7 +15,6 @@ use crate::output::{Ended, Screen, Stamps, house, silent, silent_json};
 use crate::renderer::{MissingNames, say_why};
 use crate::selection::Selection;
 use crate::signals::Stop;
-use crate::source::{Handle, Source};
 
 /// Connects, waits for the end of the replay, prints the state and disconnects.
 pub(crate) async fn run(arguments: State, mut stop: Stop) -> Result<(), ExitError> {
@@ -32,7 +32,7 @@ pub(crate) async fn run(arguments: State, mut stop: Stop) -> Result<(), ExitErro
     let options = options.read_names(names::read_option(!arguments.no_names));
     let screen = Screen::stdout()
         .map_err(|error| ExitError::other(format!("cannot write to standard output: {error}")))?;
-    let stream = Source::start(options, endpoint.transport)?;
+    let stream = AnyStream::start(options, endpoint.transport)?;
     let (state, stamps) = match endpoint.path {
         SubscribePath::Api => (ControllerState::new().with_change_times(), Stamps::Changed),
         _ => (ControllerState::new(), Stamps::Sent),
@@ -59,7 +59,7 @@ fn not_complete() -> ExitError {
 /// A stream that ends after the replay.
 struct Session {
     controller: String,
-    stream: Source,
+    stream: AnyStream,
     handle: Handle,
     selection: Selection,
     state: ControllerState,

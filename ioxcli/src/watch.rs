@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use ioxdriver::Options;
 use tokio::time::{sleep, timeout_at};
 
+use crate::any_stream::{AnyStream, Handle};
 use crate::arguments::{Format, Output, Transport, Watch};
 use crate::connection::{self, Endpoint};
 use crate::exit_error::ExitError;
@@ -15,7 +16,6 @@ use crate::output::{Ended, Screen};
 use crate::record::{self, End, Recorder, Room};
 use crate::renderer::Renderer;
 use crate::signals::{Save, Stop};
-use crate::source::{Handle, Source};
 use crate::state_file::StateFile;
 use crate::stderr::say;
 
@@ -110,7 +110,7 @@ pub(crate) async fn follow(
     let screen = Screen::stdout()
         .map_err(|error| ExitError::other(format!("cannot write to standard output: {error}")))?;
     let renderer = Renderer::new(watched.controller, output);
-    let stream = Source::start(options, watched.transport)?;
+    let stream = AnyStream::start(options, watched.transport)?;
     let session = WatchSession {
         handle: stream.handle(),
         stream,
@@ -132,7 +132,7 @@ pub(crate) async fn follow(
 
 /// A running stream and its outputs.
 struct WatchSession {
-    stream: Source,
+    stream: AnyStream,
     handle: Handle,
     renderer: Renderer,
     screen: Screen,

@@ -92,7 +92,7 @@ pub struct Bench {
     reason = "made for tests, which fail with a panic"
 )]
 impl Bench {
-    /// Creates the bench for a test. Its name begins with the name of its crate.
+    /// Creates the bench for a test. `test` is its path, which begins with the name of its crate.
     #[must_use]
     pub fn new(driver: &'static dyn Driver, link: Link, test: &'static str) -> Self {
         Self { driver, link, test }

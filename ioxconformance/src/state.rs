@@ -170,7 +170,7 @@ impl State {
             Self::EndlessFrames => {
                 // Empty text frames.
                 server.send_raw([0x81, 0].repeat(8_000_000));
-                watched.until("one of them", |notification| {
+                watched.until("an ignored frame", |notification| {
                     matches!(notification, Notification::Ignored(_))
                 });
             }
@@ -209,10 +209,10 @@ impl Peer {
         match self {
             Self::Controller(server) => {
                 server.thaw();
-                server.seen("the socket gone", |seen| seen.open == 0);
+                server.seen("the socket closed", |seen| seen.open == 0);
             }
             Self::UnresponsivePort(port) => {
-                wait_for("the socket gone", || port.count_connecting() == 0);
+                wait_for("the end of the socket", || port.count_connecting() == 0);
             }
         }
     }

@@ -274,8 +274,11 @@ mod tests {
         let mut context = Context::from_waker(Waker::noop());
         let mut pings = |open: &mut Open<AsyncSeam<NoRuntime>>, many: usize| {
             for _ in 0..many {
-                let news = open.poll(&mut context);
-                let pinged = matches!(news, Poll::Ready(Ok(Received::Message(Message::Ping(_)))));
+                let received = open.poll(&mut context);
+                let pinged = matches!(
+                    received,
+                    Poll::Ready(Ok(Received::Message(Message::Ping(_))))
+                );
                 assert!(pinged);
             }
         };

@@ -100,7 +100,7 @@ impl Recording {
                 continue;
             }
             let start = *start.get_or_insert(entry.time);
-            // If the clock was set back, time stands still.
+            // If the clock was set back, the frame is due together with the previous one.
             let offset = Duration::try_from_secs_f64(entry.time - start).unwrap_or_default();
             at = at.max(offset.min(MAX_TIME));
             let content = if entry.opcode == BINARY {
@@ -302,7 +302,7 @@ mod tests {
     fn invalid_times_and_speeds_are_tolerated() {
         let recording = recording(&[5.0, 1.0, f64::MAX, f64::NAN]).speed(f64::MIN_POSITIVE);
         assert_eq!(due(&recording).len(), 4);
-        assert!(recording.frame(3).expect("it is there").0 <= 2 * MAX_TIME);
+        assert!(recording.frame(3).expect("a frame at this index").0 <= 2 * MAX_TIME);
         assert_eq!(due(&recording.speed(-1.0))[..2], [0, 0]);
     }
 

@@ -81,7 +81,7 @@ pub(crate) struct Violation(&'static str);
 #[derive(Debug, Default)]
 pub(crate) struct Reader {
     buffer: Vec<u8>,
-    /// The opcode and the payload so far of a fragmented message.
+    /// The opcode of a fragmented message, and its payload received so far.
     message: Option<(u8, Vec<u8>)>,
 }
 
@@ -211,7 +211,7 @@ mod tests {
         let mut seen = Vec::new();
         for byte in bytes {
             reader.push(&[byte]);
-            seen.extend(reader.next().expect("the frames are good"));
+            seen.extend(reader.next().expect("the frames are valid"));
         }
         assert_eq!(
             seen,

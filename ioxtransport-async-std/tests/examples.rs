@@ -28,9 +28,10 @@ fn one_node_is_watched() {
         async_std::task::block_on(watched).map_err(|error| error.to_string())
     });
     while lines.recv_timeout(LIMIT).unwrap() != "connected" {}
-    let on = |node| Event::new("ST", "255").node(node).shown("On");
-    server.emit(&on("44 55 66 1"));
-    server.emit(&on("11 22 33 1"));
+    let on_event = |node| Event::new("ST", "255").node(node).shown("On");
+    server.emit(&on_event("44 55 66 1"));
+    server.emit(&on_event("11 22 33 1"));
     assert_eq!(lines.recv_timeout(LIMIT).unwrap(), "ST is now On");
+    // The watch does not end by itself: detach its thread.
     drop(watch);
 }

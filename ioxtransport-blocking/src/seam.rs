@@ -101,8 +101,8 @@ impl Future for Connecting {
                 None => Poll::Pending,
             },
             Err(error) => {
-                let none = io::ErrorKind::NotConnected.into();
-                Poll::Ready(Err(std::mem::replace(error, none)))
+                let placeholder = io::ErrorKind::NotConnected.into();
+                Poll::Ready(Err(std::mem::replace(error, placeholder)))
             }
         }
     }

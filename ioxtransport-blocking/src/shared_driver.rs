@@ -247,7 +247,7 @@ impl Driving<'_> {
                 return None;
             }
             let mut turn = driver.turn();
-            let over = until.is_some_and(|until| until <= Instant::now());
+            let has_timed_out = until.is_some_and(|until| until <= Instant::now());
             if turn == Turn::Idle {
                 // The turn may have produced the value.
                 if let Poll::Ready(value) = ready() {
@@ -256,9 +256,9 @@ impl Driving<'_> {
                 turn = driver.wait(until);
             }
             match turn {
-                Turn::Moved if !over => {}
+                Turn::Moved if !has_timed_out => {}
                 Turn::Moved if last_turns < LAST_TURNS => last_turns += 1,
-                Turn::Idle if !over => {}
+                Turn::Idle if !has_timed_out => {}
                 Turn::Moved | Turn::Idle | Turn::Ended => return into_value(ready()),
             }
         }

@@ -51,7 +51,7 @@ impl Controller {
 fn within_limit<T>(future: impl Future<Output = T>) -> T {
     smol::block_on(or(future, async {
         smol::Timer::after(LIMIT).await;
-        panic!("nothing came in time")
+        panic!("timed out")
     }))
 }
 

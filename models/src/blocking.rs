@@ -1,4 +1,4 @@
-//! The blocking driver, with a poller that only a wake-up ends.
+//! The blocking driver, with a poller that returns only after a wake-up.
 
 use crate::sync;
 

@@ -1,4 +1,4 @@
-//! The models. Each is named after the property that it checks. A thread that waits in vain is a
+//! The models. Each is named after the property that it checks. A thread that is never woken is a
 //! deadlock, which shuttle reports.
 
 #![expect(

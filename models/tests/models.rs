@@ -40,6 +40,6 @@ models! {
         dropping_the_last_handle_ends_the_thread_in_the_background
         a_stop_waits_for_the_thread_in_the_background
         a_start_from_another_thread_is_carried_out_in_the_background
-        a_consumer_and_a_stop_meet_while_the_stream_begins_again
+        a_consumer_reads_while_another_thread_restarts_and_stops_the_stream
     }
 }

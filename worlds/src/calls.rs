@@ -1,4 +1,4 @@
-//! Calls beside the stream, made and cancelled at random.
+//! Calls that run alongside the stream, made and cancelled at random.
 //!
 //! Every command that is counted has a unique path: each variable is set to a new number, and each
 //! beep has a new parameter. So the checker knows which command a request or an event belongs to.
@@ -112,7 +112,7 @@ impl Calls {
                 Round::Commands(vec![DriverCommand::Cancel(id)])
             }
             _ => {
-                // Several at once may overtake each other and fill the queue.
+                // Calls that are made together may overtake each other and fill the queue.
                 let count = *pick(&mut self.rng, &[1, 1, 1, 1, 3, 3, 40]);
                 Round::Commands((0..count).map(|_| self.draw_call(nodes)).collect())
             }

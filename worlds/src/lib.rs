@@ -1,4 +1,4 @@
-//! Steps a client machine and a controller machine against each other under a fake clock.
+//! Runs a client and a controller against each other in simulated time.
 //!
 //! The client is the core, `ioxproto::StreamMachine`. The controller is the machine of `ioxsim`. A
 //! simulated driver and a simulated network connect them. The seed decides what goes wrong:

@@ -320,7 +320,7 @@ mod tests {
             Action::Connect { id, upgrade, .. } => Some((id, upgrade)),
             _ => None,
         });
-        let (id, upgrade) = dial.expect("the core dials at once");
+        let (id, upgrade) = dial.expect("the core connects at once");
         network.dial(NOW, Owner::Connection(id), upgrade);
         network
     }

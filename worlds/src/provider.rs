@@ -12,16 +12,16 @@ use crate::random::{generator, pick};
 pub(crate) struct Provider {
     /// The last good token.
     token: Option<String>,
-    questions: Vec<Question>,
+    requests: Vec<TokenRequest>,
     rng: Rng,
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Question {
+pub(crate) struct TokenRequest {
     pub(crate) id: RequestId,
     answer: Answer,
     due: Duration,
-    /// The core has dropped the question, but it is still answered.
+    /// The core has abandoned the request, but it is still answered.
     pub(crate) abandoned: bool,
 }
 
@@ -41,13 +41,13 @@ impl Provider {
     pub(crate) fn new(seed: u64) -> Self {
         Self {
             token: None,
-            questions: Vec::new(),
+            requests: Vec::new(),
             rng: generator(seed, "provider"),
         }
     }
 
-    /// Draws how and when to answer a question.
-    pub(crate) fn ask(&mut self, now: Duration, id: RequestId, healthy: bool) -> Question {
+    /// Draws how and when to answer a token request.
+    pub(crate) fn ask(&mut self, now: Duration, id: RequestId, healthy: bool) -> TokenRequest {
         let answer = match self.rng.u8(..10) {
             _ if healthy => Answer::Fresh,
             0..=4 => Answer::Fresh,
@@ -58,54 +58,54 @@ impl Provider {
         };
         let most = *pick(&mut self.rng, &[5, 500, 500, 9_000, 30_000]);
         let most = if healthy { 500 } else { most };
-        let question = Question {
+        let request = TokenRequest {
             id,
             answer,
             due: now + Duration::from_millis(self.rng.u64(..most)),
             abandoned: false,
         };
-        self.questions.push(question);
-        question
+        self.requests.push(request);
+        request
     }
 
-    /// Abandons the question with this id. Returns whether there was one.
+    /// Abandons the token request with this id. Returns whether there was one.
     pub(crate) fn abandon(&mut self, id: RequestId, lingers: bool) -> bool {
-        let mut questions = self.questions.iter();
-        let Some(index) = questions.position(|question| question.id == id) else {
+        let mut requests = self.requests.iter();
+        let Some(index) = requests.position(|request| request.id == id) else {
             return false;
         };
-        self.questions[index].abandoned = true;
+        self.requests[index].abandoned = true;
         if !lingers {
-            self.questions.swap_remove(index);
+            self.requests.swap_remove(index);
         }
         true
     }
 
     pub(crate) fn forget_abandoned(&mut self) {
-        self.questions.retain(|question| !question.abandoned);
+        self.requests.retain(|request| !request.abandoned);
     }
 
-    /// Returns when it next answers a question that is abandoned, or one that is not.
+    /// Returns when it next answers a request that is abandoned, or one that is not.
     pub(crate) fn due(&self, abandoned: bool) -> Option<Duration> {
-        let questions = self.questions.iter();
-        let open = questions.filter(|question| question.abandoned == abandoned);
-        open.filter_map(Question::answered_at).min()
+        let requests = self.requests.iter();
+        let open = requests.filter(|request| request.abandoned == abandoned);
+        open.filter_map(TokenRequest::answered_at).min()
     }
 
-    /// Removes a question whose answer is due.
-    pub(crate) fn take_due(&mut self, now: Duration) -> Option<Question> {
-        let is_due = |question: &Question| question.answered_at().is_some_and(|at| at <= now);
-        let index = self.questions.iter().position(is_due)?;
-        Some(self.questions.swap_remove(index))
+    /// Removes a request whose answer is due.
+    pub(crate) fn take_due(&mut self, now: Duration) -> Option<TokenRequest> {
+        let is_due = |request: &TokenRequest| request.answered_at().is_some_and(|at| at <= now);
+        let index = self.requests.iter().position(is_due)?;
+        Some(self.requests.swap_remove(index))
     }
 
-    /// Returns the token in the answer to a question. To get a new token, it logs in.
+    /// Returns the token in the answer to a request. To get a new token, it logs in.
     pub(crate) fn answer(
         &mut self,
-        question: Question,
+        request: TokenRequest,
         log_in: impl FnOnce() -> Option<String>,
     ) -> Option<String> {
-        match question.answer {
+        match request.answer {
             Answer::Fresh => {
                 self.token = log_in();
                 self.token.clone()
@@ -117,7 +117,7 @@ impl Provider {
     }
 }
 
-impl Question {
+impl TokenRequest {
     fn answered_at(&self) -> Option<Duration> {
         (self.answer != Answer::Silence).then_some(self.due)
     }
@@ -134,7 +134,7 @@ mod tests {
     const NOW: Duration = Duration::from_secs(100);
     const HALF_SECOND: Duration = Duration::from_millis(500);
 
-    /// Returns a provider that was asked in a healthy world, and the id of the question.
+    /// Returns a provider that was asked in a healthy world, and the id of the request.
     fn asked() -> (Provider, RequestId) {
         let settings = Settings {
             access: Access::OwnTokens,
@@ -156,23 +156,23 @@ mod tests {
     #[test]
     fn a_healthy_world_gets_a_new_token_within_half_a_second() {
         let (mut provider, id) = asked();
-        let question = provider.take_due(NOW + HALF_SECOND);
-        let question = question.expect("the question is answered");
-        assert_eq!(question.id, id);
-        let token = provider.answer(question, || Some("new".to_owned()));
+        let request = provider.take_due(NOW + HALF_SECOND);
+        let request = request.expect("the request is answered");
+        assert_eq!(request.id, id);
+        let token = provider.answer(request, || Some("new".to_owned()));
         assert_eq!(token.as_deref(), Some("new"));
         assert_eq!(provider.due(false), None);
     }
 
     #[test]
-    fn an_abandoned_question_is_answered_only_if_it_lingers() {
+    fn an_abandoned_request_is_answered_only_if_it_lingers() {
         for lingers in [true, false] {
             let (mut provider, id) = asked();
             assert!(provider.abandon(id, lingers));
             assert_eq!(provider.due(false), None);
             assert_eq!(provider.due(true).is_some(), lingers);
             let answered = provider.take_due(NOW + HALF_SECOND);
-            assert_eq!(answered.is_some_and(|question| question.abandoned), lingers);
+            assert_eq!(answered.is_some_and(|request| request.abandoned), lingers);
         }
     }
 }

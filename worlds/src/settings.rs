@@ -95,7 +95,7 @@ impl Settings {
             false => config,
         };
         let Ok(core) = StreamMachine::new(config) else {
-            unreachable!("the configuration is a good one")
+            unreachable!("the configuration is valid")
         };
         core
     }

@@ -41,7 +41,7 @@ pub(crate) enum Condition {
     Up,
     /// The machine runs but its program does not: connections are refused.
     Refusing,
-    /// Switched off: packets are swallowed.
+    /// Switched off: packets get no reply.
     Off,
     /// Connections are accepted, and nothing is ever sent.
     Mute,

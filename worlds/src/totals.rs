@@ -40,9 +40,9 @@ pub struct Totals {
     /// How calls ended, and how often.
     pub call_ends: BTreeMap<&'static str, u64>,
     /// Inputs for what the core had abandoned.
-    pub late_news: u64,
+    pub late_inputs: u64,
     /// Certificates that were refused.
-    pub strangers: u64,
+    pub refused_certificates: u64,
     /// Probes that came through live.
     pub probes: u64,
     /// Replayed frames that were reported as live after a silence in the middle of the replay that
@@ -111,8 +111,8 @@ impl Totals {
         self.attempts += other.attempts;
         self.connects += other.connects;
         self.losses += other.losses;
-        self.late_news += other.late_news;
-        self.strangers += other.strangers;
+        self.late_inputs += other.late_inputs;
+        self.refused_certificates += other.refused_certificates;
         self.probes += other.probes;
         self.excused += other.excused;
         self.calls += other.calls;
@@ -132,7 +132,12 @@ impl fmt::Display for Totals {
         writeln!(
             f,
             "{} faults; {} attempts; connected {} times, lost {} times; {} late inputs; {} certificates refused",
-            self.faults, self.attempts, self.connects, self.losses, self.late_news, self.strangers
+            self.faults,
+            self.attempts,
+            self.connects,
+            self.losses,
+            self.late_inputs,
+            self.refused_certificates
         )?;
         writeln!(
             f,

@@ -1,5 +1,5 @@
-//! Parses any bytes as the body of each REST answer: there is no panic, and each entry has its
-//! required fields.
+//! Parses any bytes as the body of each REST answer. The parser must not panic, and each entry must
+//! have its required fields.
 
 use ioxproto::rest::{
     ClockReading, ControllerInfo, NetworkResources, NodeEntry, NodeStatus, Nodes, Programs,

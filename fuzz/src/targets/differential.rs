@@ -1,5 +1,6 @@
-//! Parses any text with this reader and with an independent strict one. What the strict one accepts
-//! must be the same event here. What it rejects may be recovered here, or malformed.
+//! Parses any text with the frame reader and with roxmltree, an independent strict reader. If
+//! roxmltree accepts the text, both must give the same event. If it rejects the text, the frame
+//! reader may repair it or report it as malformed.
 
 use ioxproto::{Event, Frame, FrameReader};
 use roxmltree::{Document, Node};

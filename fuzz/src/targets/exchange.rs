@@ -1,5 +1,5 @@
-//! Parses any bytes as the answer to an upgrade, whole and in two pieces: there is no panic, and
-//! the result is the same.
+//! Parses any bytes as the answer to an upgrade, whole and in two pieces. The parser must not
+//! panic, and both results must be the same.
 
 use std::time::{Instant, SystemTime};
 
@@ -35,7 +35,7 @@ fn read(pieces: &[&[u8]]) -> String {
 
 fn upgrade() -> Exchange {
     let config = Config::new("http://eisy.test").local_account("admin", "x");
-    let mut stream = StreamMachine::new(config).expect("a configuration");
+    let mut stream = StreamMachine::new(config).expect("a valid configuration");
     #[allow(clippy::disallowed_methods, reason = "the time does not matter here")]
     stream.start(Now {
         monotonic: Instant::now(),

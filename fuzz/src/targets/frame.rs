@@ -1,5 +1,5 @@
-//! Parses any bytes as a frame: there is no panic, and the document of an event gives the same
-//! event.
+//! Parses any bytes as a frame. The reader must not panic, and parsing the document of an event
+//! again must give the same event.
 
 use ioxproto::{Event, Frame, FrameReader};
 

@@ -1,5 +1,6 @@
-//! Passes any bytes as the answer to a login, its body, a token provided by the caller, or the
-//! claims of one: there is no panic, and an accepted token makes exactly one header.
+//! Passes arbitrary bytes to a stream as an HTTP answer to a login, the body of such an answer, a
+//! token from the token provider, or the claims of a token. The stream must not panic, and a token
+//! that it accepts must add exactly one header line.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -15,29 +16,32 @@ pub fn run(data: &[u8]) {
         return;
     };
     match kind % 4 {
-        0 => answered(data),
+        0 => log_in_with(data),
         1 => {
             let mut answer = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n".to_vec();
             answer.extend_from_slice(data);
-            answered(&answer);
+            log_in_with(&answer);
         }
-        2 => token(&String::from_utf8_lossy(data)),
-        _ => token(&format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(data))),
+        2 => connect_with_token(&String::from_utf8_lossy(data)),
+        _ => connect_with_token(&format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(data))),
     }
 }
 
-fn config(path: SubscribePath, own_tokens: bool) -> StreamMachine {
+fn new_stream(path: SubscribePath, own_tokens: bool) -> StreamMachine {
     let config = Config::new("http://eisy.test").path(path);
     let config = if own_tokens {
         config.own_tokens()
     } else {
         config.portal_account("user@example.test", "x")
     };
-    StreamMachine::new(config).expect("a configuration")
+    StreamMachine::new(config).expect("a valid configuration")
 }
 
-fn clock() -> Now {
-    #[allow(clippy::disallowed_methods, reason = "a fake clock begins somewhere")]
+fn start_time() -> Now {
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "only the start of the simulated time"
+    )]
     let monotonic = Instant::now();
     Now {
         monotonic,
@@ -45,9 +49,9 @@ fn clock() -> Now {
     }
 }
 
-fn answered(answer: &[u8]) {
-    let now = clock();
-    let mut stream = config(SubscribePath::Rest, false);
+fn log_in_with(answer: &[u8]) {
+    let now = start_time();
+    let mut stream = new_stream(SubscribePath::Rest, false);
     stream.start(now);
     while let Some(action) = stream.poll_action() {
         match action {
@@ -59,15 +63,16 @@ fn answered(answer: &[u8]) {
                 }
                 stream.http_answered(now, id, exchange.into_answer().0);
             }
-            Action::Connect { upgrade, .. } => one_header_more(upgrade.request()),
+            Action::Connect { upgrade, .. } => assert_one_token_header(upgrade.request()),
             _ => {}
         }
     }
     assert!(!format!("{stream:?}").contains("accessToken"));
 }
 
-/// Checks that the request has its own lines, one line for the token, and the empty line.
-fn one_header_more(request: &[u8]) {
+/// Checks that the token adds exactly one header line: the request consists of the request line, 5
+/// other headers, the header with the token, and the empty line.
+fn assert_one_token_header(request: &[u8]) {
     let request = std::str::from_utf8(request).expect("a request is text");
     let lines: Vec<_> = request.split("\r\n").collect();
     assert_eq!(lines.len(), 9, "{request:?}");
@@ -75,12 +80,12 @@ fn one_header_more(request: &[u8]) {
     assert!(!request.replace("\r\n", "").contains(['\r', '\n']));
 }
 
-fn token(token: &str) {
+fn connect_with_token(token: &str) {
     for path in [SubscribePath::Rest, SubscribePath::Api] {
-        let mut now = clock();
-        let mut stream = config(path, true);
+        let mut now = start_time();
+        let mut stream = new_stream(path, true);
         stream.start(now);
-        // Twice: the second attempt checks the token's expiry.
+        // Make two attempts: the second one also checks whether the token has expired.
         for _ in 0..2 {
             while let Some(action) = stream.poll_action() {
                 match action {
@@ -89,7 +94,7 @@ fn token(token: &str) {
                     }
                     Action::Connect { id, upgrade, .. } => {
                         if path == SubscribePath::Rest {
-                            one_header_more(upgrade.request());
+                            assert_one_token_header(upgrade.request());
                         }
                         let failure = Failure::transport(FailureKind::Unreachable, "no route");
                         stream.failed(now, id, failure);

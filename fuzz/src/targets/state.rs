@@ -1,5 +1,5 @@
-//! Applies frames, replays and reconnections to the state of a controller: there is no panic, and
-//! the state stays within its limits.
+//! Applies frames, replays and reconnections to the state of a controller. There must be no panic,
+//! and the state must stay within its limits.
 //!
 //! Each line is one step: `live` or `replayed`, a space and a frame, or the name of a stream
 //! status.

@@ -96,13 +96,13 @@ impl Loading {
     }
 
     /// Notes that the read that [`next`](Self::next) returned was sent, as this call.
-    pub(super) fn asked(&mut self, number: CallNumber) {
+    pub(super) fn note_sent(&mut self, number: CallNumber) {
         self.outstanding = self.rest.pop_front().map(|read| (number, read));
     }
 
     /// Handles an answer. Returns whether it belongs to the outstanding read.
     pub(super) fn answered(&mut self, now: Instant, number: CallNumber, is_good: bool) -> bool {
-        let Some((_, read)) = self.outstanding.take_if(|(asked, _)| *asked == number) else {
+        let Some((_, read)) = self.outstanding.take_if(|(sent, _)| *sent == number) else {
             return false;
         };
         if !is_good {
@@ -134,15 +134,15 @@ mod tests {
 
     /// Answers each read and returns the reads that were sent.
     fn read_all(loading: &mut Loading, now: Instant, is_good: impl Fn(Read) -> bool) -> Vec<Read> {
-        let mut asked = Vec::new();
+        let mut sent = Vec::new();
         while let Some(read) = loading.next(now) {
-            let number = CallNumber(asked.len() as u64);
-            loading.asked(number);
+            let number = CallNumber(sent.len() as u64);
+            loading.note_sent(number);
             assert!(loading.next(now).is_none(), "one at a time");
             assert!(loading.answered(now, number, is_good(read)));
-            asked.push(read);
+            sent.push(read);
         }
-        asked
+        sent
     }
 
     #[test]
@@ -187,7 +187,7 @@ mod tests {
         let mut loading = Loading::default();
         loading.connected(start);
         loading.next(start);
-        loading.asked(CallNumber(7));
+        loading.note_sent(CallNumber(7));
         assert!(!loading.answered(start, CallNumber(8), true));
         assert!(loading.answered(start, CallNumber(7), true));
     }

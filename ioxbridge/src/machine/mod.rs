@@ -151,7 +151,7 @@ struct Settings {
     prefix: Option<String>,
     commands: bool,
     allowed: BTreeSet<Allowance>,
-    /// By the slug of the address.
+    /// The overrides of nodes, by the slugs of their addresses.
     overrides: BTreeMap<String, NodeOverride>,
     availability_delay: Duration,
 }
@@ -202,7 +202,6 @@ enum Step {
 pub(crate) struct Machine {
     shared: Shared,
     houses: BTreeMap<WatchId, House>,
-    /// The watches, by the controller's level in topics.
     /// The watches, by the controller's level in topics.
     by_level: BTreeMap<String, WatchId>,
     random: fastrand::Rng,

@@ -76,13 +76,16 @@ async fn a_refused_password_is_retried_until_it_is_accepted() {
         options("right").instance("other"),
         vec![controller("other", server.url())],
     );
-    eventually("the right password is taken", || right.is_connected()).await;
+    eventually("the right password is accepted", || right.is_connected()).await;
     right.stop().await;
     // From now on, the broker accepts the wrong password.
     broker.kill();
     broker.configure("allow_anonymous true\n");
     broker.run().await;
-    eventually("the other is taken in the end", || wrong.is_connected()).await;
+    eventually("the other password is accepted later", || {
+        wrong.is_connected()
+    })
+    .await;
     wrong.stop().await;
 }
 

@@ -223,7 +223,7 @@ async fn a_broker_that_stops_reading_is_left_and_has_everything_later() {
     }
     let last = Event::new("ST", "201").node(&setup.lamp.address);
     control.emit(&last.uom("100", "0"));
-    eventually("the bridge gives the broker up", || {
+    eventually("the bridge drops the broker's connection", || {
         !setup.bridge.is_connected()
     })
     .await;

@@ -53,7 +53,7 @@ async fn another_broker_is_used_once_it_is_there_and_the_old_one_until_then() {
     .await;
     assert!(!is_at(&mut setup.watcher, &state, 78), "both are in use");
     watcher.publish(&setup.set, "33", false).await;
-    eventually("the new broker commands", || {
+    eventually("a command from the new broker is carried out", || {
         is_at(&mut watcher, &state, 33)
     })
     .await;

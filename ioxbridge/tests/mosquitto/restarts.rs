@@ -24,7 +24,7 @@ async fn a_killed_bridge_is_offline_after_thirty_seconds_and_not_before() {
     bridge.kill().await;
     let bridge = Bridge::of(&broker, &server);
     eventually("it is connected again", || bridge.is_connected()).await;
-    eventually("it has sent what it sends", || {
+    eventually("the controller is available", || {
         bridge
             .handle
             .stats()

@@ -150,7 +150,7 @@ fn judge_class(rules: &Value, platform: &str, component: &Value, what: &str) {
         "button" => &rules["button_classes"],
         "event" => &rules["event_classes"],
         "sensor" => &rules["sensor_classes"],
-        other => panic!("a {other} has no class here: {what}"),
+        other => panic!("no classes are listed for {other}: {what}"),
     };
     assert!(texts(classes).contains(class), "{class} in {what}");
     if platform == "sensor"

@@ -269,7 +269,7 @@ fn each_key_is_read_back() {
 
 proptest::proptest! {
     #[test]
-    fn a_reader_that_follows_now_and_then_has_what_a_new_reader_has(
+    fn a_reader_that_updates_rarely_has_the_same_state_as_a_new_reader(
         steps in proptest::collection::vec((0..6_u8, 0..5_u8, 0..3_u8), 0..60)
     ) {
         let mut stage = Stage::new();

@@ -179,7 +179,7 @@ async fn a_password_is_asked_for_and_kept_in_no_url() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_filter_finds_nodes_as_one_types() {
+async fn the_filter_updates_while_text_is_typed() {
     let house = House::start(PageOptions::new()).await;
     house.control().emit(&Event::new("ST", "42").node("n1"));
     block_in_place(|| {
@@ -208,7 +208,7 @@ async fn the_filter_finds_nodes_as_one_types() {
 
 /// Takes the picture of the README, `docs/page.png`, if `IOX_UPDATE` is set.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_picture_of_the_readme() {
+async fn take_the_screenshot_of_the_readme() {
     if std::env::var_os("IOX_UPDATE").is_none() {
         return;
     }

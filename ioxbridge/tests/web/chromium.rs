@@ -162,7 +162,7 @@ impl Chromium {
         while self.try_value_of(&tried) != Ok(Value::Bool(true)) {
             if began.elapsed() > LIMIT {
                 let shown = self.value_of("document.body.innerText.slice(0, 1000)");
-                panic!("waited in vain for {expression}; shown:\n{shown}");
+                panic!("timed out waiting for {expression}; shown:\n{shown}");
             }
             thread::sleep(Duration::from_millis(10));
         }

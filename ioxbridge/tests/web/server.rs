@@ -120,7 +120,7 @@ async fn a_session_begins_with_the_password_and_ends_with_sign_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_form_or_another_origin_can_send_changes_nothing() {
+async fn requests_from_forms_and_other_origins_change_nothing() {
     let house = House::start(PageOptions::new()).await;
     let (key, address) = lamp(&house).await;
     let value = || {
@@ -279,7 +279,7 @@ async fn a_reader_that_does_not_read_blocks_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn there_is_a_limit_of_readers_and_room_for_other_requests() {
+async fn readers_are_limited_and_other_requests_are_still_answered() {
     let house = House::start(PageOptions::new()).await;
     let mut readers = Vec::new();
     while let Some(events) = Events::open(house.address, "").await {

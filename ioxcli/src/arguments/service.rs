@@ -21,7 +21,7 @@ pub(crate) struct Bridge {
     /// Check the configuration, including passwords and certificates, without connecting
     #[arg(long)]
     pub(crate) check: bool,
-    /// Watch only share I of the controllers, of N processes with the same configuration: 2/3 is
+    /// Watch only shard I of the controllers, of N processes with the same configuration: 2/3 is
     /// the second of three
     #[arg(long, value_name = "I/N")]
     pub(crate) shard: Option<Shard>,

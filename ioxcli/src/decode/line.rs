@@ -219,7 +219,7 @@ enum JsonContent {
     Binary,
     WatchLine(Box<WatchLine>),
     Broken(String),
-    /// Not JSON after all.
+    /// The line looked like JSON but is not.
     NotJson,
 }
 

@@ -198,8 +198,8 @@ fn instance(bridge: &config::Bridge, shard: Option<Shard>) -> String {
     format!("{name}{suffix}")
 }
 
-/// The HTTP address of this process. The first share has the configured port, and each further
-/// share the next one.
+/// The HTTP address of this process. The first shard has the configured port, and each further
+/// shard the next one.
 fn listen(mut address: SocketAddr, shard: Option<Shard>) -> SocketAddr {
     if let Some(shard) = shard
         && address.port() != 0

@@ -17,6 +17,7 @@ use ioxproto::state::ControllerState;
 use ioxproto::{Account, Address, Notification, Profile, Secret, Status};
 use tokio::time::timeout;
 
+use crate::any_stream::AnyStream;
 use crate::arguments::{Auth, Setup, Transport};
 use crate::connection;
 use crate::exit_error::ExitError;
@@ -25,7 +26,6 @@ use crate::service::config::{self, Config, Name};
 use crate::service::discover::{self, FoundController};
 use crate::service::written::{Entry, MqttEntry, write};
 use crate::signals::Stop;
-use crate::source::Source;
 use crate::stderr::say;
 use crate::trust::{describe, inspect, print};
 
@@ -233,7 +233,7 @@ impl Wizard {
         if let Some(pin) = pin {
             options = options.trust(Trust::Pins(vec![pin]));
         }
-        let mut stream = Source::start(options, Transport::Tokio)?;
+        let mut stream = AnyStream::start(options, Transport::Tokio)?;
         let handle = stream.handle();
         let tried = tokio::select! {
             tried = timeout(TRIAL_TIMEOUT, connected(&mut stream)) => tried,
@@ -338,7 +338,7 @@ impl Wizard {
 
 /// Waits for the end of the replay and returns the number of nodes with a known state. Fails with
 /// the reason of a lost connection, or with `None` if the stream ends.
-async fn connected(stream: &mut Source) -> Result<usize, Option<String>> {
+async fn connected(stream: &mut AnyStream) -> Result<usize, Option<String>> {
     let mut state = ControllerState::new();
     while let Some(notification) = stream.next().await {
         match notification {

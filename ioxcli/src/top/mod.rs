@@ -31,6 +31,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use self::controller::Controller;
 use self::model::{Effect, Input, Model, PendingCommand};
 use self::terminal::Screen;
+use crate::any_stream::{AnyStream, Handle};
 use crate::arguments::{Top, Transport};
 use crate::command::CONFIRMED_WITHIN;
 use crate::connection::{self, Endpoint};
@@ -38,7 +39,6 @@ use crate::exit_error::ExitError;
 use crate::names;
 use crate::output::stdout_has_colour;
 use crate::signals::{Continue, Reload, Stop};
-use crate::source::{Handle, Source};
 
 /// The minimum time between two redraws.
 const REDRAW_INTERVAL: Duration = Duration::from_millis(100);
@@ -101,9 +101,9 @@ pub(crate) async fn show(
     for (index, shown) in all.into_iter().enumerate() {
         controllers.push(Controller::new(&shown.label, shown.has_change_times));
         let options = shown.options.read_names(names::read_option(true));
-        let source = Source::start(options, shown.transport)?;
-        handles.push((source.handle(), shown.label));
-        streams.spawn(forward(source, index, sender.clone()));
+        let stream = AnyStream::start(options, shown.transport)?;
+        handles.push((stream.handle(), shown.label));
+        streams.spawn(forward(stream, index, sender.clone()));
     }
     let cannot = |error| ExitError::other(format!("cannot use the terminal: {error}"));
     let model = Model::new(
@@ -143,8 +143,8 @@ pub(crate) async fn show(
 }
 
 /// Forwards the notifications of a stream until it ends, even if the receiver is gone.
-async fn forward(mut source: Source, index: usize, sender: mpsc::Sender<Input>) {
-    while let Some(notification) = source.next().await {
+async fn forward(mut stream: AnyStream, index: usize, sender: mpsc::Sender<Input>) {
+    while let Some(notification) = stream.next().await {
         let _ = sender.send(Input::Notification(index, notification)).await;
     }
 }
@@ -204,7 +204,7 @@ impl Session {
                     Turn::Continue
                 }
                 key = keys.recv() => match key {
-                    Some(_) if self.panics => panic!("a panic was asked for"),
+                    Some(_) if self.panics => panic!("panic requested by --panic"),
                     Some(key) => self.handle_input(key).map_err(cannot)?,
                     // The terminal is gone.
                     None => Turn::Quit,

@@ -112,7 +112,7 @@ pub(super) struct Model {
     pub(super) view: View,
     pub(super) has_help: bool,
     pub(super) prompt: Option<Prompt>,
-    /// In lower case.
+    /// The filter, in lower case.
     pub(super) filter: String,
     pub(super) log: Log,
     /// The latest entry that a paused log shows.

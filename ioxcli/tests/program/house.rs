@@ -71,7 +71,7 @@ impl House {
         let control = self.control();
         self.runtime
             .block_on(timeout_of(control.wait_for(condition)))
-            .expect("what the test waits for");
+            .expect("timed out: the condition was not met");
     }
 
     /// Sends the event of a switched lamp.

@@ -40,7 +40,7 @@ pub(crate) fn watch(url: &str, arguments: &[&str]) -> Command {
 /// Removes the time of receipt from a JSON line. Fails if there is none.
 pub(crate) fn without_time(line: &str) -> String {
     let (before, rest) = line.split_once(r#""time":"#).expect("a time");
-    let (time, after) = rest.split_once(',').expect("more members");
+    let (time, after) = rest.split_once(',').expect("members after the time");
     assert!(
         time == "null" || (time.len() == 26 && time.ends_with("Z\"")),
         "{line}"
@@ -151,7 +151,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Fails if it has already ended.
+        // Fails if the process has already ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

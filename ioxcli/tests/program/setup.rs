@@ -128,7 +128,7 @@ fn a_controller_is_found_by_a_search() {
     assert!(finished.stdout.contains(&house.url), "{finished:?}");
 }
 
-/// The program on a separate terminal, run by `script`.
+/// `iox` on its own pseudo terminal, which `script` creates.
 struct Terminal {
     child: Child,
     keyboard: ChildStdin,

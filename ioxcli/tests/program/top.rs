@@ -16,15 +16,21 @@ use rustix::termios::{LocalModes, tcgetattr};
 use crate::house::House;
 use crate::iox::{LIMIT, iox, run, wait};
 
-/// The program on a separate terminal.
+/// `iox` on its own pseudo terminal.
 struct Terminal {
     child: Child,
-    /// The side of the keyboard and of the screen size.
+    /// The side that sends keys and sets the size of the screen.
     master: Arc<Pty>,
-    /// The side of the program, kept open to read its modes after the end of the program.
+    /// The side that `iox` uses. Kept open to read the terminal modes after `iox` has exited.
     slave: OwnedFd,
-    before: LocalModes,
-    shown: Arc<(Mutex<vt100::Parser>, Condvar)>,
+    original_modes: LocalModes,
+    screen: Arc<Screen>,
+}
+
+/// What `iox` has drawn.
+struct Screen {
+    parser: Mutex<vt100::Parser>,
+    changed: Condvar,
 }
 
 impl Terminal {
@@ -34,7 +40,7 @@ impl Terminal {
         let name = rustix::pty::ptsname(pty.as_fd(), Vec::new()).unwrap();
         let flags = rustix::fs::OFlags::RDWR | rustix::fs::OFlags::NOCTTY;
         let slave = rustix::fs::open(&name, flags, rustix::fs::Mode::empty()).unwrap();
-        let before = tcgetattr(&slave).unwrap().local_modes;
+        let original_modes = tcgetattr(&slave).unwrap().local_modes;
         let mut command = Command::new(env!("CARGO_BIN_EXE_iox"))
             .args(arguments)
             .env("IOX_PASSWORD", "admin")
@@ -52,31 +58,34 @@ impl Terminal {
         let child = command.spawn(pts).unwrap();
         let master = Arc::new(pty);
         let output = Arc::clone(&master);
-        let shown = Arc::new((Mutex::new(vt100::Parser::new(24, 80, 0)), Condvar::new()));
-        let screen = Arc::clone(&shown);
+        let screen = Arc::new(Screen {
+            parser: Mutex::new(vt100::Parser::new(24, 80, 0)),
+            changed: Condvar::new(),
+        });
+        let drawn = Arc::clone(&screen);
         thread::spawn(move || {
             let mut bytes = [0; 4096];
             while let Ok(count @ 1..) = (&*output).read(&mut bytes) {
-                screen.0.lock().unwrap().process(&bytes[..count]);
-                screen.1.notify_all();
+                drawn.parser.lock().unwrap().process(&bytes[..count]);
+                drawn.changed.notify_all();
             }
         });
         Self {
             child,
             master,
             slave,
-            before,
-            shown,
+            original_modes,
+            screen,
         }
     }
 
-    fn on(house: &House, arguments: &[&str]) -> Self {
+    fn start_top(house: &House, arguments: &[&str]) -> Self {
         let mut all = vec!["top", &house.url, "--username", "admin"];
         all.extend(arguments);
         Self::start(&all, &[])
     }
 
-    fn keys(&self, keys: &str) {
+    fn send_keys(&self, keys: &str) {
         (&*self.master).write_all(keys.as_bytes()).unwrap();
     }
 
@@ -87,7 +96,7 @@ impl Terminal {
     /// Waits until the screen satisfies a condition.
     fn wait_until(&self, what: &str, condition: impl Fn(&vt100::Screen) -> bool) {
         let began = Instant::now();
-        let mut parser = self.shown.0.lock().unwrap();
+        let mut parser = self.screen.parser.lock().unwrap();
         while !condition(parser.screen()) {
             let left = LIMIT.saturating_sub(began.elapsed());
             assert!(
@@ -95,7 +104,7 @@ impl Terminal {
                 "no {what} in:\n{}",
                 parser.screen().contents()
             );
-            parser = self.shown.1.wait_timeout(parser, left).unwrap().0;
+            parser = self.screen.changed.wait_timeout(parser, left).unwrap().0;
         }
     }
 
@@ -107,25 +116,25 @@ impl Terminal {
     }
 
     /// Waits until the terminal is restored.
-    fn wait_for_restored(&self) {
-        self.wait_until("terminal as before", |screen| {
+    fn wait_until_restored(&self) {
+        self.wait_until("restored terminal", |screen| {
             !screen.alternate_screen() && !screen.hide_cursor()
         });
         let modes = tcgetattr(&self.slave).unwrap().local_modes;
-        assert_eq!(modes, self.before);
+        assert_eq!(modes, self.original_modes);
     }
 
     /// Waits for the end. Expects this exit code and a restored terminal.
     fn expect_end(mut self, code: i32) {
         let status = wait(&mut self.child);
         assert_eq!(status.code(), Some(code));
-        self.wait_for_restored();
+        self.wait_until_restored();
     }
 }
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        // Fails if it has already ended.
+        // Fails if `iox` has already exited.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -139,43 +148,43 @@ fn house() -> House {
 #[test]
 fn a_lamp_is_found_and_switched_with_confirmation() {
     let house = house();
-    let terminal = Terminal::on(&house, &[]);
+    let terminal = Terminal::start_top(&house, &[]);
     terminal.wait_for("connected");
     terminal.wait_for("- Hall");
     let modes = tcgetattr(&terminal.slave).unwrap().local_modes;
     assert!(!modes.contains(LocalModes::ICANON | LocalModes::ECHO));
-    terminal.keys("/hall lamp\r");
+    terminal.send_keys("/hall lamp\r");
     terminal.wait_until("filtered house", |screen| {
         let contents = screen.contents();
         contents.contains("Hall lamp") && !contents.contains("Living room")
     });
     // Move past the folder. The lamp may be on or off already, so set a level in between.
-    terminal.keys("jl37\r");
+    terminal.send_keys("jl37\r");
     terminal.wait_for("Send? y/n");
-    terminal.keys("y");
+    terminal.send_keys("y");
     terminal.wait_for("37 %: confirmed");
-    terminal.keys("f");
+    terminal.send_keys("f");
     terminal.wait_for("Send? y/n");
-    terminal.keys("y");
+    terminal.send_keys("y");
     terminal.wait_for("off: confirmed");
     // The details show the events of the session.
-    terminal.keys("\r");
+    terminal.send_keys("\r");
     terminal.wait_for("This session");
-    terminal.keys("3");
+    terminal.send_keys("3");
     terminal.wait_for("37 %: confirmed");
-    terminal.keys("q");
+    terminal.send_keys("q");
     terminal.expect_end(0);
 }
 
 #[test]
 fn it_adapts_to_the_size_of_the_terminal() {
     let house = house();
-    let terminal = Terminal::on(&house, &[]);
+    let terminal = Terminal::start_top(&house, &[]);
     terminal.wait_for("2 House");
     // Narrow screens show only the numbers of the views.
     terminal
-        .shown
-        .0
+        .screen
+        .parser
         .lock()
         .unwrap()
         .screen_mut()
@@ -186,15 +195,15 @@ fn it_adapts_to_the_size_of_the_terminal() {
         contents.contains("iox top") && !contents.contains("2 House")
     });
     terminal
-        .shown
-        .0
+        .screen
+        .parser
         .lock()
         .unwrap()
         .screen_mut()
         .set_size(30, 100);
     terminal.master.resize(Size::new(30, 100)).unwrap();
     terminal.wait_for("2 House");
-    terminal.keys("q");
+    terminal.send_keys("q");
     terminal.expect_end(0);
 }
 
@@ -202,7 +211,7 @@ fn it_adapts_to_the_size_of_the_terminal() {
 fn signals_end_it_with_the_terminal_restored() {
     for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
         let house = house();
-        let terminal = Terminal::on(&house, &[]);
+        let terminal = Terminal::start_top(&house, &[]);
         terminal.wait_for("connected");
         terminal.signal(signal);
         terminal.expect_end(0);
@@ -213,23 +222,23 @@ fn signals_end_it_with_the_terminal_restored() {
 #[test]
 fn ctrl_c_ends_it() {
     let house = house();
-    let terminal = Terminal::on(&house, &[]);
+    let terminal = Terminal::start_top(&house, &[]);
     terminal.wait_for("connected");
-    terminal.keys("\u{3}");
+    terminal.send_keys("\u{3}");
     terminal.expect_end(0);
 }
 
 #[test]
 fn a_panic_restores_the_terminal_and_shows_its_message() {
     let house = house();
-    let mut terminal = Terminal::on(&house, &["--panic"]);
+    let mut terminal = Terminal::start_top(&house, &["--panic"]);
     terminal.wait_for("connected");
-    terminal.keys("x");
+    terminal.send_keys("x");
     let status = wait(&mut terminal.child);
     assert_eq!(status.code(), Some(101));
-    terminal.wait_for_restored();
+    terminal.wait_until_restored();
     terminal.wait_until("message", |screen| {
-        screen.contents().contains("a panic was asked for")
+        screen.contents().contains("panic requested by --panic")
     });
 }
 
@@ -237,11 +246,11 @@ fn a_panic_restores_the_terminal_and_shows_its_message() {
 #[test]
 fn it_can_be_suspended_and_resumed() {
     let house = house();
-    let terminal = Terminal::on(&house, &[]);
+    let terminal = Terminal::start_top(&house, &[]);
     terminal.wait_for("connected");
     for by_key in [true, false] {
         match by_key {
-            true => terminal.keys("\u{1a}"),
+            true => terminal.send_keys("\u{1a}"),
             false => terminal.signal(Signal::TSTP),
         }
         let path = format!("/proc/{}/stat", terminal.child.id());
@@ -250,13 +259,14 @@ fn it_can_be_suspended_and_resumed() {
             assert!(began.elapsed() < LIMIT, "it was not stopped");
             thread::yield_now();
         }
-        terminal.wait_for_restored();
+        terminal.wait_until_restored();
         terminal.signal(Signal::CONT);
         terminal.wait_for("connected");
     }
-    terminal.keys("\u{c}?");
+    // Ctrl-L redraws the screen. The help has a line with this text.
+    terminal.send_keys("\u{c}?");
     terminal.wait_for("another controller");
-    terminal.keys("q");
+    terminal.send_keys("q");
     terminal.expect_end(0);
 }
 
@@ -265,7 +275,7 @@ fn the_demo_shows_a_house() {
     let terminal = Terminal::start(&["demo", "--top"], &[]);
     terminal.wait_for("connected");
     terminal.wait_for("Hall lamp");
-    terminal.keys("q");
+    terminal.send_keys("q");
     terminal.expect_end(0);
 }
 
@@ -278,7 +288,7 @@ fn no_color_is_respected() {
     );
     terminal.wait_for("connected");
     let has_colour = {
-        let parser = terminal.shown.0.lock().unwrap();
+        let parser = terminal.screen.parser.lock().unwrap();
         let screen = parser.screen();
         let mut cells = (0..24).flat_map(|row| (0..80).map(move |column| (row, column)));
         cells.any(|(row, column)| {
@@ -287,12 +297,12 @@ fn no_color_is_respected() {
         })
     };
     assert!(!has_colour);
-    terminal.keys("q");
+    terminal.send_keys("q");
     terminal.expect_end(0);
 }
 
 #[test]
-fn without_a_suitable_terminal_there_is_advice() {
+fn an_unsuitable_terminal_is_an_error_with_advice() {
     let mut command = iox(&["top", "http://127.0.0.1:1", "--username", "admin"]);
     command.env("IOX_PASSWORD", "admin");
     let finished = run(command);

@@ -181,7 +181,7 @@ pub fn a_message_of_256_mib_is_refused_before_most_of_it_is_read(bench: &Bench) 
     let refused = |watched: &mut Watched| {
         let reason = watched.lost();
         assert_eq!(reason.code(), "message_too_large");
-        server.seen("the socket gone", |seen| {
+        server.seen("the socket closed", |seen| {
             seen.open == 0 || seen.upgrades > 1
         });
         watched.connected();

@@ -1,5 +1,5 @@
-//! Features for applications that embed a stream: restarts, replaced accounts and pins, their own
-//! resolver and connector, callbacks.
+//! Features for applications that embed a stream: restarts, replaced accounts and pins, custom
+//! resolvers and connectors, callbacks.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
@@ -34,12 +34,13 @@ pub fn a_start_during_a_stop_takes_effect_after_it(bench: &Bench) {
     let mut watched = bench.watch(&server);
     watched.connected();
     let handle = watched.handle();
+    // No effect: the stream is already running.
     handle.start();
     handle.request_stop();
     handle.start();
     watched.status(Status::Disconnected);
     let connected = handle.wait_until(&|handle| handle.is_connected(), LIMIT);
-    assert_eq!(connected, Ok(()), "at the second run");
+    assert_eq!(connected, Ok(()), "after the second start");
     assert_eq!(server.upgrades(), 2);
 }
 
@@ -83,15 +84,15 @@ pub fn a_refused_pin_can_be_replaced_and_the_stream_restarted(bench: &Bench) {
 pub fn the_callers_resolver_is_used(bench: &Bench) {
     let server = bench.server();
     let address = server.server().address();
-    let asked = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&asked);
+    let lookups = Arc::new(AtomicUsize::new(0));
+    let lookups_in_resolver = Arc::clone(&lookups);
     let options = bench.options(&server).resolver(move |_, port| {
         assert_eq!(port, address.port());
-        count.fetch_add(1, Ordering::Relaxed);
+        lookups_in_resolver.fetch_add(1, Ordering::Relaxed);
         std::future::ready(Ok(vec![address]))
     });
     bench.start(options).connected();
-    assert_eq!(asked.load(Ordering::Relaxed), 1);
+    assert_eq!(lookups.load(Ordering::Relaxed), 1);
 }
 
 #[cfg(unix)]
@@ -121,7 +122,7 @@ pub fn the_callers_connector_connects_through_a_unix_socket(bench: &Bench) {
     server.emit(&Event::new("ST", "5").node("n1"));
     assert!(watched.event("ST", "5").is_live());
     watched.stop();
-    server.seen("the socket gone", |seen| seen.open == 0);
+    server.seen("the socket closed", |seen| seen.open == 0);
 }
 
 pub fn a_connector_error_is_reported_as_a_loss_with_its_message(bench: &Bench) {
@@ -138,13 +139,14 @@ pub fn a_connector_error_is_reported_as_a_loss_with_its_message(bench: &Bench) {
 pub fn callbacks_are_called_in_order_and_end_with_the_handle(bench: &Bench) {
     let server = bench.server();
     let (sender, notifications) = mpsc::channel();
-    let started = bench.start_with(
+    let handle = bench.start_with(
         bench.options(&server),
         move |notification: &Notification| {
             let _ = sender.send(notification.clone());
         },
     );
-    let Some(handle) = started else { return };
+    // A driver without a callback mode has nothing to test.
+    let Some(handle) = handle else { return };
     let connected = handle.wait_until(&|handle| handle.is_connected(), LIMIT);
     assert_eq!(connected, Ok(()));
     server.emit(&Event::new("ST", "6").node("n1"));
@@ -165,6 +167,7 @@ pub fn callbacks_are_called_in_order_and_end_with_the_handle(bench: &Bench) {
         statuses,
         ["stream_initializing", "stream_syncing", "connected"]
     );
+    // The replay has at least one event for each of the 12 nodes.
     assert!(events >= 12);
     drop(handle);
     server.seen("the close frame", |seen| {

@@ -83,7 +83,7 @@ pub fn closed_waits_for_the_end_and_returns_its_reason(bench: &Bench) {
     let mut watched = bench.watch(&server);
     watched.connected();
     let handle = watched.handle();
-    // Only begins the stop.
+    // Returns before the stream has ended.
     handle.request_stop();
     assert_eq!(handle.closed(), Ok(()));
     assert!(handle.has_ended());
@@ -91,7 +91,7 @@ pub fn closed_waits_for_the_end_and_returns_its_reason(bench: &Bench) {
     let watched = bench.start(wrong);
     let handle = watched.handle();
     let Err(EndError::Failed(reason)) = handle.closed() else {
-        panic!("it did not fail")
+        panic!("the stream did not fail")
     };
     assert_eq!(Some(reason), handle.last_reason());
 }

@@ -131,7 +131,7 @@ pub fn an_idle_connection_is_closed_in_time(bench: &Bench) {
     let (front, _sim, mut watched) = connected(bench, SHORT, |options| options);
     let handle = watched.handle();
     read(&handle).unwrap();
-    watched.meanwhile(|| wait_for("the end of its time", || front.open() == 1));
+    watched.meanwhile(|| wait_for("the end of the idle connection", || front.open() == 1));
     read(&handle).unwrap();
     assert_eq!(connections(&front), [2, 3]);
     assert!(handle.is_connected());
@@ -143,7 +143,7 @@ pub fn an_idle_connection_is_closed_while_the_consumer_does_not_read(bench: &Ben
     read(&handle).unwrap();
     sim.flood(20_000);
     bench.wait_until_queue_full(&watched);
-    wait_for("the end of its time", || front.open() == 1);
+    wait_for("the end of the idle connection", || front.open() == 1);
 }
 
 pub fn an_idle_connection_may_be_closed_by_the_controller(bench: &Bench) {
@@ -151,7 +151,7 @@ pub fn an_idle_connection_may_be_closed_by_the_controller(bench: &Bench) {
     let handle = watched.handle();
     front.reply(NODES, [Reply::AnswerAndEnd(200, no_nodes()), nodes()]);
     read(&handle).unwrap();
-    wait_for("the controller's end of it", || front.open() == 1);
+    wait_for("the end of the idle connection", || front.open() == 1);
     read(&handle).unwrap();
     assert_eq!(connections(&front), [2, 3]);
     assert!(handle.is_connected());
@@ -201,7 +201,7 @@ pub fn a_404_ends_the_connection(bench: &Bench) {
 pub fn an_isy_994_never_gets_more_connections_than_it_accepts(bench: &Bench) {
     let isy994 = |options: Options| options.profile(Profile::Isy994);
     let (front, _sim, mut watched) = connected(bench, LONG, isy994);
-    // One connection of the stream, the others of calls.
+    // The stream needs one connection. The others are for calls.
     front.limit(if bench.has_tls() { 2 } else { 3 });
     let shared = watched.handle().shared().clone();
     watched.meanwhile(|| {

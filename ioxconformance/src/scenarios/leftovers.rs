@@ -60,8 +60,8 @@ fn dropped_with_callbacks(bench: &Bench) {
     let connected = handle.wait_until(&|handle| handle.is_connected(), LIMIT);
     assert_eq!(connected, Ok(()));
     drop(handle);
-    wait_for("the listener gone", || witness.is_alone());
-    server.seen("the socket gone", |seen| seen.open == 0);
+    wait_for("the end of the listener", || witness.is_alone());
+    server.seen("the socket closed", |seen| seen.open == 0);
 }
 
 /// A stream at rest uses the same resources after a call whose connection was kept.
@@ -107,6 +107,6 @@ fn dropped_after_a_name_lookup(bench: &Bench) {
     let mut watched = bench.start(keep(options, &witness));
     watched.connected();
     drop(watched);
-    wait_for("the driver gone", || witness.is_alone());
-    server.seen("the socket gone", |seen| seen.open == 0);
+    wait_for("the end of the driver", || witness.is_alone());
+    server.seen("the socket closed", |seen| seen.open == 0);
 }

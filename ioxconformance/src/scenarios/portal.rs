@@ -5,20 +5,20 @@ use ioxsim::{Endpoint, Event, FirstFrames, OnPost, Times};
 
 use crate::{Bench, Sim, Watched};
 
-fn live_and_stop(server: &Sim, watched: &mut Watched) {
+fn check_live_event_and_stop(server: &Sim, watched: &mut Watched) {
     watched.connected();
     assert!(watched.events().iter().all(|event| !event.is_live()));
     server.emit(&Event::new("ST", "8").node("n1"));
     assert!(watched.event("ST", "8").is_live());
     watched.stop();
     watched.end();
-    server.seen("every socket gone", |seen| seen.open == 0);
+    server.seen("all sockets closed", |seen| seen.open == 0);
 }
 
 pub fn a_portal_account_logs_in_and_out(bench: &Bench) {
     let server = bench.server();
     let mut watched = bench.start(bench.portal(&server));
-    live_and_stop(&server, &mut watched);
+    check_live_event_and_stop(&server, &mut watched);
     let seen = server.seen("the logout", |seen| seen.portal.logouts == 1);
     assert_eq!((seen.portal.logins, seen.portal.sessions), (1, 0));
     assert_eq!(seen.closes, [Some(1000)]);
@@ -30,7 +30,7 @@ pub fn the_json_path_works(bench: &Bench) {
     let mut watched = bench.start(options);
     watched.status(Status::StreamSyncing);
     server.service_status("active");
-    live_and_stop(&server, &mut watched);
+    check_live_event_and_stop(&server, &mut watched);
     let gap = |notification: &Notification| matches!(notification, Notification::Gap(_));
     assert!(!watched.notifications().iter().any(gap));
 }
@@ -44,7 +44,7 @@ pub fn both_shapes_of_the_first_frame_are_tried(bench: &Bench) {
         });
         let options = bench.portal(&server).path(SubscribePath::Api);
         let mut watched = bench.start(options);
-        live_and_stop(&server, &mut watched);
+        check_live_event_and_stop(&server, &mut watched);
     }
 }
 
@@ -110,10 +110,10 @@ pub fn tokens_come_from_the_callers_token_provider(bench: &Bench) {
     let mut watched = bench.start(options);
     let wanted =
         |notification: &Notification| matches!(notification, Notification::TokenWanted { .. });
-    watched.until("the question", wanted);
+    watched.until("the token request", wanted);
     watched.handle().provide_token(None);
     assert_eq!(watched.lost(), Reason::NoToken);
-    watched.until("the question again", wanted);
+    watched.until("the second token request", wanted);
     watched.handle().provide_token(Some(token));
     watched.connected();
     other.stop();

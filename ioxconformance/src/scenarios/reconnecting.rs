@@ -144,7 +144,7 @@ pub fn an_unanswered_upgrade_times_out(bench: &Bench) {
     assert_eq!(reason.code(), "timed_out");
     let phase = "waiting for the answer to the upgrade";
     assert!(reason.to_string().contains(phase), "{reason}");
-    server.seen("the socket gone", |seen| {
+    server.seen("the socket closed", |seen| {
         seen.connections == 1 && seen.open == 0 || seen.upgrades > 0
     });
 }
@@ -404,7 +404,7 @@ pub fn a_close_frame_is_reported_as_it_was_sent(bench: &Bench) {
         let mut payload = Vec::new();
         match code {
             Some(code) => payload.extend(u16::to_be_bytes(code)),
-            // Only half of a code.
+            // Send only one of the two bytes of a code.
             None => payload.push(3),
         }
         payload.extend(text.as_bytes());

@@ -8,8 +8,8 @@ use ioxproto::Status;
 use crate::{Bench, State};
 
 const AT_ONCE: Duration = Duration::from_millis(100);
-/// One stop in time is enough: a busy machine is not slow every time, but a driver that waits for
-/// something is.
+/// How often to try. One stop in time is enough: a busy machine delays only some stops, but a
+/// driver that waits for something delays every stop.
 const TRIES: usize = 10;
 
 fn in_time(bench: &Bench, state: State) {

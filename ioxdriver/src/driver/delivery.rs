@@ -74,7 +74,7 @@ impl Delivery {
             notifications.clear();
             return usize::MAX;
         }
-        let news = !notifications.is_empty();
+        let has_new = !notifications.is_empty();
         if queue.waiting.is_empty() && notifications.len() <= self.capacity {
             // Swap the buffers instead of moving each notification.
             let batch = std::mem::take(notifications).into();
@@ -91,7 +91,7 @@ impl Delivery {
             queue.waiting.push_back(notification);
         }
         let room = self.room_in(&queue, headroom);
-        let waker = queue.consumer.take_if(|_| news);
+        let waker = queue.consumer.take_if(|_| has_new);
         drop(queue);
         if let Some(waker) = waker {
             waker.wake();

@@ -434,15 +434,19 @@ impl Shared {
     }
 
     /// Blocks this thread until the condition is met or the deadline has passed.
-    pub(crate) fn wait_blocking(&self, mut condition: impl FnMut() -> bool, over: Option<Instant>) {
+    pub(crate) fn wait_blocking(
+        &self,
+        mut condition: impl FnMut() -> bool,
+        deadline: Option<Instant>,
+    ) {
         if let Some(drive) = self.drive() {
-            drive.wait(over, &mut condition);
+            drive.wait(deadline, &mut condition);
             return;
         }
         while let Some(change) = self.listen_unless(&mut condition) {
-            match over {
+            match deadline {
                 None => change.wait(),
-                Some(over) if change.wait_deadline(over).is_none() => return,
+                Some(deadline) if change.wait_deadline(deadline).is_none() => return,
                 Some(_) => {}
             }
         }

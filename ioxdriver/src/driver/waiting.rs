@@ -57,8 +57,8 @@ impl Handle<Async> {
         condition: impl Fn(&Self) -> bool,
         timeout: Duration,
     ) -> Result<(), WaitError> {
-        let over = Instant::now().checked_add(timeout);
-        let mut alarm = over.and_then(|over| self.shared.sleep_until(over));
+        let deadline = Instant::now().checked_add(timeout);
+        let mut alarm = deadline.and_then(|deadline| self.shared.sleep_until(deadline));
         let mut held = false;
         while let Some(mut change) = self.shared.listen_unless(|| {
             held = condition(self);
@@ -157,13 +157,13 @@ impl Handle<Blocking> {
         condition: impl Fn(&Self) -> bool,
         timeout: Duration,
     ) -> Result<(), WaitError> {
-        let over = Instant::now().checked_add(timeout);
+        let deadline = Instant::now().checked_add(timeout);
         let mut held = false;
         let enough = || {
             held = condition(self);
             held || self.has_ended()
         };
-        self.shared.wait_blocking(enough, over);
+        self.shared.wait_blocking(enough, deadline);
         self.wait_result(held || condition(self), timeout)
     }
 

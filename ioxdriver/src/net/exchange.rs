@@ -178,20 +178,20 @@ impl<S: Seam> Attempt<S> {
                 continue;
             }
             let end = end.map_err(|error| {
-                let place = self.address.authority();
-                failure::connection_failure(&error, &place, "before the answer arrived")
+                let peer = self.address.authority();
+                failure::connection_failure(&error, &peer, "before the answer arrived")
             })?;
             return self.finish(end);
         }
     }
 
     fn finish(&mut self, end: End) -> Poll<Exchanged<S::Io>> {
-        let over = Stage::Open {
+        let closed = Stage::Open {
             connection: Connection::Closed,
             is_kept: false,
         };
         let (Stage::Open { connection, .. }, Some(mut exchange)) = (
-            std::mem::replace(&mut self.stage, over),
+            std::mem::replace(&mut self.stage, closed),
             self.exchange.take(),
         ) else {
             return Poll::Pending;

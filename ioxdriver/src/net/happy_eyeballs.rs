@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::driver::{Seam, Timer as _};
 
 /// The delay between two connection attempts (RFC 8305 section 5). An address whose packets get
-/// lost costs this much.
+/// lost causes this delay.
 const STAGGER: Duration = Duration::from_millis(250);
 
 /// Connection attempts to the addresses of one host.
@@ -65,8 +65,8 @@ impl<S: Seam> HappyEyeballs<S> {
                     self.connecting.push(seam.connect(address));
                 }
                 None if self.connecting.is_empty() => {
-                    let none = io::ErrorKind::NotFound.into();
-                    return Poll::Ready(Err(std::mem::replace(&mut self.last_error, none)));
+                    let placeholder = io::ErrorKind::NotFound.into();
+                    return Poll::Ready(Err(std::mem::replace(&mut self.last_error, placeholder)));
                 }
                 None => return Poll::Pending,
             }

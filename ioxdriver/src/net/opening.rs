@@ -72,7 +72,7 @@ impl<S: Seam> Opening<S> {
         route: &Route<S>,
         context: &mut Context<'_>,
     ) -> Poll<Result<Connection<S::Io>, Failure>> {
-        let place = || self.address.authority();
+        let peer = || self.address.authority();
         loop {
             let connected = match &mut self.stage {
                 Stage::Resolving(lookup) => {
@@ -86,7 +86,7 @@ impl<S: Seam> Opening<S> {
                     .and_then(|socket| route.seam.adopt(socket)),
                 Stage::Securing(session) => {
                     ready!(session.poll_handshake(context))
-                        .map_err(|error| tls::handshake_failure(&error, &place()))?;
+                        .map_err(|error| tls::handshake_failure(&error, &peer()))?;
                     let stage = std::mem::replace(&mut self.stage, Stage::Over);
                     let Stage::Securing(session) = stage else {
                         return Poll::Pending;
@@ -96,13 +96,13 @@ impl<S: Seam> Opening<S> {
                 Stage::Over => return Poll::Pending,
             };
             self.stage = Stage::Over;
-            let socket = connected.map_err(|error| failure::unconnected(&error, &place()))?;
+            let socket = connected.map_err(|error| failure::unconnected(&error, &peer()))?;
             let Some(config) = &route.tls else {
                 return Poll::Ready(Ok(Connection::Plain(socket)));
             };
             let name = tls::server_name(self.address.host());
             let session = tls::Session::new(Arc::clone(config), name, socket)
-                .map_err(|error| tls::handshake_failure(&error, &place()))?;
+                .map_err(|error| tls::handshake_failure(&error, &peer()))?;
             self.stage = Stage::Securing(Box::new(session));
         }
     }

@@ -141,7 +141,7 @@ mod tests {
             let mut lookup = lookup(host, 80);
             let mut context = Context::from_waker(Waker::noop());
             let Poll::Ready(found) = Pin::new(&mut lookup).poll(&mut context) else {
-                panic!("not at once")
+                panic!("the lookup is still pending")
             };
             assert_eq!(found.unwrap(), [expected.parse::<SocketAddr>().unwrap()]);
         }

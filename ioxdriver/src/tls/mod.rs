@@ -110,21 +110,21 @@ pub(crate) fn server_name(host: &str) -> ServerName<'static> {
 }
 
 /// Converts the error of a TLS handshake.
-pub(crate) fn handshake_failure(error: &std::io::Error, place: &str) -> Failure {
+pub(crate) fn handshake_failure(error: &std::io::Error, peer: &str) -> Failure {
     let tls = error
         .get_ref()
         .and_then(|inner| inner.downcast_ref::<Error>());
     match tls {
         Some(Error::InvalidCertificate(CertificateError::Other(OtherError(cause)))) => {
             if let Some(weak) = cause.downcast_ref::<WeakKey>() {
-                return tls_too_old(place, &weak.to_string());
+                return tls_too_old(peer, &weak.to_string());
             }
             match cause.downcast_ref::<Refusal>() {
-                Some(refusal) => refusal.failure(place),
+                Some(refusal) => refusal.failure(peer),
                 None => Failure::identity(
                     IdentityProblem::Unverifiable,
                     "",
-                    format!("the certificate of {place} cannot be verified: {cause}"),
+                    format!("the certificate of {peer} cannot be verified: {cause}"),
                 ),
             }
         }
@@ -132,18 +132,18 @@ pub(crate) fn handshake_failure(error: &std::io::Error, place: &str) -> Failure 
             IdentityProblem::Unverifiable,
             "",
             format!(
-                "the peer at {place} shows a certificate but does not hold the key to it (bad signature): someone is intercepting the connection, or the controller's TLS is broken; nothing was sent"
+                "the peer at {peer} shows a certificate but does not hold the key to it (bad signature): someone is intercepting the connection, or the controller's TLS is broken; nothing was sent"
             ),
         ),
         Some(Error::InvalidCertificate(cause)) => Failure::identity(
             IdentityProblem::Unverifiable,
             "",
-            format!("the TLS handshake of {place} cannot be verified: {cause}"),
+            format!("the TLS handshake of {peer} cannot be verified: {cause}"),
         ),
         Some(Error::InvalidMessage(_)) => Failure::transport(
             FailureKind::Tls,
             format!(
-                "{place} does not speak TLS: if it is the controller's plain port, use http:// on a network that you trust"
+                "{peer} does not speak TLS: if it is the controller's plain port, use http:// on a network that you trust"
             ),
         ),
         // The alerts of servers that share no version, cipher or signature scheme with us.
@@ -151,25 +151,25 @@ pub(crate) fn handshake_failure(error: &std::io::Error, place: &str) -> Failure 
             alert @ (AlertDescription::ProtocolVersion
             | AlertDescription::HandshakeFailure
             | AlertDescription::InsufficientSecurity),
-        )) => tls_too_old(place, &format!("{alert:?}")),
-        Some(Error::PeerIncompatible(what)) => tls_too_old(place, &format!("{what:?}")),
+        )) => tls_too_old(peer, &format!("{alert:?}")),
+        Some(Error::PeerIncompatible(what)) => tls_too_old(peer, &format!("{what:?}")),
         Some(Error::AlertReceived(alert)) => Failure::transport(
             FailureKind::Tls,
-            format!("{place} aborted the TLS handshake ({alert:?})"),
+            format!("{peer} aborted the TLS handshake ({alert:?})"),
         ),
         Some(other) => Failure::transport(
             FailureKind::Tls,
-            format!("the TLS handshake with {place} failed: {other}"),
+            format!("the TLS handshake with {peer} failed: {other}"),
         ),
-        None => failure::connection_failure(error, place, "during the TLS handshake"),
+        None => failure::connection_failure(error, peer, "during the TLS handshake"),
     }
 }
 
-fn tls_too_old(place: &str, what: &str) -> Failure {
+fn tls_too_old(peer: &str, what: &str) -> Failure {
     Failure::transport(
         FailureKind::TlsTooOld,
         format!(
-            "{place} supports only TLS versions that are too old to be safe ({what}), as an ISY-994 does: use http:// with it, on a network that you trust"
+            "{peer} supports only TLS versions that are too old to be safe ({what}), as an ISY-994 does: use http:// with it, on a network that you trust"
         ),
     )
 }
@@ -198,7 +198,7 @@ impl fmt::Display for Refusal {
 }
 
 impl Refusal {
-    fn failure(&self, place: &str) -> Failure {
+    fn failure(&self, peer: &str) -> Failure {
         let shown = self.shown;
         let how =
             format!("if {shown} is the fingerprint of your controller, trust it by pinning it");
@@ -206,30 +206,30 @@ impl Refusal {
             IdentityProblem::WrongPin => {
                 let pins: Vec<_> = self.pins.iter().map(Fingerprint::to_string).collect();
                 format!(
-                    "{place} shows a certificate that is not pinned: it shows {shown}, but the pin is {}. Either the controller has a new certificate, or someone is intercepting the connection; nothing was sent. If you know that it is new, pin the new one",
+                    "{peer} shows a certificate that is not pinned: it shows {shown}, but the pin is {}. Either the controller has a new certificate, or someone is intercepting the connection; nothing was sent. If you know that it is new, pin the new one",
                     pins.join(" and ")
                 )
             }
             IdentityProblem::WrongName => {
-                format!("the certificate of {place} is for another name; {how}")
+                format!("the certificate of {peer} is for another name; {how}")
             }
             IdentityProblem::Expired => {
-                format!("the certificate of {place} has expired, or the clock here is wrong; {how}")
+                format!("the certificate of {peer} has expired, or the clock here is wrong; {how}")
             }
             IdentityProblem::NotYetValid => {
                 format!(
-                    "the certificate of {place} is not valid yet, or the clock here is wrong; {how}"
+                    "the certificate of {peer} is not valid yet, or the clock here is wrong; {how}"
                 )
             }
             IdentityProblem::UnknownIssuer if self.is_authority => {
                 format!(
-                    "the certificate of {place} is itself the one given as an authority, and an authority can only verify other certificates: if {shown} is the fingerprint of your controller, pin it instead"
+                    "the certificate of {peer} is itself the one given as an authority, and an authority can only verify other certificates: if {shown} is the fingerprint of your controller, pin it instead"
                 )
             }
             IdentityProblem::UnknownIssuer => {
-                format!("no trusted authority has signed the certificate of {place}; {how}")
+                format!("no trusted authority has signed the certificate of {peer}; {how}")
             }
-            _ => format!("the certificate of {place} cannot be verified; {how}"),
+            _ => format!("the certificate of {peer} cannot be verified; {how}"),
         };
         Failure::identity(self.problem, shown.to_string(), detail)
     }

@@ -74,8 +74,8 @@ fn is_about_close(error: &Error) -> bool {
 }
 
 /// Converts the library's error on an open connection; `None` for an end without a close frame. If
-/// the filter has an objection, that is the cause.
-fn ended_by(error: Error, objection: Option<&str>) -> Option<Failure> {
+/// the filter has found a violation, that is the cause.
+fn ended_by(error: Error, violation: Option<&str>) -> Option<Failure> {
     let (kind, detail) = match error {
         Error::ConnectionClosed
         | Error::AlreadyClosed
@@ -84,9 +84,9 @@ fn ended_by(error: Error, objection: Option<&str>) -> Option<Failure> {
         Error::Capacity(error) => (FailureKind::MessageTooLarge, error.to_string()),
         other => (
             FailureKind::Protocol,
-            match objection {
+            match violation {
                 Some(what) => format!("the controller broke the rules of WebSocket: {what}"),
-                None => format!("the controller sent what is not a WebSocket frame: {other}"),
+                None => format!("the controller sent data that is not a WebSocket frame: {other}"),
             },
         ),
     };
@@ -268,7 +268,7 @@ mod tests {
             let mut filter = TextAsBinary::default();
             filter.filter(&mut frames.to_vec());
             let error = Error::Protocol(ProtocolError::NonZeroReservedBits);
-            let failure = ended_by(error, filter.objection()).unwrap().to_string();
+            let failure = ended_by(error, filter.violation()).unwrap().to_string();
             assert!(failure.contains(expected), "{failure}");
         }
     }

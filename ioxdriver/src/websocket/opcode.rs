@@ -41,7 +41,7 @@ pub(crate) struct TextAsBinary {
     /// The number of frames of that message after the first.
     fragments: u32,
     /// Why the library is about to close the connection, if its own error would mislead.
-    objection: Option<&'static str>,
+    violation: Option<&'static str>,
     /// The payload of a close frame received so far.
     close: Option<Vec<u8>>,
 }
@@ -136,8 +136,8 @@ impl TextAsBinary {
     }
 
     /// The violation found by the filter, if there is one.
-    pub(crate) fn objection(&self) -> Option<&'static str> {
-        self.objection
+    pub(crate) fn violation(&self) -> Option<&'static str> {
+        self.violation
     }
 
     /// The close frame received, if any. The library replaces a code that must not be sent by one
@@ -196,7 +196,7 @@ impl TextAsBinary {
         match byte & OPCODE {
             TEXT | BINARY => {
                 if self.open {
-                    self.objection = Some("a message begins in the middle of another");
+                    self.violation = Some("a message begins in the middle of another");
                 }
                 self.texts.push_back(byte & OPCODE == TEXT);
                 self.open = byte & FINAL == 0;
@@ -209,7 +209,7 @@ impl TextAsBinary {
                 if self.fragments <= MAX_FRAGMENTS {
                     return byte;
                 }
-                self.objection = Some("a message in more than 65,536 fragments");
+                self.violation = Some("a message in more than 65,536 fragments");
                 byte | RESERVED
             }
             CLOSE => {

@@ -131,7 +131,7 @@ impl<S: Seam> Open<S> {
         };
         match filter.close_sent().filter(|_| is_close) {
             Some(sent) => Poll::Ready(Ok(closed_by(sent))),
-            None => next.map_err(|error| ended_by(error, filter.objection())),
+            None => next.map_err(|error| ended_by(error, filter.violation())),
         }
     }
 

@@ -150,7 +150,7 @@ fn read_or_wait(
             let code = code.first_chunk().map(|code| u16::from_be_bytes(*code));
             core.closed(now(), id, code, &String::from_utf8_lossy(text));
         }
-        Err(refused) => core.failed(now(), id, websocket_failure(&refused)),
+        Err(error) => core.failed(now(), id, websocket_failure(&error)),
         Ok(None) => {
             core.bytes_received(now(), id, connection.websocket.is_mid_message());
             match connection.read(until(core.poll_timeout(now()))) {

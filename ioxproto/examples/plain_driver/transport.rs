@@ -9,7 +9,7 @@ use ioxproto::{
     Address, Deadline, Exchange, ExchangeError, Failure, FailureKind, Now, Phase, Progress,
 };
 
-use super::websocket::{Opcode, Refused, WebSocket};
+use super::websocket::{Opcode, ReadError, WebSocket};
 
 /// A TCP connection that speaks WebSocket once its upgrade was accepted.
 pub(crate) struct Connection {
@@ -113,10 +113,12 @@ pub(crate) fn io_failure(error: &io::Error) -> Failure {
 }
 
 /// Converts an error of the WebSocket to a failure of the machine.
-pub(crate) fn websocket_failure(refused: &Refused) -> Failure {
-    match refused {
-        Refused::TooLarge => Failure::transport(FailureKind::MessageTooLarge, "over the limit"),
-        Refused::NotAFrame => Failure::transport(FailureKind::Protocol, "not a WebSocket frame"),
+pub(crate) fn websocket_failure(error: &ReadError) -> Failure {
+    match error {
+        ReadError::TooLarge => Failure::transport(FailureKind::MessageTooLarge, "over the limit"),
+        ReadError::InvalidFrame => {
+            Failure::transport(FailureKind::Protocol, "invalid WebSocket frame")
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 pub(crate) struct WebSocket {
     /// Received bytes that are not a complete frame yet.
     unread: Vec<u8>,
-    /// The opcode and the content so far of an incomplete message.
+    /// The opcode of an incomplete message, and its payload received so far.
     fragments: Option<(Opcode, Vec<u8>)>,
     pub(crate) max_message_bytes: usize,
 }
@@ -22,11 +22,11 @@ pub(crate) enum Opcode {
 
 /// Why no more messages can be read.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Refused {
+pub(crate) enum ReadError {
     /// The next message exceeds the limit.
     TooLarge,
-    /// The bytes are not a WebSocket frame.
-    NotAFrame,
+    /// A frame violates the protocol.
+    InvalidFrame,
 }
 
 impl WebSocket {
@@ -41,11 +41,14 @@ impl WebSocket {
     }
 
     /// The next complete message or control frame (section 5.2), if there is one.
-    pub(crate) fn next(&mut self) -> Result<Option<(Opcode, Vec<u8>)>, Refused> {
+    pub(crate) fn next(&mut self) -> Result<Option<(Opcode, Vec<u8>)>, ReadError> {
         while let Some((first, start, length)) = self.header()? {
-            let begun = self.fragments.as_ref().map_or(0, |(_, begun)| begun.len());
-            if length > self.max_message_bytes.saturating_sub(begun) {
-                return Err(Refused::TooLarge);
+            let received = self
+                .fragments
+                .as_ref()
+                .map_or(0, |(_, message)| message.len());
+            if length > self.max_message_bytes.saturating_sub(received) {
+                return Err(ReadError::TooLarge);
             }
             let Some(payload) = self.unread.get(start..start + length) else {
                 break;
@@ -59,7 +62,7 @@ impl WebSocket {
                 (0x1, None) => Opcode::Text,
                 (0x2, None) => Opcode::Binary,
                 (0x0, Some((opcode, _))) => *opcode,
-                _ => return Err(Refused::NotAFrame),
+                _ => return Err(ReadError::InvalidFrame),
             };
             let (_, message) = self.fragments.get_or_insert((opcode, Vec::new()));
             message.extend(payload);
@@ -71,13 +74,13 @@ impl WebSocket {
     }
 
     /// The first byte of the next frame, the offset of its payload, and the length of its payload.
-    fn header(&self) -> Result<Option<(u8, usize, usize)>, Refused> {
+    fn header(&self) -> Result<Option<(u8, usize, usize)>, ReadError> {
         let [first, second, rest @ ..] = self.unread.as_slice() else {
             return Ok(None);
         };
-        // Reserved bits, and the mask, which only a client sets.
+        // A server sets neither the reserved bits nor the mask bit.
         if first & 0x70 != 0 || second & 0x80 != 0 {
-            return Err(Refused::NotAFrame);
+            return Err(ReadError::InvalidFrame);
         }
         let header = match second {
             126 => rest
@@ -94,7 +97,7 @@ impl WebSocket {
         }))
     }
 
-    /// A control frame to send. Its mask is zero; a real library draws a random one.
+    /// A control frame to send. Its mask is zero; a real library uses a random one.
     pub(crate) fn control_frame(opcode: Opcode, payload: &[u8]) -> Vec<u8> {
         let payload = &payload[..payload.len().min(125)];
         let header = [0x80 | opcode as u8, 0x80 | payload.len() as u8, 0, 0, 0, 0];

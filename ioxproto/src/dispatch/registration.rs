@@ -6,7 +6,7 @@ use std::sync::Weak;
 use super::Shared;
 use super::listener::Entry;
 
-/// A registered listener. Dropping this unregisters the listener.
+/// The guard of a registered listener. Dropping it unregisters the listener.
 ///
 /// It does not keep the dispatcher alive and may outlive it.
 #[must_use = "dropping the registration unregisters the listener"]
@@ -20,9 +20,9 @@ impl Registration {
         Self { shared, entry }
     }
 
-    /// Unregisters the listener. May be called again, and from within a callback. The listener is
-    /// not called after this, but if it is running on another thread at that moment, it runs to its
-    /// end.
+    /// Unregisters the listener. May be called more than once, and from within a callback. The
+    /// listener is not called after this, but if it is running on another thread at that moment, it
+    /// runs to its end.
     pub fn unregister(&self) {
         let (Some(shared), Some(entry)) = (self.shared.upgrade(), self.entry.upgrade()) else {
             return;

@@ -19,8 +19,8 @@
 //! * **Two readings are needed**: a difference is drift if the second reading, 5 s later
 //!   (`audit_again`), shows the number of the first. The state is then corrected, and the drift is
 //!   counted ([`Stats::drifts`](crate::Stats::drifts)) and reported as [`Notification::Drift`].
-//! * **Three drifts at once** mean that the subscription is dead although it sends heartbeats. The
-//!   stream then reconnects ([`Reason::StaleSubscription`]), at most once in 6 h
+//! * **Three drifts in one audit** mean that the subscription is dead although it sends heartbeats.
+//!   The stream then reconnects ([`Reason::StaleSubscription`]), at most once in 6 h
 //!   (`audit_reconnect`).
 //! * **A property that drifts in two audits in a row** is reported both times, counts towards the
 //!   three only the first time, and is then excluded until its next live event: the controller's
@@ -44,7 +44,7 @@ use crate::state::{ControllerState, Property};
 use crate::view::Decimal;
 use crate::{Action, Config, Event, Notification, Now, Reason};
 
-/// This many drifts at once show that the subscription is dead.
+/// This many drifts in one audit show that the subscription is dead.
 const STALE_DRIFTS: usize = 3;
 /// An audit ends if this many properties have events while it runs.
 const MAX_TOUCHED: usize = 10_000;

@@ -9,8 +9,8 @@
 //! * **One renewal at a time.** A call that needs tokens starts a renewal. An attempt of the stream
 //!   that begins meanwhile adopts it, and a stop waits for it, as for the stream's own login.
 //! * **A 401 renews the tokens once per call.** If no call is accepted with the renewed tokens, a
-//!   401 to them does not renew again for 5 minutes. So a path that every token is refused for does
-//!   not cause repeated logins, and a controller that loses its sessions twice is served again.
+//!   401 to them does not renew again for 5 minutes. So a path that refuses every token does not
+//!   cause repeated logins, and a controller that loses its sessions twice is served again.
 //! * **New tokens are used for the time limit of one exchange, whatever their lifetime**: the
 //!   clocks may disagree, and a controller may issue short-lived tokens. Without this rule, each
 //!   renewal would start another.

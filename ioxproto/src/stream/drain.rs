@@ -102,14 +102,14 @@ impl Machine {
             return;
         };
         let timing = &self.config.timing;
-        let again = if timer == Timer::DrainQuiet {
+        let extension = if timer == Timer::DrainQuiet {
             self.drain_quiet()
         } else {
             timing.drain_quiet_after_mark
         };
-        if connection.mid_message && !again.is_zero() {
+        if connection.mid_message && !extension.is_zero() {
             debug!("the drain continues: a message is still arriving");
-            self.timers.after_listening(timer, again);
+            self.timers.after_listening(timer, extension);
             return;
         }
         let incomplete = timer == Timer::DrainCap && !self.replay.has_valid_mark();

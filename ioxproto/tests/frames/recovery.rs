@@ -5,7 +5,7 @@ use ioxproto::{Frame, FrameReader};
 use super::{event, malformed, with_info};
 
 #[test]
-fn a_stray_ampersand_is_literal_and_escaped_text_beside_it_stays_right() {
+fn a_stray_ampersand_is_literal_and_references_next_to_it_are_decoded() {
     let info = "[n001] NUM.107=24&VAL.111=1 &amp; &#65; &lt;x&gt; &";
     assert_eq!(
         event(&with_info(info)).event_info(),

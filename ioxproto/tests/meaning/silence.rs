@@ -55,7 +55,7 @@ fn a_replay_with_the_times_of_changes_says_when_it_was_heard() {
     let replayed = property("n1", "ST", "1").with_received_at(at(1_000_000));
     state.update(&replayed);
     let Some(Heard::At(heard)) = state.heard("n1", "ST") else {
-        panic!("the stamp tells");
+        panic!("the time is not taken from the stamp");
     };
     let since = heard.duration_since(SystemTime::UNIX_EPOCH).unwrap();
     assert_eq!(since.as_secs(), 1_778_103_036);

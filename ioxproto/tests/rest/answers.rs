@@ -72,7 +72,7 @@ fn nodes_scenes_and_folders_are_the_same_in_xml_and_json() {
     assert!(!attic.enabled && attic.parent.is_none());
 
     let [evening] = &nodes.scenes[..] else {
-        panic!("the controller's own group is none")
+        panic!("expected one scene: the controller's own group is not a scene")
     };
     assert_eq!(evening.name, "Evening");
     assert_eq!(evening.device_group, "17");
@@ -135,7 +135,7 @@ fn missing_parts_of_nodes_scenes_and_folders_have_defaults() {
     assert_eq!(families.map(|family| family.id), [1, 6, 13]);
     assert_eq!(node.family.instance.as_deref(), Some("3"));
     let [member] = &scene.members[..] else {
-        panic!("a link without an address is none")
+        panic!("expected one member: a link without an address is not a member")
     };
     assert_eq!(member.link, LinkType::Responder);
     let parents = [&scene.parent, &folder.parent, &nodes.folders[1].parent];

@@ -187,7 +187,7 @@ impl Harness {
             self.stream.tick(self.now);
             self.drain();
         }
-        panic!("the stream ticks without end");
+        panic!("the stream never stops ticking");
     }
 
     /// Time passes while a consumer keeps the driver from waiting.
@@ -313,7 +313,7 @@ impl Harness {
     pub(crate) fn outcome(&mut self, id: CallId) -> Result<RawAnswer, CallError> {
         let mut calls = self.calls_done.iter();
         let place = calls.position(|(done, _)| *done == id);
-        self.calls_done.remove(place.expect("the call is over")).1
+        self.calls_done.remove(place.expect("the call has ended")).1
     }
 
     pub(crate) fn is_over(&self, id: CallId) -> bool {

@@ -127,6 +127,6 @@ async fn broken_framing_leaves_a_part_of_the_answer_on_the_kept_connection() {
         .lines()
         .find_map(|line| line.strip_prefix("Content-Length: "));
     let behind = &rest[length.unwrap().parse().unwrap()..];
-    // A client that reads on takes the rest of the refusal for the beginning of the answer.
+    // A client that continues to read mistakes the rest of the refusal for the next answer.
     assert!(behind.starts_with("tResponse>HTTP/1.1 200"), "{behind}");
 }

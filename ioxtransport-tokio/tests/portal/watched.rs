@@ -18,7 +18,7 @@ pub(crate) const PASSWORD: &str = "secret";
 
 /// Waits for something that must happen soon.
 pub(crate) async fn soon<T>(happening: impl Future<Output = T>) -> T {
-    timeout(LIMIT, happening).await.expect("it happens in time")
+    timeout(LIMIT, happening).await.expect("timed out")
 }
 
 pub(crate) fn portal(access_lifetime: u64) -> ControllerOptions {

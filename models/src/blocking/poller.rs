@@ -11,7 +11,7 @@ use super::seam::Mio;
 
 /// Sleeps until it is woken.
 pub(crate) struct Poller {
-    /// The seam registers sockets with it, of which there are none.
+    /// Required by the seam to register sockets. A model opens none.
     poll: mio::Poll,
     unblock: Arc<Unblock>,
 }

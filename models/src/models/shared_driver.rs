@@ -1,5 +1,5 @@
 //! The blocking driver: which thread runs it, and which one takes over. The connector never
-//! answers, so the stream never connects, and only handles and the consumer cause progress.
+//! completes, so the stream never connects, and only handles and the consumer cause progress.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use shuttle::thread;
 use crate::blocking::{EventStream, Handle};
 use crate::{EndError, WaitError};
 
-/// A limit that is never reached: no time passes.
+/// Never reached, because no time passes in a model.
 const LIMIT: Duration = Duration::from_secs(3600);
 
 fn stream() -> EventStream {
@@ -50,12 +50,12 @@ pub fn a_stop_from_another_thread_ends_the_consumers_wait() {
 pub fn another_waiter_takes_over_when_the_driving_one_leaves() {
     let stream = stream();
     let (first, second, third) = (stream.handle(), stream.handle(), stream.handle());
-    // The thread that runs the driver leaves when its own condition holds. The other one must then
-    // run the driver to the end.
+    // If the first thread runs the driver, it leaves when its own condition holds. The second one
+    // must then run the driver until the stream ends.
     let first = thread::spawn(move || first.wait_for(Status::StreamInitializing, LIMIT));
     let second = spawn_waiter(second);
     let third = thread::spawn(move || third.request_stop());
-    // A short status may be missed.
+    // The first thread may miss the status if the stop comes soon after it.
     let seen = first.join().unwrap();
     assert!(
         matches!(seen, Ok(()) | Err(WaitError::Ended { .. })),
@@ -117,7 +117,7 @@ pub fn a_start_from_another_thread_is_carried_out_in_the_background() {
     stopping.join().unwrap();
 }
 
-pub fn a_consumer_and_a_stop_meet_while_the_stream_begins_again() {
+pub fn a_consumer_reads_while_another_thread_restarts_and_stops_the_stream() {
     let mut stream = stream();
     let handle = stream.handle();
     let restarting = thread::spawn(move || {

@@ -15,7 +15,7 @@ use ioxproto::rest::{CallId, Confirmation};
 
 use super::{Checker, TOLERANCE};
 
-/// What kind of call it is, and what may come of it.
+/// The kind of a call: whether it may be repeated, and which event it waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CallKind {
     /// A read, or a command that is not counted.
@@ -78,7 +78,7 @@ impl Checker {
         self.check(fresh, "two calls have one id");
     }
 
-    /// The exchange of a call begins: checks it against these others that are in flight.
+    /// The exchange of a call begins: checks it against the other calls in flight.
     pub(crate) fn sends_call(
         &mut self,
         host: &str,

@@ -117,7 +117,7 @@ struct Connection {
     mark_heard: Option<Duration>,
     /// When the last event arrived that left the controller within a second after the end mark.
     near_mark_heard: Duration,
-    /// A stamp arrived by which replayed and live events can be told apart.
+    /// A stamp has arrived that distinguishes replayed events from live ones.
     anchored: bool,
     /// The newest stamp is in the future, and no heartbeat has corrected it.
     ahead: bool,
@@ -196,7 +196,7 @@ impl Checker {
     /// listening.
     pub(crate) fn entered(&mut self, now: Duration, utc: SystemTime) {
         self.check(now >= self.now, "the world's clock went backwards");
-        // It should have run at the end of its wait; without a wait, at once.
+        // The driver should have run at the end of its wait, or immediately if it did not wait.
         let should_run = self.wait.map_or(Some(self.now), |(_, until)| until);
         if let Some(late) = should_run.and_then(|due| now.checked_sub(due)) {
             self.forgive_lateness(late);

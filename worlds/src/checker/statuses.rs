@@ -64,7 +64,7 @@ impl Checker {
                 self.requests_in_a_row = 0;
                 self.calls.renews = false;
                 self.calls.sent_in_attempt = false;
-                self.reset_questions();
+                self.reset_token_requests();
             }
             Status::StreamSyncing | Status::Reconnecting | Status::NotStarted => {}
         }

@@ -12,9 +12,9 @@ use crate::settings::Access;
 #[derive(Debug, Default)]
 pub(super) struct OwnTokens {
     pub(super) own: bool,
-    /// When the open question was asked.
+    /// When the pending token request was made.
     asked: Option<Duration>,
-    questions_in_a_row: usize,
+    requests_in_a_row: usize,
     given: Option<String>,
     /// The last answer had no usable token.
     gave_none: bool,
@@ -44,11 +44,11 @@ impl Checker {
         let for_call = for_call && self.status != Status::StreamInitializing;
         self.check(
             (for_call || self.status == Status::StreamInitializing) && self.stop_asked.is_none(),
-            "a question in the wrong status",
+            "a token request in the wrong status",
         );
         self.check(
             self.tokens.asked.is_none(),
-            "a question while another is open",
+            "a token request while another is pending",
         );
         let (refused, doubted) = (self.tokens.refused, self.tokens.doubted);
         self.check(
@@ -63,20 +63,20 @@ impl Checker {
             self.tokens.asked = Some(now);
             return;
         }
-        if self.attempts_in_a_row == 0 && self.tokens.questions_in_a_row == 0 {
+        if self.attempts_in_a_row == 0 && self.tokens.requests_in_a_row == 0 {
             self.check_not_early();
         }
-        self.tokens.questions_in_a_row += 1;
+        self.tokens.requests_in_a_row += 1;
         // Before the upgrade, after a 400, and after a 401. If names are read first, also before
         // them and when they are refused.
         let most = if self.calls.sent_in_attempt { 5 } else { 3 };
-        let few = self.tokens.questions_in_a_row <= most;
-        self.check(few, "more questions than an attempt needs");
+        let few = self.tokens.requests_in_a_row <= most;
+        self.check(few, "more token requests than an attempt needs");
         self.tokens.asked = Some(now);
         self.attempt_began = now;
     }
 
-    pub(crate) fn question_abandoned(&mut self) {
+    pub(crate) fn token_request_abandoned(&mut self) {
         self.tokens.asked = None;
     }
 
@@ -93,11 +93,11 @@ impl Checker {
         }
     }
 
-    /// Checks that an unanswered question is given up in time.
+    /// Checks that an unanswered token request times out in time.
     pub(super) fn check_token_wait(&mut self, until: Option<Duration>) {
         if let Some(asked) = self.tokens.asked {
             let in_time = until.is_some_and(|until| until <= asked + self.timing.http + TOLERANCE);
-            self.check(in_time, "a question for a token does not time out");
+            self.check(in_time, "a token request does not time out");
         }
     }
 
@@ -114,7 +114,7 @@ impl Checker {
         self.check(right, "a token other than the caller's is sent");
         self.check(
             self.tokens.asked.is_none(),
-            "an attempt while a question is open",
+            "an attempt while a token request is pending",
         );
         let again = self.tokens.refused;
         self.check(!again, "a refused token is used again");
@@ -149,8 +149,8 @@ impl Checker {
         self.tokens.doubted |= self.connection.open && !self.connection.accepted;
     }
 
-    pub(super) fn reset_questions(&mut self) {
-        self.tokens.questions_in_a_row = 0;
+    pub(super) fn reset_token_requests(&mut self) {
+        self.tokens.requests_in_a_row = 0;
     }
 
     pub(super) fn forget_tokens(&mut self) {

@@ -49,29 +49,29 @@ impl World {
         self.checker.call_ends(id, confirmation);
     }
 
-    pub(super) fn queue_question(&mut self, id: RequestId, rejected: bool) {
+    pub(super) fn queue_token_request(&mut self, id: RequestId, rejected: bool) {
         let for_call = self.client.core.has_calls();
         self.checker
             .asks(self.clock.client_ran(), rejected, for_call);
         let now = self.clock.world();
-        let question = self.client.provider.ask(now, id, self.faults.are_over);
-        self.log(|| format!("caller: queues {question:?}"));
+        let request = self.client.provider.ask(now, id, self.faults.are_over);
+        self.log(|| format!("caller: queues {request:?}"));
     }
 
     /// Gives an answer that is due. Returns whether there was one.
-    pub(super) fn answer_question(&mut self) -> bool {
+    pub(super) fn answer_token_request(&mut self) -> bool {
         let provider = &mut self.client.provider;
-        let Some(question) = provider.take_due(self.clock.world()) else {
+        let Some(request) = provider.take_due(self.clock.world()) else {
             return false;
         };
         let controller_now = self.clock.controller();
-        let token = provider.answer(question, || self.site.fresh_token(controller_now));
-        self.log(|| format!("caller: answers {question:?}"));
+        let token = provider.answer(request, || self.site.fresh_token(controller_now));
+        self.log(|| format!("caller: answers {request:?}"));
         let now = self.enter_core();
         let secret = token.clone().map(Secret::new);
-        self.client.core.token(now, question.id, secret);
-        if question.abandoned {
-            self.totals.late_news += 1;
+        self.client.core.token(now, request.id, secret);
+        if request.abandoned {
+            self.totals.late_inputs += 1;
             self.check_no_effect(false);
         } else {
             self.checker.supplied(token);

@@ -37,7 +37,7 @@ impl World {
             && let Some(problem) = self.site.identity.problem(shown)
         {
             self.checker.note_refused_identity(problem);
-            self.totals.strangers += 1;
+            self.totals.refused_certificates += 1;
             let what = "the certificate is refused";
             return Err(Failure::identity(problem, "sha256:00", what));
         }
@@ -210,8 +210,8 @@ impl World {
         let Some((_, arrival)) = self.network.links[index].read(self.clock.world()) else {
             return;
         };
-        self.log(|| format!("  late news: {arrival:?}"));
-        self.totals.late_news += 1;
+        self.log(|| format!("  late input: {arrival:?}"));
+        self.totals.late_inputs += 1;
         let owner = self.network.links[index].owner;
         let now = self.enter_core();
         let mut returned = None;

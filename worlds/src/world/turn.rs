@@ -55,7 +55,7 @@ impl World {
             self.deliver_late_input(index);
             return Round::Read;
         }
-        if self.answer_question() {
+        if self.answer_token_request() {
             return Round::Read;
         }
         if self.client.core.status().is_at_rest() {
@@ -229,7 +229,7 @@ impl World {
                 self.client.received = Some(false);
             }
             Action::CallDone { id, outcome } => self.call_done(id, &outcome),
-            Action::ProvideToken { id, rejected } => self.queue_question(id, rejected),
+            Action::ProvideToken { id, rejected } => self.queue_token_request(id, rejected),
             Action::SendText { id, text } => {
                 let text = text.expose().to_owned();
                 self.checker.check_first_frame_token(&text);
@@ -252,7 +252,7 @@ impl World {
             Action::Abandon { id } => {
                 let lingers = self.client.draw_lingers();
                 if self.client.provider.abandon(id, lingers) {
-                    self.checker.question_abandoned();
+                    self.checker.token_request_abandoned();
                 }
                 self.network.abandon(world, Owner::Request(id), lingers);
             }

@@ -39,7 +39,7 @@ pub fn run(data: &[u8]) {
     }
 }
 
-/// Is added to an account to begin with an open connection.
+/// Added to the number of an account: a connection is open at the start.
 pub const OPEN: u8 = 128;
 /// The account for which there is a model.
 pub const LOCAL: u8 = 0;
@@ -99,10 +99,13 @@ impl Driver {
                 replay: None,
             },
         };
-        #[allow(clippy::disallowed_methods, reason = "a fake clock begins somewhere")]
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "only the start of the simulated time"
+        )]
         let began = Instant::now() + Duration::from_secs(3600);
         Self {
-            stream: StreamMachine::new(config).expect("a configuration"),
+            stream: StreamMachine::new(config).expect("a valid configuration"),
             oracle,
             controller: Clock::new(),
             now: Now {

@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_lets_in_until_it_is_ended() {
+    fn a_session_grants_access_until_sign_out() {
         let access = Access::new(Some("open sesame".into()));
         assert!(!access.is_granted(&HeaderMap::new()));
         let cookie = access.sign_in(b"open sesame\n").unwrap();
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bearer_token_lets_in_and_no_other_does() {
+    fn only_the_right_bearer_token_grants_access() {
         let access = Access::new(Some("open sesame".into()));
         let bearer = |password: &str| with(header::AUTHORIZATION, &format!("Bearer {password}"));
         assert!(access.is_granted(&bearer("open sesame")));

@@ -210,7 +210,7 @@ impl House {
     pub(super) fn read_next(&mut self, shared: &mut Shared, now: Now) {
         if let Some(read) = self.loading.next(now.monotonic) {
             let number = shared.call(self.watch, Request::Read(read));
-            self.loading.asked(number);
+            self.loading.note_sent(number);
         }
     }
 
@@ -404,7 +404,7 @@ impl House {
             .is_some_and(|since| since + delay <= now.monotonic);
         if is_away && self.is_available != Some(false) {
             self.go_offline(shared);
-            // Also if nothing was published, so that this is not due again.
+            // Set it even if nothing was published, so that this is not due again.
             self.is_available = Some(false);
         }
         self.report_missing_heartbeats(shared, now);

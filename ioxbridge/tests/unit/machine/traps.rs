@@ -106,7 +106,7 @@ fn at_home_assistants_birth_discovery_and_states_are_sent_after_a_random_delay()
     assert!(world.drain().is_empty());
     world.publish("homeassistant/status", "online", false);
     world.publish("homeassistant/status", "online", false);
-    assert!(world.drain().is_empty(), "not at once");
+    assert!(world.drain().is_empty(), "sent immediately");
     world.pass(Duration::from_secs(6));
     let sent = world.drain();
     let at = |topic: &str| sent.iter().position(|taken| taken.topic == topic);

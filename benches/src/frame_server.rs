@@ -1,5 +1,5 @@
-//! A server that sends event frames as fast as they are read, or at a fixed interval. It ignores
-//! its input and needs no credentials. It has one thread per connection.
+//! A server that sends event frames as fast as they are read, or at a fixed interval. It checks no
+//! credentials and ignores all input after the upgrade request. It has one thread per connection.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -24,16 +24,17 @@ pub enum Pace {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Layout {
-    /// A bare document.
+    /// An XML document without an envelope.
     Raw,
-    /// A document in a JSON envelope.
+    /// An XML document in a JSON envelope.
     Json,
 }
 
-/// The number of frames that a flood sends at once.
-const AT_ONCE: usize = 256;
-const DIGITS: usize = 20;
-/// The digits of a sequence number: enough for years of a busy controller.
+/// The number of frames that a flood sends with one write.
+const FRAMES_PER_WRITE: usize = 256;
+/// The number of digits of a time of sending.
+const TIME_DIGITS: usize = 20;
+/// The number of digits of a sequence number. After 10 million frames, it wraps to 0.
 const SEQNUM_DIGITS: usize = 7;
 
 /// Starts a server on loopback, which runs until the process ends.
@@ -47,33 +48,35 @@ pub fn serve(layout: Layout, pace: Pace) -> io::Result<SocketAddr> {
     thread::spawn(move || {
         for socket in listener.incoming().flatten() {
             // A client disconnects when it has seen enough, which is not an error.
-            thread::spawn(move || drop(subscription(socket, layout, pace)));
+            thread::spawn(move || drop(serve_subscription(socket, layout, pace)));
         }
     });
     Ok(address)
 }
 
-fn subscription(mut socket: TcpStream, layout: Layout, pace: Pace) -> io::Result<()> {
+fn serve_subscription(mut socket: TcpStream, layout: Layout, pace: Pace) -> io::Result<()> {
     socket.set_nodelay(true)?;
     upgrade(&mut socket)?;
     match pace {
         Pace::Flood => {
-            let frames: Vec<Frame> = (0..AT_ONCE).map(|kind| Frame::new(layout, kind)).collect();
+            let frames: Vec<Frame> = (0..FRAMES_PER_WRITE)
+                .map(|index| Frame::new(layout, index))
+                .collect();
             let mut block: Vec<u8> = frames
                 .iter()
                 .flat_map(|frame| frame.bytes.clone())
                 .collect();
-            let mut places = Vec::new();
+            let mut seqnum_offsets = Vec::new();
             let mut start = 0;
             for frame in &frames {
-                places.push(start + frame.seqnum_at);
+                seqnum_offsets.push(start + frame.seqnum_offset);
                 start += frame.bytes.len();
             }
             for round in 0.. {
-                for (at, place) in places.iter().enumerate() {
+                for (index, offset) in seqnum_offsets.iter().enumerate() {
                     write_digits(
-                        &mut block[*place..][..SEQNUM_DIGITS],
-                        round * AT_ONCE as u64 + at as u64,
+                        &mut block[*offset..][..SEQNUM_DIGITS],
+                        round * FRAMES_PER_WRITE as u64 + index as u64,
                     );
                 }
                 socket.write_all(&block)?;
@@ -82,9 +85,12 @@ fn subscription(mut socket: TcpStream, layout: Layout, pace: Pace) -> io::Result
         Pace::Every(pause) => {
             let mut frame = Frame::new(layout, 0);
             for seqnum in 0.. {
-                write_digits(&mut frame.bytes[frame.seqnum_at..][..SEQNUM_DIGITS], seqnum);
                 write_digits(
-                    &mut frame.bytes[frame.name_at..][..DIGITS],
+                    &mut frame.bytes[frame.seqnum_offset..][..SEQNUM_DIGITS],
+                    seqnum,
+                );
+                write_digits(
+                    &mut frame.bytes[frame.name_offset..][..TIME_DIGITS],
                     clock::nanoseconds(),
                 );
                 socket.write_all(&frame.bytes)?;
@@ -116,29 +122,29 @@ fn upgrade(socket: &mut TcpStream) -> io::Result<()> {
     )
 }
 
-/// A WebSocket frame, and the positions of its numbers.
+/// A WebSocket frame, and the offsets of its numbers.
 struct Frame {
     bytes: Vec<u8>,
-    seqnum_at: usize,
-    name_at: usize,
+    seqnum_offset: usize,
+    name_offset: usize,
 }
 
 impl Frame {
-    /// Five of eight frames are a node's status, the others commands without display texts: 303
-    /// bytes on average as JSON.
-    fn new(layout: Layout, kind: usize) -> Self {
+    /// 5 of 8 frames are `ST` events, the others `DON` events without display texts. In JSON, a
+    /// frame has 303 bytes on average.
+    fn new(layout: Layout, index: usize) -> Self {
         const SEQNUM: &str = "0123456";
         const NAME: &str = "98765432109876543210";
-        let document = |parts: &str| {
+        let event = |parts: &str| {
             format!(
                 "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Event seqnum=\"{SEQNUM}\" sid=\"uuid:17\" timestamp=\"2026-05-05T18:52:41.875777-07:00\">{parts}</Event>"
             )
         };
-        let document = match kind % 8 {
-            0..5 => document(&format!(
+        let document = match index % 8 {
+            0..5 => event(&format!(
                 "<control>ST</control><action uom=\"100\" prec=\"0\">128</action><node>1A 2B 3C 1</node><eventInfo></eventInfo><fmtAct>50%</fmtAct><fmtName>{NAME}</fmtName>"
             )),
-            _ => document(
+            _ => event(
                 "<control>DON</control><action>0</action><node>1A 2B 3C 1</node><eventInfo></eventInfo>",
             ),
         };
@@ -151,26 +157,26 @@ impl Frame {
             (Ok(short @ 0..126), _) => bytes.push(short),
             (_, length) => {
                 bytes.push(126);
-                // Far below 64 KiB.
+                // The payload is far below 64 KiB, so its length fits.
                 bytes.extend((length as u16).to_be_bytes());
             }
         }
         let head = bytes.len();
-        let place = |digits| payload.find(digits).map_or(0, |at| at + head);
-        let (seqnum_at, name_at) = (place(SEQNUM), place(NAME));
+        let offset = |digits| payload.find(digits).map_or(0, |start| head + start);
+        let (seqnum_offset, name_offset) = (offset(SEQNUM), offset(NAME));
         bytes.extend(payload.as_bytes());
         Self {
             bytes,
-            seqnum_at,
-            name_at,
+            seqnum_offset,
+            name_offset,
         }
     }
 }
 
 fn write_digits(bytes: &mut [u8], mut number: u64) {
-    for place in bytes.iter_mut().rev() {
-        // One digit.
-        *place = b'0' + (number % 10) as u8;
+    for byte in bytes.iter_mut().rev() {
+        // The remainder is a digit, so it fits.
+        *byte = b'0' + (number % 10) as u8;
         number /= 10;
     }
 }

@@ -14,25 +14,25 @@ use crate::exit_error::ExitError;
 /// reader.
 const MAX_WAITING_NOTIFICATIONS: usize = 256;
 
-/// The handle of a stream, whichever driver runs it. Its futures complete on a blocking stream,
-/// too, because that stream runs on a thread.
+/// The handle of a stream, whichever driver runs it. Its futures also complete for a blocking
+/// stream, because a background thread runs that stream.
 pub(crate) type Handle = ioxdriver::Handle<Async>;
 
-/// A running stream.
-pub(crate) struct Source {
-    stream: Stream,
+/// A running stream, whichever driver runs it.
+pub(crate) struct AnyStream {
+    inner: Inner,
     handle: Handle,
 }
 
 /// The stream of a driver.
-enum Stream {
+enum Inner {
     Tokio(ioxtransport_tokio::EventStream),
     AsyncStd(ioxtransport_async_std::EventStream),
     Smol(ioxtransport_smol::EventStream),
     Blocking(mpsc::Receiver<Notification>),
 }
 
-impl Source {
+impl AnyStream {
     /// Starts the stream on the requested driver.
     pub(crate) fn start(options: Options, transport: Transport) -> Result<Self, ExitError> {
         let usage_error = |error: BuildError| ExitError::usage(error.to_string());
@@ -42,7 +42,7 @@ impl Source {
                     ioxtransport_tokio::EventStream::start(options).map_err(usage_error)?;
                 Self {
                     handle: stream.handle(),
-                    stream: Stream::Tokio(stream),
+                    inner: Inner::Tokio(stream),
                 }
             }
             Transport::AsyncStd => {
@@ -50,14 +50,14 @@ impl Source {
                     ioxtransport_async_std::EventStream::start(options).map_err(usage_error)?;
                 Self {
                     handle: stream.handle(),
-                    stream: Stream::AsyncStd(stream),
+                    inner: Inner::AsyncStd(stream),
                 }
             }
             Transport::Smol => {
                 let stream = ioxtransport_smol::EventStream::start(options).map_err(usage_error)?;
                 Self {
                     handle: stream.handle(),
-                    stream: Stream::Smol(stream),
+                    inner: Inner::Smol(stream),
                 }
             }
             Transport::Blocking => {
@@ -65,7 +65,7 @@ impl Source {
                     ioxtransport_blocking::EventStream::start(options).map_err(usage_error)?;
                 Self {
                     handle: waiting_otherwise(&stream.handle()),
-                    stream: Stream::Blocking(spawn_reader(stream)?),
+                    inner: Inner::Blocking(spawn_reader(stream)?),
                 }
             }
         })
@@ -73,11 +73,11 @@ impl Source {
 
     /// Returns the next notification; `None` at the end. Cancellation-safe.
     pub(crate) async fn next(&mut self) -> Option<Notification> {
-        match &mut self.stream {
-            Stream::Tokio(stream) => stream.next().await,
-            Stream::AsyncStd(stream) => stream.next().await,
-            Stream::Smol(stream) => stream.next().await,
-            Stream::Blocking(notifications) => notifications.recv().await,
+        match &mut self.inner {
+            Inner::Tokio(stream) => stream.next().await,
+            Inner::AsyncStd(stream) => stream.next().await,
+            Inner::Smol(stream) => stream.next().await,
+            Inner::Blocking(notifications) => notifications.recv().await,
         }
     }
 
