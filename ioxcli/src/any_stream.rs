@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use ioxdriver::driver::waiting_otherwise;
+use ioxdriver::driver::convert_handle;
 use ioxdriver::{Async, BuildError, Options};
 use ioxproto::Notification;
 use tokio::sync::mpsc;
@@ -64,7 +64,7 @@ impl AnyStream {
                 let stream =
                     ioxtransport_blocking::EventStream::start(options).map_err(usage_error)?;
                 Self {
-                    handle: waiting_otherwise(&stream.handle()),
+                    handle: convert_handle(&stream.handle()),
                     inner: Inner::Blocking(spawn_reader(stream)?),
                 }
             }

@@ -21,7 +21,7 @@ pub const LIMIT: Duration = Duration::from_secs(60);
 const ALONE: &str = "IOX_CONFORMANCE_ALONE";
 
 /// Polls a condition until it is met. Returns `false` if it is not met within the [`LIMIT`].
-pub fn came_to_hold(mut condition: impl FnMut() -> bool) -> bool {
+pub fn holds_in_time(mut condition: impl FnMut() -> bool) -> bool {
     let until = Instant::now() + LIMIT;
     loop {
         if condition() {
@@ -40,7 +40,7 @@ pub fn came_to_hold(mut condition: impl FnMut() -> bool) -> bool {
 ///
 /// If it is not met within the [`LIMIT`].
 pub fn wait_for(what: &str, condition: impl FnMut() -> bool) {
-    assert!(came_to_hold(condition), "timed out waiting for {what}");
+    assert!(holds_in_time(condition), "timed out waiting for {what}");
 }
 
 /// Timings that are short enough for tests and have the proportions of the real ones.

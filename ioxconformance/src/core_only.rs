@@ -78,7 +78,7 @@ struct Stream {
 impl Running for Stream {
     fn next(&mut self, within: Duration) -> Next {
         match self.notifications.recv_timeout(within) {
-            Ok(notification) => Next::Told(notification),
+            Ok(notification) => Next::Notification(notification),
             Err(RecvTimeoutError::Timeout) => Next::Nothing,
             Err(RecvTimeoutError::Disconnected) => Next::End,
         }

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-use ioxdriver::driver::waiting_otherwise;
+use ioxdriver::driver::convert_handle;
 use ioxdriver::{Async, Blocking, EndError, Options, WaitError};
 use ioxproto::Notification;
 use ioxproto::rest::{Call, CallError, RawAnswer, Request};
@@ -45,7 +45,7 @@ pub trait Running: Send {
 #[expect(clippy::exhaustive_enums, reason = "there is no fourth outcome")]
 pub enum Next {
     /// A notification.
-    Told(Notification),
+    Notification(Notification),
     /// The stream has ended.
     End,
     /// The wait timed out.
@@ -125,7 +125,7 @@ impl Awaited {
     /// Wraps a handle.
     #[must_use]
     pub fn new(own: ioxdriver::Handle<Async>) -> Self {
-        let shared = waiting_otherwise(&own);
+        let shared = convert_handle(&own);
         Self { own, shared }
     }
 }
@@ -184,7 +184,7 @@ impl dyn StreamHandle {
 /// runtime.
 pub fn next_of(next: impl Future<Output = Option<Notification>>, within: Duration) -> Next {
     match block_on(next, within) {
-        Some(Some(notification)) => Next::Told(notification),
+        Some(Some(notification)) => Next::Notification(notification),
         Some(None) => Next::End,
         None => Next::Nothing,
     }

@@ -23,7 +23,7 @@ mod state;
 mod table;
 mod watched;
 
-pub use crate::bench::{Bench, LIMIT, Link, Sim, came_to_hold, options, quick, wait_for};
+pub use crate::bench::{Bench, LIMIT, Link, Sim, holds_in_time, options, quick, wait_for};
 pub use crate::core_only::{CoreOnly, Deliver};
 pub use crate::driver::{Awaited, Driver, Handle, Next, Running, StreamHandle, block_on, next_of};
 pub use crate::front::{Asked, Front, Reply};

@@ -32,7 +32,7 @@ pub(crate) fn resources_in_use() -> BTreeMap<String, usize> {
 pub(crate) fn wait_for_no_more_than(before: &BTreeMap<String, usize>, what: &str) {
     let more = |(name, count): (&String, &usize)| *count > *before.get(name).unwrap_or(&0);
     let mut now = BTreeMap::new();
-    let settled = crate::came_to_hold(|| {
+    let settled = crate::holds_in_time(|| {
         now = resources_in_use();
         !now.iter().any(more)
     });

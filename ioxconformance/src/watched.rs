@@ -50,7 +50,7 @@ impl Watched {
     ) -> Notification {
         loop {
             match self.stream.next(LIMIT) {
-                Next::Told(notification) => {
+                Next::Notification(notification) => {
                     self.notifications.push(notification.clone());
                     if fits(&notification) {
                         return notification;
@@ -69,7 +69,7 @@ impl Watched {
             let done = scope.spawn(done);
             while !done.is_finished() {
                 match self.stream.next(POLL_INTERVAL) {
-                    Next::Told(notification) => self.notifications.push(notification),
+                    Next::Notification(notification) => self.notifications.push(notification),
                     Next::Nothing => {}
                     Next::End => break,
                 }
@@ -116,7 +116,7 @@ impl Watched {
     pub fn end(&mut self) {
         loop {
             match self.stream.next(LIMIT) {
-                Next::Told(notification) => self.notifications.push(notification),
+                Next::Notification(notification) => self.notifications.push(notification),
                 Next::End => return,
                 Next::Nothing => panic!("the stream does not end"),
             }

@@ -57,7 +57,7 @@ impl Driver for InBackground {
 impl Running for Stream {
     fn next(&mut self, within: Duration) -> Next {
         match self.0.next_timeout(within) {
-            Ok(Some(notification)) => Next::Told(notification),
+            Ok(Some(notification)) => Next::Notification(notification),
             Ok(None) => Next::End,
             Err(TimedOut) => Next::Nothing,
         }

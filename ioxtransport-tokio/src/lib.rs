@@ -49,7 +49,7 @@
 //! * [`Handle`], cheap to clone: [`status`](Handle::status), [`stats`](Handle::stats),
 //!   [`wait_for`](Handle::wait_for), [`stop`](Handle::stop), [`start`](Handle::start) to start
 //!   again, [`closed`](Handle::closed), [`last_reason`](Handle::last_reason),
-//!   [`exchange_account`](Handle::exchange_account), [`exchange_trust`](Handle::exchange_trust),
+//!   [`replace_account`](Handle::replace_account), [`replace_trust`](Handle::replace_trust),
 //!   [`provide_token`](Handle::provide_token). [`call`](Handle::call) makes a call to the REST
 //!   interface; [`submit`](Handle::submit) makes one without waiting and returns a [`Ticket`].
 //! * [`Notification`]: an [`Event`], a [`StatusChange`] with its [`Reason`], a gap in the

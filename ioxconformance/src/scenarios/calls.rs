@@ -4,7 +4,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ioxdriver::driver::waiting_otherwise;
+use ioxdriver::driver::convert_handle;
 use ioxdriver::{Async, Blocking, Ticket};
 use ioxproto::Notification;
 use ioxproto::rest::{self, CallError, CallProblem, Command, Confirmation, NodeEntry, Nodes};
@@ -271,7 +271,7 @@ pub fn calls_come_from_many_threads(bench: &Bench) {
 pub fn a_call_can_be_awaited(bench: &Bench) {
     let (front, _sim, watched) = connected(bench);
     front.reply(NODES, [nodes(1)]);
-    let handle: ioxdriver::Handle<Async> = waiting_otherwise(watched.handle().shared());
+    let handle: ioxdriver::Handle<Async> = convert_handle(watched.handle().shared());
     let nodes = block_on(handle.call(rest::nodes()), LIMIT)
         .unwrap()
         .unwrap();

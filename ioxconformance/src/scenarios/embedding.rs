@@ -57,11 +57,11 @@ pub fn refused_credentials_can_be_replaced_and_the_stream_restarted(bench: &Benc
     };
     assert_eq!(reason.code(), "credentials_refused");
     assert_eq!(
-        handle.exchange_account(Account::local("a:b", "x")),
+        handle.replace_account(Account::local("a:b", "x")),
         Err(ConfigError::Username)
     );
     assert_eq!(
-        handle.exchange_account(Account::local("admin", "admin")),
+        handle.replace_account(Account::local("admin", "admin")),
         Ok(())
     );
     handle.start();
@@ -76,7 +76,7 @@ pub fn a_refused_pin_can_be_replaced_and_the_stream_restarted(bench: &Bench) {
     watched.status(Status::ReconnectFailed);
     watched.end();
     let handle = watched.handle();
-    handle.exchange_trust(pin(&server.server().fingerprint().unwrap()));
+    handle.replace_trust(pin(&server.server().fingerprint().unwrap()));
     handle.start();
     watched.connected();
 }

@@ -165,7 +165,7 @@ impl<S: Seam> Body<S> {
     pub fn start(&mut self) {
         let Replacements { account, trust } = self.shared.begin();
         if let Some(account) = account
-            && let Err(error) = self.core.exchange_account(account)
+            && let Err(error) = self.core.replace_account(account)
         {
             debug!(%error, "the new account does not fit; keeping the old one");
         }

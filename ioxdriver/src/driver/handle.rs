@@ -37,7 +37,7 @@ pub enum Blocking {}
 /// kinds. A future on a blocking stream only completes if something drives the stream, such as a
 /// background thread.
 #[must_use]
-pub fn waiting_otherwise<M, N>(handle: &Handle<M>) -> Handle<N> {
+pub fn convert_handle<M, N>(handle: &Handle<M>) -> Handle<N> {
     Handle::new(Arc::clone(&handle.shared))
 }
 
@@ -174,14 +174,14 @@ impl<M> Handle<M> {
     /// # Errors
     ///
     /// [`ConfigError`] if the account does not fit the other settings; the old one is kept.
-    pub fn exchange_account(&self, account: Account) -> Result<(), ConfigError> {
-        self.shared.exchange_account(account)
+    pub fn replace_account(&self, account: Account) -> Result<(), ConfigError> {
+        self.shared.replace_account(account)
     }
 
     /// Replaces the policy for the controller's certificate, for example with another pin, from the
     /// next [`start`](Self::start) on.
-    pub fn exchange_trust(&self, trust: Trust) {
-        self.shared.exchange_trust(trust);
+    pub fn replace_trust(&self, trust: Trust) {
+        self.shared.replace_trust(trust);
     }
 
     /// Asks the stream to stop. It sends a close frame and logs out, which takes at most 1.5 s.

@@ -16,7 +16,7 @@ mod waiting;
 
 pub use self::body::{Body, Turn};
 pub use self::delivery::{Delivery, Overflow};
-pub use self::handle::{Async, Blocking, EndError, Handle, WaitError, waiting_otherwise};
+pub use self::handle::{Async, Blocking, EndError, Handle, WaitError, convert_handle};
 pub use self::seam::{PollIo, Seam, Timer, WebSocket};
 pub use self::shared::{Drive, Relaunch, Shared, Sleep};
 pub use self::ticket::Ticket;

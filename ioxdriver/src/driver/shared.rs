@@ -151,7 +151,7 @@ impl Drop for CallbackGuard {
 /// Settings that replace those of the driver at its next start.
 #[derive(Debug, Default)]
 pub(crate) struct Replacements {
-    /// For [`StreamMachine::exchange_account`]; already checked against the other options.
+    /// For [`StreamMachine::replace_account`]; already checked against the other options.
     pub(crate) account: Option<Account>,
     /// The policy for certificates.
     pub(crate) trust: Option<Trust>,
@@ -465,13 +465,13 @@ impl Shared {
         (!condition()).then_some(change)
     }
 
-    pub(crate) fn exchange_account(&self, account: Account) -> Result<(), ConfigError> {
+    pub(crate) fn replace_account(&self, account: Account) -> Result<(), ConfigError> {
         self.config.check_account(&account)?;
         self.commands().replacements.account = Some(account);
         Ok(())
     }
 
-    pub(crate) fn exchange_trust(&self, trust: Trust) {
+    pub(crate) fn replace_trust(&self, trust: Trust) {
         self.commands().replacements.trust = Some(trust);
     }
 

@@ -110,7 +110,7 @@ impl Credentials {
     }
 
     /// Uses this account from the next start.
-    pub(crate) fn exchange_account(&mut self, account: Account) {
+    pub(crate) fn replace_account(&mut self, account: Account) {
         self.next_account = Some(account);
     }
 

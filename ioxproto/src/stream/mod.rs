@@ -197,8 +197,8 @@ impl StreamMachine {
     /// # use ioxproto::{Account, Config, ConfigError, StreamMachine, SubscribePath};
     /// # let config = Config::new("http://eisy.local:8080").local_account("admin", "old");
     /// let mut stream = StreamMachine::new(config)?;
-    /// stream.exchange_account(Account::local("admin", "new"))?;
-    /// assert_eq!(stream.exchange_account(Account::local("a:b", "")), Err(ConfigError::Username));
+    /// stream.replace_account(Account::local("admin", "new"))?;
+    /// assert_eq!(stream.replace_account(Account::local("a:b", "")), Err(ConfigError::Username));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
@@ -206,9 +206,9 @@ impl StreamMachine {
     ///
     /// [`ConfigError`] if the account is not valid with the other settings. The old account is
     /// kept.
-    pub fn exchange_account(&mut self, account: Account) -> Result<(), ConfigError> {
+    pub fn replace_account(&mut self, account: Account) -> Result<(), ConfigError> {
         self.machine.config.check_account(&account)?;
-        self.machine.credentials.exchange_account(account);
+        self.machine.credentials.replace_account(account);
         Ok(())
     }
 

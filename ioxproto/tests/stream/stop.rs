@@ -122,10 +122,10 @@ fn a_start_after_a_failure_uses_the_account_set_in_between() {
     let refused = harness.request();
     harness.refuse(401, "");
     assert_eq!(harness.stream.status(), Status::ReconnectFailed);
-    let exchanged = harness
+    let replaced = harness
         .stream
-        .exchange_account(Account::local("admin", "another"));
-    assert_eq!(exchanged, Ok(()));
+        .replace_account(Account::local("admin", "another"));
+    assert_eq!(replaced, Ok(()));
     harness.start();
     assert_ne!(harness.request(), refused);
     let value = basic("admin", "another");
@@ -137,8 +137,8 @@ fn a_start_after_a_failure_uses_the_account_set_in_between() {
 #[test]
 fn an_account_set_while_running_is_used_from_the_next_start() {
     let mut harness = Harness::connected();
-    let exchanged = harness.stream.exchange_account(Account::local("new", "x"));
-    assert_eq!(exchanged, Ok(()));
+    let replaced = harness.stream.replace_account(Account::local("new", "x"));
+    assert_eq!(replaced, Ok(()));
     harness.closed();
     harness.pass(1.0);
     assert!(!harness.request().contains(&basic("new", "x")));
@@ -151,7 +151,7 @@ fn an_account_set_while_running_is_used_from_the_next_start() {
 fn an_invalid_account_is_refused_and_the_old_one_stays() {
     let mut harness = Harness::with(|config| config.profile(Profile::Isy994));
     let portal = Account::portal("me@example.com", "x");
-    let refused = harness.stream.exchange_account(portal);
+    let refused = harness.stream.replace_account(portal);
     assert_eq!(refused, Err(ConfigError::ProfileNeedsLocal));
     harness.start();
     assert!(harness.request().contains("Authorization: Basic"));

@@ -10,7 +10,7 @@ use shuttle::sync::atomic::{AtomicUsize, Ordering};
 use shuttle::thread;
 
 use crate::driver::shared::{CallCommand, Command};
-use crate::driver::{Async, Blocking, Handle, Shared, waiting_otherwise};
+use crate::driver::{Async, Blocking, Handle, Shared, convert_handle};
 
 fn shared() -> (Arc<Shared>, Handle<Async>) {
     let config = Config::new("http://127.0.0.1").local_account("admin", "x");
@@ -95,7 +95,7 @@ pub fn the_outcome_is_set_once_and_seen_by_all_waiters() {
     let (shared, handle) = shared();
     let waiting: Vec<_> = (0..2)
         .map(|_| {
-            let handle: Handle<Blocking> = waiting_otherwise(&handle);
+            let handle: Handle<Blocking> = convert_handle(&handle);
             thread::spawn(move || {
                 handle.stop();
                 let outcome = handle.outcome();
