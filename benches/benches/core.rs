@@ -9,12 +9,12 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use benches::machine::connected;
 use benches::{STATUS, enveloped, replay};
 use criterion::{Criterion, criterion_group, criterion_main};
 use ioxproto::dispatch::{Dispatcher, Filter};
 use ioxproto::state::{ControllerState, SharedState};
 use ioxproto::{Frame, FrameReader, Message};
+use pretend::Driver;
 
 fn machine(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("machine");
@@ -24,11 +24,12 @@ fn machine(criterion: &mut Criterion) {
         ("raw", unnumbered.clone()),
         ("envelope", enveloped(&unnumbered)),
     ] {
-        let (mut stream, id, now) = connected().expect("a machine");
+        let mut driver = Driver::connected();
+        let (id, now) = (driver.id(), driver.now);
         group.bench_function(format!("message, {name}"), |bencher| {
             bencher.iter(|| {
                 let message = Message::Text(black_box(text.as_bytes()));
-                black_box(stream.message(now, id, message))
+                black_box(driver.stream.message(now, id, message))
             });
         });
         let mut reader = FrameReader::new();
@@ -36,12 +37,12 @@ fn machine(criterion: &mut Criterion) {
             bencher.iter(|| black_box(reader.read_bytes(black_box(text.as_bytes()))));
         });
     }
-    let (mut stream, _, mut now) = connected().expect("a machine");
+    let mut driver = Driver::connected();
     group.bench_function("a wait and its end", |bencher| {
         bencher.iter(|| {
-            black_box(stream.poll_timeout(now));
-            now = now.after(Duration::from_nanos(1));
-            stream.tick(now);
+            black_box(driver.stream.poll_timeout(driver.now));
+            driver.now = driver.now.after(Duration::from_nanos(1));
+            driver.stream.tick(driver.now);
         });
     });
     group.finish();

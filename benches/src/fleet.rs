@@ -21,7 +21,6 @@ use tungstenite::protocol::{Role, WebSocketConfig};
 
 use crate::clients::{REQUEST, Result};
 use crate::clock;
-use crate::machine::accept_key;
 
 /// The time between two events of a subscriber.
 pub const PERIOD: Duration = Duration::from_secs(1);
@@ -79,18 +78,9 @@ async fn subscription<S: AsyncRead + AsyncWrite + Unpin>(
             length => head.extend(&buffer[..length]),
         }
     }
-    let head = String::from_utf8_lossy(&head);
-    let key = head.lines().find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("sec-websocket-key")
-            .then(|| value.trim())
-    });
-    let accept = accept_key(key.unwrap_or_default());
-    let answer = format!(
-        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Accept: {accept}\r\n\r\n"
-    );
-    socket.write_all(answer.as_bytes()).await?;
+    socket
+        .write_all(pretend::accepting(&head).as_bytes())
+        .await?;
     // The golden ratio spreads any number of subscribers evenly over the period.
     let phase = PERIOD.mul_f64((number as f64 * 0.618_033_988_75).fract());
     let mut due = Instant::now() + phase;

@@ -7,7 +7,6 @@ use std::thread;
 use std::time::Duration;
 
 use crate::clock;
-use crate::machine::accept_key;
 
 /// How fast the server sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,17 +108,7 @@ fn upgrade(socket: &mut TcpStream) -> io::Result<()> {
         socket.read_exact(&mut byte)?;
         head.extend(byte);
     }
-    let head = String::from_utf8_lossy(&head);
-    let key = head.lines().find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("sec-websocket-key")
-            .then(|| value.trim())
-    });
-    let accept = accept_key(key.unwrap_or_default());
-    write!(
-        socket,
-        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
-    )
+    socket.write_all(pretend::accepting(&head).as_bytes())
 }
 
 /// A WebSocket frame, and the offsets of its numbers.

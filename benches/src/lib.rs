@@ -5,7 +5,6 @@ pub mod clock;
 pub mod controller;
 pub mod fleet;
 pub mod frame_server;
-pub mod machine;
 pub mod ratio;
 
 /// An `ST` event of a node, the most frequent kind of frame.

@@ -3,22 +3,11 @@
 //!
 //! A test binary of its own, because the counter replaces the allocator.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test that cannot go on has failed"
-)]
-
-#[expect(dead_code, reason = "the stream's tests use the rest")]
-#[path = "stream/harness.rs"]
-mod harness;
-
 use allocation_counter::{AllocationInfo, measure};
 use ioxproto::dispatch::{Dispatcher, Filter};
 use ioxproto::state::{ControllerState, SharedState};
 use ioxproto::{Event, Frame, FrameReader, Message, Notification};
-
-use self::harness::Harness;
+use pretend::Driver;
 
 const FRAMES: i64 = 1000;
 
@@ -103,20 +92,20 @@ fn a_frame_of_several_kib_costs_one_allocation() {
 fn a_message_costs_the_machine_one_allocation() {
     for in_envelopes in [false, true] {
         let frames = frames(in_envelopes);
-        let mut harness = Harness::connected();
-        let id = harness.id();
+        let mut driver = Driver::connected();
+        let id = driver.id();
         let mut take = |frame: &String| {
             let message = Message::Text(frame.as_bytes());
-            let notification = harness.stream.message(harness.now, id, message);
-            while let Some(action) = harness.stream.poll_action() {
+            let notification = driver.stream.message(driver.now, id, message);
+            while let Some(action) = driver.stream.poll_action() {
                 drop(action);
             }
             let Some(Notification::Event(event)) = notification else {
                 panic!("{notification:?}")
             };
             assert!(touch(&event) > 0 && event.is_live());
-            harness.now = harness.now.after(harness::seconds(0.001));
-            assert!(harness.stream.poll_timeout(harness.now).is_some());
+            driver.now = driver.now.after(pretend::seconds(0.001));
+            assert!(driver.stream.poll_timeout(driver.now).is_some());
         };
         frames.iter().for_each(&mut take);
         // The first frame's number is lower than the last one's, and the notification of the gap is

@@ -1,9 +1,8 @@
 //! Parses any bytes as the answer to an upgrade, whole and in two pieces. The parser must not
 //! panic, and both results must be the same.
 
-use std::time::{Instant, SystemTime};
-
-use ioxproto::{Action, Config, Exchange, Now, Progress, StreamMachine};
+use ioxproto::Progress;
+use pretend::Driver;
 
 /// Parses the bytes as an answer. The first byte says where they are cut.
 pub fn run(data: &[u8]) {
@@ -17,7 +16,9 @@ pub fn run(data: &[u8]) {
 }
 
 fn read(pieces: &[&[u8]]) -> String {
-    let mut exchange = upgrade();
+    let mut driver = Driver::local();
+    driver.start();
+    let mut exchange = driver.upgrade.expect("a start connects");
     let mut done = false;
     for piece in pieces {
         done = exchange.receive(piece) == Progress::Done;
@@ -31,20 +32,4 @@ fn read(pieces: &[&[u8]]) -> String {
         // The details of an error depend on how many bytes had arrived.
         Err(error) => format!("{:?}", std::mem::discriminant(&error)),
     }
-}
-
-fn upgrade() -> Exchange {
-    let config = Config::new("http://eisy.test").local_account("admin", "x");
-    let mut stream = StreamMachine::new(config).expect("a valid configuration");
-    #[allow(clippy::disallowed_methods, reason = "the time does not matter here")]
-    stream.start(Now {
-        monotonic: Instant::now(),
-        utc: SystemTime::now(),
-    });
-    while let Some(action) = stream.poll_action() {
-        if let Action::Connect { upgrade, .. } = action {
-            return upgrade;
-        }
-    }
-    unreachable!("a start connects")
 }

@@ -1,8 +1,7 @@
 //! The self-audit.
 
 use ioxproto::{Drift, Failure, FailureKind, Notification, Status};
-
-use crate::harness::{Done, Harness, event};
+use pretend::{Done, Driver, event};
 
 const LAMPS: [&str; 4] = ["1 1 1 1", "2 2 2 1", "3 3 3 1", "4 4 4 1"];
 const AGAIN: u32 = 6;
@@ -10,61 +9,60 @@ const QUARTER: u32 = 15 * 60 + 1;
 
 /// A stream with the self-audit, in a house of four lamps that are off, when the first audit is
 /// due.
-fn auditing() -> Harness {
-    let mut harness = Harness::with(|config| config.self_audit(true)).into_syncing();
-    replay(&mut harness);
-    harness.become_connected();
-    pass_alive(&mut harness, QUARTER);
-    assert_eq!(harness.gets.len(), 1, "one reading of the status");
-    harness.notifications.clear();
-    harness
+fn auditing() -> Driver {
+    let mut driver = Driver::with(|config| config.self_audit(true)).into_syncing();
+    replay(&mut driver);
+    driver.become_connected();
+    pass_alive(&mut driver, QUARTER);
+    assert_eq!(driver.gets.len(), 1, "one reading of the status");
+    driver.notifications.clear();
+    driver
 }
 
-fn replay(harness: &mut Harness) {
+fn replay(driver: &mut Driver) {
     for node in LAMPS {
-        harness.text(&event(1, "ST", "0", node));
+        driver.text(&event(1, "ST", "0", node));
     }
 }
 
 /// Lets time pass while heartbeats arrive.
-fn pass_alive(harness: &mut Harness, duration: u32) {
+fn pass_alive(driver: &mut Driver, duration: u32) {
     for _ in 0..duration {
-        harness.pass(1.0);
-        harness.drain();
-        harness.event(1, "_0", "90", "");
+        driver.pass(1.0);
+        driver.event(1, "_0", "90", "");
     }
 }
 
 /// Lets time pass until the next audit begins.
-fn next_audit(harness: &mut Harness) {
+fn next_audit(driver: &mut Driver) {
     for _ in 0..QUARTER {
-        if !harness.gets.is_empty() {
+        if !driver.gets.is_empty() {
             return;
         }
-        pass_alive(harness, 1);
+        pass_alive(driver, 1);
     }
     panic!("no audit");
 }
 
 /// Answers the call of the audit.
-fn answer(harness: &mut Harness, values: [&str; 4]) {
+fn answer(driver: &mut Driver, values: [&str; 4]) {
     let nodes = LAMPS.iter().zip(values).map(|(node, value)| {
         format!("<node id=\"{node}\"><property id=\"ST\" value=\"{value}\" uom=\"\"/></node>")
     });
     let body = format!("<nodes>{}</nodes>", nodes.collect::<String>());
-    harness.answer_call(200, &body);
+    driver.answer_call(200, &body);
 }
 
 /// Answers both calls of an audit that finds differences.
-fn answer_twice(harness: &mut Harness, values: [&str; 4]) {
-    answer(harness, values);
-    pass_alive(harness, AGAIN);
-    answer(harness, values);
+fn answer_twice(driver: &mut Driver, values: [&str; 4]) {
+    answer(driver, values);
+    pass_alive(driver, AGAIN);
+    answer(driver, values);
 }
 
-fn drifts(harness: &Harness) -> Vec<&Drift> {
+fn drifts(driver: &Driver) -> Vec<&Drift> {
     let mut drifts = Vec::new();
-    for notification in &harness.notifications {
+    for notification in &driver.notifications {
         if let Notification::Drift(drift) = notification {
             drifts.push(drift);
         }
@@ -72,142 +70,141 @@ fn drifts(harness: &Harness) -> Vec<&Drift> {
     drifts
 }
 
-fn nodes(harness: &Harness) -> Vec<&str> {
-    drifts(harness).iter().map(|drift| &*drift.node).collect()
+fn nodes(driver: &Driver) -> Vec<&str> {
+    drifts(driver).iter().map(|drift| &*drift.node).collect()
 }
 
 #[test]
 fn without_the_option_nothing_is_audited() {
-    let mut harness = Harness::connected();
-    pass_alive(&mut harness, QUARTER);
-    assert!(harness.sent.is_empty());
+    let mut driver = Driver::connected();
+    pass_alive(&mut driver, QUARTER);
+    assert!(driver.sent.is_empty());
 }
 
 #[test]
 fn values_that_agree_are_read_once_every_quarter_of_an_hour() {
-    let mut harness = auditing();
-    answer(&mut harness, ["0"; 4]);
-    pass_alive(&mut harness, QUARTER - 10);
-    assert_eq!(harness.sent.len(), 1);
-    pass_alive(&mut harness, 10);
-    assert_eq!(harness.sent.len(), 2);
-    assert_eq!(harness.sent[1].1, "/rest/status");
-    assert!(harness.calls_done.is_empty() && drifts(&harness).is_empty());
+    let mut driver = auditing();
+    answer(&mut driver, ["0"; 4]);
+    pass_alive(&mut driver, QUARTER - 10);
+    assert_eq!(driver.sent.len(), 1);
+    pass_alive(&mut driver, 10);
+    assert_eq!(driver.sent.len(), 2);
+    assert_eq!(driver.sent[1].1, "/rest/status");
+    assert!(driver.calls_done.is_empty() && drifts(&driver).is_empty());
 }
 
 #[test]
 fn a_value_that_differs_twice_is_reported_counted_and_corrected() {
-    let mut harness = auditing();
-    answer(&mut harness, ["255", "0", "0", "0"]);
-    assert!(drifts(&harness).is_empty(), "it is read again first");
-    pass_alive(&mut harness, 4);
-    assert!(harness.gets.is_empty());
-    pass_alive(&mut harness, 2);
-    answer(&mut harness, ["255", "0", "0", "0"]);
-    assert_eq!(nodes(&harness), ["1 1 1 1"]);
-    assert_eq!(drifts(&harness)[0].property.raw(), "255");
-    assert_eq!(harness.stats().drifts, 1);
-    assert_eq!(harness.stream.status(), Status::Connected);
+    let mut driver = auditing();
+    answer(&mut driver, ["255", "0", "0", "0"]);
+    assert!(drifts(&driver).is_empty(), "it is read again first");
+    pass_alive(&mut driver, 4);
+    assert!(driver.gets.is_empty());
+    pass_alive(&mut driver, 2);
+    answer(&mut driver, ["255", "0", "0", "0"]);
+    assert_eq!(nodes(&driver), ["1 1 1 1"]);
+    assert_eq!(drifts(&driver)[0].property.raw(), "255");
+    assert_eq!(driver.stats().drifts, 1);
+    assert_eq!(driver.status(), Status::Connected);
     // The state was corrected: the next audit finds no difference.
-    next_audit(&mut harness);
-    answer(&mut harness, ["255", "0", "0", "0"]);
-    pass_alive(&mut harness, AGAIN);
-    assert!(harness.gets.is_empty());
+    next_audit(&mut driver);
+    answer(&mut driver, ["255", "0", "0", "0"]);
+    pass_alive(&mut driver, AGAIN);
+    assert!(driver.gets.is_empty());
 }
 
 #[test]
 fn a_value_that_changes_between_the_readings_is_not_a_drift() {
-    let mut harness = auditing();
-    answer(&mut harness, ["255", "9", "0", "0"]);
-    pass_alive(&mut harness, AGAIN);
-    answer(&mut harness, ["0", "10", "0", "0"]);
-    assert!(drifts(&harness).is_empty());
+    let mut driver = auditing();
+    answer(&mut driver, ["255", "9", "0", "0"]);
+    pass_alive(&mut driver, AGAIN);
+    answer(&mut driver, ["0", "10", "0", "0"]);
+    assert!(drifts(&driver).is_empty());
 }
 
 #[test]
 fn an_event_overrides_an_answer() {
     // The event arrives between the two answers.
-    let mut harness = auditing();
-    answer(&mut harness, ["255", "0", "0", "0"]);
-    harness.event(2, "ST", "7", "1 1 1 1");
-    pass_alive(&mut harness, AGAIN);
-    answer(&mut harness, ["255", "0", "0", "0"]);
-    assert!(drifts(&harness).is_empty());
+    let mut driver = auditing();
+    answer(&mut driver, ["255", "0", "0", "0"]);
+    driver.event(2, "ST", "7", "1 1 1 1");
+    pass_alive(&mut driver, AGAIN);
+    answer(&mut driver, ["255", "0", "0", "0"]);
+    assert!(drifts(&driver).is_empty());
     // The event arrives before the first answer.
-    let mut harness = auditing();
-    harness.event(2, "ST", "7", "1 1 1 1");
-    answer(&mut harness, ["255", "0", "0", "0"]);
-    pass_alive(&mut harness, AGAIN);
-    assert!(harness.gets.is_empty());
+    let mut driver = auditing();
+    driver.event(2, "ST", "7", "1 1 1 1");
+    answer(&mut driver, ["255", "0", "0", "0"]);
+    pass_alive(&mut driver, AGAIN);
+    assert!(driver.gets.is_empty());
 }
 
 #[test]
 fn only_known_numeric_values_are_compared() {
-    let mut harness = auditing();
+    let mut driver = auditing();
     let body = r#"<nodes>
         <node id="01 01 01 1"><property id="ST" value="" uom="0"/><property id="OL" value="7"/></node>
         <node id="2 2 2 1"><property id="ST" value="0" formatted="Off"/></node>
         <node id="9 9 9 1"><property id="ST" value="9"/></node></nodes>"#;
-    harness.answer_call(200, body);
-    pass_alive(&mut harness, AGAIN);
-    assert!(harness.gets.is_empty());
+    driver.answer_call(200, body);
+    pass_alive(&mut driver, AGAIN);
+    assert!(driver.gets.is_empty());
 }
 
 #[test]
 fn an_address_is_the_same_in_any_spelling() {
-    let mut harness = auditing();
+    let mut driver = auditing();
     let body = r#"<nodes><node id="01 01 01 1"><property id="ST" value="9"/></node></nodes>"#;
-    harness.answer_call(200, body);
-    pass_alive(&mut harness, AGAIN);
-    harness.answer_call(200, body);
-    assert_eq!(nodes(&harness), ["1 1 1 1"]);
+    driver.answer_call(200, body);
+    pass_alive(&mut driver, AGAIN);
+    driver.answer_call(200, body);
+    assert_eq!(nodes(&driver), ["1 1 1 1"]);
 }
 
 #[test]
 fn three_drifts_at_once_show_that_the_subscription_is_dead() {
-    let mut harness = auditing();
-    answer_twice(&mut harness, ["255", "255", "0", "0"]);
-    assert_eq!(harness.stream.status(), Status::Connected);
-    let mut harness = auditing();
-    answer_twice(&mut harness, ["255", "255", "255", "0"]);
-    assert_eq!(harness.stream.status(), Status::LostConnection);
-    assert_eq!(harness.last_reason().code(), "stale_subscription");
-    assert_eq!(harness.last_wait(), 1.0);
-    assert!(harness.done.contains(&Done::Abort));
-    assert_eq!(drifts(&harness).len(), 3, "each drift is reported, too");
+    let mut driver = auditing();
+    answer_twice(&mut driver, ["255", "255", "0", "0"]);
+    assert_eq!(driver.status(), Status::Connected);
+    let mut driver = auditing();
+    answer_twice(&mut driver, ["255", "255", "255", "0"]);
+    assert_eq!(driver.status(), Status::LostConnection);
+    assert_eq!(driver.last_reason().code(), "stale_subscription");
+    assert_eq!(driver.last_wait(), 1.0);
+    assert!(driver.done.contains(&Done::Abort));
+    assert_eq!(drifts(&driver).len(), 3, "each drift is reported, too");
 }
 
 #[test]
 fn a_dead_subscription_is_replaced_once_in_six_hours() {
-    let mut harness = auditing();
-    answer_twice(&mut harness, ["255", "255", "255", "0"]);
-    let reconnect = |harness: &mut Harness| {
-        harness.pass(1.0);
-        harness.drain();
-        harness.accept();
-        replay(harness);
-        harness.become_connected();
+    let mut driver = auditing();
+    answer_twice(&mut driver, ["255", "255", "255", "0"]);
+    let reconnect = |driver: &mut Driver| {
+        driver.pass(1.0);
+        driver.accept();
+        replay(driver);
+        driver.become_connected();
     };
-    reconnect(&mut harness);
+    reconnect(&mut driver);
     // Other values each time, with events in between.
     let mut value = 10;
     let mut lost = 0;
     for _ in 0..25 {
         for node in LAMPS {
-            harness.event(2, "ST", "0", node);
+            driver.event(2, "ST", "0", node);
         }
-        next_audit(&mut harness);
+        next_audit(&mut driver);
         value += 1;
         // Every other audit finds no difference, so that nothing differs twice in a row.
         if value % 2 == 0 {
-            answer(&mut harness, ["0"; 4]);
+            answer(&mut driver, ["0"; 4]);
             continue;
         }
         let text = value.to_string();
-        answer_twice(&mut harness, [&text, &text, &text, "0"]);
-        if harness.stream.status() == Status::LostConnection {
+        answer_twice(&mut driver, [&text, &text, &text, "0"]);
+        if driver.status() == Status::LostConnection {
             lost += 1;
-            reconnect(&mut harness);
+            reconnect(&mut driver);
         }
     }
     assert_eq!(lost, 1, "six hours and a quarter have passed");
@@ -215,49 +212,48 @@ fn a_dead_subscription_is_replaced_once_in_six_hours() {
 
 #[test]
 fn a_value_that_differs_again_is_reported_once_more_and_then_left_out() {
-    let mut harness = auditing();
-    answer_twice(&mut harness, ["255", "0", "0", "0"]);
-    next_audit(&mut harness);
-    answer_twice(&mut harness, ["9", "0", "0", "0"]);
-    assert_eq!(drifts(&harness).len(), 2);
-    next_audit(&mut harness);
-    answer(&mut harness, ["8", "0", "0", "0"]);
-    pass_alive(&mut harness, AGAIN);
-    assert!(harness.gets.is_empty(), "left out");
+    let mut driver = auditing();
+    answer_twice(&mut driver, ["255", "0", "0", "0"]);
+    next_audit(&mut driver);
+    answer_twice(&mut driver, ["9", "0", "0", "0"]);
+    assert_eq!(drifts(&driver).len(), 2);
+    next_audit(&mut driver);
+    answer(&mut driver, ["8", "0", "0", "0"]);
+    pass_alive(&mut driver, AGAIN);
+    assert!(driver.gets.is_empty(), "left out");
     // An event of the node includes it in the audit again.
-    harness.event(2, "ST", "0", "1 1 1 1");
-    next_audit(&mut harness);
-    answer_twice(&mut harness, ["8", "0", "0", "0"]);
-    assert_eq!(drifts(&harness).len(), 3);
+    driver.event(2, "ST", "0", "1 1 1 1");
+    next_audit(&mut driver);
+    answer_twice(&mut driver, ["8", "0", "0", "0"]);
+    assert_eq!(drifts(&driver).len(), 3);
 }
 
 #[test]
 fn a_failed_reading_is_not_repeated_before_the_next_audit() {
-    let mut harness = auditing();
-    harness.fail_call(Failure::transport(FailureKind::ConnectionReset, "reset"));
-    pass_alive(&mut harness, QUARTER);
-    assert_eq!(harness.sent.len(), 2);
-    answer(&mut harness, ["255", "0", "0", "0"]);
-    pass_alive(&mut harness, AGAIN);
-    harness.answer_call(200, "<html>log in</html>");
-    assert!(drifts(&harness).is_empty());
-    assert_eq!(harness.stream.status(), Status::Connected);
+    let mut driver = auditing();
+    driver.fail_call(Failure::transport(FailureKind::ConnectionReset, "reset"));
+    pass_alive(&mut driver, QUARTER);
+    assert_eq!(driver.sent.len(), 2);
+    answer(&mut driver, ["255", "0", "0", "0"]);
+    pass_alive(&mut driver, AGAIN);
+    driver.answer_call(200, "<html>log in</html>");
+    assert!(drifts(&driver).is_empty());
+    assert_eq!(driver.status(), Status::Connected);
 }
 
 #[test]
 fn an_audit_ends_with_its_connection() {
-    let mut harness = auditing();
-    answer(&mut harness, ["255", "0", "0", "0"]);
-    harness.closed();
-    harness.pass(1.0);
-    harness.drain();
-    harness.accept();
-    harness.become_connected();
-    pass_alive(&mut harness, 60);
-    assert!(harness.gets.is_empty());
+    let mut driver = auditing();
+    answer(&mut driver, ["255", "0", "0", "0"]);
+    driver.closed();
+    driver.pass(1.0);
+    driver.accept();
+    driver.become_connected();
+    pass_alive(&mut driver, 60);
+    assert!(driver.gets.is_empty());
     // The next audit is due at its usual time.
-    next_audit(&mut harness);
+    next_audit(&mut driver);
     // The connection ends while the call is in flight.
-    harness.closed();
-    assert!(harness.gets.is_empty() && !harness.stream.has_calls());
+    driver.closed();
+    assert!(driver.gets.is_empty() && !driver.stream.has_calls());
 }

@@ -8,19 +8,18 @@ use ioxproto::rest::{
 };
 use ioxproto::state::{ControllerState, Program, Property, Variable};
 use ioxproto::view::{ProgramId, VariableField, VariableId, VariableType};
-
-use crate::harness::{Harness, event, seconds};
+use pretend::{Driver, event, seconds};
 
 const ACCEPTED: &str = r#"<RestResponse succeeded="true"><status>200</status></RestResponse>"#;
 const LAMP: &str = "1 1 1 1";
 
 /// Makes a call that waits 5 s for its event.
-fn call(harness: &mut Harness, command: &Command, house: &ControllerState) -> CallId {
-    harness.call(command.clone().confirmed(seconds(5.0), house))
+fn call(driver: &mut Driver, command: &Command, house: &ControllerState) -> CallId {
+    driver.call(command.clone().confirmed(seconds(5.0), house))
 }
 
-fn confirmation(harness: &mut Harness, id: CallId) -> Confirmation {
-    let answer = harness.outcome(id).unwrap();
+fn confirmation(driver: &mut Driver, id: CallId) -> Confirmation {
+    let answer = driver.outcome(id).unwrap();
     answer
         .confirmation
         .expect("a command that waits for its event")
@@ -156,33 +155,33 @@ fn table() -> Vec<(Command, String, Vec<String>)> {
 fn each_row_of_the_table_confirms_before_and_after_the_answer() {
     let house = ControllerState::new();
     for (command, confirming, others) in table() {
-        let mut harness = Harness::connected();
-        let id = call(&mut harness, &command, &house);
-        harness.answer_call(200, ACCEPTED);
+        let mut driver = Driver::connected();
+        let id = call(&mut driver, &command, &house);
+        driver.answer_call(200, ACCEPTED);
         for other in &others {
-            harness.text(other);
-            assert!(!harness.is_over(id), "{command} by {other}");
+            driver.text(other);
+            assert!(!driver.is_over(id), "{command} by {other}");
         }
-        harness.text(&confirming);
-        assert!(harness.is_over(id), "{command} by {confirming}");
-        assert_eq!(confirmation(&mut harness, id), Confirmation::Confirmed);
+        driver.text(&confirming);
+        assert!(driver.is_over(id), "{command} by {confirming}");
+        assert_eq!(confirmation(&mut driver, id), Confirmation::Confirmed);
 
-        let id = call(&mut harness, &command, &house);
-        harness.text(&confirming);
-        assert!(!harness.is_over(id), "the exchange goes on");
-        harness.answer_call(200, ACCEPTED);
-        assert_eq!(confirmation(&mut harness, id), Confirmation::Confirmed);
+        let id = call(&mut driver, &command, &house);
+        driver.text(&confirming);
+        assert!(!driver.is_over(id), "the exchange goes on");
+        driver.answer_call(200, ACCEPTED);
+        assert_eq!(confirmation(&mut driver, id), Confirmation::Confirmed);
     }
 }
 
 #[test]
 fn a_confirmed_call_keeps_the_answer_that_the_controller_gave() {
     let house = ControllerState::new();
-    let mut harness = Harness::connected();
-    let id = call(&mut harness, &named(Command::on(LAMP)), &house);
-    harness.answer_call(202, ACCEPTED);
-    harness.event(0, "ST", "255", LAMP);
-    let answer = harness.outcome(id).unwrap();
+    let mut driver = Driver::connected();
+    let id = call(&mut driver, &named(Command::on(LAMP)), &house);
+    driver.answer_call(202, ACCEPTED);
+    driver.event(0, "ST", "255", LAMP);
+    let answer = driver.outcome(id).unwrap();
     assert_eq!((answer.status, &*answer.body), (202, ACCEPTED.as_bytes()));
     assert_eq!(answer.confirmation, Some(Confirmation::Confirmed));
 }
@@ -197,13 +196,13 @@ fn a_scene_is_confirmed_by_any_member() {
         (Command::on("20481"), "0"),
         (Command::off("20481"), "0"),
     ] {
-        let mut harness = Harness::connected();
-        let id = call(&mut harness, &named(command), &house);
-        harness.answer_call(200, ACCEPTED);
-        harness.event(0, "ST", confirming, "9 9 9 9");
-        assert!(!harness.is_over(id));
-        harness.event(0, "ST", confirming, "1 1 1 2");
-        assert_eq!(confirmation(&mut harness, id), Confirmation::Confirmed);
+        let mut driver = Driver::connected();
+        let id = call(&mut driver, &named(command), &house);
+        driver.answer_call(200, ACCEPTED);
+        driver.event(0, "ST", confirming, "9 9 9 9");
+        assert!(!driver.is_over(id));
+        driver.event(0, "ST", confirming, "1 1 1 2");
+        assert_eq!(confirmation(&mut driver, id), Confirmation::Confirmed);
     }
 }
 
@@ -252,12 +251,12 @@ fn a_value_that_was_already_set_is_unchanged_as_soon_as_the_command_is_accepted(
         (at_startup(ProgramCommand::DisableRunAtStartup), true),
         (at_startup(ProgramCommand::EnableRunAtStartup), false),
     ] {
-        let mut harness = Harness::connected();
-        let id = call(&mut harness, &command, &house);
-        harness.answer_call(200, ACCEPTED);
-        assert_eq!(harness.is_over(id), unchanged, "{command}");
+        let mut driver = Driver::connected();
+        let id = call(&mut driver, &command, &house);
+        driver.answer_call(200, ACCEPTED);
+        assert_eq!(driver.is_over(id), unchanged, "{command}");
         if unchanged {
-            assert_eq!(confirmation(&mut harness, id), Confirmation::Unchanged);
+            assert_eq!(confirmation(&mut driver, id), Confirmation::Unchanged);
         }
     }
 }
@@ -269,10 +268,10 @@ fn a_level_that_differs_is_not_unchanged() {
     house.seed_property(LAMP, "ST", level("128"));
     let percent = |percent| named(Command::level(LAMP, Level::percent(percent).unwrap()));
     let unchanged = |house: &ControllerState, command: &Command| {
-        let mut harness = Harness::connected();
-        let id = call(&mut harness, command, house);
-        harness.answer_call(200, ACCEPTED);
-        harness.is_over(id)
+        let mut driver = Driver::connected();
+        let id = call(&mut driver, command, house);
+        driver.answer_call(200, ACCEPTED);
+        driver.is_over(id)
     };
     assert!(unchanged(&house, &percent(50)));
     for command in [
@@ -303,10 +302,10 @@ fn a_level_in_percent_is_compared_in_units_of_percent() {
         for (raw, unchanged) in [(same, true), (other, false)] {
             let mut house = ControllerState::new();
             house.seed_property(LAMP, "ST", Property::new(raw).with_unit(uom, Some(0)));
-            let mut harness = Harness::connected();
-            let id = call(&mut harness, &half, &house);
-            harness.answer_call(200, ACCEPTED);
-            assert_eq!(harness.is_over(id), unchanged, "{raw} in {uom}");
+            let mut driver = Driver::connected();
+            let id = call(&mut driver, &half, &house);
+            driver.answer_call(200, ACCEPTED);
+            assert_eq!(driver.is_over(id), unchanged, "{raw} in {uom}");
         }
     }
 }
@@ -318,42 +317,41 @@ fn a_level_beyond_any_range_confirms_nothing() {
         named(Command::level(LAMP, Level::percent(50).unwrap())),
         named(Command::fast_on(LAMP)),
     ] {
-        let mut harness = Harness::connected();
-        let id = call(&mut harness, &command, &house);
-        harness.answer_call(200, ACCEPTED);
+        let mut driver = Driver::connected();
+        let id = call(&mut driver, &command, &house);
+        driver.answer_call(200, ACCEPTED);
         for level in [i64::MIN, i64::MAX] {
             let action = format!("<action uom=\"100\">{level}</action>");
-            harness.text(&node("ST", "0").replace("<action>0</action>", &action));
-            assert!(!harness.is_over(id));
+            driver.text(&node("ST", "0").replace("<action>0</action>", &action));
+            assert!(!driver.is_over(id));
         }
     }
 }
 
 #[test]
 fn without_an_event_in_time_a_command_is_unconfirmed() {
-    let mut harness = Harness::connected();
+    let mut driver = Driver::connected();
     let id = call(
-        &mut harness,
+        &mut driver,
         &named(Command::on(LAMP)),
         &ControllerState::new(),
     );
-    harness.answer_call(200, ACCEPTED);
-    harness.pass(4.9);
-    assert!(!harness.is_over(id));
-    harness.pass(0.2);
-    harness.drain();
-    assert_eq!(confirmation(&mut harness, id), Confirmation::Unconfirmed);
+    driver.answer_call(200, ACCEPTED);
+    driver.pass(4.9);
+    assert!(!driver.is_over(id));
+    driver.pass(0.2);
+    assert_eq!(confirmation(&mut driver, id), Confirmation::Unconfirmed);
 }
 
 #[test]
 fn an_event_is_awaited_for_a_day_at_most() {
-    let mut harness = Harness::connected();
+    let mut driver = Driver::connected();
     let on = named(Command::on(LAMP)).confirmed(Duration::MAX, &ControllerState::new());
-    let id = harness.call(on.request().clone());
-    harness.answer_call(200, ACCEPTED);
-    let deadline = harness.stream.call_deadline().unwrap();
-    assert_eq!(deadline.at, harness.now.monotonic + seconds(86_400.0));
-    assert!(!harness.is_over(id));
+    let id = driver.call(on.request().clone());
+    driver.answer_call(200, ACCEPTED);
+    let deadline = driver.stream.call_deadline().unwrap();
+    assert_eq!(deadline.at, driver.now.monotonic + seconds(86_400.0));
+    assert!(!driver.is_over(id));
 }
 
 #[test]
@@ -363,30 +361,30 @@ fn a_command_without_an_event_is_unconfirmed_at_once() {
         Command::network_resource(3),
         Command::query_all(),
     ] {
-        let mut harness = Harness::connected();
-        let id = call(&mut harness, &command, &ControllerState::new());
-        harness.answer_call(200, ACCEPTED);
-        assert_eq!(confirmation(&mut harness, id), Confirmation::Unconfirmed);
+        let mut driver = Driver::connected();
+        let id = call(&mut driver, &command, &ControllerState::new());
+        driver.answer_call(200, ACCEPTED);
+        assert_eq!(confirmation(&mut driver, id), Confirmation::Unconfirmed);
     }
 }
 
 #[test]
 fn only_live_events_after_the_command_was_sent_count() {
     let house = ControllerState::new();
-    let mut harness = Harness::syncing();
-    let id = call(&mut harness, &named(Command::on(LAMP)), &house);
-    harness.answer_call(200, ACCEPTED);
-    harness.event(0, "ST", "255", LAMP);
-    assert!(!harness.is_over(id), "it is of the replay");
+    let mut driver = Driver::syncing();
+    let id = call(&mut driver, &named(Command::on(LAMP)), &house);
+    driver.answer_call(200, ACCEPTED);
+    driver.event(0, "ST", "255", LAMP);
+    assert!(!driver.is_over(id), "it is of the replay");
 
-    let mut harness = Harness::connected();
-    let first = harness.call(named(Command::off(LAMP)));
-    let id = call(&mut harness, &named(Command::on(LAMP)), &house);
-    harness.event(0, "ST", "255", LAMP);
-    harness.answer_call(200, ACCEPTED);
-    assert!(harness.is_over(first));
-    harness.answer_call(200, ACCEPTED);
-    assert!(!harness.is_over(id), "the event came before it was sent");
+    let mut driver = Driver::connected();
+    let first = driver.call(named(Command::off(LAMP)));
+    let id = call(&mut driver, &named(Command::on(LAMP)), &house);
+    driver.event(0, "ST", "255", LAMP);
+    driver.answer_call(200, ACCEPTED);
+    assert!(driver.is_over(first));
+    driver.answer_call(200, ACCEPTED);
+    assert!(!driver.is_over(id), "the event came before it was sent");
 }
 
 #[test]
@@ -394,75 +392,72 @@ fn an_event_overrides_an_inconclusive_answer() {
     let house = ControllerState::new();
     let on = named(Command::on(LAMP));
     // A busy controller that has carried out the command: nothing is repeated.
-    let mut harness = Harness::connected();
-    let id = call(&mut harness, &on, &house);
-    harness.answer_call(404, "");
-    assert!(!harness.is_over(id), "it waits for its repeat");
-    harness.event(0, "ST", "255", LAMP);
-    assert_eq!(confirmation(&mut harness, id), Confirmation::Confirmed);
-    harness.pass(1.0);
-    harness.drain();
-    assert_eq!(harness.sent.len(), 1);
+    let mut driver = Driver::connected();
+    let id = call(&mut driver, &on, &house);
+    driver.answer_call(404, "");
+    assert!(!driver.is_over(id), "it waits for its repeat");
+    driver.event(0, "ST", "255", LAMP);
+    assert_eq!(confirmation(&mut driver, id), Confirmation::Confirmed);
+    driver.pass(1.0);
+    assert_eq!(driver.sent.len(), 1);
     // The event first, then the 404.
-    let id = call(&mut harness, &on, &house);
-    harness.event(0, "ST", "255", LAMP);
-    harness.answer_call(404, "");
-    assert_eq!(confirmation(&mut harness, id), Confirmation::Confirmed);
+    let id = call(&mut driver, &on, &house);
+    driver.event(0, "ST", "255", LAMP);
+    driver.answer_call(404, "");
+    assert_eq!(confirmation(&mut driver, id), Confirmation::Confirmed);
     // The exchange fails without an answer.
-    let id = call(&mut harness, &on, &house);
-    harness.call_phase(CallPhase::Sent);
-    harness.event(0, "ST", "255", LAMP);
-    harness.pass(10.1);
-    harness.drain();
-    assert_eq!(confirmation(&mut harness, id), Confirmation::Confirmed);
+    let id = call(&mut driver, &on, &house);
+    driver.call_phase(CallPhase::Sent);
+    driver.event(0, "ST", "255", LAMP);
+    driver.pass(10.1);
+    assert_eq!(confirmation(&mut driver, id), Confirmation::Confirmed);
     // A clear refusal counts, even if an event shows that the lamp is on.
-    let id = call(&mut harness, &on, &house);
-    harness.event(0, "ST", "255", LAMP);
-    harness.answer_call(400, "");
-    assert!(harness.outcome(id).is_err());
+    let id = call(&mut driver, &on, &house);
+    driver.event(0, "ST", "255", LAMP);
+    driver.answer_call(400, "");
+    assert!(driver.outcome(id).is_err());
 }
 
 #[test]
 fn a_command_that_waits_for_its_event_does_not_delay_others() {
     let house = ControllerState::new();
-    let mut harness = Harness::connected();
-    let older = call(&mut harness, &named(Command::on(LAMP)), &house);
-    harness.answer_call(200, ACCEPTED);
-    let newer = call(&mut harness, &named(Command::off(LAMP)), &house);
-    assert_eq!(harness.gets.len(), 1, "it is sent at once");
-    harness.answer_call(200, ACCEPTED);
-    harness.event(0, "ST", "0", LAMP);
-    assert_eq!(confirmation(&mut harness, newer), Confirmation::Confirmed);
-    harness.pass(5.1);
-    harness.drain();
-    assert_eq!(confirmation(&mut harness, older), Confirmation::Unconfirmed);
+    let mut driver = Driver::connected();
+    let older = call(&mut driver, &named(Command::on(LAMP)), &house);
+    driver.answer_call(200, ACCEPTED);
+    let newer = call(&mut driver, &named(Command::off(LAMP)), &house);
+    assert_eq!(driver.gets.len(), 1, "it is sent at once");
+    driver.answer_call(200, ACCEPTED);
+    driver.event(0, "ST", "0", LAMP);
+    assert_eq!(confirmation(&mut driver, newer), Confirmation::Confirmed);
+    driver.pass(5.1);
+    assert_eq!(confirmation(&mut driver, older), Confirmation::Unconfirmed);
 }
 
 #[test]
 fn a_command_may_have_been_carried_out_if_a_stop_ends_the_wait_for_its_event() {
-    let mut harness = Harness::connected();
+    let mut driver = Driver::connected();
     let id = call(
-        &mut harness,
+        &mut driver,
         &named(Command::on(LAMP)),
         &ControllerState::new(),
     );
-    harness.answer_call(200, ACCEPTED);
-    harness.stop();
-    let error = harness.outcome(id).unwrap_err();
+    driver.answer_call(200, ACCEPTED);
+    driver.stop();
+    let error = driver.outcome(id).unwrap_err();
     assert_eq!(error.problem, CallProblem::Stopped);
     assert!(error.may_have_been_carried_out);
 }
 
 #[test]
 fn the_typed_call_gives_the_confirmation() {
-    let mut harness = Harness::connected();
+    let mut driver = Driver::connected();
     let on = named(Command::on(LAMP)).confirmed(seconds(5.0), &ControllerState::new());
-    let id = harness.call(on.request().clone());
-    harness.answer_call(
+    let id = driver.call(on.request().clone());
+    driver.answer_call(
         404,
         r#"<RestResponse succeeded="false"><status>404</status></RestResponse>"#,
     );
-    harness.event(0, "ST", "255", LAMP);
-    let outcome = harness.outcome(id);
+    driver.event(0, "ST", "255", LAMP);
+    let outcome = driver.outcome(id);
     assert_eq!(on.outcome(outcome), Ok(Confirmation::Confirmed));
 }

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use ioxproto::rest::{self, Command, Request};
 use ioxproto::{Config, ConfigError, StreamMachine, Timing};
-
-use crate::harness::Harness;
+use pretend::Driver;
 
 const LAMP: &str = "1A 2B 3C 1";
 
@@ -21,12 +20,12 @@ fn with_keep_alive(keep_alive: Duration) -> Config {
 fn a_call_asks_to_close_only_if_connections_are_not_kept() {
     for (keep_alive, closes) in [(4, false), (0, true)] {
         let timing = with_keep_alive(Duration::from_secs(keep_alive));
-        let mut harness = Harness::with(|_| timing).into_connected();
-        harness.call(rest::status().request().clone());
-        let head = harness.get();
+        let mut driver = Driver::with(|_| timing).into_connected();
+        driver.call(rest::status().request().clone());
+        let head = driver.get();
         assert_eq!(head.contains("\r\nConnection: close\r\n"), closes, "{head}");
         assert_eq!(head.contains("\r\nConnection:"), closes, "{head}");
-        let (_, exchange) = &mut harness.gets[0];
+        let (_, exchange) = &mut driver.gets[0];
         exchange.receive(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
         let kept = (!closes).then_some(Duration::from_secs(4));
         assert_eq!(exchange.keep_alive(), kept);
@@ -45,10 +44,10 @@ fn only_reads_and_absolute_commands_may_be_sent_twice() {
         (rest::get("/rest/nodes").unwrap().into(), false),
     ];
     for (request, repeatable) in requests {
-        let mut harness = Harness::connected();
+        let mut driver = Driver::connected();
         let path = request.path().to_owned();
-        harness.call(request);
-        let (_, exchange) = &harness.gets[0];
+        driver.call(request);
+        let (_, exchange) = &driver.gets[0];
         assert_eq!(exchange.is_repeatable(), repeatable, "{path}");
     }
 }

@@ -13,7 +13,6 @@ mod calls;
 mod confirmed;
 mod drain;
 mod end_mark;
-mod harness;
 mod keep_alive;
 mod loader;
 mod memory;

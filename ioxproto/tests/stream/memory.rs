@@ -1,8 +1,7 @@
 //! The memory of a stream: the machine, and the events that wait for a consumer.
 
 use allocation_counter::measure;
-
-use crate::harness::Harness;
+use pretend::Driver;
 
 /// A frame of typical length.
 fn frame(seqnum: i64) -> String {
@@ -18,22 +17,22 @@ fn frame(seqnum: i64) -> String {
 fn held(replayed: i64, untaken: usize, live: bool) -> i64 {
     let mut kept = None;
     let measured = measure(|| {
-        let mut harness = Harness::syncing();
-        harness.notifications = Vec::new();
+        let mut driver = Driver::syncing();
+        driver.notifications = Vec::new();
         for seqnum in 0..replayed {
-            harness.text(&frame(seqnum));
-            if harness.notifications.len() > untaken {
-                harness.notifications.clear();
+            driver.text(&frame(seqnum));
+            if driver.notifications.len() > untaken {
+                driver.notifications.clear();
             }
         }
         if live {
-            harness.pass(1.0);
+            driver.pass(1.0);
         }
         if untaken == 0 {
-            harness.notifications = Vec::new();
-            harness.done = Vec::new();
+            driver.notifications = Vec::new();
+            driver.done = Vec::new();
         }
-        kept = Some(harness);
+        kept = Some(driver);
     });
     drop(kept);
     measured.bytes_current

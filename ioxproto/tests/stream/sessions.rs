@@ -1,34 +1,34 @@
 //! Portal accounts: what a session keeps, when its token is refreshed, and a login without tokens.
 
 use ioxproto::Reason;
+use pretend::seconds;
 
-use crate::harness::seconds;
 use crate::portal::{LOGIN, REFRESH, connected, started};
 
 #[test]
 fn a_new_session_logs_in_regardless_of_the_last_one() {
-    let mut harness = connected(30.0);
-    harness.stop();
-    assert_eq!(harness.posts, [LOGIN, REFRESH]);
+    let mut driver = connected(30.0);
+    driver.stop();
+    assert_eq!(driver.posts, [LOGIN, REFRESH]);
     // The tokens are stale and are kept.
-    harness.answer_post(503, "");
-    harness.closed();
-    assert_eq!(harness.statuses(), ["disconnected"]);
-    harness.start();
-    assert_eq!(harness.posts, [LOGIN, REFRESH, LOGIN]);
+    driver.answer_post(503, "");
+    driver.closed();
+    assert_eq!(driver.statuses(), ["disconnected"]);
+    driver.start();
+    assert_eq!(driver.posts, [LOGIN, REFRESH, LOGIN]);
 }
 
 #[test]
 fn a_token_with_a_minute_left_is_refreshed_and_one_with_more_is_used() {
     for (more, posts) in [(0.0, &[LOGIN, REFRESH][..]), (1.0, &[LOGIN])] {
-        let mut harness = connected(120.0 + more);
-        let since_the_grant = harness.now.monotonic - harness.began;
+        let mut driver = connected(120.0 + more);
+        let since_the_grant = driver.now.monotonic - driver.began;
         // The attempt begins a second after the loss, 60 s after the grant.
-        harness.pass((seconds(59.0) - since_the_grant).as_secs_f64());
-        harness.closed();
-        assert_eq!(harness.last_wait(), 1.0);
-        harness.pass(1.0);
-        assert_eq!(harness.posts, posts, "{more} s more than a minute");
+        driver.pass((seconds(59.0) - since_the_grant).as_secs_f64());
+        driver.closed();
+        assert_eq!(driver.last_wait(), 1.0);
+        driver.pass(1.0);
+        assert_eq!(driver.posts, posts, "{more} s more than a minute");
     }
 }
 
@@ -40,9 +40,9 @@ fn a_login_without_tokens_is_reported_as_that() {
         (302, "a redirect, which is not followed"),
         (500, ""),
     ] {
-        let mut harness = started();
-        harness.answer_post(status, "{}");
-        match harness.last_reason() {
+        let mut driver = started();
+        driver.answer_post(status, "{}");
+        match driver.last_reason() {
             Reason::LoginFailed {
                 status: reported,
                 detail,

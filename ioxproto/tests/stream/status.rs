@@ -3,27 +3,23 @@
 use ioxproto::{
     AddressError, Config, ConfigError, FailureKind, Status, StatusChange, StreamMachine,
 };
-
-use crate::harness::{Harness, seconds};
+use pretend::{Driver, seconds};
 
 #[test]
 fn a_successful_start_initializes_syncs_and_connects() {
-    let mut harness = Harness::new();
-    assert_eq!(harness.stream.status(), Status::NotStarted);
-    harness.start();
-    assert_eq!(harness.statuses(), ["stream_initializing"]);
-    harness.accept();
+    let mut driver = Driver::local();
+    assert_eq!(driver.status(), Status::NotStarted);
+    driver.start();
+    assert_eq!(driver.statuses(), ["stream_initializing"]);
+    driver.accept();
+    assert_eq!(driver.statuses(), ["stream_initializing", "stream_syncing"]);
+    driver.pass(1.0);
     assert_eq!(
-        harness.statuses(),
-        ["stream_initializing", "stream_syncing"]
-    );
-    harness.pass(1.0);
-    assert_eq!(
-        harness.statuses(),
+        driver.statuses(),
         ["stream_initializing", "stream_syncing", "connected"]
     );
     assert!(
-        harness
+        driver
             .changes()
             .iter()
             .all(|change| change.reason.is_none())
@@ -32,40 +28,40 @@ fn a_successful_start_initializes_syncs_and_connects() {
 
 #[test]
 fn a_loss_is_reported_with_its_reason_and_followed_by_a_new_attempt() {
-    let mut harness = Harness::connected();
-    harness.fail(FailureKind::ConnectionReset);
-    assert_eq!(harness.statuses(), ["lost_connection"]);
-    assert_eq!(harness.last_reason().code(), "connection_reset");
-    harness.pass(0.999);
-    assert_eq!(harness.statuses(), ["lost_connection"]);
-    harness.pass(0.001);
+    let mut driver = Driver::connected();
+    driver.fail(FailureKind::ConnectionReset);
+    assert_eq!(driver.statuses(), ["lost_connection"]);
+    assert_eq!(driver.last_reason().code(), "connection_reset");
+    driver.pass(0.999);
+    assert_eq!(driver.statuses(), ["lost_connection"]);
+    driver.pass(0.001);
     assert_eq!(
-        harness.statuses(),
+        driver.statuses(),
         ["lost_connection", "reconnecting", "stream_initializing"]
     );
-    harness.accept();
-    harness.pass(1.0);
-    assert_eq!(harness.statuses()[3..], ["stream_syncing", "connected"]);
+    driver.accept();
+    driver.pass(1.0);
+    assert_eq!(driver.statuses()[3..], ["stream_syncing", "connected"]);
 }
 
 #[test]
 fn a_loss_while_syncing_never_reports_connected() {
-    let mut harness = Harness::syncing();
-    harness.event(0, "ST", "0", "11 22 33 1");
-    harness.closed();
-    harness.pass(0.5);
+    let mut driver = Driver::syncing();
+    driver.event(0, "ST", "0", "11 22 33 1");
+    driver.closed();
+    driver.pass(0.5);
     assert_eq!(
-        harness.statuses(),
+        driver.statuses(),
         ["stream_initializing", "stream_syncing", "lost_connection"]
     );
 }
 
 #[test]
 fn a_status_change_that_concerns_an_event_comes_before_it() {
-    let mut harness = Harness::syncing();
-    harness.pass(1.0);
-    harness.event(0, "ST", "0", "11 22 33 1");
-    let lines: Vec<_> = harness
+    let mut driver = Driver::syncing();
+    driver.pass(1.0);
+    driver.event(0, "ST", "0", "11 22 33 1");
+    let lines: Vec<_> = driver
         .notifications
         .iter()
         .map(|notification| format!("{notification:?}"))
@@ -76,19 +72,18 @@ fn a_status_change_that_concerns_an_event_comes_before_it() {
 
 #[test]
 fn time_in_each_status_adds_up() {
-    let mut harness = Harness::connected();
-    harness.pass(4.0);
-    harness.closed();
-    harness.pass(1.0);
-    let stats = harness.stream.stats(harness.now);
+    let mut driver = Driver::connected();
+    driver.pass(4.0);
+    driver.closed();
+    driver.pass(1.0);
+    let stats = driver.stats();
     assert_eq!(stats.time_in(Status::StreamSyncing).as_secs_f64(), 1.0);
     assert_eq!(stats.time_in(Status::Connected).as_secs_f64(), 4.0);
     assert_eq!(stats.time_in(Status::LostConnection).as_secs_f64(), 1.0);
-    harness.pass(3.0);
+    driver.pass(3.0);
     assert_eq!(
-        harness
-            .stream
-            .stats(harness.now)
+        driver
+            .stats()
             .time_in(Status::StreamInitializing)
             .as_secs_f64(),
         3.0
@@ -97,9 +92,9 @@ fn time_in_each_status_adds_up() {
 
 #[test]
 fn time_is_added_only_to_the_current_status() {
-    let mut harness = Harness::connected();
-    harness.pass(4.0);
-    let stats = harness.stats();
+    let mut driver = Driver::connected();
+    driver.pass(4.0);
+    let stats = driver.stats();
     let later = stats.and_in(Status::Connected, seconds(2.5));
     assert_eq!(later.time_in(Status::Connected), seconds(6.5));
     assert_eq!(later.time_in(Status::StreamSyncing), seconds(1.0));
@@ -108,23 +103,23 @@ fn time_is_added_only_to_the_current_status() {
 
 #[test]
 fn stats_count_attempts_and_reconnects() {
-    let mut harness = Harness::connected();
-    harness.closed();
-    harness.pass(1.0);
-    harness.refuse(503, "");
-    harness.pass(2.0);
-    harness.accept();
-    harness.pass(1.0);
-    let stats = harness.stream.stats(harness.now);
+    let mut driver = Driver::connected();
+    driver.closed();
+    driver.pass(1.0);
+    driver.refuse(503, "");
+    driver.pass(2.0);
+    driver.accept();
+    driver.pass(1.0);
+    let stats = driver.stats();
     assert_eq!((stats.attempts, stats.reconnects), (3, 1));
 }
 
 #[test]
 fn a_change_is_shown_with_its_reason_and_the_next_attempt() {
-    let mut harness = Harness::connected();
-    harness.fail(FailureKind::ConnectionReset);
-    let reason = harness.last_reason();
-    let changes = harness.changes();
+    let mut driver = Driver::connected();
+    driver.fail(FailureKind::ConnectionReset);
+    let reason = driver.last_reason();
+    let changes = driver.changes();
     let mut change = (*changes.last().unwrap()).clone();
     let line = format!("lost_connection: {reason}; next attempt in 1 s");
     assert_eq!(change.to_string(), line);

@@ -35,7 +35,7 @@ fn events_come_in_envelopes_with_the_time_of_their_change() {
             .iter()
             .all(|text| text.starts_with(r#"{"type":"event","data":""#))
     );
-    let events = world.events();
+    let events = world.client.events();
     assert!(
         events
             .iter()
@@ -50,9 +50,10 @@ fn events_come_in_envelopes_with_the_time_of_their_change() {
     assert!(stamps.len() > 20, "each its own");
     let on = Event::new("ST", "255").node("42 92 8C 1");
     world.pass(1.0);
-    world.controller.emit(world.now, &on);
+    world.controller.emit(world.client.now, &on);
     world.settle();
     let last = world
+        .client
         .events()
         .last()
         .map(|event| (event.is_live(), event.timestamp().to_owned()));
@@ -61,9 +62,9 @@ fn events_come_in_envelopes_with_the_time_of_their_change() {
     // The next replay repeats the event with the time at which it happened.
     world.pass(60.0);
     world.end(Ending::Fin);
-    world.notifications.clear();
+    world.client.notifications.clear();
     world.pass(3.0);
-    let again = world.events();
+    let again = world.client.events();
     let again = again
         .iter()
         .find(|event| event.node() == "42 92 8C 1" && event.control() == "ST")
@@ -128,6 +129,7 @@ fn after_both_forms_the_token_is_renewed_and_sent_in_the_form_refused_last() {
     assert_eq!(places[..6], expected);
     assert!(
         world
+            .client
             .reasons()
             .iter()
             .all(|reason| *reason == "token_not_accepted")
@@ -165,6 +167,7 @@ fn a_service_status_uses_a_number_and_causes_no_gap() {
     world.controller.service_status("active");
     world.pass(60.0);
     let statuses: Vec<_> = world
+        .client
         .notifications
         .iter()
         .filter_map(|notification| match notification {
@@ -179,8 +182,13 @@ fn a_service_status_uses_a_number_and_causes_no_gap() {
             r#"{"type":"spolisy","data":"{\"status\":\"inactive\"}"}"#,
         ]
     );
-    assert_eq!(world.gaps(), 0);
-    let numbers: Vec<_> = world.events().iter().map(|event| event.seqnum()).collect();
+    assert_eq!(world.client.gaps(), []);
+    let numbers: Vec<_> = world
+        .client
+        .events()
+        .iter()
+        .map(|event| event.seqnum())
+        .collect();
     let (first, last) = (numbers[0], numbers[numbers.len() - 1]);
     let skipped = last - first + 1 - numbers.len() as i64;
     assert_eq!(skipped, 2, "{numbers:?}");
@@ -207,5 +215,5 @@ fn a_controller_without_portal_accounts_has_no_such_path() {
         account,
     );
     world.pass(1.0);
-    assert_eq!(world.reasons().first(), Some(&"login_failed"));
+    assert_eq!(world.client.reasons().first(), Some(&"login_failed"));
 }

@@ -15,15 +15,15 @@ fn the_profile_connects_at_the_first_attempt_and_keeps_the_slow_heartbeat() {
     let mut world = World::new(ControllerOptions::isy994(), profile);
     world.pass(3.0);
     assert_eq!(
-        world.statuses(),
+        world.client.statuses(),
         ["stream_initializing", "stream_syncing", "connected"]
     );
     assert_eq!(world.times("/rest/subscribe").len(), 1);
     assert!(world.sent[0].starts_with("<SubscriptionResponse><SID>uuid:1</SID>"));
     assert!(
-        matches!(world.notifications[2], Notification::Ignored(_)),
+        matches!(world.client.notifications[2], Notification::Ignored(_)),
         "{:?}",
-        world.notifications[2]
+        world.client.notifications[2]
     );
     let last = world.sent.last().unwrap();
     assert!(
@@ -31,11 +31,11 @@ fn the_profile_connects_at_the_first_attempt_and_keeps_the_slow_heartbeat() {
         "{last}"
     );
     world.controller.emit(
-        world.now,
+        world.client.now,
         &Event::new("ST", "255").node("1 1 1 1").name("Status"),
     );
     world.settle();
-    let events = world.events();
+    let events = world.client.events();
     assert!(
         events
             .iter()
@@ -45,13 +45,13 @@ fn the_profile_connects_at_the_first_attempt_and_keeps_the_slow_heartbeat() {
     // An hour of heartbeats at 120 s, each just in time.
     world.pass(3600.0);
     assert_eq!(world.status(), Status::Connected);
-    let heartbeats = world.events();
+    let heartbeats = world.client.events();
     let heartbeats = heartbeats
         .iter()
         .filter(|event| event.is_live() && event.control() == "_0");
     assert!(heartbeats.clone().count() >= 29);
     assert!(heartbeats.clone().all(|event| event.action() == "120"));
-    assert_eq!(world.gaps(), 0);
+    assert_eq!(world.client.gaps(), []);
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn the_other_profile_detects_the_headers_and_remembers_them() {
     let mut world = World::new(ControllerOptions::isy994(), local);
     world.pass(3.0);
     assert_eq!(
-        world.statuses(),
+        world.client.statuses(),
         ["stream_initializing", "stream_syncing", "connected"]
     );
     assert_eq!(world.times("/rest/subscribe").len(), 2);

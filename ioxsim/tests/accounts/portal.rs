@@ -37,7 +37,7 @@ fn connected(access_lifetime: u64) -> World {
 #[test]
 fn a_session_logs_in_watches_and_logs_out() {
     let mut world = connected(3600);
-    assert!(world.events().len() > 20);
+    assert!(world.client.events().len() > 20);
     world.stop();
     assert_eq!(world.status(), Status::Disconnected);
     let seen = world.controller.portal_seen();
@@ -86,13 +86,14 @@ fn an_hour_with_five_minute_tokens_refreshes_at_the_right_moments_and_loses_none
     );
     assert_eq!(
         world
+            .client
             .statuses()
             .iter()
             .filter(|status| **status == "connected")
             .count(),
         38
     );
-    assert_eq!(world.gaps(), 0);
+    assert_eq!(world.client.gaps(), []);
     world.stop();
     let seen = world.controller.portal_seen();
     assert_eq!((seen.logouts, seen.sessions), (1, 0));
@@ -151,7 +152,7 @@ fn the_stream_recovers_from_each_fault_at_each_endpoint() {
             world.status(),
             Status::Connected,
             "{trouble:?}: {:?}",
-            world.reasons()
+            world.client.reasons()
         );
         assert_eq!(world.controller.portal_seen().logins, 1, "{trouble:?}");
 
@@ -171,7 +172,7 @@ fn the_stream_recovers_from_each_fault_at_each_endpoint() {
             world.status(),
             Status::Connected,
             "{trouble:?}: {:?}",
-            world.reasons()
+            world.client.reasons()
         );
 
         world
@@ -203,7 +204,7 @@ fn a_refused_login_is_final() {
             .on_post(Endpoint::Login, no, Times::Next(1));
         world.pass(3600.0);
         assert_eq!(world.status(), Status::ReconnectFailed);
-        assert_eq!(world.reasons().last(), Some(&"login_refused"));
+        assert_eq!(world.client.reasons().last(), Some(&"login_refused"));
     }
     let wrong = |config: Config| config.portal_account("user@example.test", "wrong");
     let world = World::new(options(30), wrong);
@@ -238,7 +239,7 @@ fn a_refresh_token_is_valid_once() {
     let request = http::Request::post(REFRESH)
         .body(format!(r#"{{"refreshToken":"{}"}}"#, first.expose()).into_bytes())
         .unwrap();
-    let now = world.now;
+    let now = world.client.now;
     assert_eq!(world.controller.post(now, &request).status, Some(200));
     assert_eq!(world.controller.post(now, &request).status, Some(401));
     world.end(Ending::Fin);
@@ -270,7 +271,7 @@ fn a_logout_with_an_expired_token_is_answered_as_configured() {
             .body(Vec::new())
             .unwrap();
         assert_eq!(
-            world.controller.post(world.now, &request).status,
+            world.controller.post(world.client.now, &request).status,
             Some(status)
         );
     }
@@ -286,7 +287,7 @@ fn unknown_accounts_methods_and_paths_are_refused() {
         ..ControllerOptions::default()
     };
     let mut world = World::new(nobody, account);
-    let now = world.now;
+    let now = world.client.now;
     let mut status = |method: &str, path: &str, body: &str| {
         let request = http::Request::builder().method(method).uri(path);
         let request = request.body(body.as_bytes().to_vec()).unwrap();

@@ -9,15 +9,12 @@ mod stamp;
 
 use std::time::{Duration, Instant, SystemTime};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use ioxproto::rest::{self, CallId, CallPhase, Command, Request};
 use ioxproto::state::ControllerState;
 use ioxproto::{
     Action, Config, ConnectionId, Exchange, Failure, FailureKind, Message, Notification, Now,
-    Phase, Profile, Progress, RequestId, Secret, Status, StreamMachine, SubscribePath,
+    Phase, Profile, RequestId, Secret, Status, StreamMachine, SubscribePath,
 };
-use sha1::{Digest as _, Sha1};
 
 use self::model::{Listening, Model};
 use self::operation::{Answer, Content, Grant, HEARTBEAT_INTERVALS, Operation, Sid};
@@ -353,22 +350,19 @@ impl Driver {
         let Some((attempt, id)) = self.attempt(which) else {
             return;
         };
-        let Some(mut exchange) = self.attempts[attempt - 1].1.take() else {
+        let Some(exchange) = self.attempts[attempt - 1].1.take() else {
             return;
         };
         let bytes = match answer {
-            Answer::Accept => accepting(&exchange),
+            Answer::Accept => pretend::accepting(exchange.request()),
             Answer::Status(status) => format!("HTTP/1.1 {status} No\r\n\r\n"),
             Answer::Garbage => "SSH-2.0-dropbear\r\n".to_owned(),
             Answer::End => String::new(),
         };
-        if exchange.receive(bytes.as_bytes()) == Progress::More {
-            exchange.end_of_input();
-        }
         let now = self.now;
         let before = self.stream.status();
-        self.stream
-            .upgrade_answered(now, id, exchange.into_answer().0);
+        let received = pretend::received(exchange, bytes);
+        self.stream.upgrade_answered(now, id, received);
         self.with_model(|model| model.answer(now, attempt, answer));
         let opened =
             before != self.stream.status() && self.stream.status() == Status::StreamSyncing;
@@ -404,9 +398,9 @@ impl Driver {
                 self.stream.token(now, id, Some(token));
             }
             (Grant::Status(_) | Grant::Nonsense, None) => return,
-            (_, Some(mut exchange)) => {
-                exchange.receive(granting(now, grant).as_bytes());
-                self.stream.http_answered(now, id, exchange.into_answer().0);
+            (_, Some(exchange)) => {
+                let answer = pretend::received(exchange, granting(now, grant));
+                self.stream.http_answered(now, id, answer);
             }
         }
         self.with_model(|_| {});
@@ -555,19 +549,6 @@ fn may_follow(before: Status, after: Status) -> bool {
     }
 }
 
-/// Makes the 101 for a request (RFC 6455 section 4.2.2).
-fn accepting(exchange: &Exchange) -> String {
-    let request = String::from_utf8_lossy(exchange.request());
-    let mut lines = request.lines();
-    let key = lines.find_map(|line| line.strip_prefix("Sec-WebSocket-Key: "));
-    let key = key.unwrap_or_default();
-    let digest = Sha1::digest(format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11"));
-    let accept = STANDARD.encode(digest);
-    format!(
-        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
-    )
-}
-
 /// Makes the answer to a login or refresh.
 fn granting(now: Now, grant: Grant) -> String {
     let (status, body) = match grant {
@@ -579,14 +560,10 @@ fn granting(now: Now, grant: Grant) -> String {
         Grant::Status(status) => (status, "{\"successful\":false,\"data\":null}".to_owned()),
         _ => (200, "{\"successful\":".to_owned()),
     };
-    let length = body.len();
-    format!("HTTP/1.1 {status} X\r\nContent-Length: {length}\r\n\r\n{body}")
+    pretend::answer(status, &body)
 }
 
 /// Makes a token that is valid for this many seconds.
 fn token(now: Now, lifetime: u64) -> String {
-    let utc = now.utc.duration_since(SystemTime::UNIX_EPOCH);
-    let expires = utc.unwrap_or_default().as_secs() + lifetime;
-    let claims = URL_SAFE_NO_PAD.encode(format!("{{\"exp\":{expires}}}"));
-    format!("eyJhbGciOiJFUzI1NiJ9.{claims}.c2ln")
+    pretend::access_token(now, "fuzz", lifetime as f64)
 }
