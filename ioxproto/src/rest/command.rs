@@ -590,8 +590,9 @@ impl Command {
     }
 
     fn secure(address: &str, value: &str) -> Result<Self, RequestError> {
-        // A lock reports 100 or 0 as its status.
-        let goal = Goal::IsOn(value != "0");
+        // A lock reports 100 or 0 as its status; 101 is unknown and 102 is jammed.
+        let due = if value == "0" { 0 } else { 100 };
+        let goal = Goal::Property(i64::from(due).into());
         let mut command = Self::to_node(address, "SECMD", Repetition::Absolute, goal)?;
         command.target = node(checked_address(address)?, STATUS);
         Ok(command.with_value(value, None))

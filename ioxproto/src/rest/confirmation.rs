@@ -6,6 +6,7 @@
 //! | command to | confirmed by |
 //! |---|---|
 //! | a node: on, off, level, fade, step | its `ST` with a matching value, or the command (`DON` …) |
+//! | a lock: lock, unlock | its `ST` with exactly 100 or 0, not jammed or unknown |
 //! | a node: anything else | the property named like the command, with the value if it is known |
 //! | a node: enable, disable | `_3` `EN` with that state |
 //! | a scene | the same event of any member |
@@ -182,6 +183,7 @@ fn is_value(goal: &Goal, raw: &str, uom: &str) -> bool {
     let is_on = value != Decimal::from(0);
     match goal {
         Goal::Property(due) => value == *due,
+        _ if is_indefinite(value, uom) => false,
         Goal::IsOn(on) => is_on == *on,
         Goal::Full => percent(value, uom).map_or(is_on, |percent| percent == 100),
         // Devices round differently.
@@ -190,6 +192,11 @@ fn is_value(goal: &Goal, raw: &str, uom: &str) -> bool {
         }
         _ => false,
     }
+}
+
+/// Whether a status is neither on nor off: unknown, jammed or moving.
+fn is_indefinite(value: Decimal, uom: &str) -> bool {
+    matches!(uom, "11" | "78" | "79" | "97") && value.to_i64().is_some_and(|value| value > 100)
 }
 
 /// A raw level in percent; `None` if the unit is not one of a level.

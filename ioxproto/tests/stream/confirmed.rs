@@ -91,7 +91,17 @@ fn table() -> Vec<(Command, String, Vec<String>)> {
         (
             named(Command::lock(LAMP)),
             node("ST", "100"),
-            vec![node("ST", "0")],
+            vec![
+                node("ST", "0"),
+                node("ST", "50"),
+                node("ST", "101"),
+                node("ST", "102"),
+            ],
+        ),
+        (
+            named(Command::unlock(LAMP)),
+            node("ST", "0"),
+            vec![node("ST", "100"), node("ST", "102")],
         ),
         (
             named(Command::heat_setpoint(LAMP, setpoint)),
@@ -308,6 +318,38 @@ fn a_level_in_percent_is_compared_in_units_of_percent() {
             assert_eq!(driver.is_over(id), unchanged, "{raw} in {uom}");
         }
     }
+}
+
+#[test]
+fn an_unknown_status_confirms_nothing() {
+    let house = ControllerState::new();
+    for uom in ["11", "78", "79", "97"] {
+        let mut driver = Driver::connected();
+        let id = call(&mut driver, &named(Command::on(LAMP)), &house);
+        driver.answer_call(200, ACCEPTED);
+        let status = |value: &str| {
+            let action = format!("<action uom=\"{uom}\">{value}</action>");
+            node("ST", "0").replace("<action>0</action>", &action)
+        };
+        driver.text(&status("101"));
+        assert!(!driver.is_over(id), "{uom}");
+        driver.text(&status("100"));
+        assert!(driver.is_over(id), "{uom}");
+    }
+}
+
+#[test]
+fn a_jammed_lock_is_not_in_the_state_that_lock_sets() {
+    let mut house = ControllerState::new();
+    let mut driver = Driver::connected();
+    let jammed = node("ST", "0").replace("<action>0", "<action uom=\"11\">102");
+    driver.text(&jammed);
+    for notification in &driver.notifications {
+        house.apply(notification);
+    }
+    let id = call(&mut driver, &named(Command::lock(LAMP)), &house);
+    driver.answer_call(200, ACCEPTED);
+    assert!(!driver.is_over(id));
 }
 
 #[test]
