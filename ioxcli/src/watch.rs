@@ -90,7 +90,9 @@ pub(crate) async fn follow(
     began: Instant,
     mut stop: Stop,
 ) -> Result<(), ExitError> {
-    let wants_names = !output.no_names && matches!(output.format, Format::Text | Format::Json);
+    let shows_names = matches!(output.format, Format::Text | Format::Json);
+    // A node may be selected by its name, whatever is shown.
+    let wants_names = !output.no_names && (shows_names || !output.selection.node.is_empty());
     let mut options = watched.options.read_names(names::read_option(wants_names));
     let (record, state) = targets(output)?;
     let mut recording = None;

@@ -1,7 +1,7 @@
 //! A stream under test, with methods that wait for its notifications.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ioxproto::{Event, Notification, Reason, Status, StatusChange};
 
@@ -42,12 +42,14 @@ impl Watched {
         self.notifications = Vec::new();
     }
 
-    /// Takes notifications up to the first one that fits.
+    /// Takes notifications up to the first one that fits. Fails if it does not arrive in time, even
+    /// if others do.
     pub fn until(
         &mut self,
         what: &str,
         mut fits: impl FnMut(&Notification) -> bool,
     ) -> Notification {
+        let deadline = Instant::now() + LIMIT * 3;
         loop {
             match self.stream.next(LIMIT) {
                 Next::Notification(notification) => {
@@ -55,6 +57,8 @@ impl Watched {
                     if fits(&notification) {
                         return notification;
                     }
+                    let is_late = Instant::now() > deadline;
+                    assert!(!is_late, "never {what}; statuses: {:#?}", self.statuses());
                 }
                 Next::End => panic!("the end before {what}; statuses: {:#?}", self.statuses()),
                 Next::Nothing => panic!("timed out on {what}; statuses: {:#?}", self.statuses()),

@@ -8,14 +8,12 @@ use std::io::{self, Write};
 use ioxtransport_blocking::{EventStream, Notification};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let [_, url, user, pin] = &std::env::args().collect::<Vec<_>>()[..] else {
-        return Err("usage: ten_lines URL USER PIN, with the password in IOX_PASSWORD".into());
+    let [_, url, user, pins @ ..] = &std::env::args().collect::<Vec<_>>()[..] else {
+        return Err("usage: ten_lines URL USER [PIN], with the password in IOX_PASSWORD".into());
     };
-    let stream = EventStream::builder(url)
-        .local_account(user, std::env::var("IOX_PASSWORD")?)
-        .pin(pin)
-        .start()?;
-    print(stream, &mut io::stdout())
+    let builder = EventStream::builder(url).local_account(user, std::env::var("IOX_PASSWORD")?);
+    let builder = pins.iter().fold(builder, |builder, pin| builder.pin(pin));
+    print(builder.start()?, &mut io::stdout())
 }
 
 pub(crate) fn print(mut stream: EventStream, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {

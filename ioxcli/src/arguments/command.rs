@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::values::seconds;
+use super::values::{percent, seconds};
 use super::{Access, Logging};
 
 /// The controller that receives a command, and whether to wait for a confirmation.
@@ -38,7 +38,7 @@ pub(crate) struct LevelCommand {
     /// The lamp: its name, folder and name (Hall/Lamp), or its address in any spelling
     pub(crate) node: String,
     /// From 0 to 100
-    #[arg(value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(..=100))]
+    #[arg(value_name = "PERCENT", value_parser = percent)]
     pub(crate) percent: u8,
     #[command(flatten)]
     pub(crate) options: CommandOptions,

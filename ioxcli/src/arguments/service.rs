@@ -62,7 +62,7 @@ pub(crate) struct Setup {
     pub(crate) config: Option<PathBuf>,
     /// User name: the controller's own, or the e-mail of a portal account. The password comes from
     /// the environment (IOX_PASSWORD), from --password-file, or from a prompt
-    #[arg(short, long, value_name = "NAME", value_parser = username)]
+    #[arg(short, long, value_name = "NAME", env = "IOX_USERNAME", value_parser = username)]
     pub(crate) username: Option<String>,
     /// Read the password from the first line of a file
     #[arg(long, value_name = "FILE")]

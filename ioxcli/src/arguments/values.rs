@@ -51,6 +51,15 @@ pub(super) fn time_span(text: &str) -> Result<Duration, String> {
     seconds(&(number * factor).to_string()).map_err(|_| expected())
 }
 
+pub(super) fn percent(text: &str) -> Result<u8, String> {
+    let number = text.strip_suffix('%').unwrap_or(text).trim_end();
+    number
+        .parse()
+        .ok()
+        .filter(|percent| *percent <= 100)
+        .ok_or_else(|| "it must be a whole number from 0 to 100".to_owned())
+}
+
 pub(super) fn rate(text: &str) -> Result<f64, String> {
     text.parse()
         .ok()
@@ -87,6 +96,13 @@ mod tests {
             assert!(seconds(text).is_err(), "{text}");
             assert!(factor(text).is_err() || text == "1e300", "{text}");
         }
+        for text in ["", "%", "101", "-1", "0.5", "abc", "50%%"] {
+            assert!(percent(text).is_err(), "{text}");
+        }
+        assert_eq!(
+            (percent("0"), percent("50%"), percent("100 %")),
+            (Ok(0), Ok(50), Ok(100))
+        );
         assert!(rate("-1").is_err() && rate("NaN").is_err() && rate("0").is_ok());
         assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
     }

@@ -94,10 +94,12 @@ const PRINT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Writes a result to standard output. It is not an error if the reader has closed the pipe or does
 /// not read.
 pub(crate) async fn print(text: impl Into<Vec<u8>>) -> Result<(), ExitError> {
-    let screen = Screen::stdout()
-        .map_err(|error| ExitError::other(format!("cannot write to standard output: {error}")))?;
-    let _ = timeout(PRINT_TIMEOUT, screen.finish(text.into())).await;
-    Ok(())
+    let cannot = |error| ExitError::other(format!("cannot write to standard output: {error}"));
+    let screen = Screen::stdout().map_err(cannot)?;
+    match timeout(PRINT_TIMEOUT, screen.finish(text.into())).await {
+        Ok(Ended::Failed(error)) => Err(cannot(error)),
+        _ => Ok(()),
+    }
 }
 
 /// Whether a write error only means that the reader has closed the pipe.

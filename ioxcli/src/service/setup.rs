@@ -162,8 +162,11 @@ impl Wizard {
                     "--pin applies to the certificate of an https:// controller, and http:// has none",
                 ));
             }
-            self.confirm("Send the password there anyway? [y/N] ")
-                .await?;
+            self.confirm(
+                "Send the password there anyway? [y/N] ",
+                "give --yes to send the password without encryption",
+            )
+            .await?;
             return Ok(None);
         }
         let certificate = tokio::select! {
@@ -179,18 +182,22 @@ impl Wizard {
                     "{url} shows the certificate {shown}, and not {pin}: nothing was sent"
                 )));
             }
-            None => self.confirm("Is this your controller? [y/N] ").await?,
+            None => {
+                self.confirm(
+                    "Is this your controller? [y/N] ",
+                    "compare the fingerprint, then give it with --pin, or give --yes",
+                )
+                .await?;
+            }
         }
         Ok(Some(shown))
     }
 
-    async fn confirm(&mut self, question: &str) -> Result<(), ExitError> {
+    async fn confirm(&mut self, question: &str, advice: &str) -> Result<(), ExitError> {
         if self.setup.yes {
             return Ok(());
         }
-        let answer = self
-            .ask(question, "give --yes after you have compared it")
-            .await?;
+        let answer = self.ask(question, advice).await?;
         match answer.to_ascii_lowercase().as_str() {
             "y" | "yes" => Ok(()),
             _ => Err(ExitError::other(

@@ -1,6 +1,9 @@
 //! Names of the house, and commands by name.
 
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use ioxsim::{Event, HouseOptions, OnCall, ServerOptions, Times};
 
@@ -181,6 +184,24 @@ fn names_are_shown_in_text_and_json_and_select_nodes() {
     assert_eq!(event["node_name"], "Hall lamp");
     assert_eq!(event["node_folder"], "Hall");
     assert_eq!(event["node_address"], *lamp);
+
+    // A format that shows no names selects by name, too.
+    let arguments = "watch --format value --live-only --max-events 1 --node";
+    let arguments: Vec<&str> = arguments.split(' ').chain(["Hall lamp"]).collect();
+    let value = Running::start(at(&house, &arguments));
+    let has_ended = AtomicBool::new(false);
+    let finished = thread::scope(|scope| {
+        scope.spawn(|| {
+            while !has_ended.load(Ordering::Acquire) {
+                switch("128");
+                thread::sleep(Duration::from_millis(10));
+            }
+        });
+        let finished = value.finish();
+        has_ended.store(true, Ordering::Release);
+        finished
+    });
+    assert_eq!(finished.stdout, "50%");
 
     let text = Running::start(at(&house, &["watch", "--live-only"]));
     text.wait_for("connected");

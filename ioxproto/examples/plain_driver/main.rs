@@ -9,7 +9,7 @@ mod transport;
 mod websocket;
 
 use ioxproto::{
-    Action, Address, Config, ConnectionId, Exchange, Message, Notification, RequestId,
+    Action, Address, Config, ConnectionId, Exchange, Message, Notification, RequestId, Status,
     StreamMachine,
 };
 
@@ -21,18 +21,26 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         return Err("usage: plain_driver URL USER, with the password in IOX_PASSWORD".into());
     };
     let config = Config::new(url.as_str()).local_account(user, std::env::var("IOX_PASSWORD")?);
+    let mut failure = None;
     watch(
         StreamMachine::new(config.seed(std::process::id().into()))?,
         |notification| {
             match notification {
                 Notification::Event(event) => println!("{event}"),
-                Notification::Status(change) => println!("{change}"),
+                Notification::Status(change) => {
+                    println!("{change}");
+                    let has_failed = change.status == Status::ReconnectFailed;
+                    failure = change.reason.filter(|_| has_failed);
+                }
                 other => println!("{other:?}"),
             }
             true
         },
     );
-    Ok(())
+    match failure {
+        Some(reason) => Err(reason.to_string().into()),
+        None => Ok(()),
+    }
 }
 
 /// Runs the stream to its end. Stops it once `deliver` returns `false`.

@@ -196,7 +196,7 @@ fn refused(status: u16, text: &str, attempts: u32) -> String {
     };
     let what = match status {
         300..=399 => "the controller answered with a redirect, which is not followed",
-        404 => "the item does not exist, or the controller was busy",
+        404 => "the item does not exist or does not support this, or the controller was busy",
         503 => "the controller is busy",
         _ => "the controller refused the request",
     };

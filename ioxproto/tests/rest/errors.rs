@@ -49,7 +49,7 @@ fn each_problem_of_a_call_has_a_code_and_a_sentence() {
         (
             refused(404, "", 0),
             "refused",
-            "the item does not exist, or the controller was busy (HTTP 404)",
+            "the item does not exist or does not support this, or the controller was busy (HTTP 404)",
         ),
         (
             refused(503, "busy", 4),

@@ -279,7 +279,7 @@ fn only_absolute_commands_are_repeated() {
     assert!(error.may_have_been_carried_out, "a busy controller may act");
     assert_eq!(
         error.to_string(),
-        "the item does not exist, or the controller was busy (HTTP 404); the command may have been carried out"
+        "the item does not exist or does not support this, or the controller was busy (HTTP 404); the command may have been carried out"
     );
     let id = driver.call(Command::network_resource(3));
     driver.answer_call(503, "");
