@@ -74,6 +74,8 @@ impl<R: Runtime> PolledStream<R> {
 
     /// Returns the next live event and drops everything before it; `None` at the end.
     /// Cancellation-safe.
+    ///
+    /// Status changes are dropped, too: at the end, [`Handle::closed`] returns the reason.
     pub async fn next_live_event(&mut self) -> Option<Event> {
         next_live_event(self).await
     }

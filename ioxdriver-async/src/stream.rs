@@ -68,6 +68,8 @@ impl<R: Runtime> EventStream<R> {
 
     /// Takes the next live event and drops all other notifications before it; `None` at the end.
     /// Cancellation-safe.
+    ///
+    /// Status changes are dropped, too: at the end, [`Handle::closed`] returns the reason.
     pub async fn next_live_event(&mut self) -> Option<Event> {
         next_live_event(self).await
     }

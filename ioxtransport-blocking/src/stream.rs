@@ -96,6 +96,8 @@ impl EventStream {
 
     /// Waits for the next live event and drops all other notifications before it; `None` at the
     /// end.
+    ///
+    /// Status changes are dropped, too: at the end, [`Handle::closed`] returns the reason.
     pub fn next_live_event(&mut self) -> Option<Event> {
         self.find_map(|notification| match notification {
             Notification::Event(event) if event.is_live() => Some(event),

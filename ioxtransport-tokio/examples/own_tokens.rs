@@ -18,7 +18,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         if rejected {
             eprintln!("the controller refused the token: put another into {file}");
         }
-        fs::read_to_string(&file).map(|text| Secret::new(text.trim()))
+        fs::read_to_string(&file)
+            .inspect_err(|error| eprintln!("cannot read {file}: {error}"))
+            .map(|text| Secret::new(text.trim()))
     };
     watch(EventStream::builder(url), token, |line| println!("{line}")).await
 }
