@@ -191,7 +191,7 @@ fn receiving(arguments: &[String]) -> Result<()> {
     let receiver = library.receivers().nth(receiver.parse()?);
     let client = receiver.ok_or("there is no such receiver")?.client;
     let timed = kind == "latency";
-    let seen = client(address.parse()?, Seen::none_of(frames.parse()?, timed))?;
+    let seen = client(address.parse()?, Seen::expecting(frames.parse()?, timed))?;
     if timed {
         for latency in &seen.latencies {
             println!("{}", latency.as_secs_f64());

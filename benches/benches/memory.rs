@@ -106,7 +106,7 @@ fn flood(runtime: &tokio::runtime::Runtime, driver: &str, frames: u64) -> Result
     let options = Options::new(controller.url())
         .local_account("admin", "admin")
         .read_names(ioxproto::ReadNames::Never);
-    let seen = Seen::none_of(frames, false);
+    let seen = Seen::expecting(frames, false);
     let seen = match driver {
         "tokio" => runtime.block_on(callback::<Tokio>(options, seen))?,
         _ => background(options, seen)?,

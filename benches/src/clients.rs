@@ -57,7 +57,7 @@ pub struct Seen {
 impl Seen {
     /// Expects this many frames. With `timed`, reads their time of sending.
     #[must_use]
-    pub fn none_of(limit: u64, timed: bool) -> Self {
+    pub fn expecting(limit: u64, timed: bool) -> Self {
         Self {
             limit,
             timed,
@@ -65,7 +65,8 @@ impl Seen {
         }
     }
 
-    /// Counts a frame with this text in its `fmtName`. Returns `false` if it was the last.
+    /// Counts a frame. `sent` is its `fmtName`, the time of sending if that is expected. Returns
+    /// `false` if it was the last frame.
     pub fn frame(&mut self, sent: &str) -> bool {
         if self.frames == 0 {
             self.began = Some(Instant::now());
@@ -289,7 +290,8 @@ pub async fn callback<R: Runtime>(options: Options, seen: Seen) -> Result<Seen> 
     done.await.map_err(|_| end_error(handle.last_reason()))
 }
 
-/// Counts until all frames are seen or the stream ends, passes on the result, and ignores the rest.
+/// Counts until all frames are seen, passes the result to `done`, and ignores the rest. If the
+/// stream ends first, drops `done`, so that its receiver gets an error.
 fn counting(mut seen: Seen, done: impl FnOnce(Seen)) -> impl FnMut(&Notification) {
     let mut done = Some(done);
     move |notification| {

@@ -41,7 +41,7 @@ macro_rules! conformance_table {
                 replay_is_never_marked_live_when_the_process_is_stopped: plain concurrent,
             }
             bytes {
-                invalid_utf_8_in_every_replay_is_delivered_and_the_stream_stays_up: both,
+                invalid_utf_8_in_the_replay_is_delivered_without_a_reconnect: both,
                 fragments_with_a_ping_between_are_one_message: both core,
                 a_message_that_arrives_byte_by_byte_is_one_message: plain core,
                 a_replayed_message_that_trickles_in_is_still_replay: both core,

@@ -1,4 +1,4 @@
-//! Runs each model.
+//! Runs each model under shuttle, which tries thousands of thread schedules.
 
 use models::models;
 
@@ -27,7 +27,7 @@ models! {
         a_stop_and_a_token_at_once_are_both_seen
         the_outcome_is_set_once_and_seen_by_all_waiters
         a_driver_that_is_gone_ends_all_waits
-        dropping_the_last_handle_ends_the_driver_and_leaves_nothing
+        dropping_the_last_handle_ends_the_driver_and_drops_the_relaunch
         a_start_while_the_driver_comes_to_rest_is_carried_out_once
         every_call_is_over_once_the_driver_rests
         every_call_is_over_once_the_driver_is_gone

@@ -19,8 +19,8 @@ use ioxproto::{
 };
 use sha1::{Digest as _, Sha1};
 
-/// An action on the connection that the machine requested, except connecting, or an abandoned
-/// request.
+/// An action that the machine requested: an action on the connection other than connecting, or
+/// abandoning a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "they are named like the machine's actions")]
@@ -33,8 +33,8 @@ pub enum Done {
     SendText(String),
 }
 
-/// Owns a stream machine and its clock. Each method passes one thing that happened to the machine,
-/// then drains its actions into the lists.
+/// Owns a stream machine and its clock. Most methods report one thing to the machine, then drain
+/// its actions into the lists. The others move the clock or read the lists.
 #[derive(Debug)]
 pub struct Driver {
     /// The machine.
@@ -47,7 +47,7 @@ pub struct Driver {
     pub id: Option<ConnectionId>,
     /// The upgrade that awaits its answer.
     pub upgrade: Option<Exchange>,
-    /// The POST request or probe that awaits its answer.
+    /// The POST request, or the check of whether the port speaks TLS, that awaits its answer.
     pub http: Option<(RequestId, Exchange)>,
     /// The exchanges of calls that await their answers, oldest first.
     pub gets: Vec<(RequestId, Exchange)>,
@@ -210,7 +210,7 @@ impl Driver {
     }
 
     /// The driver waits until the next deadline, at most until this instant, and ticks. Returns
-    /// whether there was a deadline.
+    /// whether a deadline was due by then.
     pub fn pass_to_deadline(&mut self, until: Instant) -> bool {
         let deadline = self.stream.poll_timeout(self.now);
         let due = deadline.filter(|deadline| deadline.at <= until);
@@ -262,18 +262,18 @@ impl Driver {
         self.answer(accepting(self.request().as_bytes()));
     }
 
-    /// The text of the request that awaits its answer.
+    /// The text of the pending request in `http`.
     pub fn post(&self) -> String {
         let (_, exchange) = self.http.as_ref().expect("a request waits for its answer");
         String::from_utf8(exchange.request().to_vec()).unwrap()
     }
 
-    /// Answers that request.
+    /// Answers the request in `http`.
     pub fn answer_post(&mut self, status: u16, body: &str) {
         self.answer_post_with(answer(status, body));
     }
 
-    /// Answers that request with these bytes, then the end of the input.
+    /// Answers the request in `http` with these bytes, then the end of the input.
     pub fn answer_post_with(&mut self, bytes: impl AsRef<[u8]>) {
         let (id, exchange) = self.http.take().expect("a request waits for its answer");
         let answer = received(exchange, bytes);
@@ -281,7 +281,7 @@ impl Driver {
         self.drain();
     }
 
-    /// That request fails.
+    /// The request in `http` fails.
     pub fn fail_post(&mut self, failure: Failure) {
         let (id, _) = self.http.take().expect("a request waits for its answer");
         self.stream.http_failed(self.now, id, failure);
@@ -332,8 +332,8 @@ impl Driver {
         self.drain();
     }
 
-    /// The outcome of a call, which must have ended.
-    pub fn outcome(&mut self, id: CallId) -> Result<RawAnswer, CallError> {
+    /// Takes the outcome of a call, which must have ended.
+    pub fn take_outcome(&mut self, id: CallId) -> Result<RawAnswer, CallError> {
         let mut calls = self.calls_done.iter();
         let place = calls.position(|(done, _)| *done == id);
         self.calls_done.remove(place.expect("the call has ended")).1

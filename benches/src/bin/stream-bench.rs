@@ -72,7 +72,7 @@ impl Arguments {
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    let seen = Seen::none_of(arguments.count, arguments.latency);
+    let seen = Seen::expecting(arguments.count, arguments.latency);
     let mut seen = match arguments.transport {
         Transport::Tokio => tokio::runtime::Builder::new_current_thread()
             .enable_all()

@@ -1,4 +1,4 @@
-//! The state of the house, and the filters of its output.
+//! The state that `iox state` and `iox watch --state` write, and the filters of both.
 
 use std::time::Duration;
 
@@ -14,7 +14,8 @@ fn state(url: &str, arguments: &[&str]) -> Finished {
     run(command)
 }
 
-/// Starts a controller that replays several events per node.
+/// Starts a controller that plays a recording: events of two nodes, one of them twice for `ST`, a
+/// program and a variable.
 fn recorded() -> House {
     let lines: Vec<_> = [
         ("n1", "ST", "0", "Off"),
@@ -93,7 +94,7 @@ fn an_incomplete_state_is_reported_and_fails() {
     assert!(!object["nodes"].as_object().unwrap().is_empty());
     assert!(finished.stderr.contains("--drain-cap"), "{finished:?}");
     assert!(finished.stderr.contains("not complete"), "{finished:?}");
-    // The same house without the delay.
+    // A house with a quick replay and the default `--drain-cap`.
     let quick = House::start(ServerOptions::of(HouseOptions::default()));
     let finished = state(&quick.url, &["--format", "json"]);
     assert_eq!(finished.code, Some(0), "{finished:?}");

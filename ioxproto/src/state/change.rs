@@ -14,9 +14,10 @@ use crate::vocabulary::Lifecycle;
 pub enum Occasion {
     /// A live event reported it.
     Live,
-    /// A replayed event set the value; it may be unchanged since before the outage.
+    /// A replayed event set a value that was not known, or differs. The value itself may be old.
     Replay,
-    /// It happened during an outage. Reported once, when the replay after the outage ends.
+    /// It happened while the stream was not connected. Reported once, when the replay ends, or at
+    /// once if its event arrives after that.
     WhileAway,
     /// Reading the names again found it.
     Reading,
@@ -52,7 +53,8 @@ pub struct Change {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum ChangeKind {
-    /// A node's property has another value, or is new.
+    /// A node's property has another value, or is new. With change times, also: it has changed, and
+    /// changed back.
     Property(PropertyChange),
     /// A member's property changed, so the aggregate state of the scene may have changed too.
     /// Follows the change of the member itself.

@@ -57,7 +57,7 @@ fn a_call_is_a_request_with_the_account_and_its_answer() {
     );
     assert!(driver.stream.has_calls());
     driver.answer_call(200, STATUS);
-    let statuses = status.outcome(driver.outcome(id)).unwrap();
+    let statuses = status.outcome(driver.take_outcome(id)).unwrap();
     assert_eq!(statuses.nodes[0].address, LAMP);
     assert!(!driver.stream.has_calls());
     assert_eq!(driver.status(), Status::Connected);
@@ -68,13 +68,13 @@ fn a_call_is_a_request_with_the_account_and_its_answer() {
 fn a_call_at_rest_fails_at_once() {
     let mut driver = Driver::local();
     let id = driver.call(rest::status());
-    let error = driver.outcome(id).unwrap_err();
+    let error = driver.take_outcome(id).unwrap_err();
     assert_eq!(error.to_string(), "the stream is not running");
     driver.start();
     driver.refuse(401, "");
     assert_eq!(driver.status(), Status::ReconnectFailed);
     let id = driver.call(rest::status());
-    let error = driver.outcome(id).unwrap_err();
+    let error = driver.take_outcome(id).unwrap_err();
     assert!(matches!(
         problem(&error),
         CallProblem::NotRunning {
@@ -92,7 +92,7 @@ fn calls_wait_while_the_stream_connects_and_are_sent_once_it_is_accepted() {
     driver.accept();
     assert_eq!(driver.gets.len(), 1, "the replay need not be over");
     driver.answer_call(200, STATUS);
-    assert!(driver.outcome(id).is_ok());
+    assert!(driver.take_outcome(id).is_ok());
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn calls_wait_while_the_stream_reconnects_within_their_limit() {
     driver.pass(0.2);
     driver.accept();
     driver.answer_call(200, STATUS);
-    assert!(driver.outcome(id).is_ok());
+    assert!(driver.take_outcome(id).is_ok());
 
     let mut driver = Driver::local();
     driver.start();
@@ -119,7 +119,7 @@ fn calls_wait_while_the_stream_reconnects_within_their_limit() {
     driver.pass(41.9);
     assert!(!driver.is_over(id));
     driver.pass(0.2);
-    let error = driver.outcome(id).unwrap_err();
+    let error = driver.take_outcome(id).unwrap_err();
     assert_eq!(
         error.to_string(),
         "no answer within 60 s (it was not sent: the stream is not connected, or other calls are ahead of it)"
@@ -157,7 +157,7 @@ fn in_flight_is_one_on_an_isy994_over_tls_two_without_and_four_on_others() {
 fn the_queue_is_bounded() {
     let mut driver = Driver::with(|config| config.max_calls(3)).into_connected();
     let calls: Vec<_> = (0..4).map(|_| driver.call(rest::status())).collect();
-    let error = driver.outcome(calls[3]).unwrap_err();
+    let error = driver.take_outcome(calls[3]).unwrap_err();
     assert_eq!(problem(&error), &CallProblem::QueueFull { limit: 3 });
     driver.answer_call(200, STATUS);
     let more = driver.call(rest::status());
@@ -171,7 +171,7 @@ fn the_first_byte_is_due_after_ten_seconds_and_everything_after_sixty() {
     driver.pass(9.9);
     assert!(!driver.is_over(id));
     driver.pass(0.2);
-    let error = driver.outcome(id).unwrap_err();
+    let error = driver.take_outcome(id).unwrap_err();
     let opening = CallProblem::TimedOut {
         phase: Some(CallPhase::Opening),
         after: seconds(10.0),
@@ -183,7 +183,7 @@ fn the_first_byte_is_due_after_ten_seconds_and_everything_after_sixty() {
     let id = driver.call(on());
     driver.call_phase(CallPhase::Sent);
     driver.pass(10.1);
-    let error = driver.outcome(id).unwrap_err();
+    let error = driver.take_outcome(id).unwrap_err();
     assert!(error.may_have_been_carried_out);
     assert_eq!(
         error.to_string(),
@@ -200,7 +200,7 @@ fn the_first_byte_is_due_after_ten_seconds_and_everything_after_sixty() {
     }
     assert!(!driver.is_over(id));
     driver.pass(1.1);
-    let error = driver.outcome(id).unwrap_err();
+    let error = driver.take_outcome(id).unwrap_err();
     let answering = CallProblem::TimedOut {
         phase: Some(CallPhase::Answering),
         after: seconds(60.0),
@@ -231,7 +231,7 @@ fn a_call_refused_by_a_busy_controller_is_repeated_after_a_quarter_one_and_two_s
         };
         assert!(first == 0.0 && (0.25..0.3).contains(&second));
         assert!((1.0..1.05).contains(&(third - second)) && (2.0..2.05).contains(&(fourth - third)));
-        let error = driver.outcome(id).unwrap_err();
+        let error = driver.take_outcome(id).unwrap_err();
         assert!(matches!(
             problem(&error),
             CallProblem::Refused { attempts: 4, .. }
@@ -250,7 +250,7 @@ fn a_call_whose_limit_ends_before_its_repeat_is_not_sent_again() {
         driver.pass(1.999);
         assert!(!driver.is_over(id));
         driver.pass(0.001);
-        let error = driver.outcome(id).unwrap_err();
+        let error = driver.take_outcome(id).unwrap_err();
         assert_eq!(
             error.to_string(),
             "the controller is busy (HTTP 503)",
@@ -267,7 +267,7 @@ fn the_answer_to_a_repeat_is_the_answer_of_the_call() {
     driver.answer_call(503, "");
     driver.pass(0.3);
     driver.answer_call(200, ACCEPTED);
-    assert!(driver.outcome(id).is_ok());
+    assert!(driver.take_outcome(id).is_ok());
 }
 
 #[test]
@@ -275,7 +275,7 @@ fn only_absolute_commands_are_repeated() {
     let mut driver = Driver::connected();
     let id = driver.call(Command::brighten(LAMP).unwrap());
     driver.answer_call(404, "");
-    let error = driver.outcome(id).unwrap_err();
+    let error = driver.take_outcome(id).unwrap_err();
     assert!(error.may_have_been_carried_out, "a busy controller may act");
     assert_eq!(
         error.to_string(),
@@ -283,7 +283,12 @@ fn only_absolute_commands_are_repeated() {
     );
     let id = driver.call(Command::network_resource(3));
     driver.answer_call(503, "");
-    assert!(!driver.outcome(id).unwrap_err().may_have_been_carried_out);
+    assert!(
+        !driver
+            .take_outcome(id)
+            .unwrap_err()
+            .may_have_been_carried_out
+    );
 }
 
 #[test]
@@ -297,17 +302,17 @@ fn a_404_is_an_empty_answer_if_there_may_be_no_items() {
             status,
             "<RestResponse succeeded=\"false\"><status>404</status></RestResponse>",
         );
-        let none = definitions.outcome(driver.outcome(id)).unwrap();
+        let none = definitions.outcome(driver.take_outcome(id)).unwrap();
         assert!(none.definitions.is_empty());
     }
     let resources = rest::network_resources();
     let id = driver.call(resources.request().clone());
     driver.answer_call(404, "");
-    let none = resources.outcome(driver.outcome(id)).unwrap();
+    let none = resources.outcome(driver.take_outcome(id)).unwrap();
     assert!(none.resources.is_empty());
     let id = driver.call(rest::get("/api/nothing").unwrap());
     driver.answer_call(404, "");
-    let error = driver.outcome(id).unwrap_err();
+    let error = driver.take_outcome(id).unwrap_err();
     assert!(matches!(
         problem(&error),
         CallProblem::Refused {
@@ -324,7 +329,7 @@ fn a_refusal_inside_200_is_a_refusal() {
     let id = driver.call(Command::beep(LAMP).unwrap());
     let body = r#"<RestResponse succeeded="false"><status>400</status><reason code="-5">no such command</reason></RestResponse>"#;
     driver.answer_call(200, body);
-    let error = driver.outcome(id).unwrap_err();
+    let error = driver.take_outcome(id).unwrap_err();
     assert_eq!(
         error.to_string(),
         "the controller refused the request (HTTP 400); it says \"no such command\""
@@ -338,7 +343,7 @@ fn a_refusal_inside_200_is_a_refusal() {
     assert!(!driver.is_over(id));
     driver.pass(0.3);
     driver.answer_call(200, ACCEPTED);
-    assert!(driver.outcome(id).is_ok());
+    assert!(driver.take_outcome(id).is_ok());
 }
 
 #[test]
@@ -348,7 +353,7 @@ fn a_refusal_that_repeats_the_credentials_is_not_shown() {
         let id = driver.call(Command::beep(LAMP).unwrap());
         let body = format!(r#"{{"successful":false,"message":"what is {shown} to me?"}}"#);
         driver.answer_call(400, &body);
-        let error = driver.outcome(id).unwrap_err();
+        let error = driver.take_outcome(id).unwrap_err();
         assert_eq!(
             error.to_string(),
             "the controller refused the request (HTTP 400)"
@@ -362,7 +367,7 @@ fn a_web_page_is_not_an_answer_to_a_command() {
     let call: rest::Call<rest::Accepted> = on().into();
     let id = driver.call(call.request().clone());
     driver.answer_call(200, "<html><head><title>Sign in</title></head></html>");
-    let error = call.outcome(driver.outcome(id)).unwrap_err();
+    let error = call.outcome(driver.take_outcome(id)).unwrap_err();
     assert_eq!(error.code(), "unreadable_answer");
     assert!(error.may_have_been_carried_out);
 }
@@ -374,12 +379,12 @@ fn a_newer_command_to_the_same_target_cancels_the_older_ones_repeats() {
     driver.answer_call(503, "");
     let other = driver.call(Command::on("2 2 2 1").unwrap());
     let newer = driver.call(off());
-    let error = driver.outcome(older).unwrap_err();
+    let error = driver.take_outcome(older).unwrap_err();
     assert_eq!(problem(&error), &CallProblem::Superseded { status: 503 });
     assert_eq!(driver.gets.len(), 2, "the newer one is sent at once");
     driver.answer_call(200, ACCEPTED);
     driver.answer_call(200, ACCEPTED);
-    assert!(driver.outcome(other).is_ok() && driver.outcome(newer).is_ok());
+    assert!(driver.take_outcome(other).is_ok() && driver.take_outcome(newer).is_ok());
     driver.pass(5.0);
     assert_eq!(driver.sent.len(), 3);
 }
@@ -392,12 +397,12 @@ fn a_newer_command_does_not_cancel_repeats_to_another_target() {
     let fan = driver.call(Command::on("2 2 2 1").unwrap());
     driver.answer_call(503, "");
     driver.call(Command::off("2 2 2 1").unwrap());
-    let error = driver.outcome(fan).unwrap_err();
+    let error = driver.take_outcome(fan).unwrap_err();
     assert_eq!(problem(&error), &CallProblem::Superseded { status: 503 });
     driver.answer_call(200, ACCEPTED);
     driver.pass(0.25);
     driver.answer_call(200, ACCEPTED);
-    assert!(driver.outcome(lamp).is_ok());
+    assert!(driver.take_outcome(lamp).is_ok());
 }
 
 #[test]
@@ -410,7 +415,7 @@ fn an_accepted_command_that_waits_for_its_event_is_not_superseded() {
     driver.answer_call(200, ACCEPTED);
     driver.call(off());
     driver.event(1, "ST", "255", LAMP);
-    let answer = driver.outcome(older).unwrap();
+    let answer = driver.take_outcome(older).unwrap();
     assert_eq!(answer.confirmation, Some(Confirmation::Confirmed));
 }
 
@@ -423,7 +428,7 @@ fn a_command_answered_with_404_may_have_been_carried_out_whatever_follows() {
     driver.answer_call(401, "");
     driver.grant("two", 3600.0);
     driver.answer_call(401, "");
-    let error = driver.outcome(id).unwrap_err();
+    let error = driver.take_outcome(id).unwrap_err();
     assert_eq!(
         problem(&error),
         &CallProblem::CredentialsRefused { status: 401 }
@@ -438,11 +443,11 @@ fn a_command_in_flight_is_not_repeated_once_there_is_a_newer_one() {
     let newer = driver.call(Command::level(LAMP, Level::raw(20)).unwrap());
     assert_eq!(driver.gets.len(), 1, "one after the other");
     driver.answer_call(404, "");
-    let error = driver.outcome(older).unwrap_err();
+    let error = driver.take_outcome(older).unwrap_err();
     assert_eq!(problem(&error), &CallProblem::Superseded { status: 404 });
     assert!(error.may_have_been_carried_out);
     driver.answer_call(200, ACCEPTED);
-    assert!(driver.outcome(newer).is_ok());
+    assert!(driver.take_outcome(newer).is_ok());
 }
 
 #[test]
@@ -509,7 +514,7 @@ fn only_a_command_may_have_been_carried_out() {
     let mut driver = Driver::connected();
     let id = driver.call(read.request().clone());
     driver.answer_call(200, "<vars/>");
-    assert!(!may(read.outcome(driver.outcome(id)).unwrap_err()));
+    assert!(!may(read.outcome(driver.take_outcome(id)).unwrap_err()));
 }
 
 #[test]
@@ -517,11 +522,16 @@ fn a_failure_after_the_request_was_sent_says_that_it_may_have_been_carried_out()
     let mut driver = Driver::connected();
     let id = driver.call(on());
     driver.fail_call(reset());
-    assert!(!driver.outcome(id).unwrap_err().may_have_been_carried_out);
+    assert!(
+        !driver
+            .take_outcome(id)
+            .unwrap_err()
+            .may_have_been_carried_out
+    );
     let id = driver.call(on());
     driver.call_phase(CallPhase::Sent);
     driver.fail_call(reset());
-    let error = driver.outcome(id).unwrap_err();
+    let error = driver.take_outcome(id).unwrap_err();
     assert_eq!(
         error.to_string(),
         "reset; the command may have been carried out"
@@ -529,7 +539,12 @@ fn a_failure_after_the_request_was_sent_says_that_it_may_have_been_carried_out()
     let id = driver.call(rest::status());
     driver.call_phase(CallPhase::Sent);
     driver.fail_call(reset());
-    assert!(!driver.outcome(id).unwrap_err().may_have_been_carried_out);
+    assert!(
+        !driver
+            .take_outcome(id)
+            .unwrap_err()
+            .may_have_been_carried_out
+    );
     assert_eq!(driver.status(), Status::Connected);
 }
 
@@ -538,13 +553,16 @@ fn an_exchange_that_has_ended_is_not_abandoned() {
     let mut driver = Driver::connected();
     let id = driver.call(on());
     driver.fail_call(reset());
-    assert_eq!(driver.outcome(id).unwrap_err().code(), "connection_reset");
+    assert_eq!(
+        driver.take_outcome(id).unwrap_err().code(),
+        "connection_reset"
+    );
     let id = driver.call(on());
     let (request, _) = driver.gets.remove(0);
     let stream = &mut driver.stream;
     stream.http_answered(driver.now, request, Err(ExchangeError::Tls));
     driver.drain();
-    let error = driver.outcome(id).unwrap_err();
+    let error = driver.take_outcome(id).unwrap_err();
     assert_eq!(error.code(), "not_http");
     assert!(error.may_have_been_carried_out, "something has answered");
     assert!(driver.done.is_empty());
@@ -557,7 +575,7 @@ fn a_call_can_be_cancelled() {
     driver.call_phase(CallPhase::Sent);
     driver.stream.cancel_call(driver.now, id);
     driver.drain();
-    let error = driver.outcome(id).unwrap_err();
+    let error = driver.take_outcome(id).unwrap_err();
     assert_eq!(problem(&error), &CallProblem::Cancelled);
     assert!(error.may_have_been_carried_out);
     assert_eq!(driver.done.pop(), Some(Done::Abandon));
@@ -573,18 +591,18 @@ fn a_stop_ends_pending_calls() {
     driver.call_phase(CallPhase::Sent);
     let queued = driver.call(off());
     driver.stop();
-    let error = driver.outcome(sent).unwrap_err();
+    let error = driver.take_outcome(sent).unwrap_err();
     assert_eq!(problem(&error), &CallProblem::Stopped);
     assert!(error.may_have_been_carried_out);
     assert!(
         !driver
-            .outcome(queued)
+            .take_outcome(queued)
             .unwrap_err()
             .may_have_been_carried_out
     );
     let late = driver.call(on());
     assert_eq!(
-        problem(&driver.outcome(late).unwrap_err()),
+        problem(&driver.take_outcome(late).unwrap_err()),
         &CallProblem::Stopped
     );
 }
@@ -595,7 +613,7 @@ fn calls_continue_when_the_streams_connection_is_lost() {
     let id = driver.call(rest::status());
     driver.closed();
     driver.answer_call(200, STATUS);
-    assert!(driver.outcome(id).is_ok());
+    assert!(driver.take_outcome(id).is_ok());
     assert_eq!(driver.status(), Status::LostConnection);
 }
 
@@ -627,7 +645,7 @@ fn a_401_for_a_local_account_refuses_the_call_and_does_not_affect_the_stream() {
     for status in [401, 403] {
         let id = driver.call(on());
         driver.answer_call(status, "");
-        let error = driver.outcome(id).unwrap_err();
+        let error = driver.take_outcome(id).unwrap_err();
         assert_eq!(problem(&error), &CallProblem::CredentialsRefused { status });
         assert!(!error.may_have_been_carried_out);
     }
@@ -652,7 +670,7 @@ fn a_stale_token_is_refreshed_once_for_all_waiting_calls() {
     driver.answer_call(200, STATUS);
     driver.answer_call(200, "<nodes/>");
     for id in calls {
-        assert!(driver.outcome(id).is_ok());
+        assert!(driver.take_outcome(id).is_ok());
     }
     assert_eq!(driver.posts, [LOGIN, REFRESH]);
     assert_eq!(driver.status(), Status::Connected);
@@ -672,7 +690,7 @@ fn a_401_renews_the_tokens_once_for_all_calls() {
     driver.answer_call(200, ACCEPTED);
     driver.answer_call(200, STATUS);
     for id in calls {
-        assert!(driver.outcome(id).is_ok());
+        assert!(driver.take_outcome(id).is_ok());
     }
     assert_eq!(driver.status(), Status::Connected);
 }
@@ -687,7 +705,7 @@ fn new_tokens_are_used_regardless_of_their_lifetime() {
         }
         assert_eq!(driver.posts.len(), 1 + renewals);
         driver.answer_call(200, STATUS);
-        assert!(driver.outcome(id).is_ok());
+        assert!(driver.take_outcome(id).is_ok());
         driver.pass(5.1);
         driver.event(0, "_0", "90", "");
     }
@@ -703,7 +721,7 @@ fn new_tokens_are_used_regardless_of_their_lifetime() {
     assert!(!driver.token(Some(&expired)));
     assert!(driver.token_request.is_none());
     driver.answer_call(200, STATUS);
-    assert!(driver.outcome(call).is_ok());
+    assert!(driver.take_outcome(call).is_ok());
 }
 
 #[test]
@@ -750,7 +768,7 @@ fn a_call_that_no_token_allows_is_refused_after_one_renewal() {
             driver.grant("two", 3600.0);
             driver.answer_call(401, "");
         }
-        let error = driver.outcome(id).unwrap_err();
+        let error = driver.take_outcome(id).unwrap_err();
         assert_eq!(
             problem(&error),
             &CallProblem::CredentialsRefused { status: 401 }
@@ -782,7 +800,7 @@ fn a_refused_renewal_ends_the_calls_but_not_the_stream() {
     driver.answer_post(401, "");
     assert_eq!(driver.posts, [LOGIN, REFRESH, LOGIN]);
     driver.answer_post(401, "");
-    let error = driver.outcome(id).unwrap_err();
+    let error = driver.take_outcome(id).unwrap_err();
     assert_eq!(
         problem(&error),
         &CallProblem::NotSignedIn(Reason::LoginRefused { status: 401 })
@@ -798,7 +816,7 @@ fn a_renewal_that_hangs_ends_the_calls_after_its_limit() {
     driver.answer_call(401, "");
     driver.pass(10.1);
     assert_eq!(driver.done.pop(), Some(Done::Abandon));
-    let error = driver.outcome(id).unwrap_err();
+    let error = driver.take_outcome(id).unwrap_err();
     assert_eq!(error.code(), "not_signed_in");
     assert_eq!(driver.status(), Status::Connected);
 }
@@ -815,7 +833,7 @@ fn an_attempt_adopts_the_renewal_that_a_call_has_started() {
     driver.grant("two", 3600.0);
     driver.accept();
     driver.answer_call(200, STATUS);
-    assert!(driver.outcome(id).is_ok());
+    assert!(driver.take_outcome(id).is_ok());
     assert_eq!(driver.posts, [LOGIN, REFRESH]);
 }
 
@@ -858,12 +876,12 @@ fn own_tokens_are_requested_when_a_call_is_refused() {
     assert!(driver.token(Some("another")));
     assert!(driver.get().contains("Bearer another\r\n"));
     driver.answer_call(200, STATUS);
-    assert!(driver.outcome(call).is_ok());
+    assert!(driver.take_outcome(call).is_ok());
     // The caller has no token at present.
     let call = driver.call(rest::status());
     driver.answer_call(401, "");
     driver.token(None);
-    let error = driver.outcome(call).unwrap_err();
+    let error = driver.take_outcome(call).unwrap_err();
     assert_eq!(problem(&error), &CallProblem::NotSignedIn(Reason::NoToken));
     assert_eq!(driver.status(), Status::Connected);
 }
@@ -899,7 +917,7 @@ fn a_stream_that_gives_up_drops_the_renewal_that_a_call_has_started() {
     driver.fail_with(failure);
     assert_eq!(driver.status(), Status::ReconnectFailed);
     assert_eq!(driver.done, [Done::Abandon]);
-    assert_eq!(driver.outcome(id).unwrap_err().code(), "not_running");
+    assert_eq!(driver.take_outcome(id).unwrap_err().code(), "not_running");
     // The next start sends its own login.
     driver.start();
     let (login, _) = driver.http.take().unwrap();
@@ -912,10 +930,13 @@ fn an_answer_may_have_sixteen_mebibytes() {
     let mut driver = Driver::connected();
     let id = driver.call(rest::get("/rest/nodes").unwrap());
     driver.answer_call(200, &"x".repeat(16 * 1024 * 1024));
-    assert_eq!(driver.outcome(id).unwrap().body.len(), 16 * 1024 * 1024);
+    assert_eq!(
+        driver.take_outcome(id).unwrap().body.len(),
+        16 * 1024 * 1024
+    );
     let id = driver.call(rest::get("/rest/nodes").unwrap());
     driver.answer_call(200, &"x".repeat(16 * 1024 * 1024 + 1));
-    assert_eq!(driver.outcome(id).unwrap_err().code(), "not_http");
+    assert_eq!(driver.take_outcome(id).unwrap_err().code(), "not_http");
 }
 
 #[test]
@@ -934,7 +955,7 @@ fn late_reports_on_a_call_that_has_ended_change_nothing() {
     let id = driver.call(on());
     let (request, _) = driver.gets[0];
     driver.answer_call(200, ACCEPTED);
-    assert!(driver.outcome(id).is_ok());
+    assert!(driver.take_outcome(id).is_ok());
     let stream = &mut driver.stream;
     stream.call_phase(driver.now, request, CallPhase::Answering);
     stream.http_failed(driver.now, request, reset());
@@ -952,7 +973,7 @@ fn calls_end_in_time_while_a_consumer_keeps_the_driver_from_reading() {
     driver.block(10.0);
     driver.stream.tick_calls(driver.now);
     driver.drain();
-    assert!(driver.outcome(id).is_err());
+    assert!(driver.take_outcome(id).is_err());
     assert_eq!(driver.stream.call_deadline(), None);
     // None of this time counts as silence of the controller.
     driver.block(200.0);

@@ -19,7 +19,7 @@ fn call(driver: &mut Driver, command: &Command, house: &ControllerState) -> Call
 }
 
 fn confirmation(driver: &mut Driver, id: CallId) -> Confirmation {
-    let answer = driver.outcome(id).unwrap();
+    let answer = driver.take_outcome(id).unwrap();
     answer
         .confirmation
         .expect("a command that waits for its event")
@@ -191,7 +191,7 @@ fn a_confirmed_call_keeps_the_answer_that_the_controller_gave() {
     let id = call(&mut driver, &named(Command::on(LAMP)), &house);
     driver.answer_call(202, ACCEPTED);
     driver.event(0, "ST", "255", LAMP);
-    let answer = driver.outcome(id).unwrap();
+    let answer = driver.take_outcome(id).unwrap();
     assert_eq!((answer.status, &*answer.body), (202, ACCEPTED.as_bytes()));
     assert_eq!(answer.confirmation, Some(Confirmation::Confirmed));
 }
@@ -457,7 +457,7 @@ fn an_event_overrides_an_inconclusive_answer() {
     let id = call(&mut driver, &on, &house);
     driver.event(0, "ST", "255", LAMP);
     driver.answer_call(400, "");
-    assert!(driver.outcome(id).is_err());
+    assert!(driver.take_outcome(id).is_err());
 }
 
 #[test]
@@ -485,7 +485,7 @@ fn a_command_may_have_been_carried_out_if_a_stop_ends_the_wait_for_its_event() {
     );
     driver.answer_call(200, ACCEPTED);
     driver.stop();
-    let error = driver.outcome(id).unwrap_err();
+    let error = driver.take_outcome(id).unwrap_err();
     assert_eq!(error.problem, CallProblem::Stopped);
     assert!(error.may_have_been_carried_out);
 }
@@ -500,6 +500,6 @@ fn the_typed_call_gives_the_confirmation() {
         r#"<RestResponse succeeded="false"><status>404</status></RestResponse>"#,
     );
     driver.event(0, "ST", "255", LAMP);
-    let outcome = driver.outcome(id);
+    let outcome = driver.take_outcome(id);
     assert_eq!(on.outcome(outcome), Ok(Confirmation::Confirmed));
 }

@@ -25,7 +25,7 @@ fn switch(fault: OnCall) -> (String, bool, AfterAnswer) {
 }
 
 #[test]
-fn each_fault_is_carried_out_or_not_and_answered_as_it_says() {
+fn each_fault_decides_whether_the_call_is_carried_out_and_how_it_is_answered() {
     let close = AfterAnswer::End(Ending::Close(1000));
     for (fault, begins, is_on, then) in [
         (
@@ -66,9 +66,9 @@ fn each_fault_is_carried_out_or_not_and_answered_as_it_says() {
         ),
         (OnCall::Mute, "", true, AfterAnswer::Mute),
     ] {
-        let (text, was_on, ended) = switch(fault);
+        let (text, got_on, got_then) = switch(fault);
         assert!(text.starts_with(begins), "{fault:?}: {text}");
-        assert_eq!((was_on, ended), (is_on, then), "{fault:?}");
+        assert_eq!((got_on, got_then), (is_on, then), "{fault:?}");
     }
 }
 

@@ -128,7 +128,7 @@ pub fn a_driver_that_is_gone_ends_all_waits() {
     assert!(matches!(handle.outcome(), Some(Err(_))));
 }
 
-pub fn dropping_the_last_handle_ends_the_driver_and_leaves_nothing() {
+pub fn dropping_the_last_handle_ends_the_driver_and_drops_the_relaunch() {
     let (shared, handle) = shared();
     let started = Arc::new(AtomicUsize::new(0));
     let (driver, counter) = (Arc::clone(&shared), Arc::clone(&started));
