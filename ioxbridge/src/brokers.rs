@@ -106,12 +106,13 @@ impl Brokers {
         }
     }
 
-    /// Switches to another broker, or to none. Returns whether the switch is complete; if not,
-    /// [`next`](Self::next) returns [`BrokerInput::Connected`] when it is.
+    /// Switches to another broker, or to none. Returns whether the broker was replaced at once. If
+    /// not, [`next`](Self::next) returns [`BrokerInput::Connected`] once the new broker is
+    /// connected. Returns `false` also if the broker is already in use; then nothing is replaced.
     pub(crate) fn replace(&mut self, broker: Option<Broker>) -> bool {
         self.next = None;
         if let Some(current) = &self.current {
-            current.session.set_outgoing(false);
+            current.session.set_to_be_replaced(false);
         }
         if self.broker() == broker.as_ref() {
             return false;
@@ -124,7 +125,7 @@ impl Brokers {
                     host,
                     port, "the broker is replaced as soon as the new one is connected"
                 );
-                current.session.set_outgoing(true);
+                current.session.set_to_be_replaced(true);
                 self.next = Some(next);
                 false
             }

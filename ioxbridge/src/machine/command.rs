@@ -106,10 +106,11 @@ pub(crate) fn check_allowed(
     }
 }
 
-/// The payloads that the page offers for a program.
+/// The payloads that the bridge's web page offers for a program.
 pub(crate) const PROGRAM_OFFERS: &[&str] = &["RUN_THEN", "RUN_ELSE", "STOP", "ENABLE", "DISABLE"];
 
-/// The payloads that the page offers for a node of this kind. `LEVEL` stands for `0%` to `100%`.
+/// The payloads that the bridge's web page offers for a node of this kind. `LEVEL` stands for `0%`
+/// to `100%`.
 pub(crate) fn node_offers(kind: Kind) -> &'static [&'static str] {
     match kind {
         Kind::Light | Kind::Fan | Kind::Number => &["ON", "OFF", "LEVEL"],
@@ -182,10 +183,15 @@ pub(crate) fn to_node(node: Recipient<'_>, payload: &str) -> Result<Command, Ref
                 "it takes ON, OFF, FAST_ON, FAST_OFF, BRIGHTEN, DIM, FADE_UP, FADE_DOWN, FADE_STOP, BEEP, QUERY, 0 to 255 or 0% to 100%",
             )?,
             _ => {
-                return Err(not_understood(
-                    payload,
-                    "it takes ON, OFF, FAST_ON, FAST_OFF, BRIGHTEN, DIM, FADE_UP, FADE_DOWN, FADE_STOP",
-                ));
+                let takes = match node.kind {
+                    Kind::Scene => {
+                        "it takes ON, OFF, FAST_ON, FAST_OFF, BRIGHTEN, DIM, FADE_UP, FADE_DOWN, FADE_STOP"
+                    }
+                    _ => {
+                        "it takes ON, OFF, FAST_ON, FAST_OFF, BRIGHTEN, DIM, FADE_UP, FADE_DOWN, FADE_STOP, BEEP, QUERY"
+                    }
+                };
+                return Err(not_understood(payload, takes));
             }
         }),
     }
@@ -451,7 +457,7 @@ mod tests {
     }
 
     #[test]
-    fn every_payload_that_the_page_offers_is_accepted() {
+    fn every_payload_that_the_web_page_offers_is_accepted() {
         for kind in [
             Kind::Scene,
             Kind::Light,

@@ -85,25 +85,26 @@ pub(crate) struct Session {
     events: mpsc::Receiver<BrokerEvent>,
     task: JoinHandle<()>,
     /// Whether another session will replace this one. A lost connection is then not a warning.
-    is_outgoing: Arc<AtomicBool>,
+    is_to_be_replaced: Arc<AtomicBool>,
 }
 
 impl Session {
     pub(crate) fn start(broker: Broker, client_id: String, will: LastWill) -> Self {
         let (sender, events) = mpsc::channel(MAX_WAITING_EVENTS);
-        let is_outgoing = Arc::<AtomicBool>::default();
-        let outgoing = Arc::clone(&is_outgoing);
+        let is_to_be_replaced = Arc::<AtomicBool>::default();
+        let outgoing = Arc::clone(&is_to_be_replaced);
         let task = tokio::spawn(keep(broker, client_id, will, sender, outgoing));
         Self {
             events,
             task,
-            is_outgoing,
+            is_to_be_replaced,
         }
     }
 
     /// Sets whether another session will replace this one.
-    pub(crate) fn set_outgoing(&self, is_outgoing: bool) {
-        self.is_outgoing.store(is_outgoing, Ordering::Relaxed);
+    pub(crate) fn set_to_be_replaced(&self, is_to_be_replaced: bool) {
+        self.is_to_be_replaced
+            .store(is_to_be_replaced, Ordering::Relaxed);
     }
 
     /// Waits until the connection has ended.
@@ -128,7 +129,7 @@ async fn keep(
     client_id: String,
     will: LastWill,
     sender: mpsc::Sender<BrokerEvent>,
-    is_outgoing: Arc<AtomicBool>,
+    is_to_be_replaced: Arc<AtomicBool>,
 ) {
     let mut failures = 0;
     let mut last_error = String::new();
@@ -144,7 +145,7 @@ async fn keep(
         let wait = Duration::from_secs(BACKOFF[failures.min(BACKOFF.len() - 1)]);
         failures += 1;
         let has_left = matches!(error, rumqtt::LinkError::Left);
-        let is_expected = has_left || is_outgoing.load(Ordering::Relaxed);
+        let is_expected = has_left || is_to_be_replaced.load(Ordering::Relaxed);
         let error = error.to_string();
         let (host, port) = (&broker.host, broker.port);
         // Warn only when the error changes: an outage of a day repeats it a thousand times.

@@ -166,7 +166,7 @@ fn an_isy_994_has_no_json_interface() {
     house.read("/rest/nodes");
 }
 
-/// Applies what subscribers are sent to the names.
+/// Updates `names` with the events that the subscribers receive.
 fn follow(house: &mut House, names: &mut Names) {
     house.controller.tick(house.now);
     while let Some((_, output)) = house.controller.poll_output() {

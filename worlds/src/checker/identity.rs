@@ -46,7 +46,7 @@ impl Checker {
 }
 
 /// Whether only a person can fix the failure.
-pub(super) fn is_for_a_person(reason: &Reason) -> bool {
+pub(super) fn needs_a_person(reason: &Reason) -> bool {
     match reason {
         Reason::CredentialsRefused { .. } | Reason::LoginRefused { .. } => true,
         Reason::Failed(Failure::Identity { problem, .. }) => !problem.is_about_dates_only(),

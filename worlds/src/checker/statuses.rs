@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ioxproto::{Reason, Silence, Status, StatusChange};
 
-use super::identity::is_for_a_person;
+use super::identity::needs_a_person;
 use super::{Asked, BASIC, Checker, HOST, JWT, PASSWORD, TOLERANCE};
 
 impl Checker {
@@ -93,20 +93,20 @@ impl Checker {
             let least = backoff[failures.min(most)];
             (least, least + least.mul_f64(jitter) + TOLERANCE)
         };
-        let for_a_person = is_for_a_person(reason);
+        let needs_a_person = needs_a_person(reason);
         let lasted = if self.status == Status::Connected {
             self.heard - self.connected_heard
         } else {
             Duration::ZERO
         };
-        let surely = std::mem::take(&mut self.proved)
+        let is_proved = std::mem::take(&mut self.proved)
             || lasted > self.timing.proven_after + Duration::from_secs(3);
-        let maybe = surely || lasted + TOLERANCE >= self.timing.proven_after;
+        let may_be_proved = is_proved || lasted + TOLERANCE >= self.timing.proven_after;
         let fits = |failures: usize, wait: Duration| {
             let (least, longest) = span(failures);
             (least..=longest).contains(&wait)
         };
-        if for_a_person {
+        if needs_a_person {
             self.check(
                 self.keep_trying,
                 "a failure that only a person can fix is retried",
@@ -126,8 +126,8 @@ impl Checker {
             let dated = self.retry_after == Some(Asked::Date);
             let longest = self.timing.retry_after_max;
             let candidates = [
-                (surely || maybe).then_some(0),
-                (!surely).then_some(self.failures),
+                (is_proved || may_be_proved).then_some(0),
+                (!is_proved).then_some(self.failures),
             ];
             let fitting = candidates.into_iter().flatten().find(|failures| {
                 let (least, _) = span(*failures);
@@ -142,7 +142,7 @@ impl Checker {
             match fitting {
                 Some(failures) => self.failures = failures + 1,
                 None => self.fail(format!(
-                    "a wait of {wait:?} does not match the backoff after {} failures (proved: {surely}, {maybe})",
+                    "a wait of {wait:?} does not match the backoff after {} failures (proved: {is_proved}, possibly proved: {may_be_proved})",
                     self.failures
                 )),
             }
@@ -177,7 +177,7 @@ impl Checker {
                     since_ping.is_some_and(|since| since + TOLERANCE >= self.timing.pong_within);
                 self.check(
                     enough && self.ever_ponged,
-                    "an unanswered ping is reported but there was none",
+                    "a ping is reported as unanswered too early, or although the controller has never answered one",
                 );
             }
             Reason::TimedOut { after, .. } => {
@@ -213,13 +213,13 @@ impl Checker {
             Some(Reason::Failed(_)) => self.refused_identity.is_some(),
             _ => matches!(self.last_answer, Some(401 | 403)),
         };
-        let reason = change.reason.as_ref().is_some_and(is_for_a_person);
+        let needs_a_person = change.reason.as_ref().is_some_and(needs_a_person);
         if let Some(reason) = &change.reason {
             self.check_identity_reason(reason);
         }
         self.check(
-            refused && reason && !self.keep_trying,
-            "given up without a refusal",
+            refused && needs_a_person && !self.keep_trying,
+            "given up although it should keep trying, or without a refusal that only a person can fix",
         );
     }
 

@@ -128,7 +128,7 @@ fn multicast_sockets() -> io::Result<Vec<UdpSocket>> {
     if sockets.is_empty() {
         return Err(io::Error::new(
             io::ErrorKind::NetworkUnreachable,
-            "no interface with an IPv4 address is up",
+            "cannot search on any IPv4 interface",
         ));
     }
     Ok(sockets)
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn answers_with_another_address_are_ignored() {
+    async fn answers_whose_location_is_at_another_address_are_ignored() {
         let to = responder(|_, _| {
             ["http://10.9.9.9/desc", "http://evil.example/desc"]
                 .map(|location| answer(location, IOX))
