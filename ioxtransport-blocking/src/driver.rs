@@ -183,8 +183,8 @@ impl Driver {
     }
 
     #[cfg(test)]
-    pub(crate) fn wake_ups(&self) -> u32 {
-        self.poller.wake_ups
+    pub(crate) fn sleeps(&self) -> u32 {
+        self.poller.sleeps
     }
 
     /// Ends without waiting. Closes an open connection with a close frame.

@@ -19,7 +19,7 @@ pub(crate) struct Poller {
     events: Events,
     waker: Waker,
     #[cfg(test)]
-    pub(crate) wake_ups: u32,
+    pub(crate) sleeps: u32,
 }
 
 /// A waker that ends the wait of the poller.
@@ -47,7 +47,7 @@ impl Poller {
             events: Events::with_capacity(8),
             waker: Waker::from(Arc::new(unblock)),
             #[cfg(test)]
-            wake_ups: 0,
+            sleeps: 0,
         })
     }
 
@@ -67,7 +67,7 @@ impl Poller {
     pub(crate) fn sleep(&mut self, until: Option<Instant>) -> bool {
         #[cfg(test)]
         {
-            self.wake_ups += 1;
+            self.sleeps += 1;
         }
         let timeout = until.map(|until| until.saturating_duration_since(Instant::now()));
         match self.poll.poll(&mut self.events, timeout) {

@@ -172,8 +172,8 @@ impl SharedDriver {
 
     /// How often the driver was woken. Only valid while no thread runs it.
     #[cfg(test)]
-    pub(crate) fn wake_ups(&self) -> u32 {
-        lock(&self.driver).wake_ups()
+    pub(crate) fn sleeps(&self) -> u32 {
+        lock(&self.driver).sleeps()
     }
 
     /// Whether this thread runs the driver.

@@ -200,8 +200,8 @@ mod tests {
     }
 
     /// Counts the wake-ups until the condition is met. Checks the condition after each wake-up.
-    fn wake_ups(stream: &EventStream, mut condition: impl FnMut() -> bool) -> u32 {
-        let before = stream.shared_driver.wake_ups();
+    fn sleeps(stream: &EventStream, mut condition: impl FnMut() -> bool) -> u32 {
+        let before = stream.shared_driver.sleeps();
         let until = Instant::now().checked_add(LIMIT);
         let waited = stream
             .shared_driver
@@ -210,7 +210,7 @@ mod tests {
                 false => Poll::Pending,
             });
         assert_eq!(waited, Some(()));
-        stream.shared_driver.wake_ups() - before
+        stream.shared_driver.sleeps() - before
     }
 
     #[test]
@@ -224,7 +224,7 @@ mod tests {
         let connected = stream.handle.wait_for(Status::Connected, LIMIT);
         assert_eq!(connected, Ok(()));
         let before = server.control().seen().pings;
-        let woken = wake_ups(&stream, || {
+        let woken = sleeps(&stream, || {
             server.control().seen().pings >= before + u64::from(PINGS)
         });
         // Two wake-ups for each ping: the end of the silence and the pong. A few more, because the
@@ -251,13 +251,13 @@ mod tests {
         // The call also lets the ping and the pong pass that follow `connected`.
         assert!(stream.handle.call(rest::nodes()).is_ok());
         assert_eq!(front.open(), 2);
-        let before = stream.shared_driver.wake_ups();
+        let before = stream.shared_driver.sleeps();
         let until = Instant::now().checked_add(LISTENED);
         let waited = stream
             .shared_driver
             .wait_until(until, |_| Poll::<()>::Pending);
         assert_eq!(waited, None);
-        let woken = stream.shared_driver.wake_ups() - before;
+        let woken = stream.shared_driver.sleeps() - before;
         // The end of the idle connection, the pong and the end of this wait. The system may end a
         // wait slightly early.
         assert!((2..=5).contains(&woken), "{woken}");
@@ -276,7 +276,7 @@ mod tests {
                 false => server.on_connect(OnConnect::Mute, Times::Always),
             }
             let stream = start(&server, timing.clone());
-            let woken = wake_ups(&stream, || server.connections() >= 2);
+            let woken = sleeps(&stream, || server.connections() >= 2);
             // Connect, time out, wait, connect again, time out again.
             assert!((1..=8).contains(&woken), "{woken}");
         }

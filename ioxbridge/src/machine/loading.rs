@@ -106,8 +106,9 @@ impl Loading {
             return false;
         };
         if !is_good {
-            // Without the controller's UUID, the other reads are useless. Other reads may fail,
-            // because some controllers have no programs or variables; the rest is still used.
+            // Without the controller's UUID, the other reads are useless. After any other failure
+            // (some controllers have no programs or variables), the reading continues. In both
+            // cases it is repeated later.
             self.has_failed = true;
             if read == Read::Config {
                 self.rest.clear();

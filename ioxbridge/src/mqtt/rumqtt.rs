@@ -214,7 +214,8 @@ fn link_error(error: ConnectionError) -> LinkError {
 struct RumqttLink {
     client: AsyncClient,
     sender: mpsc::Sender<BrokerEvent>,
-    /// Subscriptions since the last mark that may not have been acknowledged.
+    /// Subscriptions since the last mark, a message that the bridge publishes to itself. The broker
+    /// may not have acknowledged them yet.
     subscribing: Mutex<Vec<SubscribeNotice>>,
 }
 

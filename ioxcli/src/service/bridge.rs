@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  configuration ─► Plan ─► queue of controllers ─► ioxbridge ─► counts ─► status, watchdog, HTTP
-//!       ▲                   (a few at a time)
+//!       ▲                   (one every 10 ms)
 //!    SIGHUP: adds, replaces and removes what differs; an invalid file changes nothing
 //! ```
 

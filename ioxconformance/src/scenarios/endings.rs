@@ -1,4 +1,4 @@
-//! Stops with a close frame, and dropped handles.
+//! How a stream ends: by a stop, which sends a close frame, or because all handles are dropped.
 
 use std::time::Duration;
 

@@ -47,7 +47,7 @@ fn an_id_is_the_same_with_any_padding() {
 }
 
 #[test]
-fn parts_that_a_frame_lacks_are_unchanged() {
+fn parts_that_a_frame_lacks_are_none() {
     let status = program("<id>1</id><nsr>260507 00:00:00 </nsr>").unwrap();
     assert_eq!((status.enabled, status.run_at_reboot), (None, None));
     assert_eq!(

@@ -64,7 +64,7 @@ pub fn a_busy_driver_that_never_waits_sees_a_stop() {
             thread::yield_now();
         }
     });
-    // A check that finds nothing after the first command must not miss the second.
+    // If the second command arrives while a check finds nothing, the next check must find it.
     handle.provide_token(None);
     handle.request_stop();
     driver.join().unwrap();

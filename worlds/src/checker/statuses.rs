@@ -16,7 +16,7 @@ impl Checker {
             self.attempts_in_a_row = 0;
             self.stop_asked = None;
             self.start_asked = true;
-            self.forget_tokens();
+            self.forget_token_refusals();
         }
         self.now = now;
     }

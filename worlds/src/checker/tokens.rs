@@ -1,5 +1,6 @@
-//! The rules about tokens that the caller provides: they are requested in time, used as given, and
-//! not used again after a refusal. The stream does not refresh them or log out.
+//! The rules about tokens that the caller provides: they are requested only when needed and not too
+//! early, used as given, and not used again after a refusal. The stream does not refresh them or
+//! log out.
 
 use std::time::Duration;
 
@@ -20,7 +21,8 @@ pub(super) struct OwnTokens {
     gave_none: bool,
     /// The token in use was answered 401 or 403.
     refused: bool,
-    /// No first frame followed it, or a call with it was refused.
+    /// The connection that used the token ended before the controller sent a frame, or a call with
+    /// the token was refused.
     doubted: bool,
 }
 
@@ -39,7 +41,7 @@ impl Checker {
         self.now = now;
         self.check(
             self.tokens.own,
-            "the caller is asked for a token but provides none",
+            "the caller is asked for a token, but the account is not one with the caller's own tokens",
         );
         let for_call = for_call && self.status != Status::StreamInitializing;
         self.check(
@@ -67,8 +69,8 @@ impl Checker {
             self.check_not_early();
         }
         self.tokens.requests_in_a_row += 1;
-        // Before the upgrade, after a 400, and after a 401. If names are read first, also before
-        // them and when they are refused.
+        // Before the upgrade, after a 400, and after a 401. If the attempt also makes REST calls,
+        // then also before them and when one is refused.
         let most = if self.calls.sent_in_attempt { 5 } else { 3 };
         let few = self.tokens.requests_in_a_row <= most;
         self.check(few, "more token requests than an attempt needs");
@@ -153,7 +155,7 @@ impl Checker {
         self.tokens.requests_in_a_row = 0;
     }
 
-    pub(super) fn forget_tokens(&mut self) {
+    pub(super) fn forget_token_refusals(&mut self) {
         self.tokens.refused = false;
         self.tokens.doubted = false;
     }

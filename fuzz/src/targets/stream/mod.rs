@@ -38,7 +38,7 @@ pub fn run(data: &[u8]) {
 
 /// Added to the number of an account: a connection is open at the start.
 pub const OPEN: u8 = 128;
-/// The account for which there is a model.
+/// A local account. Local accounts are checked against a model.
 pub const LOCAL: u8 = 0;
 /// A local account on an ISY-994.
 const ISY994: u8 = 4;
@@ -66,9 +66,10 @@ struct Driver {
 /// What the stream is checked against.
 #[derive(Debug)]
 enum Oracle {
-    /// A local account: a model of everything.
+    /// A local account: a model of the whole stream, without REST calls.
     Model(Model),
-    /// An account without a model of its login: the replay by its stamps, given the status.
+    /// Any other account: its login has no model. Predicts only whether events are live, from their
+    /// stamps and the status that the stream reports.
     Stamps {
         path: Path,
         listening: Listening,
@@ -123,11 +124,11 @@ impl Driver {
     fn open(&mut self) {
         for step in [
             Operation::Start,
-            Operation::Drain(usize::MAX),
+            Operation::TakeActions(usize::MAX),
             Operation::Granted(0, Grant::Tokens(86_400)),
-            Operation::Drain(usize::MAX),
+            Operation::TakeActions(usize::MAX),
             Operation::Answer(0, Answer::Accept),
-            Operation::Drain(usize::MAX),
+            Operation::TakeActions(usize::MAX),
         ] {
             self.perform(step);
         }
@@ -155,11 +156,11 @@ impl Driver {
                     self.now.utc + by
                 };
             }
-            Operation::Drain(max) => self.drain(max),
+            Operation::TakeActions(max) => self.take_actions(max),
             Operation::Idle(rounds) => {
                 for _ in 0..rounds {
                     for step in [
-                        Operation::Drain(usize::MAX),
+                        Operation::TakeActions(usize::MAX),
                         Operation::Listen,
                         Operation::PassToDeadline,
                         Operation::Tick,
@@ -196,7 +197,7 @@ impl Driver {
     fn listen_for(&mut self, time: Duration) {
         let until = self.now.monotonic + time;
         for _ in 0..100 {
-            self.perform(Operation::Drain(usize::MAX));
+            self.perform(Operation::TakeActions(usize::MAX));
             self.perform(Operation::Listen);
             let left = until.saturating_duration_since(self.now.monotonic);
             let due = self.deadline.filter(|at| *at <= until);
@@ -299,7 +300,7 @@ impl Driver {
             | Operation::End(..)
             | Operation::Back(_)
             | Operation::SetWallClock(_)
-            | Operation::Drain(_) => {}
+            | Operation::TakeActions(_) => {}
         }
     }
 
@@ -485,7 +486,7 @@ impl Driver {
         )
     }
 
-    fn drain(&mut self, max: usize) {
+    fn take_actions(&mut self, max: usize) {
         for _ in 0..max {
             let Some(action) = self.stream.poll_action() else {
                 assert_eq!(self.pending.is_empty(), !self.stream.has_calls());

@@ -14,7 +14,7 @@ pub enum Operation {
     /// Asks for the deadline. From then on, the stream assumes that the driver listens.
     Listen,
     /// Takes up to this many actions.
-    Drain(usize),
+    TakeActions(usize),
     /// Time passes.
     Pass(Duration),
     /// Time passes up to the last deadline that was returned.
@@ -175,7 +175,7 @@ impl Operation {
             2 => Self::Stop,
             3..=6 => Self::Tick,
             7..=10 => Self::Listen,
-            11..=14 => Self::Drain(if detail < 200 { usize::MAX } else { of(3) }),
+            11..=14 => Self::TakeActions(if detail < 200 { usize::MAX } else { of(3) }),
             15 | 16 => Self::Pass(Duration::from_millis(TIMES[of(TIMES.len())])),
             17..=20 => Self::PassToDeadline,
             21 => Self::Back(Duration::from_millis(TIMES[of(13)])),
