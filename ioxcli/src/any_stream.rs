@@ -36,39 +36,29 @@ impl AnyStream {
     /// Starts the stream on the requested driver.
     pub(crate) fn start(options: Options, transport: Transport) -> Result<Self, ExitError> {
         let usage_error = |error: BuildError| ExitError::usage(error.to_string());
-        Ok(match transport {
+        let (handle, inner) = match transport {
             Transport::Tokio => {
                 let stream =
                     ioxtransport_tokio::EventStream::start(options).map_err(usage_error)?;
-                Self {
-                    handle: stream.handle(),
-                    inner: Inner::Tokio(stream),
-                }
+                (stream.handle(), Inner::Tokio(stream))
             }
             Transport::AsyncStd => {
                 let stream =
                     ioxtransport_async_std::EventStream::start(options).map_err(usage_error)?;
-                Self {
-                    handle: stream.handle(),
-                    inner: Inner::AsyncStd(stream),
-                }
+                (stream.handle(), Inner::AsyncStd(stream))
             }
             Transport::Smol => {
                 let stream = ioxtransport_smol::EventStream::start(options).map_err(usage_error)?;
-                Self {
-                    handle: stream.handle(),
-                    inner: Inner::Smol(stream),
-                }
+                (stream.handle(), Inner::Smol(stream))
             }
             Transport::Blocking => {
                 let stream =
                     ioxtransport_blocking::EventStream::start(options).map_err(usage_error)?;
-                Self {
-                    handle: convert_handle(&stream.handle()),
-                    inner: Inner::Blocking(spawn_reader(stream)?),
-                }
+                let handle = convert_handle(&stream.handle());
+                (handle, Inner::Blocking(spawn_reader(stream)?))
             }
-        })
+        };
+        Ok(Self { handle, inner })
     }
 
     /// Returns the next notification; `None` at the end. Cancellation-safe.

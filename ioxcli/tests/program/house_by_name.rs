@@ -1,9 +1,6 @@
 //! Names of the house, and commands by name.
 
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-use std::time::Duration;
 
 use ioxsim::{Event, HouseOptions, OnCall, ServerOptions, Times};
 
@@ -189,18 +186,7 @@ fn names_are_shown_in_text_and_json_and_select_nodes() {
     let arguments = "watch --format value --live-only --max-events 1 --node";
     let arguments: Vec<&str> = arguments.split(' ').chain(["Hall lamp"]).collect();
     let value = Running::start(at(&house, &arguments));
-    let has_ended = AtomicBool::new(false);
-    let finished = thread::scope(|scope| {
-        scope.spawn(|| {
-            while !has_ended.load(Ordering::Acquire) {
-                switch("128");
-                thread::sleep(Duration::from_millis(10));
-            }
-        });
-        let finished = value.finish();
-        has_ended.store(true, Ordering::Release);
-        finished
-    });
+    let finished = value.finish_while(|| switch("128"));
     assert_eq!(finished.stdout, "50%");
 
     let text = Running::start(at(&house, &["watch", "--live-only"]));

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -124,6 +125,22 @@ impl Running {
 
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(self.id(), signal).unwrap();
+    }
+
+    /// Repeats an action every 10 ms until the program ends.
+    pub(crate) fn finish_while(self, mut act: impl FnMut() + Send) -> Finished {
+        let has_ended = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !has_ended.load(Ordering::Acquire) {
+                    act();
+                    thread::sleep(Duration::from_millis(10));
+                }
+            });
+            let finished = self.finish();
+            has_ended.store(true, Ordering::Release);
+            finished
+        })
     }
 
     /// Waits for the end. The result has the output that has not been read yet.

@@ -1,9 +1,6 @@
 //! Output for people and scripts: values, hidden events, filters and local times.
 
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-use std::time::Duration;
 
 use ioxsim::{Event, ServerOptions};
 use serde_json::json;
@@ -279,32 +276,14 @@ fn a_node_is_found_in_any_spelling_and_a_missing_one_is_reported() {
     );
 }
 
-/// Switches a lamp to these values in turn until the program ends.
-fn finish_while_switching(house: &House, running: Running, values: &[&str]) -> Finished {
-    let has_ended = AtomicBool::new(false);
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            for value in values.iter().cycle() {
-                if has_ended.load(Ordering::Acquire) {
-                    break;
-                }
-                house.switch(value);
-                thread::sleep(Duration::from_millis(10));
-            }
-        });
-        let finished = running.finish();
-        has_ended.store(true, Ordering::Release);
-        finished
-    })
-}
-
 #[test]
 fn a_script_can_select_only_events_or_values_or_changes() {
     let house = House::quiet();
     let watch = |arguments: &[&str], values: &[&str]| {
         let common = ["--live-only", "--control", "ST", "--max-events", "4"];
         let running = Running::start(watch(&house.url, &[&common, arguments].concat()));
-        let finished = finish_while_switching(&house, running, values);
+        let mut values = values.iter().cycle();
+        let finished = running.finish_while(|| house.switch(values.next().unwrap()));
         assert_eq!(finished.code, Some(0), "{finished:?}");
         finished.stdout
     };

@@ -430,7 +430,7 @@ impl Command {
     ///
     /// [`RequestError::Address`].
     pub fn lock(address: &str) -> Result<Self, RequestError> {
-        Self::secure(address, "1")
+        Self::secure(address, true)
     }
 
     /// Unlocks a Z-Wave lock. An Insteon lock takes [`off`](Self::off).
@@ -439,7 +439,7 @@ impl Command {
     ///
     /// [`RequestError::Address`].
     pub fn unlock(address: &str) -> Result<Self, RequestError> {
-        Self::secure(address, "0")
+        Self::secure(address, false)
     }
 
     /// Asks a device for its status, which then arrives as events.
@@ -589,10 +589,10 @@ impl Command {
         Ok(command.with_value(&value, uom))
     }
 
-    fn secure(address: &str, value: &str) -> Result<Self, RequestError> {
+    fn secure(address: &str, lock: bool) -> Result<Self, RequestError> {
         // A lock reports 100 or 0 as its status; 101 is unknown and 102 is jammed.
-        let due = if value == "0" { 0 } else { 100 };
-        let goal = Goal::Property(i64::from(due).into());
+        let (value, status) = if lock { ("1", 100) } else { ("0", 0) };
+        let goal = Goal::Property(status.into());
         let mut command = Self::to_node(address, "SECMD", Repetition::Absolute, goal)?;
         command.target = node(checked_address(address)?, STATUS);
         Ok(command.with_value(value, None))

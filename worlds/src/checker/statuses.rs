@@ -126,7 +126,7 @@ impl Checker {
             let dated = self.retry_after == Some(Asked::Date);
             let longest = self.timing.retry_after_max;
             let candidates = [
-                (is_proved || may_be_proved).then_some(0),
+                may_be_proved.then_some(0),
                 (!is_proved).then_some(self.failures),
             ];
             let fitting = candidates.into_iter().flatten().find(|failures| {
