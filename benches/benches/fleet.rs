@@ -1,10 +1,10 @@
 //! Measures the reconnection of a fleet: 5,000 machines lose their controller at once, and it
 //! returns after 40 s. Time is virtual, so that each wait can be compared with the backoff.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use benches::clients::Result;
+use benches::histogram::Histogram;
 use benches::ratio::is_test;
 use ioxproto::{FailureKind, Status, Timing};
 use pretend::Driver;
@@ -53,7 +53,7 @@ fn main() -> Result<()> {
 /// Compares the times of each member's attempts with the backoff. The first attempt precedes the
 /// loss.
 fn report(fleet: &[Vec<Duration>], timing: &Timing, back: usize) -> Result<()> {
-    let mut histogram: BTreeMap<u64, usize> = BTreeMap::new();
+    let mut histogram = Histogram::default();
     let (mut early, mut late, mut attempts) = (0, 0, 0);
     for member in fleet {
         let mut last = LOSS;
@@ -66,9 +66,7 @@ fn report(fleet: &[Vec<Duration>], timing: &Timing, back: usize) -> Result<()> {
             last = *at;
             attempts += 1;
         }
-        *histogram
-            .entry((last - LOSS).as_secs() / 2 * 2)
-            .or_default() += 1;
+        histogram.add(last - LOSS);
     }
     println!(
         "{} streams lose a controller that is away for {OUTAGE:?}; jitter {}",
@@ -76,13 +74,7 @@ fn report(fleet: &[Vec<Duration>], timing: &Timing, back: usize) -> Result<()> {
         timing.jitter
     );
     println!("the attempts that succeed, in intervals of 2 s since the loss:");
-    let largest = histogram.values().max().copied().unwrap_or(1);
-    for (second, count) in &histogram {
-        println!(
-            "  {second:>4} s {count:>6} {}",
-            "#".repeat((count * 60).div_ceil(largest))
-        );
-    }
+    histogram.print();
     println!(
         "{attempts} attempts, {early} earlier than the schedule, {late} later than its jitter allows; {back} of {} are back",
         fleet.len()

@@ -2,12 +2,12 @@
 //! streams is killed, and another starts on its port. Checks that no stream reconnects before its
 //! announced wait is over.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use benches::clients::Result;
 use benches::controller::{Controller, Kind, serve};
+use benches::histogram::Histogram;
 use benches::ratio::is_test;
 use ioxproto::{Notification, Status, StatusChange, Timing};
 use ioxtransport_tokio::EventStream;
@@ -113,24 +113,19 @@ async fn wait_for_connects(fleet: &Fleet, times: usize, count: usize) {
 /// Prints a histogram of the reconnects. Fails if not `all_reconnected`, or if an attempt was
 /// early.
 fn report(fleet: &Fleet, all_reconnected: bool) -> Result<()> {
-    let mut histogram: BTreeMap<u64, usize> = BTreeMap::new();
+    let mut histogram = Histogram::default();
     let (mut attempts, mut early, mut returned) = (0, 0, 0);
     for member in fleet {
         let member = lock(member);
         attempts += member.attempts;
         early += member.early_attempts;
         if let ([_, connected, ..], Some(lost)) = (&*member.connected, member.first_lost) {
-            let second = connected.duration_since(lost).as_secs();
-            *histogram.entry(second / 2 * 2).or_default() += 1;
+            histogram.add(connected.duration_since(lost));
             returned += 1;
         }
     }
     println!("connected again, in intervals of 2 s since the loss:");
-    let largest = histogram.values().max().copied().unwrap_or(1);
-    for (second, count) in &histogram {
-        let bar = "#".repeat((count * 60).div_ceil(largest));
-        println!("  {second:>4} s {count:>6} {bar}");
-    }
+    histogram.print();
     println!(
         "{attempts} attempts, {early} earlier than announced; {returned} of {} are back",
         fleet.len()

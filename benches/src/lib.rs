@@ -5,6 +5,7 @@ pub mod clock;
 pub mod controller;
 pub mod fleet;
 pub mod frame_server;
+pub mod histogram;
 pub mod ratio;
 
 /// An `ST` event of a node, the most frequent kind of frame.
